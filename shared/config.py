@@ -1,0 +1,255 @@
+"""One typed model of everything that can be set: defaults < parley.yml < PARLEY_… environment.
+
+Checked whole before anything is bound. An unknown key, a wrong type or a value out of range raises
+ConfigError with one line that names the key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+
+from shared.errors import ConfigError
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+"""A port; 0 lets the system choose one."""
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Bytes = Annotated[int, msgspec.Meta(gt=0)]
+
+SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+PREFIX = "PARLEY_"
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A part of the configuration; its field names are the keys."""
+
+
+class DiscoveryConfig(Section):
+    """Finding servers, and the registration of this node's processes."""
+
+    port: Port = 9999
+    """UDP: discovery."""
+    tcp_port: Port = 9998
+    """TCP: registration of the node's own processes."""
+    http_port: Port = 9401
+    address: str = ""
+    """HOST[:PORT] where this node's processes register; empty: at `address` of the node, or 127.0.0.1."""
+    static_peers: tuple[str, ...] = ()
+    """HOST[:PORT] that get every discovery request by unicast too; a name may have several addresses."""
+    discovery_interval: Seconds = 5.0
+    """Between two discovery requests, jittered by ±20 %."""
+    discovery_timeout: Seconds = 2.0
+    """How long a client listens for replies."""
+    server_expiry: Seconds = 60.0
+    """A server neither heard nor linked for so long is forgotten."""
+
+
+class ChatConfig(Section):
+    """The feature MESSAGES."""
+
+    port: Port = 6666
+    http_port: Port = 9402
+    ack_timeout: Seconds = 10.0
+    """A message written to a link and unanswered for so long is answered for (protocol.md)."""
+    mailbox_messages: Bytes = 100_000
+    """How many messages may wait in all."""
+
+
+class TypingConfig(Section):
+    """The feature TYPING_INDICATOR."""
+
+    port: Port = 7777
+    udp_port: Port = 7778
+    http_port: Port = 9403
+    typing_expiry: Seconds = 6.0
+    """How long a typing entry lasts."""
+    fanout_interval: Seconds = 0.05
+    """Changes are gathered for so long and sent together."""
+
+
+class LocationConfig(Section):
+    """The feature LIVE_LOCATION."""
+
+    port: Port = 8888
+    udp_port: Port = 8889
+    http_port: Port = 9404
+    fanout_interval: Seconds = 0.05
+
+
+class LinkConfig(Section):
+    """Every TCP link."""
+
+    connect_timeout: Seconds = 10.0
+    """From the connection to its CONNECT or CONNECTED."""
+    dial_timeout: Seconds = 3.0
+    """For one address to accept a connection."""
+    ping_timeout: Seconds = 300.0
+    """Silence on a client's link before PING; twice that: HANGUP(TIMEOUT)."""
+    peer_ping_timeout: Seconds = 5.0
+    """The same on a link between servers."""
+    payload_limit: Bytes = 2 * 1024 * 1024 + 4096
+    """A larger payload is refused from its header; 2 MiB of document and the fields around it."""
+    backoff_min: Seconds = 0.2
+    backoff_max: Seconds = 15.0
+    """Full-jitter exponential backoff between dials."""
+
+
+class ClientConfig(Section):
+    """The command line and the client library."""
+
+    user: str = ""
+    """Who we are, USER@SERVER, where no other is named."""
+    typing_udp_port: Port = 7779
+    location_udp_port: Port = 8890
+
+
+class LogConfig(Section):
+    """What the processes write to standard error."""
+
+    level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    format: Annotated[str, msgspec.Meta(pattern="^(auto|json|console)$")] = "auto"
+    """auto: console on a terminal, JSON elsewhere."""
+
+
+class Config(Section):
+    """All of it. `load` makes one; `Config()` is the defaults."""
+
+    server_id: str = ""
+    """This node's name; empty: discovery takes the host's, the others adopt it."""
+    address: str = ""
+    """The one IPv4 address that the listeners bind to; empty: all."""
+    data_dir: str = "data"
+    discovery: DiscoveryConfig = DiscoveryConfig()
+    chat: ChatConfig = ChatConfig()
+    typing: TypingConfig = TypingConfig()
+    location: LocationConfig = LocationConfig()
+    link: LinkConfig = LinkConfig()
+    client: ClientConfig = ClientConfig()
+    log: LogConfig = LogConfig()
+
+    @property
+    def bind_host(self) -> str:
+        """What a listener binds to."""
+        return self.address or "0.0.0.0"  # noqa: S104 - a server on all addresses is the default, by design
+
+    def registration_address(self) -> tuple[str, int]:
+        """Where this node's processes find their discovery: host, TCP port."""
+        host, port = split_host_port(self.discovery.address, self.discovery.tcp_port)
+        return host or self.address or "127.0.0.1", port
+
+
+def split_host_port(text: str, default_port: int) -> tuple[str, int]:
+    """Split HOST[:PORT]; ConfigError where the port is no port."""
+    host, colon, port = text.strip().partition(":")
+    if not colon:
+        return host, default_port
+    if not port.isdecimal() or not 0 < int(port) <= 65535:  # noqa: PLR2004 - the range of ports
+        raise ConfigError(f"{text!r} names no port from 1 to 65535 behind the colon")
+    return host, int(port)
+
+
+def host_name() -> str:
+    """The host's name as a serverId."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname().split(".")[0]).strip("-._")
+    return name[:63] or "parley"
+
+
+def load(path: str | None = None, environ: Mapping[str, str] | None = None, **overrides: object) -> Config:
+    """Read the configuration: defaults, then the file, then the environment, then `overrides`.
+
+    The file is `path`, or PARLEY_CONFIG, or `parley.yml` in the working directory where there is one.
+    Overrides are top-level keys; None leaves a key as it is.
+
+    Raises:
+        ConfigError: one line that names the key and what is wrong with it.
+
+    """
+    environ = os.environ if environ is None else environ
+    values = _read_file(path or environ.get("PARLEY_CONFIG"))
+    _merge_environment(values, environ)
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    try:
+        config = msgspec.convert(values, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+    _check(config)
+    return config
+
+
+def _read_file(path: str | None) -> dict[str, Any]:
+    """The file's mapping; none where the default file does not exist."""
+    file = Path(path or "parley.yml")
+    if path is None and not file.exists():
+        return {}
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read {file}: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file} holds no mapping of keys to values")
+    return values
+
+
+def _merge_environment(values: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Lay PARLEY_KEY and PARLEY_SECTION__KEY over the file's values."""
+    for name, text in environ.items():
+        if not name.startswith(PREFIX) or name in NOT_KEYS:
+            continue
+        *sections, key = name.removeprefix(PREFIX).lower().split("__")
+        place = values
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{name}: {section} is no section")
+        place[key] = _words(text) if key in LISTS else text
+
+
+def _words(text: str) -> list[str]:
+    """A list in an environment variable: words between commas or spaces."""
+    return text.replace(",", " ").split()
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    """One line with the key first, as the file spells it and as the environment does."""
+    text, _, path = str(error).partition(" - at `")
+    key = path.removesuffix("`").removeprefix("$").lstrip(".")
+    unknown = re.search(r"unknown field `([^`]*)`", text)
+    if unknown:
+        key, text = ".".join(filter(None, [key, unknown[1]])), "there is no such key"
+    variable = PREFIX + key.upper().replace(".", "__")
+    return f"configuration key {key} ({variable}): {text[:1].lower()}{text[1:]}"
+
+
+def _check(config: Config) -> None:
+    """What the types cannot say."""
+    if config.server_id and not SERVER_ID.fullmatch(config.server_id):
+        raise ConfigError(
+            f"configuration key server_id (PARLEY_SERVER_ID): {config.server_id!r} is not 1 to 63 letters, "
+            "digits, dots, hyphens or underscores, beginning with a letter or digit"
+        )
+    if config.address:
+        try:
+            socket.inet_pton(socket.AF_INET, config.address)
+        except OSError:
+            raise ConfigError(
+                f"configuration key address (PARLEY_ADDRESS): {config.address!r} is no IPv4 address"
+            ) from None
+    if config.link.backoff_min > config.link.backoff_max:
+        raise ConfigError(
+            "configuration key link.backoff_min (PARLEY_LINK__BACKOFF_MIN): greater than link.backoff_max"
+        )
+    for name in (config.discovery.address, *config.discovery.static_peers):
+        split_host_port(name, 0)
+
+
+LISTS = frozenset({"static_peers"})
+NOT_KEYS = frozenset({"PARLEY_CONFIG", "PARLEY_SUPERVISED"})

@@ -1,0 +1,89 @@
+"""Every error that Parley raises, and whose fault each one is.
+
+    ParleyError
+    ├── ConfigError                 the operator's: one line, exit 2
+    ├── ProtocolError
+    │   ├── LocalProtocolError      ours: a bug, it propagates
+    │   └── RemoteProtocolError     theirs: counted, answered, hung up
+    │       ├── FrameTooLarge
+    │       ├── MalformedMessage
+    │       └── UnexpectedMessage
+    └── PeerError
+        ├── PeerUnreachable
+        └── HandshakeTimeout
+
+`reason` is a short constant: the log field and the metric's label.
+"""
+
+from __future__ import annotations
+
+
+class ParleyError(Exception):
+    """The root: catch it to catch all of Parley's own."""
+
+    reason = "error"
+
+
+class ConfigError(ParleyError):
+    """A configuration that cannot be used, or a port that is taken. One line that names the key; exit 2."""
+
+    reason = "config"
+
+
+class ProtocolError(ParleyError):
+    """Somebody broke the protocol; the subclass says who."""
+
+    reason = "protocol"
+
+
+class LocalProtocolError(ProtocolError):
+    """We did: a bug of ours, which propagates."""
+
+    reason = "local_protocol"
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side did: count it, answer it, hang up."""
+
+    reason = "remote_protocol"
+
+
+class FrameTooLarge(RemoteProtocolError):
+    """A header announces more than the limit (bytes); its payload was not read."""
+
+    reason = "too_large"
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(f"a payload of {size} bytes is over the limit of {limit}")
+
+
+class MalformedMessage(RemoteProtocolError):
+    """No frame, or a payload that does not parse as its name says."""
+
+    reason = "malformed"
+
+
+class UnexpectedMessage(RemoteProtocolError):
+    """A well-formed message that its sender may not send, or not now."""
+
+    reason = "unexpected"
+
+
+class PeerError(ParleyError):
+    """A server that we dialled did not become a link."""
+
+    reason = "peer"
+
+
+class PeerUnreachable(PeerError):
+    """Nothing accepts connections there."""
+
+    reason = "unreachable"
+
+
+class HandshakeTimeout(PeerError):
+    """It accepted, and did not answer CONNECT in time."""
+
+    reason = "handshake_timeout"
