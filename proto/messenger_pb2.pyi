@@ -1,0 +1,355 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class User(_message.Message):
+    __slots__ = ("userId", "serverId")
+    USERID_FIELD_NUMBER: _ClassVar[int]
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    userId: str
+    serverId: str
+    def __init__(self, userId: _Optional[str] = ..., serverId: _Optional[str] = ...) -> None: ...
+
+class Group(_message.Message):
+    __slots__ = ("groupId", "serverId")
+    GROUPID_FIELD_NUMBER: _ClassVar[int]
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    groupId: str
+    serverId: str
+    def __init__(self, groupId: _Optional[str] = ..., serverId: _Optional[str] = ...) -> None: ...
+
+class UserOfGroup(_message.Message):
+    __slots__ = ("user", "group")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    group: Group
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
+
+class DiscoverServer(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ServerAnnounce(_message.Message):
+    __slots__ = ("serverId", "feature")
+    class Feature(_message.Message):
+        __slots__ = ("featureName", "port", "udpPort")
+        FEATURENAME_FIELD_NUMBER: _ClassVar[int]
+        PORT_FIELD_NUMBER: _ClassVar[int]
+        UDPPORT_FIELD_NUMBER: _ClassVar[int]
+        featureName: str
+        port: int
+        udpPort: int
+        def __init__(self, featureName: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ...) -> None: ...
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    serverId: str
+    feature: _containers.RepeatedCompositeFieldContainer[ServerAnnounce.Feature]
+    def __init__(self, serverId: _Optional[str] = ..., feature: _Optional[_Iterable[_Union[ServerAnnounce.Feature, _Mapping]]] = ...) -> None: ...
+
+class ConnectClient(_message.Message):
+    __slots__ = ("user", "udpPort")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    UDPPORT_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    udpPort: int
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., udpPort: _Optional[int] = ...) -> None: ...
+
+class Endpoint(_message.Message):
+    __slots__ = ("feature", "host", "port", "udpPort")
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    UDPPORT_FIELD_NUMBER: _ClassVar[int]
+    feature: str
+    host: str
+    port: int
+    udpPort: int
+    def __init__(self, feature: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ...) -> None: ...
+
+class ConnectServer(_message.Message):
+    __slots__ = ("serverId", "features", "endpoints", "instanceId")
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCEID_FIELD_NUMBER: _ClassVar[int]
+    serverId: str
+    features: _containers.RepeatedScalarFieldContainer[str]
+    endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
+    instanceId: str
+    def __init__(self, serverId: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., instanceId: _Optional[str] = ...) -> None: ...
+
+class ConnectResponse(_message.Message):
+    __slots__ = ("result", "serverId", "instanceId")
+    class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN_ERROR: _ClassVar[ConnectResponse.Result]
+        CONNECTED: _ClassVar[ConnectResponse.Result]
+        IS_ALREADY_CONNECTED_ERROR: _ClassVar[ConnectResponse.Result]
+    UNKNOWN_ERROR: ConnectResponse.Result
+    CONNECTED: ConnectResponse.Result
+    IS_ALREADY_CONNECTED_ERROR: ConnectResponse.Result
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    INSTANCEID_FIELD_NUMBER: _ClassVar[int]
+    result: ConnectResponse.Result
+    serverId: str
+    instanceId: str
+    def __init__(self, result: _Optional[_Union[ConnectResponse.Result, str]] = ..., serverId: _Optional[str] = ..., instanceId: _Optional[str] = ...) -> None: ...
+
+class HangUp(_message.Message):
+    __slots__ = ("reason",)
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN_REASON: _ClassVar[HangUp.Reason]
+        EXIT: _ClassVar[HangUp.Reason]
+        TIMEOUT: _ClassVar[HangUp.Reason]
+        PAYLOAD_LIMIT_EXCEEDED: _ClassVar[HangUp.Reason]
+        MESSAGE_MALFORMED: _ClassVar[HangUp.Reason]
+    UNKNOWN_REASON: HangUp.Reason
+    EXIT: HangUp.Reason
+    TIMEOUT: HangUp.Reason
+    PAYLOAD_LIMIT_EXCEEDED: HangUp.Reason
+    MESSAGE_MALFORMED: HangUp.Reason
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: HangUp.Reason
+    def __init__(self, reason: _Optional[_Union[HangUp.Reason, str]] = ...) -> None: ...
+
+class Ping(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Pong(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class UnsupportedMessage(_message.Message):
+    __slots__ = ("message_name",)
+    MESSAGE_NAME_FIELD_NUMBER: _ClassVar[int]
+    message_name: str
+    def __init__(self, message_name: _Optional[str] = ...) -> None: ...
+
+class Document(_message.Message):
+    __slots__ = ("documentId", "filename", "mimeType", "data")
+    DOCUMENTID_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    MIMETYPE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    documentId: str
+    filename: str
+    mimeType: str
+    data: bytes
+    def __init__(self, documentId: _Optional[str] = ..., filename: _Optional[str] = ..., mimeType: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ChatMessage(_message.Message):
+    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location")
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    USEROFGROUP_FIELD_NUMBER: _ClassVar[int]
+    TEXTCONTENT_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    LIVE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    messageSnowflake: int
+    author: User
+    user: User
+    group: Group
+    userOfGroup: UserOfGroup
+    textContent: str
+    document: Document
+    live_location: LiveLocation
+    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ...) -> None: ...
+
+class ChatMessageResponse(_message.Message):
+    __slots__ = ("messageSnowflake", "statuses", "author")
+    class DeliveryStatus(_message.Message):
+        __slots__ = ("user", "status")
+        class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            __slots__ = ()
+            UNKNOWN_STATUS: _ClassVar[ChatMessageResponse.DeliveryStatus.Status]
+            DELIVERED: _ClassVar[ChatMessageResponse.DeliveryStatus.Status]
+            OTHER_ERROR: _ClassVar[ChatMessageResponse.DeliveryStatus.Status]
+            USER_AWAY: _ClassVar[ChatMessageResponse.DeliveryStatus.Status]
+            USER_NOT_FOUND: _ClassVar[ChatMessageResponse.DeliveryStatus.Status]
+            OTHER_SERVER_TIMEOUT: _ClassVar[ChatMessageResponse.DeliveryStatus.Status]
+            OTHER_SERVER_NOT_FOUND: _ClassVar[ChatMessageResponse.DeliveryStatus.Status]
+            USER_BLOCKED: _ClassVar[ChatMessageResponse.DeliveryStatus.Status]
+        UNKNOWN_STATUS: ChatMessageResponse.DeliveryStatus.Status
+        DELIVERED: ChatMessageResponse.DeliveryStatus.Status
+        OTHER_ERROR: ChatMessageResponse.DeliveryStatus.Status
+        USER_AWAY: ChatMessageResponse.DeliveryStatus.Status
+        USER_NOT_FOUND: ChatMessageResponse.DeliveryStatus.Status
+        OTHER_SERVER_TIMEOUT: ChatMessageResponse.DeliveryStatus.Status
+        OTHER_SERVER_NOT_FOUND: ChatMessageResponse.DeliveryStatus.Status
+        USER_BLOCKED: ChatMessageResponse.DeliveryStatus.Status
+        USER_FIELD_NUMBER: _ClassVar[int]
+        STATUS_FIELD_NUMBER: _ClassVar[int]
+        user: User
+        status: ChatMessageResponse.DeliveryStatus.Status
+        def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., status: _Optional[_Union[ChatMessageResponse.DeliveryStatus.Status, str]] = ...) -> None: ...
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    messageSnowflake: int
+    statuses: _containers.RepeatedCompositeFieldContainer[ChatMessageResponse.DeliveryStatus]
+    author: User
+    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class TypingEvent(_message.Message):
+    __slots__ = ("user", "timestamp")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    timestamp: float
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., timestamp: _Optional[float] = ...) -> None: ...
+
+class TypingEvents(_message.Message):
+    __slots__ = ("typing_events",)
+    TYPING_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    typing_events: _containers.RepeatedCompositeFieldContainer[TypingEvent]
+    def __init__(self, typing_events: _Optional[_Iterable[_Union[TypingEvent, _Mapping]]] = ...) -> None: ...
+
+class Location(_message.Message):
+    __slots__ = ("latitude", "longitude")
+    LATITUDE_FIELD_NUMBER: _ClassVar[int]
+    LONGITUDE_FIELD_NUMBER: _ClassVar[int]
+    latitude: float
+    longitude: float
+    def __init__(self, latitude: _Optional[float] = ..., longitude: _Optional[float] = ...) -> None: ...
+
+class LiveLocation(_message.Message):
+    __slots__ = ("author", "user", "group", "userOfGroup", "timestamp", "expiry_at", "location")
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    USEROFGROUP_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_AT_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    author: User
+    user: User
+    group: Group
+    userOfGroup: UserOfGroup
+    timestamp: float
+    expiry_at: float
+    location: Location
+    def __init__(self, author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., timestamp: _Optional[float] = ..., expiry_at: _Optional[float] = ..., location: _Optional[_Union[Location, _Mapping]] = ...) -> None: ...
+
+class ExtendedLiveLocation(_message.Message):
+    __slots__ = ("live_location", "messageSnowflake")
+    LIVE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    live_location: LiveLocation
+    messageSnowflake: int
+    def __init__(self, live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., messageSnowflake: _Optional[int] = ...) -> None: ...
+
+class LiveLocations(_message.Message):
+    __slots__ = ("extended_live_locations",)
+    EXTENDED_LIVE_LOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    extended_live_locations: _containers.RepeatedCompositeFieldContainer[ExtendedLiveLocation]
+    def __init__(self, extended_live_locations: _Optional[_Iterable[_Union[ExtendedLiveLocation, _Mapping]]] = ...) -> None: ...
+
+class Translate(_message.Message):
+    __slots__ = ("target_language", "original_text", "translated_text")
+    class Language(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        DE: _ClassVar[Translate.Language]
+        EN: _ClassVar[Translate.Language]
+        ZH: _ClassVar[Translate.Language]
+        TR: _ClassVar[Translate.Language]
+    DE: Translate.Language
+    EN: Translate.Language
+    ZH: Translate.Language
+    TR: Translate.Language
+    TARGET_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    ORIGINAL_TEXT_FIELD_NUMBER: _ClassVar[int]
+    TRANSLATED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    target_language: Translate.Language
+    original_text: str
+    translated_text: str
+    def __init__(self, target_language: _Optional[_Union[Translate.Language, str]] = ..., original_text: _Optional[str] = ..., translated_text: _Optional[str] = ...) -> None: ...
+
+class Translated(_message.Message):
+    __slots__ = ("target_language", "original_text", "translated_text")
+    TARGET_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    ORIGINAL_TEXT_FIELD_NUMBER: _ClassVar[int]
+    TRANSLATED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    target_language: Translate.Language
+    original_text: str
+    translated_text: str
+    def __init__(self, target_language: _Optional[_Union[Translate.Language, str]] = ..., original_text: _Optional[str] = ..., translated_text: _Optional[str] = ...) -> None: ...
+
+class DocumentStatus(_message.Message):
+    __slots__ = ("documentSnowflake", "result", "expiry")
+    DOCUMENTSNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    documentSnowflake: int
+    result: DownloadingDocument.Result
+    expiry: int
+    def __init__(self, documentSnowflake: _Optional[int] = ..., result: _Optional[_Union[DownloadingDocument.Result, str]] = ..., expiry: _Optional[int] = ...) -> None: ...
+
+class DownloadDocument(_message.Message):
+    __slots__ = ("documentSnowflake",)
+    DOCUMENTSNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    documentSnowflake: int
+    def __init__(self, documentSnowflake: _Optional[int] = ...) -> None: ...
+
+class DownloadingDocument(_message.Message):
+    __slots__ = ("documentSnowflake", "result", "data")
+    class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN_ERROR: _ClassVar[DownloadingDocument.Result]
+        AVAILABLE: _ClassVar[DownloadingDocument.Result]
+        NOT_FOUND: _ClassVar[DownloadingDocument.Result]
+        EXPIRED: _ClassVar[DownloadingDocument.Result]
+        DELETED: _ClassVar[DownloadingDocument.Result]
+        PENDING_UPLOAD: _ClassVar[DownloadingDocument.Result]
+    UNKNOWN_ERROR: DownloadingDocument.Result
+    AVAILABLE: DownloadingDocument.Result
+    NOT_FOUND: DownloadingDocument.Result
+    EXPIRED: DownloadingDocument.Result
+    DELETED: DownloadingDocument.Result
+    PENDING_UPLOAD: DownloadingDocument.Result
+    DOCUMENTSNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    documentSnowflake: int
+    result: DownloadingDocument.Result
+    data: bytes
+    def __init__(self, documentSnowflake: _Optional[int] = ..., result: _Optional[_Union[DownloadingDocument.Result, str]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ServerList(_message.Message):
+    __slots__ = ("servers", "own")
+    class Server(_message.Message):
+        __slots__ = ("serverId", "endpoints")
+        SERVERID_FIELD_NUMBER: _ClassVar[int]
+        ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+        serverId: str
+        endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
+        def __init__(self, serverId: _Optional[str] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ...) -> None: ...
+    SERVERS_FIELD_NUMBER: _ClassVar[int]
+    OWN_FIELD_NUMBER: _ClassVar[int]
+    servers: _containers.RepeatedCompositeFieldContainer[ServerList.Server]
+    own: _containers.RepeatedCompositeFieldContainer[Endpoint]
+    def __init__(self, servers: _Optional[_Iterable[_Union[ServerList.Server, _Mapping]]] = ..., own: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ...) -> None: ...
+
+class AnnounceTo(_message.Message):
+    __slots__ = ("host", "port")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    port: int
+    def __init__(self, host: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
+
+class LinkedServers(_message.Message):
+    __slots__ = ("serverIds",)
+    SERVERIDS_FIELD_NUMBER: _ClassVar[int]
+    serverIds: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, serverIds: _Optional[_Iterable[str]] = ...) -> None: ...

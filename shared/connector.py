@@ -1,0 +1,154 @@
+"""Keeps one link to one place alive: dial, shake hands, wait until it is over, back off, again.
+
+The only reconnect there is: for peers, for the registration with discovery and for clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+
+from shared.addresses import Endpoint
+from shared.backoff import Backoff
+from shared.errors import PeerError, PeerUnreachable
+from shared.link import Link
+
+STEADY = 5.0
+"""Seconds a link must have lived for its end to count as the first failure and not one more."""
+
+Places = Callable[[], Awaitable[Sequence[Endpoint]]]
+MakeLink = Callable[[Endpoint], Link]
+
+
+async def dial(make_link: Callable[[], Link], endpoint: Endpoint, *, local_host: str, timeout: float) -> Link:
+    """Connect to an endpoint and wait for the handshake; `timeout` (seconds) is for the connection alone.
+
+    Raises:
+        PeerUnreachable: nothing accepts connections there, or it closed at once or refused.
+        HandshakeTimeout: it did not answer.
+
+    """
+    loop = asyncio.get_running_loop()
+    local = (local_host, 0) if local_host else None
+    try:
+        async with asyncio.timeout(timeout):
+            _, link = await loop.create_connection(
+                make_link, endpoint.host, endpoint.port, local_addr=local, family=socket.AF_INET
+            )
+    except (OSError, TimeoutError) as error:
+        raise PeerUnreachable(f"{endpoint} does not accept connections ({_words(error)})") from None
+    try:
+        await link.wait_open()
+    except asyncio.CancelledError:
+        link.hang_up()
+        raise
+    return link
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.splitlines()[0].lower()
+    return str(error) or type(error).__name__
+
+
+class Connector:
+    """The task that dials one server, or one of several places, for as long as a link is needed.
+
+    `places` gives the endpoints to try, in order; `make_link` builds the link to one; `is_needed` tells
+    whether there is no link yet (another side may have dialled us); `failed` hears of each round's last error.
+    """
+
+    def __init__(  # noqa: PLR0913 - what one dial needs to know
+        self,
+        *,
+        places: Places,
+        make_link: MakeLink,
+        backoff: Backoff,
+        local_host: str,
+        dial_timeout: float,
+        is_needed: Callable[[], bool] = lambda: True,
+        failed: Callable[[PeerError], None] = lambda _error: None,
+    ) -> None:
+        self._places = places
+        self._make_link = make_link
+        self._backoff = backoff
+        self._local_host = local_host
+        self._dial_timeout = dial_timeout
+        self._is_needed = is_needed
+        self._failed = failed
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.attempts = 0
+        self.last_error = ""
+
+    def start(self) -> None:
+        """Begin; a connector that runs goes on."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """End, also in the middle of a dial; an open link is left to its owner."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def wake(self) -> None:
+        """Look again now: a link came or went."""
+        self._wake.set()
+
+    def heard_from(self) -> None:
+        """The other side gave a sign of life: dial now if need be."""
+        self._backoff.reset()
+        self._wake.set()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            if not self._is_needed():
+                await self._wake.wait()
+                continue
+            link = await self._dial_any()
+            if link is not None:
+                await asyncio.shield(link.closed)
+                if link.age >= STEADY:
+                    self._backoff.reset()
+            if self._is_needed():
+                await self._pause(loop, self._backoff.next_delay())
+
+    async def _dial_any(self) -> Link | None:
+        """Try each place once; the first that becomes a link, or None."""
+        error: PeerError | None = None
+        try:
+            places = await self._places()
+        except PeerError as unknown:
+            places, error = (), unknown
+        for endpoint in places:
+            if not self._is_needed():
+                return None
+            self.attempts += 1
+            try:
+                return await dial(
+                    lambda endpoint=endpoint: self._make_link(endpoint),  # type: ignore[misc]
+                    endpoint,
+                    local_host=self._local_host,
+                    timeout=self._dial_timeout,
+                )
+            except PeerError as failure:
+                error = failure
+        if error is not None:
+            self.last_error = str(error)
+            self._failed(error)
+        return None
+
+    async def _pause(self, loop: asyncio.AbstractEventLoop, delay: float) -> None:
+        """Wait out the backoff, or until woken."""
+        timer = loop.call_later(delay, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()

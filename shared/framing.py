@@ -1,0 +1,122 @@
+"""Bytes in, frames out: `NAME SP LENGTH SP PAYLOAD LF` (protocol.md, "Framing").
+
+The same on TCP (`FrameReader`) and in a datagram (`read_datagram`). A frame keeps the bytes that it came
+in, so that what is passed on is passed on as it came.
+"""
+
+from __future__ import annotations
+
+import re
+
+from shared.errors import FrameTooLarge, MalformedMessage, RemoteProtocolError
+
+MAX_DATAGRAM = 1024
+"""Bytes: existing programs receive datagrams into buffers of this size."""
+
+_HEADER = re.compile(rb"([A-Z][A-Z0-9_]{0,63}) ([0-9]{1,20}) ")
+_HEADER_BEGUN = re.compile(rb"[A-Z][A-Z0-9_]{0,63}(?: [0-9]{0,20})?")
+_LONGEST_HEADER = 64 + 1 + 20 + 1
+_LF = 0x0A
+
+
+class Frame:
+    """One message as it came: its name, and its bytes whole (`raw`) and without framing (`payload`)."""
+
+    __slots__ = ("_start", "name", "raw")
+
+    def __init__(self, name: str, raw: bytes, start: int) -> None:
+        self.name = name
+        self.raw = raw
+        self._start = start
+
+    @property
+    def payload(self) -> bytes:
+        """The protobuf bytes."""
+        return self.raw[self._start : -1]
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.name}, {len(self.raw) - self._start - 1} bytes of payload>"
+
+
+def encode_frame(name: str, payload: bytes = b"") -> bytes:
+    """Frame a payload."""
+    return b"%b %d %b\n" % (name.encode("ascii"), len(payload), payload)
+
+
+class FrameReader:
+    """Cuts a stream into frames.
+
+    What was read before a fault is returned; the fault then stands in `error`, and nothing more is read.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """`limit` is the largest payload accepted, in bytes."""
+        self.error: RemoteProtocolError | None = None
+        self._limit = limit
+        self._rest = bytearray()
+        self._wanted = 0
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of a frame that is not whole yet."""
+        return len(self._rest)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take what was read; return the frames that it completes."""
+        if self.error is not None:
+            return []
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                return []
+            data = bytes(self._rest)
+            self._rest.clear()
+        frames: list[Frame] = []
+        try:
+            position = self._cut(data, frames)
+        except RemoteProtocolError as error:
+            self.error = error
+            return frames
+        if position < len(data):
+            self._rest += data[position:] if position else data
+        return frames
+
+    def _cut(self, data: bytes, frames: list[Frame]) -> int:
+        """Append each whole frame of `data` to `frames`; return where the first that is not whole begins."""
+        position, size = 0, len(data)
+        while position < size:
+            header = _HEADER.match(data, position)
+            if header is None:
+                _check_begun_header(data[position : position + _LONGEST_HEADER + 1])
+                self._wanted = 0
+                return position
+            end = header.end() + self._payload_size(header) + 1
+            if end > size:
+                self._wanted = end - position
+                return position
+            if data[end - 1] != _LF:
+                raise MalformedMessage(f"byte {end - position} of a {header[1].decode()} is no line feed")
+            frames.append(Frame(header[1].decode("ascii"), data[position:end], header.end() - position))
+            position = end
+        return position
+
+    def _payload_size(self, header: re.Match[bytes]) -> int:
+        """The announced length, checked against the limit before any payload is waited for."""
+        length = int(header[2])
+        if length > self._limit:
+            raise FrameTooLarge(length, self._limit)
+        return length
+
+
+def _check_begun_header(start: bytes) -> None:
+    """Refuse at once what can no longer become a header."""
+    if not _HEADER_BEGUN.fullmatch(start):
+        raise MalformedMessage(f"{start[:24]!r} begins no frame")
+
+
+def read_datagram(data: bytes) -> Frame:
+    """Read the one frame that a datagram holds; MalformedMessage where it holds anything else."""
+    header = _HEADER.match(data)
+    if header is None or header.end() + int(header[2]) + 1 != len(data) or data[-1] != _LF:
+        raise MalformedMessage(f"a datagram of {len(data)} bytes holds no single frame")
+    return Frame(header[1].decode("ascii"), data, header.end())

@@ -1,0 +1,424 @@
+"""The state machine of one link, the same for clients and servers, for who dials and who accepts.
+
+No I/O and no clock: bytes go in with `receive_data`, `next_event` tells what they mean, `data_to_send` is
+what must go out; time comes in as an argument (seconds, monotonic) and `next_timeout` says when to call
+`handle_timeout`. The rules are those of protocol.md, "How a link lives", as a table.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from shared.addresses import User
+from shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, RemoteProtocolError
+from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
+from shared.framing import Frame, FrameReader
+from shared.messages import decode, encode, pb
+
+HangUp = pb.HangUp
+Result = pb.ConnectResponse
+
+PING_GRACE: Final = 0.5
+"""Seconds beyond twice the timeout before a silent side is given up: an answer may be on its way."""
+
+
+class State(Enum):
+    """Where a link stands in its life."""
+
+    ACCEPTED = auto()
+    """The other side dialled; its CONNECT is awaited."""
+    DECIDING = auto()
+    """Its CONNECT is here; our side has to accept or refuse it."""
+    DIALLED = auto()
+    """We dialled and sent our CONNECT; CONNECTED is awaited."""
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class Input(Enum):
+    """What can happen to a link: frames by what they mean, timers, and our own decisions."""
+
+    CONNECT = auto()
+    CONNECTED = auto()
+    REFUSED = auto()
+    HANGUP = auto()
+    PING = auto()
+    PONG = auto()
+    UNSUPPORTED = auto()
+    MESSAGE = auto()
+    FAULT = auto()
+    HANDSHAKE_EXPIRED = auto()
+    SILENT = auto()
+    DEAD = auto()
+    ACCEPT = auto()
+    REFUSE = auto()
+    HANG_UP = auto()
+    LOST = auto()
+
+
+_INPUTS: Final[dict[str, Input]] = {
+    "CONNECT_CLIENT": Input.CONNECT,
+    "CONNECT_SERVER": Input.CONNECT,
+    "CONNECTED": Input.CONNECTED,
+    "HANGUP": Input.HANGUP,
+    "PING": Input.PING,
+    "PONG": Input.PONG,
+    "UNSUPPORTED_MESSAGE": Input.UNSUPPORTED,
+}
+
+_REASONS: Final = {
+    HangUp.UNKNOWN_REASON: "unknown",
+    HangUp.EXIT: "exit",
+    HangUp.TIMEOUT: "timeout",
+    HangUp.PAYLOAD_LIMIT_EXCEEDED: "too_large",
+    HangUp.MESSAGE_MALFORMED: "malformed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: until the handshake must be over; of silence until PING."""
+
+    connect: float
+    ping: float
+
+
+class Session:
+    """One link's state. `hello` is the CONNECT frame of the side that dials, None for the side that accepts."""
+
+    def __init__(self, *, timeouts: Timeouts, limit: int, now: float, hello: bytes | None = None) -> None:
+        self.identity = Identity()
+        self.rtt: float | None = None
+        """Seconds from the last PING to its PONG."""
+        self.last_received = now
+        self.timeouts = timeouts
+        self._state = State.ACCEPTED if hello is None else State.DIALLED
+        self.dialled = hello is not None
+        self._reader = FrameReader(limit)
+        self._frames: deque[Frame] = deque()
+        self._events: deque[Event] = deque()
+        self._out: list[bytes] = [] if hello is None else [hello]
+        self._began = now
+        self._ping_sent: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Session {self._state.name} with {self.identity.name or 'nobody yet'}>"
+
+    @property
+    def state(self) -> State:
+        """Where the link stands."""
+        return self._state
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages may be sent."""
+        return self._state is State.OPEN
+
+    def is_silent(self, now: float) -> bool:
+        """Whether nothing came for `ping_timeout`."""
+        return now - self.last_received >= self.timeouts.ping
+
+    # In ------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Take what was read; then take events until `next_event` returns None."""
+        self.note_alive(now)
+        self._frames.extend(self._reader.feed(data))
+
+    def receive_eof(self) -> None:
+        """The connection ended or broke without a HANGUP."""
+        self._step(Input.LOST, None)
+
+    def note_alive(self, now: float) -> None:
+        """Anything received is a sign of life, a client's datagrams too."""
+        self.last_received = now
+
+    def next_event(self) -> Event | None:
+        """What happened next, or None; a DECIDING link tells nothing until it is decided."""
+        while not self._events and self._state not in (State.DECIDING, State.CLOSED):
+            if not self._take_frames():
+                break
+        return self._events.popleft() if self._events else None
+
+    def _take_frames(self) -> bool:
+        """Advance by one control frame or one run of messages; False when there is nothing left."""
+        if not self._frames:
+            if self._reader.error is None:
+                return False
+            self._step(Input.FAULT, self._reader.error)
+            return True
+        if self._state is State.OPEN and self._frames[0].name not in _INPUTS:
+            self._events.append(MessagesReceived(self._take_run()))
+            return True
+        frame = self._frames.popleft()
+        try:
+            self._receive_frame(frame)
+        except RemoteProtocolError as error:
+            self._step(Input.FAULT, error)
+        return True
+
+    def _take_run(self) -> list[Frame]:
+        """All frames up to the next control frame."""
+        frames = self._frames
+        if all(frame.name not in _INPUTS for frame in frames):
+            run = list(frames)
+            frames.clear()
+            return run
+        run = []
+        while frames[0].name not in _INPUTS:
+            run.append(frames.popleft())
+        return run
+
+    def _receive_frame(self, frame: Frame) -> None:
+        """Step with one frame."""
+        what = _INPUTS.get(frame.name, Input.MESSAGE)
+        if what is Input.CONNECTED and decode(frame, pb.ConnectResponse).result != Result.CONNECTED:
+            what = Input.REFUSED
+        self._step(what, frame)
+
+    # Our decisions ---------------------------------------------------------------
+
+    def accept(self, *, server_id: str = "", instance_id: str = "") -> None:
+        """Answer CONNECTED; the two ids, our additions, tell a server who we are."""
+        answer = pb.ConnectResponse(result=Result.CONNECTED, serverId=server_id, instanceId=instance_id)
+        self._step(Input.ACCEPT, answer)
+
+    def refuse(self, result: pb.ConnectResponse.Result.ValueType) -> None:
+        """Answer CONNECTED with an error; the link stays as it was, unconnected."""
+        self._step(Input.REFUSE, pb.ConnectResponse(result=result))
+
+    def hang_up(self, reason: pb.HangUp.Reason.ValueType = HangUp.EXIT) -> None:
+        """Send HANGUP and be closed; nothing happens on a link that is closed already."""
+        self._step(Input.HANG_UP, reason)
+
+    def fail(self, error: RemoteProtocolError) -> None:
+        """A message that was passed on turned out to be malformed."""
+        self._step(Input.FAULT, error)
+
+    def probe(self, now: float) -> None:
+        """Send PING now, so that a dead link is noticed."""
+        if self.is_open and not self._waits_for_pong():
+            self._ping(now)
+
+    # Time ------------------------------------------------------------------------
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` must be called, or None."""
+        if self._state is State.CLOSED:
+            return None
+        if self._state is not State.OPEN:
+            return self._began + self.timeouts.connect
+        if self._waits_for_pong():
+            return max(self.last_received + self.timeouts.ping, self._ping_sent or 0.0) + self._patience
+        return self.last_received + self.timeouts.ping
+
+    @property
+    def _patience(self) -> float:
+        """Seconds from our PING to giving up."""
+        return self.timeouts.ping + min(PING_GRACE, self.timeouts.ping)
+
+    def _waits_for_pong(self) -> bool:
+        """Whether nothing came since our PING."""
+        return self._ping_sent is not None and self.last_received < self._ping_sent
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due at `now`.
+
+        A timer that comes very late tells that we ourselves were stopped, not that the other side is
+        dead: what it sent may wait to be read. It is then asked once more.
+        """
+        due = self.next_timeout()
+        if due is None or now < due:
+            return
+        if self._state is not State.OPEN:
+            self._step(Input.HANDSHAKE_EXPIRED, None)
+        elif not self._waits_for_pong() or now - due > self.timeouts.ping / 2:
+            self._step(Input.SILENT, now)
+        else:
+            self._step(Input.DEAD, None)
+
+    # Out ---------------------------------------------------------------------------
+
+    def data_to_send(self) -> bytes:
+        """What must be written now; it is handed out once."""
+        if not self._out:
+            return b""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    # The effects of TRANSITIONS ------------------------------------------------------
+
+    def _step(self, what: Input, detail: object) -> None:
+        """Make one transition of the table."""
+        entry = TRANSITIONS[self._state].get(what)
+        if entry is None:
+            raise LocalProtocolError(f"{what.name} cannot happen to a link that is {self._state.name}")
+        self._state, effect = entry
+        effect(self, detail)
+
+    def _ignore(self, _detail: object) -> None:
+        pass
+
+    def _ask(self, frame: Frame) -> None:
+        self.identity = _identify(frame)
+        self._events.append(ConnectRequested(self.identity))
+
+    def _admit(self, answer: pb.ConnectResponse) -> None:
+        self._out.append(encode("CONNECTED", answer))
+        self._events.append(Opened(self.identity))
+
+    def _deny(self, answer: pb.ConnectResponse) -> None:
+        self._out.append(encode("CONNECTED", answer))
+        self.identity = Identity()
+
+    def _deny_second(self, frame: Frame) -> None:
+        _identify(frame)
+        self._out.append(encode("CONNECTED", pb.ConnectResponse(result=Result.IS_ALREADY_CONNECTED_ERROR)))
+        self._events.append(Rejected("second_connect", frame.name))
+
+    def _begin(self, frame: Frame) -> None:
+        answer = decode(frame, pb.ConnectResponse)
+        self.identity = Identity(server_id=answer.serverId, instance_id=answer.instanceId)
+        self._events.append(Opened(self.identity))
+
+    def _was_refused(self, frame: Frame) -> None:
+        self._out.append(encode("HANGUP", pb.HangUp(reason=HangUp.EXIT)))
+        result = decode(frame, pb.ConnectResponse).result
+        self._events.append(Closed("refused", by_us=True, result=result))
+
+    def _pong(self, _frame: object) -> None:
+        self._out.append(encode("PONG"))
+
+    def _measure(self, _frame: object) -> None:
+        if self._ping_sent is not None:
+            self.rtt = self.last_received - self._ping_sent
+            self._ping_sent = None
+
+    def _not_supported(self, frame: Frame) -> None:
+        self._out.append(unsupported(frame.name))
+        self._events.append(Rejected("unexpected", frame.name))
+
+    def _note_unsupported(self, frame: Frame) -> None:
+        name = decode(frame, pb.UnsupportedMessage).message_name
+        self._events.append(Rejected("unsupported_there", name[:64]))
+
+    def _ping(self, now: float) -> None:
+        self._out.append(encode("PING"))
+        self._ping_sent = now
+
+    def _hung_up(self, frame: Frame) -> None:
+        try:
+            reason = _REASONS.get(decode(frame, pb.HangUp).reason, "unknown")
+        except MalformedMessage:
+            reason = "unknown"
+        self._events.append(Closed(reason, by_us=False))
+
+    def _say_exit(self, reason: pb.HangUp.Reason.ValueType) -> None:
+        self._close(reason, _REASONS[reason])
+
+    def _say_timeout(self, _detail: object) -> None:
+        self._close(HangUp.TIMEOUT, "timeout")
+
+    def _say_handshake_timeout(self, _detail: object) -> None:
+        self._close(HangUp.TIMEOUT, "handshake_timeout")
+
+    def _say_fault(self, error: RemoteProtocolError) -> None:
+        too_large = isinstance(error, FrameTooLarge)
+        reason = HangUp.PAYLOAD_LIMIT_EXCEEDED if too_large else HangUp.MESSAGE_MALFORMED
+        self._events.append(Rejected(error.reason, str(error)))
+        self._close(reason, error.reason)
+
+    def _close(self, reason: pb.HangUp.Reason.ValueType, word: str) -> None:
+        self._out.append(encode("HANGUP", pb.HangUp(reason=reason)))
+        self._events.append(Closed(word, by_us=True))
+
+    def _break(self, _detail: object) -> None:
+        self._events.append(Closed("lost", by_us=False))
+
+
+Effect = Callable[[Session, object], None]
+_S = Session
+
+
+def _table(rows: dict[Input, tuple[State, Callable[..., None]]]) -> dict[Input, tuple[State, Effect]]:
+    """Lay the rows that hold in every state that is not closed under those of one state."""
+    closed = State.CLOSED
+    return {
+        Input.HANGUP: (closed, _S._hung_up),
+        Input.FAULT: (closed, _S._say_fault),
+        Input.HANDSHAKE_EXPIRED: (closed, _S._say_handshake_timeout),
+        Input.HANG_UP: (closed, _S._say_exit),
+        Input.LOST: (closed, _S._break),
+    } | rows
+
+
+# state × input → state, effect. What is missing cannot happen: LocalProtocolError.
+TRANSITIONS: Final[dict[State, dict[Input, tuple[State, Effect]]]] = {
+    State.ACCEPTED: _table(
+        {
+            Input.CONNECT: (State.DECIDING, _S._ask),
+            Input.CONNECTED: (State.ACCEPTED, _S._not_supported),
+            Input.REFUSED: (State.ACCEPTED, _S._not_supported),
+            Input.PING: (State.ACCEPTED, _S._not_supported),
+            Input.PONG: (State.ACCEPTED, _S._not_supported),
+            Input.MESSAGE: (State.ACCEPTED, _S._not_supported),
+            Input.UNSUPPORTED: (State.ACCEPTED, _S._note_unsupported),
+        }
+    ),
+    State.DECIDING: _table(
+        {
+            Input.ACCEPT: (State.OPEN, _S._admit),
+            Input.REFUSE: (State.ACCEPTED, _S._deny),
+        }
+    ),
+    State.DIALLED: _table(
+        {
+            Input.CONNECTED: (State.OPEN, _S._begin),
+            Input.REFUSED: (State.CLOSED, _S._was_refused),
+            Input.PING: (State.DIALLED, _S._pong),
+            Input.PONG: (State.DIALLED, _S._ignore),
+            Input.CONNECT: (State.DIALLED, _S._not_supported),
+            Input.MESSAGE: (State.DIALLED, _S._not_supported),
+            Input.UNSUPPORTED: (State.DIALLED, _S._note_unsupported),
+        }
+    ),
+    State.OPEN: _table(
+        {
+            Input.CONNECT: (State.OPEN, _S._deny_second),
+            Input.CONNECTED: (State.OPEN, _S._ignore),
+            Input.REFUSED: (State.OPEN, _S._ignore),
+            Input.PING: (State.OPEN, _S._pong),
+            Input.PONG: (State.OPEN, _S._measure),
+            Input.UNSUPPORTED: (State.OPEN, _S._note_unsupported),
+            Input.SILENT: (State.OPEN, _S._ping),
+            Input.DEAD: (State.CLOSED, _S._say_timeout),
+        }
+    ),
+    State.CLOSED: {what: (State.CLOSED, _S._ignore) for what in Input},
+}
+
+
+def unsupported(name: str) -> bytes:
+    """The answer to a message that is not known, or not here, or not now."""
+    return encode("UNSUPPORTED_MESSAGE", pb.UnsupportedMessage(message_name=name))
+
+
+def _identify(frame: Frame) -> Identity:
+    """Who asks to be connected; MalformedMessage where the payload does not parse."""
+    if frame.name == "CONNECT_CLIENT":
+        client = decode(frame, pb.ConnectClient)
+        if not 0 <= client.udpPort <= 65535:  # noqa: PLR2004 - the range of ports
+            raise MalformedMessage(f"{client.udpPort} is no port")
+        return Identity(user=User.of(client.user), udp_port=client.udpPort)
+    server = decode(frame, pb.ConnectServer)
+    return Identity(
+        server_id=server.serverId,
+        features=tuple(server.features),
+        endpoints=tuple(server.endpoints),
+        instance_id=server.instanceId,
+    )
