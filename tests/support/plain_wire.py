@@ -273,7 +273,7 @@ class FrameReader:
         self.pending = b""
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        """Yield every frame that is complete now. Raises MalformedError, TooLargeError from the header alone."""
+        """Yield every complete frame. Raises MalformedError; TooLargeError from the header alone."""
         self.pending += data
         while header := self.HEADER.match(self.pending[:HEADER_LIMIT]):
             size = int(header[2])
