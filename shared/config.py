@@ -31,7 +31,7 @@ class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     """A part of the configuration; its field names are the keys."""
 
 
-class DiscoveryConfig(Section):
+class DiscoveryConfig(Section, frozen=True):
     """Finding servers, and the registration of this node's processes."""
 
     port: Port = 9999
@@ -51,7 +51,7 @@ class DiscoveryConfig(Section):
     """A server neither heard nor linked for so long is forgotten."""
 
 
-class ChatConfig(Section):
+class ChatConfig(Section, frozen=True):
     """The feature MESSAGES."""
 
     port: Port = 6666
@@ -62,7 +62,7 @@ class ChatConfig(Section):
     """How many messages may wait in all."""
 
 
-class TypingConfig(Section):
+class TypingConfig(Section, frozen=True):
     """The feature TYPING_INDICATOR."""
 
     port: Port = 7777
@@ -74,7 +74,7 @@ class TypingConfig(Section):
     """Changes are gathered for so long and sent together."""
 
 
-class LocationConfig(Section):
+class LocationConfig(Section, frozen=True):
     """The feature LIVE_LOCATION."""
 
     port: Port = 8888
@@ -83,7 +83,7 @@ class LocationConfig(Section):
     fanout_interval: Seconds = 0.05
 
 
-class LinkConfig(Section):
+class LinkConfig(Section, frozen=True):
     """Every TCP link."""
 
     connect_timeout: Seconds = 10.0
@@ -101,7 +101,7 @@ class LinkConfig(Section):
     """Full-jitter exponential backoff between dials."""
 
 
-class ClientConfig(Section):
+class ClientConfig(Section, frozen=True):
     """The command line and the client library."""
 
     user: str = ""
@@ -110,7 +110,7 @@ class ClientConfig(Section):
     location_udp_port: Port = 8890
 
 
-class LogConfig(Section):
+class LogConfig(Section, frozen=True):
     """What the processes write to standard error."""
 
     level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
@@ -118,7 +118,7 @@ class LogConfig(Section):
     """auto: console on a terminal, JSON elsewhere."""
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """All of it. `load` makes one; `Config()` is the defaults."""
 
     server_id: str = ""

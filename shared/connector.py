@@ -54,6 +54,21 @@ def _words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+async def resolve(host: str, port: int) -> list[Endpoint]:
+    """Every IPv4 address that a name stands for.
+
+    Raises:
+        PeerUnreachable: the name is not known now.
+
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    except OSError:
+        raise PeerUnreachable(f"{host} is no name that can be resolved now") from None
+    return [Endpoint(str(address[0]), port) for *_, address in found]
+
+
 class Connector:
     """The task that dials one server, or one of several places, for as long as a link is needed.
 
@@ -61,7 +76,7 @@ class Connector:
     whether there is no link yet (another side may have dialled us); `failed` hears of each round's last error.
     """
 
-    def __init__(  # noqa: PLR0913 - what one dial needs to know
+    def __init__(
         self,
         *,
         places: Places,

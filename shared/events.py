@@ -67,7 +67,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The link is over. `reason`: exit, timeout, handshake_timeout, refused, malformed, too_large, lost …
+    """The link is over. `reason`: exit, timeout, handshake_timeout, refused, malformed, too_large, lost, ended.
 
     `by_us` tells who ended it; `result` is the answer's when CONNECT was refused.
     """

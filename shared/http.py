@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -61,6 +62,7 @@ class HttpConnection(asyncio.Protocol):
         self._h11 = h11.Connection(h11.SERVER)
         self._transport: asyncio.Transport | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._request: h11.Request | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -94,13 +96,12 @@ class HttpConnection(asyncio.Protocol):
         self._idle = asyncio.get_running_loop().call_later(IDLE, self.close)
 
     def _answer_requests(self) -> None:
-        request: h11.Request | None = None
         while True:
             event = self._h11.next_event()
             if isinstance(event, h11.Request):
-                request = event
-            elif isinstance(event, h11.EndOfMessage) and request is not None:
-                self._respond(request)
+                self._request = event
+            elif isinstance(event, h11.EndOfMessage) and self._request is not None:
+                self._respond(self._request)
                 if self._h11.our_state is not h11.DONE:
                     self.close()
                     return
@@ -134,12 +135,12 @@ class HttpServer:
         self._connections: set[HttpConnection] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, sock: object) -> None:
+    async def start(self, sock: socket.socket) -> None:
         """Serve on a bound socket."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: HttpConnection(self._pages, self._connections),
-            sock=sock,  # type: ignore[arg-type] # asyncio's stub names the class, uvloop takes it
+            sock=sock,
         )
 
     async def stop(self) -> None:

@@ -61,11 +61,22 @@ class Link(asyncio.Protocol):
         limit: int,
         hello: bytes | None = None,
         is_wanted: Callable[[], bool] = lambda: True,
+        track: set[Link] | None = None,
     ) -> None:
-        """`hello` is our CONNECT when we dial; it is sent if `is_wanted()` still holds once connected."""
+        """`hello` is our CONNECT when we dial; it is sent if `is_wanted()` still holds once connected.
+
+        `track` holds the link for as long as it is connected.
+        """
+        self._track = track if track is not None else set()
         self.link_id = next(_link_ids)
+        self.peer_id = ""
+        """The serverId at the other end: expected when we dial, named by it when it dials; empty: a client."""
         self.was_open = False
         self.closed: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
+        self.disconnected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the connection itself is gone."""
+        self.told: set[str] = set()
+        """What has been logged about this link already: a flood of faults is one line."""
         self.frames_received = 0
         self.bytes_received = 0
         self.bytes_sent = 0
@@ -145,7 +156,7 @@ class Link(asyncio.Protocol):
         """Answer a CONNECT with CONNECTED."""
         self.session.accept(server_id=server_id, instance_id=instance_id)
 
-    def refuse(self, result: pb.ConnectResponse.Result.ValueType) -> None:
+    def refuse(self, result: pb.ConnectResponse.Result) -> None:
         """Answer a CONNECT with an error."""
         self.session.refuse(result)
 
@@ -162,7 +173,7 @@ class Link(asyncio.Protocol):
         """A datagram of this client's is a sign of life."""
         self.session.note_alive(self._loop.time())
 
-    def hang_up(self, reason: pb.HangUp.Reason.ValueType = pb.HangUp.EXIT) -> None:
+    def hang_up(self, reason: pb.HangUp.Reason = pb.HangUp.EXIT) -> None:
         """Send what waits and HANGUP, and close."""
         self.session.hang_up(reason)
         self._perform()
@@ -181,6 +192,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the dialling side's CONNECT goes out."""
+        self._track.add(self)
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=SEND_LIMIT)
         sock = transport.get_extra_info("socket")
@@ -204,6 +216,8 @@ class Link(asyncio.Protocol):
             self._last_resort.cancel()
         self.session.receive_eof()
         self._perform()
+        self._track.discard(self)
+        self.disconnected.set_result(None)
 
     def pause_writing(self) -> None:
         """The other side does not read: stop writing to it."""

@@ -42,9 +42,7 @@ class Metrics:
         self.frames_received = counter("parley_frames_received", "Frames for the feature", ["feature"])
         self.frames_rejected = counter("parley_frames_rejected", "Frames refused", ["feature", "reason"])
         self.datagrams = counter("parley_datagrams", "Datagrams", ["feature", "direction"])
-        self.datagrams_dropped = counter(
-            "parley_datagrams_dropped", "Datagrams not taken", ["feature", "reason"]
-        )
+        self.datagrams_dropped = counter("parley_datagrams_dropped", "Datagrams not taken", ["feature", "reason"])
         self.messages = counter("parley_messages", "Chat messages, by the status given", ["scope", "status"])
         self.servers_known = gauge("parley_servers_known", "Other servers in the directory", [])
         for reason in REJECTIONS:

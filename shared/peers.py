@@ -29,9 +29,7 @@ def incoming_stays(own_id: str, peer_id: str, standing: Standing | None) -> bool
     """
     if standing is None:
         return True
-    if standing.is_open and (
-        not standing.dialled_by_us or not standing.same_instance or standing.is_silent
-    ):
+    if standing.is_open and (not standing.dialled_by_us or not standing.same_instance or standing.is_silent):
         return True
     return smaller(peer_id, own_id)
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from shared.addresses import User
 from shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, RemoteProtocolError
@@ -187,11 +187,11 @@ class Session:
         answer = pb.ConnectResponse(result=Result.CONNECTED, serverId=server_id, instanceId=instance_id)
         self._step(Input.ACCEPT, answer)
 
-    def refuse(self, result: pb.ConnectResponse.Result.ValueType) -> None:
+    def refuse(self, result: pb.ConnectResponse.Result) -> None:
         """Answer CONNECTED with an error; the link stays as it was, unconnected."""
         self._step(Input.REFUSE, pb.ConnectResponse(result=result))
 
-    def hang_up(self, reason: pb.HangUp.Reason.ValueType = HangUp.EXIT) -> None:
+    def hang_up(self, reason: pb.HangUp.Reason = HangUp.EXIT) -> None:
         """Send HANGUP and be closed; nothing happens on a link that is closed already."""
         self._step(Input.HANG_UP, reason)
 
@@ -318,7 +318,7 @@ class Session:
             reason = "unknown"
         self._events.append(Closed(reason, by_us=False))
 
-    def _say_exit(self, reason: pb.HangUp.Reason.ValueType) -> None:
+    def _say_exit(self, reason: pb.HangUp.Reason) -> None:
         self._close(reason, _REASONS[reason])
 
     def _say_timeout(self, _detail: object) -> None:
@@ -333,7 +333,7 @@ class Session:
         self._events.append(Rejected(error.reason, str(error)))
         self._close(reason, error.reason)
 
-    def _close(self, reason: pb.HangUp.Reason.ValueType, word: str) -> None:
+    def _close(self, reason: pb.HangUp.Reason, word: str) -> None:
         self._out.append(encode("HANGUP", pb.HangUp(reason=reason)))
         self._events.append(Closed(word, by_us=True))
 
@@ -341,20 +341,21 @@ class Session:
         self._events.append(Closed("lost", by_us=False))
 
 
-Effect = Callable[[Session, object], None]
+Effect = Callable[[Session, Any], None]
 _S = Session
 
 
 def _table(rows: dict[Input, tuple[State, Callable[..., None]]]) -> dict[Input, tuple[State, Effect]]:
     """Lay the rows that hold in every state that is not closed under those of one state."""
     closed = State.CLOSED
-    return {
+    common: dict[Input, tuple[State, Effect]] = {
         Input.HANGUP: (closed, _S._hung_up),
         Input.FAULT: (closed, _S._say_fault),
         Input.HANDSHAKE_EXPIRED: (closed, _S._say_handshake_timeout),
         Input.HANG_UP: (closed, _S._say_exit),
         Input.LOST: (closed, _S._break),
-    } | rows
+    }
+    return common | rows
 
 
 # state × input → state, effect. What is missing cannot happen: LocalProtocolError.
@@ -399,7 +400,7 @@ TRANSITIONS: Final[dict[State, dict[Input, tuple[State, Effect]]]] = {
             Input.DEAD: (State.CLOSED, _S._say_timeout),
         }
     ),
-    State.CLOSED: {what: (State.CLOSED, _S._ignore) for what in Input},
+    State.CLOSED: dict.fromkeys(Input, (State.CLOSED, _S._ignore)),
 }
 
 

@@ -1,0 +1,38 @@
+# Parley's image: all four processes of a node; which one runs is the command.
+# No BuildKit syntax here, so that engines with the classic builder build it too.
+ARG BASE_IMAGE=python:3.13-slim
+
+FROM ${BASE_IMAGE} AS builder
+# A pip of its own, so that none is left in the image.
+RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/venv
+# The dependencies, and /app as an editable installation before its sources are there: a change of source
+# installs nothing again. (pyproject.toml names the two empty files.)
+WORKDIR /app
+COPY pyproject.toml ./
+RUN touch README.md LICENSE && \
+    /opt/pip/bin/pip --python /opt/venv/bin/python --disable-pip-version-check install \
+        --no-cache-dir --no-compile --config-settings editable_mode=compat --editable . && \
+    /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+FROM ${BASE_IMAGE}
+# With a read-only root file system nothing is compiled later, and slim images come without the standard
+# library's bytecode.
+RUN python3 -m compileall -q -j 0 -x '/(test|tests|idlelib|lib2to3|turtledemo|ensurepip|site-packages|dist-packages)/' \
+        "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && \
+    groupadd --gid 10001 parley && \
+    useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin parley && \
+    install -d -o parley -g parley -m 750 /data
+COPY --from=builder /opt/venv /opt/venv
+WORKDIR /app
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PARLEY_DATA_DIR=/data \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+VOLUME /data
+EXPOSE 9999/udp 9998 6666 7777 7778/udp 8888 8889/udp 9401 9402 9403 9404
+STOPSIGNAL SIGTERM
+CMD ["parley", "serve"]
+# Last, what changes most: nothing above is done again for it.
+COPY . .
+RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash .
+USER 10001:10001

@@ -1,0 +1,10 @@
+"""Discovery: finds servers, announces this node, keeps the directory, tells the node's other processes.
+
+It owns the directory of servers and the registry of this node's processes. It never carries a message,
+and established links outlive it.
+"""
+
+from services.discovery.discovery import ServerDiscoveryService
+from services.discovery.service import DirectoryService
+
+__all__ = ["DirectoryService", "ServerDiscoveryService"]

@@ -1,0 +1,143 @@
+"""The discovery port: asks the network again and again, answers who asks, hears every reply."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+from collections.abc import Callable
+
+from services.discovery.discovery import ServerDiscoveryService
+from shared.addresses import Server
+from shared.config import Config
+from shared.datagrams import Address, UdpSocket
+from shared.discovery import REQUEST, read_announcement
+from shared.errors import MalformedMessage
+from shared.framing import Frame
+from shared.interfaces import interfaces, network_of
+from shared.logs import Log
+from shared.metrics import Metrics
+
+JITTER = 0.2
+SHORTEST = 0.2
+"""Seconds between two requests, however often one is asked for."""
+
+
+class Announcer:
+    """The UDP side of discovery.
+
+    `asked(address)` hears of each request, `heard(server, source)` of each other server's announcement.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        discovery: ServerDiscoveryService,
+        *,
+        asked: Callable[[Address], None],
+        heard: Callable[[Server, str], None],
+        metrics: Metrics,
+        log: Log,
+    ) -> None:
+        self._config = config
+        self._discovery = discovery
+        self._asked = asked
+        self._heard = heard
+        self._metrics = metrics
+        self._log = log
+        self._wake = asyncio.Event()
+        self._failed_targets: set[Address] = set()
+        self._asked_back: set[str] = set()
+        self._own: set[str] = set()
+        host, port = config.bind_host, config.discovery.port
+        dropped = metrics.dropped
+        self._socket = UdpSocket(host, port, "discovery", received=self._received, dropped=dropped, shared=True)
+        self.port = self._socket.port
+        self._broadcast_socket = self._hear_broadcasts() if config.address else None
+
+    def _hear_broadcasts(self) -> UdpSocket:
+        """A socket bound to one address hears no broadcast: a second one hears those of that network."""
+        network = network_of(self._config.address).network
+
+        def received(frame: Frame, address: Address) -> None:
+            if ipaddress.IPv4Address(address[0]) in network:
+                self._received(frame, address)
+
+        return UdpSocket(
+            "0.0.0.0",  # noqa: S104 - broadcasts come to no other
+            self.port,
+            "discovery",
+            received=received,
+            dropped=self._metrics.dropped,
+            shared=True,
+        )
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._socket.close()
+        if self._broadcast_socket is not None:
+            self._broadcast_socket.close()
+
+    def send(self, data: bytes, to: Address) -> None:
+        """Send a datagram from the discovery port."""
+        self._metrics.datagrams.labels("DISCOVERY", "sent").inc()
+        error = self._socket.send(data, to)
+        if error is None:
+            self._failed_targets.discard(to)
+        elif to not in self._failed_targets:
+            self._failed_targets.add(to)
+            self._log.warning("datagram_failed", host=to[0], port=to[1], error=error.strerror)
+
+    def ask_now(self) -> None:
+        """Ask the network at once."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Ask for ever: at once, then every `discovery_interval`, jittered."""
+        interval = self._config.discovery.discovery_interval
+        while True:
+            self._wake.clear()
+            await self._ask()
+            await asyncio.sleep(SHORTEST)
+            rest = interval * random.uniform(1 - JITTER, 1 + JITTER) - SHORTEST  # noqa: S311 - a jitter
+            timer = asyncio.get_running_loop().call_later(max(rest, 0.0), self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+
+    async def _ask(self) -> None:
+        self._own = {self._config.address} if self._config.address else {i.address for i in interfaces()}
+        self._asked_back.clear()
+        for target in await self._discovery.targets():
+            if not (target[1] == self.port and target[0] in self._own):
+                self.send(REQUEST, target)
+
+    def _received(self, frame: Frame, address: Address) -> None:
+        self._metrics.datagrams.labels("DISCOVERY", "received").inc()
+        if frame.name == "DISCOVER_SERVER":
+            self._request_received(address)
+        elif frame.name == "SERVER_ANNOUNCE":
+            self._announcement_received(frame, address[0])
+        else:
+            self._metrics.dropped("unknown_name")
+
+    def _request_received(self, address: Address) -> None:
+        """Answer; a server that asks from the discovery port is asked in turn, once an interval.
+
+        So one static peer entry is enough for two servers to know each other.
+        """
+        host, port = address
+        if port == self.port and host in self._own:
+            return
+        self._asked(address)
+        if port == self._config.discovery.port and host not in self._asked_back:
+            self._asked_back.add(host)
+            self.send(REQUEST, address)
+
+    def _announcement_received(self, frame: Frame, source: str) -> None:
+        try:
+            server = read_announcement(frame, source)
+        except MalformedMessage as error:
+            self._metrics.dropped(error.reason)
+            return
+        if self._discovery.accepts(server):
+            self._heard(server, source)

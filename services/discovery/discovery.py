@@ -1,0 +1,19 @@
+"""Discovery as a server does it: the client's, but our own announcements do not count."""
+
+from __future__ import annotations
+
+from shared.addresses import Server
+from shared.config import Config
+from shared.discovery import DiscoveryService
+
+
+class ServerDiscoveryService(DiscoveryService):
+    """Finds the other servers of this network."""
+
+    def __init__(self, server_id: str = "", config: Config | None = None) -> None:
+        super().__init__(config)
+        self.server_id = server_id or self.config.server_id
+
+    def accepts(self, server: Server) -> bool:
+        """Whether it is another server's."""
+        return server.server_id != self.server_id

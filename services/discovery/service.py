@@ -1,0 +1,191 @@
+"""The discovery process: the announcer, the directory, the registry, and who is told what."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar, cast
+
+from services.discovery.announcer import Announcer
+from services.discovery.directory import Directory
+from services.discovery.discovery import ServerDiscoveryService
+from services.discovery.registry import Registrant, Registry, reply_to
+from shared.addresses import Server
+from shared.config import Config, host_name
+from shared.datagrams import Address
+from shared.discovery import encode_announcement
+from shared.events import Closed, Identity
+from shared.framing import Frame
+from shared.interfaces import gateways
+from shared.link import Link
+from shared.messages import decode, encode, pb
+from shared.registration import write_server_list
+from shared.service_base import ServiceBase
+
+Result = pb.ConnectResponse
+
+MISSED = 3
+"""Requests unanswered after which a server counts as silent."""
+
+
+class DirectoryService(ServiceBase):
+    """Finds servers and tells this node's processes of them."""
+
+    feature: ClassVar[str] = "DISCOVERY"
+    section: ClassVar[str] = "discovery"
+
+    def __init__(self, server_id: str = "", config: Config | None = None) -> None:
+        super().__init__(server_id, config)
+        self.server_id = self.server_id or host_name()
+        self.metrics.identify(self.server_id)
+        settings = self.config.discovery
+        self.directory = Directory(settings.server_expiry, MISSED * settings.discovery_interval)
+        self.registry = Registry()
+        self._announcer: Announcer | None = None
+        self._gateways = gateways()
+        self._tell_scheduled = False
+
+    # Life -------------------------------------------------------------------------------------
+
+    def bind(self) -> None:
+        """Take the registration port and the discovery port."""
+        super().bind()
+        self._announcer = Announcer(
+            self.config,
+            ServerDiscoveryService(self.server_id, self.config),
+            asked=self._asked,
+            heard=self._heard,
+            metrics=self.metrics,
+            log=self.log,
+        )
+
+    def register(self) -> None:
+        """Discovery registers with nobody: it begins to ask the network."""
+        if self._announcer is not None:
+            self.spawn(self._announcer.run())
+        self.spawn(self._expire_for_ever())
+
+    async def stop(self) -> None:
+        """Hear no more, then end as any service."""
+        if self._announcer is not None:
+            self._announcer.close()
+        await super().stop()
+
+    async def _expire_for_ever(self) -> None:
+        """Forget servers, and notice a moved gateway, once an interval."""
+        while True:
+            await asyncio.sleep(self.config.discovery.discovery_interval)
+            self._gateways = gateways()
+            if self.directory.expire(self._now()):
+                self._directory_changed()
+
+    def discover_now(self) -> None:
+        """Ask the network at once."""
+        if self._announcer is not None:
+            self._announcer.ask_now()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    # Datagrams ----------------------------------------------------------------------------------
+
+    def _asked(self, asker: Address) -> None:
+        """Answer for what is at our address; have the others answer from theirs."""
+        reply = reply_to(self.registry, asker[0], self._gateways)
+        if reply.announce and self._announcer is not None:
+            self._announcer.send(encode_announcement(self.server_id, reply.announce), asker)
+        if reply.pass_on:
+            raw = encode("ANNOUNCE_TO", pb.AnnounceTo(host=asker[0], port=asker[1]))
+            for link in reply.pass_on:
+                cast("Link", link).send(raw)
+
+    def _heard(self, server: Server, source: str) -> None:
+        known = {entry.server_id for entry in self.directory.entries}
+        if self.directory.heard(server, self._now(), relayed=source in self._gateways):
+            if server.server_id not in known:
+                self.log.info("server_discovered", peer_id=server.server_id, host=source)
+            self._directory_changed()
+
+    # Registration ---------------------------------------------------------------------------------
+
+    def admit_client(self, identity: Identity) -> pb.ConnectResponse.Result:  # noqa: ARG002 - nobody's client
+        """Discovery has no subscribers."""
+        return Result.UNKNOWN_ERROR
+
+    def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
+        """Only this node's processes register here: those that agree on its name, or adopt it."""
+        if identity.server_id not in ("", self.server_id):
+            return Result.UNKNOWN_ERROR
+        if not self.registry.admits(_registrant(link, identity)):
+            return Result.IS_ALREADY_CONNECTED_ERROR
+        return Result.CONNECTED
+
+    def server_link_opened(self, link: Link) -> None:
+        """A process is registered."""
+        for old in self.registry.add(link, _registrant(link, link.identity)):
+            cast("Link", old).hang_up()
+        features = [e.feature for e in link.identity.endpoints]
+        self.log.info("process_registered", features=features, host=link.remote_host)
+        self._directory_changed()
+
+    def server_link_closed(self, link: Link, closed: Closed) -> None:
+        """It is gone: its feature is no longer announced."""
+        self.directory.set_linked(link, ())
+        if self.registry.remove(link):
+            self.log.info("process_gone", host=link.remote_host, reason=closed.reason)
+            self._directory_changed()
+
+    def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
+        """What our processes tell."""
+        if frame.name == "LINKED_SERVERS":
+            self.directory.set_linked(link, decode(frame, pb.LinkedServers).serverIds)
+            return True
+        if frame.name == "DISCOVER_SERVER":
+            self.discover_now()
+            return True
+        return False
+
+    def _directory_changed(self) -> None:
+        """Tell all processes, once for all that changed in this turn."""
+        self.metrics.servers_known.set(len(self.directory.entries))
+        if not self._tell_scheduled:
+            self._tell_scheduled = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._tell_scheduled = False
+        payload = write_server_list(self.directory.servers, self.registry.all())
+        raw = encode("SERVER_LIST", payload)
+        for link in self.registry.keys:
+            cast("Link", link).send(raw)
+
+    # For people ---------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, object]:
+        """Adds the directory and what this node offers."""
+        now = self._now()
+        return super().status() | {
+            "offers": [
+                {"feature": e.feature, "host": e.host, "port": e.port, "udp_port": e.udpPort}
+                for e in self.registry.all()
+            ],
+            "directory": [
+                {
+                    "server_id": entry.server_id,
+                    "last_heard_seconds": round(now - entry.last_heard, 3),
+                    "linked": self.directory.is_linked(entry.server_id),
+                    "features": {
+                        feature: [str(e) for e in endpoints]
+                        for feature, endpoints in entry.server().features.items()
+                    },
+                }
+                for entry in self.directory.entries
+            ],
+        }
+
+
+def _registrant(link: Link, identity: Identity) -> Registrant:
+    """A process at our own address has the address that its link reached us at."""
+    remote = link.remote_host
+    host = "" if remote == link.local_host else remote
+    return Registrant(identity.instance_id, host, identity.endpoints)

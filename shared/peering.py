@@ -1,0 +1,206 @@
+"""The links of one process with the other servers: a connector each, and exactly one link each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared import peers
+from shared.addresses import Endpoint, Server
+from shared.backoff import Backoff
+from shared.config import LinkConfig
+from shared.connector import Connector
+from shared.events import Closed, Identity
+from shared.link import Link
+from shared.messages import pb
+
+Result = pb.ConnectResponse
+
+
+class PeeringOwner(Protocol):
+    """What the links of a process need of it."""
+
+    server_id: str
+
+    @property
+    def feature(self) -> str:
+        """The feature that the links are for."""
+
+    def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:
+        """A link that will dial that server."""
+
+    def peer_connected(self, link: Link) -> None:
+        """A server is linked."""
+
+    def peer_disconnected(self, link: Link) -> None:
+        """It no longer is."""
+
+    def discover_now(self) -> None:
+        """A server dialled us that the directory does not have yet, or has elsewhere."""
+
+
+class Peer:
+    """One other server: where it is, the dial of ours, and the link that stands."""
+
+    def __init__(self, server_id: str) -> None:
+        self.server_id = server_id
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self.connector: Connector | None = None
+        self.dial: Link | None = None
+        self.link: Link | None = None
+
+    @property
+    def standing_dial(self) -> Link | None:
+        """Our dial, if its CONNECT is on its way."""
+        return self.dial if self.dial is not None and self.dial.is_handshaking else None
+
+
+class Peering:
+    """All other servers that a process deals with."""
+
+    def __init__(self, owner: PeeringOwner, config: LinkConfig, local_host: str) -> None:
+        self._owner = owner
+        self._config = config
+        self._local_host = local_host
+        self._peers: dict[str, Peer] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def links(self) -> list[Link]:
+        """The link that stands to each linked server."""
+        return [peer.link for peer in self._peers.values() if peer.link is not None]
+
+    @property
+    def peers(self) -> list[Peer]:
+        """Every server dealt with, linked or not."""
+        return list(self._peers.values())
+
+    def link_to(self, server_id: str) -> Link | None:
+        """The link to a server, or None."""
+        peer = self._peers.get(server_id)
+        return peer.link if peer is not None else None
+
+    # Who is to be linked ----------------------------------------------------------------
+
+    def update(self, servers: Sequence[Server]) -> None:
+        """Start a connector per server that offers the feature; stop those of forgotten ones, unless linked."""
+        offering = {s.server_id: s.endpoints(self._owner.feature) for s in servers}
+        offering.pop(self._owner.server_id, None)
+        for server_id, endpoints in offering.items():
+            if endpoints:
+                self._connect(server_id, endpoints)
+        for server_id, peer in list(self._peers.items()):
+            if not offering.get(server_id) and peer.link is None:
+                self._forget(peer)
+
+    def _connect(self, server_id: str, endpoints: tuple[Endpoint, ...]) -> None:
+        peer = self._peers.setdefault(server_id, Peer(server_id))
+        peer.endpoints = endpoints
+        if peer.connector is None:
+            peer.connector = self._make_connector(peer)
+            peer.connector.start()
+        elif peer.link is None:
+            peer.connector.heard_from()
+
+    def _make_connector(self, peer: Peer) -> Connector:
+        async def places() -> Sequence[Endpoint]:
+            return peer.endpoints
+
+        return Connector(
+            places=places,
+            make_link=lambda endpoint: self._make_dial(peer, endpoint),
+            backoff=Backoff(self._config.backoff_min, self._config.backoff_max),
+            local_host=self._local_host,
+            dial_timeout=self._config.dial_timeout,
+            is_needed=lambda: peer.link is None,
+        )
+
+    def _make_dial(self, peer: Peer, endpoint: Endpoint) -> Link:
+        peer.dial = self._owner.make_peer_link(peer.server_id, endpoint)
+        return peer.dial
+
+    def _forget(self, peer: Peer) -> None:
+        del self._peers[peer.server_id]
+        if peer.connector is not None:
+            task = asyncio.get_running_loop().create_task(peer.connector.stop())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def stop(self) -> None:
+        """End all connectors; the links are their owner's to hang up."""
+        for peer in list(self._peers.values()):
+            if peer.connector is not None:
+                await peer.connector.stop()
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    # Which link stands ---------------------------------------------------------------------
+
+    def admits(self, identity: Identity) -> bool:
+        """Whether a CONNECT_SERVER may stand, given what there is to that server already."""
+        peer = self._peers.get(identity.server_id)
+        standing = _standing(peer, identity) if peer is not None else None
+        stays = peers.incoming_stays(self._owner.server_id, identity.server_id, standing)
+        if not stays and peer is not None and peer.link is not None:
+            peer.link.probe()  # its dialler has lost it: if it is dead, we learn it before the next try
+        return stays
+
+    def opened(self, link: Link, server_id: str) -> None:
+        """A link was opened, by either side: it stands, or the one before does."""
+        peer = self._peers.setdefault(server_id, Peer(server_id))
+        before = peer.link
+        if before is not None and self._keeps(before, link, server_id):
+            link.hang_up()
+            return
+        peer.link = link
+        if before is not None:
+            self._owner.peer_disconnected(before)
+            before.hang_up()
+        self._owner.peer_connected(link)
+        if peer.connector is not None:
+            peer.connector.wake()
+        else:
+            self._owner.discover_now()
+
+    def _keeps(self, before: Link, link: Link, server_id: str) -> bool:
+        """Whether a dial of ours that was answered yields to a link that was opened meanwhile."""
+        return link.dialled and not before.dialled and peers.smaller(server_id, self._owner.server_id)
+
+    def refuse_deaf(self, link: Link) -> None:
+        """An existing server dialled: such a link is deaf and mute. Hang up, and dial it ourselves."""
+        link.hang_up()
+        peer = self._peers.get(link.identity.server_id)
+        if peer is not None and peer.connector is not None:
+            peer.connector.heard_from()
+        self._owner.discover_now()
+
+    def closed(self, link: Link, server_id: str, closed: Closed) -> None:
+        """A link is over: dial again."""
+        peer = self._peers.get(server_id)
+        if peer is None:
+            return
+        if peer.connector is not None and not closed.by_us:
+            peer.connector.last_error = f"closed: {closed.reason}"
+        if peer.link is not link:
+            return
+        peer.link = None
+        self._owner.peer_disconnected(link)
+        if peer.connector is not None:
+            peer.connector.wake()
+        else:
+            self._owner.discover_now()
+            del self._peers[server_id]
+
+
+def _standing(peer: Peer, identity: Identity) -> peers.Standing | None:
+    """What a new link from that server would stand beside."""
+    link = peer.link or peer.standing_dial
+    if link is None:
+        return None
+    return peers.Standing(
+        dialled_by_us=link.dialled,
+        is_open=link.is_open,
+        is_silent=link.is_silent,
+        same_instance=link.identity.instance_id == identity.instance_id,
+    )

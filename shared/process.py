@@ -1,0 +1,88 @@
+"""One process of a node, from its start to its exit: what each `__main__` calls.
+
+Exit codes: 0 stopped, 2 a configuration or port that cannot be used (one line on standard error).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from shared import logs
+from shared.config import load
+from shared.errors import ConfigError
+from shared.http import HttpServer, Pages
+from shared.listener import bind
+from shared.messages import protobuf_is_fast
+from shared.service_base import ServiceBase
+
+EXIT_CONFIG = 2
+SUPERVISED = "PARLEY_SUPERVISED"
+"""Set by the node's supervisor: this process ends when its standard input does."""
+
+
+def main(service_type: type[ServiceBase]) -> None:
+    """Run one service until it is told to stop."""
+    try:
+        config = load()
+        logs.configure(config.log)
+        if not protobuf_is_fast():
+            logs.get().warning("protobuf_is_slow", detail="its compiled implementation (upb) is not in use")
+        run_loop(_serve(service_type(config=config)))
+    except ConfigError as error:
+        sys.stderr.write(f"parley: {error}\n")
+        sys.exit(EXIT_CONFIG)
+
+
+def run_loop(main_coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one (a hop costs 15 µs instead of asyncio's 40)."""
+    try:
+        import uvloop  # noqa: PLC0415 - absent on Windows
+    except ImportError:
+        asyncio.run(main_coroutine)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main_coroutine)
+
+
+async def _serve(service: ServiceBase) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if os.environ.get(SUPERVISED):
+        _stop_with_parent(loop, stop)
+    pages = Pages(service.metrics.registry, service.status, service.reasons_not_ready)
+    http = HttpServer(pages)
+    port: int = getattr(service.config, service.section).http_port
+    try:
+        await http.start(bind(socket.SOCK_STREAM, service.config.bind_host, port, "HTTP"))
+        await service.start()
+        service.register()
+        await stop.wait()
+    finally:
+        await service.stop()
+        await http.stop()
+
+
+def _stop_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """End when the supervisor's end of our standard input closes, however it died."""
+    descriptor = sys.stdin.fileno()
+    os.set_blocking(descriptor, False)
+
+    def readable() -> None:
+        with contextlib.suppress(BlockingIOError):
+            if not os.read(descriptor, 4096):
+                loop.remove_reader(descriptor)
+                stop.set()
+
+    loop.add_reader(descriptor, readable)
+
+
+__all__ = ["EXIT_CONFIG", "SUPERVISED", "main", "run_loop"]

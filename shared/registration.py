@@ -1,0 +1,206 @@
+"""How a process of a node belongs to it: one link to the node's discovery process.
+
+Over it the process learns its serverId (or adopts one), gets SERVER_LIST and ANNOUNCE_TO, and reports the
+servers that it is linked with. It is the same link and the same connector as to any other server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
+
+from shared.addresses import Endpoint, Server, ServerList
+from shared.backoff import Backoff
+from shared.config import Config
+from shared.connector import Connector, resolve
+from shared.errors import PeerError
+from shared.events import Closed, Identity
+from shared.framing import Frame
+from shared.link import Link
+from shared.logs import Log
+from shared.messages import decode, encode, pb
+from shared.session import Timeouts, unsupported
+
+STANDBY_RETRY = 1.0
+"""Seconds, at most, between two looks of a standby, or of a process whose discovery is away."""
+
+Result = pb.ConnectResponse
+
+
+class Registrant(Protocol):
+    """What a registration needs of the process that it registers."""
+
+    server_id: str
+    instance_id: str
+    log: Log
+
+    def own_endpoints(self) -> list[pb.Endpoint]:
+        """Where this process serves; none for one that only watches."""
+
+    async def registered(self, server_id: str) -> None:
+        """Discovery took us: this is our name."""
+
+    async def not_registered(self, *, taken: bool) -> None:
+        """It did not: another process serves this feature (`taken`), or discovery is not to be reached."""
+
+    async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:
+        """The directory, and what this node offers, changed."""
+
+    def announce_to(self, host: str, port: int) -> None:
+        """Send our own announcement there."""
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as a task of the process."""
+
+
+class Registration:
+    """Keeps this process registered for as long as it runs."""
+
+    def __init__(self, registrant: Registrant, config: Config) -> None:
+        self._registrant = registrant
+        self._config = config
+        self._host, self._port = config.registration_address()
+        self._link: Link | None = None
+        self._taken = False
+        self._unreachable_told = False
+        self._linked: tuple[str, ...] = ()
+        self._last_good: Endpoint | None = None
+        link = config.link
+        self._connector = Connector(
+            places=self._places,
+            make_link=self._make_link,
+            backoff=Backoff(min(link.backoff_min, STANDBY_RETRY), STANDBY_RETRY),
+            local_host=config.address,
+            dial_timeout=link.dial_timeout,
+            failed=self._failed,
+        )
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether discovery knows us now."""
+        return self._link is not None
+
+    def start(self) -> None:
+        """Begin to register, and go on trying."""
+        self._connector.start()
+
+    async def stop(self) -> None:
+        """Hang up."""
+        await self._connector.stop()
+        if self._link is not None:
+            self._link.hang_up()
+
+    def report_linked(self, server_ids: Sequence[str]) -> None:
+        """Tell discovery which servers we are linked with: their directory entries live as long."""
+        self._linked = tuple(sorted(server_ids))
+        if self._link is not None:
+            self._link.send(encode("LINKED_SERVERS", pb.LinkedServers(serverIds=self._linked)))
+
+    def discover_now(self) -> None:
+        """Have discovery ask the network at once."""
+        if self._link is not None:
+            self._link.send(encode("DISCOVER_SERVER"))
+
+    # Dialling ---------------------------------------------------------------------------
+
+    async def _places(self) -> Sequence[Endpoint]:
+        """Every address of discovery; the one that took us last first."""
+        found = await resolve(self._host, self._port)
+        return sorted(found, key=lambda endpoint: endpoint != self._last_good)
+
+    def _make_link(self, endpoint: Endpoint) -> Link:
+        self._dialled = endpoint
+        me = self._registrant
+        endpoints = me.own_endpoints()
+        hello = pb.ConnectServer(
+            serverId=me.server_id,
+            features=[e.feature for e in endpoints],
+            endpoints=endpoints,
+            instanceId=me.instance_id,
+        )
+        return Link(
+            self,
+            timeouts=Timeouts(self._config.link.connect_timeout, self._config.link.peer_ping_timeout),
+            limit=self._config.link.payload_limit,
+            hello=encode("CONNECT_SERVER", hello),
+        )
+
+    def _failed(self, error: PeerError) -> None:
+        """A round over all addresses brought nothing: say so once, until it works again."""
+        me = self._registrant
+        if not self._unreachable_told:
+            self._unreachable_told = True
+            if self._taken:
+                me.log.info(
+                    "standing_by", detail="another process serves this feature; taking over when it is gone"
+                )
+            else:
+                me.log.warning("discovery_unreachable", detail=str(error), address=f"{self._host}:{self._port}")
+        taken, self._taken = self._taken, False
+        me.spawn(me.not_registered(taken=taken))
+
+    # LinkOwner ---------------------------------------------------------------------------
+
+    def connect_requested(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - we dial
+        """Nobody asks on a link that we dialled."""
+        link.refuse(Result.UNKNOWN_ERROR)
+
+    def link_opened(self, link: Link) -> None:
+        """We are registered."""
+        self._link = link
+        self._unreachable_told = False
+        self._last_good = self._dialled
+        me = self._registrant
+        me.log.debug("registered", discovery=str(self._dialled), as_server_id=link.identity.server_id)
+        me.spawn(me.registered(link.identity.server_id))
+        self.report_linked(self._linked)
+
+    def messages_received(self, link: Link, frames: list[Frame]) -> None:
+        """Discovery tells us something."""
+        me = self._registrant
+        for frame in frames:
+            if frame.name == "SERVER_LIST":
+                message = decode(frame, pb.ServerList)
+                me.spawn(me.server_list_received(read_server_list(message), tuple(message.own)))
+            elif frame.name == "ANNOUNCE_TO":
+                to = decode(frame, pb.AnnounceTo)
+                me.announce_to(to.host, to.port)
+            else:
+                link.send(unsupported(frame.name))
+
+    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
+        """Discovery is one of us: this would be a bug."""
+        self._registrant.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
+
+    def link_writable(self, link: Link) -> None:
+        """Little is ever sent here."""
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """Try again; established links outlive this one."""
+        if closed.reason == "refused" and closed.result == Result.IS_ALREADY_CONNECTED_ERROR:
+            self._taken = True
+        if self._link is link:
+            self._link = None
+            self._registrant.log.debug("registration_lost", reason=closed.reason)
+
+
+def read_server_list(message: pb.ServerList) -> ServerList:
+    """The directory as SERVER_LIST carries it."""
+    servers = []
+    for server in message.servers:
+        features: dict[str, tuple[Endpoint, ...]] = {}
+        for e in server.endpoints:
+            features[e.feature] = (*features.get(e.feature, ()), Endpoint(e.host, e.port, e.udpPort))
+        servers.append(Server(server.serverId, features))
+    return tuple(servers)
+
+
+def write_server_list(servers: ServerList, own: Sequence[pb.Endpoint]) -> pb.ServerList:
+    """The payload of SERVER_LIST."""
+    message = pb.ServerList(own=own)
+    for server in servers:
+        entry = message.servers.add(serverId=server.server_id)
+        for feature, endpoints in server.features.items():
+            for e in endpoints:
+                entry.endpoints.add(feature=feature, host=e.host, port=e.port, udpPort=e.udp_port)
+    return message

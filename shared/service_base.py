@@ -1,0 +1,385 @@
+"""What every process of a node is: a listener, its subscribers, one link per other server.
+
+A server connects to a server exactly as a client connects to a server: the same Link, accepted here or
+dialled by a connector. A feature is a subclass that handles its messages and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Coroutine, Sequence
+from typing import Any, ClassVar, Self
+
+from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry
+
+from shared import logs
+from shared.addresses import Endpoint, Server, ServerList, User
+from shared.config import Config, load
+from shared.discovery import announce
+from shared.events import Closed, Identity
+from shared.framing import Frame
+from shared.link import Link
+from shared.listener import Listener
+from shared.messages import encode, pb
+from shared.metrics import Metrics
+from shared.peering import Peer, Peering
+from shared.registration import Registration
+from shared.session import Timeouts, unsupported
+
+Result = pb.ConnectResponse
+
+
+class ServiceBase:
+    """One process's links. `server_id` is the node's name; empty: the configured one, or one to adopt."""
+
+    feature: ClassVar[str]
+    section: ClassVar[str]
+    """The feature's part of the configuration."""
+
+    def __init__(self, server_id: str = "", config: Config | None = None) -> None:
+        self.config = config or load()
+        self.server_id = server_id or self.config.server_id
+        self.instance_id = secrets.token_hex(8)
+        self.server_list: ServerList = ()
+        self.subscribers: dict[User, list[Link]] = {}
+        self.log = logs.get(feature=self.feature, instance_id=self.instance_id)
+        self.metrics = Metrics(CollectorRegistry(), self.feature, self.server_id)
+        self.registration: Registration | None = None
+        self.peering = Peering(self, self.config.link, self.config.address)
+        self.listener: Listener | None = None
+        self._links: set[Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        settings = getattr(self.config, self.section)
+        self._port: int = getattr(settings, "tcp_port", 0) or getattr(settings, "port", 0)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    # Life -----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bind, and accept as soon as our name is known. ConfigError where a port is taken."""
+        if self.listener is None:
+            self.bind()
+        if self.server_id:
+            await self.listen()
+
+    def bind(self) -> None:
+        """Take our ports, so that a taken one is told at once."""
+        self.listener = Listener(self.config.bind_host, self._port, self.feature)
+
+    def register(self) -> None:
+        """Belong to the node whose discovery is configured: our name and the server list come from it."""
+        self.registration = Registration(self, self.config)
+        self.registration.start()
+
+    async def listen(self) -> None:
+        """Accept clients and servers."""
+        if self.listener is not None and not self.listener.is_accepting and not self._stopping:
+            await self.listener.accept(self._make_accepted_link)
+            self.log.info("listening", host=self.config.bind_host, port=self.listener.port)
+
+    async def stop(self) -> None:
+        """HANGUP(EXIT) to everyone; accept no more, close the links, then wait."""
+        self._stopping = True
+        server = self.listener.pause() if self.listener is not None else None
+        await self.peering.stop()
+        if self.registration is not None:
+            await self.registration.stop()
+        await self._hang_up_all()
+        if server is not None:
+            await server.wait_closed()
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _hang_up_all(self) -> None:
+        links = list(self._links)
+        for link in links:
+            link.hang_up()
+        if links:
+            await asyncio.wait([link.disconnected for link in links], timeout=2.5)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as a task of this process; an error in it is ours, and logged."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log.error("task_failed", exc_info=error)
+
+    # Belonging to a node: what Registration calls -----------------------------------------------
+
+    def own_endpoints(self) -> list[pb.Endpoint]:
+        """Where we serve; the host is the address that our registration comes from."""
+        port = self.listener.port if self.listener is not None else 0
+        return [pb.Endpoint(feature=self.feature, port=port, udpPort=self.udp_port)]
+
+    @property
+    def udp_port(self) -> int:
+        """The port for our clients' datagrams; 0: none."""
+        return 0
+
+    async def registered(self, server_id: str) -> None:
+        """This node's name is known: serve."""
+        if server_id != self.server_id:
+            self.log.info("server_id_adopted", as_server_id=server_id)
+            self.server_id = server_id
+            self.metrics.identify(server_id)
+        await self.listen()
+
+    async def not_registered(self, *, taken: bool) -> None:
+        """A standby serves nobody; without discovery a process that knows its name goes on."""
+        if taken:
+            await self._stand_by()
+        elif self.server_id:
+            await self.listen()
+
+    async def _stand_by(self) -> None:
+        if self.listener is not None and self.listener.is_accepting:
+            self.listener.pause()
+            await self._hang_up_all()
+
+    async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:  # noqa: ARG002 - for watchers
+        """The directory changed."""
+        await self.set_server_list_and_connect(server_list)
+
+    def announce_to(self, host: str, port: int) -> None:
+        """Tell an asker where we are, from the address that we are at."""
+        announce(self.server_id, self.own_endpoints(), (host, port), self.config.address)
+
+    def discover_now(self) -> None:
+        """Have the network asked at once."""
+        if self.registration is not None:
+            self.registration.discover_now()
+
+    # Other servers ----------------------------------------------------------------------------------
+
+    async def set_server_list_and_connect(self, server_list: Sequence[Server]) -> None:
+        """Connect to every server in the list that offers our feature; stop no link that works.
+
+        A client's `handle_connection(server_list)` is the same step.
+        """
+        await self.start()
+        self.server_list = tuple(server_list)
+        self.peering.update(server_list)
+
+    def broadcast_to_servers(self, message_name: str, payload: Message) -> None:
+        """Send a message to every linked server."""
+        raw = encode(message_name, payload)
+        for link in self.peering.links:
+            link.send(raw)
+
+    def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:  # noqa: ARG002 - for the log of subclasses
+        """A link that will dial that server with CONNECT_SERVER."""
+        hello = pb.ConnectServer(
+            serverId=self.server_id,
+            features=[self.feature],
+            endpoints=self.own_endpoints(),
+            instanceId=self.instance_id,
+        )
+        link = self._make_link(
+            self.config.link.peer_ping_timeout,
+            hello=encode("CONNECT_SERVER", hello),
+            is_wanted=lambda: self.peering.link_to(server_id) is None,
+        )
+        link.peer_id = server_id
+        return link
+
+    def _make_accepted_link(self) -> Link:
+        return self._make_link(self.config.link.ping_timeout)
+
+    def _make_link(self, ping_timeout: float, **how: Any) -> Link:
+        timeouts = Timeouts(self.config.link.connect_timeout, ping_timeout)
+        return Link(self, timeouts=timeouts, limit=self.config.link.payload_limit, track=self._links, **how)
+
+    # LinkOwner: the handshake -----------------------------------------------------------------------
+
+    def connect_requested(self, link: Link, identity: Identity) -> None:
+        """Let a client or a server in, or not."""
+        result = self.admit_client(identity) if identity.is_client else self.admit_server(link, identity)
+        if result != Result.CONNECTED:
+            self.metrics.connected("listener", _words(result))
+            if result == Result.UNKNOWN_ERROR:
+                self.message_rejected(link, "bad_connect", identity.name[:64])
+            link.refuse(result)
+            return
+        if not identity.is_client:
+            link.peer_id = identity.server_id
+            link.set_ping_timeout(self.config.link.peer_ping_timeout)
+        link.accept(server_id=self.server_id, instance_id=self.instance_id)
+
+    def admit_client(self, identity: Identity) -> pb.ConnectResponse.Result:
+        """Whether a user's client may subscribe."""
+        user = identity.user
+        return Result.CONNECTED if user is not None and user.is_complete else Result.UNKNOWN_ERROR
+
+    def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:  # noqa: ARG002 - for discovery
+        """Whether another server may be linked."""
+        if not identity.server_id or identity.server_id == self.server_id:
+            return Result.UNKNOWN_ERROR
+        if identity.features and self.feature not in identity.features:
+            return Result.UNKNOWN_ERROR
+        return Result.CONNECTED if self.peering.admits(identity) else Result.IS_ALREADY_CONNECTED_ERROR
+
+    def link_opened(self, link: Link) -> None:
+        """A client subscribed, or a server is linked."""
+        self.metrics.connected("dialler" if link.dialled else "listener", "connected")
+        identity = link.identity
+        if identity.user is not None:
+            self.subscribers.setdefault(identity.user, []).append(link)
+            self._count_links()
+            self.subscriber_connected(link)
+        else:
+            self.server_link_opened(link)
+
+    def server_link_opened(self, link: Link) -> None:
+        """A link with another server: it stands, or another one does."""
+        identity = link.identity
+        if link.dialled and identity.server_id not in ("", link.peer_id):
+            self.log.warning("peer_is_another", expected=link.peer_id, found=identity.server_id)
+            link.hang_up()
+        elif not link.dialled and not identity.is_ours:
+            self.peering.refuse_deaf(link)
+        else:
+            self.peering.opened(link, link.peer_id)
+
+    def peer_connected(self, link: Link) -> None:
+        """A server is linked, both ways usable."""
+        self.log.info("peer_connected", peer_id=link.peer_id, link_id=link.link_id, dialled=link.dialled)
+        self._peers_changed()
+
+    def peer_disconnected(self, link: Link) -> None:
+        """A server's link is over, or another took its place."""
+        self.log.info("peer_disconnected", peer_id=link.peer_id, link_id=link.link_id)
+        self._peers_changed()
+
+    def _peers_changed(self) -> None:
+        self._count_links()
+        if self.registration is not None and not self._stopping:
+            self.registration.report_linked([link.peer_id for link in self.peering.links])
+
+    def _count_links(self) -> None:
+        self.metrics.peers.labels(self.feature).set(len(self.peering.links))
+        self.metrics.subscribers.labels(self.feature).set(sum(map(len, self.subscribers.values())))
+
+    def subscriber_connected(self, link: Link) -> None:
+        """A client is connected."""
+
+    def subscriber_disconnected(self, link: Link) -> None:
+        """It no longer is."""
+
+    # LinkOwner: messages ------------------------------------------------------------------------------
+
+    def messages_received(self, link: Link, frames: list[Frame]) -> None:
+        """Hand each message of a read to the feature; what it does not handle is not supported."""
+        handle = (
+            self.handle_message_for_feature if link.identity.is_client else self.handle_server_message_for_feature
+        )
+        self.metrics.frames_received.labels(self.feature).inc(len(frames))
+        for frame in frames:
+            if not handle(link, frame):
+                link.send(unsupported(frame.name))
+                self.message_rejected(link, "unknown_name", frame.name)
+
+    def handle_message_for_feature(self, link: Link, frame: Frame) -> bool:  # noqa: ARG002 - a seam
+        """Handle a client's message; False when it is not one of this feature's."""
+        return False
+
+    def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:  # noqa: ARG002 - a seam
+        """Handle a server's message; False when it is not one of this feature's."""
+        return False
+
+    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
+        """Count what was refused; say what, once per link and reason."""
+        self.metrics.rejected(reason)
+        if reason not in link.told:
+            link.told.add(reason)
+            self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
+
+    def link_writable(self, link: Link) -> None:
+        """A link that was full has room again."""
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """A client left, or a server is to be dialled again."""
+        role = "dialler" if link.dialled else "listener"
+        self.metrics.closed(role, closed.reason)
+        if not link.was_open and link.dialled:
+            self.metrics.connected(role, closed.reason)
+        self.log.info(
+            "link_closed",
+            link_id=link.link_id,
+            role=role,
+            peer_id=link.peer_id,
+            duration=round(link.age, 3),
+            frames=link.frames_received,
+            bytes_received=link.bytes_received,
+            bytes_sent=link.bytes_sent,
+            reason=closed.reason,
+            by_us=closed.by_us,
+        )
+        user = link.identity.user
+        if user is not None and link in self.subscribers.get(user, ()):
+            self._unsubscribe(user, link)
+        elif link.peer_id:
+            self.server_link_closed(link, closed)
+
+    def server_link_closed(self, link: Link, closed: Closed) -> None:
+        """A link with another server is over: it is dialled again."""
+        self.peering.closed(link, link.peer_id, closed)
+
+    def _unsubscribe(self, user: User, link: Link) -> None:
+        self.subscribers[user].remove(link)
+        if not self.subscribers[user]:
+            del self.subscribers[user]
+        self._count_links()
+        self.subscriber_disconnected(link)
+
+    # For people and their tools ----------------------------------------------------------------------
+
+    def reasons_not_ready(self) -> list[str]:
+        """Why /readyz says no; empty when all is well."""
+        reasons = []
+        if self.listener is None or not self.listener.is_accepting:
+            reasons.append("not accepting connections")
+        if self.registration is not None and not self.registration.is_registered:
+            reasons.append("not registered with discovery")
+        return reasons
+
+    def status(self) -> dict[str, object]:
+        """What /status tells: identity and links."""
+        return {
+            "server_id": self.server_id,
+            "feature": self.feature,
+            "instance_id": self.instance_id,
+            "ready": not self.reasons_not_ready(),
+            "subscribers": sum(map(len, self.subscribers.values())),
+            "peers": [_peer_status(peer) for peer in self.peering.peers],
+        }
+
+
+def _peer_status(peer: Peer) -> dict[str, object]:
+    link: Link | None = peer.link
+    return {
+        "server_id": peer.server_id,
+        "state": "linked" if link is not None else "dialling",
+        "dialled_by_us": link.dialled if link is not None else None,
+        "age_seconds": round(link.age, 3) if link is not None else None,
+        "rtt_seconds": link.session.rtt if link is not None else None,
+        "instance_id": link.identity.instance_id if link is not None else None,
+        "endpoints": [str(endpoint) for endpoint in peer.endpoints],
+        "last_error": peer.connector.last_error if peer.connector is not None else "",
+    }
+
+
+def _words(result: int) -> str:
+    return Result.Result.Name(result).lower()
