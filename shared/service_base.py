@@ -44,7 +44,7 @@ class ServiceBase:
         self.instance_id = secrets.token_hex(8)
         self.server_list: ServerList = ()
         self.subscribers: dict[User, list[Link]] = {}
-        self.log = logs.get(feature=self.feature, instance_id=self.instance_id)
+        self.log = logs.get(feature=self.feature, instance_id=self.instance_id, server_id=self.server_id)
         self.metrics = Metrics(CollectorRegistry(), self.feature, self.server_id)
         self.registration: Registration | None = None
         self.peering = Peering(self, self.config.link, self.config.address)
@@ -132,10 +132,15 @@ class ServiceBase:
     async def registered(self, server_id: str) -> None:
         """This node's name is known: serve."""
         if server_id != self.server_id:
-            self.log.info("server_id_adopted", as_server_id=server_id)
-            self.server_id = server_id
-            self.metrics.identify(server_id)
+            self.adopt(server_id)
         await self.listen()
+
+    def adopt(self, server_id: str) -> None:
+        """Take the name that discovery gave us."""
+        self.server_id = server_id
+        self.metrics.identify(server_id)
+        self.log = self.log.bind(server_id=server_id)
+        self.log.info("server_id_adopted")
 
     async def not_registered(self, *, taken: bool) -> None:
         """A standby serves nobody; without discovery a process that knows its name goes on."""

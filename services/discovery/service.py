@@ -10,7 +10,7 @@ from services.discovery.directory import Directory
 from services.discovery.discovery import ServerDiscoveryService
 from services.discovery.registry import Registrant, Registry, reply_to
 from shared.addresses import Server
-from shared.config import Config, host_name
+from shared.config import Config, host_name, load
 from shared.datagrams import Address
 from shared.discovery import encode_announcement
 from shared.events import Closed, Identity
@@ -34,9 +34,8 @@ class DirectoryService(ServiceBase):
     section: ClassVar[str] = "discovery"
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
-        super().__init__(server_id, config)
-        self.server_id = self.server_id or host_name()
-        self.metrics.identify(self.server_id)
+        config = config or load()
+        super().__init__(server_id or config.server_id or host_name(), config)
         settings = self.config.discovery
         self.directory = Directory(settings.server_expiry, MISSED * settings.discovery_interval)
         self.registry = Registry()

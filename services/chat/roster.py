@@ -1,0 +1,110 @@
+"""Who is connected where: this server's users at their clients, and the other servers. Pure.
+
+The interface stands first: several processes of one server would share a roster of another kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from shared.addresses import User
+
+
+class Sink(Protocol):
+    """Where bytes go out: a link."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether there is room for more."""
+
+    def send(self, raw: bytes) -> None:
+        """Send a frame."""
+
+
+class ServerSink(Protocol):
+    """A linked server, and what can be expected of it."""
+
+    @property
+    def sink(self) -> Sink:
+        """Its link."""
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it answers for each message: a Parley does, an existing server may not."""
+
+
+class Roster(Protocol):
+    """Who is connected where."""
+
+    def clients(self, user: User) -> Sequence[Sink]:
+        """The clients of a user here; empty when they are away."""
+
+    def knows(self, user: User) -> bool:
+        """Whether this user has ever been here."""
+
+    def server(self, server_id: str) -> ServerSink | None:
+        """A linked server."""
+
+    def knows_server(self, server_id: str) -> bool:
+        """Whether this server has ever been heard of."""
+
+
+class LinkedServer:
+    """A server and its link."""
+
+    def __init__(self, sink: Sink, *, confirms: bool) -> None:
+        self.sink = sink
+        self.confirms = confirms
+
+
+class LocalRoster:
+    """The roster of a server that is one process: in memory."""
+
+    def __init__(self) -> None:
+        self._clients: dict[User, list[Sink]] = {}
+        self._known: set[User] = set()
+        self._servers: dict[str, ServerSink] = {}
+        self._known_servers: set[str] = set()
+
+    def clients(self, user: User) -> Sequence[Sink]:
+        """The clients of a user here; empty when they are away."""
+        return self._clients.get(user, ())
+
+    def knows(self, user: User) -> bool:
+        """Whether this user has ever been here."""
+        return user in self._known
+
+    def server(self, server_id: str) -> ServerSink | None:
+        """A linked server."""
+        return self._servers.get(server_id)
+
+    def knows_server(self, server_id: str) -> bool:
+        """Whether this server has ever been heard of."""
+        return server_id in self._known_servers
+
+    def add_client(self, user: User, sink: Sink) -> None:
+        """A client of a user connected."""
+        self._known.add(user)
+        self._clients.setdefault(user, []).append(sink)
+
+    def remove_client(self, user: User, sink: Sink) -> None:
+        """It left."""
+        clients = self._clients.get(user, [])
+        if sink in clients:
+            clients.remove(sink)
+        if not clients:
+            self._clients.pop(user, None)
+
+    def add_server(self, server_id: str, server: ServerSink) -> None:
+        """A server is linked."""
+        self._known_servers.add(server_id)
+        self._servers[server_id] = server
+
+    def remove_server(self, server_id: str) -> None:
+        """It no longer is; it stays known."""
+        self._servers.pop(server_id, None)
+
+    def know_servers(self, server_ids: Iterable[str]) -> None:
+        """These were heard of."""
+        self._known_servers.update(server_ids)

@@ -1,0 +1,302 @@
+"""Where a message goes, and what its author is told. Pure: links are sinks, time is an argument (seconds).
+
+A server answers for a message only when it is safe: delivered (the recipient's client acknowledged it),
+or kept. DELIVERED, USER_NOT_FOUND, OTHER_SERVER_NOT_FOUND, USER_BLOCKED, OTHER_ERROR and UNKNOWN_STATUS
+("handed over, unconfirmed") are final; USER_AWAY and OTHER_SERVER_TIMEOUT are followed by a final one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from services.chat.mailbox import Destination, Item, Mailbox
+from services.chat.outbound import Outbound
+from services.chat.roster import Roster, Sink
+from services.chat.statuses import INTERIM, Memory, Status, Statuses
+from shared.addresses import User
+from shared.errors import UnexpectedMessage
+from shared.messages import pb
+
+PATIENCE: Final = 1.0
+"""Seconds for which an unlinked or unknown server is looked for before the author is answered."""
+
+
+class Router:
+    """Routes the messages of one server's users. `look_for` has the network asked for a server."""
+
+    def __init__(
+        self,
+        server_id: str,
+        roster: Roster,
+        mailbox: Mailbox,
+        *,
+        ack_timeout: float,
+        count: Callable[[str, int], None] = lambda _scope, _status: None,
+        look_for: Callable[[str], None] = lambda _server_id: None,
+    ) -> None:
+        self._server_id = server_id
+        self._roster = roster
+        self._mailbox = mailbox
+        self._ack_timeout = ack_timeout
+        self._look_for = look_for
+        self._outbound: dict[Destination, Outbound] = {}
+        self._unanswered: deque[tuple[float, Destination, Item]] = deque()
+        self._missing: dict[str, float] = {}
+        """Servers with waiting messages and no link → when their authors are answered."""
+        self._memory = Memory()
+        self._statuses = Statuses(server_id, roster, self._memory, count)
+
+    # Messages -------------------------------------------------------------------------------
+
+    def message_from_client(self, user: User, message: pb.ChatMessage, raw: bytes, now: float) -> None:
+        """Route what one of our users sent; raises UnexpectedMessage after answering what may not be."""
+        author = User.of(message.author)
+        recipient = _recipient(message)
+        if author != user:
+            self._statuses.answer(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
+            raise UnexpectedMessage(f"{user} speaks for {author}")
+        if recipient is None:
+            self._statuses.answer(user, message.messageSnowflake, None, Status.OTHER_ERROR)
+            raise UnexpectedMessage("a message without a recipient")
+        self._accept(
+            Item(author, message.messageSnowflake, recipient, raw), now, is_group=message.HasField("group")
+        )
+
+    def message_from_server(self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float) -> None:
+        """Route what another server's user sent to one of ours.
+
+        Raises:
+            UnexpectedMessage: it speaks for others than its own users and groups, or to others than ours.
+
+        """
+        author = User.of(message.author)
+        recipient = _recipient(message)
+        of_its_group = (
+            message.WhichOneof("recipient") == "userOfGroup" and message.userOfGroup.group.serverId == server_id
+        )
+        if not author.is_complete or (author.server_id != server_id and not of_its_group):
+            raise UnexpectedMessage(f"{server_id} speaks for {author}")
+        if recipient is None or recipient.server_id != self._server_id:
+            raise UnexpectedMessage(f"{server_id} sends us what is for {recipient}")
+        self._accept(
+            Item(author, message.messageSnowflake, recipient, raw), now, is_group=message.HasField("group")
+        )
+
+    def _accept(self, item: Item, now: float, *, is_group: bool) -> None:
+        """Take a message once; one that comes again is answered with its present status."""
+        if self._memory.knows(item.key):
+            self._statuses.repeat(item)
+            return
+        self._memory.note(item.key, None)
+        if is_group and item.recipient.server_id == self._server_id:
+            self._statuses.tell(item, Status.USER_NOT_FOUND)  # no group lives here yet
+        elif item.recipient.server_id == self._server_id:
+            self._to_user(item, now)
+        else:
+            self._to_server(item, now)
+
+    def _to_user(self, item: Item, now: float) -> None:
+        user = item.recipient
+        if not self._roster.knows(user):
+            self._statuses.tell(item, Status.USER_NOT_FOUND)
+        elif self._send_or_keep(user, item, now) and not self._roster.clients(user):
+            self._statuses.tell(item, Status.USER_AWAY)
+
+    def _to_server(self, item: Item, now: float) -> None:
+        server_id = item.recipient.server_id
+        if self._send_or_keep(server_id, item, now) and self._roster.server(server_id) is None:
+            self._miss(server_id, now)
+
+    def _send_or_keep(self, destination: Destination, item: Item, now: float) -> bool:
+        """Send at once where nothing waits; else keep. False, and the author told, where there is no room."""
+        if self._mailbox.is_empty(destination) and (sinks := self._sinks(destination)):
+            outbound = self._outbound.setdefault(destination, Outbound())
+            if outbound.has_room:
+                self._send(destination, outbound, item, sinks, now + self._ack_timeout)
+                return True
+        if self._mailbox.put(destination, item):
+            return True
+        self._statuses.tell(item, Status.OTHER_ERROR)
+        return False
+
+    def _miss(self, server_id: str, now: float) -> None:
+        """Look for a server before its messages' authors are answered."""
+        if server_id not in self._missing:
+            self._missing[server_id] = now + PATIENCE
+            self._look_for(server_id)
+
+    # Sending -----------------------------------------------------------------------------------
+
+    def _sinks(self, destination: Destination) -> list[Sink]:
+        """The links to a destination that have room."""
+        if isinstance(destination, User):
+            return [sink for sink in self._roster.clients(destination) if sink.writable]
+        server = self._roster.server(destination)
+        return [server.sink] if server is not None and server.sink.writable else []
+
+    def _pump(self, destination: Destination, now: float) -> None:
+        """Send what waits, in order, while there is room."""
+        if self._mailbox.is_empty(destination):
+            return
+        outbound = self._outbound.setdefault(destination, Outbound())
+        deadline = now + self._ack_timeout
+        while outbound.has_room and (sinks := self._sinks(destination)):
+            item = self._mailbox.take(destination)
+            if item is None:
+                break
+            self._send(destination, outbound, item, sinks, deadline)
+
+    def _send(
+        self, destination: Destination, outbound: Outbound, item: Item, sinks: Sequence[Sink], deadline: float
+    ) -> None:
+        outbound.send(item, sinks, deadline)
+        self._unanswered.append((deadline, destination, item))
+
+    def _remove(self, outbound: Outbound, item: Item) -> None:
+        """It was answered; deadlines that no longer matter are dropped as they come to the front."""
+        outbound.remove(item)
+        unanswered = self._unanswered
+        while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
+            unanswered.popleft()
+
+    def _unsend(self, destination: Destination, sink: Sink, now: float, *, at_most: int | None = None) -> bool:
+        """A link is gone: what was on it alone waits again, before what is new; whether anything does.
+
+        `at_most`: how often a message is written in all before it is given up.
+        """
+        outbound = self._outbound.get(destination)
+        lost = outbound.take_from(sink) if outbound is not None else []
+        again = [item for item in lost if not item.answered]
+        if at_most is not None:
+            for item in [item for item in again if item.attempts >= at_most]:
+                again.remove(item)
+                self._statuses.tell(item, Status.UNKNOWN_STATUS)
+        self._mailbox.put_back(destination, again)
+        self._pump(destination, now)
+        return bool(again)
+
+    def _confirms(self, server_id: str) -> bool:
+        server = self._roster.server(server_id)
+        return server is None or server.confirms
+
+    # Who comes and goes ------------------------------------------------------------------------------
+
+    def client_connected(self, user: User, now: float) -> None:
+        """A user's client is in the roster: what waits for them goes out."""
+        self._statuses.deliver_owed(user)
+        self._pump(user, now)
+
+    def client_disconnected(self, user: User, sink: Sink, now: float) -> None:
+        """It is out of the roster: what it did not acknowledge waits again."""
+        self._unsend(user, sink, now)
+        if not self._roster.clients(user):
+            for item in self._mailbox.waiting(user):
+                self._statuses.tell_once(item, Status.USER_AWAY)
+
+    def server_connected(self, server_id: str, now: float) -> None:
+        """A server is in the roster."""
+        self._missing.pop(server_id, None)
+        self._statuses.deliver_owed(server_id)
+        self._pump(server_id, now)
+
+    def server_disconnected(self, server_id: str, sink: Sink, now: float, *, confirms: bool) -> None:
+        """It is out of the roster: what it did not answer waits again.
+
+        An existing server (not `confirms`) recognises no duplicates: it gets a message at most twice.
+        """
+        if self._unsend(server_id, sink, now, at_most=None if confirms else 2):
+            self._miss(server_id, now)
+
+    def writable(self, destination: Destination, now: float) -> None:
+        """A link to a destination has room again."""
+        self._pump(destination, now)
+
+    # Acknowledgements ----------------------------------------------------------------------------------
+
+    def ack_from_client(self, user: User, ack: pb.ChatMessageResponse, now: float) -> None:
+        """A recipient's client acknowledged; it names nobody: we fill in who it was."""
+        outbound = self._outbound.get(user)
+        item = outbound.find(ack.messageSnowflake) if outbound is not None else None
+        if outbound is None or item is None or not ack.statuses:
+            return
+        self._remove(outbound, item)
+        self._statuses.tell(item, ack.statuses[0].status)
+        self._pump(user, now)
+
+    def ack_from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> None:
+        """Another server answered for its users.
+
+        Raises:
+            UnexpectedMessage: it answers for others.
+
+        """
+        for status in ack.statuses:
+            user = User.of(status.user) if status.HasField("user") else None
+            if user is not None and user.server_id != server_id:
+                raise UnexpectedMessage(f"{server_id} answers for {user}")
+            self._answered(server_id, ack, user, status.status)
+        self._pump(server_id, now)
+
+    def _answered(self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int) -> None:
+        outbound = self._outbound.get(server_id)
+        item = outbound.find(ack.messageSnowflake, user) if outbound is not None else None
+        if outbound is not None and item is not None:
+            if status in INTERIM and not ack.HasField("author"):
+                item.answered = True  # it names no author: we have to remember who it was
+            else:
+                self._remove(outbound, item)
+            self._statuses.tell(item, status)
+        elif user is not None and ack.author.serverId == self._server_id:
+            late = Item(User.of(ack.author), ack.messageSnowflake, user, b"")
+            self._statuses.tell(late, status)
+
+    # Time ----------------------------------------------------------------------------------------------
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` must be called, or None."""
+        due = [self._unanswered[0][0]] if self._unanswered else []
+        return min([*due, *self._missing.values()], default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Answer for what has been unanswered for too long."""
+        while self._unanswered and self._unanswered[0][0] <= now:
+            deadline, destination, item = self._unanswered.popleft()
+            outbound = self._outbound.get(destination)
+            if item.deadline == deadline and outbound is not None and outbound.holds(item):
+                self._overdue(destination, outbound, item)
+        for server_id in [s for s, due in self._missing.items() if due <= now]:
+            del self._missing[server_id]
+            self._still_missing(server_id)
+
+    def _overdue(self, destination: Destination, outbound: Outbound, item: Item) -> None:
+        if isinstance(destination, User):
+            self._statuses.tell_once(item, Status.USER_AWAY)
+        elif self._confirms(destination):
+            self._statuses.tell_once(item, Status.OTHER_SERVER_TIMEOUT)
+        elif not item.answered:
+            self._remove(outbound, item)
+            self._statuses.tell(item, Status.UNKNOWN_STATUS)
+
+    def _still_missing(self, server_id: str) -> None:
+        if self._roster.knows_server(server_id):
+            for item in self._mailbox.waiting(server_id):
+                self._statuses.tell_once(item, Status.OTHER_SERVER_TIMEOUT)
+        else:
+            for item in self._mailbox.clear(server_id):
+                self._statuses.tell(item, Status.OTHER_SERVER_NOT_FOUND)
+
+
+def _recipient(message: pb.ChatMessage) -> User | None:
+    """Who is to get it: a user, a member of a group, or a group (as a user of its server); None: nobody."""
+    which = message.WhichOneof("recipient")
+    if which == "user":
+        recipient = User.of(message.user)
+    elif which == "userOfGroup":
+        recipient = User.of(message.userOfGroup.user)
+    elif which == "group":
+        recipient = User(message.group.groupId, message.group.serverId)
+    else:
+        return None
+    return recipient if recipient.is_complete else None

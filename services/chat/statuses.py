@@ -1,0 +1,103 @@
+"""What authors are told, here and at other servers, and what is remembered of it. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Final
+
+from services.chat.mailbox import Destination, Item
+from services.chat.roster import Roster
+from shared.addresses import User
+from shared.messages import encode, pb
+
+Status = pb.ChatMessageResponse.DeliveryStatus
+INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
+"""A final status follows these."""
+
+REMEMBERED: Final = 50_000
+"""Messages by which a re-sent one is recognised."""
+OWED: Final = 10_000
+"""Statuses kept for an author who cannot be told now."""
+
+Key = tuple[User, int, User]
+
+
+class Memory:
+    """The messages seen lately and their present status; None: none yet. Snowflake 0 is nobody's number."""
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._limit = limit
+        self._seen: OrderedDict[Key, int | None] = OrderedDict()
+
+    def knows(self, key: Key) -> bool:
+        """Whether this message came before."""
+        return key in self._seen
+
+    def status(self, key: Key) -> int | None:
+        """What its author was told last."""
+        return self._seen.get(key)
+
+    def note(self, key: Key, status: int | None) -> None:
+        """Remember a message and its status, and forget the oldest."""
+        if key[1] == 0:
+            return
+        self._seen[key] = status
+        if len(self._seen) > self._limit:
+            self._seen.popitem(last=False)
+
+
+class Statuses:
+    """Tells authors: our own users at their clients, others through their server."""
+
+    def __init__(self, server_id: str, roster: Roster, memory: Memory, count: Callable[[str, int], None]) -> None:
+        self._server_id = server_id
+        self._roster = roster
+        self._memory = memory
+        self._count = count
+        self._owed: dict[Destination, deque[bytes]] = {}
+
+    def tell(self, item: Item, status: int) -> None:
+        """Tell an item's author its status."""
+        item.told = status
+        self._memory.note(item.key, status)
+        self._count("local" if item.recipient.server_id == self._server_id else "remote", status)
+        self.answer(item.author, item.snowflake, item.recipient, status)
+
+    def tell_once(self, item: Item, status: int) -> None:
+        """Tell an interim status, unless the author has it already."""
+        if item.told != status:
+            self.tell(item, status)
+
+    def repeat(self, item: Item) -> None:
+        """A message came again: its author hears the present status again, if there is one."""
+        status = self._memory.status(item.key)
+        if status is not None:
+            self.answer(item.author, item.snowflake, item.recipient, status)
+
+    def answer(self, author: User, snowflake: int, recipient: User | None, status: int) -> None:
+        """Send a status to an author, or keep it until they can be told."""
+        message = pb.ChatMessageResponse(messageSnowflake=snowflake)
+        entry = message.statuses.add(status=Status.Status.Name(status))
+        if recipient is not None:
+            entry.user.CopyFrom(recipient.to_pb())
+        local = author.server_id == self._server_id
+        if not local:
+            message.author.CopyFrom(author.to_pb())
+        self._send(author if local else author.server_id, encode("MESSAGE_ACK", message))
+
+    def _send(self, destination: Destination, raw: bytes) -> None:
+        if isinstance(destination, User):
+            sinks = self._roster.clients(destination)
+        else:
+            server = self._roster.server(destination)
+            sinks = () if server is None else (server.sink,)
+        for sink in sinks:
+            sink.send(raw)
+        if not sinks:
+            self._owed.setdefault(destination, deque(maxlen=OWED)).append(raw)
+
+    def deliver_owed(self, destination: Destination) -> None:
+        """Tell what could not be told while an author, or their server, was away."""
+        for raw in self._owed.pop(destination, ()):
+            self._send(destination, raw)
