@@ -1,0 +1,41 @@
+# What people type: `make run`, `make test`. Everything sets up what it needs.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup test check proto base-image format clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(READY): pyproject.toml deploy/setup.sh
+	@deploy/setup.sh $(VENV)
+	@touch $@
+
+setup: $(READY) ## Make .venv with all that running and testing need
+
+run: $(READY) ## Run a whole node here; Ctrl-C stops it
+	@exec $(BIN)/parley serve
+
+test: $(READY) ## Run all checks and tests
+	@deploy/test.sh $(BIN)
+
+check: $(READY) ## Lint, types, unit and property tests: under a minute
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/unit tests/property
+
+format: $(READY) ## Format the sources
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+proto: $(READY) ## Generate the protobuf module anew
+	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. proto/messenger.proto
+
+base-image: ## Make the container base image from Debian packages (for machines that reach no image registry)
+	@deploy/base-image.sh
+
+clean: ## Remove what the tools made
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

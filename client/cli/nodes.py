@@ -1,0 +1,94 @@
+"""`parley serve` and `parley servers`."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+
+from rich.table import Table
+
+from client.cli.terminal import WHERE, fail, out
+from services.supervisor import SERVICES, Node
+from shared import logs
+from shared.addresses import Server
+from shared.config import Config, load
+from shared.discovery import DiscoveryService
+from shared.errors import ConfigError
+from shared.process import EXIT_CONFIG, run_loop
+
+
+class Service(StrEnum):
+    """The processes of a node."""
+
+    DISCOVERY = "discovery"
+    CHAT = "chat"
+    TYPING = "typing"
+    LOCATION = "location"
+
+
+def serve(services: Sequence[str], config_file: str | None, *, verbose: bool) -> int:
+    """Run a node, or one process of it in this very process; the exit code."""
+    if config_file:
+        os.environ["PARLEY_CONFIG"] = config_file
+    if len(services) == 1:
+        runpy.run_module(f"services.{services[0]}", run_name="__main__", alter_sys=True)
+        return 0
+    if not verbose:
+        os.environ.setdefault("PARLEY_LOG__LEVEL", "warning")
+    try:
+        config = load()
+    except ConfigError as error:
+        fail(str(error), EXIT_CONFIG)
+    logs.configure(config.log)
+    codes: list[int] = []
+
+    async def run() -> None:
+        codes.append(await Node(config, services or SERVICES, _print).run())
+
+    run_loop(run())
+    return codes[0] if codes else 1
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def servers(config: Config, unicast: Sequence[str], timeout: float, *, as_json: bool) -> int:
+    """Discover, and print a table; 1 when nobody answered."""
+    found = await DiscoveryService(config, servers=unicast).discover_servers(timeout)
+    if as_json:
+        for server in found:
+            sys.stdout.write(json.dumps(_as_json(server)) + "\n")
+    elif found:
+        out.print(_table(found))
+    if not found:
+        fail(f"no server answered within {timeout:g} s. {WHERE}")
+    return 0
+
+
+def _as_json(server: Server) -> dict[str, object]:
+    return {
+        "server_id": server.server_id,
+        "features": {
+            feature: [{"host": e.host, "port": e.port, "udp_port": e.udp_port} for e in endpoints]
+            for feature, endpoints in server.features.items()
+        },
+    }
+
+
+def _table(found: Sequence[Server]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("SERVER", "FEATURE", "TCP", "UDP"):
+        table.add_column(heading)
+    for server in found:
+        name = server.server_id
+        for feature, endpoints in server.features.items():
+            for e in endpoints:
+                table.add_row(name, feature, str(e), str(e.udp_port or ""))
+                name = ""
+    return table

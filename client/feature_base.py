@@ -1,0 +1,185 @@
+"""What every feature of a client is: one link to a server that offers it, kept alive.
+
+The same Link and Connector as between servers; only the CONNECT differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+from shared import logs
+from shared.addresses import Endpoint, Server, User
+from shared.backoff import Backoff
+from shared.config import Config, load
+from shared.connector import Connector
+from shared.discovery import DiscoveryService
+from shared.errors import PeerError, PeerUnreachable, UnexpectedMessage
+from shared.events import Closed, Identity
+from shared.framing import Frame
+from shared.link import Link
+from shared.messages import encode, pb
+from shared.session import Timeouts, unsupported
+
+Result = pb.ConnectResponse
+
+
+class FeatureBase:
+    """One feature for one user. `user`: USER@SERVER, or the configured one."""
+
+    feature: ClassVar[str]
+    home_only: ClassVar[bool] = False
+    """Whether only the user's home server will do."""
+
+    def __init__(
+        self,
+        user: str | User = "",
+        config: Config | None = None,
+        *,
+        discovery: DiscoveryService | None = None,
+    ) -> None:
+        self.config = config or load()
+        self.user = user if isinstance(user, User) else User.parse(user or self.config.client.user)
+        self.discovery = discovery or DiscoveryService(self.config)
+        self.link: Link | None = None
+        self.log = logs.get(feature=self.feature, user_server=self.user.server_id)
+        self._server_list: Sequence[Server] = ()
+        self._connected = asyncio.Event()
+        self._first_result: asyncio.Future[PeerError | None] | None = None
+        self._connector: Connector | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether messages go out now."""
+        return self._connected.is_set()
+
+    async def wait_connected(self) -> None:
+        """Wait until there is a link, again."""
+        await self._connected.wait()
+
+    async def handle_connection(self, server_list: Sequence[Server]) -> None:
+        """Connect to the server in the list that is ours for this feature, and stay connected.
+
+        A server's `set_server_list_and_connect(server_list)` is the same step.
+
+        Raises:
+            PeerUnreachable: no server in the list offers the feature, or it cannot be reached.
+            HandshakeTimeout: it does not answer.
+
+        """
+        self._server_list = server_list
+        self._choose(server_list)
+        loop = asyncio.get_running_loop()
+        self._first_result = loop.create_future()
+        self._connector = Connector(
+            places=self._places,
+            make_link=self._make_link,
+            backoff=Backoff(self.config.link.backoff_min, self.config.link.backoff_max),
+            local_host=self.config.address,
+            dial_timeout=self.config.link.dial_timeout,
+            failed=self._failed,
+        )
+        self._connector.start()
+        error = await self._first_result
+        if error is not None:
+            await self.close()
+            raise error
+
+    def _failed(self, error: PeerError) -> None:
+        """The first failure is the caller's; later ones are tried again."""
+        self._tell_caller(error)
+
+    def _tell_caller(self, error: PeerError | None) -> None:
+        if self._first_result is not None and not self._first_result.done():
+            self._first_result.set_result(error)
+
+    def _choose(self, server_list: Sequence[Server]) -> Server:
+        """The user's home server, or for features that any server serves the first that offers it."""
+        offering = [server for server in server_list if server.endpoints(self.feature)]
+        for server in offering:
+            if server.server_id == self.user.server_id:
+                return server
+        if offering and not self.home_only:
+            return offering[0]
+        found = ", ".join(server.server_id for server in offering) or "none"
+        wanted = self.user.server_id if self.home_only else "any server"
+        raise PeerUnreachable(f"{wanted} was not found to offer {self.feature} (found: {found})")
+
+    async def _places(self) -> Sequence[Endpoint]:
+        """Where to dial: from the list that we were given, later from a discovery of our own."""
+        if not self._server_list:
+            self._server_list = await self.discovery.discover_servers(until=self._is_enough)
+        server = self._choose(self._server_list)
+        self._server_list = ()
+        return server.endpoints(self.feature)
+
+    def _is_enough(self, server_list: Sequence[Server]) -> bool:
+        return any(s.server_id == self.user.server_id and s.endpoints(self.feature) for s in server_list)
+
+    def _make_link(self, endpoint: Endpoint) -> Link:
+        self.endpoint = endpoint
+        hello = pb.ConnectClient(user=self.user.to_pb(), udpPort=self.udp_port)
+        link = self.config.link
+        return Link(
+            self,
+            timeouts=Timeouts(link.connect_timeout, link.ping_timeout),
+            limit=link.payload_limit,
+            hello=encode("CONNECT_CLIENT", hello),
+        )
+
+    @property
+    def udp_port(self) -> int:
+        """Where we listen for datagrams; 0: nowhere."""
+        return 0
+
+    async def close(self) -> None:
+        """HANGUP(EXIT), and wait for the connection to be gone."""
+        if self._connector is not None:
+            await self._connector.stop()
+        if self.link is not None:
+            link = self.link
+            link.hang_up()
+            await asyncio.wait([link.disconnected], timeout=2.5)
+
+    # LinkOwner -----------------------------------------------------------------------------
+
+    def connect_requested(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - we dial
+        """Nobody asks on a link that we dialled."""
+        link.refuse(Result.UNKNOWN_ERROR)
+
+    def link_opened(self, link: Link) -> None:
+        """We are connected."""
+        self.link = link
+        self._connected.set()
+        self._tell_caller(None)
+
+    def messages_received(self, link: Link, frames: list[Frame]) -> None:
+        """Hand each message to the feature; what it does not know is not supported."""
+        for frame in frames:
+            if not self.handle_message(frame):
+                link.send(unsupported(frame.name))
+
+    def handle_message(self, frame: Frame) -> bool:
+        """Handle a server's message; False when it is not one of this feature's."""
+        raise UnexpectedMessage(f"{frame.name} for {self.feature}")
+
+    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
+        """Something came that may not."""
+        self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
+
+    def link_writable(self, link: Link) -> None:
+        """The server reads again."""
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """The link is over; the connector dials again."""
+        if self.link is link:
+            self.link = None
+            self._connected.clear()
+            self.log.info("link_closed", reason=closed.reason)

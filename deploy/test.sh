@@ -1,0 +1,8 @@
+#!/bin/sh
+# All checks and tests, cheapest first. Argument: the virtual environment's bin directory.
+set -eu
+bin=$1
+"$bin/ruff" check .
+"$bin/ruff" format --check .
+"$bin/mypy"
+exec "$bin/pytest" --durations=10 tests
