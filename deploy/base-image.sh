@@ -42,21 +42,24 @@ install_debootstrap() {
         fail "apt-get could not install debootstrap; its messages are above"
 }
 
-# What to bootstrap from, one "SUITE MIRROR" a line, best first. apt itself reads its sources here, in
-# either format; left out are -updates, -security and the like, and suites that debootstrap does not know.
+# What to bootstrap from, one "SUITE MIRROR" a line, this machine's own suite first. apt itself reads its
+# sources here, in either format, and prints the addresses that an update would ask. Left out are suites
+# that debootstrap does not know, -updates, -security and the like among them.
 sources() {
-    local own_suite suite mirror
-    own_suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    local own suite mirror
+    own=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
     if [ -n "${SUITE:-}${MIRROR:-}" ]; then
-        echo "${SUITE:-${own_suite:-stable}} ${MIRROR:-}"
+        echo "${SUITE:-$own} ${MIRROR:-}"
         return
     fi
-    apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null | sort -u |
+    { apt-get --print-uris update 2>/dev/null || true; } |
+        sed -n "s#^'\(.*\)/dists/\([^/']*\)/InRelease' .*#\2 \1#p" |
         while read -r suite mirror; do
             [ -e "/usr/share/debootstrap/scripts/$suite" ] || continue
             case $mirror in http://* | https://* | file:*) echo "$suite $mirror" ;; esac
-        done | sort -s -k 1,1 | { grep "^$own_suite " || true; }
-    echo "${own_suite:-stable} " # debootstrap's own default mirror
+        done |
+        awk -v own="$own" 'seen[$0]++ { next } $1 == own { print; next } { rest = rest $0 "\n" } END { printf "%s", rest }'
+    echo "$own " # debootstrap's own default mirror
 }
 
 # Fill the directory $1 with a minimal system from the first source that works.
@@ -73,7 +76,7 @@ bootstrap() {
         echo "base-image: that failed" >&2
         remove_tree
     done < <(sources)
-    fail "no source gave a system; is a package mirror reachable? (MIRROR=URL and SUITE=NAME choose one)"
+    fail "no source gave a system; is a package mirror reachable, the suite right? (MIRROR=URL, SUITE=NAME)"
 }
 
 # Trust whom this machine trusts, and refuse a Python that is too old.
