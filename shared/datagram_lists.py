@@ -31,8 +31,8 @@ def pack(name: str, items: Iterable[bytes], needed: int | None = None) -> Iterat
     """
     most = room(name)
     page: list[bytes] = []
-    size = count = 0
-    for item in items:
+    size = 0
+    for count, item in enumerate(items):
         if size + len(item) > most:
             yield encode_frame(name, b"".join(page))
             page, size = [], 0
@@ -40,6 +40,5 @@ def pack(name: str, items: Iterable[bytes], needed: int | None = None) -> Iterat
                 return
         page.append(item)
         size += len(item)
-        count += 1
     if page:
         yield encode_frame(name, b"".join(page))

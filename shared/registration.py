@@ -6,6 +6,7 @@ servers that it is linked with. It is the same link and the same connector as to
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ from shared.logs import Log
 from shared.messages import decode, encode, pb
 from shared.session import Timeouts, unsupported
 
+TELL_AFTER = 2.0
+"""Seconds for which discovery may be away before that is worth a line: it may just be starting."""
 STANDBY_RETRY = 1.0
 """Seconds, at most, between two looks of a standby, or of a process whose discovery is away."""
 
@@ -62,7 +65,9 @@ class Registration:
         self._host, self._port = config.registration_address()
         self._link: Link | None = None
         self._taken = False
-        self._unreachable_told = False
+        self._disagrees = False
+        self._told = False
+        self._failing_since: float | None = None
         self._linked: tuple[str, ...] = ()
         self._last_good: Endpoint | None = None
         link = config.link
@@ -128,16 +133,25 @@ class Registration:
     def _failed(self, error: PeerError) -> None:
         """A round over all addresses brought nothing: say so once, until it works again."""
         me = self._registrant
-        if not self._unreachable_told:
-            self._unreachable_told = True
-            if self._taken:
-                me.log.info(
-                    "standing_by", detail="another process serves this feature; taking over when it is gone"
-                )
-            else:
-                me.log.warning("discovery_unreachable", detail=str(error), address=f"{self._host}:{self._port}")
+        now = asyncio.get_running_loop().time()
+        if self._failing_since is None:
+            self._failing_since = now
+        if not self._told and (self._taken or self._disagrees or now - self._failing_since >= TELL_AFTER):
+            self._told = True
+            self._tell(error)
         taken, self._taken = self._taken, False
+        self._disagrees = False
         me.spawn(me.not_registered(taken=taken))
+
+    def _tell(self, error: PeerError) -> None:
+        log, where = self._registrant.log, f"{self._host}:{self._port}"
+        if self._taken:
+            log.info("standing_by", detail="another process serves this feature; we take over when it is gone")
+        elif self._disagrees:
+            detail = "discovery there is of another node: make server_id the same, or discovery.address right"
+            log.warning("registration_refused", detail=detail, address=where)
+        else:
+            log.warning("discovery_unreachable", detail=f"{error}; waiting for it", address=where)
 
     # LinkOwner ---------------------------------------------------------------------------
 
@@ -148,7 +162,8 @@ class Registration:
     def link_opened(self, link: Link) -> None:
         """We are registered."""
         self._link = link
-        self._unreachable_told = False
+        self._told = False
+        self._failing_since = None
         self._last_good = self._dialled
         me = self._registrant
         me.log.debug("registered", discovery=str(self._dialled), as_server_id=link.identity.server_id)
@@ -177,8 +192,9 @@ class Registration:
 
     def link_closed(self, link: Link, closed: Closed) -> None:
         """Try again; established links outlive this one."""
-        if closed.reason == "refused" and closed.result == Result.IS_ALREADY_CONNECTED_ERROR:
-            self._taken = True
+        if closed.reason == "refused":
+            self._taken |= closed.result == Result.IS_ALREADY_CONNECTED_ERROR
+            self._disagrees |= closed.result == Result.UNKNOWN_ERROR
         if self._link is link:
             self._link = None
             self._registrant.log.debug("registration_lost", reason=closed.reason)

@@ -31,7 +31,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 def run(make: Callable[[Config], Coroutine[Any, Any, T]], config_file: str | None = None) -> T:
     """Run a command's coroutine; Ctrl-C ends it cleanly, Parley's errors end in one line."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(100), cache_logger_on_first_use=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=True)
     result: list[T] = []
     try:
         config = load(config_file)
