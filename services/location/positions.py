@@ -66,6 +66,8 @@ class Position:
     """The entry as a list of one (shared/datagram_lists.py)."""
     source: Hashable
     """Which of our links it came over; None: another server's."""
+    forget_at: float
+    """The latest `expiry_at` of its stream so far. A late fix of a stream that was cut short must not revive it."""
 
     @property
     def audience(self) -> frozenset[User]:
@@ -81,13 +83,13 @@ Key = tuple[User, Recipient]
 
 
 class Positions:
-    """Every stream that has not expired."""
+    """Every stream that has not expired, and the memory of those that were cut short."""
 
     def __init__(self) -> None:
         self._streams: dict[Key, Position] = {}
         self._changed: dict[Key, None] = {}
-        self._expiries: list[tuple[float, int, Key]] = []
-        """A heap with one element per stream, at its `expiry_at` or before."""
+        self._forgetting: list[tuple[float, int, Key]] = []
+        """A heap with one element per stream, at its `forget_at` or before."""
         self._tie = itertools.count()
 
     def __len__(self) -> int:
@@ -107,20 +109,21 @@ class Positions:
         item = pb.LiveLocations(extended_live_locations=[entry]).SerializeToString()
         if not fits(LIST, item):
             return "too_large"
-        author = User.of(location.author)
-        self._put(Position(author, recipient, location.timestamp, location.expiry_at, item, source), now)
+        self._forget(now)
+        key = (User.of(location.author), recipient)
+        known = self._streams.get(key)
+        if known is None or known.timestamp < location.timestamp:
+            self._put(key, location, item, source)
         return ""
 
-    def _put(self, position: Position, now: float) -> None:
-        self._expire(now)
-        key = (position.author, position.recipient)
+    def _put(self, key: Key, location: pb.LiveLocation, item: bytes, source: Hashable) -> None:
         known = self._streams.get(key)
-        if known is not None and position.timestamp <= known.timestamp:
-            return
-        if known is None:
-            self._watch(key, position)
-        self._streams[key] = position
+        expiry_at = location.expiry_at
+        forget_at = expiry_at if known is None else max(expiry_at, known.forget_at)
+        self._streams[key] = Position(*key, location.timestamp, expiry_at, item, source, forget_at)
         self._changed[key] = None
+        if known is None:
+            self._remember(key, forget_at)
 
     @property
     def has_changes(self) -> bool:
@@ -129,26 +132,26 @@ class Positions:
 
     def take_changes(self, now: float) -> list[Position]:
         """What changed since this was last asked and has not expired, in the order of the first change."""
-        self._expire(now)
+        self._forget(now)
         changes = [self._streams[key] for key in self._changed if key in self._streams]
         self._changed.clear()
         return [position for position in changes if position.expiry_at > now]
 
     def current(self, now: float) -> Iterator[Position]:
         """Every stream's position, unless it has expired."""
-        self._expire(now)
+        self._forget(now)
         return (position for position in self._streams.values() if position.expiry_at > now)
 
-    def _watch(self, key: Key, position: Position) -> None:
-        heapq.heappush(self._expiries, (position.expiry_at, next(self._tie), key))
+    def _remember(self, key: Key, until: float) -> None:
+        heapq.heappush(self._forgetting, (until, next(self._tie), key))
 
-    def _expire(self, now: float) -> None:
-        """Forget what has expired; look again later at what was prolonged."""
-        while self._expiries and self._expiries[0][0] <= now:
-            key = heapq.heappop(self._expiries)[2]
-            position = self._streams[key]
-            if position.expiry_at > now:
-                self._watch(key, position)
+    def _forget(self, now: float) -> None:
+        """Forget what has expired for good; look again later at what was prolonged."""
+        while self._forgetting and self._forgetting[0][0] <= now:
+            key = heapq.heappop(self._forgetting)[2]
+            forget_at = self._streams[key].forget_at
+            if forget_at > now:
+                self._remember(key, forget_at)
             else:
                 del self._streams[key]
 

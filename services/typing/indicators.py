@@ -11,6 +11,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from shared.addresses import User
 from shared.datagram_lists import fits
@@ -70,14 +71,11 @@ class Indicators:
         return bool(self._changed)
 
     def take_changes(self, now: float) -> list[Indicator]:
-        """What changed since this was last asked and still lasts, newest first.
-
-        These are the first entries of `newest_first`, too.
-        """
+        """What changed since this was last asked and still lasts: the first entries of `newest_first`."""
         self._expire(now)
-        changes = [self._entries[user] for user in self._changed if user in self._entries]
+        count = len(self._changed & self._entries.keys())
         self._changed.clear()
-        return sorted(changes, key=lambda entry: entry.expires, reverse=True)
+        return list(islice(reversed(self._entries.values()), count))
 
     def newest_first(self, now: float) -> Iterator[Indicator]:
         """Everyone who is typing now."""

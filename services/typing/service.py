@@ -93,7 +93,7 @@ class TypingService(DatagramServiceBase):
         return list(pack(LIST, items, needed))[::-1]
 
     def _ours(self, entries: Iterable[Indicator]) -> pb.TypingEvents:
-        """Those of our own users: only these do we tell other servers, and only from our subscribers can they be."""
+        """Those that other servers are told: of our own users, whom no other server may speak for."""
         return pb.TypingEvents.FromString(
             b"".join(entry.item for entry in entries if entry.user.server_id == self.server_id)
         )

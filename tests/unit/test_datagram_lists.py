@@ -1,0 +1,81 @@
+"""Lists in datagrams: whole, in order, never longer than an existing program's buffer."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.datagram_lists import fits, pack, room
+from shared.framing import MAX_DATAGRAM, read_datagram
+from shared.messages import REGISTRY, decode, pb
+
+NAMES = ["TYPING_EVENTS", "LIVE_LOCATIONS"]
+
+names = st.sampled_from(NAMES)
+users = st.builds(pb.User, userId=st.text(max_size=60), serverId=st.text(max_size=60))
+events = st.lists(st.builds(pb.TypingEvent, user=users, timestamp=st.floats()), max_size=120)
+
+
+def item_of(event):
+    return pb.TypingEvents(typing_events=[event]).SerializeToString()
+
+
+def payloads(datagrams):
+    return [read_datagram(datagram).payload for datagram in datagrams]
+
+
+@given(events)
+def test_a_list_comes_out_whole_and_in_order_in_datagrams_that_fit(typing_events):
+    datagrams = list(pack("TYPING_EVENTS", map(item_of, typing_events)))
+    assert all(len(datagram) <= MAX_DATAGRAM for datagram in datagrams)
+    out = [e for d in datagrams for e in decode(read_datagram(d), pb.TypingEvents).typing_events]
+    assert list(map(item_of, out)) == list(map(item_of, typing_events))
+
+
+@given(names, st.lists(st.binary(min_size=1, max_size=500), min_size=1))
+def test_no_two_neighbours_would_have_fitted_in_one(name, items):
+    pages = payloads(pack(name, items))
+    assert b"".join(pages) == b"".join(items)
+    position = 0
+    for page, _following in pairwise(pages):
+        position += len(page)
+        assert len(page) + len(_item_at(items, position)) > room(name)
+
+
+def _item_at(items, position):
+    """The item that begins at this byte of all of them."""
+    for item in items:
+        if position == 0:
+            return item
+        position -= len(item)
+    raise AssertionError("an item was cut")
+
+
+@given(names, st.lists(st.binary(min_size=1, max_size=300)), st.integers(0, 60))
+def test_nothing_goes_out_beyond_the_datagram_that_holds_what_is_needed(name, items, needed):
+    everything, some = list(pack(name, items)), list(pack(name, items, needed))
+    assert some == everything[: len(some)]
+    sent = sum(map(len, payloads(some)))
+    assert sent >= sum(map(len, items[:needed]))
+    before_last = sum(map(len, payloads(some[:-1])))
+    assert not some[1:] or before_last < sum(map(len, items[:needed]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_largest_item_that_fits_makes_the_largest_datagram(name):
+    largest = b"x" * room(name)
+    assert fits(name, largest)
+    assert not fits(name, largest + b"x")
+    [datagram] = pack(name, [largest])
+    assert len(datagram) == MAX_DATAGRAM
+
+
+def test_an_empty_list_is_no_datagram():
+    assert not list(pack("TYPING_EVENTS", []))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_lists_have_one_repeated_field_so_joined_items_are_a_list(name):
+    [field] = REGISTRY[name].DESCRIPTOR.fields
+    assert field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
