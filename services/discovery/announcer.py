@@ -47,7 +47,7 @@ class Announcer:
         self._log = log
         self._wake = asyncio.Event()
         self._failed_targets: set[Address] = set()
-        self._asked_back: set[str] = set()
+        self._asked_back: dict[str, float] = {}
         self._own: set[str] = set()
         host, port = config.bind_host, config.discovery.port
         dropped = metrics.dropped
@@ -106,7 +106,6 @@ class Announcer:
 
     async def _ask(self) -> None:
         self._own = {self._config.address} if self._config.address else {i.address for i in interfaces()}
-        self._asked_back.clear()
         for target in await self._discovery.targets():
             if not (target[1] == self.port and target[0] in self._own):
                 self.send(REQUEST, target)
@@ -121,7 +120,7 @@ class Announcer:
             self._metrics.dropped("unknown_name")
 
     def _request_received(self, address: Address) -> None:
-        """Answer; a server that asks from the discovery port is asked in turn, once an interval.
+        """Answer; and ask who asks from the discovery port, a server, in turn.
 
         So one static peer entry is enough for two servers to know each other.
         """
@@ -129,9 +128,17 @@ class Announcer:
         if port == self.port and host in self._own:
             return
         self._asked(address)
-        if port == self._config.discovery.port and host not in self._asked_back:
-            self._asked_back.add(host)
+        if port == self._config.discovery.port and self._is_stranger(host):
             self.send(REQUEST, address)
+
+    def _is_stranger(self, host: str) -> bool:
+        """Whether that host was not asked in turn for `server_expiry`: all hear each other's broadcasts anyway."""
+        now = asyncio.get_running_loop().time()
+        expiry = self._config.discovery.server_expiry
+        if now - self._asked_back.get(host, -expiry) < expiry:
+            return False
+        self._asked_back = {h: at for h, at in self._asked_back.items() if now - at < expiry} | {host: now}
+        return True
 
     def _announcement_received(self, frame: Frame, source: str) -> None:
         try:
