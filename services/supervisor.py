@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from shared import logs
@@ -28,6 +28,10 @@ STOP_WITHIN = 2.5
 """Seconds for the children to hang up before they are killed."""
 STEADY = 5.0
 """Seconds a child must have lived for its end not to count as one more failure in a row."""
+
+
+SETTLE = 0.1
+"""Seconds for which changes are gathered: a server's features are heard one after another."""
 
 
 class Child:
@@ -95,7 +99,8 @@ class Node:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._known: dict[str, str] = {}
         self._offered = ""
-        self._is_whole = set(services) == set(SERVICES)
+        self._latest: tuple[ServerList, Sequence[pb.Endpoint]] = ((), ())
+        self._settling = False
 
     async def run(self) -> int:
         """Run until told to stop; the exit code."""
@@ -131,23 +136,30 @@ class Node:
         """Discovery is starting, or starting again."""
 
     async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:
-        """Tell what changed: what we offer, who came, who went."""
+        """Tell what changed, once it has settled: what we offer, who came, who went."""
+        self._latest = server_list, own
+        if not self._settling:
+            self._settling = True
+            asyncio.get_running_loop().call_later(SETTLE, self._tell_changes)
+
+    def _tell_changes(self) -> None:
+        self._settling = False
+        server_list, own = self._latest
         self._tell_offer(own)
         now = {s.server_id: _offer((f, e[0].host, e[0].port) for f, e in s.features.items()) for s in server_list}
-        for server_id in now.keys() - self._known.keys():
-            self._tell(f"+ {server_id} found: {now[server_id]}")
+        for server_id, offer in now.items():
+            if self._known.get(server_id) != offer:
+                self._tell(f"+ {server_id} found: {offer}")
         for server_id in self._known.keys() - now.keys():
             self._tell(f"- {server_id} is gone")
         self._known = now
 
     def _tell_offer(self, own: Sequence[pb.Endpoint]) -> None:
-        wanted = len(self._children) - 1
-        if len(own) < wanted:
-            self._offered = ""
-            return
+        """Only when all is there: a process that is starting again has been told of."""
+        wanted = sum(child.name != "discovery" for child in self._children)
         host = self.config.address or "*"
-        offered = _offer((e.feature, e.host or host, e.port) for e in sorted(own, key=lambda e: e.port))
-        if offered != self._offered:
+        offered = _offer((e.feature, e.host or host, e.port) for e in own)
+        if len(own) >= wanted and offered != self._offered:
             self._offered = offered
             self._tell(f"ready: {self.server_id} offers {offered}")
             self._tell(f"join it: {self._join_command()}")
@@ -166,8 +178,10 @@ class Node:
         task.add_done_callback(self._tasks.discard)
 
 
-def _offer(places: Any) -> str:
-    return ", ".join(f"{feature} {host}:{port}" for feature, host, port in places) or "nothing yet"
+def _offer(places: Iterable[tuple[str, str, int]]) -> str:
+    """What a server offers where, by port."""
+    ordered = sorted(places, key=lambda place: place[2])
+    return ", ".join(f"{feature} {host}:{port}" for feature, host, port in ordered) or "nothing yet"
 
 
 def _words(code: int) -> str:
