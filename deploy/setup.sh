@@ -36,5 +36,5 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
 fi
 echo "Setting up $venv with $("$python" --version) (once) …"
 "$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]' ||
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[dev]' ||
     fail "the dependencies could not be installed; see above"

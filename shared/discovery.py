@@ -9,61 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from shared.addresses import Endpoint, Server, ServerList
+from shared.addresses import Server, ServerList
+from shared.announcements import merge, read_announcement
 from shared.config import Config, load, split_host_port
 from shared.connector import resolve
 from shared.datagrams import Address, UdpSocket
 from shared.errors import MalformedMessage, PeerUnreachable
 from shared.framing import Frame, encode_frame
 from shared.interfaces import reachable_networks
-from shared.messages import decode, encode, pb
 
 REQUEST = encode_frame("DISCOVER_SERVER")
 ASK_AGAIN = 0.5
 """Seconds after which a client asks again: a datagram may have been lost."""
-
-
-def read_announcement(frame: Frame, source: str) -> Server:
-    """The server that a SERVER_ANNOUNCE from an address speaks of.
-
-    Raises:
-        MalformedMessage: it is none, or names nobody, or a port that is no port.
-
-    """
-    announcement = decode(frame, pb.ServerAnnounce)
-    if not announcement.serverId:
-        raise MalformedMessage("an announcement without a serverId")
-    features: dict[str, tuple[Endpoint, ...]] = {}
-    for feature in announcement.feature:
-        if not 0 < feature.port <= 65535 or feature.udpPort > 65535:  # noqa: PLR2004 - the range of ports
-            raise MalformedMessage(f"{announcement.serverId} announces no port for {feature.featureName}")
-        features[feature.featureName] = (Endpoint(source, feature.port, feature.udpPort),)
-    return Server(announcement.serverId, features)
-
-
-def encode_announcement(server_id: str, endpoints: Sequence[pb.Endpoint]) -> bytes:
-    """The SERVER_ANNOUNCE datagram for what a server offers."""
-    message = pb.ServerAnnounce(serverId=server_id)
-    for e in endpoints:
-        message.feature.add(featureName=e.feature, port=e.port, udpPort=e.udpPort)
-    return encode("SERVER_ANNOUNCE", message)
-
-
-def announce(server_id: str, endpoints: Sequence[pb.Endpoint], to: Address, local_host: str) -> None:
-    """Answer an asker once, from `local_host` (empty: the address that reaches it)."""
-    sock = UdpSocket(local_host or "0.0.0.0", 0, "announcing")  # noqa: S104 - the system chooses by route
-    sock.send(encode_announcement(server_id, endpoints), to)
-    sock.close()
-
-
-def merge(servers: dict[str, Server], heard: Server) -> None:
-    """Add what was heard of a server: one heard at several addresses is one server."""
-    known = servers.get(heard.server_id)
-    features = dict(known.features) if known is not None else {}
-    for feature, endpoints in heard.features.items():
-        before = features.get(feature, ())
-        features[feature] = before + tuple(e for e in endpoints if e not in before)
-    servers[heard.server_id] = Server(heard.server_id, features)
 
 
 class DiscoveryService:

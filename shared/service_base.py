@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from shared import logs
 from shared.addresses import Endpoint, Server, ServerList, User
+from shared.announcements import announce
 from shared.config import Config, load
-from shared.discovery import announce
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.link import Link

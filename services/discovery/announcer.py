@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from services.discovery.discovery import ServerDiscoveryService
 from shared.addresses import Server
+from shared.announcements import read_announcement
 from shared.config import Config
 from shared.datagrams import Address, UdpSocket
-from shared.discovery import REQUEST, read_announcement
+from shared.discovery import REQUEST
 from shared.errors import MalformedMessage
 from shared.framing import Frame
 from shared.interfaces import interfaces, network_of

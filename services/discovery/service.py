@@ -10,9 +10,9 @@ from services.discovery.directory import Directory
 from services.discovery.discovery import ServerDiscoveryService
 from services.discovery.registry import Registrant, Registry, reply_to
 from shared.addresses import Server
+from shared.announcements import encode_announcement
 from shared.config import Config, host_name, load
 from shared.datagrams import Address
-from shared.discovery import encode_announcement
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.interfaces import gateways
