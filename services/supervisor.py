@@ -125,6 +125,11 @@ class Node:
         """A watcher serves nothing."""
         return []
 
+    @property
+    def is_named(self) -> bool:
+        """It has whatever name its discovery has."""
+        return False
+
     async def registered(self, server_id: str) -> None:
         """Discovery is up, and this is the node's name."""
         if server_id != self.server_id:

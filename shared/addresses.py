@@ -9,7 +9,7 @@ from shared.errors import ConfigError
 from shared.messages import pb
 
 MAX_ID = 255
-"""Bytes of a userId or serverId that we accept from elsewhere."""
+"""Characters of a userId or serverId that we accept from elsewhere."""
 
 
 class User(NamedTuple):

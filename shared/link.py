@@ -24,6 +24,8 @@ SEND_LIMIT = 1024 * 1024
 """Bytes that may wait in a link's buffer before it stops being written to."""
 
 
+BUFFER_LIMIT = 16 * 1024 * 1024
+"""Bytes in that buffer, of answers to what it goes on sending, at which a side that never reads is given up."""
 LINGER = 2.0
 """Seconds for the last words to be read before the connection is cut."""
 
@@ -313,6 +315,11 @@ class Link(asyncio.Protocol):
             self.bytes_sent += len(data)
             self._transport.write(data)
         out.clear()
+        if not self.writable and self.is_open and self._buffered() > BUFFER_LIMIT:
+            self.hang_up(pb.HangUp.TIMEOUT)
+
+    def _buffered(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def _set_timer(self) -> None:
         """One timer a link; it is not moved at each read but looks again when it fires."""

@@ -24,6 +24,8 @@ from shared.session import Timeouts, unsupported
 
 TELL_AFTER = 2.0
 """Seconds for which discovery may be away before that is worth a line: it may just be starting."""
+RENAME_AFTER = 30.0
+"""Seconds after which a process, whose discovery is gone or has another name now, may adopt again."""
 STANDBY_RETRY = 1.0
 """Seconds, at most, between two looks of a standby, or of a process whose discovery is away."""
 
@@ -36,6 +38,10 @@ class Registrant(Protocol):
     server_id: str
     instance_id: str
     log: Log
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its serverId was given to it, and not adopted."""
 
     def own_endpoints(self) -> list[pb.Endpoint]:
         """Where this process serves; none for one that only watches."""
@@ -66,6 +72,7 @@ class Registration:
         self._link: Link | None = None
         self._taken = False
         self._disagrees = False
+        self._disagrees_since: float | None = None
         self._told = False
         self._failing_since: float | None = None
         self._linked: tuple[str, ...] = ()
@@ -118,7 +125,7 @@ class Registration:
         me = self._registrant
         endpoints = me.own_endpoints()
         hello = pb.ConnectServer(
-            serverId=me.server_id,
+            serverId="" if self._may_adopt_again() else me.server_id,
             features=[e.feature for e in endpoints],
             endpoints=endpoints,
             instanceId=me.instance_id,
@@ -130,10 +137,21 @@ class Registration:
             hello=encode("CONNECT_SERVER", hello),
         )
 
+    def _may_adopt_again(self) -> bool:
+        """Whether every discovery there is has long been of other names than the one that we adopted."""
+        since = self._disagrees_since
+        return not self._registrant.is_named and since is not None and self._now() - since >= RENAME_AFTER
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
     def _failed(self, error: PeerError) -> None:
         """A round over all addresses brought nothing: say so once, until it works again."""
         me = self._registrant
-        now = asyncio.get_running_loop().time()
+        now = self._now()
+        if self._disagrees and self._disagrees_since is None:
+            self._disagrees_since = now
         if self._failing_since is None:
             self._failing_since = now
         if not self._told and (self._taken or self._disagrees or now - self._failing_since >= TELL_AFTER):
@@ -163,7 +181,7 @@ class Registration:
         """We are registered."""
         self._link = link
         self._told = False
-        self._failing_since = None
+        self._failing_since = self._disagrees_since = None
         self._last_good = self._dialled
         me = self._registrant
         me.log.debug("registered", discovery=str(self._dialled), as_server_id=link.identity.server_id)

@@ -41,6 +41,7 @@ class ServiceBase:
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         self.config = config or load()
         self.server_id = server_id or self.config.server_id
+        self._is_named = bool(self.server_id)
         self.instance_id = secrets.token_hex(8)
         self.server_list: ServerList = ()
         self.subscribers: dict[User, list[Link]] = {}
@@ -129,9 +130,15 @@ class ServiceBase:
         """The port for our clients' datagrams; 0: none."""
         return 0
 
+    @property
+    def is_named(self) -> bool:
+        """Whether our serverId was given to us, and not adopted."""
+        return self._is_named
+
     async def registered(self, server_id: str) -> None:
         """This node's name is known: serve."""
         if server_id != self.server_id:
+            await self._hang_up_all()  # they know us by an older name, if there are any
             self.adopt(server_id)
         await self.listen()
 
@@ -179,10 +186,11 @@ class ServiceBase:
         self.peering.update(server_list)
 
     def broadcast_to_servers(self, message_name: str, payload: Message) -> None:
-        """Send a message to every linked server."""
+        """Send a message to every linked server that reads: what is broadcast is soft, and newer follows."""
         raw = encode(message_name, payload)
         for link in self.peering.links:
-            link.send(raw)
+            if link.writable:
+                link.send(raw)
 
     def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:  # noqa: ARG002 - for the log of subclasses
         """A link that will dial that server with CONNECT_SERVER."""
