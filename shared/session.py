@@ -291,10 +291,12 @@ class Session:
         result = decode(frame, pb.ConnectResponse).result
         self._events.append(Closed("refused", by_us=True, result=result))
 
-    def _pong(self, _frame: object) -> None:
+    def _pong(self, frame: Frame) -> None:
+        decode(frame, pb.Ping)
         self._out.append(encode("PONG"))
 
-    def _measure(self, _frame: object) -> None:
+    def _measure(self, frame: Frame) -> None:
+        decode(frame, pb.Pong)
         if self._ping_sent is not None:
             self.rtt = self.last_received - self._ping_sent
             self._ping_sent = None
