@@ -16,16 +16,16 @@ class Outbound:
     """The unanswered messages of one destination, in the order in which they were sent."""
 
     def __init__(self) -> None:
+        self._items: dict[Item, None] = {}
         self._by_snowflake: dict[int, list[Item]] = {}
-        self._count = 0
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._items)
 
     @property
     def has_room(self) -> bool:
         """Whether more may be on its way at once."""
-        return self._count < WINDOW
+        return len(self._items) < WINDOW
 
     def send(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:
         """Write an item to its links; an answer is due at `deadline`."""
@@ -34,33 +34,40 @@ class Outbound:
         item.sent_to = list(sinks)
         item.attempts += 1
         item.deadline = deadline
+        self._items[item] = None
         self._by_snowflake.setdefault(item.snowflake, []).append(item)
-        self._count += 1
 
-    def find(self, snowflake: int, recipient: User | None = None) -> Item | None:
-        """The oldest unanswered message with that snowflake, for that recipient where one is named."""
+    def catch_up(self, sink: Sink) -> None:
+        """Write all that is unanswered, in order, to a link that does not have it yet."""
+        for item in self._items:
+            if sink not in item.sent_to:
+                sink.send(item.raw)
+                item.sent_to.append(sink)
+
+    def find(self, snowflake: int, recipient: User | None = None, author: User | None = None) -> Item | None:
+        """The oldest unanswered message with that snowflake, of those who are named."""
         for item in self._by_snowflake.get(snowflake, ()):
-            if recipient is None or item.recipient == recipient:
+            if recipient in (None, item.recipient) and author in (None, item.author):
                 return item
         return None
 
     def holds(self, item: Item) -> bool:
         """Whether it is still unanswered."""
-        return item in self._by_snowflake.get(item.snowflake, ())
+        return item in self._items
 
     def remove(self, item: Item) -> None:
         """It was answered."""
+        del self._items[item]
+        item.deadline = 0.0
         same = self._by_snowflake[item.snowflake]
         same.remove(item)
-        item.deadline = 0.0
-        self._count -= 1
         if not same:
             del self._by_snowflake[item.snowflake]
 
     def take_from(self, sink: Sink) -> list[Item]:
         """A link is gone: what was on it and on no other, no longer on its way, in order."""
         lost = []
-        for item in [item for same in self._by_snowflake.values() for item in same]:
+        for item in list(self._items):
             if sink in item.sent_to:
                 item.sent_to.remove(sink)
                 if not item.sent_to:

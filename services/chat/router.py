@@ -14,7 +14,7 @@ from typing import Final
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.outbound import Outbound
 from services.chat.roster import Roster, Sink
-from services.chat.statuses import INTERIM, Memory, Status, Statuses
+from services.chat.statuses import FINAL, INTERIM, Memory, Status, Statuses
 from shared.addresses import User
 from shared.errors import UnexpectedMessage
 from shared.messages import pb
@@ -157,25 +157,29 @@ class Router:
     def _remove(self, outbound: Outbound, item: Item) -> None:
         """It was answered; deadlines that no longer matter are dropped as they come to the front."""
         outbound.remove(item)
+        self._drop_deadlines()
+
+    def _drop_deadlines(self) -> None:
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
             unanswered.popleft()
 
-    def _unsend(self, destination: Destination, sink: Sink, now: float, *, at_most: int | None = None) -> bool:
-        """A link is gone: what was on it alone waits again, before what is new; whether anything does.
+    def _unsend(self, destination: Destination, sink: Sink, now: float, *, at_most: int | None = None) -> None:
+        """A link is gone: what was on it alone waits again, before what is new.
 
-        `at_most`: how often a message is written in all before it is given up.
+        `at_most`: how often a message is written in all before it is given up. One that the other server took
+        without saying whose it was can no longer be answered: it is unconfirmed, too.
         """
         outbound = self._outbound.get(destination)
-        lost = outbound.take_from(sink) if outbound is not None else []
-        again = [item for item in lost if not item.answered]
-        if at_most is not None:
-            for item in [item for item in again if item.attempts >= at_most]:
-                again.remove(item)
+        again = []
+        for item in outbound.take_from(sink) if outbound is not None else ():
+            if item.answered or (at_most is not None and item.attempts >= at_most):
                 self._statuses.tell(item, Status.UNKNOWN_STATUS)
+            else:
+                again.append(item)
+        self._drop_deadlines()
         self._mailbox.put_back(destination, again)
         self._pump(destination, now)
-        return bool(again)
 
     def _confirms(self, server_id: str) -> bool:
         server = self._roster.server(server_id)
@@ -186,7 +190,17 @@ class Router:
     def client_connected(self, user: User, now: float) -> None:
         """A user's client is in the roster: what waits for them goes out."""
         self._statuses.deliver_owed(user)
+        self._catch_up(user)
         self._pump(user, now)
+
+    def _catch_up(self, user: User) -> None:
+        """Whoever of a user's clients can be written to has all that is unanswered.
+
+        Else it would get what is new before what another client, perhaps a dead one, leaves unanswered.
+        """
+        if user in self._outbound:
+            for sink in self._sinks(user):
+                self._outbound[user].catch_up(sink)
 
     def client_disconnected(self, user: User, sink: Sink, now: float) -> None:
         """It is out of the roster: what it did not acknowledge waits again."""
@@ -206,23 +220,30 @@ class Router:
 
         An existing server (not `confirms`) recognises no duplicates: it gets a message at most twice.
         """
-        if self._unsend(server_id, sink, now, at_most=None if confirms else 2):
+        self._unsend(server_id, sink, now, at_most=None if confirms else 2)
+        if not self._mailbox.is_empty(server_id):
             self._miss(server_id, now)
 
     def writable(self, destination: Destination, now: float) -> None:
         """A link to a destination has room again."""
+        if isinstance(destination, User):
+            self._catch_up(destination)
         self._pump(destination, now)
 
     # Acknowledgements ----------------------------------------------------------------------------------
 
     def ack_from_client(self, user: User, ack: pb.ChatMessageResponse, now: float) -> None:
-        """A recipient's client acknowledged; it names nobody: we fill in who it was."""
+        """A recipient's client acknowledged; it names nobody: we fill in who it was.
+
+        Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
+        """
         outbound = self._outbound.get(user)
         item = outbound.find(ack.messageSnowflake) if outbound is not None else None
         if outbound is None or item is None or not ack.statuses:
             return
         self._remove(outbound, item)
-        self._statuses.tell(item, ack.statuses[0].status)
+        status = ack.statuses[0].status
+        self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
         self._pump(user, now)
 
     def ack_from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> None:
@@ -236,20 +257,22 @@ class Router:
             user = User.of(status.user) if status.HasField("user") else None
             if user is not None and user.server_id != server_id:
                 raise UnexpectedMessage(f"{server_id} answers for {user}")
-            self._answered(server_id, ack, user, status.status)
+            is_known = status.status in FINAL or status.status in INTERIM
+            self._answered(server_id, ack, user, status.status if is_known else Status.UNKNOWN_STATUS)
         self._pump(server_id, now)
 
     def _answered(self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int) -> None:
         outbound = self._outbound.get(server_id)
-        item = outbound.find(ack.messageSnowflake, user) if outbound is not None else None
+        author = User.of(ack.author) if ack.HasField("author") else None
+        item = outbound.find(ack.messageSnowflake, user, author) if outbound is not None else None
         if outbound is not None and item is not None:
-            if status in INTERIM and not ack.HasField("author"):
+            if status in INTERIM and author is None:
                 item.answered = True  # it names no author: we have to remember who it was
             else:
                 self._remove(outbound, item)
             self._statuses.tell(item, status)
-        elif user is not None and ack.author.serverId == self._server_id:
-            late = Item(User.of(ack.author), ack.messageSnowflake, user, b"")
+        elif user is not None and author is not None and author.server_id == self._server_id:
+            late = Item(author, ack.messageSnowflake, user, b"")
             self._statuses.tell(late, status)
 
     # Time ----------------------------------------------------------------------------------------------
@@ -266,6 +289,7 @@ class Router:
             outbound = self._outbound.get(destination)
             if item.deadline == deadline and outbound is not None and outbound.holds(item):
                 self._overdue(destination, outbound, item)
+                self._pump(destination, now)
         for server_id in [s for s, due in self._missing.items() if due <= now]:
             del self._missing[server_id]
             self._still_missing(server_id)

@@ -14,6 +14,7 @@ from shared.messages import encode, pb
 Status = pb.ChatMessageResponse.DeliveryStatus
 INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
 """A final status follows these."""
+FINAL: Final = frozenset(Status.Status.values()) - INTERIM
 
 REMEMBERED: Final = 50_000
 """Messages by which a re-sent one is recognised."""
