@@ -1,0 +1,201 @@
+"""In-memory links for the router's tests: what was sent to one, and servers joined by queues."""
+
+from collections import deque
+
+from services.chat.mailbox import MemoryMailbox
+from services.chat.roster import LinkedServer, LocalRoster
+from services.chat.router import Router
+from services.chat.statuses import Status
+from shared.addresses import User
+from shared.framing import read_datagram
+from shared.messages import decode, encode, pb
+
+ACK_TIMEOUT = 10.0
+
+
+def message(author, snowflake, to, text="", **recipient):
+    """A ChatMessage; `recipient` (group, userOfGroup) instead of a user where `to` is None."""
+    if to is not None:
+        recipient["user"] = to.to_pb()
+    return pb.ChatMessage(messageSnowflake=snowflake, author=author.to_pb(), textContent=text, **recipient)
+
+
+def ack(snowflake, *statuses, author=None):
+    """A MESSAGE_ACK: a status number each, or (user, status)."""
+    response = pb.ChatMessageResponse(messageSnowflake=snowflake)
+    for entry in statuses:
+        user, status = entry if isinstance(entry, tuple) else (None, entry)
+        added = response.statuses.add()
+        added.status = status
+        if user is not None:
+            added.user.CopyFrom(user.to_pb())
+    if author is not None:
+        response.author.CopyFrom(author.to_pb())
+    return response
+
+
+class Sink:
+    """A link that keeps what is sent to it."""
+
+    def __init__(self):
+        self.writable = True
+        self.sent = deque()
+
+    def send(self, raw):
+        self.sent.append(raw)
+
+    def take(self):
+        """Everything sent since the last look, decoded."""
+        frames = [read_datagram(raw) for raw in self.sent]
+        self.sent.clear()
+        types = {"MESSAGE": pb.ChatMessage, "MESSAGE_ACK": pb.ChatMessageResponse}
+        return [decode(frame, types[frame.name]) for frame in frames]
+
+    def snowflakes(self):
+        """The numbers of the messages sent since the last look; statuses among them are a mistake."""
+        taken = self.take()
+        assert all(isinstance(each, pb.ChatMessage) for each in taken), taken
+        return [each.messageSnowflake for each in taken]
+
+    def statuses(self):
+        """(snowflake, who, status name) since the last look; messages among them are a mistake."""
+        taken = self.take()
+        assert all(isinstance(each, pb.ChatMessageResponse) for each in taken), taken
+        return [
+            (each.messageSnowflake, User.of(s.user), Status.Status.Name(s.status))
+            for each in taken
+            for s in each.statuses
+        ]
+
+
+class Node:
+    """One server's router as the chat process drives it; `looked_for` is whom it had the network asked for."""
+
+    def __init__(self, server_id, *, mailbox=1000):
+        self.server_id = server_id
+        self.now = 0.0
+        self.roster = LocalRoster()
+        self.mailbox = MemoryMailbox(mailbox)
+        self.looked_for = []
+        self.counted = []
+        self.router = Router(
+            server_id,
+            self.roster,
+            self.mailbox,
+            ack_timeout=ACK_TIMEOUT,
+            count=lambda scope, status: self.counted.append((scope, status)),
+            look_for=self.looked_for.append,
+        )
+
+    def connect(self, user, sink=None):
+        sink = sink or Sink()
+        self.roster.add_client(user, sink)
+        self.router.client_connected(user, self.now)
+        return sink
+
+    def disconnect(self, user, sink):
+        self.roster.remove_client(user, sink)
+        self.router.client_disconnected(user, sink, self.now)
+
+    def link(self, server_id, sink=None, *, confirms=True):
+        sink = sink or Sink()
+        self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms))
+        self.router.server_connected(server_id, self.now)
+        return sink
+
+    def unlink(self, server_id, sink, *, confirms=True):
+        self.roster.remove_server(server_id)
+        self.router.server_disconnected(server_id, sink, self.now, confirms=confirms)
+
+    def send(self, author, snowflake, to, text="", **recipient):
+        """A client of the author's sends."""
+        sent = message(author, snowflake, to, text, **recipient)
+        self.router.message_from_client(author, sent, encode("MESSAGE", sent), self.now)
+
+    def receive(self, server_id, sent):
+        """Another server sends."""
+        self.router.message_from_server(server_id, sent, encode("MESSAGE", sent), self.now)
+
+    def ack(self, user, snowflake, status=Status.DELIVERED):
+        """A client acknowledges, as clients do: one status that names nobody."""
+        self.router.ack_from_client(user, ack(snowflake, status), self.now)
+
+    def answer(self, server_id, snowflake, *statuses, author=None):
+        """Another server answers."""
+        self.router.ack_from_server(server_id, ack(snowflake, *statuses, author=author), self.now)
+
+    def pass_time(self, seconds):
+        """Let time pass; timers fire when they are due, as an event loop would have it."""
+        end = self.now + seconds
+        while (due := self.router.next_timeout()) is not None and due <= end:
+            self.now = max(self.now, due)
+            self.router.handle_timeout(self.now)
+        self.now = end
+
+    @property
+    def is_at_rest(self):
+        """Whether nothing waits, is on its way or is to be told, and no timer runs."""
+        return (
+            len(self.mailbox) == 0
+            and not any(len(outbound) for outbound in self.router._outbound.values())
+            and not self.router._statuses._owed
+            and self.router.next_timeout() is None
+        )
+
+
+class Pipe(Sink):
+    """A link to another node's router, or to a client: what is sent waits in it until it is carried over."""
+
+    def __init__(self, deliver):
+        super().__init__()
+        self._deliver = deliver
+
+    def carry(self, count=None):
+        """Let the first `count` frames arrive (all that are there now, if None); whether any did."""
+        carried = len(self.sent) if count is None else min(count, len(self.sent))
+        for _ in range(carried):
+            self._deliver(read_datagram(self.sent.popleft()))
+        return carried > 0
+
+
+class Joined:
+    """Two nodes and the link between them, a pipe for each direction."""
+
+    def __init__(self, one, other):
+        self.nodes = one, other
+        self.pipes = ()
+
+    @property
+    def is_linked(self):
+        return bool(self.pipes)
+
+    def link(self):
+        one, other = self.nodes
+        self.pipes = _towards(one, other), _towards(other, one)
+        one.link(other.server_id, self.pipes[0])
+        other.link(one.server_id, self.pipes[1])
+
+    def cut(self):
+        """What is on its way is lost, and returned."""
+        (one, other), (there, back) = self.nodes, self.pipes
+        self.pipes = ()
+        one.unlink(other.server_id, there)
+        other.unlink(one.server_id, back)
+        return [*there.sent, *back.sent]
+
+    def carry(self):
+        """Carry everything over, both ways, until both are silent."""
+        while any(pipe.sent for pipe in self.pipes):
+            for pipe in self.pipes:
+                pipe.carry()
+
+
+def _towards(sender, receiver):
+    def deliver(frame):
+        router, server_id = receiver.router, sender.server_id
+        if frame.name == "MESSAGE":
+            router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, receiver.now)
+        else:
+            router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), receiver.now)
+
+    return Pipe(deliver)

@@ -1,0 +1,389 @@
+"""The router within one server: delivery, statuses, what waits for whom, and in which order."""
+
+import pytest
+
+from services.chat import outbound
+from services.chat.statuses import Memory, Status
+from shared.addresses import User
+from shared.errors import UnexpectedMessage
+from shared.messages import encode, pb
+from tests.support.sinks import ACK_TIMEOUT, Node, ack, message
+
+ANN, AMY, BOB = (User(name, "alpha") for name in ("ann", "amy", "bob"))
+NOBODY = User("nobody", "alpha")
+
+
+@pytest.fixture
+def node():
+    return Node("alpha")
+
+
+@pytest.fixture
+def ann(node):
+    return node.connect(ANN)
+
+
+@pytest.fixture
+def bob(node):
+    return node.connect(BOB)
+
+
+@pytest.fixture
+def away(node):
+    """Bob has been here, and left."""
+    node.disconnect(BOB, node.connect(BOB))
+
+
+def send_all(node, author, to, snowflakes):
+    for snowflake in snowflakes:
+        node.send(author, snowflake, to)
+
+
+# Delivery -------------------------------------------------------------------------------------
+
+
+def test_a_message_is_passed_on_as_the_bytes_that_came_in(node, ann, bob):
+    sent = message(ANN, 7, BOB, "hello")
+    raw = encode("MESSAGE", sent)
+    node.router.message_from_client(ANN, sent, raw, node.now)
+    assert bob.sent.popleft() is raw
+    assert not ann.sent
+
+
+def test_the_author_hears_delivered_from_whom_when_it_is_acknowledged(node, ann, bob):
+    node.send(ANN, 7, BOB)
+    node.ack(BOB, 7)
+    assert ann.statuses() == [(7, BOB, "DELIVERED")]
+    assert node.counted == [("local", Status.DELIVERED)]
+    assert bob.snowflakes() == [7]
+    assert node.is_at_rest
+
+
+def test_a_message_to_oneself_comes_back(node, ann):
+    node.send(ANN, 7, ANN)
+    assert ann.snowflakes() == [7]
+    node.ack(ANN, 7)
+    assert ann.statuses() == [(7, ANN, "DELIVERED")]
+
+
+@pytest.mark.usefixtures("bob")
+def test_what_the_client_answers_is_what_the_author_is_told(node, ann):
+    for snowflake, status in enumerate((Status.USER_BLOCKED, Status.OTHER_ERROR, Status.UNKNOWN_STATUS)):
+        node.send(ANN, snowflake, BOB)
+        node.ack(BOB, snowflake, status)
+    assert [s for _, _, s in ann.statuses()] == ["USER_BLOCKED", "OTHER_ERROR", "UNKNOWN_STATUS"]
+
+
+@pytest.mark.usefixtures("bob")
+@pytest.mark.parametrize("status", [Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT, 99])
+def test_a_client_that_answers_with_no_final_status_has_taken_it_unconfirmed(node, ann, status):
+    node.send(ANN, 7, BOB)
+    node.ack(BOB, 7, status)
+    assert ann.statuses() == [(7, BOB, "UNKNOWN_STATUS")]
+    assert node.is_at_rest
+
+
+@pytest.mark.usefixtures("bob")
+def test_acknowledgements_of_what_was_never_sent_and_empty_ones_change_nothing(node, ann):
+    node.send(ANN, 7, BOB)
+    node.ack(BOB, 8)
+    node.ack(ANN, 7)
+    node.router.ack_from_client(BOB, ack(7), node.now)
+    assert not ann.sent
+    node.ack(BOB, 7)
+    node.ack(BOB, 7)
+    assert ann.statuses() == [(7, BOB, "DELIVERED")]
+
+
+def test_an_unknown_user_is_not_found_and_nothing_is_kept(node, ann):
+    node.send(ANN, 7, NOBODY)
+    assert ann.statuses() == [(7, NOBODY, "USER_NOT_FOUND")]
+    node.connect(NOBODY)
+    assert node.is_at_rest
+
+
+# Who may send what --------------------------------------------------------------------------------
+
+
+def test_a_client_that_speaks_for_another_is_answered_and_refused(node, ann, bob):
+    foreign = message(AMY, 7, BOB)
+    with pytest.raises(UnexpectedMessage):
+        node.router.message_from_client(ANN, foreign, encode("MESSAGE", foreign), node.now)
+    assert ann.statuses() == [(7, BOB, "OTHER_ERROR")]
+    assert not bob.sent
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [{}, {"user": pb.User(userId="bob")}, {"user": pb.User(serverId="alpha")}, {"group": pb.Group(groupId="g")}],
+)
+def test_a_message_to_nobody_is_answered_and_refused(node, ann, recipient):
+    with pytest.raises(UnexpectedMessage):
+        node.send(ANN, 7, None, **recipient)
+    assert [(n, s) for n, _, s in ann.statuses()] == [(7, "OTHER_ERROR")]
+    assert node.is_at_rest
+
+
+def test_a_group_of_ours_is_not_found_as_long_as_none_lives_here(node, ann):
+    node.connect(User("g", "alpha"))  # a user of that name is no group
+    node.send(ANN, 7, None, group=pb.Group(groupId="g", serverId="alpha"))
+    assert ann.statuses() == [(7, User("g", "alpha"), "USER_NOT_FOUND")]
+
+
+# Who is away -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("away")
+def test_what_waited_goes_out_in_order_and_before_what_is_new(node, ann):
+    send_all(node, ANN, BOB, (3, 1, 2))
+    assert ann.statuses() == [(n, BOB, "USER_AWAY") for n in (3, 1, 2)]
+    bob = node.connect(BOB)
+    send_all(node, ANN, BOB, (5, 4))
+    assert bob.snowflakes() == [3, 1, 2, 5, 4]
+    for snowflake in (3, 1, 2, 5, 4):
+        node.ack(BOB, snowflake)
+    assert ann.statuses() == [(n, BOB, "DELIVERED") for n in (3, 1, 2, 5, 4)]
+    assert node.is_at_rest
+
+
+def test_what_was_not_acknowledged_when_a_client_left_waits_before_what_is_new(node, ann, bob):
+    send_all(node, ANN, BOB, (3, 1, 2))
+    node.ack(BOB, 1)
+    node.disconnect(BOB, bob)
+    node.send(ANN, 9, BOB)
+    assert ann.statuses() == [(1, BOB, "DELIVERED"), *((n, BOB, "USER_AWAY") for n in (3, 2, 9))]
+    assert node.connect(BOB).snowflakes() == [3, 2, 9]
+
+
+@pytest.mark.usefixtures("ann")
+def test_the_order_holds_where_authors_share_numbers_or_have_none(node, bob):
+    node.connect(AMY)
+    sent = [(AMY, 1, "a"), (ANN, 2, "b"), (ANN, 1, "c"), (AMY, 0, "d"), (AMY, 3, "e"), (AMY, 0, "f")]
+    for author, snowflake, text in sent:
+        node.send(author, snowflake, BOB, text)
+    node.disconnect(BOB, bob)
+    assert [each.textContent for each in node.connect(BOB).take()] == list("abcdef")
+
+
+@pytest.mark.usefixtures("away")
+def test_an_author_is_told_away_once_however_often_the_recipient_comes_and_goes(node, ann):
+    node.send(ANN, 7, BOB)
+    for _ in range(3):
+        node.disconnect(BOB, node.connect(BOB))
+    assert ann.statuses() == [(7, BOB, "USER_AWAY")]
+
+
+@pytest.mark.usefixtures("bob")
+def test_a_status_for_an_author_who_is_away_is_told_on_return(node, ann):
+    send_all(node, ANN, BOB, (1, 2))
+    node.disconnect(ANN, ann)
+    node.ack(BOB, 1)
+    node.ack(BOB, 2)
+    back = node.connect(ANN)
+    assert back.statuses() == [(n, BOB, "DELIVERED") for n in (1, 2)]
+    assert node.connect(ANN).statuses() == []
+    assert node.is_at_rest
+
+
+# Duplicates ---------------------------------------------------------------------------------------
+
+
+def test_a_message_that_comes_again_is_answered_with_its_present_status_and_not_sent_again(node, ann, bob):
+    node.send(ANN, 7, BOB)
+    node.send(ANN, 7, BOB)
+    assert not ann.sent  # there is nothing to say yet
+    node.disconnect(BOB, bob)
+    node.send(ANN, 7, BOB)
+    assert ann.statuses() == [(7, BOB, "USER_AWAY")] * 2
+    bob = node.connect(BOB)
+    assert bob.snowflakes() == [7]
+    node.ack(BOB, 7)
+    node.send(ANN, 7, BOB)
+    assert ann.statuses() == [(7, BOB, "DELIVERED")] * 2
+    assert not bob.sent
+
+
+def test_the_same_number_of_another_author_or_to_another_is_another_message(node, ann, bob):
+    amy = node.connect(AMY)
+    node.send(ANN, 7, BOB)
+    node.send(AMY, 7, BOB)
+    node.send(ANN, 7, AMY)
+    assert bob.snowflakes() == [7, 7]
+    assert amy.snowflakes() == [7]
+    node.ack(BOB, 7)
+    assert ann.statuses() == [(7, BOB, "DELIVERED")]
+    assert not amy.sent
+    node.ack(BOB, 7)
+    assert amy.statuses() == [(7, BOB, "DELIVERED")]
+
+
+def test_snowflake_zero_is_nobodys_number(node, ann, bob):
+    for text in "ab":
+        node.send(ANN, 0, BOB, text)
+    assert [each.textContent for each in bob.take()] == ["a", "b"]
+    for _ in range(3):
+        node.ack(BOB, 0)
+    assert ann.statuses() == [(0, BOB, "DELIVERED")] * 2
+
+
+def test_the_memory_forgets_the_oldest_message():
+    memory = Memory(limit=2)
+    for snowflake in (1, 2, 3):
+        memory.note((ANN, snowflake, BOB), Status.DELIVERED)
+    memory.note((ANN, 0, BOB), Status.DELIVERED)
+    assert [memory.knows((ANN, snowflake, BOB)) for snowflake in (1, 2, 3)] == [False, True, True]
+
+
+# Several clients of one user -----------------------------------------------------------------------
+
+
+def test_every_client_gets_a_message_and_the_first_acknowledgement_counts(node, ann, bob):
+    second = node.connect(BOB)
+    node.send(ANN, 7, BOB)
+    assert bob.snowflakes() == second.snowflakes() == [7]
+    node.ack(BOB, 7)
+    node.ack(BOB, 7)
+    assert ann.statuses() == [(7, BOB, "DELIVERED")]
+
+
+@pytest.mark.usefixtures("bob")
+def test_statuses_go_to_every_client_of_the_author(node, ann):
+    second = node.connect(ANN)
+    node.send(ANN, 7, BOB)
+    node.ack(BOB, 7)
+    assert ann.statuses() == second.statuses() == [(7, BOB, "DELIVERED")]
+
+
+def test_what_one_client_leaves_unanswered_the_other_may_still_answer(node, ann, bob):
+    second = node.connect(BOB)
+    node.send(ANN, 7, BOB)
+    node.disconnect(BOB, bob)
+    assert second.snowflakes() == [7]  # it has it already
+    assert not ann.sent
+    node.ack(BOB, 7)
+    assert ann.statuses() == [(7, BOB, "DELIVERED")]
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_client_that_joins_gets_what_is_unanswered_before_what_is_new(node, bob):
+    """Otherwise one that came back while its old link was half-open would hear the old after the new."""
+    send_all(node, ANN, BOB, (1, 2))
+    second = node.connect(BOB)
+    node.send(ANN, 3, BOB)
+    node.disconnect(BOB, bob)
+    assert second.snowflakes() == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_client_that_reads_again_gets_what_is_unanswered_before_what_is_new(node, bob):
+    second = node.connect(BOB)
+    bob.writable = False
+    send_all(node, ANN, BOB, (1, 2))
+    assert second.snowflakes() == [1, 2]
+    bob.writable = True
+    node.router.writable(BOB, node.now)
+    node.send(ANN, 3, BOB)
+    node.disconnect(BOB, second)
+    assert bob.snowflakes() == [1, 2, 3]
+
+
+# Back-pressure and bounds ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("ann")
+def test_what_is_for_a_slow_reader_waits_and_goes_on_in_order(node, bob):
+    bob.writable = False
+    send_all(node, ANN, BOB, (1, 2))
+    assert not bob.sent
+    bob.writable = True
+    node.send(ANN, 3, BOB)
+    assert not bob.sent, "what is new must not overtake what waits"
+    node.router.writable(BOB, node.now)
+    assert bob.snowflakes() == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_slow_reader_holds_up_nobody_else(node, bob):
+    amy = node.connect(AMY)
+    bob.writable = False
+    node.send(ANN, 1, BOB)
+    node.send(ANN, 2, AMY)
+    assert amy.snowflakes() == [2]
+
+
+@pytest.mark.usefixtures("ann")
+def test_only_so_many_are_on_their_way_and_each_answer_lets_one_more_go(node, bob, monkeypatch):
+    monkeypatch.setattr(outbound, "WINDOW", 2)
+    send_all(node, ANN, BOB, (1, 2, 3, 4))
+    assert bob.snowflakes() == [1, 2]
+    node.ack(BOB, 1)
+    assert bob.snowflakes() == [3]
+    node.disconnect(BOB, bob)
+    assert node.connect(BOB).snowflakes() == [2, 3]
+    for snowflake in (2, 3, 4):
+        node.ack(BOB, snowflake)
+    assert node.is_at_rest
+
+
+def test_a_full_mailbox_is_an_error_to_the_author_and_loses_nothing_that_it_holds():
+    node = Node("alpha", mailbox=2)
+    node.disconnect(BOB, node.connect(BOB))
+    ann = node.connect(ANN)
+    send_all(node, ANN, BOB, (1, 2, 3))
+    assert ann.statuses() == [(1, BOB, "USER_AWAY"), (2, BOB, "USER_AWAY"), (3, BOB, "OTHER_ERROR")]
+    assert node.connect(BOB).snowflakes() == [1, 2]
+
+
+def test_what_comes_back_from_a_lost_link_always_finds_room():
+    node = Node("alpha", mailbox=1)
+    node.connect(ANN)
+    bob = node.connect(BOB)
+    send_all(node, ANN, BOB, (1, 2, 3))
+    node.disconnect(BOB, bob)
+    assert node.connect(BOB).snowflakes() == [1, 2, 3]
+
+
+# Time -------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_does_not_answer_in_time_counts_as_away_and_may_answer_later(node, ann, bob):
+    assert node.router.next_timeout() is None
+    node.send(ANN, 1, BOB)
+    node.pass_time(1)
+    node.send(ANN, 2, BOB)
+    assert node.router.next_timeout() == ACK_TIMEOUT
+    node.router.handle_timeout(ACK_TIMEOUT - 0.001)
+    assert not ann.sent
+    node.router.handle_timeout(ACK_TIMEOUT)
+    assert ann.statuses() == [(1, BOB, "USER_AWAY")]
+    assert node.router.next_timeout() == ACK_TIMEOUT + 1
+    node.pass_time(ACK_TIMEOUT)
+    assert ann.statuses() == [(2, BOB, "USER_AWAY")]
+    assert node.router.next_timeout() is None
+    node.ack(BOB, 1)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+    assert bob.snowflakes() == [1, 2]  # nothing was sent again
+
+
+@pytest.mark.usefixtures("ann", "bob")
+def test_answers_stop_the_clock_in_any_order(node):
+    for seconds, snowflake in enumerate((1, 2, 3)):
+        node.send(ANN, snowflake, BOB)
+        node.pass_time(1)
+        assert node.router.next_timeout() == ACK_TIMEOUT, seconds
+    node.ack(BOB, 2)
+    node.ack(BOB, 1)
+    assert node.router.next_timeout() == ACK_TIMEOUT + 2
+    node.ack(BOB, 3)
+    assert node.router.next_timeout() is None
+
+
+def test_the_clock_of_a_lost_link_says_nothing_about_the_next(node, ann, bob):
+    node.send(ANN, 1, BOB)
+    node.pass_time(5)
+    node.disconnect(BOB, bob)
+    node.connect(BOB)
+    assert [s for *_, s in ann.statuses()] == ["USER_AWAY"]
+    node.ack(BOB, 1)
+    node.pass_time(ACK_TIMEOUT)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
