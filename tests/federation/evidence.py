@@ -1,0 +1,151 @@
+"""What shows that servers federate: who a watcher hears of, which links there are, and what crosses them."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Self
+
+from proto import messenger_pb2 as pb
+from tests.support import plain_wire as wire
+from tests.support.container_nodes import TIMEOUT, Connection, Node
+from tests.support.nodes import wait_until
+from tests.support.plain_client import PlainClient
+from tests.support.plain_link import Announced
+
+PORTS = {"chat": (6666, 0), "typing": (7777, 7778), "location": (8888, 8889)}
+"""TCP and UDP port of each feature."""
+NAMES = {"chat": "MESSAGES", "typing": "TYPING_INDICATOR", "location": "LIVE_LOCATION"}
+FEATURES = tuple(NAMES)
+REGISTRATION = 9998
+ANY_PORTS = {"TYPING_INDICATOR": 0, "LIVE_LOCATION": 0}
+
+Linked = dict[tuple[str, str, str], frozenset[Connection]]
+"""(service, serverId, serverId) → the connections between the two, as the first one's system has them."""
+
+
+class Watcher:
+    """Registers at a node's discovery as one that serves nothing, and hears SERVER_LIST."""
+
+    def __init__(self, node: Node) -> None:
+        self._socket = socket.create_connection((node.host("discovery"), REGISTRATION), TIMEOUT)
+        self._socket.sendall(wire.encode("CONNECT_SERVER"))
+        self._reader = wire.FrameReader()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def wait(self, holds: Callable[[pb.ServerList], bool], timeout: float = TIMEOUT) -> pb.ServerList:
+        """Return the first SERVER_LIST that satisfies `holds`; TimeoutError where none comes in time."""
+        self._socket.settimeout(timeout)
+        heard: pb.ServerList | None = None
+        while data := self._socket.recv(65536):
+            for name, payload in self._reader.feed(data):
+                if name == "PING":
+                    self._socket.sendall(wire.encode("PONG"))
+                elif name == "SERVER_LIST":
+                    heard = pb.ServerList.FromString(payload)
+                    if holds(heard):
+                        return heard
+        raise ConnectionError(f"discovery hung up; the last list: {heard}")
+
+
+def offers(server_list: pb.ServerList) -> dict[str, set[str]]:
+    """What each server in a list offers."""
+    return {each.serverId: {e.feature for e in each.endpoints} for each in server_list.servers}
+
+
+# Links ----------------------------------------------------------------------------------------------
+
+
+def links(nodes: Sequence[Node], services: Sequence[str] = FEATURES) -> Linked:
+    """Every established connection between each two nodes' processes, from both sides."""
+    found: Linked = {}
+    for service in services:
+        hosts = {node.server_id: node.host(service) for node in nodes}
+        for node in nodes:
+            connections = node.connections(service)
+            for other in hosts.keys() - {node.server_id}:
+                to_other = [c for c in connections if c.remote[0] == hosts[other]]
+                found[service, node.server_id, other] = frozenset(to_other)
+    return found
+
+
+def is_one_link_each(found: Linked) -> bool:
+    """Whether each two have exactly one, at the feature's port, and both see the same one."""
+    for (service, one, other), connections in found.items():
+        mirrored = {Connection(c.remote, c.local) for c in found[service, other, one]}
+        ports = {port for c in connections for port in (c.local[1], c.remote[1])}
+        if len(connections) != 1 or mirrored != connections or PORTS[service][0] not in ports:
+            return False
+    return True
+
+
+def wait_one_link_each(nodes: Sequence[Node], services: Sequence[str] = FEATURES) -> Linked:
+    """Wait until all are linked, by what they tell, and by what their systems have exactly once; those links."""
+    for node, service in itertools.product(nodes, services):
+        others = {other.server_id for other in nodes if other is not node}
+        node.wait_linked(service, *others)
+        assert node.linked(service) == others
+    last: Linked = {}
+
+    def once() -> bool:
+        nonlocal last
+        last = links(nodes, services)
+        return is_one_link_each(last)
+
+    try:
+        wait_until(once, what="one connection per pair and feature")
+    except TimeoutError as error:
+        error.add_note(f"{last}")
+        raise
+    return last
+
+
+# What crosses ------------------------------------------------------------------------------------------
+
+
+def places(node: Node) -> list[Announced]:
+    """Where a node's features are, as a client on the containers' network hears it."""
+    return [Announced(node.server_id, node.host(s), {NAMES[s]: PORTS[s]}) for s in FEATURES]
+
+
+@contextmanager
+def client(user_id: str, node: Node, *services: str) -> Iterator[PlainClient]:
+    """A client on this machine, connected to these services of a node, or to all."""
+    with ExitStack() as stack:
+        found = places(node)
+        with socket.create_connection((found[0].address, PORTS["chat"][0]), TIMEOUT) as probe:
+            own = probe.getsockname()[0]
+        alice = stack.enter_context(PlainClient(user_id, node.server_id, own, udp_ports=ANY_PORTS))
+        alice.servers = found
+        for service in services or FEATURES:
+            alice.connect(NAMES[service])
+        yield alice
+
+
+def assert_message_crosses(author: PlainClient, recipient: PlainClient, text: str) -> None:
+    """A text arrives, and its author hears of it."""
+    snowflake = author.send_text(recipient.user["userId"], recipient.user["serverId"], text)
+    received = recipient.wait_text(text, TIMEOUT)
+    assert received.fields["author"] == author.user
+    assert received.fields["messageSnowflake"] == snowflake
+    assert author.wait_status(snowflake, "DELIVERED", TIMEOUT)["user"] == recipient.user
+
+
+def assert_typing_crosses(author: PlainClient, reader: PlainClient) -> None:
+    """One sees that the other types."""
+    name = "{userId}@{serverId}".format_map(author.user)
+    author.send_typing()
+    reader.wait_typing(lambda names: name in names, TIMEOUT)
+
+
+def assert_location_crosses(author: PlainClient, reader: PlainClient, latitude: float) -> None:
+    """One sees where the other is (degrees)."""
+    author.send_location({"user": reader.user}, latitude, 8.5)
+    reader.wait_for(lambda: [x for x in reader.locations if x["location"]["latitude"] == latitude], TIMEOUT)
