@@ -24,7 +24,7 @@ class PlainClient(PlainProgram):
     announcements, and `listen` ends it in any case (seconds).
     """
 
-    def __init__(  # noqa: PLR0913 - each is a setting of the program
+    def __init__(
         self,
         user_id: str,
         server_id: str,
@@ -109,9 +109,7 @@ class PlainClient(PlainProgram):
         event = {"user": self.user, "timestamp": time.time() if timestamp is None else timestamp}
         self.send_datagram("TYPING_INDICATOR", wire.encode("TYPING_EVENT", event))
 
-    def send_location(
-        self, recipient: Fields, latitude: float, longitude: float, seconds: float = 60.0
-    ) -> None:
+    def send_location(self, recipient: Fields, latitude: float, longitude: float, seconds: float = 60.0) -> None:
         """Share a place (degrees) for some time with {"user": …}, {"group": …} or {"userOfGroup": …}."""
         now = time.time()
         location = {

@@ -24,9 +24,7 @@ def next_snowflake() -> int:
 class Link:
     """One TCP link. `result` is the answer to our CONNECT, `kind` "client" or "server" after theirs."""
 
-    def __init__(
-        self, sock: socket.socket, feature: str, lock: threading.Condition, *, dialled: bool
-    ) -> None:
+    def __init__(self, sock: socket.socket, feature: str, lock: threading.Condition, *, dialled: bool) -> None:
         sock.settimeout(TIMEOUT)
         self.sock = sock
         self.feature = feature

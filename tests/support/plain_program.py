@@ -87,9 +87,7 @@ class PlainProgram:
             if value := self.lock.wait_for(predicate, timeout):
                 return value
             came = ", ".join(each.name for each in self.received)
-            raise TimeoutError(
-                f"not within {timeout} s; received: {came or 'nothing'}; {self.dropped} dropped"
-            )
+            raise TimeoutError(f"not within {timeout} s; received: {came or 'nothing'}; {self.dropped} dropped")
 
     def wait_frame(
         self,

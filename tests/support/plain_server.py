@@ -33,7 +33,7 @@ class PlainServer(PlainProgram):
     announcements early, `listen` in any case (seconds); 0 leaves the discovery out.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a setting of the program
+    def __init__(
         self,
         server_id: str,
         address: str,
@@ -122,9 +122,7 @@ class PlainServer(PlainProgram):
     def send_location(self, location: Fields) -> None:
         """Broadcast a LiveLocation of one of our users."""
         with self.lock:
-            self._locations(
-                [{"live_location": location, "messageSnowflake": next_snowflake()}], from_client=True
-            )
+            self._locations([{"live_location": location, "messageSnowflake": next_snowflake()}], from_client=True)
 
     def wait_delivered(self, text: str, *, count: int = 1, timeout: float = TIMEOUT) -> Fields:
         """Return the `count`-th delivered MESSAGE with this text."""
@@ -248,9 +246,7 @@ class PlainServer(PlainProgram):
     def _typing(self, events: list[Fields], *, from_client: bool) -> None:
         self.typing |= {str(event.get("user")): event for event in events}
         everything = {"typing_events": list(self.typing.values())}
-        self._broadcast(
-            TYPING, "TYPING_EVENTS", everything, {"typing_events": events} if from_client else None
-        )
+        self._broadcast(TYPING, "TYPING_EVENTS", everything, {"typing_events": events} if from_client else None)
 
     def _locations(self, entries: list[Fields], *, from_client: bool) -> None:
         fields = {"extended_live_locations": entries}
