@@ -1,0 +1,217 @@
+"""The command line in tests: `parley …` as a process of its own, its lines as they come, and its end.
+
+    with Command("listen", "--as", "bob@beta", environment=beta.environment) as listener:
+        listener.wait_error("listening as bob@beta")
+
+What runs is in a session of its own, so that `interrupt` is a terminal's Ctrl-C: a SIGINT to all of it.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from tests.support.nodes import ROOT, SERVICES, TIMEOUT, Node, wait_until
+
+PARLEY = str(Path(sys.executable).with_name("parley"))
+
+
+def client_environment(address: str, directory: Path, **settings: str) -> dict[str, str]:
+    """What a client runs with: an address of its own, and neither this shell's settings nor a parley.yml."""
+    config = directory / "client.yml"
+    config.touch()
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PARLEY_")}
+    return clean | {"PARLEY_ADDRESS": address, "PARLEY_CONFIG": str(config), **settings}
+
+
+def run_parley(
+    *arguments: str, environment: Mapping[str, str], text: str = "", timeout: float = TIMEOUT
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, `text` on its standard input; TimeoutExpired where it does not end."""
+    return subprocess.run(
+        [PARLEY, *arguments],
+        cwd=ROOT,
+        env=dict(environment),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+class Command:
+    """A command that goes on until it is told to stop; a context manager that leaves nothing behind."""
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        self._arguments = [PARLEY, *arguments]
+        self._environment = dict(environment)
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._family: dict[int, psutil.Process] = {}
+
+    def __enter__(self) -> Self:
+        self.popen = subprocess.Popen(
+            self._arguments,
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=self._out,
+            stderr=self._err,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.family()
+        self.popen.kill()
+        self.popen.wait()
+        for process in self.survivors():
+            process.kill()
+        if self.popen.stdin is not None:
+            self.popen.stdin.close()
+        self._out.close()
+        self._err.close()
+
+    # Signals and the end ------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Ctrl-C at its terminal: every process of it gets SIGINT."""
+        os.killpg(self.popen.pid, signal.SIGINT)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command alone."""
+        self.popen.send_signal(number)
+
+    def wait_exit(self, timeout: float = TIMEOUT) -> int:
+        """Wait for its end; return the exit code."""
+        return self.popen.wait(timeout)
+
+    def family(self) -> list[psutil.Process]:
+        """Its child processes now; all that are ever seen here are remembered."""
+        try:
+            children = psutil.Process(self.popen.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            children = []
+        self._family |= {child.pid: child for child in children}
+        return children
+
+    def survivors(self) -> list[psutil.Process]:
+        """Those of its child processes that were seen and still run."""
+        return [process for process in self._family.values() if _runs(process)]
+
+    # What it writes ---------------------------------------------------------------------------------
+
+    def write(self, line: str) -> None:
+        """Type a line."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.write(line.encode() + b"\n")
+        self.popen.stdin.flush()
+
+    @property
+    def lines(self) -> list[str]:
+        """What it printed so far."""
+        return _read(self._out)
+
+    @property
+    def errors(self) -> list[str]:
+        """What it wrote to standard error so far."""
+        return _read(self._err)
+
+    def wait_line(self, part: str, timeout: float = TIMEOUT) -> str:
+        """Wait for a printed line that holds `part`; return it."""
+        return self._wait("lines", part, timeout)
+
+    def wait_error(self, part: str, timeout: float = TIMEOUT) -> str:
+        """Wait for a line on standard error that holds `part`; return it."""
+        return self._wait("errors", part, timeout)
+
+    def _wait(self, where: str, part: str, timeout: float) -> str:
+        def found() -> str | None:
+            line = next((line for line in getattr(self, where) if part in line), None)
+            if line is None and self.popen.poll() is not None:
+                raise RuntimeError(f"ended with {self.popen.returncode}: {self.lines} {self.errors}")
+            return line
+
+        return str(
+            wait_until(found, timeout, f"{part!r} in {where} of {self._arguments[1:]}: {self.lines} {self.errors}")
+        )
+
+
+def _read(file: Any) -> list[str]:
+    return os.pread(file.fileno(), 1 << 20, 0).decode(errors="replace").splitlines()
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class ServedNode(Node):
+    """A whole node under its own supervisor, `parley serve`."""
+
+    def __init__(
+        self, server_id: str, address: str, directory: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(server_id, address, directory, SERVICES, settings)
+        self.command = Command("serve", environment=self.environment)
+
+    def __enter__(self) -> Self:
+        self.command.__enter__()
+        try:
+            self.wait_ready()
+            self.command.family()
+        except BaseException as error:
+            error.add_note("\n".join(self.command.errors))
+            self.command.__exit__()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            error.add_note("\n".join(self.command.errors))
+        self.command.__exit__()
+
+    def wait_ready(self, *services: str, timeout: float = TIMEOUT) -> None:
+        """Wait until these services, or all, are ready."""
+        for service in services or SERVICES:
+            wait_until(lambda service=service: self.is_ready(service), timeout, f"{service} of {self} ready")  # type: ignore[misc]
+
+    def is_running(self, service: str) -> bool:
+        """Whether a process serves this feature now."""
+        return service in self._pids()
+
+    def is_ready(self, service: str) -> bool:
+        """Whether /readyz says so. RuntimeError where the supervisor has died."""
+        if self.command.popen.poll() is not None:
+            raise RuntimeError(
+                f"supervisor of {self} ended with {self.command.popen.returncode}: {self.command.errors}"
+            )
+        return self.get(service, "/readyz")[0] == 200
+
+    def pid(self, service: str) -> int:
+        """The process id. KeyError while there is none."""
+        return self._pids()[service]
+
+    def kill(self, service: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to a process; the supervisor sees to the rest."""
+        os.kill(self.pid(service), number)
+
+    def _pids(self) -> dict[str, int]:
+        found = {}
+        for process in self.command.family():
+            try:
+                module = process.cmdline()[-1:]
+            except psutil.NoSuchProcess:
+                continue
+            if module and module[0].startswith("services."):
+                found[module[0].removeprefix("services.")] = process.pid
+        return found
