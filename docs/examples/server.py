@@ -1,0 +1,16 @@
+"""A server, gamma: it finds the others and stays linked with them."""
+
+import asyncio
+
+from services.chat import ChatService
+from services.discovery import ServerDiscoveryService
+
+
+async def main() -> None:
+    server_list = await ServerDiscoveryService("gamma").discover_servers()
+    async with ChatService("gamma") as chat:
+        await chat.set_server_list_and_connect(server_list)
+        await asyncio.Event().wait()
+
+
+asyncio.run(main())

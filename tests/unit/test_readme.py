@@ -1,0 +1,115 @@
+"""What the documents say is so: examples, configuration keys, messages, links between files."""
+
+import json
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from shared.config import PREFIX, Config, Seconds
+from shared.messages import REGISTRY, pb
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROTOCOL = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def keys(section: type, prefix: str = "") -> Iterator[tuple[str, object, object]]:
+    """Every key of the configuration: its dotted name, its type and its default."""
+    types = typing.get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        if isinstance(field.default, msgspec.Struct):
+            yield from keys(type(field.default), f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, types[field.name], field.default
+
+
+def configuration_table() -> dict[str, tuple[str, object, str]]:
+    """The README's rows: key → environment variable, default, meaning."""
+    rows = re.findall(r"^\| `([a-z_.]+)` \| `(PARLEY_\w+)` \| `(.*?)` \| (.*) \|$", README, re.MULTILINE)
+    return {key: (variable, yaml.safe_load(default), meaning) for key, variable, default, meaning in rows}
+
+
+@pytest.mark.parametrize("name", ["client", "server"])
+def test_the_readme_shows_the_examples_as_they_are(name):
+    example = (ROOT / f"docs/examples/{name}.py").read_text(encoding="utf-8")
+    assert f"```python\n{example}```" in README
+
+
+def test_the_readme_shows_no_other_python():
+    assert README.count("```python") == 2
+
+
+def test_the_readme_tells_each_key_its_variable_and_its_default():
+    told = {key: (variable, default) for key, (variable, default, _) in configuration_table().items()}
+    plain = {key: list(d) if isinstance(d, tuple) else d for key, _, d in keys(Config)}
+    assert told == {key: (PREFIX + key.upper().replace(".", "__"), d) for key, d in plain.items()}
+
+
+@pytest.mark.parametrize(("key", "kind"), [(key, kind) for key, kind, _ in keys(Config)])
+def test_the_readme_tells_what_a_key_means_and_in_which_unit(key, kind):
+    meaning = configuration_table()[key][2]
+    assert len(meaning) > 10
+    assert kind != Seconds or "seconds" in meaning
+    assert not key.endswith("_limit") or "bytes" in meaning
+    assert not key.endswith("port") or "TCP port" in meaning or "UDP port" in meaning
+
+
+def test_the_readme_tells_what_each_status_means():
+    statuses = set(pb.ChatMessageResponse.DeliveryStatus.Status.keys())
+    assert set(re.findall(r"^\| ([A-Z_]+) \| (?:final|interim) \|", README, re.MULTILINE)) == statuses
+
+
+def test_the_protocol_page_has_every_message():
+    names = {name for row in re.findall(r"^\| ([A-Z_, ]+) \|", PROTOCOL, re.MULTILINE) for name in row.split(", ")}
+    assert names >= set(REGISTRY)
+
+
+def test_the_protocol_page_has_every_field_of_ours():
+    for payload in {kind.DESCRIPTOR for kind in REGISTRY.values()}:
+        for field in payload.fields:
+            if field.number >= 100:
+                assert re.search(
+                    rf"^\| {payload.name} \| {field.number} [a-z ]*{field.name} ", PROTOCOL, re.MULTILINE
+                )
+
+
+def test_the_worked_example_is_a_vector():
+    section = PROTOCOL.partition("## A worked example")[2].partition("\n## ")[0]
+    told = bytes.fromhex("".join(re.findall(r"^\| `([0-9a-f ]+)` \|", section, re.MULTILINE)))
+    answer = re.search(r"`((?:[0-9a-f]{2} ){14}[0-9a-f]{2})`", section)
+    vectors = json.loads((ROOT / "tests/data/wire_frames.json").read_text(encoding="utf-8"))
+    frames = {vector["case"]: bytes.fromhex(vector["frame_hex"]) for vector in vectors}
+    assert told == frames["chat client"]
+    assert answer is not None
+    assert bytes.fromhex(answer[1]) == frames["result 1"]
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings of a document as its links name them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_between_the_documents_leads_somewhere(document):
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_map_of_modules_is_whole():
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    mapped = set(text.partition("## Which module is where")[2].partition("\n## ")[0].split())
+    modules = {path.stem for top in ("shared", "services", "client") for path in (ROOT / top).rglob("*.py")}
+    assert modules - {"__init__", "__main__"} <= mapped
