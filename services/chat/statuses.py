@@ -66,8 +66,8 @@ class Statuses:
         self.answer(item.author, item.snowflake, item.recipient, status)
 
     def tell_once(self, item: Item, status: int) -> None:
-        """Tell an interim status, unless the author has it already."""
-        if item.told != status:
+        """Tell an interim status, unless the author has it already, or a final one that came another way."""
+        if item.told != status and self._memory.status(item.key) not in FINAL:
             self.tell(item, status)
 
     def repeat(self, item: Item) -> None:
