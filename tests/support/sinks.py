@@ -37,8 +37,8 @@ def ack(snowflake, *statuses, author=None):
 class Sink:
     """A link that keeps what is sent to it."""
 
-    def __init__(self):
-        self.writable = True
+    def __init__(self, *, writable=True):
+        self.writable = writable
         self.sent = deque()
 
     def send(self, raw):

@@ -8,7 +8,7 @@ from services.chat.statuses import Status
 from shared.addresses import User
 from shared.errors import UnexpectedMessage
 from shared.messages import pb
-from tests.support.sinks import ACK_TIMEOUT, Joined, Node, message
+from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Sink, message
 
 ANN, AMY = User("ann", "alpha"), User("amy", "alpha")
 BOB, BEN = User("bob", "beta"), User("ben", "beta")
@@ -130,6 +130,18 @@ def test_a_parley_is_waited_for_and_may_answer_late(node, ann):
     node.answer("beta", 1, (BOB, Status.DELIVERED), author=ANN)
     assert ann.statuses() == [(1, BOB, "DELIVERED")]
     assert beta.snowflakes() == [1]
+
+
+def test_nothing_is_unknown_again_once_its_final_status_was_told(node, ann):
+    """The answer may come over a new link before the message could be written to that link again."""
+    beta = node.link("beta")
+    send_all(node, (1,))
+    node.unlink("beta", beta)
+    node.link("beta", slow := Sink(writable=False))
+    node.answer("beta", 1, (BOB, Status.DELIVERED), author=ANN)
+    node.unlink("beta", slow)
+    node.pass_time(PATIENCE)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
 
 
 # Existing servers, which may never confirm -------------------------------------------------------------
