@@ -25,20 +25,27 @@ ESTABLISHED = "01"
 
 
 def nodes(containers: Collection[Container], timeout: float = TIMEOUT) -> list[Node]:
-    """Sort containers by the serverId that each has, once all are ready and each node has all its processes."""
+    """Sort containers by the serverId that each has, once all are ready; in the order of the serverIds.
 
-    def whole() -> list[Node]:
-        by_name: dict[str, dict[str, Container]] = {}
-        for container in containers:
-            status = get_status(container)
-            if status["ready"]:
-                by_name.setdefault(status["server_id"], {})[container.labels[SERVICE]] = container
-        complete = {name: found for name, found in by_name.items() if set(found) == set(SERVICES)}
-        if len(complete) * len(SERVICES) != len(containers):
-            raise ConnectionError(f"so far: { {name: sorted(found) for name, found in by_name.items()} }")
-        return [Node(name, found) for name, found in sorted(complete.items())]
+    Raises:
+        TimeoutError: one is not ready.
+        AssertionError: they are no whole nodes.
 
-    return wait_until(whole, timeout, "whole nodes, all processes ready")
+    """
+    found: dict[str, dict[str, Container]] = {}
+    for container in containers:
+        status = wait_until(partial(_ready_status, container), timeout, f"{container.name} ready")
+        found.setdefault(status["server_id"], {})[container.labels[SERVICE]] = container
+    told = {server_id: sorted(each) for server_id, each in found.items()}
+    assert all(set(each) == set(SERVICES) for each in found.values()), f"no whole nodes: {told}"
+    assert len(found) * len(SERVICES) == len(containers), f"two of a kind: {told}"
+    return [Node(server_id, each) for server_id, each in sorted(found.items())]
+
+
+def _ready_status(container: Container) -> dict[str, Any]:
+    """What /status tells, once it is ready; before, nothing."""
+    status = get_status(container)
+    return status if status["ready"] else {}
 
 
 class Connection(NamedTuple):
@@ -151,7 +158,7 @@ def copy_into(container: Container, place: str, *paths: Path) -> None:
 
 def log_lines(container: Container, event: str, since: float) -> list[dict[str, Any]]:
     """A process's log lines of an event that came after a time; their `timestamp` in Unix seconds."""
-    text = container.logs(since=max(since, 0.0)).decode(errors="replace")
+    text = container.logs(since=since or None).decode(errors="replace")
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     found = [line | {"timestamp": _unix(line["timestamp"])} for line in lines if line.get("event") == event]
     return [line for line in found if line["timestamp"] >= since]

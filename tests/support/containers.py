@@ -161,7 +161,7 @@ class Project:
             "SERVER_ID": "",
             "STATIC_PEERS": "",
             "LOG_LEVEL": "info",
-            "HEALTH_INTERVAL": "2s",
+            "HEALTH_INTERVAL": "5s",
             "IMAGE": self.engine.run,
             "BASE_IMAGE": self.engine.base,
             "NETWORK": self.network,
