@@ -1,0 +1,153 @@
+"""Whose fault an error is, and which payload goes with which name."""
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+
+from proto import messenger_pb2
+from shared import errors
+from shared.errors import (
+    ConfigError,
+    FrameTooLarge,
+    HandshakeTimeout,
+    LocalProtocolError,
+    MalformedMessage,
+    ParleyError,
+    PeerError,
+    PeerUnreachable,
+    ProtocolError,
+    RemoteProtocolError,
+    UnexpectedMessage,
+)
+from shared.framing import Frame, read_datagram
+from shared.messages import FEATURES, REGISTRY, decode, encode, pb, protobuf_is_fast
+from shared.metrics import REJECTIONS
+
+FIXED = {
+    "DISCOVER_SERVER": "DiscoverServer",
+    "SERVER_ANNOUNCE": "ServerAnnounce",
+    "CONNECT_CLIENT": "ConnectClient",
+    "CONNECT_SERVER": "ConnectServer",
+    "CONNECTED": "ConnectResponse",
+    "HANGUP": "HangUp",
+    "PING": "Ping",
+    "PONG": "Pong",
+    "UNSUPPORTED_MESSAGE": "UnsupportedMessage",
+    "MESSAGE": "ChatMessage",
+    "MESSAGE_ACK": "ChatMessageResponse",
+    "TYPING_EVENT": "TypingEvent",
+    "TYPING_EVENTS": "TypingEvents",
+    "LIVE_LOCATION": "LiveLocation",
+    "LIVE_LOCATIONS": "LiveLocations",
+    "TRANSLATE": "Translate",
+    "TRANSLATED": "Translated",
+    "DOWNLOAD_DOCUMENT": "DownloadDocument",
+    "DOWNLOADING_DOCUMENT": "DownloadingDocument",
+}
+"""The names of protocol.md."""
+OURS_FROM = 100
+"""The field numbers of our additions begin here."""
+
+TREE = {
+    ConfigError: ParleyError,
+    ProtocolError: ParleyError,
+    PeerError: ParleyError,
+    LocalProtocolError: ProtocolError,
+    RemoteProtocolError: ProtocolError,
+    FrameTooLarge: RemoteProtocolError,
+    MalformedMessage: RemoteProtocolError,
+    UnexpectedMessage: RemoteProtocolError,
+    PeerUnreachable: PeerError,
+    HandshakeTimeout: PeerError,
+}
+
+
+@pytest.mark.parametrize(("error", "parent"), TREE.items())
+def test_the_tree_of_errors(error, parent):
+    assert error.__bases__ == (parent,)
+
+
+def test_every_error_is_in_the_tree_with_a_reason_of_its_own():
+    every = {e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, ParleyError)}
+    assert every == {*TREE, ParleyError}
+    assert len({error.reason for error in every}) == len(every)
+
+
+def test_a_frame_that_is_too_large_says_by_how_much():
+    error = FrameTooLarge(3 << 30, 1000)
+    assert (error.size, error.limit, error.reason) == (3 << 30, 1000, "too_large")
+    assert str(error) == "a payload of 3221225472 bytes is over the limit of 1000"
+
+
+def test_what_others_do_wrong_is_counted_under_its_reason():
+    assert {e.reason for e in TREE if issubclass(e, RemoteProtocolError)} - {"remote_protocol"} <= REJECTIONS
+
+
+@pytest.mark.parametrize(("name", "type_name"), FIXED.items())
+def test_every_name_of_the_protocol_has_its_payload(name, type_name):
+    assert REGISTRY[name].DESCRIPTOR.name == type_name
+
+
+def test_our_own_names_are_no_others():
+    assert set(REGISTRY) - set(FIXED) == {"SERVER_LIST", "ANNOUNCE_TO", "LINKED_SERVERS"}
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_name_encodes_and_decodes_its_payload(name):
+    frame = read_datagram(encode(name, REGISTRY[name]()))
+    assert (frame.name, decode(frame, REGISTRY[name])) == (name, REGISTRY[name]())
+    assert encode(name) == frame.raw
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("payload", [pb.User(), pb.Ping(), pb.HangUp()])
+def test_a_payload_of_another_type_is_our_bug(name, payload):
+    if type(payload) is REGISTRY[name]:
+        return
+    with pytest.raises(LocalProtocolError, match=f"{name} does not carry a {type(payload).__name__}"):
+        encode(name, payload)
+
+
+def test_an_unknown_name_is_our_bug():
+    with pytest.raises(LocalProtocolError):
+        encode("FOO_BAR", pb.Ping())
+
+
+@pytest.mark.parametrize("payload", [b"\xff", b"\x0a\x05ab", b"\x0a\x01\xff", b"\x08"])
+def test_a_payload_that_does_not_parse_is_malformed(payload):
+    frame = Frame("CONNECT_SERVER", b"CONNECT_SERVER %d %b\n" % (len(payload), payload), len("CONNECT_SERVER n "))
+    with pytest.raises(MalformedMessage, match="the payload of a CONNECT_SERVER does not parse"):
+        decode(frame, pb.ConnectServer)
+
+
+def test_fields_of_ours_are_numbered_from_100_up():
+    ours = {"Endpoint", "ServerList", "AnnounceTo", "LinkedServers"}
+    added = {
+        f"{name}.{field.name}"
+        for name, message in messenger_pb2.DESCRIPTOR.message_types_by_name.items()
+        for field in message.fields
+        if name not in ours and field.number >= OURS_FROM
+    }
+    assert added == {
+        "ConnectServer.endpoints",
+        "ConnectServer.instanceId",
+        "ConnectResponse.serverId",
+        "ConnectResponse.instanceId",
+        "ChatMessageResponse.author",
+    }
+
+
+def test_fields_of_ours_are_skipped_by_who_does_not_know_them():
+    """What an existing server reads of our CONNECT_SERVER: the same bytes, without the fields from 100 up."""
+    ours = ParseDict({"serverId": "alpha", "features": ["MESSAGES"], "instanceId": "a1"}, pb.ConnectServer())
+    theirs = pb.ConnectServer(serverId="alpha", features=["MESSAGES"])
+    assert ours.SerializeToString().startswith(theirs.SerializeToString())
+
+
+def test_the_features_are_the_fixed_names():
+    assert FEATURES == ("MESSAGES", "TYPING_INDICATOR", "LIVE_LOCATION")
+
+
+def test_the_compiled_protobuf_is_in_use():
+    assert protobuf_is_fast()
+    assert issubclass(pb.Ping, Message)
