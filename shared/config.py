@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -196,7 +196,17 @@ def _read_file(path: str | None) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{file} holds no mapping of keys to values")
+    _check_names(file, values)
     return values
+
+
+def _check_names(file: Path, values: dict[Any, Any], section: str = "") -> None:
+    """YAML reads a key that is written 1, yes or null as no text; msgspec would not say which it is."""
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"configuration key {section}{key} in {file}: there is no such key")
+        if isinstance(value, dict):
+            _check_names(file, value, f"{section}{key}.")
 
 
 def _merge_environment(values: dict[str, Any], environ: Mapping[str, str]) -> None:
@@ -225,8 +235,12 @@ def _explain(error: msgspec.ValidationError) -> str:
     unknown = re.search(r"unknown field `([^`]*)`", text)
     if unknown:
         key, text = ".".join(filter(None, [key, unknown[1]])), "there is no such key"
-    variable = PREFIX + key.upper().replace(".", "__")
-    return f"configuration key {key} ({variable}): {text[:1].lower()}{text[1:]}"
+    return f"configuration key {key} ({_variable(key)}): {text[:1].lower()}{text[1:]}"
+
+
+def _variable(key: str) -> str:
+    """The environment variable that sets a key, or the list that `key[0]` is in."""
+    return PREFIX + key.partition("[")[0].upper().replace(".", "__")
 
 
 def _check(config: Config) -> None:
@@ -247,8 +261,16 @@ def _check(config: Config) -> None:
         raise ConfigError(
             "configuration key link.backoff_min (PARLEY_LINK__BACKOFF_MIN): greater than link.backoff_max"
         )
-    for name in (config.discovery.address, *config.discovery.static_peers):
-        split_host_port(name, 0)
+    _check_places("discovery.address", [config.discovery.address])
+    _check_places("discovery.static_peers", config.discovery.static_peers)
+
+
+def _check_places(key: str, places: Iterable[str]) -> None:
+    for place in places:
+        try:
+            split_host_port(place, 0)
+        except ConfigError as error:
+            raise ConfigError(f"configuration key {key} ({_variable(key)}): {error}") from None
 
 
 LISTS = frozenset({"static_peers"})
