@@ -19,6 +19,7 @@ from shared import logs
 from shared.addresses import ServerList
 from shared.backoff import Backoff
 from shared.config import Config
+from shared.listener import Listener
 from shared.messages import pb
 from shared.process import EXIT_CONFIG, SUPERVISED
 from shared.registration import Registration
@@ -32,6 +33,15 @@ STEADY = 5.0
 
 SETTLE = 0.1
 """Seconds for which changes are gathered: a server's features are heard one after another."""
+
+
+def check_ports(config: Config, services: Sequence[str]) -> None:
+    """Raise ConfigError where a port that the node needs is taken: before anything is started."""
+    for service in services:
+        settings = getattr(config, service)
+        tcp = settings.tcp_port if service == "discovery" else settings.port
+        for port, what in ((tcp, service), (settings.http_port, f"{service}'s HTTP")):
+            Listener(config.bind_host, port, what).pause()
 
 
 class Child:

@@ -66,9 +66,13 @@ class MalformedMessage(RemoteProtocolError):
 
 
 class UnexpectedMessage(RemoteProtocolError):
-    """A well-formed message that its sender may not send, or not now."""
+    """A well-formed message that its sender may not send, or not now; `reason` says why in one word."""
 
     reason = "unexpected"
+
+    def __init__(self, text: str, reason: str = reason) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 class PeerError(ParleyError):

@@ -200,10 +200,10 @@ class Link(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._is_wanted():
-            self._perform()
-        else:
-            self._transport.abort()
+        if not self._is_wanted():
+            self.session.data_to_send()  # our CONNECT is not for this link any more
+            self.session.hang_up()
+        self._perform()
 
     def data_received(self, data: bytes) -> None:
         """Feed the session."""

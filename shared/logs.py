@@ -40,6 +40,8 @@ def configure(config: LogConfig) -> None:
 
 
 def get(**fields: object) -> Log:
-    """A logger with fields bound."""
+    """A logger with fields bound; in a program that configured none it tells warnings, on standard error."""
+    if not structlog.is_configured():
+        configure(LogConfig(level="warning"))
     log: Log = structlog.get_logger(**fields)
     return log

@@ -34,7 +34,7 @@ class Metrics:
         gauge, counter = self._gauge, self._counter
         self.peers = gauge("parley_peers", "Servers linked for this feature", ["feature"])
         self.subscribers = gauge("parley_subscribers", "Client links", ["feature"])
-        self.ready = gauge("parley_ready", "Whether /readyz answers 200", ["feature"])
+        self.ready = gauge("parley_ready", "Whether /readyz answers 200", ["feature"]).labels(feature)
         self.connects = counter(
             "parley_connects", "Handshakes that ended, by who dialled and how", ["feature", "role", "result"]
         )

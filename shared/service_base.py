@@ -54,7 +54,8 @@ class ServiceBase:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         settings = getattr(self.config, self.section)
-        self._port: int = getattr(settings, "tcp_port", 0) or getattr(settings, "port", 0)
+        self._port: int = settings.tcp_port if hasattr(settings, "tcp_port") else settings.port
+        self.metrics.ready.set_function(lambda: not self.reasons_not_ready())
 
     async def __aenter__(self) -> Self:
         await self.start()

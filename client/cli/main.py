@@ -103,7 +103,7 @@ def send(
 
         echo "Lunch?" | parley send --as alice@alpha bob@beta -
     """
-    body = sys.stdin.read() if text == "-" else text
+    body = sys.stdin.read().removesuffix("\n") if text == "-" else text
     sys.exit(run(lambda c: chatting.send(c, sender, recipient, body, server or (), wait, as_json=as_json), config))
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from rich.table import Table
 
 from client.cli.terminal import WHERE, fail, out
-from services.supervisor import SERVICES, Node
+from services.supervisor import SERVICES, Node, check_ports
 from shared import logs
 from shared.addresses import Server
 from shared.config import Config, load
@@ -37,10 +37,12 @@ def serve(services: Sequence[str], config_file: str | None, *, verbose: bool) ->
     if len(services) == 1:
         runpy.run_module(f"services.{services[0]}", run_name="__main__", alter_sys=True)
         return 0
-    if not verbose:
-        os.environ.setdefault("PARLEY_LOG__LEVEL", "warning")
     try:
         config = load()
+        if not verbose and config.log.level == "info":  # people want few lines here
+            os.environ["PARLEY_LOG__LEVEL"] = "warning"
+            config = load()
+        check_ports(config, services or SERVICES)
     except ConfigError as error:
         fail(str(error), EXIT_CONFIG)
     logs.configure(config.log)

@@ -56,10 +56,10 @@ class Router:
         recipient = _recipient(message)
         if author != user:
             self._statuses.answer(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
-            raise UnexpectedMessage(f"{user} speaks for {author}")
+            raise UnexpectedMessage(f"{user} speaks for {author}", "foreign_user")
         if recipient is None:
             self._statuses.answer(user, message.messageSnowflake, None, Status.OTHER_ERROR)
-            raise UnexpectedMessage("a message without a recipient")
+            raise UnexpectedMessage("a message without a recipient", "no_recipient")
         self._accept(
             Item(author, message.messageSnowflake, recipient, raw), now, is_group=message.HasField("group")
         )
@@ -77,9 +77,11 @@ class Router:
             message.WhichOneof("recipient") == "userOfGroup" and message.userOfGroup.group.serverId == server_id
         )
         if not author.is_complete or (author.server_id != server_id and not of_its_group):
-            raise UnexpectedMessage(f"{server_id} speaks for {author}")
-        if recipient is None or recipient.server_id != self._server_id:
-            raise UnexpectedMessage(f"{server_id} sends us what is for {recipient}")
+            raise UnexpectedMessage(f"{server_id} speaks for {author}", "foreign_user")
+        if recipient is None:
+            raise UnexpectedMessage(f"{server_id} sends a message without a recipient", "no_recipient")
+        if recipient.server_id != self._server_id:
+            raise UnexpectedMessage(f"{server_id} sends us what is for {recipient}", "foreign_user")
         self._accept(
             Item(author, message.messageSnowflake, recipient, raw), now, is_group=message.HasField("group")
         )
@@ -256,7 +258,7 @@ class Router:
         for status in ack.statuses:
             user = User.of(status.user) if status.HasField("user") else None
             if user is not None and user.server_id != server_id:
-                raise UnexpectedMessage(f"{server_id} answers for {user}")
+                raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
             is_known = status.status in FINAL or status.status in INTERIM
             self._answered(server_id, ack, user, status.status if is_known else Status.UNKNOWN_STATUS)
         self._pump(server_id, now)

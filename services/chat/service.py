@@ -121,7 +121,7 @@ class ChatService(ServiceBase):
             else:
                 return False
         except UnexpectedMessage as error:
-            self.message_rejected(link, "foreign_user", str(error))
+            self.message_rejected(link, error.reason, str(error))
         return True
 
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
@@ -136,7 +136,7 @@ class ChatService(ServiceBase):
             else:
                 return False
         except UnexpectedMessage as error:
-            self.message_rejected(link, "foreign_user", str(error))
+            self.message_rejected(link, error.reason, str(error))
         return True
 
     # Time -------------------------------------------------------------------------------------------------

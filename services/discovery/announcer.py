@@ -48,7 +48,8 @@ class Announcer:
         self._log = log
         self._wake = asyncio.Event()
         self._failed_targets: set[Address] = set()
-        self._asked_back: dict[str, float] = {}
+        self._asked_back: dict[Address, float] = {}
+        self._ask_askers = False
         self._own: set[str] = set()
         host, port = config.bind_host, config.discovery.port
         dropped = metrics.dropped
@@ -90,7 +91,8 @@ class Announcer:
             self._log.warning("datagram_failed", host=to[0], port=to[1], error=error.strerror)
 
     def ask_now(self) -> None:
-        """Ask the network at once."""
+        """Ask the network at once, and the servers that asked us: broadcast may not reach them."""
+        self._ask_askers = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -107,7 +109,11 @@ class Announcer:
 
     async def _ask(self) -> None:
         self._own = {self._config.address} if self._config.address else {i.address for i in interfaces()}
-        for target in await self._discovery.targets():
+        targets = await self._discovery.targets()
+        if self._ask_askers:
+            targets += self._asked_back
+            self._ask_askers = False
+        for target in dict.fromkeys(targets):
             if not (target[1] == self.port and target[0] in self._own):
                 self.send(REQUEST, target)
 
@@ -129,16 +135,16 @@ class Announcer:
         if port == self.port and host in self._own:
             return
         self._asked(address)
-        if port == self._config.discovery.port and self._is_stranger(host):
+        if port == self._config.discovery.port and self._is_stranger(address):
             self.send(REQUEST, address)
 
-    def _is_stranger(self, host: str) -> bool:
-        """Whether that host was not asked in turn for `server_expiry`: all hear each other's broadcasts anyway."""
+    def _is_stranger(self, address: Address) -> bool:
+        """Whether that server was not asked in turn for `server_expiry`: most hear broadcasts anyway."""
         now = asyncio.get_running_loop().time()
         expiry = self._config.discovery.server_expiry
-        if now - self._asked_back.get(host, -expiry) < expiry:
+        if now - self._asked_back.get(address, -expiry) < expiry:
             return False
-        self._asked_back = {h: at for h, at in self._asked_back.items() if now - at < expiry} | {host: now}
+        self._asked_back = {a: at for a, at in self._asked_back.items() if now - at < expiry} | {address: now}
         return True
 
     def _announcement_received(self, frame: Frame, source: str) -> None:
