@@ -60,6 +60,8 @@ class ChatConfig(Section, frozen=True):
     """A message written to a link and unanswered for so long is answered for (protocol.md)."""
     mailbox_messages: Bytes = 100_000
     """How many messages may wait in all."""
+    mailbox_bytes: Bytes = 256 * 1024 * 1024
+    """How many bytes of them."""
 
 
 class TypingConfig(Section, frozen=True):

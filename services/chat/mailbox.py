@@ -66,11 +66,13 @@ class Mailbox(Protocol):
 
 
 class MemoryMailbox:
-    """A mailbox of at most `limit` messages in all."""
+    """A mailbox of at most `limit` messages, and `limit_bytes` bytes of them, in all."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, limit_bytes: int) -> None:
         self._limit = limit
+        self._limit_bytes = limit_bytes
         self._count = 0
+        self._bytes = 0
         self._queues: dict[Destination, deque[Item]] = {}
 
     def __len__(self) -> int:
@@ -78,10 +80,10 @@ class MemoryMailbox:
 
     def put(self, destination: Destination, item: Item) -> bool:
         """Keep an item behind all that waits there; False when there is no room."""
-        if self._count >= self._limit:
+        if self._count >= self._limit or self._bytes + len(item.raw) > self._limit_bytes:
             return False
         self._queues.setdefault(destination, deque()).append(item)
-        self._count += 1
+        self._add([item], 1)
         return True
 
     def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
@@ -89,7 +91,7 @@ class MemoryMailbox:
         batch = list(items)
         if batch:
             self._queues.setdefault(destination, deque()).extendleft(reversed(batch))
-            self._count += len(batch)
+            self._add(batch, 1)
 
     def take(self, destination: Destination) -> Item | None:
         """The first that waits, no longer kept; None when nothing does."""
@@ -97,7 +99,7 @@ class MemoryMailbox:
         if queue is None:
             return None
         item = queue.popleft()
-        self._count -= 1
+        self._add([item], -1)
         if not queue:
             del self._queues[destination]
         return item
@@ -113,5 +115,10 @@ class MemoryMailbox:
     def clear(self, destination: Destination) -> list[Item]:
         """Take all that waits."""
         items = list(self._queues.pop(destination, ()))
-        self._count -= len(items)
+        self._add(items, -1)
         return items
+
+    def _add(self, items: list[Item], sign: int) -> None:
+        """Count what came (1) or went (-1)."""
+        self._count += sign * len(items)
+        self._bytes += sign * sum(len(item.raw) for item in items)

@@ -10,6 +10,8 @@ from shared.addresses import User
 
 WINDOW = 4096
 """Unanswered messages per destination; beyond it the rest waits in the mailbox."""
+WINDOW_BYTES = 8 * 1024 * 1024
+"""The same in bytes: what is begun below it may end above it by one message."""
 
 
 class Outbound:
@@ -18,6 +20,7 @@ class Outbound:
     def __init__(self) -> None:
         self._items: dict[Item, None] = {}
         self._by_snowflake: dict[int, list[Item]] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -25,7 +28,7 @@ class Outbound:
     @property
     def has_room(self) -> bool:
         """Whether more may be on its way at once."""
-        return len(self._items) < WINDOW
+        return len(self._items) < WINDOW and self._bytes < WINDOW_BYTES
 
     def send(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:
         """Write an item to its links; an answer is due at `deadline`."""
@@ -35,6 +38,7 @@ class Outbound:
         item.attempts += 1
         item.deadline = deadline
         self._items[item] = None
+        self._bytes += len(item.raw)
         self._by_snowflake.setdefault(item.snowflake, []).append(item)
 
     def catch_up(self, sink: Sink) -> None:
@@ -58,6 +62,7 @@ class Outbound:
     def remove(self, item: Item) -> None:
         """It was answered."""
         del self._items[item]
+        self._bytes -= len(item.raw)
         item.deadline = 0.0
         same = self._by_snowflake[item.snowflake]
         same.remove(item)

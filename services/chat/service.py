@@ -31,7 +31,7 @@ class ChatService(ServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.roster = LocalRoster()
-        self.mailbox = MemoryMailbox(self.config.chat.mailbox_messages)
+        self.mailbox = MemoryMailbox(self.config.chat.mailbox_messages, self.config.chat.mailbox_bytes)
         self._timer: asyncio.TimerHandle | None = None
         self.router = self._make_router()
 

@@ -75,7 +75,7 @@ class Node:
         self.server_id = server_id
         self.now = 0.0
         self.roster = LocalRoster()
-        self.mailbox = MemoryMailbox(mailbox)
+        self.mailbox = MemoryMailbox(mailbox, limit_bytes=10**9)
         self.looked_for = []
         self.counted = []
         self.router = Router(

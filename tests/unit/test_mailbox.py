@@ -18,7 +18,7 @@ def numbers(waiting):
 
 @pytest.fixture
 def mailbox():
-    box = MemoryMailbox(3)
+    box = MemoryMailbox(3, 1000)
     for item in items(1, 2, 3):
         assert box.put(BOB, item)
     return box
@@ -54,3 +54,12 @@ def test_a_destination_can_be_emptied_without_touching_another(mailbox):
     assert mailbox.clear(BOB) == []
     assert numbers(mailbox.waiting(ANN)) == [7]
     assert len(mailbox) == 1
+
+
+def test_a_mailbox_is_bounded_in_bytes_too_and_counts_what_leaves():
+    mailbox = MemoryMailbox(100, 1000)
+    [small, large] = Item(ANN, 1, BOB, b"x" * 600), Item(ANN, 2, BOB, b"x" * 401)
+    assert mailbox.put(BOB, small)
+    assert not mailbox.put(BOB, large)
+    mailbox.clear(BOB)
+    assert mailbox.put(BOB, large)
