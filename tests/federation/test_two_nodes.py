@@ -90,7 +90,7 @@ def test_an_existing_client_on_the_network_finds_every_process_where_it_is(engin
         assert bob.wait_text("from within").fields["author"] == {"userId": "carol", "serverId": "alpha"}
     heard = {(server_id, host, *features) for server_id, host, features in json.loads(output)}
     assert heard == {(node.server_id, node.host(s), NAMES[s]) for node in pair for s in FEATURES}
-    container.remove(force=True)
+    container.remove(force=True, v=True)
 
 
 def test_processes_run_confined(pair):

@@ -10,11 +10,13 @@ image stays, and so does what the engine caches of the dependencies: neither dep
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import secrets
 import socket
 import subprocess
+import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Self
@@ -56,10 +58,7 @@ class Engine:
     @classmethod
     def find(cls) -> Self:
         """Connect to the engine that the environment names. Raises Unavailable."""
-        try:
-            client = docker.from_env(timeout=60)
-        except DockerException as error:
-            raise Unavailable(f"no Docker engine answers: {error}") from None
+        client = connect()
         with ExitStack() as stack:
             stack.callback(client.close)
             check_bridge(client)
@@ -78,7 +77,9 @@ class Engine:
     def build(self) -> None:
         """Make the image of this checkout, and the base image where there is none. Raises BuildFailed."""
         self.base = self.base or self._find_base()
-        self.project("build", network="build").compose("build", failure=BuildFailed, timeout=BUILD_TIMEOUT)
+        self.project("build", network="build").compose(
+            "build", "--force-rm", failure=BuildFailed, timeout=BUILD_TIMEOUT
+        )
 
     def _find_base(self) -> str:
         with suppress(ImageNotFound):
@@ -113,7 +114,9 @@ class Engine:
 
     def close(self) -> None:
         """Remove all that this run made."""
-        self.remove(self.containers(all=True))
+        while found := self.containers(all=True):  # an interrupted compose may still have been starting some
+            self.remove(found)
+        self.remove(())
         self._remove_image()
         self.client.close()
 
@@ -183,6 +186,18 @@ class Project:
     def remove(self) -> None:
         """End it at once and leave nothing."""
         self.engine.remove(self.containers())
+
+
+def connect() -> docker.DockerClient:
+    """Return a client of the engine that the environment names. Raises Unavailable."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # docker forgets the socket that it could not connect
+        try:
+            return docker.from_env(timeout=60)
+        except DockerException as error:
+            reason = f"no Docker engine answers: {error}"
+        gc.collect()
+    raise Unavailable(reason)
 
 
 def check_bridge(client: docker.DockerClient) -> None:
