@@ -1,0 +1,252 @@
+"""The HTTP port of a process: four pages, and a driver around h11 that answers, keeps alive and closes."""
+
+import asyncio
+import json
+
+import h11
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from shared.http import IDLE, HttpConnection, Pages
+from tests.support.simulated import SimulatedLoop
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture
+def reasons():
+    """Why the process is not ready; a test fills it."""
+    return []
+
+
+@pytest.fixture
+def pages(reasons):
+    registry = CollectorRegistry()
+    Counter("parley_frames", "Frames", ["feature"], registry=registry).labels("MESSAGES").inc(3)
+    return Pages(registry, lambda: {"server_id": "älpha", "peers": []}, lambda: reasons)
+
+
+# Pages --------------------------------------------------------------------------------------------
+
+
+def test_metrics_are_prometheus_text(pages):
+    status, content_type, body = pages.answer("GET", "/metrics")
+    assert (status, content_type.split(";")[0]) == (200, "text/plain")
+    assert b'parley_frames_total{feature="MESSAGES"} 3.0' in body
+
+
+def test_a_process_that_answers_is_alive_even_if_it_is_not_ready(pages, reasons):
+    reasons.append("not registered with discovery")
+    assert pages.answer("GET", "/healthz") == (200, "text/plain; charset=utf-8", b"alive\n")
+
+
+def test_ready_or_every_reason_why_not(pages, reasons):
+    assert pages.answer("GET", "/readyz")[::2] == (200, b"ready\n")
+    reasons += ["not accepting connections", "not registered with discovery"]
+    assert pages.answer("GET", "/readyz")[::2] == (
+        503,
+        b"not accepting connections\nnot registered with discovery\n",
+    )
+
+
+def test_status_is_json(pages):
+    status, content_type, body = pages.answer("GET", "/status")
+    assert (status, content_type, json.loads(body)) == (
+        200,
+        "application/json",
+        {"server_id": "älpha", "peers": []},
+    )
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "", "/Metrics", "/metrics/", "//metrics", "*", "http://x/metrics", "/status/.."]
+)
+def test_any_other_path_is_not_found(pages, target):
+    assert pages.answer("GET", target)[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "get"])
+def test_pages_are_read_only(pages, method):
+    assert pages.answer(method, "/status")[0] == 405
+    assert pages.answer(method, "/absent")[0] == 404
+
+
+def test_a_query_does_not_change_the_page(pages):
+    assert pages.answer("GET", "/readyz?verbose=1")[0] == 200
+
+
+# Connections ----------------------------------------------------------------------------------------
+
+
+class Transport(asyncio.Transport):
+    """What is written, and whether it is over."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = b""
+        self.is_closed = False
+
+    def write(self, data):
+        assert not self.is_closed
+        self.written += data
+
+    def close(self):
+        self.is_closed = True
+
+    def is_closing(self):
+        return self.is_closed
+
+
+class Browser:
+    """The other side: sends bytes, and reads the answers with h11."""
+
+    def __init__(self, pages):
+        self.loop = SimulatedLoop()
+        self.transport = Transport()
+        self.open = set()
+        self.connection = HttpConnection(pages, self.open)
+        self.inside(self.connection.connection_made, self.transport)
+
+    def inside(self, function, *arguments):
+        async def call():
+            function(*arguments)
+
+        self.loop.run(call())
+
+    def send(self, data):
+        if not self.transport.is_closed:
+            self.inside(self.connection.data_received, data)
+
+    def answers(self, *methods):
+        """Status and body of each answer, to requests of these methods."""
+        client = h11.Connection(h11.CLIENT)
+        client.receive_data(self.transport.written)
+        found = []
+        for method in methods:
+            client.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
+            client.send(h11.EndOfMessage())
+            response, body = client.next_event(), b""
+            while isinstance(event := client.next_event(), h11.Data):
+                body += event.data
+            assert isinstance(event, h11.EndOfMessage)
+            found.append((response.status_code, dict(response.headers), body))
+            if client.our_state is h11.DONE and client.their_state is h11.DONE:
+                client.start_next_cycle()
+        return found
+
+    def end(self):
+        self.connection.connection_lost(None)
+        self.loop.close()
+
+
+@pytest.fixture
+def browser(pages):
+    it = Browser(pages)
+    yield it
+    it.end()
+
+
+def test_a_request_is_answered_and_the_connection_kept(browser):
+    browser.send(GET)
+    ((status, headers, body),) = browser.answers("GET")
+    assert (status, body) == (200, b"alive\n")
+    assert headers[b"content-length"] == b"6"
+    assert not browser.transport.is_closed
+
+
+def test_a_request_byte_by_byte(browser):
+    for byte in GET:
+        browser.send(bytes([byte]))
+    assert browser.answers("GET")[0][0] == 200
+
+
+def test_requests_in_one_read_are_answered_in_order(browser):
+    browser.send(GET + GET.replace(b"/healthz", b"/absent") + GET.replace(b"/healthz", b"/readyz"))
+    assert [status for status, _, _ in browser.answers("GET", "GET", "GET")] == [200, 404, 200]
+
+
+def test_requests_one_after_another_on_one_connection(browser):
+    for count in range(1, 4):
+        browser.send(GET)
+        assert len(browser.answers(*["GET"] * count)) == count
+
+
+def test_head_is_answered_without_a_body(browser):
+    browser.send(GET.replace(b"GET", b"HEAD"))
+    ((status, headers, body),) = browser.answers("HEAD")
+    assert (status, headers[b"content-length"], body) == (200, b"6", b"")
+    browser.send(GET)
+    assert len(browser.answers("HEAD", "GET")) == 2
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [b"GET /healthz HTTP/1.0\r\n\r\n", GET.replace(b"Host", b"Connection: close\r\nHost")],
+    ids=["HTTP/1.0", "Connection: close"],
+)
+def test_a_connection_that_is_to_be_closed_is_closed(browser, request_bytes):
+    browser.send(request_bytes)
+    assert browser.answers("GET")[0][0] == 200
+    assert browser.transport.is_closed
+
+
+def test_a_body_is_read_and_ignored(browser):
+    browser.send(b"POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
+    assert browser.transport.written == b""
+    browser.send(b"cde" + GET)
+    assert [status for status, _, _ in browser.answers("POST", "GET")] == [405, 200]
+
+
+NO_HTTP = [
+    b"\x16\x03\x01\x02\x00\x01\x00",
+    b"CONNECT_CLIENT 16 \n",
+    b"GET\r\n\r\n",
+    b"GET /healthz HTTP/1.1\r\n\r\n",
+    b"GET /h\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"A" * 200_000,
+    b"\x00" * 10 + b"\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", NO_HTTP, ids=lambda data: repr(data[:20]))
+def test_what_is_no_http_closes_the_connection(browser, data):
+    browser.send(data + b"\r\n\r\n")
+    assert browser.transport.is_closed
+
+
+def test_a_good_request_before_a_bad_one_is_answered(browser):
+    browser.send(GET + b"?\r\n\r\n")
+    assert browser.answers("GET")[0][0] == 200
+    assert browser.transport.is_closed
+
+
+def test_a_connection_that_asks_nothing_is_closed(browser):
+    browser.loop.run_for(IDLE - 0.1)
+    assert not browser.transport.is_closed
+    browser.loop.run_for(0.2)
+    assert browser.transport.is_closed
+
+
+def test_each_request_lengthens_its_life(browser):
+    for _ in range(3):
+        browser.loop.run_for(IDLE - 1)
+        browser.send(GET)
+    assert not browser.transport.is_closed
+    browser.loop.run_for(IDLE + 1)
+    assert browser.transport.is_closed
+
+
+def test_the_server_knows_its_open_connections(pages):
+    browser = Browser(pages)
+    assert browser.open == {browser.connection}
+    browser.end()
+    assert browser.open == set()
+
+
+def test_a_closed_connection_leaves_no_timer(pages):
+    browser = Browser(pages)
+    browser.connection.connection_lost(None)
+    browser.loop.run_for(2 * IDLE)
+    assert not browser.transport.is_closed
+    browser.loop.close()
