@@ -36,11 +36,18 @@ def _explain(status: str, to: User) -> str:
     return f"{status}: {EXPLAINED.get(status, status).format(to=to, server=to.server_id)}"
 
 
+def who_we_are(config: Config, name: str) -> User:
+    """The user named on the command line, or the configured one; ConfigError where there is neither."""
+    if not (name or config.client.user):
+        raise ConfigError("who are you? Name yourself with --as USER@SERVER, or as client.user in parley.yml")
+    return User.parse(name or config.client.user)
+
+
 async def send(
     config: Config, sender: str, recipient: str, text: str, servers: Sequence[str], wait: float, *, as_json: bool
 ) -> int:
     """Send one message, print each status as it comes; 0 only on DELIVERED."""
-    user, to = User.parse(sender), User.parse(recipient)
+    user, to = who_we_are(config, sender), User.parse(recipient)
 
     def on_status(delivery: Delivery, status: str) -> None:
         if as_json:
@@ -88,7 +95,7 @@ def _show(message: pb.ChatMessage) -> None:
 
 async def listen(config: Config, name: str, servers: Sequence[str], *, as_json: bool) -> None:
     """Print each message, acknowledge it, for ever."""
-    user = User.parse(name)
+    user = who_we_are(config, name)
 
     def on_message(message: pb.ChatMessage) -> None:
         if as_json:
@@ -105,7 +112,7 @@ async def listen(config: Config, name: str, servers: Sequence[str], *, as_json: 
 
 async def chat(config: Config, name: str, servers: Sequence[str]) -> None:
     """Lines in, lines out: `USER@SERVER: text` chooses whom the next lines go to as well."""
-    user = User.parse(name)
+    user = who_we_are(config, name)
 
     def on_status(delivery: Delivery, status: str) -> None:
         to = User.of(delivery.message.user)

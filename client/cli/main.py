@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from client.cli import chatting, nodes
-from client.cli.terminal import run
+from client.cli.terminal import fail, run
 from shared.metrics import version
+from shared.process import EXIT_CONFIG
 
 app = typer.Typer(
     help="Chat for networks that nobody configured. Servers find each other; so do you.",
@@ -20,7 +21,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-As = Annotated[str, typer.Option("--as", metavar="USER@SERVER", help="Who you are.", envvar="PARLEY_CLIENT__USER")]
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What typer raises for a wrong command line; it has no public name there."""
+
+As = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        metavar="USER@SERVER",
+        help="Who you are; else client.user of parley.yml.",
+        envvar="PARLEY_CLIENT__USER",
+    ),
+]
 ServerOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -89,7 +101,7 @@ def servers(
 def send(
     recipient: Annotated[str, typer.Argument(metavar="USER@SERVER")],
     text: Annotated[str, typer.Argument(help="The message; - reads it from standard input.")],
-    sender: As,
+    sender: As = "",
     server: ServerOption = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a final status.")] = 10.0,
     as_json: Json = False,
@@ -109,7 +121,7 @@ def send(
 
 @app.command()
 def listen(
-    user: As,
+    user: As = "",
     server: ServerOption = None,
     as_json: Json = False,
     config: ConfigFile = None,
@@ -126,7 +138,7 @@ def listen(
 
 
 @app.command()
-def chat(user: As, server: ServerOption = None, config: ConfigFile = None) -> None:
+def chat(user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
     """Chat line by line: `bob@beta: hello` sends; after that plain lines go to the same person.
 
     Examples:
@@ -137,5 +149,13 @@ def chat(user: As, server: ServerOption = None, config: ConfigFile = None) -> No
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    app(args=list(arguments) if arguments is not None else None)
+    """Run the command line; what is wrong with it is one line, and exit code 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(args=given or ["--help"], prog_name="parley", standalone_mode=False)
+    except UsageError as error:
+        words = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+        command = error.ctx.command_path if error.ctx is not None else "parley"  # type: ignore[attr-defined]
+        fail(f"{words.removesuffix('.')}. `{command} --help` shows examples.", EXIT_CONFIG)
+    except typer.Abort:
+        sys.exit(130)
