@@ -1,0 +1,381 @@
+"""The command line against real nodes: what it prints, and its exit codes."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+from tests.support.commands import PARLEY, Command, client_environment, run_parley
+from tests.support.nodes import ROOT, Node, wait_linked, wait_until
+from tests.support.plain_client import PlainClient
+
+ALPHA, BETA, FAR = "127.0.27.1", "127.0.27.2", "127.0.27.3"
+FAR_PORT = 19999
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("nodes")
+    settings = {"PARLEY_CHAT__ACK_TIMEOUT": "1"}
+    with (
+        Node("alpha", ALPHA, directory, ("discovery", "chat", "typing"), settings) as alpha,
+        Node("beta", BETA, directory, ("discovery", "chat"), settings) as beta,
+    ):
+        wait_linked([alpha, beta], ["chat"])
+        yield alpha, beta
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory, nodes):  # noqa: ARG001 - the nodes are what it finds
+    return client_environment("127.0.27.50", tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture
+def bob(nodes):
+    """A client of bob@beta, which acknowledges what it gets."""
+    with PlainClient("bob", "beta", "127.0.27.51", enough=len(nodes)) as client:
+        client.connect()
+        yield client
+
+
+def assert_fails(ended, *parts, code=1):
+    """One line on standard error that holds these parts, and the exit code."""
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("parley: ")
+    assert [part for part in parts if part not in line] == [], line
+    assert ended.returncode == code
+
+
+# Help ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["serve", "servers", "send", "listen", "chat"])
+def test_help_says_what_a_command_does_with_examples(environment, command):
+    ended = run_parley(command, "--help", environment=environment | {"COLUMNS": "120"})
+    assert ended.returncode == 0
+    assert "Examples:" in ended.stdout
+    assert f"parley {command}" in ended.stdout.split("Examples:")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["dance"], "dance"),
+        (["send", "--as", "alice@alpha", "bob@beta"], "'text'"),
+        (["send", "bob@beta", "x"], "--as USER@SERVER"),
+        (["serve", "music"], "'music' is not one of 'discovery'"),
+        (["servers", "--timeout", "soon"], "'--timeout'"),
+        (["listen", "--loud"], "--loud"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_is_told_in_one_line_with_exit_code_2(environment, arguments, part):
+    ended = run_parley(*arguments, environment=environment)
+    assert_fails(ended, part, code=2)
+    assert ended.stdout == ""
+
+
+def test_without_a_command_the_commands_are_shown(environment):
+    ended = run_parley(environment=environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert all(command in ended.stdout for command in ("serve", "servers", "send", "listen", "chat"))
+
+
+# servers ------------------------------------------------------------------------------------------------
+
+
+def test_servers_prints_a_table_of_who_offers_what_where(environment):
+    ended = run_parley("servers", environment=environment)
+    rows = [line.split() for line in ended.stdout.splitlines()]
+    assert rows[0] == ["SERVER", "FEATURE", "TCP", "UDP"]
+    assert ["alpha", "MESSAGES", f"{ALPHA}:6666"] in rows or ["MESSAGES", f"{ALPHA}:6666"] in rows
+    assert ["beta", "MESSAGES", f"{BETA}:6666"] in rows
+    assert [row[-1] for row in rows if f"{ALPHA}:7777" in row] == ["7778"]
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_servers_prints_json_lines(environment):
+    ended = run_parley("servers", "--json", "--timeout", "0.5", environment=environment)
+    found = {each["server_id"]: each["features"] for each in map(json.loads, ended.stdout.splitlines())}
+    assert found["beta"] == {"MESSAGES": [{"host": BETA, "port": 6666, "udp_port": 0}]}
+    assert found.keys() == {"alpha", "beta"}
+    assert found["alpha"]["TYPING_INDICATOR"] == [{"host": ALPHA, "port": 7777, "udp_port": 7778}]
+
+
+def test_servers_says_so_where_nobody_answers(environment):
+    nobody = environment | {"PARLEY_DISCOVERY__PORT": "19990"}
+    ended = run_parley("servers", "--timeout", "0.2", environment=nobody)
+    assert_fails(ended, "no server answered within 0.2 s", "--server", "make run")
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory):
+    """A node that no broadcast of a client reaches, since it listens for them elsewhere."""
+    settings = {"PARLEY_DISCOVERY__PORT": str(FAR_PORT)}
+    node = Node("far", FAR, tmp_path_factory.mktemp("far"), ("discovery", "chat"), settings)
+    with node:
+        yield node
+
+
+@pytest.mark.usefixtures("far")
+def test_a_named_discovery_address_is_asked_where_broadcast_does_not_reach(environment):
+    ended = run_parley("servers", "--json", "--timeout", "0.5", environment=environment)
+    assert "far" not in ended.stdout
+    arguments = ("--json", "--timeout", "0.5", "--server", f"{FAR}:{FAR_PORT}")
+    ended = run_parley("servers", *arguments, environment=environment)
+    assert "far" in [json.loads(line)["server_id"] for line in ended.stdout.splitlines()]
+
+
+@pytest.mark.usefixtures("far")
+def test_a_message_goes_by_way_of_a_named_discovery_address(environment):
+    at_far = ("--server", f"{FAR}:{FAR_PORT}")
+    with Command("listen", "--as", "fay@far", *at_far, environment=environment) as listener:
+        listener.wait_error("listening as fay@far")
+        ended = run_parley("send", "--as", "ann@far", *at_far, "fay@far", "found you", environment=environment)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        listener.wait_line("ann@far: found you")
+
+
+# send ---------------------------------------------------------------------------------------------------
+
+
+def test_send_prints_delivered_and_exits_0(environment, bob):
+    ended = run_parley("send", "--as", "alice@alpha", "bob@beta", "Lunch?", environment=environment)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "DELIVERED: bob@beta has it\n", "")
+    assert bob.wait_text("Lunch?").fields["author"] == {"userId": "alice", "serverId": "alpha"}
+
+
+def test_send_reads_the_text_from_standard_input_and_who_we_are_from_the_environment(environment, bob):
+    settings = environment | {"PARLEY_CLIENT__USER": "alice@alpha"}
+    ended = run_parley("send", "--json", "bob@beta", "-", environment=settings, text="two\nlines ✓\n")
+    assert ended.returncode == 0
+    [status] = map(json.loads, ended.stdout.splitlines())
+    received = bob.wait_text("two\nlines ✓").fields
+    assert received["author"] == user("alice@alpha")
+    assert status == {"snowflake": received["messageSnowflake"], "to": "bob@beta", "status": "DELIVERED"}
+
+
+def test_send_knows_who_we_are_from_the_file_that_is_named(environment, bob, tmp_path):
+    file = tmp_path / "alice.yml"
+    file.write_text("client: {user: alice@alpha}\n")
+    ended = run_parley("send", "--config", str(file), "bob@beta", "it is me", environment=environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert bob.wait_text("it is me").fields["author"] == user("alice@alpha")
+
+
+@pytest.mark.parametrize(
+    ("to", "status"),
+    [
+        ("ghost@alpha", "USER_NOT_FOUND"),
+        ("ghost@beta", "USER_NOT_FOUND"),
+        ("ghost@nowhere", "OTHER_SERVER_NOT_FOUND"),
+    ],
+)
+def test_send_prints_a_final_status_that_is_not_delivered_and_exits_1(environment, to, status):
+    ended = run_parley("send", "--as", "alice@alpha", to, "boo", environment=environment)
+    assert ended.stdout.startswith(f"{status}: ")
+    assert (ended.returncode, len(ended.stdout.splitlines()), ended.stderr) == (1, 1, "")
+
+
+def test_send_tells_that_a_user_is_away_and_exits_1_when_that_stays_so(environment, bob):
+    bob.close()
+    ended = run_parley("send", "--as", "alice@alpha", "--wait", "0.5", "bob@beta", "later", environment=environment)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert ended.stdout.startswith("USER_AWAY: ")
+
+
+def test_send_prints_each_status_until_the_message_is_delivered(environment, bob, nodes):
+    bob.close()
+    arguments = ("send", "--as", "alice@alpha", "--wait", "15", "bob@beta", "at last")
+    with Command(*arguments, environment=environment) as sender:
+        sender.wait_line("USER_AWAY: ")
+        with PlainClient("bob", "beta", "127.0.27.51", enough=len(nodes)) as again:
+            again.connect()
+            again.wait_text("at last")
+            assert sender.wait_exit() == 0
+        assert [line.split(":")[0] for line in sender.lines] == ["USER_AWAY", "DELIVERED"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts", "code"),
+    [
+        (("--as", "alice", "bob@beta", "x"), ("'alice'", "alice@alpha"), 2),
+        (("--as", "alice@alpha", "bob", "x"), ("'bob'", "USER@SERVER"), 2),
+        (("--as", "alice@nowhere", "bob@beta", "x"), ("nowhere did not answer", "alpha", "beta"), 1),
+        (("--as", "a@b", "--server", "127.0.0.1:many", "bob@beta", "x"), ("127.0.0.1:many",), 2),
+    ],
+    ids=["no server in our name", "no server in theirs", "no such server", "no port"],
+)
+def test_send_tells_in_one_line_what_is_wrong(environment, arguments, parts, code):
+    ended = run_parley("send", *arguments, environment=environment)
+    assert_fails(ended, *parts, code=code)
+
+
+# listen -------------------------------------------------------------------------------------------------
+
+
+def test_listen_prints_one_line_per_message_and_acknowledges(environment, bob):
+    with Command("listen", "--as", "alice@alpha", environment=environment) as listener:
+        listener.wait_error("listening as alice@alpha")
+        bob.wait_status(bob.send_text("alice", "alpha", "hello"), "DELIVERED")
+        listener.wait_line("bob@beta: hello")
+        document = {"documentId": "1", "filename": "map.png", "mimeType": "image/png", "data": b"x" * 7}
+        bob.wait_status(bob.send_message({"user": user("alice@alpha"), "document": document}), "DELIVERED")
+        listener.wait_line("bob@beta: [document map.png, 7 bytes]")
+        listener.signal(signal.SIGINT)
+        assert listener.wait_exit(3.0) == 130
+        assert "Traceback" not in "\n".join(listener.errors)
+
+
+def test_listen_prints_json_lines(environment, bob):
+    with Command("listen", "--as", "alice@alpha", "--json", environment=environment) as listener:
+        listener.wait_error("listening as alice@alpha")
+        snowflakes = [bob.send_text("alice", "alpha", text) for text in ("one\ntwo", 'é "✓"')]
+        bob.wait_status(snowflakes[-1], "DELIVERED")
+        listener.wait_line("✓")
+        messages = [json.loads(line) for line in listener.lines]
+    assert [(m["snowflake"], m["author"], m["text"]) for m in messages] == [
+        (snowflakes[0], "bob@beta", "one\ntwo"),
+        (snowflakes[1], "bob@beta", 'é "✓"'),
+    ]
+
+
+def test_listen_goes_on_when_its_server_was_away(environment, bob, nodes):
+    alpha, beta = nodes
+    with Command("listen", "--as", "carl@alpha", environment=environment) as listener:
+        listener.wait_error("listening as carl@alpha")
+        alpha.kill("chat")
+        alpha.start("chat")
+        wait_linked([alpha, beta], ["chat"])
+        wait_until(lambda: alpha.status("chat")["subscribers"] == 1)
+        bob.wait_status(bob.send_text("carl", "alpha", "still there?"), "DELIVERED")
+        listener.wait_line("bob@beta: still there?")
+
+
+def test_what_was_sent_to_a_listener_that_is_away_comes_when_it_is_back(environment, bob):
+    with Command("listen", "--as", "dora@alpha", environment=environment) as listener:
+        listener.wait_error("listening as dora@alpha")
+        listener.signal(signal.SIGTERM)
+        listener.wait_exit(3.0)
+    snowflake = bob.send_text("dora", "alpha", "for later")
+    bob.wait_status(snowflake, "USER_AWAY")
+    with Command("listen", "--as", "dora@alpha", environment=environment) as listener:
+        listener.wait_line("bob@beta: for later")
+        bob.wait_status(snowflake, "DELIVERED")
+
+
+# chat ---------------------------------------------------------------------------------------------------
+
+
+def test_chat_sends_line_by_line_and_shows_what_comes(environment, bob):
+    with Command("chat", "--as", "alice@alpha", environment=environment) as chat:
+        chat.wait_error("you are alice@alpha")
+        chat.write("hello?")
+        chat.wait_error("to whom?")
+        chat.write("bob@beta: first")
+        bob.wait_text("first")
+        chat.wait_error("DELIVERED: bob@beta has it")
+        chat.write("second: with a colon")
+        bob.wait_text("second: with a colon")
+        chat.write("")
+        bob.send_text("alice", "alpha", "and back")
+        chat.wait_line("bob@beta: and back")
+        chat.write("@beta: nobody")
+        chat.wait_error("'@beta' is no address")
+        chat.popen.stdin.close()
+        assert chat.wait_exit() == 0
+    assert [message["textContent"] for message in bob.messages] == ["first", "second: with a colon"]
+
+
+def test_chat_waits_at_the_end_of_its_input_for_what_became_of_it(environment, bob):
+    ended = run_parley(
+        "chat", "--as", "alice@alpha", environment=environment, text="bob@beta: one\ntwo\nghost@beta: three\n"
+    )
+    assert ended.returncode == 0
+    bob.wait_text("two")
+    assert ended.stderr.count("DELIVERED: bob@beta has it") == 2
+    assert "USER_NOT_FOUND: beta knows no ghost@beta" in ended.stderr
+
+
+def test_chat_works_at_a_terminal_until_ctrl_d(environment, bob):
+    terminal, theirs = pty.openpty()
+    chat = subprocess.Popen(
+        [PARLEY, "chat", "--as", "alice@alpha"],
+        cwd=ROOT,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    os.set_blocking(terminal, False)
+    screen = bytearray()
+
+    def shows(pattern):
+        with suppress(OSError):  # nothing new, or (EIO) it has ended
+            screen.extend(os.read(terminal, 4096))
+        return re.search(pattern, screen.decode(errors="replace"))
+
+    try:
+        wait_until(lambda: shows("you are alice@alpha"))
+        os.write(terminal, "bob@beta: typed ✓\n".encode())
+        bob.wait_text("typed ✓")
+        wait_until(lambda: shows("DELIVERED"))
+        os.write(terminal, b"\x04")  # Ctrl-D
+        wait_until(lambda: shows("") and chat.poll() is not None)
+        assert chat.wait() == 0
+    finally:
+        chat.kill()
+        chat.wait()
+        os.close(terminal)
+
+
+# serve --------------------------------------------------------------------------------------------------
+
+
+def test_serve_of_one_process_runs_that_one(nodes):
+    """As part of a node whose discovery runs already."""
+    alpha, _ = nodes
+    with Command("serve", "location", environment=alpha.environment) as command:
+        wait_until(lambda: alpha.get("location", "/readyz")[0] == 200)
+        assert command.family() == []
+        offered = [each["feature"] for each in alpha.status("discovery")["offers"]]
+        assert sorted(offered) == ["LIVE_LOCATION", "MESSAGES", "TYPING_INDICATOR"]
+        command.interrupt()
+        assert command.wait_exit(3.0) == 0
+
+
+def test_serve_of_some_processes_runs_those(tmp_path):
+    node = Node("some", "127.0.27.4", tmp_path)
+    with Command("serve", "discovery", "typing", environment=node.environment) as command:
+        assert f"TYPING_INDICATOR {node.address}:7777" in command.wait_line("ready: some offers ")
+        assert len(command.family()) == 2
+        command.interrupt()
+        assert command.wait_exit(3.0) == 0
+
+
+def test_the_command_to_join_that_serve_prints_works(tmp_path, environment):
+    node = Node("joined", "127.0.27.5", tmp_path)
+    with Command("serve", "discovery", "chat", environment=node.environment) as command:
+        line = command.wait_line("join it: ").removeprefix("join it: ")
+        setting, program, *arguments = line.split()
+        name, address = setting.split("=")
+        assert (name, program, arguments) == ("PARLEY_ADDRESS", PARLEY, ["chat", "--as", "YOU@joined"])
+        ended = run_parley(*arguments, environment=environment | {name: address}, text="YOU@joined: hi\n")
+        assert (ended.returncode, ended.stdout) == (0, "YOU@joined: hi\n"), ended.stderr
+
+
+def test_version_is_printed(environment):
+    ended = run_parley("--version", environment=environment)
+    assert re.fullmatch(r"parley \d+\.\d+\.\d+\n", ended.stdout)
+
+
+def user(name):
+    user_id, server_id = name.split("@")
+    return {"userId": user_id, "serverId": server_id}
