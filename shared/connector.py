@@ -130,6 +130,7 @@ class Connector:
             link = await self._dial_any()
             if link is not None:
                 await asyncio.shield(link.closed)
+                self._wake.clear()  # it was this link that came and went: no reason to dial without a pause
                 if link.age >= STEADY:
                     self._backoff.reset()
             if self._is_needed():
