@@ -262,6 +262,8 @@ def test_what_one_client_leaves_unanswered_the_other_may_still_answer(node, ann,
     assert not ann.sent
     node.ack(BOB, 7)
     assert ann.statuses() == [(7, BOB, "DELIVERED")]
+    node.send(ANN, 8, BOB)
+    assert second.snowflakes() == [8]
 
 
 @pytest.mark.usefixtures("ann")
@@ -271,7 +273,23 @@ def test_a_client_that_joins_gets_what_is_unanswered_before_what_is_new(node, bo
     second = node.connect(BOB)
     node.send(ANN, 3, BOB)
     node.disconnect(BOB, bob)
-    assert second.snowflakes() == [1, 2, 3]
+    assert bob.snowflakes() == second.snowflakes() == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_client_that_joins_one_that_no_longer_reads_gets_all_in_order(node, bob):
+    node.send(ANN, 1, BOB)
+    bob.writable = False
+    node.send(ANN, 2, BOB)
+    assert node.connect(BOB).snowflakes() == [1, 2]
+
+
+def test_nobody_is_away_as_long_as_one_client_is_there(node, ann, bob):
+    second = node.connect(BOB)
+    bob.writable = second.writable = False
+    node.send(ANN, 1, BOB)
+    node.disconnect(BOB, bob)
+    assert not ann.sent
 
 
 @pytest.mark.usefixtures("ann")
@@ -323,6 +341,15 @@ def test_only_so_many_are_on_their_way_and_each_answer_lets_one_more_go(node, bo
     for snowflake in (2, 3, 4):
         node.ack(BOB, snowflake)
     assert node.is_at_rest
+
+
+@pytest.mark.usefixtures("ann")
+def test_only_so_many_bytes_are_on_their_way(node, bob, monkeypatch):
+    monkeypatch.setattr(outbound, "WINDOW_BYTES", 1)
+    send_all(node, ANN, BOB, (1, 2))
+    assert bob.snowflakes() == [1]
+    node.ack(BOB, 1)
+    assert bob.snowflakes() == [2]
 
 
 def test_a_full_mailbox_is_an_error_to_the_author_and_loses_nothing_that_it_holds():
