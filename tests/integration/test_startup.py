@@ -1,0 +1,84 @@
+"""How long a node takes until it is ready, and until it is linked with another."""
+
+import statistics
+import time
+
+import pytest
+
+from tests.support.commands import ServedNode
+from tests.support.nodes import SERVICES, Node, wait_linked, wait_until
+
+READY = 3.0
+"""Seconds from `parley serve` to all four processes ready."""
+LINKED = 1.0
+"""Seconds from a second node's discovery being up to links for all three features."""
+TRIES = 3
+"""A machine that is busy with something else is given another chance: the median counts."""
+
+
+@pytest.fixture(scope="module")
+def alpha(tmp_path_factory):
+    with Node("alpha", "127.0.29.1", tmp_path_factory.mktemp("alpha")) as node:
+        yield node
+
+
+def seconds_to_ready(directory):
+    began = time.monotonic()
+    with ServedNode("served", "127.0.29.2", directory) as node:
+        took = time.monotonic() - began
+        node.command.wait_line("ready: ")
+        node.command.interrupt()
+        assert node.command.wait_exit() == 0
+    return took
+
+
+def test_a_served_node_is_ready_in_time(tmp_path, figure):
+    took = [seconds_to_ready(tmp_path / f"{number}") for number in range(TRIES)]
+    figure(f"parley serve: all {len(SERVICES)} processes ready after {' '.join(f'{s:.2f}' for s in took)} s")
+    assert statistics.median(took) < READY
+
+
+def seconds_to_links(alpha, number, directory):
+    """A second node from the moment that its discovery is up."""
+    beta = Node(f"beta{number}", f"127.0.29.{10 + number}", directory)
+    beta.start("discovery")
+    wait_until(lambda: beta.is_ready("discovery"))
+    for service in SERVICES[1:]:
+        beta.start(service)
+    try:
+        beta.wait_ready()
+        ready = time.monotonic()
+        for node, other in ((beta, alpha), (alpha, beta)):
+            for service in SERVICES[1:]:
+                node.wait_linked(service, other.server_id)
+        took = time.monotonic() - ready
+        peers = [peer["state"] for service in SERVICES[1:] for peer in beta.status(service)["peers"]]
+        assert peers.count("linked") == len(SERVICES[1:])
+        return took
+    finally:
+        beta.stop()
+
+
+def test_a_second_node_is_linked_for_all_features_in_time(alpha, tmp_path, figure):
+    took = [seconds_to_links(alpha, number, tmp_path) for number in range(TRIES)]
+    figure(f"a second node: linked {' '.join(f'{s:.2f}' for s in took)} s after its processes are ready")
+    assert statistics.median(took) < LINKED
+
+
+def test_nodes_that_start_together_are_linked_once_each(tmp_path):
+    """Both dial: exactly one link per pair and feature is left, the one that the smaller name dialled."""
+    one, two = Node("one", "127.0.29.20", tmp_path), Node("two", "127.0.29.21", tmp_path)
+    try:
+        for service in SERVICES:
+            one.start(service)
+            two.start(service)
+        for node in (one, two):
+            node.wait_ready()
+        wait_linked([one, two])
+        for service in SERVICES[1:]:
+            [there] = [peer for peer in one.status(service)["peers"] if peer["server_id"] == "two"]
+            [here] = [peer for peer in two.status(service)["peers"] if peer["server_id"] == "one"]
+            assert there["dialled_by_us"] is not here["dialled_by_us"]
+    finally:
+        one.stop()
+        two.stop()
