@@ -82,3 +82,23 @@ def test_nodes_that_start_together_are_linked_once_each(tmp_path):
     finally:
         one.stop()
         two.stop()
+
+
+def test_processes_that_come_after_both_discoveries_have_asked_are_linked_at_once(tmp_path):
+    """There was nothing to announce when the discoveries asked: it is not put off until they ask again."""
+    one, two = Node("one", "127.0.29.22", tmp_path), Node("two", "127.0.29.23", tmp_path)
+    nodes = (one, two)
+    try:
+        for node in nodes:
+            node.start("discovery")
+        for node in nodes:
+            node.wait_ready()
+            node.wait_metric("discovery", 1, "parley_datagrams_total", direction="received")
+        for node in nodes:
+            node.start("chat")
+        for node in nodes:
+            node.wait_ready("chat")
+        wait_linked(nodes, ["chat"], timeout=LINKED)
+    finally:
+        for node in nodes:
+            node.stop()
