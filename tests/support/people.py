@@ -9,7 +9,7 @@ from shared.framing import read_datagram
 from shared.messages import decode, encode, pb
 from tests.support.sinks import Joined, Node, Pipe, ack, message
 
-NUMBERS = [n * 37 % 101 for n in range(1, 101)]
+NUMBERS = [n * 37 % 257 for n in range(1, 257)]
 """Every author's numbers: not rising, and every other author's too."""
 
 
@@ -171,6 +171,13 @@ class World:
         while any(pipe.sent for pipe, _, _ in self.pipes):
             for pipe, _, _ in self.pipes:
                 pipe.carry()
+
+    def bring_up(self):
+        """Everyone is connected, and every server linked."""
+        for person in self.people:
+            person.connect()
+        for pair in self.pairs:
+            pair.link()
 
     def settle(self):
         """Everyone reads, comes back and acknowledges, every server is linked, and time passes."""

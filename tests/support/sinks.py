@@ -137,7 +137,7 @@ class Node:
         """Whether nothing waits, is on its way or is to be told, and no timer runs."""
         return (
             len(self.mailbox) == 0
-            and not any(len(outbound) for outbound in self.router._outbound.values())
+            and not any(len(out) or out._by_snowflake for out in self.router._outbound.values())
             and not self.router._statuses._owed
             and self.router.next_timeout() is None
         )

@@ -91,6 +91,7 @@ def test_what_a_process_reports_replaces_what_it_reported_before(directory):
     directory.set_linked("typing", [])
     directory.set_linked("chat", [])
     assert not directory.is_linked("gamma")
+    assert directory._linked == {}, "processes that are gone are not remembered"
 
 
 def test_an_address_no_longer_heard_is_dropped_while_the_server_is_heard_elsewhere(directory):

@@ -82,10 +82,21 @@ def test_a_server_that_is_slow_to_read_keeps_the_order(node):
     beta = node.link("beta")
     beta.writable = False
     send_all(node, (1, 2))
+    assert not beta.sent
     beta.writable = True
     node.router.writable("beta", node.now)
     send_all(node, (3,))
     assert beta.snowflakes() == [1, 2, 3]
+
+
+def test_only_so_many_are_on_their_way_to_a_server_and_each_answer_lets_one_more_go(node, ann, monkeypatch):
+    monkeypatch.setattr(outbound, "WINDOW", 2)
+    beta = node.link("beta")
+    send_all(node, (1, 2, 3))
+    assert beta.snowflakes() == [1, 2]
+    node.answer("beta", 2, (BOB, Status.DELIVERED), author=ANN)
+    assert beta.snowflakes() == [3]
+    assert ann.statuses() == [(2, BOB, "DELIVERED")]
 
 
 # A link that is lost ----------------------------------------------------------------------------------
@@ -111,6 +122,28 @@ def test_what_only_waited_when_a_link_was_lost_is_looked_for_and_told_of_too(nod
     assert node.looked_for == ["beta"]
     node.pass_time(PATIENCE)
     assert ann.statuses() == [(1, BOB, "OTHER_SERVER_TIMEOUT")]
+
+
+def test_a_parley_is_sent_a_message_as_often_as_its_links_are_lost(node, ann):
+    send_all(node, (1,))
+    for _ in range(4):
+        beta = node.link("beta")
+        assert beta.snowflakes() == [1]
+        node.unlink("beta", beta)
+    node.link("beta")
+    node.answer("beta", 1, (BOB, Status.DELIVERED), author=ANN)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+
+
+def test_what_a_parley_keeps_for_its_user_is_its_own_to_answer_for(node, ann):
+    beta = node.link("beta")
+    send_all(node, (1,))
+    node.answer("beta", 1, (BOB, Status.USER_AWAY), author=ANN)
+    node.unlink("beta", beta)
+    beta = node.link("beta")
+    assert beta.snowflakes() == []
+    node.answer("beta", 1, (BOB, Status.DELIVERED), author=ANN)
+    assert ann.statuses() == [(1, BOB, "USER_AWAY"), (1, BOB, "DELIVERED")]
 
 
 def test_a_link_that_is_back_at_once_tells_the_author_nothing(node, ann):
@@ -171,12 +204,14 @@ def test_what_was_on_its_link_when_that_broke_is_sent_once_more_and_then_unconfi
 
 
 def test_the_second_try_has_its_own_time(node, ann):
-    node.pass_time(3)
+    node.connect(AMY)
     old = node.link("beta", confirms=False)
+    node.send(AMY, 1, AMY)  # its clock stands before the other's
+    node.pass_time(1)
     send_all(node, (1,))
-    node.pass_time(9)
+    node.pass_time(8)
     node.unlink("beta", old, confirms=False)
-    old = node.link("beta", confirms=False)
+    node.link("beta", confirms=False)
     node.pass_time(ACK_TIMEOUT - 0.001)
     assert not ann.sent
     node.pass_time(0.001)
@@ -287,6 +322,7 @@ def test_a_status_of_a_message_that_we_forgot_reaches_its_author(node, ann):
     node.answer("beta", 1, (BOB, Status.DELIVERED))
     node.answer("beta", 1, Status.DELIVERED, author=ANN)
     assert not ann.sent
+    assert node.is_at_rest
 
 
 @pytest.mark.usefixtures("ann")
