@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Self
@@ -100,9 +101,9 @@ def wait_one_link_each(nodes: Sequence[Node], services: Sequence[str] = FEATURES
         return is_one_link_each(last)
 
     try:
-        wait_until(once, what="one connection per pair and feature")
+        wait_until(once, TIMEOUT, "one connection per pair and feature")
     except TimeoutError as error:
-        error.add_note(f"{last}")
+        error.add_note("\n".join(f"{place}: {sorted(c)}" for place, c in last.items() if len(c) != 1))
         raise
     return last
 
@@ -139,13 +140,24 @@ def assert_message_crosses(author: PlainClient, recipient: PlainClient, text: st
 
 
 def assert_typing_crosses(author: PlainClient, reader: PlainClient) -> None:
-    """One sees that the other types."""
-    name = "{userId}@{serverId}".format_map(author.user)
-    author.send_typing()
-    reader.wait_typing(lambda names: name in names, TIMEOUT)
+    """One sees that the other types now."""
+    began = time.time()
+    author.send_typing(began)
+    reader.wait_for(lambda: began in [e["timestamp"] for e in reader.typing if e["user"] == author.user], TIMEOUT)
 
 
 def assert_location_crosses(author: PlainClient, reader: PlainClient, latitude: float) -> None:
     """One sees where the other is (degrees)."""
+    before = len(reader.locations)
     author.send_location({"user": reader.user}, latitude, 8.5)
-    reader.wait_for(lambda: [x for x in reader.locations if x["location"]["latitude"] == latitude], TIMEOUT)
+    reader.wait_for(
+        lambda: [x for x in reader.locations[before:] if x["location"]["latitude"] == latitude], TIMEOUT
+    )
+
+
+def assert_all_crosses(one: PlainClient, other: PlainClient) -> None:
+    """Messages, typing and locations cross both ways."""
+    for author, reader, latitude in ((one, other, 47.25), (other, one, -33.75)):
+        assert_message_crosses(author, reader, f"{author.user['userId']} at {time.time()}")
+        assert_typing_crosses(author, reader)
+        assert_location_crosses(author, reader, latitude)

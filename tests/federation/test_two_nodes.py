@@ -8,9 +8,7 @@ from tests.federation.evidence import (
     FEATURES,
     NAMES,
     Watcher,
-    assert_location_crosses,
-    assert_message_crosses,
-    assert_typing_crosses,
+    assert_all_crosses,
     client,
     is_one_link_each,
     links,
@@ -52,13 +50,6 @@ def test_messages_typing_and_locations_cross_both_ways(pair):
     alpha, beta = pair
     with client("alice", alpha) as alice, client("bob", beta) as bob:
         assert_all_crosses(alice, bob)
-
-
-def assert_all_crosses(alice, bob):
-    for author, reader, latitude in ((alice, bob, 47.25), (bob, alice, -33.75)):
-        assert_message_crosses(author, reader, f"from {author.user['userId']}")
-        assert_typing_crosses(author, reader)
-        assert_location_crosses(author, reader, latitude)
 
 
 CLIENT_ON_THE_NETWORK = """
