@@ -16,7 +16,8 @@ from shared.errors import HandshakeTimeout, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import Frame
 from shared.messages import pb
-from shared.session import Session, State, Timeouts
+from shared.session import Session, Timeouts
+from shared.transitions import State
 
 _link_ids = itertools.count(1)
 

@@ -8,9 +8,7 @@ what must go out; time comes in as an argument (seconds, monotonic) and `next_ti
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any, Final
 
 from shared.addresses import User
@@ -18,46 +16,13 @@ from shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, R
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import Frame, FrameReader
 from shared.messages import decode, encode, pb
+from shared.transitions import TRANSITIONS, Effect, Input, State
 
 HangUp = pb.HangUp
 Result = pb.ConnectResponse
 
 PING_GRACE: Final = 0.5
 """Seconds beyond twice the timeout before a silent side is given up: an answer may be on its way."""
-
-
-class State(Enum):
-    """Where a link stands in its life."""
-
-    ACCEPTED = auto()
-    """The other side dialled; its CONNECT is awaited."""
-    DECIDING = auto()
-    """Its CONNECT is here; our side has to accept or refuse it."""
-    DIALLED = auto()
-    """We dialled and sent our CONNECT; CONNECTED is awaited."""
-    OPEN = auto()
-    CLOSED = auto()
-
-
-class Input(Enum):
-    """What can happen to a link: frames by what they mean, timers, and our own decisions."""
-
-    CONNECT = auto()
-    CONNECTED = auto()
-    REFUSED = auto()
-    HANGUP = auto()
-    PING = auto()
-    PONG = auto()
-    UNSUPPORTED = auto()
-    MESSAGE = auto()
-    FAULT = auto()
-    HANDSHAKE_EXPIRED = auto()
-    SILENT = auto()
-    DEAD = auto()
-    ACCEPT = auto()
-    REFUSE = auto()
-    HANG_UP = auto()
-    LOST = auto()
 
 
 _INPUTS: Final[dict[str, Input]] = {
@@ -259,7 +224,7 @@ class Session:
         if entry is None:
             raise LocalProtocolError(f"{what.name} cannot happen to a link that is {self._state.name}")
         self._state, effect = entry
-        effect(self, detail)
+        _EFFECTS[effect](self, detail)
 
     def _ignore(self, _detail: object) -> None:
         pass
@@ -339,71 +304,11 @@ class Session:
         self._out.append(encode("HANGUP", pb.HangUp(reason=reason)))
         self._events.append(Closed(word, by_us=True))
 
-    def _break(self, _detail: object) -> None:
+    def _lose(self, _detail: object) -> None:
         self._events.append(Closed("lost", by_us=False))
 
 
-Effect = Callable[[Session, Any], None]
-_S = Session
-
-
-def _table(rows: dict[Input, tuple[State, Callable[..., None]]]) -> dict[Input, tuple[State, Effect]]:
-    """Lay the rows that hold in every state that is not closed under those of one state."""
-    closed = State.CLOSED
-    common: dict[Input, tuple[State, Effect]] = {
-        Input.HANGUP: (closed, _S._hung_up),
-        Input.FAULT: (closed, _S._say_fault),
-        Input.HANDSHAKE_EXPIRED: (closed, _S._say_handshake_timeout),
-        Input.HANG_UP: (closed, _S._say_exit),
-        Input.LOST: (closed, _S._break),
-    }
-    return common | rows
-
-
-# state × input → state, effect. What is missing cannot happen: LocalProtocolError.
-TRANSITIONS: Final[dict[State, dict[Input, tuple[State, Effect]]]] = {
-    State.ACCEPTED: _table(
-        {
-            Input.CONNECT: (State.DECIDING, _S._ask),
-            Input.CONNECTED: (State.ACCEPTED, _S._not_supported),
-            Input.REFUSED: (State.ACCEPTED, _S._not_supported),
-            Input.PING: (State.ACCEPTED, _S._not_supported),
-            Input.PONG: (State.ACCEPTED, _S._not_supported),
-            Input.MESSAGE: (State.ACCEPTED, _S._not_supported),
-            Input.UNSUPPORTED: (State.ACCEPTED, _S._note_unsupported),
-        }
-    ),
-    State.DECIDING: _table(
-        {
-            Input.ACCEPT: (State.OPEN, _S._admit),
-            Input.REFUSE: (State.ACCEPTED, _S._deny),
-        }
-    ),
-    State.DIALLED: _table(
-        {
-            Input.CONNECTED: (State.OPEN, _S._begin),
-            Input.REFUSED: (State.CLOSED, _S._was_refused),
-            Input.PING: (State.DIALLED, _S._pong),
-            Input.PONG: (State.DIALLED, _S._ignore),
-            Input.CONNECT: (State.DIALLED, _S._not_supported),
-            Input.MESSAGE: (State.DIALLED, _S._not_supported),
-            Input.UNSUPPORTED: (State.DIALLED, _S._note_unsupported),
-        }
-    ),
-    State.OPEN: _table(
-        {
-            Input.CONNECT: (State.OPEN, _S._deny_second),
-            Input.CONNECTED: (State.OPEN, _S._ignore),
-            Input.REFUSED: (State.OPEN, _S._ignore),
-            Input.PING: (State.OPEN, _S._pong),
-            Input.PONG: (State.OPEN, _S._measure),
-            Input.UNSUPPORTED: (State.OPEN, _S._note_unsupported),
-            Input.SILENT: (State.OPEN, _S._ping),
-            Input.DEAD: (State.CLOSED, _S._say_timeout),
-        }
-    ),
-    State.CLOSED: dict.fromkeys(Input, (State.CLOSED, _S._ignore)),
-}
+_EFFECTS: Final[dict[Effect, Any]] = {effect: getattr(Session, f"_{effect.name.lower()}") for effect in Effect}
 
 
 def unsupported(name: str) -> bytes:

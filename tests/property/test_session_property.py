@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from shared.events import Closed, ConnectRequested, MessagesReceived, Opened, Rejected
 from shared.framing import encode_frame
 from shared.messages import encode, pb
-from shared.session import State
+from shared.transitions import State
 from tests.support.joined import (
     ACCEPTED,
     ALREADY,

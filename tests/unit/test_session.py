@@ -7,7 +7,8 @@ from shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, U
 from shared.events import Closed, ConnectRequested, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import FrameReader, encode_frame
 from shared.messages import encode, pb
-from shared.session import TRANSITIONS, Input, Session, State, Timeouts
+from shared.session import Session, Timeouts
+from shared.transitions import TRANSITIONS, Input, State
 from tests.support.joined import (
     ACCEPTED,
     ALICE,

@@ -1,0 +1,122 @@
+"""The life of a link as a table: state × input → state, effect (protocol.md, "How a link lives"). Pure data."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+
+class State(Enum):
+    """Where a link stands in its life."""
+
+    ACCEPTED = auto()
+    """The other side dialled; its CONNECT is awaited."""
+    DECIDING = auto()
+    """Its CONNECT is here; our side has to accept or refuse it."""
+    DIALLED = auto()
+    """We dialled and sent our CONNECT; CONNECTED is awaited."""
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class Input(Enum):
+    """What can happen to a link: frames by what they mean, timers, and our own decisions."""
+
+    CONNECT = auto()
+    CONNECTED = auto()
+    REFUSED = auto()
+    HANGUP = auto()
+    PING = auto()
+    PONG = auto()
+    UNSUPPORTED = auto()
+    MESSAGE = auto()
+    FAULT = auto()
+    HANDSHAKE_EXPIRED = auto()
+    SILENT = auto()
+    DEAD = auto()
+    ACCEPT = auto()
+    REFUSE = auto()
+    HANG_UP = auto()
+    LOST = auto()
+
+
+class Effect(Enum):
+    """What a transition does; each is a method of Session of that name."""
+
+    HUNG_UP = auto()
+    SAY_FAULT = auto()
+    SAY_HANDSHAKE_TIMEOUT = auto()
+    SAY_EXIT = auto()
+    LOSE = auto()
+    ASK = auto()
+    NOT_SUPPORTED = auto()
+    NOTE_UNSUPPORTED = auto()
+    ADMIT = auto()
+    DENY = auto()
+    BEGIN = auto()
+    WAS_REFUSED = auto()
+    PONG = auto()
+    IGNORE = auto()
+    DENY_SECOND = auto()
+    MEASURE = auto()
+    PING = auto()
+    SAY_TIMEOUT = auto()
+
+
+def _table(rows: dict[Input, tuple[State, Effect]]) -> dict[Input, tuple[State, Effect]]:
+    """Lay the rows that hold in every state that is not closed under those of one state."""
+    closed = State.CLOSED
+    common: dict[Input, tuple[State, Effect]] = {
+        Input.HANGUP: (closed, Effect.HUNG_UP),
+        Input.FAULT: (closed, Effect.SAY_FAULT),
+        Input.HANDSHAKE_EXPIRED: (closed, Effect.SAY_HANDSHAKE_TIMEOUT),
+        Input.HANG_UP: (closed, Effect.SAY_EXIT),
+        Input.LOST: (closed, Effect.LOSE),
+    }
+    return common | rows
+
+
+# state × input → state, effect. What is missing cannot happen: LocalProtocolError.
+TRANSITIONS: Final[dict[State, dict[Input, tuple[State, Effect]]]] = {
+    State.ACCEPTED: _table(
+        {
+            Input.CONNECT: (State.DECIDING, Effect.ASK),
+            Input.CONNECTED: (State.ACCEPTED, Effect.NOT_SUPPORTED),
+            Input.REFUSED: (State.ACCEPTED, Effect.NOT_SUPPORTED),
+            Input.PING: (State.ACCEPTED, Effect.NOT_SUPPORTED),
+            Input.PONG: (State.ACCEPTED, Effect.NOT_SUPPORTED),
+            Input.MESSAGE: (State.ACCEPTED, Effect.NOT_SUPPORTED),
+            Input.UNSUPPORTED: (State.ACCEPTED, Effect.NOTE_UNSUPPORTED),
+        }
+    ),
+    State.DECIDING: _table(
+        {
+            Input.ACCEPT: (State.OPEN, Effect.ADMIT),
+            Input.REFUSE: (State.ACCEPTED, Effect.DENY),
+        }
+    ),
+    State.DIALLED: _table(
+        {
+            Input.CONNECTED: (State.OPEN, Effect.BEGIN),
+            Input.REFUSED: (State.CLOSED, Effect.WAS_REFUSED),
+            Input.PING: (State.DIALLED, Effect.PONG),
+            Input.PONG: (State.DIALLED, Effect.IGNORE),
+            Input.CONNECT: (State.DIALLED, Effect.NOT_SUPPORTED),
+            Input.MESSAGE: (State.DIALLED, Effect.NOT_SUPPORTED),
+            Input.UNSUPPORTED: (State.DIALLED, Effect.NOTE_UNSUPPORTED),
+        }
+    ),
+    State.OPEN: _table(
+        {
+            Input.CONNECT: (State.OPEN, Effect.DENY_SECOND),
+            Input.CONNECTED: (State.OPEN, Effect.IGNORE),
+            Input.REFUSED: (State.OPEN, Effect.IGNORE),
+            Input.PING: (State.OPEN, Effect.PONG),
+            Input.PONG: (State.OPEN, Effect.MEASURE),
+            Input.UNSUPPORTED: (State.OPEN, Effect.NOTE_UNSUPPORTED),
+            Input.SILENT: (State.OPEN, Effect.PING),
+            Input.DEAD: (State.CLOSED, Effect.SAY_TIMEOUT),
+        }
+    ),
+    State.CLOSED: dict.fromkeys(Input, (State.CLOSED, Effect.IGNORE)),
+}
