@@ -87,11 +87,10 @@ class ChatFeature(FeatureBase):
         return delivery
 
     def link_opened(self, link: Link) -> None:
-        """What has no status yet goes out again, in order; servers recognise what they have."""
+        """What has no final status yet goes out again, in order; a server answers what it has with its status."""
         super().link_opened(link)
         for delivery in self._outbox.values():
-            if not delivery.statuses:
-                link.send(encode("MESSAGE", delivery.message))
+            link.send(encode("MESSAGE", delivery.message))
 
     def handle_message(self, frame: Frame) -> bool:
         """A message for us, or a status of one of ours."""

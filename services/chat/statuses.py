@@ -19,7 +19,7 @@ FINAL: Final = frozenset(Status.Status.values()) - INTERIM
 REMEMBERED: Final = 50_000
 """Messages by which a re-sent one is recognised."""
 OWED: Final = 10_000
-"""Statuses kept for an author who cannot be told now."""
+"""Statuses kept for an author, or a server, that cannot be told now; and how many of those there may be."""
 
 Key = tuple[User, int, User]
 
@@ -96,7 +96,12 @@ class Statuses:
         for sink in sinks:
             sink.send(raw)
         if not sinks:
-            self._owed.setdefault(destination, deque(maxlen=OWED)).append(raw)
+            self._owe(destination, raw)
+
+    def _owe(self, destination: Destination, raw: bytes) -> None:
+        self._owed.setdefault(destination, deque(maxlen=OWED)).append(raw)
+        if len(self._owed) > OWED:
+            del self._owed[next(iter(self._owed))]
 
     def deliver_owed(self, destination: Destination) -> None:
         """Tell what could not be told while an author, or their server, was away."""
