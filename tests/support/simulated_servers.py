@@ -49,6 +49,10 @@ class SimulatedServer(ServiceBase):
     def link_to(self, other: SimulatedServer) -> Link | None:
         return self.peering.link_to(other.server_id)
 
+    async def stop(self) -> None:
+        self.loop.network.close_listener(self.host, PORT)
+        await super().stop()
+
     async def crash(self) -> None:
         """Be killed: no last words, and what arrives afterwards is answered by its host."""
         self.loop.network.close_listener(self.host, PORT)

@@ -222,13 +222,16 @@ def test_a_second_connect_is_refused_and_the_link_stays_open(hello):
     assert side.received == [text(1)]
 
 
-def test_a_dialler_that_is_asked_to_connect_does_not_know_that():
+@pytest.mark.parametrize("frame", [HELLO_SERVER, HELLO_CLIENT, text(1), encode_frame("FOO_BAR")])
+def test_anything_that_comes_before_connected_is_unsupported(frame):
+    name = frame.split(b" ")[0].decode()
     side = Side(HELLO_SERVER)
     side.sent()
-    side.feed(HELLO_SERVER)
-    assert side.sent() == [unsupported("CONNECT_SERVER")]
+    assert side.feed(frame) == [Rejected("unexpected", name)]
+    assert side.sent() == [unsupported(name)]
     side.feed(ACCEPTED)
     assert side.session.is_open
+    assert side.received == []
 
 
 @pytest.mark.parametrize("result", [Result.UNKNOWN_ERROR, Result.IS_ALREADY_CONNECTED_ERROR, 7])
