@@ -6,7 +6,7 @@ import pytest
 
 from shared.config import host_name
 from tests.support import plain_wire as wire
-from tests.support.nodes import SERVICES, Node, wait_linked, wait_until
+from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
 from tests.support.plain_program import DISCOVERY_PORT
 from tests.support.plain_server import LOCATION, MESSAGES, TYPING
@@ -144,7 +144,7 @@ def test_a_second_process_waits_and_takes_over_when_the_first_is_gone(tmp_path, 
 def test_processes_without_a_name_adopt_their_discoverys(tmp_path, witness):
     nameless = {"PARLEY_SERVER_ID": ""}
     with Node("godparent", "127.0.26.7", tmp_path, ("discovery",)) as node:
-        children = Node("nameless", node.address, tmp_path, ("chat", "typing", "location"), nameless)
+        children = Node("nameless", node.address, tmp_path, ("chat", "typing"), nameless)
         with children:
             for service in children.services:
                 assert children.status(service)["server_id"] == "godparent"
@@ -156,8 +156,9 @@ def test_processes_without_a_name_adopt_their_discoverys(tmp_path, witness):
 
 
 def test_a_node_without_a_name_is_named_after_its_host(tmp_path):
-    with Node("nameless", "127.0.26.8", tmp_path, settings={"PARLEY_SERVER_ID": ""}) as node:
-        assert {node.status(service)["server_id"] for service in SERVICES} == {host_name()}
+    services = ("discovery", "chat")
+    with Node("nameless", "127.0.26.8", tmp_path, services, {"PARLEY_SERVER_ID": ""}) as node:
+        assert {node.status(service)["server_id"] for service in services} == {host_name()}
 
 
 def test_a_process_of_another_name_is_refused_and_told_so_once(tmp_path):
@@ -183,20 +184,26 @@ OTHER_PORT = 19999
 def test_static_peers_are_asked_by_unicast(tmp_path, witness):  # noqa: ARG001 - it must not be found
     """Two nodes that hear no broadcast of each other's, since those go to another port, know each other."""
     with (
-        Node("here", "127.0.26.20", tmp_path, settings=static(OTHER_PORT, "127.0.26.21:19998")) as here,
-        Node("there", "127.0.26.21", tmp_path, settings=static(OTHER_PORT - 1, "127.0.26.20:19999")) as there,
+        Node(
+            "here", "127.0.26.20", tmp_path, ("discovery", "chat"), static(OTHER_PORT, "127.0.26.21:19998")
+        ) as here,
+        Node(
+            "there", "127.0.26.21", tmp_path, ("discovery", "chat"), static(OTHER_PORT - 1, "127.0.26.20:19999")
+        ) as there,
     ):
-        wait_linked([here, there])
+        wait_linked([here, there], ["chat"])
         for node, other in ((here, "there"), (there, "here")):
             wait_until(lambda node=node, other=other: known(node) == {other})
 
 
 def test_one_static_peer_entry_is_enough_for_a_link(tmp_path):
     with (
-        Node("here", "127.0.26.22", tmp_path, settings=static(OTHER_PORT)) as here,
-        Node("there", "127.0.26.23", tmp_path, settings=static(OTHER_PORT - 1, "127.0.26.22:19999")) as there,
+        Node("here", "127.0.26.22", tmp_path, ("discovery", "chat"), static(OTHER_PORT)) as here,
+        Node(
+            "there", "127.0.26.23", tmp_path, ("discovery", "chat"), static(OTHER_PORT - 1, "127.0.26.22:19999")
+        ) as there,
     ):
-        wait_linked([here, there])
+        wait_linked([here, there], ["chat"])
         assert known(there) == {"here"}
 
 

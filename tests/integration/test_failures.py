@@ -16,6 +16,7 @@ STOPPED = 5.0
 NOTICED = 1.0
 """Seconds in which the end of a process is noticed at the other end of its links."""
 QUICK = {"PARLEY_LINK__PEER_PING_TIMEOUT": "0.5"}
+QUICK_SERVICES = ("discovery", "chat", "typing")
 
 
 @pytest.fixture(scope="module")
@@ -27,23 +28,13 @@ def nodes(tmp_path_factory):
 
 
 def signal_all(node, number):
-    for service in SERVICES:
+    for service in node.services:
         node.kill(service, number)
 
 
-def kill_all(node):
-    for service in SERVICES:
-        node.kill(service)
-
-
-def start_all(node):
-    for service in SERVICES:
-        node.start(service)
-
-
-def registration_instances(node):
+def instances(node):
     """The instance of each of a node's processes: another one after a restart."""
-    return {service: node.status(service)["instance_id"] for service in SERVICES}
+    return {service: node.status(service)["instance_id"] for service in node.services}
 
 
 def test_a_node_that_was_stopped_for_five_seconds_has_lost_no_link(nodes):
@@ -55,7 +46,7 @@ def test_a_node_that_was_stopped_for_five_seconds_has_lost_no_link(nodes):
     ):
         links = [ann.connect(feature) for feature in (MESSAGES, TYPING, LOCATION)]
         bob.connect()
-        before, instances = standing_links(nodes), registration_instances(alpha)
+        before, processes = standing_links(nodes), instances(alpha)
         registered = len(alpha.logged("discovery", "process_registered"))
         there = standing_links([beta])
         signal_all(alpha, signal.SIGSTOP)
@@ -73,7 +64,7 @@ def test_a_node_that_was_stopped_for_five_seconds_has_lost_no_link(nodes):
         alpha.wait_ready()
         assert_still_standing(before, standing_links(nodes))
         assert not [link for link in links if link.closed]
-        assert registration_instances(alpha) == instances
+        assert instances(alpha) == processes
         assert len(alpha.logged("discovery", "process_registered")) == registered
 
 
@@ -95,11 +86,12 @@ def test_one_stopped_process_loses_no_link_and_disturbs_no_other(nodes, service)
 def test_a_killed_node_is_noticed_and_linked_again_when_it_is_back(nodes):
     alpha, beta = nodes
     before = standing_links([beta])
-    kill_all(alpha)
+    signal_all(alpha, signal.SIGKILL)
     for service in SERVICES[1:]:
         wait_until(lambda service=service: not beta.linked(service), NOTICED, f"{service} noticed")
     assert beta.metrics("chat").value("parley_peers") == 0
-    start_all(alpha)
+    for service in alpha.services:
+        alpha.start(service)
     alpha.wait_ready()
     wait_linked(nodes)
     after = standing_links([beta])
@@ -129,22 +121,22 @@ def quick(tmp_path_factory):
     """Nodes that notice a dead peer in 1.5 s instead of 10."""
     directory = tmp_path_factory.mktemp("quick")
     with (
-        Node("gamma", "127.0.25.3", directory, settings=QUICK) as gamma,
-        Node("delta", "127.0.25.4", directory, settings=QUICK) as delta,
+        Node("gamma", "127.0.25.3", directory, QUICK_SERVICES, QUICK) as gamma,
+        Node("delta", "127.0.25.4", directory, QUICK_SERVICES, QUICK) as delta,
     ):
-        wait_linked([gamma, delta])
+        wait_linked([gamma, delta], ["chat", "typing"])
         yield gamma, delta
 
 
 def test_idle_links_are_kept_by_ping_and_pong(quick):
-    before = standing_links(quick)
+    before = standing_links(quick, QUICK_SERVICES[1:])
 
     def pinged():
-        peers = [peer for node in quick for service in SERVICES[1:] for peer in node.status(service)["peers"]]
+        peers = [peer for node in quick for service in QUICK_SERVICES[1:] for peer in node.status(service)["peers"]]
         return all(any(p["rtt_seconds"] is not None for p in peers if p["server_id"] == n.server_id) for n in quick)
 
     wait_until(pinged)
-    assert_still_standing(before, standing_links(quick))
+    assert_still_standing(before, standing_links(quick, QUICK_SERVICES[1:]))
 
 
 def test_a_half_open_link_is_dropped_and_made_again(quick):
@@ -154,7 +146,7 @@ def test_a_half_open_link_is_dropped_and_made_again(quick):
     signal_all(gamma, signal.SIGSTOP)
     began = time.monotonic()
     try:
-        for service in SERVICES[1:]:
+        for service in QUICK_SERVICES[1:]:
             wait_until(lambda service=service: "gamma" not in delta.linked(service), 5.0, f"{service} dropped")
         assert time.monotonic() - began >= 1.0
         closed = [each for each in delta.logged("chat", "link_closed") if each["peer_id"] == "gamma"]
@@ -162,9 +154,9 @@ def test_a_half_open_link_is_dropped_and_made_again(quick):
     finally:
         signal_all(gamma, signal.SIGCONT)
     gamma.wait_ready()
-    wait_linked(quick)
+    wait_linked(quick, QUICK_SERVICES[1:])
     for node in quick:
-        for service in SERVICES[1:]:
+        for service in QUICK_SERVICES[1:]:
             linked = [p["server_id"] for p in node.status(service)["peers"] if p["server_id"] in ours]
             assert len(linked) == 1, (node, service)
 
@@ -172,7 +164,7 @@ def test_a_half_open_link_is_dropped_and_made_again(quick):
 def test_who_is_heard_again_agrees_which_link_it_is(quick):
     """After the hang both sides have the same one link: what one dialled, the other accepted."""
     gamma, delta = quick
-    for service in SERVICES[1:]:
+    for service in QUICK_SERVICES[1:]:
         [here] = [p for p in gamma.status(service)["peers"] if p["server_id"] == "delta"]
         [there] = [p for p in delta.status(service)["peers"] if p["server_id"] == "gamma"]
         assert here["dialled_by_us"] is not there["dialled_by_us"]
