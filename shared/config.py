@@ -58,9 +58,11 @@ class ChatConfig(Section, frozen=True):
     http_port: Port = 9402
     ack_timeout: Seconds = 10.0
     """A message written to a link and unanswered for so long is answered for (protocol.md)."""
-    mailbox_messages: Bytes = 100_000
+    custody_delay: Seconds = 0.05
+    """A message on its way and unanswered for so long is written to disk."""
+    mailbox_messages: Bytes = 2_000_000
     """How many messages may wait in all."""
-    mailbox_bytes: Bytes = 256 * 1024 * 1024
+    mailbox_bytes: Bytes = 4 * 1024 * 1024 * 1024
     """How many bytes of them."""
 
 

@@ -63,12 +63,21 @@ async def _serve(service: ServiceBase) -> None:
     port: int = getattr(service.config, service.section).http_port
     try:
         await http.start(bind(socket.SOCK_STREAM, service.config.bind_host, port, "HTTP"))
-        await service.start()
-        service.register()
-        await stop.wait()
+        await service.register()
+        await _first(loop, stop, service.fatal_found)
+        if service.fatal is not None:
+            raise service.fatal
     finally:
         await service.stop()
         await http.stop()
+
+
+async def _first(loop: asyncio.AbstractEventLoop, *events: asyncio.Event) -> None:
+    """Wait for the first of several events."""
+    waits = [loop.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 def _stop_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

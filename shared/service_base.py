@@ -18,6 +18,7 @@ from shared import logs
 from shared.addresses import Endpoint, Server, ServerList, User
 from shared.announcements import announce
 from shared.config import Config, load
+from shared.errors import ConfigError
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.link import Link
@@ -53,6 +54,9 @@ class ServiceBase:
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self.fatal: ConfigError | None = None
+        """What makes it impossible to go on, found while running; `fatal_found` is set then."""
+        self.fatal_found = asyncio.Event()
         settings = getattr(self.config, self.section)
         self._port: int = settings.tcp_port if hasattr(settings, "tcp_port") else settings.port
         self.metrics.ready.set_function(lambda: not self.reasons_not_ready())
@@ -77,8 +81,13 @@ class ServiceBase:
         """Take our ports, so that a taken one is told at once."""
         self.listener = Listener(self.config.bind_host, self._port, self.feature)
 
-    def register(self) -> None:
-        """Belong to the node whose discovery is configured: our name and the server list come from it."""
+    async def register(self) -> None:
+        """Belong to the node whose discovery is configured: our name and the server list come from it.
+
+        Nobody is let in before discovery was asked: another process may serve our feature already.
+        """
+        if self.listener is None:
+            self.bind()
         self.registration = Registration(self, self.config)
         self.registration.start()
 
@@ -116,7 +125,12 @@ class ServiceBase:
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, ConfigError):
+            self.fatal = error
+            self.fatal_found.set()
+        else:
             self.log.error("task_failed", exc_info=error)
 
     # Belonging to a node: what Registration calls -----------------------------------------------
@@ -153,11 +167,12 @@ class ServiceBase:
     async def not_registered(self, *, taken: bool) -> None:
         """A standby serves nobody; without discovery a process that knows its name goes on."""
         if taken:
-            await self._stand_by()
+            await self.stand_by()
         elif self.server_id:
             await self.listen()
 
-    async def _stand_by(self) -> None:
+    async def stand_by(self) -> None:
+        """Serve nobody, and let go of what the one that serves needs."""
         if self.listener is not None and self.listener.is_accepting:
             self.listener.pause()
             await self._hang_up_all()

@@ -1,16 +1,18 @@
 """What waits for whom. The interface, and the simplest mailbox behind it: in memory, bounded. Pure.
 
 A destination is a user of this server or another server. What waits goes out in the order it came, and
-before what is new. This mailbox does not survive its process.
+before what is new. `MemoryMailbox` does not survive its process: it is for a server without a disk.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from enum import Enum, auto
 from typing import Protocol
 
 from shared.addresses import User
+from shared.errors import LocalProtocolError
 
 Destination = User | str
 """A user of this server, or another server's serverId."""
@@ -19,7 +21,10 @@ Destination = User | str
 class Item:
     """One message on its way to one recipient."""
 
-    __slots__ = ("answered", "attempts", "author", "deadline", "raw", "recipient", "sent_to", "snowflake", "told")
+    __slots__ = (
+        "answered", "attempts", "author", "deadline", "id", "is_over", "is_safe", "is_saved",
+        "pending", "raw", "recipient", "sent_to", "snowflake", "told",
+    )  # fmt: skip
 
     def __init__(self, author: User, snowflake: int, recipient: User, raw: bytes) -> None:
         self.author = author
@@ -36,6 +41,16 @@ class Item:
         """The status that its author was given last."""
         self.answered = False
         """Whether an interim status came from the other server."""
+        self.id = 0
+        """Its place in the order in which messages came; the mailbox gives it."""
+        self.is_saved = False
+        """Whether it is on disk, or on its way there."""
+        self.is_safe = False
+        """Whether it would survive us."""
+        self.pending: int | None = None
+        """The interim status that its author is given once it is safe."""
+        self.is_over = False
+        """Whether it was answered finally, or another server has it."""
 
     @property
     def key(self) -> tuple[User, int, User]:
@@ -43,26 +58,52 @@ class Item:
         return self.author, self.snowflake, self.recipient
 
 
-class Mailbox(Protocol):
-    """What waits for whom."""
+class Kept(Enum):
+    """What became of an item that was to be kept."""
 
-    def put(self, destination: Destination, item: Item) -> bool:
-        """Keep an item behind all that waits there; False when there is no room."""
+    SAFE = auto()
+    """It would survive us."""
+    SOON = auto()
+    """It is being written; whoever owns the mailbox is told."""
+    FULL = auto()
+    """There is no room."""
+
+
+class Mailbox(Protocol):
+    """What waits for whom, and what is written of what is on its way."""
+
+    def put(self, destination: Destination, item: Item) -> Kept:
+        """Keep an item behind all that waits there."""
+
+    def save(self, destination: Destination, item: Item) -> Kept:
+        """Write an item that is on its way and was not answered soon: it would survive us."""
+
+    def over(self, item: Item, status: int) -> None:
+        """It was answered finally, or another server has it: nothing of it needs to be kept."""
 
     def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
         """Keep items, in order, before all that waits there: they had been taken. There is always room."""
 
     def take(self, destination: Destination) -> Item | None:
-        """The first that waits, no longer kept; None when nothing does."""
+        """The first that waits, no longer waiting; None when nothing does, or it has to be read first."""
 
     def waiting(self, destination: Destination) -> Iterable[Item]:
-        """All that waits, in order."""
+        """All that waits and is in memory, in order."""
 
     def is_empty(self, destination: Destination) -> bool:
         """Whether nothing waits there."""
 
     def clear(self, destination: Destination) -> list[Item]:
-        """Take all that waits."""
+        """Take all that waits and is in memory."""
+
+    def remove(self, destination: Destination, item: Item) -> None:
+        """An item that could not be written does not wait any more."""
+
+    def owe(self, destination: Destination, raw: bytes) -> None:
+        """A status cannot be told now: it is to survive us."""
+
+    def paid(self, destination: Destination) -> None:
+        """All that was owed there was told."""
 
 
 class MemoryMailbox:
@@ -78,13 +119,28 @@ class MemoryMailbox:
     def __len__(self) -> int:
         return self._count
 
-    def put(self, destination: Destination, item: Item) -> bool:
-        """Keep an item behind all that waits there; False when there is no room."""
+    def put(self, destination: Destination, item: Item) -> Kept:
+        """Keep an item behind all that waits there."""
         if self._count >= self._limit or self._bytes + len(item.raw) > self._limit_bytes:
-            return False
+            return Kept.FULL
         self._queues.setdefault(destination, deque()).append(item)
         self._add([item], 1)
-        return True
+        return self.save(destination, item)
+
+    def save(self, destination: Destination, item: Item) -> Kept:  # noqa: ARG002 - there is no disk
+        """What is in memory counts as safe here."""
+        item.is_saved = item.is_safe = True
+        return Kept.SAFE
+
+    def over(self, item: Item, status: int) -> None:  # noqa: ARG002 - there is no disk
+        """Nothing of it is kept."""
+        item.is_over = True
+
+    def owe(self, destination: Destination, raw: bytes) -> None:
+        """There is no disk."""
+
+    def paid(self, destination: Destination) -> None:
+        """There is no disk."""
 
     def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
         """Keep items, in order, before all that waits there."""
@@ -92,6 +148,8 @@ class MemoryMailbox:
         if batch:
             self._queues.setdefault(destination, deque()).extendleft(reversed(batch))
             self._add(batch, 1)
+            for item in batch:
+                self.save(destination, item)
 
     def take(self, destination: Destination) -> Item | None:
         """The first that waits, no longer kept; None when nothing does."""
@@ -117,6 +175,10 @@ class MemoryMailbox:
         items = list(self._queues.pop(destination, ()))
         self._add(items, -1)
         return items
+
+    def remove(self, destination: Destination, item: Item) -> None:
+        """There is no disk that could fail: this never happens."""
+        raise LocalProtocolError(f"{item.key} of {destination} was not written")
 
     def _add(self, items: list[Item], sign: int) -> None:
         """Count what came (1) or went (-1)."""

@@ -105,6 +105,12 @@ class LocalRoster:
         """It no longer is; it stays known."""
         self._servers.pop(server_id, None)
 
-    def know_servers(self, server_ids: Iterable[str]) -> None:
-        """These were heard of."""
-        self._known_servers.update(server_ids)
+    def remember(self, destinations: Iterable[User | str]) -> bool:
+        """These users and servers are known; whether any of them was new."""
+        before = len(self._known) + len(self._known_servers)
+        for destination in destinations:
+            if isinstance(destination, User):
+                self._known.add(destination)
+            else:
+                self._known_servers.add(destination)
+        return len(self._known) + len(self._known_servers) > before

@@ -8,10 +8,10 @@ or kept. DELIVERED, USER_NOT_FOUND, OTHER_SERVER_NOT_FOUND, USER_BLOCKED, OTHER_
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from services.chat.mailbox import Destination, Item, Mailbox
+from services.chat.mailbox import Destination, Item, Kept, Mailbox
 from services.chat.outbound import Outbound
 from services.chat.roster import Roster, Sink
 from services.chat.statuses import FINAL, INTERIM, Memory, Status, Statuses
@@ -33,6 +33,7 @@ class Router:
         mailbox: Mailbox,
         *,
         ack_timeout: float,
+        custody_delay: float = 0.05,
         count: Callable[[str, int], None] = lambda _scope, _status: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
     ) -> None:
@@ -40,13 +41,16 @@ class Router:
         self._roster = roster
         self._mailbox = mailbox
         self._ack_timeout = ack_timeout
+        self._custody_delay = custody_delay
         self._look_for = look_for
         self._outbound: dict[Destination, Outbound] = {}
         self._unanswered: deque[tuple[float, Destination, Item]] = deque()
+        self._unsaved: deque[tuple[float, Destination, Item]] = deque()
+        """What is on its way and not written yet, and when it will be, unanswered."""
         self._missing: dict[str, float] = {}
         """Servers with waiting messages and no link → when their authors are answered."""
         self._memory = Memory()
-        self._statuses = Statuses(server_id, roster, self._memory, count)
+        self._statuses = Statuses(server_id, roster, mailbox, self._memory, count)
 
     # Messages -------------------------------------------------------------------------------
 
@@ -88,7 +92,7 @@ class Router:
 
     def _accept(self, item: Item, now: float, *, is_group: bool) -> None:
         """Take a message once; one that comes again is answered with its present status."""
-        if self._memory.knows(item.key):
+        if self._memory.knows(item.key) and not self._is_handed_over(item):
             self._statuses.repeat(item)
             return
         self._memory.note(item.key, None)
@@ -99,12 +103,17 @@ class Router:
         else:
             self._to_server(item, now)
 
+    def _is_handed_over(self, item: Item) -> bool:
+        """Whether another server has this message: what has become of it is asked by sending it again."""
+        remote = item.recipient.server_id != self._server_id
+        return remote and self._memory.status(item.key) == Status.USER_AWAY
+
     def _to_user(self, item: Item, now: float) -> None:
         user = item.recipient
         if not self._roster.knows(user):
             self._statuses.tell(item, Status.USER_NOT_FOUND)
         elif self._send_or_keep(user, item, now) and not self._roster.clients(user):
-            self._statuses.tell(item, Status.USER_AWAY)
+            self._statuses.tell_when_safe(item, Status.USER_AWAY)
 
     def _to_server(self, item: Item, now: float) -> None:
         server_id = item.recipient.server_id
@@ -118,7 +127,7 @@ class Router:
             if outbound.has_room:
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
-        if self._mailbox.put(destination, item):
+        if self._mailbox.put(destination, item) is not Kept.FULL:
             return True
         self._statuses.tell(item, Status.OTHER_ERROR)
         return False
@@ -155,6 +164,8 @@ class Router:
     ) -> None:
         outbound.send(item, sinks, deadline)
         self._unanswered.append((deadline, destination, item))
+        if not item.is_saved:
+            self._unsaved.append((deadline - self._ack_timeout + self._custody_delay, destination, item))
 
     def _remove(self, outbound: Outbound, item: Item) -> None:
         """It was answered; deadlines that no longer matter are dropped as they come to the front."""
@@ -165,6 +176,9 @@ class Router:
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
             unanswered.popleft()
+        unsaved = self._unsaved
+        while unsaved and not unsaved[0][2].deadline:
+            unsaved.popleft()
 
     def _unsend(self, destination: Destination, sink: Sink, now: float, *, at_most: int | None = None) -> None:
         """A link is gone: what was on it alone waits again, before what is new.
@@ -209,7 +223,7 @@ class Router:
         self._unsend(user, sink, now)
         if not self._roster.clients(user):
             for item in self._mailbox.waiting(user):
-                self._statuses.tell_once(item, Status.USER_AWAY)
+                self._statuses.tell_when_safe(item, Status.USER_AWAY)
 
     def server_connected(self, server_id: str, now: float) -> None:
         """A server is in the roster."""
@@ -273,19 +287,61 @@ class Router:
             else:
                 self._remove(outbound, item)
             self._statuses.tell(item, status)
+            if item.deadline == 0.0 and status in INTERIM:
+                self._mailbox.over(item, status)  # the other server has it now
         elif user is not None and author is not None and author.server_id == self._server_id:
             late = Item(author, ack.messageSnowflake, user, b"")
             self._statuses.tell(late, status)
+
+    # What the mailbox tells ------------------------------------------------------------------------------
+
+    def kept(self, items: Iterable[Item]) -> None:
+        """These are safe now: their authors may be told."""
+        for item in items:
+            item.is_safe = True
+            if item.pending is not None and not item.is_over:
+                self._statuses.tell_once(item, item.pending)
+
+    def not_kept(self, items: Iterable[Item]) -> None:
+        """These could not be written: what is on its way goes on, the rest was not taken."""
+        for item in items:
+            item.is_saved = False
+            if not item.deadline and not item.is_over:
+                self._mailbox.remove(self._destination(item), item)
+                self._statuses.tell(item, Status.OTHER_ERROR)
+
+    def loaded(self, destination: Destination, now: float) -> None:
+        """More of what waits for a destination can go out."""
+        if isinstance(destination, str) and not self._roster.knows_server(destination):
+            self._still_missing(destination)
+        self._pump(destination, now)
+
+    def recall(
+        self, settled: Iterable[tuple[User, int, User, int]], owed: Iterable[tuple[Destination, bytes]]
+    ) -> None:
+        """What this server's last process knew: final statuses, and those that could not be told."""
+        for author, snowflake, recipient, status in settled:
+            self._memory.note((author, snowflake, recipient), status)
+        for destination, raw in owed:
+            self._statuses.owe(destination, raw)
+
+    def _destination(self, item: Item) -> Destination:
+        local = item.recipient.server_id == self._server_id
+        return item.recipient if local else item.recipient.server_id
 
     # Time ----------------------------------------------------------------------------------------------
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` must be called, or None."""
-        due = [self._unanswered[0][0]] if self._unanswered else []
+        due = [queue[0][0] for queue in (self._unanswered, self._unsaved) if queue]
         return min([*due, *self._missing.values()], default=None)
 
     def handle_timeout(self, now: float) -> None:
-        """Answer for what has been unanswered for too long."""
+        """Write what was not answered soon; answer for what has been unanswered for too long."""
+        while self._unsaved and self._unsaved[0][0] <= now:
+            _due, destination, item = self._unsaved.popleft()
+            if item.deadline:
+                self._mailbox.save(destination, item)
         while self._unanswered and self._unanswered[0][0] <= now:
             deadline, destination, item = self._unanswered.popleft()
             outbound = self._outbound.get(destination)
@@ -298,9 +354,9 @@ class Router:
 
     def _overdue(self, destination: Destination, outbound: Outbound, item: Item) -> None:
         if isinstance(destination, User):
-            self._statuses.tell_once(item, Status.USER_AWAY)
+            self._statuses.tell_when_safe(item, Status.USER_AWAY)
         elif self._confirms(destination):
-            self._statuses.tell_once(item, Status.OTHER_SERVER_TIMEOUT)
+            self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
         elif not item.answered:
             self._remove(outbound, item)
             self._statuses.tell(item, Status.UNKNOWN_STATUS)
@@ -308,7 +364,7 @@ class Router:
     def _still_missing(self, server_id: str) -> None:
         if self._roster.knows_server(server_id):
             for item in self._mailbox.waiting(server_id):
-                self._statuses.tell_once(item, Status.OTHER_SERVER_TIMEOUT)
+                self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
         else:
             for item in self._mailbox.clear(server_id):
                 self._statuses.tell(item, Status.OTHER_SERVER_NOT_FOUND)

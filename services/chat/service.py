@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-from services.chat.mailbox import Destination, MemoryMailbox
+from services.chat.disk_mailbox import DiskMailbox
+from services.chat.mailbox import Destination, Item
 from services.chat.roster import LinkedServer, LocalRoster
 from services.chat.router import Router
 from services.chat.statuses import Status
+from services.chat.store import Store
 from shared.addresses import Server, User
 from shared.config import Config
-from shared.errors import UnexpectedMessage
+from shared.errors import LocalProtocolError, UnexpectedMessage
 from shared.events import Identity
 from shared.framing import Frame
 from shared.link import Link
@@ -20,6 +24,15 @@ from shared.messages import MESSAGES, decode, pb
 from shared.service_base import ServiceBase
 
 Result = pb.ConnectResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What there is once the server's name is known."""
+
+    store: Store
+    mailbox: DiskMailbox
+    router: Router
 
 
 class ChatService(ServiceBase):
@@ -31,35 +44,97 @@ class ChatService(ServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.roster = LocalRoster()
-        self.mailbox = MemoryMailbox(self.config.chat.mailbox_messages, self.config.chat.mailbox_bytes)
         self._timer: asyncio.TimerHandle | None = None
-        self.router = self._make_router()
+        self._open: Opened | None = None
 
-    def _make_router(self) -> Router:
-        return Router(
+    @property
+    def router(self) -> Router:
+        """There is one as soon as anybody can connect."""
+        if self._open is None:
+            raise LocalProtocolError("the chat process has no name yet, and so no mailbox")
+        return self._open.router
+
+    async def listen(self) -> None:
+        """Open the mailbox of our name before anybody is let in."""
+        if self._open is None:
+            self._open = self._open_mailbox()
+        await super().listen()
+
+    def _open_mailbox(self) -> Opened:
+        """What waits from before goes on waiting. ConfigError where the file cannot be used."""
+        settings = self.config.chat
+        directory = Path(self.config.data_dir) / self.server_id
+        store = Store(directory, kept=self._kept, not_kept=self._not_kept)
+        mailbox = DiskMailbox(
+            store,
+            limit=settings.mailbox_messages,
+            limit_bytes=settings.mailbox_bytes,
+            next_id=store.next_id,
+            loaded=self._loaded,
+        )
+        router = Router(
             self.server_id,
             self.roster,
-            self.mailbox,
-            ack_timeout=self.config.chat.ack_timeout,
+            mailbox,
+            ack_timeout=settings.ack_timeout,
+            custody_delay=settings.custody_delay,
             count=self._count,
             look_for=lambda _server_id: self.discover_now(),
         )
+        for destination, count, size in store.counts():
+            mailbox.found_at_start(destination, count, size)
+        self.roster.remember(store.known())
+        router.recall(store.settled(), store.owed())
+        self.log.info("mailbox_opened", messages=len(mailbox))
+        return Opened(store, mailbox, router)
+
+    def _close_mailbox(self) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            opened.store.close()
+
+    async def stand_by(self) -> None:
+        """The mailbox is the other process's now."""
+        await super().stand_by()
+        self._close_mailbox()
+
+    def _kept(self, items: list[Item]) -> None:
+        if self._open is not None:
+            self.router.kept(items)
+
+    def _not_kept(self, items: list[Item]) -> None:
+        if self._open is not None:
+            self.log.error("mailbox_write_failed", messages=len(items), error=self._open.store.error)
+            self.router.not_kept(items)
+
+    def _loaded(self, destination: Destination) -> None:
+        if self._open is not None:
+            self.router.loaded(destination, self._now())
+            self._set_timer()
 
     def adopt(self, server_id: str) -> None:
-        """An adopted name is the router's too."""
+        """Another name has a mailbox of its own."""
+        self._close_mailbox()
+        self.roster = LocalRoster()
         super().adopt(server_id)
-        self.router = self._make_router()
 
     async def stop(self) -> None:
         """Stop the clock, then end as any service."""
         if self._timer is not None:
             self._timer.cancel()
         await super().stop()
+        self._close_mailbox()
 
     async def set_server_list_and_connect(self, server_list: Sequence[Server]) -> None:
         """Connect, and know whom messages may be for."""
-        self.roster.know_servers(server.server_id for server in server_list)
         await super().set_server_list_and_connect(server_list)
+        for server in server_list:
+            self._know(server.server_id)
+
+    def _know(self, destination: Destination) -> None:
+        """Remember for good whom messages may be for."""
+        if self._open is not None and self.roster.remember([destination]):
+            self._open.store.know(destination)
 
     # Who comes and goes ---------------------------------------------------------------------------
 
@@ -72,6 +147,7 @@ class ChatService(ServiceBase):
     def subscriber_connected(self, link: Link) -> None:
         """What waits for the user goes out."""
         user = _user(link)
+        self._know(user)
         self.roster.add_client(user, link)
         self.router.client_connected(user, self._now())
         self._set_timer()
@@ -86,6 +162,7 @@ class ChatService(ServiceBase):
     def peer_connected(self, link: Link) -> None:
         """What waits for the server goes out."""
         super().peer_connected(link)
+        self._know(link.peer_id)
         self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_ours))
         self.router.server_connected(link.peer_id, self._now())
         self._set_timer()
@@ -147,6 +224,8 @@ class ChatService(ServiceBase):
 
     def _set_timer(self) -> None:
         """One timer for the router; it is only ever moved forward."""
+        if self._open is None:
+            return
         due = self.router.next_timeout()
         if due is None or (self._timer is not None and self._timer.when() <= due):
             return
@@ -156,6 +235,8 @@ class ChatService(ServiceBase):
 
     def _timer_fired(self) -> None:
         self._timer = None
+        if self._open is None:
+            return
         self.router.handle_timeout(self._now())
         self._set_timer()
 
@@ -164,7 +245,8 @@ class ChatService(ServiceBase):
 
     def status(self) -> dict[str, object]:
         """Adds how many messages wait."""
-        return super().status() | {"waiting_messages": len(self.mailbox)}
+        waiting = len(self._open.mailbox) if self._open is not None else 0
+        return super().status() | {"waiting_messages": waiting}
 
 
 def _user(link: Link) -> User:

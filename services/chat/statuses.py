@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
-from services.chat.mailbox import Destination, Item
+from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.roster import Roster
 from shared.addresses import User
 from shared.messages import encode, pb
@@ -51,19 +51,36 @@ class Memory:
 class Statuses:
     """Tells authors: our own users at their clients, others through their server."""
 
-    def __init__(self, server_id: str, roster: Roster, memory: Memory, count: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        server_id: str,
+        roster: Roster,
+        mailbox: Mailbox,
+        memory: Memory,
+        count: Callable[[str, int], None],
+    ) -> None:
         self._server_id = server_id
         self._roster = roster
+        self._mailbox = mailbox
         self._memory = memory
         self._count = count
         self._owed: dict[Destination, deque[bytes]] = {}
 
     def tell(self, item: Item, status: int) -> None:
-        """Tell an item's author its status."""
+        """Tell an item's author its status; what has a final one needs to be kept no longer."""
         item.told = status
         self._memory.note(item.key, status)
         self._count("local" if item.recipient.server_id == self._server_id else "remote", status)
         self.answer(item.author, item.snowflake, item.recipient, status)
+        if status in FINAL:
+            self._mailbox.over(item, status)
+
+    def tell_when_safe(self, item: Item, status: int) -> None:
+        """Tell an interim status, which says that a message is kept, as soon as that is true."""
+        if item.is_safe:
+            self.tell_once(item, status)
+        else:
+            item.pending = status
 
     def tell_once(self, item: Item, status: int) -> None:
         """Tell an interim status, unless the author has it already, or a final one that came another way."""
@@ -96,14 +113,19 @@ class Statuses:
         for sink in sinks:
             sink.send(raw)
         if not sinks:
-            self._owe(destination, raw)
+            self._mailbox.owe(destination, raw)
+            self.owe(destination, raw)
 
-    def _owe(self, destination: Destination, raw: bytes) -> None:
+    def owe(self, destination: Destination, raw: bytes) -> None:
+        """Remember a status that is to be told later."""
         self._owed.setdefault(destination, deque(maxlen=OWED)).append(raw)
         if len(self._owed) > OWED:
             del self._owed[next(iter(self._owed))]
 
     def deliver_owed(self, destination: Destination) -> None:
         """Tell what could not be told while an author, or their server, was away."""
-        for raw in self._owed.pop(destination, ()):
+        owed = self._owed.pop(destination, ())
+        for raw in owed:
             self._send(destination, raw)
+        if owed:
+            self._mailbox.paid(destination)

@@ -57,8 +57,9 @@ class DirectoryService(ServiceBase):
             log=self.log,
         )
 
-    def register(self) -> None:
+    async def register(self) -> None:
         """Discovery registers with nobody: it begins to ask the network."""
+        await self.start()
         if self._announcer is not None:
             self.spawn(self._announcer.run())
         self.spawn(self._expire_for_ever())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.chat.mailbox import Item, MemoryMailbox
+from services.chat.mailbox import Item, Kept, MemoryMailbox
 from shared.addresses import User
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")
@@ -20,7 +20,7 @@ def numbers(waiting):
 def mailbox():
     box = MemoryMailbox(3, 1000)
     for item in items(1, 2, 3):
-        assert box.put(BOB, item)
+        assert box.put(BOB, item) is Kept.SAFE
     return box
 
 
@@ -34,10 +34,10 @@ def test_a_mailbox_gives_what_it_has_in_the_order_in_which_it_came(mailbox):
 
 def test_a_full_mailbox_takes_nothing_more_for_anyone(mailbox):
     [item] = items(4)
-    assert not mailbox.put("beta", item)
+    assert mailbox.put("beta", item) is Kept.FULL
     assert mailbox.is_empty("beta")
     mailbox.take(BOB)
-    assert mailbox.put("beta", item)
+    assert mailbox.put("beta", item) is Kept.SAFE
 
 
 def test_what_is_put_back_comes_first_in_its_order_and_always_finds_room(mailbox):
@@ -59,7 +59,7 @@ def test_a_destination_can_be_emptied_without_touching_another(mailbox):
 def test_a_mailbox_is_bounded_in_bytes_too_and_counts_what_leaves():
     mailbox = MemoryMailbox(100, 1000)
     [small, large] = Item(ANN, 1, BOB, b"x" * 600), Item(ANN, 2, BOB, b"x" * 401)
-    assert mailbox.put(BOB, small)
-    assert not mailbox.put(BOB, large)
+    assert mailbox.put(BOB, small) is Kept.SAFE
+    assert mailbox.put(BOB, large) is Kept.FULL
     mailbox.clear(BOB)
-    assert mailbox.put(BOB, large)
+    assert mailbox.put(BOB, large) is Kept.SAFE

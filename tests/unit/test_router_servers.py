@@ -55,7 +55,7 @@ def test_an_unknown_server_that_is_linked_in_time_gets_its_messages(node, ann):
 
 def test_a_server_that_was_only_heard_of_keeps_its_messages_waiting(node, ann):
     send_all(node, (1,))
-    node.roster.know_servers(["beta"])
+    node.roster.remember(["beta"])
     node.pass_time(PATIENCE)
     assert ann.statuses() == [(1, BOB, "OTHER_SERVER_TIMEOUT")]
     send_all(node, (2,))
