@@ -18,6 +18,7 @@ from shared.framing import Frame
 from shared.link import Link
 from shared.messages import MESSAGES, decode, pb
 from shared.service_base import ServiceBase
+from shared.timer import Timer
 
 Result = pb.ConnectResponse
 
@@ -32,7 +33,7 @@ class ChatService(ServiceBase):
         super().__init__(server_id, config)
         self.roster = LocalRoster()
         self.mailbox = MemoryMailbox(self.config.chat.mailbox_messages, self.config.chat.mailbox_bytes)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(self._timer_fired)
         self.router = self._make_router()
 
     def _make_router(self) -> Router:
@@ -52,8 +53,7 @@ class ChatService(ServiceBase):
 
     async def stop(self) -> None:
         """Stop the clock, then end as any service."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         await super().stop()
 
     async def set_server_list_and_connect(self, server_list: Sequence[Server]) -> None:
@@ -146,16 +146,9 @@ class ChatService(ServiceBase):
         return asyncio.get_running_loop().time()
 
     def _set_timer(self) -> None:
-        """One timer for the router; it is only ever moved forward."""
-        due = self.router.next_timeout()
-        if due is None or (self._timer is not None and self._timer.when() <= due):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(due, self._timer_fired)
+        self._timer.set(self.router.next_timeout())
 
     def _timer_fired(self) -> None:
-        self._timer = None
         self.router.handle_timeout(self._now())
         self._set_timer()
 
