@@ -1,4 +1,4 @@
-"""One timer, brought forward and never moved back: on a loop of its own, whose handles for what is past are plain."""
+"""One timer, brought forward and never moved back, on both loops: uvloop has plain handles for what is past."""
 
 import asyncio
 
