@@ -17,6 +17,7 @@ from shared.events import Closed, ConnectRequested, Event, Identity, MessagesRec
 from shared.framing import Frame
 from shared.messages import pb
 from shared.session import Session, Timeouts
+from shared.timer import Timer
 from shared.transitions import State
 
 _link_ids = itertools.count(1)
@@ -90,7 +91,7 @@ class Link(asyncio.Protocol):
         self.session = Session(timeouts=timeouts, limit=limit, now=self._loop.time(), hello=hello)
         self.opened_at = self._loop.time()
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(self._timer_fired)
         self._out: list[bytes] = []
         self._flush_scheduled = False
         self._opening: asyncio.Future[None] = self._loop.create_future()
@@ -245,7 +246,7 @@ class Link(asyncio.Protocol):
         finally:
             self._performing = False
         self._write_session()
-        self._set_timer()
+        self._timer.set(self.session.next_timeout())
 
     def _take(self, event: Event) -> None:
         match event:
@@ -277,8 +278,7 @@ class Link(asyncio.Protocol):
 
     def _close(self, closed: Closed) -> None:
         """Write the last words, close, and tell the owner."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._write_session()
         self._flush()
         if self._transport is not None:
@@ -322,18 +322,6 @@ class Link(asyncio.Protocol):
     def _buffered(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def _set_timer(self) -> None:
-        """One timer a link; it is not moved at each read but looks again when it fires."""
-        due = self.session.next_timeout()
-        if due is None:
-            return
-        if self._timer is not None and not self._timer.cancelled():
-            if self._timer.when() <= due:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._timer_fired)
-
     def _timer_fired(self) -> None:
-        self._timer = None
         self.session.handle_timeout(self._loop.time())
         self._perform()

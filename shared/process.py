@@ -59,6 +59,7 @@ async def _serve(service: ServiceBase) -> None:
     if os.environ.get(SUPERVISED):
         _stop_with_parent(loop, stop)
     pages = Pages(service.metrics.registry, service.status, service.reasons_not_ready)
+    service.metrics.ready.set_function(lambda: not service.reasons_not_ready())
     http = HttpServer(pages)
     port: int = getattr(service.config, service.section).http_port
     try:

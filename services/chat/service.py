@@ -22,6 +22,7 @@ from shared.framing import Frame
 from shared.link import Link
 from shared.messages import MESSAGES, decode, pb
 from shared.service_base import ServiceBase
+from shared.timer import Timer
 
 Result = pb.ConnectResponse
 
@@ -44,7 +45,7 @@ class ChatService(ServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.roster = LocalRoster()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(self._timer_fired)
         self._open: Opened | None = None
 
     @property
@@ -120,8 +121,7 @@ class ChatService(ServiceBase):
 
     async def stop(self) -> None:
         """Stop the clock, then end as any service."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         await super().stop()
         self._close_mailbox()
 
@@ -223,18 +223,10 @@ class ChatService(ServiceBase):
         return asyncio.get_running_loop().time()
 
     def _set_timer(self) -> None:
-        """One timer for the router; it is only ever moved forward."""
-        if self._open is None:
-            return
-        due = self.router.next_timeout()
-        if due is None or (self._timer is not None and self._timer.when() <= due):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(due, self._timer_fired)
+        if self._open is not None:
+            self._timer.set(self.router.next_timeout())
 
     def _timer_fired(self) -> None:
-        self._timer = None
         if self._open is None:
             return
         self.router.handle_timeout(self._now())

@@ -45,6 +45,7 @@ NO_FRAMES = {
     "length too small": wire.encode("CONNECT_CLIENT", {"user": EVE}).replace(b" 14 ", b" 13 "),
     "length too large": wire.encode("CONNECT_CLIENT", {"user": EVE}).replace(b" 14 ", b" 15 ") + b"PING 0 \n",
     "no line feed": b"PING 0 \r\n",
+    "another byte for the line feed": b"PING 0 xPING 0 \n",
 }
 TOO_LARGE_HEADERS = {
     "3 GiB": b"MESSAGE %d " % (3 * GIB),

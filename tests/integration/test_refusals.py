@@ -140,7 +140,7 @@ def test_an_absent_discovery_is_waited_for_and_told_of_once(tmp_path):
         alpha.start("chat")
         try:
             wait_dialled(nobody, until=lambda: alpha.logged("chat", "discovery_unreachable"))
-            wait_dialled(nobody, until=iter([False, False, True]).__next__)
+            wait_dialled(nobody, until=iter([False, True]).__next__)
             nobody.close()
             alpha.start("discovery")
             alpha.wait_ready()
@@ -167,5 +167,9 @@ def test_a_process_that_knows_its_name_serves_without_discovery(tmp_path):
         wait_until(lambda: socket.create_connection((alpha.address, 6666), 1.0).close() is None)
         status, reasons = alpha.get("chat", "/readyz")
         assert (status, reasons) == (503, b"not registered with discovery\n")
+        assert alpha.metrics("chat").value("parley_ready") == 0
+        alpha.start("discovery")
+        alpha.wait_ready()
+        assert alpha.metrics("chat").value("parley_ready") == 1
     finally:
         alpha.stop()

@@ -14,10 +14,10 @@ FORBIDDEN = {"asyncio", "socket", "time", "structlog", "prometheus_client"}
 PURE_SHARED = ["addresses", "backoff", "datagram_lists", "errors", "events", "framing", "messages", "peers"]
 PURE_SHARED += ["session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
-SHELLS = {"__init__", "__main__", "service", "announcer", "discovery"}
+SHELLS = {"__init__", "__main__", "service", "store", "announcer", "discovery"}
 """What a service does its I/O in; every other module of a service is a pure core."""
 CORES = {
-    "chat": {"mailbox", "outbound", "roster", "router", "statuses"},
+    "chat": {"disk_mailbox", "mailbox", "outbound", "roster", "router", "statuses"},
     "discovery": {"directory", "registry"},
     "location": {"positions"},
     "typing": {"indicators"},

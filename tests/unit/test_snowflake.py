@@ -23,6 +23,11 @@ def test_it_is_made_of_time_maker_and_sequence():
     assert parts(snowflakes.next(NOW + 0.1240)) == (1_700_000_000_124, 7, 0)
 
 
+@pytest.mark.parametrize("maker", [1024, 3000, -1])
+def test_a_maker_beyond_its_bits_does_not_touch_the_time(maker):
+    assert parts(Snowflakes(maker).next(NOW)) == (1_700_000_000_000, maker % MAKERS, 0)
+
+
 @pytest.mark.parametrize("times", [[NOW] * 20_000, [NOW - i for i in range(9000)], [NOW, NOW - 3600, NOW, NOW + 1]])
 def test_they_increase_when_the_clock_stands_still_or_steps_back(times):
     snowflakes = Snowflakes(1)
