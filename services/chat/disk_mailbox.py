@@ -77,12 +77,18 @@ class DiskMailbox:
 
     # Mailbox ----------------------------------------------------------------------------------
 
+    def number(self, item: Item) -> None:
+        """Give an item its place: what is on its way has one before what waits behind it, written first or not."""
+        if item.id == 0:
+            item.id = self._next_id
+            self._next_id += 1
+
     def put(self, destination: Destination, item: Item) -> Kept:
         """Keep an item behind all that waits there."""
         if self._count >= self._limit or self._bytes + len(item.raw) > self._limit_bytes:
             return Kept.FULL
         queue = self._queues.setdefault(destination, _Queue())
-        self._number(item)
+        self.number(item)
         self._add([item], 1)
         if queue.on_disk or queue.is_loading or len(queue.ready) >= IN_MEMORY:
             queue.on_disk += 1
@@ -93,7 +99,6 @@ class DiskMailbox:
 
     def save(self, destination: Destination, item: Item) -> Kept:
         """Write an item, once."""
-        self._number(item)
         if not item.is_saved:
             item.is_saved = True
             self._disk.keep(destination, item)
@@ -188,11 +193,6 @@ class DiskMailbox:
             self._loaded(destination)
 
         self._disk.load(destination, queue.last_id, IN_MEMORY, found)
-
-    def _number(self, item: Item) -> None:
-        if item.id == 0:
-            item.id = self._next_id
-            self._next_id += 1
 
     def _tidy(self, destination: Destination, queue: _Queue) -> None:
         if not queue.ready and not queue.on_disk and not queue.is_loading:

@@ -72,6 +72,9 @@ class Kept(Enum):
 class Mailbox(Protocol):
     """What waits for whom, and what is written of what is on its way."""
 
+    def number(self, item: Item) -> None:
+        """Give an item its place among all: when it is taken, whether it is kept or not."""
+
     def put(self, destination: Destination, item: Item) -> Kept:
         """Keep an item behind all that waits there."""
 
@@ -118,6 +121,9 @@ class MemoryMailbox:
 
     def __len__(self) -> int:
         return self._count
+
+    def number(self, item: Item) -> None:
+        """In memory the queues are the order."""
 
     def put(self, destination: Destination, item: Item) -> Kept:
         """Keep an item behind all that waits there."""

@@ -162,6 +162,7 @@ class Router:
     def _send(
         self, destination: Destination, outbound: Outbound, item: Item, sinks: Sequence[Sink], deadline: float
     ) -> None:
+        self._mailbox.number(item)
         outbound.send(item, sinks, deadline)
         self._unanswered.append((deadline, destination, item))
         if not item.is_saved:
