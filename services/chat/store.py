@@ -199,10 +199,12 @@ class Store:
         batch: list[Work] = []
         work = self._queue.get()
         with contextlib.suppress(Empty):
-            while work is not None and len(batch) < BATCH:
+            while work is not None:
                 batch.append(work)
+                if len(batch) == BATCH:
+                    return batch, True
                 work = self._queue.get_nowait()
-            return batch, work is not None
+            return batch, False
         return batch, True
 
     def _write(self, batch: list[Work]) -> None:
