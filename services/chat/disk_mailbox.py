@@ -39,11 +39,11 @@ class _Queue:
 
     __slots__ = ("is_loading", "last_id", "on_disk", "ready")
 
-    def __init__(self, on_disk: int = 0) -> None:
+    def __init__(self, on_disk: int = 0, last_id: int = 0) -> None:
         self.ready: deque[Item] = deque()
         self.on_disk = on_disk
-        self.last_id = 0
-        """The id of the last that came into memory."""
+        self.last_id = last_id
+        """What has greater ids than this is only on disk."""
         self.is_loading = False
 
 
@@ -115,9 +115,10 @@ class DiskMailbox:
         batch = list(items)
         if not batch:
             return
-        queue = self._queues.setdefault(destination, _Queue())
+        queue = self._queues.get(destination)
+        if queue is None:  # all others of it that are on disk are on their way, too
+            queue = self._queues[destination] = _Queue(last_id=self._next_id - 1)
         queue.ready.extendleft(reversed(batch))
-        queue.last_id = max(queue.last_id, batch[-1].id)
         self._add(batch, 1)
         for item in batch:
             self.save(destination, item)
@@ -186,7 +187,7 @@ class DiskMailbox:
         def found(items: list[Item]) -> None:
             queue.is_loading = False
             queue.ready.extend(items)
-            queue.on_disk = max(queue.on_disk - len(items), 0) if items else 0
+            queue.on_disk -= len(items)  # none: what it was asked for could not be written; more may have come
             if items:
                 queue.last_id = items[-1].id
             self._tidy(destination, queue)
