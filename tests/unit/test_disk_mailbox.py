@@ -1,0 +1,290 @@
+"""What waits, in memory and on a disk that writes and reads when it is told."""
+
+import pytest
+
+from services.chat import disk_mailbox
+from services.chat.disk_mailbox import DiskMailbox
+from services.chat.mailbox import Item, Kept
+from services.chat.statuses import Status
+from shared.addresses import User
+from tests.support.disks import FakeDisk
+
+ANN, BOB, BEN = User("ann", "alpha"), User("bob", "alpha"), User("ben", "alpha")
+ROOM = 4
+"""Messages of one destination in memory, in these tests."""
+
+
+@pytest.fixture(autouse=True)
+def _little_memory(monkeypatch):
+    monkeypatch.setattr(disk_mailbox, "IN_MEMORY", ROOM)
+
+
+class Opened:
+    """A mailbox and its disk; `loaded` is who was said to have more in memory, `told` what was kept or not."""
+
+    def __init__(self, disk=None, *, limit=1000, limit_bytes=10**9):
+        self.disk = FakeDisk() if disk is None else disk
+        self.loaded = []
+        self.told = []
+        self.disk.kept = lambda items: self.told.extend((item.snowflake, True) for item in items)
+        self.disk.not_kept = lambda items: self.told.extend((item.snowflake, False) for item in items)
+        self.box = DiskMailbox(
+            self.disk,
+            limit=limit,
+            limit_bytes=limit_bytes,
+            next_id=self.disk.next_id,
+            loaded=self.loaded.append,
+        )
+        for destination, count, size in self.disk.counts():
+            self.box.found_at_start(destination, count, size)
+
+    def put(self, *numbers, to=BOB):
+        return [self.box.put(to, item(n, to)) for n in numbers]
+
+    def take_ready(self, to=BOB):
+        """What can be taken without the disk."""
+        taken = []
+        while (found := self.box.take(to)) is not None:
+            taken.append(found)
+        return taken
+
+    def drain(self, to=BOB):
+        """Everything, reading as often as it takes."""
+        taken = []
+        while not self.box.is_empty(to):
+            taken += self.take_ready(to)
+            self.disk.commit_all()
+        return taken
+
+
+def item(number, to=BOB):
+    return Item(ANN, number, to, b"x" * number)
+
+
+def numbers(items):
+    return [each.snowflake for each in items]
+
+
+def test_what_waits_keeps_its_order_from_memory_over_the_disk():
+    opened = Opened()
+    assert set(opened.put(*range(1, 12))) == {Kept.SOON}
+    assert numbers(opened.box.waiting(BOB)) == [1, 2, 3, 4]
+    opened.disk.commit_all()
+    assert opened.told == [(n, True) for n in range(1, 12)]
+    assert numbers(opened.drain()) == list(range(1, 12))
+    assert len(opened.box) == 0
+    assert opened.box.is_empty(BOB)
+    assert opened.box.take(BOB) is None
+
+
+def test_what_comes_while_more_is_read_comes_after_it():
+    opened = Opened()
+    opened.put(*range(1, 7))
+    assert numbers(opened.take_ready()) == [1, 2, 3, 4]
+    opened.put(7, 8)
+    assert opened.box.take(BOB) is None  # it is asked once only
+    opened.disk.commit(3)
+    opened.put(9)
+    assert numbers(opened.drain()) == [5, 6, 7, 8, 9]
+    assert opened.loaded.count(BOB) == len(opened.loaded) >= 1
+
+
+def test_a_destination_is_not_empty_while_the_rest_is_on_disk():
+    opened = Opened()
+    opened.put(*range(1, 6))
+    assert numbers(opened.take_ready()) == [1, 2, 3, 4]
+    assert not opened.box.is_empty(BOB)
+    assert len(opened.box) == 1
+    opened.disk.commit_all()
+    assert opened.loaded == [BOB]
+    assert numbers(opened.take_ready()) == [5]
+    assert opened.box.is_empty(BOB)
+
+
+def test_destinations_do_not_mix():
+    opened = Opened()
+    for n in range(1, 9):
+        opened.put(n, to=BOB)
+        opened.put(n + 100, to=BEN)
+        opened.put(n + 200, to="beta")
+    opened.disk.commit_all()
+    assert numbers(opened.drain(BEN)) == list(range(101, 109))
+    assert numbers(opened.drain("beta")) == list(range(201, 209))
+    assert numbers(opened.drain(BOB)) == list(range(1, 9))
+
+
+def test_what_is_put_back_comes_first_in_its_order_and_is_read_no_second_time():
+    opened = Opened()
+    opened.put(*range(1, 9))
+    opened.disk.commit_all()
+    taken = opened.take_ready()
+    opened.box.put_back(BOB, taken[2:])
+    opened.box.put_back(BOB, [])
+    assert numbers(opened.box.waiting(BOB)) == [3, 4]
+    assert numbers(opened.drain()) == [3, 4, 5, 6, 7, 8]
+
+
+def test_what_is_put_back_while_the_rest_is_read_comes_first():
+    opened = Opened()
+    opened.put(*range(1, 9))
+    taken = opened.take_ready()
+    opened.box.put_back(BOB, taken)
+    assert numbers(opened.drain()) == list(range(1, 9))
+
+
+def test_what_was_sent_at_once_and_is_put_back_is_before_what_came_later_also_after_a_restart():
+    opened = Opened()
+    direct = [item(1), item(2)]
+    for each in direct:
+        opened.box.number(each)
+    opened.put(3, 4, 5, 6, 7)
+    opened.box.put_back(BOB, direct)
+    opened.disk.commit_all()
+    assert numbers(opened.drain()) == [1, 2, 3, 4, 5, 6, 7]
+    assert numbers(Opened(opened.disk).drain()) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_what_is_on_its_way_is_not_read_again_with_what_is_put_back():
+    opened = Opened()
+    opened.put(*range(1, 7))
+    opened.disk.commit_all()
+    taken = opened.drain()
+    opened.box.put_back(BOB, taken[:5])  # the sixth is still on its way, and on disk
+    opened.put(7)
+    assert numbers(opened.drain()) == [1, 2, 3, 4, 5, 7]
+
+
+def test_counts_and_bytes_are_exact_through_all_of_it():
+    opened = Opened(limit_bytes=21)
+    opened.put(1, 2, 3, 4, 5, 6)
+    assert opened.put(1) == [Kept.FULL]
+    opened.disk.commit_all()
+    taken = opened.take_ready()
+    assert len(opened.box) == 2
+    assert opened.put(11) == [Kept.FULL]
+    assert opened.put(10) == [Kept.SOON]
+    opened.box.put_back(BOB, taken[3:])  # there is always room for that
+    assert len(opened.box) == 4
+    assert numbers(opened.drain()) == [4, 5, 6, 10]
+    assert len(opened.box) == 0
+    assert opened.put(21) == [Kept.SOON]
+
+
+def test_a_full_mailbox_takes_nothing_more_for_anyone():
+    opened = Opened(limit=5)
+    assert opened.put(1, 2, 3, 4, 5) == [Kept.SOON] * 5
+    assert opened.put(6, to="beta") == [Kept.FULL]
+    assert opened.box.is_empty("beta")
+    opened.box.take(BOB)
+    assert opened.put(6, to="beta") == [Kept.SOON]
+
+
+def test_clear_takes_what_is_in_memory_and_has_the_rest_read():
+    opened = Opened()
+    opened.put(*range(1, 7), to="beta")
+    cleared = opened.box.clear("beta")
+    assert numbers(cleared) == [1, 2, 3, 4]
+    assert len(opened.box) == 2
+    opened.disk.commit_all()
+    assert opened.loaded == ["beta"]
+    assert numbers(opened.box.clear("beta")) == [5, 6]
+    assert opened.box.is_empty("beta")
+    assert opened.box.clear("beta") == []
+    assert len(opened.box) == 0
+
+
+def test_what_could_not_be_written_is_removed_from_memory_and_from_what_is_to_be_read():
+    opened = Opened()
+    sent = [item(n) for n in range(1, 8)]
+    for each in sent:
+        opened.box.put(BOB, each)
+    opened.disk.commit(5)
+    opened.disk.fail()
+    assert opened.told[5:] == [(6, False), (7, False)]
+    opened.box.remove(BOB, sent[6])
+    opened.box.remove(BOB, sent[5])
+    assert numbers(opened.drain()) == [1, 2, 3, 4, 5]
+    assert opened.put(8) == [Kept.SOON]
+    opened.disk.fail()
+    assert opened.box.take(BOB).snowflake == 8
+    opened.box.remove(BOB, sent[0])  # nothing waits there: no matter
+    assert len(opened.box) == 0
+
+
+def test_what_came_while_nothing_could_be_read_is_not_forgotten():
+    opened = Opened()
+    sent = [item(n) for n in range(1, 6)]
+    for each in sent:
+        opened.box.put(BOB, each)
+    opened.disk.commit(4)
+    opened.take_ready()  # asks for the fifth, which cannot be written
+    opened.put(6)
+    opened.disk.not_kept = lambda items: [opened.box.remove(BOB, each) for each in items]
+    opened.disk.fail(1)
+    opened.disk.commit(1)  # nothing is found
+    assert not opened.box.is_empty(BOB)
+    assert numbers(opened.drain()) == [6]
+    assert len(opened.box) == 0
+
+
+def test_an_item_is_written_once_and_forgotten_only_if_it_was_written():
+    opened = Opened()
+    on_its_way, saved = item(1), item(2)
+    opened.box.over(on_its_way, Status.DELIVERED)
+    assert len(opened.disk) == 0
+    assert on_its_way.is_over
+    assert [opened.box.save(BOB, saved), opened.box.save(BOB, saved)] == [Kept.SOON, Kept.SOON]
+    assert len(opened.disk) == 1
+    opened.disk.commit()
+    saved.is_safe = True
+    assert opened.box.save(BOB, saved) is Kept.SAFE
+    opened.box.over(saved, Status.DELIVERED)
+    opened.disk.commit()
+    assert opened.disk.messages == {}
+    assert opened.disk.settled() == [(ANN, 2, BOB, Status.DELIVERED)]
+
+
+def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that_is_over():
+    opened = Opened()
+    opened.put(*range(1, 12))
+    opened.put(50, to="beta")
+    opened.disk.commit_all()
+    for each in opened.take_ready()[:2]:
+        opened.box.over(each, Status.DELIVERED)
+    opened.disk.commit()
+    opened.put(12)
+    opened.disk.crash()
+    again = Opened(opened.disk)
+    assert len(again.box) == 10
+    assert list(again.box.waiting(BOB)) == []
+    assert not again.box.is_empty(BOB)
+    again.put(13)
+    came = again.drain()
+    assert numbers(came) == [*range(3, 12), 13]
+    assert all(each.is_safe for each in came[:-1])
+    assert numbers(again.drain("beta")) == [50]
+    assert Status.DELIVERED in {status for *_key, status in again.disk.settled()}
+    assert len({each.id for each in came}) == len(came)
+    assert len(again.box) == 0
+
+
+def test_what_waited_before_counts_towards_the_limits():
+    opened = Opened()
+    opened.put(5, 6)
+    opened.disk.commit_all()
+    again = Opened(opened.disk, limit_bytes=15)
+    assert again.put(5) == [Kept.FULL]
+    assert again.put(4) == [Kept.SOON]
+    again = Opened(opened.disk, limit=2)
+    assert again.put(1) == [Kept.FULL]
+
+
+def test_what_is_owed_is_on_disk_until_it_is_paid():
+    opened = Opened()
+    opened.box.owe(ANN, b"one")
+    opened.box.owe("beta", b"two")
+    opened.disk.commit()
+    assert opened.disk.unpaid == [(ANN, b"one"), ("beta", b"two")]
+    opened.box.paid(ANN)
+    opened.disk.commit()
+    assert opened.disk.unpaid == [("beta", b"two")]
