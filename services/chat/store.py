@@ -29,6 +29,9 @@ BATCH: Final = 10_000
 SETTLED: Final = 50_000
 """Final statuses read back at the start."""
 
+RETRY: Final = 1.0
+"""Seconds between attempts to write or read what could not be."""
+
 SCHEMA: Final = """
 CREATE TABLE message (
     id INTEGER PRIMARY KEY, destination TEXT NOT NULL,
@@ -51,6 +54,8 @@ Write = tuple[str, tuple[object, ...]]
 """A statement and its values."""
 
 _INSERT: Final = "INSERT OR REPLACE INTO message VALUES (?,?,?,?,?,?,?,?,?,?)"
+_PROBE: Final = f"PRAGMA user_version={VERSION}"
+"""Changes nothing, but has to be written."""
 
 
 @dataclass
@@ -85,32 +90,35 @@ class Store:
         self._lock = _lock(directory)
         try:
             self._db = self._open()
-            self._check()
-        except sqlite3.DatabaseError as error:
+        except BaseException:
             os.close(self._lock)
-            raise ConfigError(
-                f"{self._path} cannot be used ({error}): restore it from a backup, or move it away to begin anew"
-            ) from None
+            raise
         self.next_id = int(self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM message"))
         self._waiting: list[Write] = []
         """Writes that concern no waiting message, and could not be made yet."""
+        self._unread: list[Work] = []
+        """What could not be read yet."""
         self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
         self._thread.start()
 
     # At the start, on the caller's thread --------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
+        """Raise ConfigError, and leave the file as it is, where it is no whole mailbox of ours."""
+        try:
+            if not self._path.exists():
+                _make(self._path)
+            db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            try:
+                _check(db, self._path)
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
+            except BaseException:
+                db.close()
+                raise
+        except sqlite3.Error as error:
+            raise _unusable(self._path, str(error)) from None
         return db
-
-    def _check(self) -> None:
-        version = int(self._one("PRAGMA user_version"))
-        if version > VERSION:
-            raise ConfigError(f"{self._path} is of a newer Parley (schema {version}): use that one")
-        if version == 0:
-            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
 
     def _one(self, query: str) -> int:
         row = self._db.execute(query).fetchone()
@@ -190,26 +198,25 @@ class Store:
         while running:
             batch, running = self._take()
             self._write(batch)
-            for work in batch:
-                if work.read is not None:
-                    self._read(work)
+            reads = self._unread + [work for work in batch if work.read is not None]
+            self._unread = [work for work in reads if not self._read(work)]
 
     def _take(self) -> tuple[list[Work], bool]:
-        """All that is waiting, up to BATCH; and whether to go on."""
+        """All that is waiting, up to BATCH; and whether to go on. After an error, nothing may be waiting."""
         batch: list[Work] = []
-        work = self._queue.get()
         with contextlib.suppress(Empty):
-            while work is not None:
+            work = self._queue.get(timeout=RETRY if self.error else None)
+            while work is not None and len(batch) < BATCH:
                 batch.append(work)
-                if len(batch) == BATCH:
-                    return batch, True
                 work = self._queue.get_nowait()
-            return batch, False
+            return batch, work is not None
         return batch, True
 
     def _write(self, batch: list[Work]) -> None:
         writes = self._waiting + [work.write for work in batch if work.write is not None]
         items = [work.item for work in batch if work.item is not None]
+        if self.error:
+            writes.append((_PROBE, ()))
         if not writes:
             return
         try:
@@ -240,9 +247,10 @@ class Store:
         if items:
             self._tell(self._not_kept, items)
 
-    def _read(self, work: Work) -> None:
+    def _read(self, work: Work) -> bool:
+        """Whether it could be read."""
         if work.read is None or work.found is None:
-            return
+            return True
         destination, after, limit = work.read
         try:
             rows = self._db.execute(
@@ -252,8 +260,9 @@ class Store:
             ).fetchall()
         except sqlite3.Error as error:
             self.error = str(error)
-            rows = []
+            return False
         self._tell(work.found, [_item(row) for row in rows])
+        return True
 
     def _tell(self, whom: Callable[[list[Item]], None], items: list[Item]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
@@ -263,6 +272,33 @@ class Store:
     def _destination(name: str) -> Destination:
         kind, _, rest = name.partition(":")
         return User.parse(rest) if kind == "user" else rest
+
+
+def _make(path: Path) -> None:
+    """Make a mailbox under another name first: so a file without a schema is a damaged one."""
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    db = sqlite3.connect(new, isolation_level=None)
+    try:
+        db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+    finally:
+        db.close()
+    new.rename(path)
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise ConfigError(f"{path} is of a newer Parley (schema {version}): use that one")
+    if version == 0:
+        raise _unusable(path, "it is empty or another program's")
+    damage = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if damage != "ok":
+        raise _unusable(path, " ".join(damage.split()))
+
+
+def _unusable(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"{path} cannot be used ({why}): restore it from a backup, or move it away to begin anew")
 
 
 def _item(row: tuple[int, str, str, int, str, str, bytes]) -> Item:
