@@ -116,7 +116,7 @@ class Store:
             except BaseException:
                 db.close()
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise _unusable(self._path, str(error)) from None
         return db
 
@@ -202,12 +202,14 @@ class Store:
             self._unread = [work for work in reads if not self._read(work)]
 
     def _take(self) -> tuple[list[Work], bool]:
-        """All that is waiting, up to BATCH; and whether to go on. After an error, nothing may be waiting."""
+        """All that is waiting, up to BATCH; and whether to go on. After an error, it may be nothing."""
         batch: list[Work] = []
         with contextlib.suppress(Empty):
             work = self._queue.get(timeout=RETRY if self.error else None)
-            while work is not None and len(batch) < BATCH:
+            while work is not None:
                 batch.append(work)
+                if len(batch) == BATCH:
+                    break
                 work = self._queue.get_nowait()
             return batch, work is not None
         return batch, True
@@ -284,6 +286,9 @@ def _make(path: Path) -> None:
     finally:
         db.close()
     new.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    os.fsync(directory)  # a name survives a power cut only so
+    os.close(directory)
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
