@@ -142,7 +142,7 @@ class Store:
         """The last final statuses of messages that were on disk: author, snowflake, recipient, status."""
         rows = self._db.execute(
             "SELECT author, author_server, snowflake, recipient, recipient_server, status FROM settled "
-            "ORDER BY at DESC LIMIT ?",
+            "ORDER BY rowid DESC LIMIT ?",
             (SETTLED,),
         ).fetchall()
         return [(User(a, s), _unsigned(n), User(r, t), status) for a, s, n, r, t, status in reversed(rows)]
