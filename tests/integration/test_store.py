@@ -1,0 +1,460 @@
+"""The mailbox's file: what is safe, what cannot be used, and a disk without room."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import asynccontextmanager, closing
+
+import pytest
+
+from services.chat import store as store_module
+from services.chat.mailbox import Item
+from services.chat.statuses import Status
+from services.chat.store import Store
+from shared.addresses import User
+from shared.errors import ConfigError
+from tests.support.nodes import ROOT, TIMEOUT
+
+ANN, BOB = User("ann", "alpha"), User("bob", "beta")
+LARGEST = (1 << 64) - 1
+
+
+def item(number, *, text=b"hello", snowflake=None):
+    made = Item(ANN, number if snowflake is None else snowflake, BOB, text)
+    made.id = number
+    made.is_saved = True
+    return made
+
+
+class Told:
+    """What a store tells; each is awaited with a deadline."""
+
+    def __init__(self):
+        self.kept = asyncio.Queue()
+        self.not_kept = asyncio.Queue()
+
+    async def next_kept(self):
+        return [each.snowflake for each in await asyncio.wait_for(self.kept.get(), TIMEOUT)]
+
+    async def next_not_kept(self):
+        return [each.snowflake for each in await asyncio.wait_for(self.not_kept.get(), TIMEOUT)]
+
+
+@asynccontextmanager
+async def opened(directory):
+    """A store in that directory, and what it tells."""
+    told = Told()
+    store = Store(directory, kept=told.kept.put_nowait, not_kept=told.not_kept.put_nowait)
+    try:
+        yield store, told
+    finally:
+        store.close()
+
+
+async def load(store, destination, after=0, limit=1000):
+    found = asyncio.get_running_loop().create_future()
+    store.load(destination, after, limit, found.set_result)
+    return await asyncio.wait_for(found, TIMEOUT)
+
+
+def rows(directory, query="SELECT snowflake FROM message ORDER BY id"):
+    """What another connection sees: what is committed."""
+    with closing(sqlite3.connect(directory / "chat.db")) as other:
+        return other.execute(query).fetchall()
+
+
+def run(story):
+    asyncio.run(asyncio.wait_for(story, 4 * TIMEOUT))
+
+
+# What is kept --------------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_there_after_closing_and_opening_again(tmp_path):
+    async def story():
+        async with opened(tmp_path) as (store, _told):
+            store.know(BOB)
+            store.know("gamma")
+            store.know(BOB)
+            for number in (1, 2, 3):
+                store.keep(BOB, item(number, text=b"\0\xff" * number))
+            store.keep("gamma", item(4))
+            store.forget(item(2), Status.DELIVERED)
+            store.owe(ANN, b"first")
+            store.owe("gamma", b"other")
+            store.owe(ANN, b"second")
+        async with opened(tmp_path) as (store, _told):
+            assert store.next_id == 5
+            assert sorted(store.counts(), key=str) == [("gamma", 1, 5), (BOB, 2, 8)]
+            assert set(store.known()) == {BOB, "gamma"}
+            assert store.settled() == [(ANN, 2, BOB, Status.DELIVERED)]
+            assert store.owed() == [(ANN, b"first"), ("gamma", b"other"), (ANN, b"second")]
+            found = await load(store, BOB)
+            assert [(each.id, each.key, each.raw) for each in found] == [
+                (1, (ANN, 1, BOB), b"\0\xff"),
+                (3, (ANN, 3, BOB), b"\0\xff" * 3),
+            ]
+            assert all(each.is_safe and each.is_saved for each in found)
+            store.paid(ANN)
+        async with opened(tmp_path) as (store, _told):
+            assert store.owed() == [("gamma", b"other")]
+
+    run(story())
+
+
+def test_messages_are_read_in_order_in_pieces(tmp_path):
+    async def story():
+        async with opened(tmp_path) as (store, _told):
+            for number in range(1, 8):
+                store.keep(BOB, item(number, snowflake=100 - number))
+            first = await load(store, BOB, limit=3)
+            rest = await load(store, BOB, after=first[-1].id, limit=10)
+            assert [each.snowflake for each in first + rest] == [99, 98, 97, 96, 95, 94, 93]
+            assert await load(store, BOB, after=7) == []
+            assert await load(store, "beta") == []
+
+    run(story())
+
+
+def test_a_message_is_called_kept_only_when_it_is_committed(tmp_path):
+    async def story():
+        seen = []
+        async with opened(tmp_path) as (store, told):
+            for number in range(1, 51):
+                store.keep(BOB, item(number))
+                batch = await told.next_kept()
+                seen += batch
+                assert [n for (n,) in rows(tmp_path)] == seen
+        assert seen == list(range(1, 51))
+        assert told.not_kept.empty()
+
+    run(story())
+
+
+def test_nobody_is_told_while_another_holds_up_the_commit(tmp_path):
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            with closing(sqlite3.connect(tmp_path / "chat.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                store.keep(BOB, item(1))
+                asked = asyncio.get_running_loop().create_task(told.next_kept())
+                await asyncio.sleep(0)
+                assert rows(tmp_path) == []
+                assert not asked.done()
+                other.execute("ROLLBACK")
+                assert await asked == [1]
+                assert rows(tmp_path) == [(1,)]
+
+    run(story())
+
+
+@pytest.mark.parametrize("snowflake", [0, 1, (1 << 63) - 1, 1 << 63, LARGEST])
+def test_every_number_of_64_bits_comes_back(tmp_path, snowflake):
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            store.keep(BOB, item(1, snowflake=snowflake))
+            store.forget(item(2, snowflake=snowflake), Status.DELIVERED)
+            assert await told.next_kept() == [snowflake]
+            assert [each.snowflake for each in await load(store, BOB)] == [snowflake]
+        async with opened(tmp_path) as (store, _told):
+            assert store.settled() == [(ANN, snowflake, BOB, Status.DELIVERED)]
+
+    run(story())
+
+
+def test_the_last_statuses_are_read_back_in_the_order_in_which_they_came(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "SETTLED", 3)
+
+    async def story():
+        async with opened(tmp_path) as (store, _told):
+            for number in range(1, 6):
+                store.forget(item(number), Status.USER_AWAY)
+            store.forget(item(4), Status.DELIVERED)
+        async with opened(tmp_path) as (store, _told):
+            assert [(n, status) for _a, n, _r, status in store.settled()] == [
+                (4, Status.USER_AWAY),
+                (5, Status.USER_AWAY),
+                (4, Status.DELIVERED),
+            ]
+
+    run(story())
+
+
+def test_what_waits_while_one_commit_is_made_is_one_transaction(tmp_path):
+    """Counted by SQLite itself: the statements that the writer's connection runs."""
+
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            statements = []
+            with closing(sqlite3.connect(tmp_path / "chat.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")  # the first commit has to wait
+                store._db.set_trace_callback(statements.append)
+                for number in range(1, 2001):
+                    store.keep(BOB, item(number))
+                other.execute("ROLLBACK")
+            kept = []
+            while len(kept) < 2000:
+                kept += await told.next_kept()
+            store._db.set_trace_callback(None)
+        assert kept == list(range(1, 2001))
+        assert len(rows(tmp_path)) == 2000
+        assert 1 <= statements.count("COMMIT") <= 2
+
+    run(story())
+
+
+def test_a_batch_has_an_end_and_loses_nothing_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "BATCH", 3)
+
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            for number in range(1, 11):
+                store.keep(BOB, item(number))
+            kept = []
+            while len(kept) < 10:
+                batch = await told.next_kept()
+                assert len(batch) <= 3
+                kept += batch
+            store.keep(BOB, item(11))  # and closes: what was asked for is done
+        assert kept == list(range(1, 11))
+        assert [n for (n,) in rows(tmp_path)] == list(range(1, 12))
+
+    run(story())
+
+
+# What cannot be used ----------------------------------------------------------------------------------------
+
+
+def refused(directory):
+    """The one line that says why a store cannot be opened."""
+
+    async def story():
+        with pytest.raises(ConfigError) as caught:
+            Store(directory, kept=lambda _items: None, not_kept=lambda _items: None)
+        return str(caught.value)
+
+    line = asyncio.run(story())
+    assert "\n" not in line
+    return line
+
+
+def filled(directory, count=2000):
+    """A whole mailbox, closed; returns its path."""
+
+    async def story():
+        async with opened(directory) as (store, _told):
+            for number in range(1, count + 1):
+                store.keep(BOB, item(number, text=b"x" * 100))
+
+    run(story())
+    return directory / "chat.db"
+
+
+def overwrite(path, data, at):
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+DAMAGE = {
+    "its head": lambda path: overwrite(path, b"\x55" * 100, 0),
+    "its middle": lambda path: overwrite(path, b"\x55" * 8192, path.stat().st_size // 2),
+    "its end": lambda path: overwrite(path, b"\x55" * 4096, path.stat().st_size - 4096),
+    "half of it lost": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "all of it lost": lambda path: os.truncate(path, 0),
+    "not a database": lambda path: path.write_text("Dear diary, " * 1000),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path, damage):
+    path = filled(tmp_path)
+    damage(path)
+    before = path.read_bytes()
+    line = refused(tmp_path)
+    assert str(path) in line
+    assert "restore it from a backup" in line
+    assert path.read_bytes() == before
+    assert refused(tmp_path) == line  # and nothing of the first attempt is in the way
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path):
+    path = filled(tmp_path, 1)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=1000")
+    before = path.read_bytes()
+    assert "newer" in refused(tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "chat.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE recipe (name TEXT)")
+    before = path.read_bytes()
+    assert "another program" in refused(tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_a_start_that_was_cut_short_is_no_damage(tmp_path):
+    (tmp_path / "chat.new").write_bytes(b"half a file")
+    filled(tmp_path, 1)
+    assert rows(tmp_path) == [(1,)]
+
+
+def test_a_second_store_on_the_same_directory_is_refused_until_the_first_is_closed(tmp_path):
+    async def story():
+        async with opened(tmp_path):
+            with pytest.raises(ConfigError, match="in use by another chat process"):
+                Store(tmp_path, kept=lambda _items: None, not_kept=lambda _items: None)
+        async with opened(tmp_path):
+            pass
+
+    run(story())
+
+
+OPEN = """
+import asyncio, sys
+from pathlib import Path
+from services.chat.store import Store
+from shared.errors import ConfigError
+async def main():
+    nothing = lambda items: None
+    try:
+        Store(Path(sys.argv[1]), kept=nothing, not_kept=nothing)
+    except ConfigError as error:
+        sys.exit(f"refused: {error}")
+    print("open", flush=True)
+    sys.stdin.read()
+asyncio.run(main())
+"""
+
+
+def opener(directory):
+    return subprocess.Popen(
+        [sys.executable, "-c", OPEN, str(directory)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_another_process_is_refused_until_the_first_is_dead(tmp_path):
+    with opener(tmp_path) as first:
+        assert first.stdout.readline() == "open\n"
+        with opener(tmp_path) as second:
+            _out, err = second.communicate(timeout=TIMEOUT)
+            assert "in use by another chat process" in err
+            assert second.returncode == 1
+        first.kill()
+    with opener(tmp_path) as third:
+        assert third.stdout.readline() == "open\n"
+        third.communicate("", timeout=TIMEOUT)
+
+
+def test_a_directory_that_cannot_be_written_to_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    assert "PARLEY_DATA_DIR" in refused(tmp_path / "file" / "alpha")
+
+
+# A disk without room ------------------------------------------------------------------------------------------
+
+NO_ROOM = """
+import asyncio, ctypes, ctypes.util, os, sys
+from functools import partial
+from pathlib import Path
+
+from services.chat import store as module
+from tests.integration.test_store import ANN, BOB, Told, item, load, opened, rows
+from services.chat.statuses import Status
+
+async def main(directory, fill, free):
+    module.RETRY = 0.05
+    async with opened(directory) as (store, told):
+        store.keep(BOB, item(1))
+        assert await told.next_kept() == [1]
+        fill()
+        store.keep(BOB, item(2, text=b"y" * 300_000))
+        assert await told.next_not_kept() == [2]
+        assert store.error, "no reason is given"
+        store.owe(ANN, b"owed")
+        store.forget(item(1), Status.DELIVERED)
+        store.keep(BOB, item(3, text=b"y" * 300_000))
+        assert await told.next_not_kept() == [3]
+        assert rows(directory) == [(1,)], "half of a batch was written"
+        assert [each.snowflake for each in await load(store, BOB)] == [1], "what needs no room goes on"
+        free()
+        async with asyncio.timeout(10):  # nobody asks for anything: it recovers by itself
+            while store.error:
+                await asyncio.sleep(0.01)
+        assert rows(directory) == [], "the answered message is still there"
+        assert rows(directory, "SELECT raw FROM owed") == [(b"owed",)]
+        store.keep(BOB, item(4, text=b"y" * 300_000))
+        assert await told.next_kept() == [4]
+    async with opened(directory) as (store, told):
+        assert store.settled() == [(ANN, 1, BOB, Status.DELIVERED)]
+        assert [each.snowflake for each in await load(store, BOB)] == [4]
+    print("passed")
+"""
+
+ON_A_SMALL_DISK = (
+    NO_ROOM
+    + """
+directory = Path(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.unshare(0x00020000) == 0                                       # CLONE_NEWNS: a mount of our own
+assert libc.mount(b"none", b"/", None, 1 << 18 | 1 << 14, None) == 0        # MS_PRIVATE | MS_REC
+assert libc.mount(b"tmpfs", bytes(directory), b"tmpfs", 0, b"size=1m") == 0
+
+def fill():
+    with (directory / "other").open("wb", buffering=0) as file:
+        try:
+            while file.write(b"z" * 4096):
+                pass
+        except OSError:
+            pass
+
+asyncio.run(main(directory, fill, (directory / "other").unlink))
+"""
+)
+
+WITH_A_LIMIT = (
+    NO_ROOM
+    + """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE)
+infinite = resource.RLIM_INFINITY
+directory = Path(sys.argv[1])
+
+def fill():
+    limit(((directory / "chat.db-wal").stat().st_size, infinite))
+
+asyncio.run(main(directory, fill, partial(limit, (infinite, infinite))))
+"""
+)
+
+
+def passes(program, directory):
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(directory)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=4 * TIMEOUT,
+        check=False,
+    )
+    assert done.stdout == "passed\n", done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_told_and_recovered_from(tmp_path):
+    passes(ON_A_SMALL_DISK, tmp_path)
+
+
+def test_a_file_that_may_not_grow_is_told_and_recovered_from(tmp_path):
+    passes(WITH_A_LIMIT, tmp_path)
