@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from services.chat.mailbox import Item
 from services.chat.roster import Sink
@@ -24,6 +24,11 @@ class Outbound:
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def items(self) -> Iterable[Item]:
+        """All of them, in that order."""
+        return self._items
 
     @property
     def has_room(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 from services.chat.mailbox import Destination, Item, Kept, Mailbox
 from services.chat.outbound import Outbound
 from services.chat.roster import Roster, Sink
-from services.chat.statuses import FINAL, INTERIM, Memory, Status, Statuses
+from services.chat.statuses import FINAL, INTERIM, Key, Memory, Status, Statuses
 from shared.addresses import User
 from shared.errors import UnexpectedMessage
 from shared.messages import pb
@@ -127,10 +127,21 @@ class Router:
             if outbound.has_room:
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
+        if self._mailbox.is_empty(destination):
+            self._save_before(destination, [])
         if self._mailbox.put(destination, item) is not Kept.FULL:
             return True
         self._statuses.tell(item, Status.OTHER_ERROR)
         return False
+
+    def _save_before(self, destination: Destination, items: list[Item]) -> None:
+        """Write what is on its way, with these items, in order, before what comes after it is written.
+
+        Else the later one would survive us, and the earlier one, sent again by its author, would come after it.
+        """
+        outbound = self._outbound.get(destination)
+        for item in sorted([*items, *(outbound.items if outbound is not None else ())], key=lambda item: item.id):
+            self._mailbox.save(destination, item)
 
     def _miss(self, server_id: str, now: float) -> None:
         """Look for a server before its messages' authors are answered."""
@@ -195,7 +206,9 @@ class Router:
             else:
                 again.append(item)
         self._drop_deadlines()
-        self._mailbox.put_back(destination, again)
+        if again:
+            self._save_before(destination, again)
+            self._mailbox.put_back(destination, again)
         self._pump(destination, now)
 
     def _confirms(self, server_id: str) -> bool:
@@ -318,11 +331,17 @@ class Router:
         self._pump(destination, now)
 
     def recall(
-        self, settled: Iterable[tuple[User, int, User, int]], owed: Iterable[tuple[Destination, bytes]]
+        self,
+        settled: Iterable[tuple[User, int, User, int]],
+        waiting: Iterable[Key],
+        owed: Iterable[tuple[Destination, bytes]],
     ) -> None:
-        """What this server's last process knew: final statuses, and those that could not be told."""
+        """What this server's last process knew: final statuses, what waits, and statuses that could not be told."""
         for author, snowflake, recipient, status in settled:
             self._memory.note((author, snowflake, recipient), status)
+        for key in waiting:
+            local = key[2].server_id == self._server_id
+            self._memory.note(key, Status.USER_AWAY if local else Status.OTHER_SERVER_TIMEOUT)
         for destination, raw in owed:
             self._statuses.owe(destination, raw)
 

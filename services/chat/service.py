@@ -85,7 +85,7 @@ class ChatService(ServiceBase):
         for destination, count, size in store.counts():
             mailbox.found_at_start(destination, count, size)
         self.roster.remember(store.known())
-        router.recall(store.settled(), store.owed())
+        router.recall(store.settled(), store.waiting(), store.owed())
         self.log.info("mailbox_opened", messages=len(mailbox))
         return Opened(store, mailbox, router)
 

@@ -147,6 +147,15 @@ class Store:
         ).fetchall()
         return [(User(a, s), _unsigned(n), User(r, t), status) for a, s, n, r, t, status in reversed(rows)]
 
+    def waiting(self) -> list[tuple[User, int, User]]:
+        """The last messages that wait, in order: author, snowflake, recipient."""
+        rows = self._db.execute(
+            "SELECT author, author_server, snowflake, recipient, recipient_server FROM message "
+            "ORDER BY id DESC LIMIT ?",
+            (SETTLED,),
+        ).fetchall()
+        return [(User(a, s), _unsigned(n), User(r, t)) for a, s, n, r, t in reversed(rows)]
+
     # While running, from the event loop -------------------------------------------------------
 
     def keep(self, destination: Destination, item: Item) -> None:
