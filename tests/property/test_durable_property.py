@@ -1,0 +1,102 @@
+"""Routers over a disk that commits late, killed at any moment: what an author was told is true, and nothing is lost."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.chat import disk_mailbox, outbound
+from services.chat.statuses import INTERIM, Status
+from tests.property.test_router_property import Happenings, finals, pick, some, steps
+from tests.support.durable_people import DurableWorld
+
+WHO = [
+    ("ann@alpha", "amy@alpha"),
+    ("ann@alpha", "bob@beta"),
+    ("ann@alpha", "amy@alpha", "bob@beta"),
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small():
+    """So few on their way and in memory that some wait, on disk only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbound, "WINDOW", 3)
+        patch.setattr(disk_mailbox, "IN_MEMORY", 2)
+        yield
+
+
+durable_steps = st.one_of(
+    steps,
+    st.tuples(st.just("commit"), some, st.integers(1, 8)),
+    st.tuples(st.just("commit"), some, st.just(100)),
+    st.tuples(st.just("crash"), some, st.integers(0, 6)),
+    st.tuples(st.just("pass_time"), st.just(0.06)),
+    st.tuples(st.just("carry_links")),
+)
+stories = st.lists(durable_steps, min_size=15, max_size=60)
+
+
+class DurableHappenings(Happenings):
+    """Also the disk's."""
+
+    def commit(self, which, count):
+        for node in pick(list(self.world.nodes.values()), which):
+            node.disk.commit(count)
+
+    def crash(self, which, written):
+        for node in pick(list(self.world.nodes.values()), which):
+            self.world.crash(node, written)
+
+    def carry_links(self):
+        """Everything that is in flight arrives; the disks do nothing."""
+        while any(pipe.sent for pipe, _, _ in self.world.pipes):
+            for pipe, _, _ in self.world.pipes:
+                pipe.carry()
+
+
+def is_in_order(world, keys):
+    """Whether each author's messages to each recipient are in the order in which they were written."""
+    for author in world.people:
+        place = {key: number for number, key in enumerate(author.outbox)}
+        for recipient in world.people:
+            seen = [place[key] for key in keys if key[0] == author.user and key[2] == recipient.user]
+            if seen != sorted(seen):
+                return False
+    return True
+
+
+def check(world):
+    """What holds when everybody was there again for long enough."""
+    for author in world.people:
+        for key in author.outbox:
+            heard = author.heard[key]
+            assert key in world.arrived, f"{key} is lost, and its author heard {heard}"
+            assert finals(heard) == {Status.DELIVERED}, f"the author of {key} heard {heard}"
+    assert is_in_order(world, world.arrived), f"shown in another order: {list(world.arrived)}"
+    for client in world.all_clients:
+        assert len(client.received) == len(set(client.received)), "a message came twice over one link"
+        assert is_in_order(world, client.received)
+        for statuses in client.statuses.values():
+            kinds = [status in INTERIM for status in statuses]
+            # A message that was answered may come from the disk again when a process dies.
+            assert world.crashes or kinds == sorted(kinds, reverse=True), f"interim after final: {statuses}"
+    for node in world.nodes.values():
+        assert node.is_at_rest
+        assert node.disk.messages == {}
+        assert node.disk.unpaid == []
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(WHO), st.booleans(), stories)
+def test_whatever_dies_every_message_arrives_once_in_order_and_its_author_hears_so(names, is_up, story):
+    world = DurableWorld(names)
+    world.bring_up()  # everybody has been there once
+    world.carry_all()
+    if not is_up:
+        for node in world.nodes.values():
+            world.crash(node, 0)
+    happenings = DurableHappenings(world)
+    for name, *numbers in story:
+        getattr(happenings, name)(*numbers)
+    world.settle()
+    check(world)

@@ -1,0 +1,130 @@
+"""People at servers whose mailbox is on a disk that writes when told, and whose processes are killed.
+
+Their clients behave as client/chat.py does: they send again what has no final status, in order, and show a message
+once, however often it comes.
+"""
+
+from itertools import combinations
+
+from services.chat.disk_mailbox import DiskMailbox
+from services.chat.roster import LocalRoster
+from services.chat.router import Router
+from services.chat.statuses import INTERIM
+from shared.addresses import User
+from tests.support.disks import FakeDisk
+from tests.support.people import Person, World
+from tests.support.sinks import ACK_TIMEOUT, Joined, Node
+
+
+class DurableNode(Node):
+    """One server, its disk, and the process that runs at the moment."""
+
+    def __init__(self, server_id, *, mailbox=1000):
+        super().__init__(server_id, mailbox=mailbox)
+        self._limit = mailbox
+        self.disk = FakeDisk()
+        self.start()
+
+    def start(self):
+        """A new process, which knows what is on disk: as services/chat/service.py does it."""
+        self.roster = LocalRoster()
+        self.mailbox = DiskMailbox(
+            self.disk,
+            limit=self._limit,
+            limit_bytes=10**9,
+            next_id=self.disk.next_id,
+            loaded=lambda destination: self.router.loaded(destination, self.now),
+        )
+        self.router = Router(self.server_id, self.roster, self.mailbox, ack_timeout=ACK_TIMEOUT)
+        self.disk.kept = self.router.kept
+        self.disk.not_kept = self.router.not_kept
+        for destination, count, size in self.disk.counts():
+            self.mailbox.found_at_start(destination, count, size)
+        self.roster.remember(self.disk.seen)
+        self.router.recall(self.disk.settled(), self.disk.waiting(), self.disk.unpaid)
+
+    def connect(self, user, sink=None):
+        self._know(user)
+        return super().connect(user, sink)
+
+    def link(self, server_id, sink=None, *, confirms=True):
+        self._know(server_id)
+        return super().link(server_id, sink, confirms=confirms)
+
+    def _know(self, destination):
+        if self.roster.remember([destination]):
+            self.disk.know(destination)
+
+
+class DurablePerson(Person):
+    """Somebody whose clients keep their word, too."""
+
+    def has_final(self, key):
+        return any(status not in INTERIM for status in self.heard[key])
+
+    def connect(self, *, acknowledges=False):
+        super().connect(acknowledges=acknowledges)
+        client = self.clients[-1]
+        client.up.sent.clear()
+        self._send_again(client)
+
+    def disconnect(self, client):
+        was_first = client is self.clients[0]
+        super().disconnect(client)
+        if was_first and self.clients:  # the one that writes from now on
+            self._send_again(self.clients[0])
+
+    def drop(self):
+        """Their server died: what is in flight is lost, and nobody is told."""
+        for client in self.clients:
+            for raw in client.down.sent:
+                self.world.note_lost(raw, self.user)
+        self.clients.clear()
+
+    def _send_again(self, client):
+        for key, raw in self.outbox.items():
+            if not self.has_final(key):
+                client.up.send(raw)
+
+
+class DurableWorld(World):
+    """Servers that may be killed at any moment."""
+
+    def __init__(self, names, *, mailbox=1000):
+        super().__init__(names, mailbox=mailbox)
+        self.nodes = {server_id: DurableNode(server_id, mailbox=mailbox) for server_id in self.nodes}
+        self.people = [DurablePerson(self, User.parse(name)) for name in names]
+        self.pairs = [Joined(one, other) for one, other in combinations(self.nodes.values(), 2)]
+        self.crashes = 0
+
+    def crash(self, node, written):
+        """Kill a server's process, and start the next; `written`: of what waits to be written."""
+        self.crashes += 1
+        for person in self.people:
+            if person.home is node:
+                person.drop()
+        node.disk.crash(written)
+        for pair in self.pairs:
+            if node in pair.nodes and pair.is_linked:
+                self._lose_link(pair, node)
+        node.start()
+
+    def _lose_link(self, pair, dead):
+        (one, other), (there, back) = pair.nodes, pair.pipes
+        pair.pipes = ()
+        for raw in [*there.sent, *back.sent]:
+            self.note_lost(raw)
+        if one is dead:
+            other.unlink(one.server_id, back)
+        else:
+            one.unlink(other.server_id, there)
+
+    def commit_all(self):
+        for node in self.nodes.values():
+            node.disk.commit_all()
+
+    def carry_all(self):
+        super().carry_all()
+        while any(len(node.disk) for node in self.nodes.values()):
+            self.commit_all()
+            super().carry_all()
