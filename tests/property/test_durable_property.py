@@ -1,7 +1,7 @@
 """Routers over a disk that commits late, killed at any moment: what authors are told is true, nothing is lost."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.chat import disk_mailbox, outbound
@@ -67,6 +67,7 @@ def is_in_order(world, keys):
 
 def check(world):
     """What holds when everybody was there again for long enough."""
+    assert world.lies == []
     for author in world.people:
         for key in author.outbox:
             heard = author.heard[key]
@@ -89,6 +90,9 @@ def check(world):
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(WHO), st.booleans(), stories)
+@example(WHO[0], True, [("write", 0, 1, 4), ("carry_links",), ("crash", 0, 1)])  # the last first
+@example(WHO[0], True, [("leave", 1), ("write", 0, 1, 1), ("carry_links",), ("crash", 0, 0)])  # told too early
+@example(WHO[1], True, [("leave", 1), ("write", 0, 1, 1), ("carry_links",), ("crash", 1, 0)])
 def test_whatever_dies_every_message_arrives_once_in_order_and_its_author_hears_so(names, is_up, story):
     world = DurableWorld(names)
     world.bring_up()  # everybody has been there once

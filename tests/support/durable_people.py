@@ -96,6 +96,8 @@ class DurableWorld(World):
         self.people = [DurablePerson(self, User.parse(name)) for name in names]
         self.pairs = [Joined(one, other) for one, other in combinations(self.nodes.values(), 2)]
         self.crashes = 0
+        self.lies = []
+        """What an author had been told of a message that was then on no disk, and had not arrived."""
 
     def crash(self, node, written):
         """Kill a server's process, and start the next; `written`: of what waits to be written."""
@@ -108,6 +110,15 @@ class DurableWorld(World):
             if node in pair.nodes and pair.is_linked:
                 self._lose_link(pair, node)
         node.start()
+        self._note_lies()
+
+    def _note_lies(self):
+        """A status says that a message arrived, or that a server keeps it."""
+        kept = {row[1:4] for node in self.nodes.values() for row in node.disk.messages.values()}
+        for author in self.people:
+            for key, heard in author.heard.items():
+                if heard and key not in self.arrived and key not in kept:
+                    self.lies.append((key, list(heard)))
 
     def _lose_link(self, pair, dead):
         (one, other), (there, back) = pair.nodes, pair.pipes

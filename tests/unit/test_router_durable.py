@@ -1,0 +1,137 @@
+"""A router over a disk: what is written when, and that nobody is told before it is."""
+
+import pytest
+
+from services.chat.statuses import Status
+from shared.addresses import User
+from tests.support.durable_people import DurableNode
+from tests.support.sinks import ACK_TIMEOUT
+
+ANN, BOB, CID = User("ann", "alpha"), User("bob", "alpha"), User("cid", "beta")
+CUSTODY = 0.05
+
+
+@pytest.fixture
+def node():
+    made = DurableNode("alpha")
+    made.disconnect(BOB, made.connect(BOB))
+    made.disk.commit_all()
+    return made
+
+
+@pytest.fixture
+def ann(node):
+    return node.connect(ANN)
+
+
+def restarted(node, written=0):
+    node.disk.crash(written)
+    node.start()
+    return node
+
+
+def test_an_author_is_told_that_a_message_is_kept_when_it_is(node, ann):
+    node.send(ANN, 1, BOB)
+    assert ann.statuses() == []
+    node.disk.commit()
+    assert ann.statuses() == [(1, BOB, "USER_AWAY")]
+
+
+def test_an_author_is_told_that_a_message_waits_for_a_server_when_it_is_kept(node, ann):
+    node.unlink("beta", node.link("beta"))
+    node.send(ANN, 1, CID)
+    node.pass_time(2.0)
+    assert ann.statuses() == []
+    node.disk.commit_all()
+    assert ann.statuses() == [(1, CID, "OTHER_SERVER_TIMEOUT")]
+
+
+def test_what_is_answered_at_once_touches_no_disk(node, ann):
+    node.connect(BOB)
+    node.disk.commit_all()
+    node.send(ANN, 1, BOB)
+    node.pass_time(CUSTODY / 2)
+    node.ack(BOB, 1)
+    node.pass_time(ACK_TIMEOUT)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+    assert len(node.disk) == 0
+
+
+def test_what_is_not_answered_soon_is_written_and_forgotten_once_it_is(node, ann):
+    node.connect(BOB)
+    node.disk.commit_all()
+    node.send(ANN, 1, BOB)
+    node.pass_time(CUSTODY)
+    node.disk.commit()
+    assert [row[2] for row in node.disk.messages.values()] == [1]
+    assert ann.statuses() == []
+    node.ack(BOB, 1)
+    node.disk.commit()
+    assert node.disk.messages == {}
+    assert node.disk.settled() == [(ANN, 1, BOB, Status.DELIVERED)]
+
+
+def test_what_could_not_be_written_was_not_taken(node, ann):
+    node.send(ANN, 1, BOB)
+    node.disk.fail()
+    assert ann.statuses() == [(1, BOB, "OTHER_ERROR")]
+    node.send(ANN, 2, BOB)
+    node.disk.commit_all()
+    assert ann.statuses() == [(2, BOB, "USER_AWAY")]
+    assert node.connect(BOB).snowflakes() == [2]
+
+
+def test_what_is_on_its_way_goes_on_where_it_could_not_be_written(node, ann):
+    bob = node.connect(BOB)
+    node.disk.commit_all()
+    node.send(ANN, 1, BOB)
+    node.pass_time(CUSTODY)
+    node.disk.fail()
+    node.pass_time(ACK_TIMEOUT)
+    assert ann.statuses() == []
+    node.ack(BOB, 1)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+    assert bob.snowflakes() == [1]
+
+
+def test_what_is_on_its_way_is_written_before_what_waits_behind_it(node, ann, monkeypatch):
+    monkeypatch.setattr("services.chat.outbound.WINDOW", 2)
+    node.connect(BOB)
+    node.disk.commit_all()
+    for number in (1, 2, 3):
+        node.send(ANN, number, BOB)
+    bob = restarted(node, written=2).connect(BOB)
+    node.disk.commit()
+    assert bob.snowflakes() == [1, 2]
+    assert ann.statuses() == []
+
+
+def test_after_a_restart_a_message_sent_again_is_answered_with_its_status(node, ann):
+    node.send(ANN, 1, BOB)
+    node.send(ANN, 2, BOB)
+    node.disk.commit()
+    bob = node.connect(BOB)
+    assert bob.snowflakes() == [1, 2]
+    node.ack(BOB, 1)
+    node.disk.commit()
+    assert len(ann.take()) == 3
+    ann = restarted(node).connect(ANN)
+    node.send(ANN, 1, BOB)
+    node.send(ANN, 2, BOB)
+    assert ann.statuses() == [(1, BOB, "DELIVERED"), (2, BOB, "USER_AWAY")]
+    bob = node.connect(BOB)
+    node.disk.commit()
+    assert bob.snowflakes() == [2]
+
+
+def test_after_a_restart_an_author_who_was_away_hears_what_is_owed_once(node, ann):
+    node.send(ANN, 1, BOB)
+    node.disk.commit()
+    node.disconnect(ANN, ann)
+    node.connect(BOB)
+    node.ack(BOB, 1)
+    node.disk.commit()
+    again = restarted(node).connect(ANN)
+    assert again.statuses() == [(1, BOB, "DELIVERED")]
+    node.disk.commit()
+    assert restarted(node).connect(ANN).statuses() == []
