@@ -9,15 +9,18 @@ from services.chat.roster import Sink
 from shared.addresses import User
 
 WINDOW = 4096
-"""Unanswered messages per destination; beyond it the rest waits in the mailbox."""
+"""Unanswered messages per user; beyond it the rest waits in the mailbox."""
 WINDOW_BYTES = 8 * 1024 * 1024
 """The same in bytes: what is begun below it may end above it by one message."""
+SERVER_WINDOWS = 16
+"""How many such windows there are to a server: a user of it who never answers fills one, and holds up nobody."""
 
 
 class Outbound:
     """The unanswered messages of one destination, in the order in which they were sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, windows: int = 1) -> None:
+        self._windows = windows
         self._items: dict[Item, None] = {}
         self._by_snowflake: dict[int, list[Item]] = {}
         self._bytes = 0
@@ -33,7 +36,7 @@ class Outbound:
     @property
     def has_room(self) -> bool:
         """Whether more may be on its way at once."""
-        return len(self._items) < WINDOW and self._bytes < WINDOW_BYTES
+        return len(self._items) < WINDOW * self._windows and self._bytes < WINDOW_BYTES * self._windows
 
     def send(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:
         """Write an item to its links; an answer is due at `deadline`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from services.chat.mailbox import Destination, Item, Kept, Mailbox
-from services.chat.outbound import Outbound
+from services.chat.outbound import SERVER_WINDOWS, Outbound
 from services.chat.roster import Roster, Sink
 from services.chat.statuses import FINAL, INTERIM, Key, Memory, Status, Statuses
 from shared.addresses import User
@@ -112,8 +112,8 @@ class Router:
         user = item.recipient
         if not self._roster.knows(user):
             self._statuses.tell(item, Status.USER_NOT_FOUND)
-        elif self._send_or_keep(user, item, now) and not self._roster.clients(user):
-            self._statuses.tell_when_safe(item, Status.USER_AWAY)
+        elif self._send_or_keep(user, item, now) and not item.deadline:
+            self._statuses.tell_when_safe(item, Status.USER_AWAY)  # away, or too slow a reader: kept in any case
 
     def _to_server(self, item: Item, now: float) -> None:
         server_id = item.recipient.server_id
@@ -123,7 +123,7 @@ class Router:
     def _send_or_keep(self, destination: Destination, item: Item, now: float) -> bool:
         """Send at once where nothing waits; else keep. False, and the author told, where there is no room."""
         if self._mailbox.is_empty(destination) and (sinks := self._sinks(destination)):
-            outbound = self._outbound.setdefault(destination, Outbound())
+            outbound = self._outbound_to(destination)
             if outbound.has_room:
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
@@ -151,6 +151,13 @@ class Router:
 
     # Sending -----------------------------------------------------------------------------------
 
+    def _outbound_to(self, destination: Destination) -> Outbound:
+        outbound = self._outbound.get(destination)
+        if outbound is None:
+            outbound = Outbound(1 if isinstance(destination, User) else SERVER_WINDOWS)
+            self._outbound[destination] = outbound
+        return outbound
+
     def _sinks(self, destination: Destination) -> list[Sink]:
         """The links to a destination that have room."""
         if isinstance(destination, User):
@@ -162,7 +169,7 @@ class Router:
         """Send what waits, in order, while there is room."""
         if self._mailbox.is_empty(destination):
             return
-        outbound = self._outbound.setdefault(destination, Outbound())
+        outbound = self._outbound_to(destination)
         deadline = now + self._ack_timeout
         while outbound.has_room and (sinks := self._sinks(destination)):
             item = self._mailbox.take(destination)

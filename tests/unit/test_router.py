@@ -284,12 +284,23 @@ def test_a_client_that_joins_one_that_no_longer_reads_gets_all_in_order(node, bo
     assert node.connect(BOB).snowflakes() == [1, 2]
 
 
-def test_nobody_is_away_as_long_as_one_client_is_there(node, ann, bob):
+def test_what_a_reader_is_too_slow_for_is_kept_and_its_author_told_so_once(node, ann, bob):
     second = node.connect(BOB)
     bob.writable = second.writable = False
     node.send(ANN, 1, BOB)
     node.disconnect(BOB, bob)
-    assert not ann.sent
+    assert ann.statuses() == [(1, BOB, "USER_AWAY")]
+    second.writable = True
+    node.router.writable(BOB, node.now)
+    node.ack(BOB, 1)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+
+
+def test_who_never_answers_is_sent_a_window_and_the_rest_is_answered_for_at_once(node, ann, bob, monkeypatch):
+    monkeypatch.setattr(outbound, "WINDOW", 2)
+    send_all(node, ANN, BOB, (1, 2, 3))
+    assert bob.snowflakes() == [1, 2]
+    assert ann.statuses() == [(3, BOB, "USER_AWAY")]
 
 
 @pytest.mark.usefixtures("ann")
