@@ -27,9 +27,17 @@ def nodes(tmp_path_factory):
         yield alpha, beta
 
 
+RUN = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+"""
+"""As `python -m`, also where Ctrl-C is ignored, as it is in a shell's background."""
+
+
 def start(example, address, directory):
     return subprocess.Popen(
-        [sys.executable, "-m", f"docs.examples.{example}"],
+        [sys.executable, "-c", RUN, f"docs.examples.{example}"],
         cwd=ROOT,
         env=client_environment(address, directory, PARLEY_DATA_DIR=str(directory)),
         stdout=subprocess.PIPE,
