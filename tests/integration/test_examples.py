@@ -27,9 +27,17 @@ def nodes(tmp_path_factory):
         yield alpha, beta
 
 
+RUN = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+"""
+"""As `python -m`, also where Ctrl-C is ignored, as it is in a shell's background."""
+
+
 def start(example, address, directory):
     return subprocess.Popen(
-        [sys.executable, "-m", f"docs.examples.{example}"],
+        [sys.executable, "-c", RUN, f"docs.examples.{example}"],
         cwd=ROOT,
         env=client_environment(address, directory, PARLEY_DATA_DIR=str(directory)),
         stdout=subprocess.PIPE,
@@ -68,7 +76,7 @@ def test_the_server_is_linked_with_the_others_serves_its_users_and_hangs_up(node
             zoe.wait_for(lambda: link.result == "CONNECTED")
             ann.wait_status(ann.send_text("zoe", "gamma", "hello"), "DELIVERED")
             server.send_signal(signal.SIGINT)
-            server.communicate(timeout=3.0)
+            server.communicate(timeout=TIMEOUT)
             zoe.wait_for(lambda: link.closed)
             assert zoe.wait_frame("HANGUP").fields == {"reason": "EXIT"}
         wait_until(lambda: not any("gamma" in node.linked("chat") for node in nodes))
