@@ -329,7 +329,8 @@ class Router:
             item.is_saved = False
             if not item.deadline and not item.is_over:
                 self._mailbox.remove(self._destination(item), item)
-                self._statuses.tell(item, Status.OTHER_ERROR)
+                # One that was on a link before may have arrived.
+                self._statuses.tell(item, Status.UNKNOWN_STATUS if item.attempts else Status.OTHER_ERROR)
 
     def loaded(self, destination: Destination, now: float) -> None:
         """More of what waits for a destination can go out."""

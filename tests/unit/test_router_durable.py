@@ -94,6 +94,15 @@ def test_what_is_on_its_way_goes_on_where_it_could_not_be_written(node, ann):
     assert bob.snowflakes() == [1]
 
 
+def test_what_may_have_arrived_and_can_be_kept_no_longer_is_unconfirmed(node, ann):
+    bob = node.connect(BOB)
+    node.disk.commit_all()
+    node.send(ANN, 1, BOB)
+    node.disconnect(BOB, bob)
+    node.disk.fail()
+    assert ann.statuses() == [(1, BOB, "UNKNOWN_STATUS")]
+
+
 def test_what_is_on_its_way_is_written_before_what_waits_behind_it(node, ann, monkeypatch):
     monkeypatch.setattr("services.chat.outbound.WINDOW", 2)
     node.connect(BOB)
