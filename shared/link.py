@@ -84,7 +84,9 @@ class Link(asyncio.Protocol):
         self.frames_received = 0
         self.bytes_received = 0
         self.bytes_sent = 0
-        self.writable = True
+        self._is_paused = False
+        self._queued = 0
+        """Bytes sent in this turn of the loop and not written yet."""
         self._owner = owner
         self._is_wanted = is_wanted
         self._loop = asyncio.get_running_loop()
@@ -147,11 +149,17 @@ class Link(asyncio.Protocol):
         address = self._transport.get_extra_info(which) if self._transport else None
         return str(address[0]) if address else ""
 
+    @property
+    def writable(self) -> bool:
+        """Whether there is room for more: in the connection's buffer, and in what this turn writes to it."""
+        return not self._is_paused and self._queued < SEND_LIMIT
+
     def send(self, raw: bytes) -> None:
         """Queue a frame for the end of this turn of the loop; nothing goes out on a link that is over."""
         if self._transport is None or self._transport.is_closing():
             return
         self._out.append(raw)
+        self._queued += len(raw)
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
@@ -225,12 +233,15 @@ class Link(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The other side does not read: stop writing to it."""
-        self.writable = False
+        self._is_paused = True
 
     def resume_writing(self) -> None:
         """It reads again."""
-        self.writable = True
-        if self.is_open:
+        self._is_paused = False
+        self._tell_writable()
+
+    def _tell_writable(self) -> None:
+        if self.is_open and self.writable:
             self._owner.link_writable(self)
 
     # Effects -----------------------------------------------------------------------------
@@ -316,8 +327,11 @@ class Link(asyncio.Protocol):
             self.bytes_sent += len(data)
             self._transport.write(data)
         out.clear()
-        if not self.writable and self.is_open and self._buffered() > BUFFER_LIMIT:
+        was_full, self._queued = self._queued >= SEND_LIMIT, 0
+        if self._is_paused and self.is_open and self._buffered() > BUFFER_LIMIT:
             self.hang_up(pb.HangUp.TIMEOUT)
+        elif was_full:
+            self._tell_writable()
 
     def _buffered(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0

@@ -13,6 +13,8 @@ from services.chat.mailbox import Destination, Item, Kept
 
 IN_MEMORY: Final = 512
 """Waiting messages of one destination in memory; more are read when those have gone out."""
+LARGE: Final = 64 * 1024
+"""Bytes from which a message waits on disk alone."""
 
 
 class Disk(Protocol):
@@ -90,7 +92,7 @@ class DiskMailbox:
         queue = self._queues.setdefault(destination, _Queue())
         self.number(item)
         self._add([item], 1)
-        if queue.on_disk or queue.is_loading or len(queue.ready) >= IN_MEMORY:
+        if queue.on_disk or queue.is_loading or len(queue.ready) >= IN_MEMORY or len(item.raw) >= LARGE:
             queue.on_disk += 1
         else:
             queue.ready.append(item)

@@ -130,6 +130,7 @@ class Router:
         if self._mailbox.is_empty(destination):
             self._save_before(destination, [])
         if self._mailbox.put(destination, item) is not Kept.FULL:
+            self._pump(destination, now)
             return True
         self._statuses.tell(item, Status.OTHER_ERROR)
         return False

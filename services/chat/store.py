@@ -26,6 +26,8 @@ from shared.errors import ConfigError
 VERSION: Final = 1
 BATCH: Final = 10_000
 """Writes in one transaction at most."""
+LOADED: Final = 4 * 1024 * 1024
+"""Bytes of waiting messages that are read at once, and the one that goes beyond."""
 SETTLED: Final = 50_000
 """Final statuses read back at the start."""
 
@@ -264,15 +266,20 @@ class Store:
             return True
         destination, after, limit = work.read
         try:
-            rows = self._db.execute(
+            items, size = [], 0
+            for row in self._db.execute(
                 "SELECT id, author, author_server, snowflake, recipient, recipient_server, raw FROM message "
                 "WHERE destination = ? AND id > ? ORDER BY id LIMIT ?",
                 (_name(destination), after, limit),
-            ).fetchall()
+            ):
+                items.append(_item(row))
+                size += len(items[-1].raw)
+                if size >= LOADED:
+                    break
         except sqlite3.Error as error:
             self.error = str(error)
             return False
-        self._tell(work.found, [_item(row) for row in rows])
+        self._tell(work.found, items)
         return True
 
     def _tell(self, whom: Callable[[list[Item]], None], items: list[Item]) -> None:

@@ -1,0 +1,125 @@
+"""A link's room: what one turn of the loop may queue, and who is told when there is room again."""
+
+import asyncio
+
+from shared.link import BUFFER_LIMIT, SEND_LIMIT, Link
+from shared.messages import encode, pb
+from shared.session import Timeouts
+
+CONNECT = encode("CONNECT_CLIENT", pb.ConnectClient(user=pb.User(userId="ann", serverId="alpha")))
+
+
+class Owner:
+    """Lets everybody in, and keeps what it is told."""
+
+    def __init__(self):
+        self.writable_again = 0
+        self.closed = None
+
+    def connect_requested(self, link, _identity):
+        link.accept()
+
+    def link_opened(self, link):
+        pass
+
+    def link_writable(self, _link):
+        self.writable_again += 1
+
+    def link_closed(self, _link, closed):
+        self.closed = closed
+
+
+class Transport(asyncio.Transport):
+    """A connection whose other side reads nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.buffered = 0
+        self.writes = []
+
+    def write(self, data):
+        self.buffered += len(data)
+        self.writes.append(len(data))
+
+    def get_write_buffer_size(self):
+        return self.buffered
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        pass
+
+    def is_closing(self):
+        return False
+
+    def close(self):
+        pass
+
+    def abort(self):
+        pass
+
+
+def opened():
+    """An open link over such a connection."""
+    owner, transport = Owner(), Transport()
+    link = Link(owner, timeouts=Timeouts(10.0, 300.0), limit=1000)
+    link.connection_made(transport)
+    link.data_received(CONNECT)
+    return owner, transport, link
+
+
+async def turn():
+    """One turn of the loop."""
+    done = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(done.set_result, None)
+    await done
+
+
+def run(coroutine):
+    with asyncio.Runner() as runner:
+        return runner.run(coroutine)
+
+
+def test_what_one_turn_queues_counts_before_it_is_written():
+    async def story():
+        owner, transport, link = opened()
+        await turn()
+        link.send(b"x" * (SEND_LIMIT - 1))
+        assert link.writable
+        link.send(b"x")
+        assert not link.writable
+        assert len(transport.writes) == 1  # CONNECTED, so far
+        await turn()
+        assert transport.writes[1:] == [SEND_LIMIT]
+        assert link.writable
+        assert owner.writable_again == 1
+        link.connection_lost(None)
+
+    run(story())
+
+
+def test_a_full_buffer_is_not_writable_until_it_was_read():
+    async def story():
+        owner, _transport, link = opened()
+        link.pause_writing()
+        link.send(b"x" * SEND_LIMIT)
+        await turn()
+        assert not link.writable
+        assert owner.writable_again == 0
+        link.resume_writing()
+        assert link.writable
+        assert owner.writable_again == 1
+        link.connection_lost(None)
+
+    run(story())
+
+
+def test_a_side_that_goes_on_sending_and_never_reads_the_answers_is_given_up():
+    async def story():
+        owner, _transport, link = opened()
+        link.pause_writing()
+        link.send(b"x" * (BUFFER_LIMIT + 1))
+        await turn()
+        assert owner.closed is not None
+        assert owner.closed.reason == "timeout"
+        link.connection_lost(None)
+
+    run(story())
