@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check proto base-image format clean
+.PHONY: help run setup test check proto bench-federation base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,9 @@ format: $(READY) ## Format the sources
 
 proto: $(READY) ## Generate the protobuf module anew
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. proto/messenger.proto
+
+bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
+	@$(BIN)/python -m bench.federation
 
 base-image: ## Make the container base image from Debian packages (for machines that reach no image registry)
 	@deploy/base-image.sh
