@@ -35,6 +35,8 @@ _INPUTS: Final[dict[str, Input]] = {
     "UNSUPPORTED_MESSAGE": Input.UNSUPPORTED,
 }
 
+_PONG: Final = encode("PONG")
+
 _REASONS: Final = {
     HangUp.UNKNOWN_REASON: "unknown",
     HangUp.EXIT: "exit",
@@ -257,8 +259,9 @@ class Session:
         self._events.append(Closed("refused", by_us=True, result=result))
 
     def _pong(self, frame: Frame) -> None:
-        decode(frame, pb.Ping)
-        self._out.append(encode("PONG"))
+        if frame.payload:
+            decode(frame, pb.Ping)
+        self._out.append(_PONG)
 
     def _measure(self, frame: Frame) -> None:
         decode(frame, pb.Pong)
