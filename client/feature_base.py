@@ -116,9 +116,8 @@ class FeatureBase:
         """Where to dial: from the list that we were given, later from a discovery of our own."""
         if not self._server_list:
             self._server_list = await self.discovery.discover_servers(until=self._is_enough)
-        server = self._choose(self._server_list)
-        self._server_list = ()
-        return server.endpoints(self.feature)
+        server_list, self._server_list = self._server_list, ()  # the next look is a new one, whatever comes of this
+        return self._choose(server_list).endpoints(self.feature)
 
     def _is_enough(self, server_list: Sequence[Server]) -> bool:
         return any(s.server_id == self.user.server_id and s.endpoints(self.feature) for s in server_list)

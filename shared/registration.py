@@ -22,7 +22,7 @@ from shared.logs import Log
 from shared.messages import decode, encode, pb
 from shared.session import Timeouts, unsupported
 
-TELL_AFTER = 2.0
+TELL_AFTER = 5.0
 """Seconds for which discovery may be away before that is worth a line: it may just be starting."""
 RENAME_AFTER = 30.0
 """Seconds after which a process, whose discovery is gone or has another name now, may adopt again."""

@@ -359,7 +359,7 @@ class ServiceBase:
         user = link.identity.user
         if user is not None and link in self.subscribers.get(user, ()):
             self._unsubscribe(user, link)
-        elif link.peer_id:
+        elif user is None:  # a process that adopts our name has none in its CONNECT
             self.server_link_closed(link, closed)
 
     def server_link_closed(self, link: Link, closed: Closed) -> None:

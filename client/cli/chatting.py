@@ -89,8 +89,14 @@ def _as_json(message: pb.ChatMessage) -> str:
     return json.dumps({key: value for key, value in fields.items() if value is not None}, ensure_ascii=False)
 
 
+def _harmless(text: str) -> str:
+    """Another's words for a terminal: no control characters, and no line that looks like somebody else's."""
+    shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    return shown.replace("\n", "\n    ")
+
+
 def _show(message: pb.ChatMessage) -> None:
-    _line(f"{User.of(message.author)}: {_content(message)}")
+    _line(_harmless(f"{User.of(message.author)}: {_content(message)}"))
 
 
 async def listen(config: Config, name: str, servers: Sequence[str], *, as_json: bool) -> None:
