@@ -161,6 +161,15 @@ def test_a_node_without_a_name_is_named_after_its_host(tmp_path):
         assert {node.status(service)["server_id"] for service in services} == {host_name()}
 
 
+def test_a_process_that_adopted_its_name_is_missed_when_it_dies(tmp_path):
+    with Node("nameless", "127.0.26.8", tmp_path, ("discovery", "chat"), {"PARLEY_SERVER_ID": ""}) as node:
+        assert node.status("discovery")["offers"]
+        node.kill("chat")
+        wait_until(lambda: not node.status("discovery")["offers"], 5.0, "chat is no longer offered")
+        node.start("chat")
+        node.wait_ready("chat")
+
+
 def test_a_process_of_another_name_is_refused_and_told_so_once(tmp_path):
     with Node("theirs", "127.0.26.9", tmp_path, ("discovery",)) as node:
         stranger = Node("mine", node.address, tmp_path, ("chat",))
