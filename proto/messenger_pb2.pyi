@@ -167,7 +167,7 @@ class ChatMessage(_message.Message):
     def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ...) -> None: ...
 
 class ChatMessageResponse(_message.Message):
-    __slots__ = ("messageSnowflake", "statuses", "author")
+    __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt")
     class DeliveryStatus(_message.Message):
         __slots__ = ("user", "status")
         class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -196,10 +196,80 @@ class ChatMessageResponse(_message.Message):
     MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
     STATUSES_FIELD_NUMBER: _ClassVar[int]
     AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     statuses: _containers.RepeatedCompositeFieldContainer[ChatMessageResponse.DeliveryStatus]
     author: User
-    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+    group: Group
+    complete: bool
+    receipt: int
+    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., complete: _Optional[bool] = ..., receipt: _Optional[int] = ...) -> None: ...
+
+class StatusReceived(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: int
+    def __init__(self, receipt: _Optional[int] = ...) -> None: ...
+
+class ChangeGroup(_message.Message):
+    __slots__ = ("group", "user", "request")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    group: Group
+    user: User
+    request: int
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ...) -> None: ...
+
+class GroupMembers(_message.Message):
+    __slots__ = ("group", "user", "request", "result", "members")
+    class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ASKED: _ClassVar[GroupMembers.Result]
+        OK: _ClassVar[GroupMembers.Result]
+        NOT_A_MEMBER: _ClassVar[GroupMembers.Result]
+        GROUP_FULL: _ClassVar[GroupMembers.Result]
+        SERVER_NOT_FOUND: _ClassVar[GroupMembers.Result]
+        SERVER_TIMEOUT: _ClassVar[GroupMembers.Result]
+        ERROR: _ClassVar[GroupMembers.Result]
+    ASKED: GroupMembers.Result
+    OK: GroupMembers.Result
+    NOT_A_MEMBER: GroupMembers.Result
+    GROUP_FULL: GroupMembers.Result
+    SERVER_NOT_FOUND: GroupMembers.Result
+    SERVER_TIMEOUT: GroupMembers.Result
+    ERROR: GroupMembers.Result
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    group: Group
+    user: User
+    request: int
+    result: GroupMembers.Result
+    members: _containers.RepeatedCompositeFieldContainer[User]
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ..., result: _Optional[_Union[GroupMembers.Result, str]] = ..., members: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+
+class ChangeBlock(_message.Message):
+    __slots__ = ("user", "request")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    request: int
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ...) -> None: ...
+
+class BlockedUsers(_message.Message):
+    __slots__ = ("request", "users", "ok")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    OK_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    users: _containers.RepeatedCompositeFieldContainer[User]
+    ok: bool
+    def __init__(self, request: _Optional[int] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ..., ok: _Optional[bool] = ...) -> None: ...
 
 class TypingEvent(_message.Message):
     __slots__ = ("user", "timestamp")

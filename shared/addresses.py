@@ -1,4 +1,4 @@
-"""`alice@alpha`: the names of people and groups, and where servers are."""
+"""`alice@alpha`, `#crew@alpha`: the names of people and groups, and where servers are."""
 
 from __future__ import annotations
 
@@ -42,6 +42,47 @@ class User(NamedTuple):
     def is_complete(self) -> bool:
         """Whether both parts are there, and not absurdly long."""
         return 0 < len(self.user_id) <= MAX_ID and 0 < len(self.server_id) <= MAX_ID
+
+
+class Group(NamedTuple):
+    """Several people, by a name at the server where the group lives; written #crew@alpha."""
+
+    group_id: str
+    server_id: str
+
+    def __str__(self) -> str:
+        return f"#{self.group_id}@{self.server_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Group:
+        """Read #GROUP@SERVER, or GROUP@SERVER; ConfigError where it is not that."""
+        group_id, _, server_id = text.strip().removeprefix("#").rpartition("@")
+        if not group_id or not server_id:
+            raise ConfigError(f"{text!r} is no group: write #GROUP@SERVER, as in #crew@alpha")
+        return cls(group_id, server_id)
+
+    @classmethod
+    def of(cls, message: pb.Group) -> Group:
+        """The value of a payload's Group."""
+        return cls(message.groupId, message.serverId)
+
+    def to_pb(self) -> pb.Group:
+        """The payload's Group."""
+        return pb.Group(groupId=self.group_id, serverId=self.server_id)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether both parts are there, and not absurdly long."""
+        return 0 < len(self.group_id) <= MAX_ID and 0 < len(self.server_id) <= MAX_ID
+
+
+Recipient = User | Group
+"""Whom a message is for."""
+
+
+def parse_recipient(text: str) -> Recipient:
+    """Read USER@SERVER or #GROUP@SERVER; ConfigError where it is neither."""
+    return Group.parse(text) if text.strip().startswith("#") else User.parse(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,15 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "TRANSLATED": pb.Translated,
     "DOWNLOAD_DOCUMENT": pb.DownloadDocument,
     "DOWNLOADING_DOCUMENT": pb.DownloadingDocument,
+    # Ours: chat.
+    "STATUS_RECEIVED": pb.StatusReceived,
+    "JOIN_GROUP": pb.ChangeGroup,
+    "LEAVE_GROUP": pb.ChangeGroup,
+    "GROUP_MEMBERS": pb.GroupMembers,
+    "BLOCK_USER": pb.ChangeBlock,
+    "UNBLOCK_USER": pb.ChangeBlock,
+    "ASK_BLOCKED_USERS": pb.ChangeBlock,
+    "BLOCKED_USERS": pb.BlockedUsers,
     # Ours, between the processes of one node.
     "SERVER_LIST": pb.ServerList,
     "ANNOUNCE_TO": pb.AnnounceTo,

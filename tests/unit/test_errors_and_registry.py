@@ -89,7 +89,11 @@ def test_every_name_of_the_protocol_has_its_payload(name, type_name):
 
 
 def test_our_own_names_are_no_others():
-    assert set(REGISTRY) - set(FIXED) == {"SERVER_LIST", "ANNOUNCE_TO", "LINKED_SERVERS"}
+    assert set(REGISTRY) - set(FIXED) == {
+        "SERVER_LIST", "ANNOUNCE_TO", "LINKED_SERVERS", "STATUS_RECEIVED",
+        "JOIN_GROUP", "LEAVE_GROUP", "GROUP_MEMBERS",
+        "BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS", "BLOCKED_USERS",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -134,6 +138,9 @@ def test_fields_of_ours_are_numbered_from_100_up():
         "ConnectResponse.serverId",
         "ConnectResponse.instanceId",
         "ChatMessageResponse.author",
+        "ChatMessageResponse.group",
+        "ChatMessageResponse.complete",
+        "ChatMessageResponse.receipt",
     }
 
 
