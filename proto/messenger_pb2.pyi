@@ -272,18 +272,32 @@ class BlockedUsers(_message.Message):
     def __init__(self, request: _Optional[int] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ..., ok: _Optional[bool] = ...) -> None: ...
 
 class TypingEvent(_message.Message):
-    __slots__ = ("user", "timestamp")
+    __slots__ = ("user", "timestamp", "to_user", "to_group", "to_member", "stopped", "confirm", "age")
     USER_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    TO_USER_FIELD_NUMBER: _ClassVar[int]
+    TO_GROUP_FIELD_NUMBER: _ClassVar[int]
+    TO_MEMBER_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    CONFIRM_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
     user: User
     timestamp: float
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., timestamp: _Optional[float] = ...) -> None: ...
+    to_user: User
+    to_group: Group
+    to_member: UserOfGroup
+    stopped: bool
+    confirm: bool
+    age: float
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., timestamp: _Optional[float] = ..., to_user: _Optional[_Union[User, _Mapping]] = ..., to_group: _Optional[_Union[Group, _Mapping]] = ..., to_member: _Optional[_Union[UserOfGroup, _Mapping]] = ..., stopped: _Optional[bool] = ..., confirm: _Optional[bool] = ..., age: _Optional[float] = ...) -> None: ...
 
 class TypingEvents(_message.Message):
-    __slots__ = ("typing_events",)
+    __slots__ = ("typing_events", "stopped")
     TYPING_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
     typing_events: _containers.RepeatedCompositeFieldContainer[TypingEvent]
-    def __init__(self, typing_events: _Optional[_Iterable[_Union[TypingEvent, _Mapping]]] = ...) -> None: ...
+    stopped: _containers.RepeatedCompositeFieldContainer[TypingEvent]
+    def __init__(self, typing_events: _Optional[_Iterable[_Union[TypingEvent, _Mapping]]] = ..., stopped: _Optional[_Iterable[_Union[TypingEvent, _Mapping]]] = ...) -> None: ...
 
 class Location(_message.Message):
     __slots__ = ("latitude", "longitude")
@@ -294,7 +308,7 @@ class Location(_message.Message):
     def __init__(self, latitude: _Optional[float] = ..., longitude: _Optional[float] = ...) -> None: ...
 
 class LiveLocation(_message.Message):
-    __slots__ = ("author", "user", "group", "userOfGroup", "timestamp", "expiry_at", "location")
+    __slots__ = ("author", "user", "group", "userOfGroup", "timestamp", "expiry_at", "location", "stopped", "messageSnowflake", "confirm")
     AUTHOR_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -302,6 +316,9 @@ class LiveLocation(_message.Message):
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     EXPIRY_AT_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    CONFIRM_FIELD_NUMBER: _ClassVar[int]
     author: User
     user: User
     group: Group
@@ -309,21 +326,34 @@ class LiveLocation(_message.Message):
     timestamp: float
     expiry_at: float
     location: Location
-    def __init__(self, author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., timestamp: _Optional[float] = ..., expiry_at: _Optional[float] = ..., location: _Optional[_Union[Location, _Mapping]] = ...) -> None: ...
+    stopped: bool
+    messageSnowflake: int
+    confirm: bool
+    def __init__(self, author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., timestamp: _Optional[float] = ..., expiry_at: _Optional[float] = ..., location: _Optional[_Union[Location, _Mapping]] = ..., stopped: _Optional[bool] = ..., messageSnowflake: _Optional[int] = ..., confirm: _Optional[bool] = ...) -> None: ...
 
 class ExtendedLiveLocation(_message.Message):
-    __slots__ = ("live_location", "messageSnowflake")
+    __slots__ = ("live_location", "messageSnowflake", "remaining")
     LIVE_LOCATION_FIELD_NUMBER: _ClassVar[int]
     MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_FIELD_NUMBER: _ClassVar[int]
     live_location: LiveLocation
     messageSnowflake: int
-    def __init__(self, live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., messageSnowflake: _Optional[int] = ...) -> None: ...
+    remaining: float
+    def __init__(self, live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., messageSnowflake: _Optional[int] = ..., remaining: _Optional[float] = ...) -> None: ...
 
 class LiveLocations(_message.Message):
     __slots__ = ("extended_live_locations",)
     EXTENDED_LIVE_LOCATIONS_FIELD_NUMBER: _ClassVar[int]
     extended_live_locations: _containers.RepeatedCompositeFieldContainer[ExtendedLiveLocation]
     def __init__(self, extended_live_locations: _Optional[_Iterable[_Union[ExtendedLiveLocation, _Mapping]]] = ...) -> None: ...
+
+class Heard(_message.Message):
+    __slots__ = ("timestamp", "messageSnowflake")
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    timestamp: float
+    messageSnowflake: int
+    def __init__(self, timestamp: _Optional[float] = ..., messageSnowflake: _Optional[int] = ...) -> None: ...
 
 class Translate(_message.Message):
     __slots__ = ("target_language", "original_text", "translated_text")

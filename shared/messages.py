@@ -50,6 +50,8 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "UNBLOCK_USER": pb.ChangeBlock,
     "ASK_BLOCKED_USERS": pb.ChangeBlock,
     "BLOCKED_USERS": pb.BlockedUsers,
+    # Ours: typing and location.
+    "HEARD": pb.Heard,
     # Ours, between the processes of one node.
     "SERVER_LIST": pb.ServerList,
     "ANNOUNCE_TO": pb.AnnounceTo,

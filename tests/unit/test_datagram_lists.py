@@ -76,6 +76,6 @@ def test_an_empty_list_is_no_datagram():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_lists_have_one_repeated_field_so_joined_items_are_a_list(name):
-    [field] = REGISTRY[name].DESCRIPTOR.fields
-    assert field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
+def test_the_lists_have_repeated_fields_only_so_joined_items_are_a_list(name):
+    for field in REGISTRY[name].DESCRIPTOR.fields:
+        assert field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED

@@ -93,6 +93,7 @@ def test_our_own_names_are_no_others():
         "SERVER_LIST", "ANNOUNCE_TO", "LINKED_SERVERS", "STATUS_RECEIVED",
         "JOIN_GROUP", "LEAVE_GROUP", "GROUP_MEMBERS",
         "BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS", "BLOCKED_USERS",
+        "HEARD",
     }  # fmt: skip
 
 
@@ -141,6 +142,17 @@ def test_fields_of_ours_are_numbered_from_100_up():
         "ChatMessageResponse.group",
         "ChatMessageResponse.complete",
         "ChatMessageResponse.receipt",
+        "TypingEvent.to_user",
+        "TypingEvent.to_group",
+        "TypingEvent.to_member",
+        "TypingEvent.stopped",
+        "TypingEvent.confirm",
+        "TypingEvent.age",
+        "TypingEvents.stopped",
+        "LiveLocation.stopped",
+        "LiveLocation.messageSnowflake",
+        "LiveLocation.confirm",
+        "ExtendedLiveLocation.remaining",
     }
 
 
