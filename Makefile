@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check proto bench-federation base-image format clean
+.PHONY: help run setup test check proto bench-federation bench-mailbox bench-restart base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,6 +36,12 @@ proto: $(READY) ## Generate the protobuf module anew
 
 bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
 	@$(BIN)/python -m bench.federation
+
+bench-mailbox: $(READY) ## Measure what waits: accepted, committed, started with, drained
+	@$(BIN)/python -m bench.mailbox
+
+bench-restart: $(READY) ## Kill a chat process under load and see what was lost, and for how long
+	@$(BIN)/python -m bench.restart
 
 base-image: ## Make the container base image from Debian packages (for machines that reach no image registry)
 	@deploy/base-image.sh
