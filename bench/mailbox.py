@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import tempfile
 import time
@@ -83,11 +84,13 @@ class Chat:
         info = psutil.Process(self.node.pid("chat")).memory_full_info()
         return {"rss_mib": info.rss / MIB, "pss_mib": info.pss / MIB}
 
-    def restart(self, number: signal.Signals) -> float:
-        """End it, start it; seconds from its start until it is ready."""
+    def restart(self, number: signal.Signals, *, cold: bool = False) -> float:
+        """End it, start it; seconds from its start until it is ready. `cold`: nothing of its file is in memory."""
         self.node.kill("chat", number)
         if number is not signal.SIGKILL:
             self.node.wait_exit("chat", LONG)
+        for path in self.node.directory.rglob("chat.db*") if cold else ():
+            _forget(path)
         began = time.perf_counter()
         self.node.start("chat")
         self.node.wait_ready("chat", timeout=LONG)
@@ -171,7 +174,12 @@ def waiting(directory: Path, loader: Loader, table: Table, total: int, recipient
         assert done.statuses == {"USER_AWAY": total}, done
         table.add(f"{title}: fill", {"seconds": done.seconds, **row, **chat.memory})
         seconds = [chat.restart(signal.SIGTERM) for _ in range(starts)]
-        row = {"seconds": median(seconds), "worst": max(seconds), "after_sigkill": chat.restart(signal.SIGKILL)}
+        row = {
+            "seconds": median(seconds),
+            "worst": max(seconds),
+            "cold": chat.restart(signal.SIGTERM, cold=True),
+            "after_sigkill": chat.restart(signal.SIGKILL),
+        }
         memory, size = chat.memory, _size(node.directory)
         table.add(f"{title}: start", {**row, "cpu_s": chat.cpu, **memory, "file_mib": size})
         table.target(f"{title}: seconds to start", row["seconds"], 3.0)
@@ -193,6 +201,13 @@ def drain(chat: Chat, loader: Loader, table: Table, title: str, names: list[str]
         table.add(f"{title}: drain by {len(some):,}", {"messages": count, **row, **chat.memory})
         if len(some) == 1:
             table.target(f"{title}: seconds to the first message", firsts[0], 1.0)
+
+
+def _forget(path: Path) -> None:
+    """Have the system drop what it caches of a file."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _size(directory: Path) -> float:
