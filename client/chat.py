@@ -1,50 +1,42 @@
-"""Chat for one user: send and hear what became of it; receive and acknowledge."""
+"""Chat for one user: send and hear what became of it; receive and acknowledge; groups and blocking.
+
+`on_message`, `on_status` and `on_connection` may raise: it is logged, and the link goes on.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import mimetypes
 import secrets
 import time
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from client.deliveries import Delivery
 from client.feature_base import FeatureBase
-from shared.addresses import User
+from client.outgoing import Outgoing
+from client.requests import NAMES, TIMEOUT, Requests
+from client.seen import Seen
+from shared.addresses import Group, Recipient, User, parse_recipient
 from shared.config import Config
 from shared.discovery import DiscoveryService
+from shared.errors import FrameTooLarge
+from shared.events import Closed
 from shared.framing import Frame
 from shared.link import Link
 from shared.messages import MESSAGES, decode, encode, pb
 from shared.snowflake import MAKERS, Snowflakes
 
-Status = pb.ChatMessageResponse.DeliveryStatus
-INTERIM = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
-
-REMEMBERED = 10_000
-"""Received messages by which a duplicate is recognised."""
-
-
-class Delivery:
-    """One message that we sent, and what we were told of it."""
-
-    def __init__(self, message: pb.ChatMessage) -> None:
-        self.message = message
-        self.statuses: list[str] = []
-        """Every status heard, in order; the last one holds."""
-        self.final: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """The final status, once it is known."""
-
-    @property
-    def snowflake(self) -> int:
-        """The message's number."""
-        return self.message.messageSnowflake
+DELIVERED: Final = pb.ChatMessageResponse.DeliveryStatus.DELIVERED
+ANY_BYTES: Final = "application/octet-stream"
 
 
 class ChatFeature(FeatureBase):
     """Chat for one user.
 
-    `on_message` is called with each message received, once; when it returns, the message is acknowledged.
-    `on_status(delivery, status)` is called with each status of a message that we sent.
+    `on_message` is called with each message received, once; when it has returned, the message is acknowledged.
+    Where it raises, or where there is none, the message is not, and waits at the server for a client that takes it.
+    `on_status(delivery, whose, status)` is called with each status of a message that we sent; `whose` is the
+    recipient, or a member of the group. `on_connection(is_connected)` tells that the link came or went.
     """
 
     feature: ClassVar[str] = MESSAGES
@@ -55,80 +47,201 @@ class ChatFeature(FeatureBase):
         user: str | User = "",
         config: Config | None = None,
         *,
-        on_message: Callable[[pb.ChatMessage], None] = lambda _message: None,
-        on_status: Callable[[Delivery, str], None] = lambda _delivery, _status: None,
+        on_message: Callable[[pb.ChatMessage], None] | None = None,
+        on_status: Callable[[Delivery, Recipient, str], None] = lambda _delivery, _whose, _status: None,
+        on_connection: Callable[[bool], None] = lambda _is_connected: None,
         discovery: DiscoveryService | None = None,
     ) -> None:
         super().__init__(user, config, discovery=discovery)
         self._on_message = on_message
         self._on_status = on_status
+        self._on_connection = on_connection
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS))
         self._outbox: dict[int, Delivery] = {}
-        self._seen: dict[tuple[User, int], None] = {}
+        self._outgoing = Outgoing()
+        self._requests = Requests(self._outgoing, self.user.server_id)
+        self._seen = Seen()
+
+    # Sending ---------------------------------------------------------------------------------
 
     @property
     def outbox(self) -> list[Delivery]:
         """What we sent that has no final status yet, in order."""
         return list(self._outbox.values())
 
-    def send(self, recipient: str | User, text: str) -> Delivery:
-        """Send a text to USER@SERVER. It goes out now or on the next connection, until a status is heard."""
-        to = recipient if isinstance(recipient, User) else User.parse(recipient)
-        message = pb.ChatMessage(
-            messageSnowflake=self._snowflakes.next(time.time()),
+    def send(self, recipient: str | Recipient, text: str) -> Delivery:
+        """Send a text to USER@SERVER or #GROUP@SERVER, now or on the next connection, until its status is final.
+
+        Raises:
+            FrameTooLarge: more than `link.payload_limit`; nothing is sent.
+
+        """
+        return self._send(recipient, pb.ChatMessage(textContent=_sendable(text)))
+
+    def send_document(
+        self, recipient: str | Recipient, filename: str, data: bytes, mime_type: str = ""
+    ) -> Delivery:
+        """Send a file's content, as `send` does; its type is guessed from its name where none is given.
+
+        Raises:
+            FrameTooLarge: more than 2 MiB, with the default `link.payload_limit`; nothing is sent.
+
+        """
+        mime_type = mime_type or mimetypes.guess_type(filename)[0] or ANY_BYTES
+        name, number = _sendable(filename), secrets.token_hex(16)
+        document = pb.Document(documentId=number, filename=name, mimeType=mime_type, data=data)
+        return self._send(recipient, pb.ChatMessage(document=document))
+
+    def send_location(
+        self, recipient: str | Recipient, latitude: float, longitude: float, expiry_at: float
+    ) -> Delivery:
+        """Send a place (degrees, WGS 84), which holds until `expiry_at` (Unix seconds), as `send` does."""
+        location = pb.LiveLocation(
             author=self.user.to_pb(),
-            user=to.to_pb(),
-            textContent=text,
+            timestamp=time.time(),
+            expiry_at=expiry_at,
+            location=pb.Location(latitude=latitude, longitude=longitude),
         )
+        _address(location, _recipient(recipient))
+        return self._send(recipient, pb.ChatMessage(live_location=location))
+
+    def _send(self, recipient: str | Recipient, message: pb.ChatMessage) -> Delivery:
+        """Complete a message, and put it into the outbox."""
+        message.messageSnowflake = self._snowflakes.next(time.time())
+        message.author.CopyFrom(self.user.to_pb())
+        _address(message, _recipient(recipient))
+        size, limit = message.ByteSize(), self.config.link.payload_limit
+        if size > limit:
+            raise FrameTooLarge(size, limit)
         delivery = Delivery(message)
         self._outbox[delivery.snowflake] = delivery
-        if self.link is not None:
-            self.link.send(encode("MESSAGE", message))
+        self._outgoing.add(delivery.snowflake, "MESSAGE", message)
         return delivery
+
+    # Groups and blocking ----------------------------------------------------------------------
+
+    async def join(self, group: str | Group, timeout: float = TIMEOUT) -> None:
+        """Become a member of a group; one that nobody is in is made.
+
+        This and the five below are sent again after a reconnect, and give up after `timeout` seconds.
+
+        Raises:
+            RequestFailed: refused, or not answered; one sentence that says why.
+
+        """
+        await self._requests.group("JOIN_GROUP", _group(group), timeout)
+
+    async def leave(self, group: str | Group, timeout: float = TIMEOUT) -> None:
+        """Be no member of a group any more."""
+        await self._requests.group("LEAVE_GROUP", _group(group), timeout)
+
+    async def members(self, group: str | Group, timeout: float = TIMEOUT) -> list[User]:
+        """Who is in a group that we are in."""
+        return await self._requests.group("GROUP_MEMBERS", _group(group), timeout)
+
+    async def block(self, user: str | User, timeout: float = TIMEOUT) -> None:
+        """Take no more messages from a user; they are told USER_BLOCKED."""
+        await self._requests.block("BLOCK_USER", _user(user), timeout)
+
+    async def unblock(self, user: str | User, timeout: float = TIMEOUT) -> None:
+        """Take a user's messages again."""
+        await self._requests.block("UNBLOCK_USER", _user(user), timeout)
+
+    async def blocked(self, timeout: float = TIMEOUT) -> list[User]:
+        """Whom we have blocked."""
+        return await self._requests.block("ASK_BLOCKED_USERS", None, timeout)
+
+    # The link -----------------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
         """What has no final status yet goes out again, in order; a server answers what it has with its status."""
         super().link_opened(link)
-        for delivery in self._outbox.values():
-            link.send(encode("MESSAGE", delivery.message))
+        self._outgoing.opened(link)
+        self._call(self._on_connection, True)
+
+    def link_writable(self, link: Link) -> None:
+        """The server reads again: the next of what waits to go out."""
+        if link is self.link:
+            self._outgoing.pump()
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """Nothing goes out until the next link."""
+        was_ours = link is self.link
+        super().link_closed(link, closed)
+        if was_ours:
+            self._outgoing.closed()
+            self._call(self._on_connection, False)
+
+    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
+        """A server that does not know our requests says so."""
+        super().message_rejected(link, reason, detail)
+        if reason == "unsupported_there" and detail in NAMES:
+            self._requests.unsupported(detail)
 
     def handle_message(self, frame: Frame) -> bool:
-        """A message for us, or a status of one of ours."""
+        """A message for us, a status of one of ours, or the answer to a request."""
         if frame.name == "MESSAGE":
             self._received(decode(frame, pb.ChatMessage))
         elif frame.name == "MESSAGE_ACK":
             self._answered(decode(frame, pb.ChatMessageResponse))
         else:
-            return False
+            return self._requests.take(frame)
         return True
 
     def _received(self, message: pb.ChatMessage) -> None:
         """Show it once, and acknowledge it each time: an acknowledgement may have been lost."""
-        key = User.of(message.author), message.messageSnowflake
-        if key not in self._seen:
-            self._on_message(message)
-            self._remember(key)
-        ack = pb.ChatMessageResponse(messageSnowflake=message.messageSnowflake)
-        ack.statuses.add(user=self.user.to_pb(), status=Status.DELIVERED)
+        author = User.of(message.author)
+        if not self._seen.has(author, message.messageSnowflake):
+            if self._on_message is None or not self._call(self._on_message, message):
+                return
+            self._seen.add(author, message.messageSnowflake)
+        ack = pb.ChatMessageResponse(messageSnowflake=message.messageSnowflake, author=message.author)
+        ack.statuses.add(user=self.user.to_pb(), status=DELIVERED)
         if self.link is not None:
             self.link.send(encode("MESSAGE_ACK", ack))
 
-    def _remember(self, key: tuple[User, int]) -> None:
-        if key[1] == 0:
-            return
-        self._seen[key] = None
-        if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-
     def _answered(self, ack: pb.ChatMessageResponse) -> None:
+        """Statuses of a message that is ours and has no final one yet; all others do nothing."""
         delivery = self._outbox.get(ack.messageSnowflake)
-        if delivery is None:
+        if delivery is None or (ack.HasField("author") and User.of(ack.author) != self.user):
             return
-        for entry in ack.statuses:
-            status = Status.Status.Name(entry.status)
-            delivery.statuses.append(status)
-            if entry.status not in INTERIM:
-                self._outbox.pop(delivery.snowflake, None)
-                if not delivery.final.done():
-                    delivery.final.set_result(status)
-            self._on_status(delivery, status)
+        heard = delivery.take(ack)
+        if delivery.final.done():
+            del self._outbox[delivery.snowflake]
+            self._outgoing.answered(delivery.snowflake)
+        for whose, status in heard:
+            self._call(self._on_status, delivery, whose, status)
+
+    def _call(self, callback: Callable[..., None], *arguments: object) -> bool:
+        """Call what the application gave us; whether it returned. Its errors are not the link's."""
+        try:
+            callback(*arguments)
+        except Exception:
+            self.log.exception("callback_failed", callback=getattr(callback, "__name__", repr(callback)))
+            return False
+        return True
+
+
+def _recipient(recipient: str | Recipient) -> Recipient:
+    return parse_recipient(recipient) if isinstance(recipient, str) else recipient
+
+
+def _group(group: str | Group) -> Group:
+    return Group.parse(group) if isinstance(group, str) else group
+
+
+def _user(user: str | User) -> User:
+    return User.parse(user) if isinstance(user, str) else user
+
+
+def _address(message: pb.ChatMessage | pb.LiveLocation, to: Recipient) -> None:
+    """Fill in the recipient."""
+    if isinstance(to, Group):
+        message.group.CopyFrom(to.to_pb())
+    else:
+        message.user.CopyFrom(to.to_pb())
+
+
+def _sendable(text: str) -> str:
+    """A command line and a file system may hand out what is no Unicode, which no payload can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -15,7 +15,7 @@ from shared.backoff import Backoff
 from shared.config import Config, load
 from shared.connector import Connector
 from shared.discovery import DiscoveryService
-from shared.errors import PeerError, PeerUnreachable, UnexpectedMessage
+from shared.errors import ConfigError, PeerError, PeerUnreachable, UnexpectedMessage
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.link import Link
@@ -115,9 +115,16 @@ class FeatureBase:
     async def _places(self) -> Sequence[Endpoint]:
         """Where to dial: from the list that we were given, later from a discovery of our own."""
         if not self._server_list:
-            self._server_list = await self.discovery.discover_servers(until=self._is_enough)
+            self._server_list = await self._discover()
         server_list, self._server_list = self._server_list, ()  # the next look is a new one, whatever comes of this
         return self._choose(server_list).endpoints(self.feature)
+
+    async def _discover(self) -> Sequence[Server]:
+        """Ask the network. Without our address, while a cable is out, nobody is reachable, and we try again."""
+        try:
+            return await self.discovery.discover_servers(until=self._is_enough)
+        except ConfigError as error:
+            raise PeerUnreachable(str(error)) from None
 
     def _is_enough(self, server_list: Sequence[Server]) -> bool:
         return any(s.server_id == self.user.server_id and s.endpoints(self.feature) for s in server_list)

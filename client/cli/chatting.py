@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from client.chat import ChatFeature, Delivery
+from client.chat import ChatFeature
 from client.cli.terminal import discover_home, err, fail
-from shared.addresses import User
+from client.deliveries import Delivery
+from shared.addresses import Recipient, User
 from shared.config import Config
 from shared.errors import ConfigError
 from shared.messages import pb
@@ -49,7 +50,7 @@ async def send(
     """Send one message, print each status as it comes; 0 only on DELIVERED."""
     user, to = who_we_are(config, sender), User.parse(recipient)
 
-    def on_status(delivery: Delivery, status: str) -> None:
+    def on_status(delivery: Delivery, _whose: Recipient, status: str) -> None:
         if as_json:
             _line(json.dumps({"snowflake": delivery.snowflake, "to": str(to), "status": status}))
         else:
@@ -120,7 +121,7 @@ async def chat(config: Config, name: str, servers: Sequence[str]) -> None:
     """Lines in, lines out: `USER@SERVER: text` chooses whom the next lines go to as well."""
     user = who_we_are(config, name)
 
-    def on_status(delivery: Delivery, status: str) -> None:
+    def on_status(delivery: Delivery, _whose: Recipient, status: str) -> None:
         to = User.of(delivery.message.user)
         err.print(f"  {'✓' if status == 'DELIVERED' else '…'} {_explain(status, to)}", markup=False)
 
