@@ -41,6 +41,8 @@ class ChatFeature(FeatureBase):
 
     feature: ClassVar[str] = MESSAGES
     home_only: ClassVar[bool] = True
+    longest_silence: ClassVar[float] = 15.0
+    """A server that vanished without a word is noticed within twice that, and looked for anew."""
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ The same Link and Connector as between servers; only the CONNECT differs.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
@@ -31,6 +32,8 @@ class FeatureBase:
     feature: ClassVar[str]
     home_only: ClassVar[bool] = False
     """Whether only the user's home server will do."""
+    longest_silence: ClassVar[float] = math.inf
+    """Seconds of silence before we ask the server for a sign of life, where `link.ping_timeout` is longer."""
 
     def __init__(
         self,
@@ -135,7 +138,7 @@ class FeatureBase:
         link = self.config.link
         return Link(
             self,
-            timeouts=Timeouts(link.connect_timeout, link.ping_timeout),
+            timeouts=Timeouts(link.connect_timeout, min(link.ping_timeout, self.longest_silence)),
             limit=link.payload_limit,
             hello=encode("CONNECT_CLIENT", hello),
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from client.cli import chatting, nodes
+from client.cli import chatting, groups, nodes, receiving, sending
 from client.cli.terminal import fail, run
+from shared.addresses import Group, User
 from shared.metrics import version
 from shared.process import EXIT_CONFIG
 
@@ -40,6 +42,16 @@ ServerOption = Annotated[
     ),
 ]
 ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="Instead of ./parley.yml.")]
+Save = Annotated[
+    str,
+    typer.Option(
+        "--save", metavar="DIR", help="Write received documents there; without it their name and size are shown."
+    ),
+]
+GroupName = Annotated[
+    str,
+    typer.Argument(metavar="'#GROUP@SERVER'", help="In quotes: a shell takes # for the beginning of a comment."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 
 
@@ -99,32 +111,36 @@ def servers(
 
 @app.command()
 def send(
-    recipient: Annotated[str, typer.Argument(metavar="USER@SERVER")],
-    text: Annotated[str, typer.Argument(help="The message; - reads it from standard input.")],
+    recipient: Annotated[str, typer.Argument(metavar="USER@SERVER", help="Or '#GROUP@SERVER', in quotes.")],
+    text: Annotated[str | None, typer.Argument(help="The message; - reads it from standard input.")] = None,
     sender: As = "",
+    file: Annotated[Path | None, typer.Option("--file", metavar="PATH", help="Send a file, up to 2 MiB.")] = None,
     server: ServerOption = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a final status.")] = 10.0,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Send one message and print what became of it. Exit code 0 only on DELIVERED.
+    """Send one message and print what became of it. Exit code 0 only on DELIVERED, to all members of a group.
 
     Examples:
 
         parley send --as alice@alpha bob@beta "Lunch?"
 
+        parley send --as alice@alpha '#crew@alpha' --file map.png
+
         echo "Lunch?" | parley send --as alice@alpha bob@beta -
     """
-    body = sys.stdin.read().removesuffix("\n") if text == "-" else text
-    sys.exit(run(lambda c: chatting.send(c, sender, recipient, body, server or (), wait, as_json=as_json), config))
+    if (text is None) == (file is None):
+        fail("one message is a text or a file: write TEXT, or --file PATH", EXIT_CONFIG)
+    body = sys.stdin.read().removesuffix("\n") if text == "-" else text or ""
+    sys.exit(
+        run(lambda c: sending.send(c, sender, recipient, body, file, server or (), wait, as_json=as_json), config)
+    )
 
 
 @app.command()
 def listen(
-    user: As = "",
-    server: ServerOption = None,
-    as_json: Json = False,
-    config: ConfigFile = None,
+    user: As = "", server: ServerOption = None, save: Save = "", as_json: Json = False, config: ConfigFile = None
 ) -> None:
     """Print each message as it comes, and acknowledge it. Ctrl-C ends it.
 
@@ -132,20 +148,97 @@ def listen(
 
         parley listen --as bob@beta
 
+        parley listen --as bob@beta --save inbox
+
         parley listen --as bob@beta --json | jq .text
     """
-    run(lambda c: chatting.listen(c, user, server or (), as_json=as_json), config)
+    sys.exit(run(lambda c: receiving.listen(c, user, server or (), save, as_json=as_json), config))
 
 
 @app.command()
-def chat(user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
-    """Chat line by line: `bob@beta: hello` sends; after that plain lines go to the same person.
+def chat(user: As = "", server: ServerOption = None, save: Save = "", config: ConfigFile = None) -> None:
+    """Chat line by line: `bob@beta: hello` sends; after that plain lines go to the same person. /help tells more.
 
     Examples:
 
         parley chat --as alice@alpha
     """
-    run(lambda c: chatting.chat(c, user, server or ()), config)
+    sys.exit(run(lambda c: chatting.chat(c, user, server or (), save), config))
+
+
+group_app = typer.Typer(help="Join or leave a group, or see who is in it.", no_args_is_help=True)
+app.add_typer(group_app, name="group", rich_help_panel=None)
+
+
+@group_app.command("join")
+def group_join(group: GroupName, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
+    """Become a member of a group. Whoever joins a group that nobody is in makes it.
+
+    Examples:
+
+        parley group join '#crew@alpha' --as bob@beta
+    """
+    sys.exit(run(lambda c: groups.join(c, user, server or (), Group.parse(group)), config))
+
+
+@group_app.command("leave")
+def group_leave(group: GroupName, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
+    """Be no member of a group any more.
+
+    Examples:
+
+        parley group leave '#crew@alpha' --as bob@beta
+    """
+    sys.exit(run(lambda c: groups.leave(c, user, server or (), Group.parse(group)), config))
+
+
+@group_app.command("members")
+def group_members(
+    group: GroupName, user: As = "", server: ServerOption = None, as_json: Json = False, config: ConfigFile = None
+) -> None:
+    """Print who is in a group, one a line. Only its members may ask.
+
+    Examples:
+
+        parley group members '#crew@alpha' --as bob@beta
+    """
+    sys.exit(run(lambda c: groups.members(c, user, server or (), Group.parse(group), as_json=as_json), config))
+
+
+Person = Annotated[str, typer.Argument(metavar="USER@SERVER")]
+
+
+@app.command()
+def block(person: Person, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
+    """Take no more messages from somebody. They are told USER_BLOCKED.
+
+    Examples:
+
+        parley block bob@beta --as alice@alpha
+    """
+    sys.exit(run(lambda c: groups.block(c, user, server or (), User.parse(person)), config))
+
+
+@app.command()
+def unblock(person: Person, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
+    """Take somebody's messages again.
+
+    Examples:
+
+        parley unblock bob@beta --as alice@alpha
+    """
+    sys.exit(run(lambda c: groups.unblock(c, user, server or (), User.parse(person)), config))
+
+
+@app.command()
+def blocked(user: As = "", server: ServerOption = None, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Print whom you have blocked, one a line.
+
+    Examples:
+
+        parley blocked --as alice@alpha
+    """
+    sys.exit(run(lambda c: groups.blocked(c, user, server or (), as_json=as_json), config))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -154,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=given or ["--help"], prog_name="parley", standalone_mode=False)
     except UsageError as error:
-        words = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+        words = " ".join(error.format_message().replace("''", "'").split())  # type: ignore[attr-defined]
         command = error.ctx.command_path if error.ctx is not None else "parley"  # type: ignore[attr-defined]
         fail(f"{words.removesuffix('.')}. `{command} --help` shows examples.", EXIT_CONFIG)
     except typer.Abort:

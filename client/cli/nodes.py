@@ -11,12 +11,11 @@ from enum import StrEnum
 
 from rich.table import Table
 
-from client.cli.terminal import WHERE, fail, out
+from client.cli.terminal import WHERE, fail, finder, out
 from services.supervisor import SERVICES, Node, check_ports
 from shared import logs
 from shared.addresses import Server
 from shared.config import Config, load
-from shared.discovery import DiscoveryService
 from shared.errors import ConfigError
 from shared.process import EXIT_CONFIG, run_loop
 
@@ -62,7 +61,8 @@ def _print(line: str) -> None:
 
 async def servers(config: Config, unicast: Sequence[str], timeout: float, *, as_json: bool) -> int:
     """Discover, and print a table; 1 when nobody answered."""
-    found = await DiscoveryService(config, servers=unicast).discover_servers(timeout)
+    discovery = await finder(config, unicast)
+    found = sorted(await discovery.discover_servers(timeout), key=lambda server: server.server_id)
     if as_json:
         for server in found:
             sys.stdout.write(json.dumps(_as_json(server)) + "\n")

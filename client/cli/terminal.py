@@ -1,20 +1,23 @@
-"""What the commands share: discovery with words for people, errors in one line, running a coroutine."""
+"""What the commands share: being connected with words for people, errors in one line, running a coroutine."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
 import structlog
 from rich.console import Console
 
-from shared.addresses import ServerList, User
-from shared.config import Config, load
+from client.feature_base import FeatureBase
+from shared.addresses import Server, ServerList, User
+from shared.config import Config, load, split_host_port
+from shared.connector import resolve
 from shared.discovery import DiscoveryService
-from shared.errors import ConfigError, ParleyError
+from shared.errors import ConfigError, ParleyError, PeerError, PeerUnreachable
 from shared.messages import MESSAGES
 from shared.process import EXIT_CONFIG, run_loop
 
@@ -23,9 +26,20 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def line(text: str) -> None:
+    """Print a line, now."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Say something beside what was asked for: on standard error."""
+    err.print(text, markup=False)
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say in one line what is wrong and what to do, and exit."""
-    err.print(f"parley: {message}", markup=False)
+    note(f"parley: {message}")
     sys.exit(code)
 
 
@@ -56,20 +70,64 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], result: list[T]) -> N
         return
 
 
-async def discover_home(config: Config, user: User, servers: Sequence[str]) -> tuple[DiscoveryService, ServerList]:
-    """Find the servers, no longer than until the user's own answers; exits where it does not."""
-    discovery = DiscoveryService(config, servers=servers)
+def who_we_are(config: Config, name: str) -> User:
+    """The user named on the command line, or the configured one; ConfigError where there is neither."""
+    if not (name or config.client.user):
+        raise ConfigError("who are you? Name yourself with --as USER@SERVER, or as client.user in parley.yml")
+    return User.parse(name or config.client.user)
 
-    def home_found(found: ServerList) -> bool:
-        return any(s.server_id == user.server_id and s.endpoints(MESSAGES) for s in found)
 
-    found = await discovery.discover_servers(until=home_found)
-    if not home_found(found):
-        if not found:
-            fail(f"no server answered. {WHERE}")
-        names = ", ".join(s.server_id for s in found)
-        fail(f"{user.server_id} did not answer; found: {names}. Check the name behind the @. {WHERE}")
-    return discovery, found
+async def finder(config: Config, servers: Sequence[str]) -> DiscoveryService:
+    """A discovery that also asks these HOST[:PORT].
+
+    Raises:
+        ConfigError: one of them has a port that is none.
+        PeerUnreachable: one of them is a name that stands for nothing now.
+
+    """
+    for text in servers:
+        host, port = split_host_port(text, config.discovery.port)
+        try:
+            await resolve(host, port)
+        except PeerUnreachable:
+            raise PeerUnreachable(
+                f"--server {text}: the name {host!r} cannot be resolved; check it, or give an IPv4 address"
+            ) from None
+    return DiscoveryService(config, servers=servers)
+
+
+@asynccontextmanager
+async def at_home(feature: FeatureBase) -> AsyncIterator[None]:
+    """A feature, connected to its user's server; exits with one line where it cannot be."""
+    found = await _discover_home(feature.discovery, feature.user)
+    async with feature:
+        try:
+            await feature.handle_connection(found)
+        except PeerError as error:
+            fail(f"{feature.user.server_id} was found, but {error}; see that its chat process runs")
+        yield
+
+
+async def _discover_home(discovery: DiscoveryService, user: User) -> ServerList:
+    """Find the servers, no longer than until the user's own answers."""
+
+    def home(found: ServerList) -> Server | None:
+        return next((server for server in found if server.server_id == user.server_id), None)
+
+    def is_enough(found: ServerList) -> bool:
+        server = home(found)
+        return server is not None and bool(server.endpoints(MESSAGES))
+
+    found = await discovery.discover_servers(until=is_enough)
+    if is_enough(found):
+        return found
+    if not found:
+        fail(f"no server answered. {WHERE}")
+    if server := home(found):
+        offers = ", ".join(server.features) or "nothing"
+        fail(f"{server.server_id} answered, but offers no chat now (it offers {offers}); start its chat process")
+    names = ", ".join(sorted(server.server_id for server in found))
+    fail(f"{user.server_id} did not answer; found: {names}. Check the name behind the @. {WHERE}")
 
 
 WHERE = "Start one with `make run`, or name its address with --server HOST[:PORT] where broadcast does not reach."

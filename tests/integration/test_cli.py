@@ -67,7 +67,7 @@ def test_help_says_what_a_command_does_with_examples(command, monkeypatch, capsy
     ("arguments", "part"),
     [
         (["dance"], "dance"),
-        (["send", "--as", "alice@alpha", "bob@beta"], "'text'"),
+            (["send", "--as", "alice@alpha", "bob@beta"], "write TEXT, or --file PATH"),
         (["serve", "music"], "'music' is not one of 'discovery'"),
         (["servers", "--timeout", "soon"], "'--timeout'"),
         (["listen", "--loud"], "--loud"),

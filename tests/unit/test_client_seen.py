@@ -43,5 +43,4 @@ def test_a_large_mailbox_is_remembered_in_little_memory():
         tracemalloc.stop()
     assert len(seen) == REMEMBERED >= 100_000
     assert not seen.has(BOB, 1 << 22)
-    print(f"{size / REMEMBERED:.0f} bytes a message")
-    assert size / REMEMBERED < 160
+    assert 50 < size / REMEMBERED < 130  # 99 on CPython 3.11

@@ -1,0 +1,245 @@
+"""What `parley chat` makes of each line that is typed, and of all that comes back; the screen shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from client.chat import ChatFeature
+from client.cli.documents import Folder, read_file, too_large
+from client.cli.receiving import save_document
+from client.cli.screens import Screen
+from client.cli.words import beginning, describe, explain, group_of, mark
+from client.deliveries import INTERIM, Delivery
+from shared.addresses import Group, Recipient, User
+from shared.errors import ConfigError, FrameTooLarge, ParleyError
+from shared.messages import pb
+
+HELP: Final = """\
+someone: text       writes to someone at your server; someone@server: text at another one
+#group: text        writes to a group; the next lines go to the same person or group
+/to NAME            chooses whom the next lines go to; /who tells it
+/join #g  /leave #g  /members [#g]      groups
+/block NAME  /unblock NAME  /blocked    from whom you take no messages
+/file PATH          sends a file
+/quit               ends, as Ctrl-D does
+A line that begins with a space is sent as it is; // sends a line that begins with a slash."""
+
+_ADDRESSED: Final = (
+    re.compile(r"(\S*@[^\s:]*):\s*(.*)", re.DOTALL),
+    re.compile(r"(#?[^\s:/#]+):(?:\s+(.*)|$)", re.DOTALL),
+)
+"""NAME@SERVER: text, or NAME: text with a space behind the colon: neither 12:30 nor http://x addresses anybody."""
+
+
+def name_of(text: str, home: str) -> Recipient:
+    """NAME, NAME@SERVER, #GROUP or #GROUP@SERVER; without a server it is at home.
+
+    Raises:
+        ConfigError: none of these.
+
+    """
+    text = text.strip()
+    if text and text != "#" and "@" not in text:
+        text = f"{text}@{home}"
+    return Group.parse(text) if text.startswith("#") else User.parse(text)
+
+
+class Conversation:
+    """One user's chat. `to`: whom the next line goes to."""
+
+    def __init__(self, user: User, folder: Folder | None = None) -> None:
+        self.to: Recipient | None = None
+        self._home = user.server_id
+        self._user = user
+        self._folder = folder
+        self._newest = 0
+        self._kept: set[int] = set()
+        """What we were told is kept: its author has gone on since."""
+        self._was_connected = False
+        self._is_connected = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = False
+        self.chat: ChatFeature
+        self.screen: Screen
+
+    def prompt(self) -> str:
+        """What stands before the line that is typed."""
+        return f"{self.to}> " if self.to is not None else "> "
+
+    # What comes ---------------------------------------------------------------------------------
+
+    def received(self, message: pb.ChatMessage) -> None:
+        """Show a message; the first who writes is whom the next lines go to, where nobody is chosen."""
+        self.screen.say(describe(message, save_document(message, self._folder)))
+        if self.to is None:
+            self._choose(group_of(message) or User.of(message.author))
+
+    def told(self, delivery: Delivery, whose: Recipient, status: str) -> None:
+        """Show a status; the message's beginning with it, where others were sent or told of since."""
+        text = f"  {mark(status)} {explain(status, whose)}"
+        if delivery.snowflake != self._newest or delivery.snowflake in self._kept:
+            text += f": “{beginning(delivery.message)}”"
+        if status in INTERIM:
+            self._kept.add(delivery.snowflake)
+        self.screen.note(text)
+
+    def connection(self, is_connected: bool) -> None:
+        """Say that the server is gone, and that it is back."""
+        self._is_connected = is_connected
+        if is_connected and self._was_connected:
+            self.screen.note(f"{self._home} is back")
+        elif not is_connected and not self._ended:
+            self.screen.note(f"{self._home} is gone; what you write goes out when it is back")
+        self._was_connected = True
+
+    # What is typed --------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Read lines until the end; 1 where something sent was not answered for."""
+        while (text := await self.screen.read()) is not None:
+            try:
+                if not self._line(text):
+                    break
+            except ParleyError as error:
+                self.screen.note(f"{error}")
+        return await self._end()
+
+    def _line(self, text: str) -> bool:
+        """Do what a line says; False to end."""
+        if text.startswith("//"):
+            self._send(text[1:])
+        elif text.startswith("/"):
+            word, _, rest = text.partition(" ")
+            return self._command(word, rest.strip())
+        elif addressed := next(filter(None, (form.fullmatch(text) for form in _ADDRESSED)), None):
+            to = name_of(addressed[1], self._home)
+            if (to, type(to)) != (self.to, type(self.to)):
+                self._choose(to)
+            self._send(addressed[2] or "")
+        else:
+            self._send(text)
+        return True
+
+    def _choose(self, to: Recipient) -> None:
+        self.to = to
+        self.screen.note(f"your lines go to {to} now")
+
+    def _send(self, text: str) -> None:
+        if not text.strip():
+            return
+        try:
+            self._note_sent(self.chat.send(self._recipient(), text.strip()))
+        except FrameTooLarge as error:
+            raise ParleyError(too_large("the text", error.size, error.limit)) from None
+
+    def _recipient(self) -> Recipient:
+        if self.to is None:
+            raise ConfigError("to whom? Write `someone@server: text` once, or /help")
+        return self.to
+
+    def _note_sent(self, delivery: Delivery) -> None:
+        self._newest = delivery.snowflake
+        if not self._is_connected:
+            self.screen.note(f"  … not sent yet: {self._home} is gone; it goes out when it is back")
+
+    def _command(self, word: str, rest: str) -> bool:
+        """One of the words of HELP; False to end."""
+        if word == "/quit":
+            return False
+        if word == "/help":
+            self.screen.note(HELP)
+        elif word == "/who":
+            whom = str(self.to) if self.to is not None else "nobody yet; write `someone@server: text`, or /to NAME"
+            self.screen.note(f"you are {self._user}; your lines go to {whom}")
+        elif word == "/to":
+            self._choose(name_of(rest, self._home))
+        elif word == "/file":
+            self._file(rest)
+        elif (ask := self._request(word, rest)) is not None:
+            self._spawn(ask)
+        else:
+            self.screen.note(f"there is no {word}: /help lists the commands, and //… sends a line with a slash")
+        return True
+
+    def _file(self, name: str) -> None:
+        """Send a file."""
+        if not name:
+            raise ConfigError("which file? Write /file PATH")
+        to, path = self._recipient(), Path(name).expanduser()
+        try:
+            self._note_sent(self.chat.send_document(to, path.name, read_file(path, self.chat.config)))
+        except FrameTooLarge as error:
+            raise ParleyError(too_large(str(path), error.size, error.limit)) from None
+
+    def _request(self, word: str, rest: str) -> Coroutine[Any, Any, str] | None:
+        """What the server is to be asked, and what is shown then; None where the word means nothing."""
+        if word in ("/join", "/leave", "/members"):
+            return self._group_request(word, self._group(rest))
+        if word in ("/block", "/unblock"):
+            return self._block_request(word, self._person(rest))
+        return self._list("you take no messages from: ", self.chat.blocked()) if word == "/blocked" else None
+
+    def _group_request(self, word: str, group: Group) -> Coroutine[Any, Any, str]:
+        if word == "/join":
+            return self._done(self.chat.join(group), f"you are in {group}")
+        if word == "/leave":
+            return self._done(self.chat.leave(group), f"you are not in {group} any more")
+        return self._list(f"in {group}: ", self.chat.members(group))
+
+    def _block_request(self, word: str, user: User) -> Coroutine[Any, Any, str]:
+        if word == "/block":
+            return self._done(self.chat.block(user), f"you take no messages from {user}")
+        return self._done(self.chat.unblock(user), f"you take messages from {user}")
+
+    async def _done(self, request: Coroutine[Any, Any, None], words: str) -> str:
+        await request
+        return words
+
+    async def _list(self, words: str, request: Coroutine[Any, Any, list[User]]) -> str:
+        return words + (", ".join(sorted(map(str, await request))) or "nobody")
+
+    def _group(self, text: str) -> Group:
+        """The group that is named, or that we write to."""
+        if not text and isinstance(self.to, Group):
+            return self.to
+        if not text.removeprefix("#"):
+            raise ConfigError("which group? Write its name, as in #crew")
+        return Group(*name_of("#" + text.removeprefix("#"), self._home))
+
+    def _person(self, text: str) -> User:
+        to = name_of(text, self._home) if text else None
+        if not isinstance(to, User):
+            raise ConfigError("whom? Write a name, as in bob@beta")
+        return to
+
+    def _spawn(self, ask: Coroutine[Any, Any, str]) -> None:
+        """Ask while lines are typed and messages come."""
+
+        async def show() -> None:
+            try:
+                self.screen.note(await ask)
+            except ParleyError as error:
+                self.screen.note(str(error))
+
+        task = asyncio.get_running_loop().create_task(show())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end(self, timeout: float = 5.0) -> int:
+        """At the end of the input, what was just sent may still be under way."""
+        waits: list[asyncio.Future[Any]] = [
+            *self._tasks,
+            *(delivery.final for delivery in self.chat.outbox if not delivery.statuses),
+        ]
+        if waits:
+            await asyncio.wait(waits, timeout=timeout)
+        self._ended = True
+        lost = [delivery for delivery in self.chat.outbox if not delivery.statuses]
+        for delivery in lost:
+            text = f"“{beginning(delivery.message)}” to {delivery.recipient}"
+            self.screen.note(f"  ✗ no status came for {text}; it may not have been taken, send it again")
+        return 1 if lost else 0

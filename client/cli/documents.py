@@ -1,0 +1,121 @@
+"""Files to send, and received documents as files: in one folder, over no other file, under a harmless name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from shared.config import Config
+from shared.errors import ConfigError, ParleyError
+from shared.messages import pb
+
+LONGEST_NAME: Final = 200
+"""Bytes; file systems take 255, and a number may be added."""
+LONGEST_SUFFIX: Final = 20
+TRIES: Final = 10_000
+_FORBIDDEN: Final = frozenset('<>:"|?*')
+
+
+class SaveFailed(ParleyError):
+    """A document could not be written; its message is not acknowledged, and waits at the server."""
+
+    reason = "not_saved"
+
+
+def read_file(path: Path, config: Config) -> bytes:
+    """The bytes to send; one plain sentence where they cannot be read or are too many for one message.
+
+    Raises:
+        ConfigError: no such file, no right to read it, no regular file.
+        ParleyError: too large; nothing was read.
+
+    """
+    limit = config.link.payload_limit
+    try:
+        if not path.is_file():
+            raise ConfigError(f"{path} is no file that can be sent; name an existing one")
+        size = path.stat().st_size
+        if size > limit:
+            raise ParleyError(too_large(str(path), size, limit))
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {_words(error)}") from None
+
+
+def too_large(what: str, size: int, limit: int) -> str:
+    """The sentence for what does not fit into one message; sizes in bytes."""
+    return f"{what} is too large: {size} bytes, and at most {limit} go into one message; send it in parts"
+
+
+class Folder:
+    """Where received documents are saved."""
+
+    def __init__(self, path: str) -> None:
+        """Make the folder where there is none.
+
+        Raises:
+            ConfigError: it cannot be made, or not be written to.
+
+        """
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"--save {path}: no such folder can be made ({_words(error)})") from None
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise ConfigError(f"--save {path}: nothing can be written there; name a folder of your own")
+
+    def save(self, document: pb.Document) -> str:
+        """Write a document and have it on disk; its path.
+
+        Raises:
+            SaveFailed: it cannot be written.
+
+        """
+        name = safe_name(document.filename)
+        try:
+            path, descriptor = self._create(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(document.data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            text = f"{name} cannot be saved in {self.path} ({_words(error)}); it waits at your server"
+            raise SaveFailed(text) from None
+        return str(path)
+
+    def _create(self, name: str) -> tuple[Path, int]:
+        """A file that was not there before; no link is followed."""
+        stem, suffix = _split(name)
+        for number in range(TRIES):
+            path = self.path / (f"{stem} ({number}){suffix}" if number else name)
+            try:
+                return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            except FileExistsError:
+                continue
+        raise FileExistsError(17, f"{TRIES} files have this name")
+
+
+def safe_name(filename: str) -> str:
+    """Another's filename as one that names a plain, visible file in a folder."""
+    last = filename.replace("\\", "/").rpartition("/")[2]
+    name = "".join(c if c.isprintable() and c not in _FORBIDDEN else "_" for c in last).strip(" .")
+    if name.startswith("-"):  # a command would take it for an option
+        name = "_" + name[1:]
+    stem, suffix = _split(name)
+    room = LONGEST_NAME - len(suffix.encode())
+    return stem.encode()[:room].decode(errors="ignore") + suffix or "document"
+
+
+def _split(name: str) -> tuple[str, str]:
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, dot + suffix) if stem and len(suffix) <= LONGEST_SUFFIX else (name, "")
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

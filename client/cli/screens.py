@@ -1,0 +1,108 @@
+"""Where `parley chat` reads lines and writes them: a terminal with a line editor, or pipes and files.
+
+prompt_toolkit is imported only for a terminal: no service and no other command pays for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from client.cli.terminal import line, note
+
+LONGEST_LINE = 4 * 1024 * 1024
+"""Bytes; what is longer than a message may be is read, too, and refused with words."""
+
+
+class Screen(Protocol):
+    """What a conversation writes to and reads from."""
+
+    def say(self, text: str) -> None:
+        """Show what others wrote; it is shown when this returns."""
+
+    def note(self, text: str) -> None:
+        """Show what Parley has to say."""
+
+    async def read(self) -> str | None:
+        """The next line that was typed; None at the end."""
+
+
+class PlainScreen:
+    """Messages on standard output, the rest on standard error, lines from standard input."""
+
+    def __init__(self) -> None:
+        self._reader: asyncio.StreamReader | None = None
+
+    def say(self, text: str) -> None:
+        """Print it."""
+        line(text)
+
+    def note(self, text: str) -> None:
+        """Print it on standard error."""
+        note(text)
+
+    async def read(self) -> str | None:
+        """The next line of standard input."""
+        if stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):  # a loop cannot wait for a file; it need not
+            raw = sys.stdin.buffer.readline()
+        else:
+            raw = await self._read_pipe()
+        return raw.decode(errors="replace").rstrip("\n") if raw else None
+
+    async def _read_pipe(self) -> bytes:
+        if self._reader is None:
+            self._reader = reader = asyncio.StreamReader(limit=LONGEST_LINE)
+            loop = asyncio.get_running_loop()
+            await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        while True:
+            try:
+                return await self._reader.readline()
+            except ValueError:
+                self.note(f"a line of over {LONGEST_LINE} bytes is too long for a message; send it as a file")
+
+
+class EditorScreen:
+    """A terminal: what comes is written above the line that is being edited."""
+
+    def __init__(self, prompt: Callable[[], str]) -> None:
+        """`prompt` is asked for the words in front of the line whenever it is drawn."""
+        from prompt_toolkit import PromptSession  # noqa: PLC0415 - 70 ms and 10 MiB, for a terminal alone
+        from prompt_toolkit.data_structures import Size  # noqa: PLC0415
+        from prompt_toolkit.output.vt100 import Vt100_Output  # noqa: PLC0415
+
+        def size() -> Size:
+            columns, rows = os.get_terminal_size(sys.stdout.fileno())
+            return Size(rows=rows or 24, columns=columns or 80)
+
+        # Without asking for the cursor's position: not every terminal answers, and nothing here needs it.
+        output = Vt100_Output(sys.stdout, size, term=os.environ.get("TERM"), enable_cpr=False)
+        self._session: PromptSession[str] = PromptSession(message=prompt, output=output)
+
+    def say(self, text: str) -> None:
+        """Write it above the line that is being edited; then that line is drawn again."""
+        app = self._session.app
+        if app.is_running:
+            app.renderer.erase()
+        line(text)
+        app.invalidate()
+
+    note = say
+
+    async def read(self) -> str | None:
+        """The line, once Enter was pressed; None on Ctrl-D and Ctrl-C."""
+        try:
+            return await self._session.prompt_async(set_exception_handler=False, handle_sigint=False)
+        except (EOFError, KeyboardInterrupt):
+            return None
+
+
+def screen(prompt: Callable[[], str]) -> Screen:
+    """An editor where people sit at a terminal that can do more than print lines."""
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if is_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", ""):
+        return EditorScreen(prompt)
+    return PlainScreen()
