@@ -1,6 +1,7 @@
 """A server, gamma: it finds the others and stays linked with them."""
 
 import asyncio
+from contextlib import suppress
 
 from services.chat import ChatService
 from services.discovery import ServerDiscoveryService
@@ -13,4 +14,5 @@ async def main() -> None:
         await asyncio.Event().wait()
 
 
-asyncio.run(main())
+with suppress(KeyboardInterrupt):  # Ctrl-C hangs up and ends it
+    asyncio.run(main())
