@@ -6,6 +6,7 @@ one, joined: an *item* here is such a list of one, serialized once and written a
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 
 from shared.framing import MAX_DATAGRAM, encode_frame
@@ -13,12 +14,45 @@ from shared.framing import MAX_DATAGRAM, encode_frame
 _FRAMING = len(" 1024 ") + len("\n")
 
 
+_LENGTH_DELIMITED, _FIXED32 = 2, 5
+"""Protobuf's wire types (protobuf.dev, "Encoding")."""
+_FLOAT = struct.Struct("<f")
+
+
+class TimedItem:
+    """An item that ends in a field that is another number each time it is sent: an age, what remains."""
+
+    __slots__ = ("_head",)
+
+    def __init__(self, list_field: int, field: int, body: bytes) -> None:
+        """`body` is the entry without that field, `list_field` the entry's number in its list."""
+        tag = _varint(field << 3 | _FIXED32)
+        size = len(body) + len(tag) + _FLOAT.size
+        self._head = _varint(list_field << 3 | _LENGTH_DELIMITED) + _varint(size) + body + tag
+
+    def __len__(self) -> int:
+        return len(self._head) + _FLOAT.size
+
+    def at(self, value: float) -> bytes:
+        """The item with that number in it."""
+        return self._head + _FLOAT.pack(value)
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
 def room(name: str) -> int:
     """Bytes of items that a datagram of that name holds at most."""
     return MAX_DATAGRAM - len(name) - _FRAMING
 
 
-def fits(name: str, item: bytes) -> bool:
+def fits(name: str, item: bytes | TimedItem) -> bool:
     """Whether an item can be sent in a datagram at all."""
     return len(item) <= room(name)
 

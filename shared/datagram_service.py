@@ -2,21 +2,38 @@
 
 A subscriber is its TCP link; its datagrams come from that link's address and the `udpPort` that its CONNECT
 named, and are sent there. What changes is gathered, so that no more than one round of datagrams goes
-out per `fanout_interval`; nothing is kept for a datagram that is lost.
+out per `fanout_interval`. Nobody asks for a datagram that is lost: what changed within REPEATED_FOR is told again
+every REPEAT_INTERVAL, with what is newest, so that of five datagrams one is enough. Other servers are told by TCP,
+once, and sooner: each hop would otherwise wait out an interval of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
+from shared.addresses import Group, ServerList
 from shared.config import Config
 from shared.datagrams import Address, UdpSocket
 from shared.errors import RemoteProtocolError
 from shared.framing import Frame
 from shared.link import Link
+from shared.messages import encode, pb
+from shared.node_chat import Chat, NodeChat
+from shared.pace import Pace
 from shared.service_base import ServiceBase
+from shared.timer import Timer
+
+REPEAT_INTERVAL = 0.4
+"""Seconds between two tellings of the same change."""
+REPEATED_FOR = 1.7
+"""Seconds for which a change is told again."""
+GREETINGS = (0.4, 1.2)
+"""Seconds after a subscriber came at which it is told the present state again."""
+SERVER_SHARE = 10
+"""Servers are told that many times as often as subscribers, at most."""
 
 
 class DatagramSettings(Protocol):
@@ -40,8 +57,17 @@ class DatagramServiceBase(ServiceBase):
         self._udp: UdpSocket | None = None
         self._addresses: dict[Link, Address] = {}
         self._links_at: dict[Address, list[Link]] = {}
-        self._round: asyncio.TimerHandle | None = None
-        self._next_round = 0.0
+        interval = self._settings.fanout_interval
+        self._for_servers = Pace(interval / SERVER_SHARE, self._tell_servers)
+        self._for_subscribers = Pace(interval, self._run_round)
+        self._repeat = Pace(REPEAT_INTERVAL, self._run_repeat)
+        self._expiry = Timer(self._expired)
+        self._told_servers = self._told_subscribers = 0
+        """The numbers of the last changes that they were told."""
+        self._marks: deque[tuple[float, int]] = deque([(float("-inf"), 0)])
+        """Which change was the last one at which time."""
+        self.node_chat = NodeChat(self, self.config)
+        self.chat: Chat = self.node_chat
         self._count_received = self.metrics.datagrams.labels(self.feature, "received").inc
         self._count_sent = self.metrics.datagrams.labels(self.feature, "sent").inc
 
@@ -65,11 +91,20 @@ class DatagramServiceBase(ServiceBase):
 
     async def stop(self) -> None:
         """Receive and send no more datagrams, then end as any service."""
-        if self._round is not None:
-            self._round.cancel()
+        for timer in (self._for_servers, self._for_subscribers, self._repeat, self._expiry):
+            timer.cancel()
+        await self.node_chat.stop()
         if self._udp is not None:
             self._udp.close()
         await super().stop()
+
+    async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:
+        """The directory changed; or where our node's chat process is."""
+        self.node_chat.endpoints_changed(own)
+        await super().server_list_received(server_list, own)
+
+    def members_changed(self, group: Group) -> None:
+        """The members of a group that is addressed here are others than before."""
 
     # Subscribers ----------------------------------------------------------------------------------
 
@@ -80,7 +115,10 @@ class DatagramServiceBase(ServiceBase):
         address = (link.remote_host, link.identity.udp_port)
         self._addresses[link] = address
         self._links_at.setdefault(address, []).append(link)
-        asyncio.get_running_loop().call_soon(self._greet, link)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._greet, link)
+        for delay in GREETINGS:
+            loop.call_later(delay, self._greet, link)
 
     def subscriber_disconnected(self, link: Link) -> None:
         """Its datagrams no longer count; those of an older link at that address do again."""
@@ -144,16 +182,62 @@ class DatagramServiceBase(ServiceBase):
                 sent += 1
         self._count_sent(sent)
 
+    def confirm(self, link: Link, timestamp: float, snowflake: int = 0) -> None:
+        """Tell a subscriber that its datagram came."""
+        self.send_datagrams(link, [encode("HEARD", pb.Heard(timestamp=timestamp, messageSnowflake=snowflake))])
+
+    # What changes ------------------------------------------------------------------------------------
+
     def changed(self) -> None:
-        """Have `fan_out` called: at once after a quiet time, else `fanout_interval` after the last time."""
-        if self._round is None and not self._stopping:
-            loop = asyncio.get_running_loop()
-            self._round = loop.call_at(max(loop.time(), self._next_round), self._run_round)
+        """Something may have: have it told, and know when the next thing expires."""
+        if self._stopping:
+            return
+        if self.last_change() != self._told_servers:
+            self._for_servers.ask()
+        if self.last_change() != self._told_subscribers:
+            self._for_subscribers.ask()
+        self._expiry.set(self.next_expiry())
+
+    def last_change(self) -> int:
+        """The number of the last change."""
+        return 0
+
+    def next_expiry(self) -> float | None:
+        """When something expires next (the loop's seconds)."""
+        return None
+
+    def expire(self) -> None:
+        """Forget what has expired."""
+
+    def _expired(self) -> None:
+        self.expire()
+        self.changed()
+
+    def _tell_servers(self) -> None:
+        since, self._told_servers = self._told_servers, self.last_change()
+        self.tell_servers(since)
 
     def _run_round(self) -> None:
-        self._round = None
-        self._next_round = asyncio.get_running_loop().time() + self._settings.fanout_interval
-        self.fan_out()
+        self.expire()
+        since, self._told_subscribers = self._told_subscribers, self.last_change()
+        self._marks.append((asyncio.get_running_loop().time(), self._told_subscribers))
+        self.fan_out(since, again=False)
+        self._repeat.ask_later()
+        self.changed()
 
-    def fan_out(self) -> None:
-        """Tell all that changed since the last time."""
+    def _run_repeat(self) -> None:
+        """Tell again what changed of late; stop when that was told often enough."""
+        self.expire()
+        horizon = asyncio.get_running_loop().time() - REPEATED_FOR
+        while len(self._marks) > 1 and self._marks[1][0] <= horizon:
+            self._marks.popleft()
+        since = self._marks[0][1]
+        if since < self._told_subscribers:
+            self.fan_out(since, again=True)
+            self._repeat.ask_later()
+
+    def tell_servers(self, since: int) -> None:
+        """Tell the other servers what changed after that change."""
+
+    def fan_out(self, since: int, *, again: bool) -> None:
+        """Tell each subscriber what changed after that change; `again`: it was told before, and may be lost."""

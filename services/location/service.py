@@ -1,10 +1,10 @@
 """The location process: LIVE_LOCATION from subscribers and LIVE_LOCATIONS from servers in, LIVE_LOCATIONS out.
 
-A location goes to the clients of the user that it is addressed to, here and at that user's server, and to
-its author's own other clients here. (A location for a whole group reaches only its author's clients
-until groups have members.) A user of any server may subscribe here, but to the other servers we speak for our
-own users only: what alice@alpha, connected here at beta, shares is told to subscribers here and to no
-other server, which would have to refuse it from us.
+A location goes to the clients of the user that it is addressed to, here and at that user's server, and to its
+author's own other clients here. What is for a group becomes, here at its author's server, one stream per member,
+and the members are asked from chat for as long as somebody shares. A user of any server may subscribe here, but to
+the other servers we speak for our own users only: what alice@alpha, connected here at beta, shares is told to
+subscribers here and to no other server, which would have to refuse it from us.
 
 Existing servers send every location to everyone; what they send us for others goes no further than to those
 whom it is addressed to.
@@ -12,19 +12,23 @@ whom it is addressed to.
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
-from services.location.positions import LIST, Position, Positions
-from shared.addresses import User
+from services.location.positions import LIST, REMEMBERED, Position, Positions
+from shared.addresses import Group, User
 from shared.config import Config
 from shared.datagram_lists import pack
 from shared.datagram_service import DatagramServiceBase
 from shared.framing import Frame, encode_frame
-from shared.link import Link
+from shared.link import SEND_LIMIT, Link
 from shared.messages import LIVE_LOCATION, decode, pb
+from shared.recipients import Recipient
+from shared.snowflake import MAKERS, Snowflakes
 
 
 class LocationService(DatagramServiceBase):
@@ -35,7 +39,10 @@ class LocationService(DatagramServiceBase):
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
-        self.positions = Positions()
+        self.positions = Positions(self._begin)
+        self._snowflakes = Snowflakes(secrets.randbelow(MAKERS))
+        self._behind: set[Link] = set()
+        """Servers that were too slow to be told something."""
 
     # In -------------------------------------------------------------------------------------------
 
@@ -43,11 +50,24 @@ class LocationService(DatagramServiceBase):
         """A subscriber shares where they are."""
         if frame.name != "LIVE_LOCATION":
             return False
-        entry = pb.ExtendedLiveLocation(live_location=decode(frame, pb.LiveLocation))
-        mine = User.of(entry.live_location.author) == link.identity.user
+        location = decode(frame, pb.LiveLocation)
+        mine = User.of(location.author) == link.identity.user
+        entry = pb.ExtendedLiveLocation(live_location=location)
         if reason := self._take(entry, link.link_id) if mine else "foreign_user":
             self.datagram_dropped(link, reason)
+            return True
+        self._taken(link, location)
         return True
+
+    def _taken(self, link: Link, location: pb.LiveLocation) -> None:
+        """Tell a group's members as well, and confirm."""
+        author, recipient = User.of(location.author), Recipient.of_location(location)
+        if recipient is None:
+            return
+        if recipient.is_group and recipient.group is not None:
+            self._spread(author, recipient.group)
+        if location.confirm:
+            self.confirm(link, location.timestamp, self.positions.snowflake(author, recipient))
 
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """Users of another server share; it may only speak for its own."""
@@ -61,59 +81,134 @@ class LocationService(DatagramServiceBase):
         return True
 
     def _take(self, entry: pb.ExtendedLiveLocation, source: int | None = None) -> str:
-        reason = self.positions.take(entry, time.time(), source)
-        if self.positions.has_changes:
-            self.changed()
+        reason = self.positions.take(entry, self._now(), time.time(), source)
+        self.changed()
         return reason
+
+    def _begin(self, location: pb.LiveLocation) -> int:
+        """The first fix of one of our users' streams is a message, too; chat takes those of our own users only."""
+        if location.author.serverId != self.server_id:
+            return 0
+        message = pb.ChatMessage(
+            messageSnowflake=self._snowflakes.next(time.time()), author=location.author, live_location=location
+        )
+        which = location.WhichOneof("recipient")
+        if which is not None:
+            getattr(message, which).CopyFrom(getattr(location, which))
+        self.chat.post(message)
+        return message.messageSnowflake
+
+    # Groups -----------------------------------------------------------------------------------------
+
+    def _spread(self, author: User, group: Group) -> None:
+        """Tell the members of a group; of those whom we do not know yet we hear soon."""
+        position = self.positions.get(author, Recipient(None, group))
+        if position is not None:
+            self.chat.want(author, group, self._now() + REMEMBERED if position.is_over else position.expires)
+            self.positions.spread(author, group, self.chat.members(author, group), self._now())
+            self.changed()
+
+    def members_changed(self, group: Group) -> None:
+        """Some learn where the others are, others no longer do."""
+        for author, shared_with in self.positions.in_groups():
+            if shared_with == group:
+                self.positions.spread(author, group, self.chat.members(author, group), self._now())
+        self.changed()
+
+    # Time ---------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    def last_change(self) -> int:
+        """The number of the last change."""
+        return self.positions.sequence
+
+    def next_expiry(self) -> float | None:
+        """When a stream expires next."""
+        return self.positions.next_timeout()
+
+    def expire(self) -> None:
+        """End what has expired."""
+        self.positions.expire(self._now())
 
     # Out ------------------------------------------------------------------------------------------
 
-    def fan_out(self) -> None:
+    def fan_out(self, since: int, *, again: bool) -> None:  # noqa: ARG002 - what is told again is the same
         """Tell what changed to those who may see it."""
-        changes = self.positions.take_changes(time.time())
-        for link, items in self._by_link(changes).items():
+        for link, items in self._by_link(self.positions.changed(since)).items():
             self.send_datagrams(link, pack(LIST, items))
-        for server_id, items in self._by_server(changes).items():
-            peer = self.peering.link_to(server_id)
-            if peer is not None:
-                _send(peer, items)
 
     def _by_link(self, positions: Iterable[Position]) -> dict[Link, list[bytes]]:
         """What each subscriber here may see, and did not say itself."""
+        now = self._now()
         items: dict[Link, list[bytes]] = defaultdict(list)
         for position in positions:
+            item = position.item(now)
             for user in position.audience:
                 for link in self.subscribers.get(user, ()):
                     if link.link_id != position.source:
-                        items[link].append(position.item)
-        return items
-
-    def _by_server(self, positions: Iterable[Position]) -> dict[str, list[bytes]]:
-        """What each other server is told: our own authors' locations for its users."""
-        items: dict[str, list[bytes]] = defaultdict(list)
-        for position in positions:
-            user = position.recipient.user
-            if user is not None and position.author.server_id == self.server_id != user.server_id:
-                items[user.server_id].append(position.item)
+                        items[link].append(item)
         return items
 
     def state_for(self, link: Link) -> Iterator[bytes]:
-        """Everything that this subscriber may see."""
-        user = link.identity.user
-        current = self.positions.current(time.time())
-        return pack(LIST, (position.item for position in current if user in position.audience))
+        """Everything that this subscriber may see, and what is over that it may have seen."""
+        user, now = link.identity.user, self._now()
+        return pack(LIST, (p.item(now) for p in self.positions.all() if user in p.audience))
+
+    def tell_servers(self, since: int) -> None:
+        """Tell the other servers what is for their users."""
+        for server_id, positions in self._by_server(self.positions.changed(since)).items():
+            link = self.peering.link_to(server_id)
+            if link is not None:
+                self._tell(link, positions)
+
+    def _by_server(self, positions: Iterable[Position]) -> dict[str, list[Position]]:
+        """What each other server is told: our own authors' locations for its users."""
+        found: dict[str, list[Position]] = defaultdict(list)
+        for position in positions:
+            user = position.recipient.user
+            if user is not None and position.author.server_id == self.server_id != user.server_id:
+                found[user.server_id].append(position)
+        return found
+
+    def _tell(self, link: Link, positions: Sequence[Position]) -> None:
+        """Send to a server as much as it takes; the rest, as it is then, when it reads again."""
+        now, payload = self._now(), bytearray()
+        for position in positions:
+            payload += position.item(now)
+            if len(payload) > SEND_LIMIT:
+                link.send(encode_frame(LIST, bytes(payload)))
+                payload.clear()
+            if not link.writable:
+                self._behind.add(link)
+                return
+        if payload:
+            link.send(encode_frame(LIST, bytes(payload)))
+
+    def link_writable(self, link: Link) -> None:
+        """A server that was too slow is told everything anew: the newest wins."""
+        super().link_writable(link)
+        if link in self._behind:
+            self._behind.discard(link)
+            self._tell_all(link)
 
     def peer_connected(self, link: Link) -> None:
         """A server that is linked learns at once what is for its users."""
         super().peer_connected(link)
-        items = self._by_server(self.positions.current(time.time())).get(link.peer_id)
-        if items:
-            _send(link, items)
+        self._tell_all(link)
+
+    def peer_disconnected(self, link: Link) -> None:
+        """What it was not told it learns over the next link."""
+        super().peer_disconnected(link)
+        self._behind.discard(link)
+
+    def _tell_all(self, link: Link) -> None:
+        self.expire()
+        self._tell(link, self._by_server(self.positions.all()).get(link.peer_id, ()))
 
     def status(self) -> dict[str, object]:
         """Adds how many streams there are."""
-        return super().status() | {"streams": sum(1 for _ in self.positions.current(time.time()))}
-
-
-def _send(link: Link, items: list[bytes]) -> None:
-    link.send(encode_frame(LIST, b"".join(items)))
+        streams = sum(1 for position in self.positions.current(self._now()) if not position.is_copy)
+        return super().status() | {"streams": streams}

@@ -2,7 +2,9 @@
 
 A user of any server may subscribe here. To the other servers we speak for our own users only: what
 alice@alpha, connected here at beta, types is told to the subscribers here and to nobody else (alpha would
-have to refuse it from us, and every third server too).
+have to refuse it from us, and every third server too). What is for a user goes to that user's server only. What
+is for a group becomes, here at its author's server, one entry per member. A server that is no Parley is told only
+what is for everyone: it would tell everyone.
 
 Existing clients keep only the newest list that they received, so a list holds everyone who types, not only who
 began to. Where that is more than one datagram holds (about 30 people), the datagrams go out that hold
@@ -12,17 +14,25 @@ changes, and the one with the newest people goes last, so that it is the one the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from services.typing.indicators import LIST, Indicator, Indicators
-from shared.addresses import User
+from shared.addresses import Group, User
 from shared.config import Config
 from shared.datagram_lists import pack
 from shared.datagram_service import DatagramServiceBase
-from shared.framing import Frame
+from shared.framing import Frame, encode_frame
 from shared.link import Link
-from shared.messages import TYPING_INDICATOR, decode, encode, pb
+from shared.messages import TYPING_INDICATOR, decode, pb
+from shared.recipients import EVERYONE, Recipient
+
+MOST_AGAIN = 100
+"""People, newest first, who are told again: a list of more is no news to anyone, and the next event repeats it."""
+NOBODY = encode_frame(LIST)
+"""The list where nobody types any more."""
 
 
 class TypingService(DatagramServiceBase):
@@ -42,73 +52,151 @@ class TypingService(DatagramServiceBase):
         if frame.name != "TYPING_EVENT":
             return False
         event = decode(frame, pb.TypingEvent)
+        event.ClearField("age")
         mine = User.of(event.user) == link.identity.user
         if reason := self._take(event) if mine else "foreign_user":
             self.datagram_dropped(link, reason)
+            return True
+        if event.confirm:
+            self.confirm(link, event.timestamp)
+        recipient = Recipient.of_typing(event)
+        if recipient is not None and recipient.is_group and recipient.group is not None:
+            self._spread(User.of(event.user), recipient.group)
         return True
 
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """Users of another server type; it may only speak for its own."""
         if frame.name != LIST:
             return False
-        for event in decode(frame, pb.TypingEvents).typing_events:
-            user = User.of(event.user)
-            own = user.server_id == link.peer_id and user.is_complete
-            if reason := self._take(event) if own else "foreign_user":
+        message = decode(frame, pb.TypingEvents)
+        for event in message.stopped:
+            event.stopped = True
+        for event in itertools.chain(message.typing_events, message.stopped):
+            if reason := self._refusal(link, event) or self._take(event):
                 self.message_rejected(link, reason, LIST)
         return True
 
+    @staticmethod
+    def _refusal(link: Link, event: pb.TypingEvent) -> str:
+        """Why a server may not say that; the members of a group are asked for at the author's server."""
+        user = User.of(event.user)
+        if user.server_id != link.peer_id or not user.is_complete:
+            return "foreign_user"
+        return "no_recipient" if event.HasField("to_group") else ""
+
     def _take(self, event: pb.TypingEvent) -> str:
-        reason = self.indicators.take(event, self._now())
-        if self.indicators.has_changes:
-            self.changed()
+        reason = self.indicators.take(event, self._now(), time.time())
+        self.changed()
         return reason
+
+    def _spread(self, author: User, group: Group) -> None:
+        """Tell the members of a group; of those whom we do not know yet we hear soon."""
+        self.chat.want(author, group, self._now() + self.config.typing.typing_expiry)
+        self.indicators.spread(author, group, self.chat.members(author, group), self._now())
+        self.changed()
+
+    def members_changed(self, group: Group) -> None:
+        """Some learn who types, others no longer do."""
+        for author, typed_in in self.indicators.in_groups():
+            if typed_in == group:
+                self.indicators.spread(author, group, self.chat.members(author, group), self._now())
+        self.changed()
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
-    # Out ------------------------------------------------------------------------------------------
+    def last_change(self) -> int:
+        """The number of the last change."""
+        return self.indicators.sequence
 
-    def fan_out(self) -> None:
-        """Tell the other servers what our users began, and each subscriber what others did."""
-        changes = self.indicators.take_changes(self._now())
-        ours = self._ours(changes)
-        if ours.typing_events:
-            self.broadcast_to_servers(LIST, ours)
-        changed = {entry.user for entry in changes}
-        for_most = self._datagrams(len(changed))
-        for user, links in self.subscribers.items():
-            datagrams = for_most
-            if user in self.indicators:
-                datagrams = self._datagrams(len(changed - {user}), without=user)
-            for link in links:
-                self.send_datagrams(link, datagrams)
+    def next_expiry(self) -> float | None:
+        """When an entry expires next."""
+        return self.indicators.next_timeout()
 
-    def _datagrams(self, needed: int | None, without: User | None = None) -> Sequence[bytes]:
-        """The lists that tell the `needed` newest entries (None: all), the newest list last."""
-        if needed == 0:
-            return ()
-        items = (entry.item for entry in self.indicators.newest_first(self._now()) if entry.user != without)
-        return list(pack(LIST, items, needed))[::-1]
+    def expire(self) -> None:
+        """Forget who typed too long ago."""
+        self.indicators.expire(self._now())
 
-    def _ours(self, entries: Iterable[Indicator]) -> pb.TypingEvents:
-        """Those that other servers are told: of our own users, whom no other server may speak for."""
-        return pb.TypingEvents.FromString(
-            b"".join(entry.item for entry in entries if entry.user.server_id == self.server_id)
-        )
+    # Out to subscribers ---------------------------------------------------------------------------
+
+    def fan_out(self, since: int, *, again: bool) -> None:
+        """Tell each subscriber what others did, if it concerns them."""
+        most = MOST_AGAIN if again else None
+        everyone, users = self.indicators.audience(since)
+        if not everyone:
+            for user in users & self.subscribers.keys():
+                self._send(user, self._lists(user, since, most)[0])
+            return
+        for_most, shown = self._lists(None, since, most)
+        for user in self.subscribers:
+            special = user in shown or self.indicators.has_own(user)
+            self._send(user, self._lists(user, since, most)[0] if special else for_most)
+
+    def _send(self, user: User, datagrams: Sequence[bytes]) -> None:
+        for link in self.subscribers[user]:
+            self.send_datagrams(link, datagrams)
+
+    def _lists(self, user: User | None, since: int, most: int | None) -> tuple[Sequence[bytes], set[User]]:
+        """The lists that tell the changes after `since`, the newest last; and whom they may name.
+
+        None stands for a user who does not type and to whom nobody types by name. Nothing new for a user, as
+        where an entry expired, is a list as well: it says who is left.
+        """
+        now = self._now()
+        shown: set[User] = set()
+        live = self.indicators.live(user)
+        fresh: list[Indicator] = []
+        rest: Iterator[Indicator] = iter(())
+        for entry in live:
+            if entry.sequence <= since or len(fresh) == most:
+                rest = itertools.chain([entry], live)
+                break
+            fresh.append(entry)
+        ended = self.indicators.stopped(user, since)
+
+        def items() -> Iterator[bytes]:
+            for entry in itertools.chain(fresh, ended, rest):
+                shown.add(entry.user)
+                yield entry.item(now)
+
+        datagrams = list(pack(LIST, items(), max(len(fresh) + len(ended), 1))) or [NOBODY]
+        return datagrams[::-1], shown
 
     def state_for(self, link: Link) -> Sequence[bytes]:
-        """Everyone else who types."""
-        return self._datagrams(None, without=link.identity.user)
+        """Everyone else who types, if anybody does."""
+        user = link.identity.user
+        lists = self._lists(user, 0, None)[0]
+        return () if lists == [NOBODY] else lists
+
+    # Out to servers -------------------------------------------------------------------------------
+
+    def tell_servers(self, since: int) -> None:
+        """Tell the other servers what our users did, as far as it is for theirs."""
+        changes = self.indicators.changed_of(self.server_id, since)
+        for link in self.peering.links if changes else ():
+            self._tell(link, changes)
+
+    def _tell(self, link: Link, entries: Iterable[Indicator]) -> None:
+        now = self._now()
+        payload = b"".join(entry.item(now) for entry in entries if _is_for(link, entry.recipient))
+        if payload and link.writable:
+            link.send(encode_frame(LIST, payload))
 
     def peer_connected(self, link: Link) -> None:
         """A server that is linked learns at once which of our users type."""
         super().peer_connected(link)
-        ours = self._ours(self.indicators.newest_first(self._now()))
-        if ours.typing_events:
-            link.send(encode(LIST, ours))
+        self.expire()
+        self._tell(link, self.indicators.all_of(self.server_id))
 
     def status(self) -> dict[str, object]:
         """Adds how many are typing."""
-        return super().status() | {"typing": sum(1 for _ in self.indicators.newest_first(self._now()))}
+        self.expire()
+        return super().status() | {"typing": len(self.indicators)}
+
+
+def _is_for(link: Link, recipient: Recipient) -> bool:
+    """Whether a server is told what is for that recipient."""
+    if recipient == EVERYONE:
+        return True
+    return link.identity.is_ours and recipient.user is not None and recipient.user.server_id == link.peer_id

@@ -107,6 +107,7 @@ def seen(client):
         for each in client.received
         if each.name == "LIVE_LOCATIONS"
         for entry in each.fields["extended_live_locations"]
+        if "location" in entry["live_location"]  # the last word of a stream has none
     }
 
 

@@ -1,4 +1,4 @@
-"""Who is typing: newest wins, our clock ends an entry, what changed is told once."""
+"""Who is typing, to whom: newest wins, our clock or a stop ends an entry, and only whom it is for sees it."""
 
 import math
 
@@ -6,29 +6,49 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.typing.indicators import Indicators
-from shared.addresses import User
+from services.typing.indicators import FAR_FUTURE, MOST_STREAMS, Indicators
+from shared.addresses import Group, User
 from shared.messages import pb
+from shared.recipients import EVERYONE, Recipient
 
 EXPIRY = 6.0
 ANN, BOB, CAROL = (User(name, "alpha") for name in ("ann", "bob", "carol"))
 
 
-def event(user=ANN, timestamp=1.0):
-    return pb.TypingEvent(user=user.to_pb(), timestamp=timestamp)
+WALL = 1_753_142_400.0
+CREW = Group("crew", "alpha")
+
+
+def event(user=ANN, timestamp=1.0, to=EVERYONE, **more):
+    made = pb.TypingEvent(user=user.to_pb(), timestamp=timestamp, **more)
+    to.write_typing(made)
+    return made
+
+
+class Fed(Indicators):
+    """Indicators whose wall clock stands still."""
+
+    def take(self, event, now, wall=WALL):
+        return super().take(event, now, wall)
 
 
 @pytest.fixture
 def indicators():
-    return Indicators(EXPIRY)
+    return Fed(EXPIRY)
 
 
 def who(entries):
     return [entry.user for entry in entries]
 
 
-def timestamps(indicators, now):
-    return {entry.user: entry.timestamp for entry in indicators.newest_first(now)}
+def listed(indicators, now, user=None):
+    indicators.expire(now)
+    return who(indicators.live(user))
+
+
+def timestamps(indicators, now, user=None):
+    indicators.expire(now)
+    return {entry.user: entry.timestamp for entry in indicators.live(user)}
 
 
 @pytest.mark.parametrize(
@@ -43,23 +63,43 @@ def test_the_newest_timestamp_of_a_user_wins(indicators, sent, kept):
 
 def test_what_is_not_newer_changes_nothing_and_prolongs_nothing(indicators):
     indicators.take(event(ANN, 5.0), now=0.0)
-    indicators.take_changes(0.0)
+    before = indicators.sequence
     for timestamp in (5.0, 4.0):
         indicators.take(event(ANN, timestamp), now=5.0)
-    assert not indicators.has_changes
-    assert who(indicators.newest_first(EXPIRY)) == []
+    assert indicators.sequence == before
+    assert listed(indicators, EXPIRY) == []
 
 
-@pytest.mark.parametrize("timestamp", [0.0, -1e12, 1e12])
+@pytest.mark.parametrize("timestamp", [0.0, -1e12, WALL - 3000, WALL + 3000])
 def test_an_entry_lasts_by_our_clock_whatever_the_timestamp_says(indicators, timestamp):
-    indicators.take(event(ANN, timestamp), now=100.0)
-    assert who(indicators.newest_first(100.0 + EXPIRY - 0.001)) == [ANN]
-    assert who(indicators.newest_first(100.0 + EXPIRY)) == []
-    assert ANN not in indicators
+    assert indicators.take(event(ANN, timestamp), now=100.0) == ""
+    assert listed(indicators, 100.0 + EXPIRY - 0.001) == [ANN]
+    assert listed(indicators, 100.0 + EXPIRY) == []
+    assert len(indicators) == 0
+
+
+def test_a_timestamp_in_the_far_future_is_refused(indicators):
+    assert indicators.take(event(ANN, WALL + FAR_FUTURE + 1), now=0.0) == "out_of_range"
+    assert len(indicators) == 0
+
+
+def test_an_entry_that_a_server_heard_some_time_ago_lasts_for_the_rest(indicators):
+    indicators.take(event(ANN, age=2.5), now=100.0)
+    [entry] = indicators.live(None)
+    assert pb.TypingEvents.FromString(entry.item(101.0)).typing_events[0].age == 3.5
+    assert listed(indicators, 100.0 + EXPIRY - 2.6) == [ANN]
+    assert listed(indicators, 100.0 + EXPIRY - 2.5) == []
+    indicators.take(event(BOB, age=EXPIRY), now=100.0)
+    assert listed(indicators, 100.0) == []
+
+
+@pytest.mark.parametrize("age", [math.nan, -1.0, -math.inf])
+def test_an_age_that_is_none_is_refused(indicators, age):
+    assert indicators.take(event(ANN, age=age), now=0.0) == "out_of_range"
 
 
 def test_an_older_timestamp_counts_again_once_the_entry_is_gone(indicators):
-    indicators.take(event(ANN, 1e12), now=0.0)
+    indicators.take(event(ANN, 9.0), now=0.0)
     indicators.take(event(ANN, 1.0), now=EXPIRY)
     assert timestamps(indicators, EXPIRY) == {ANN: 1.0}
 
@@ -67,30 +107,133 @@ def test_an_older_timestamp_counts_again_once_the_entry_is_gone(indicators):
 def test_the_list_is_in_the_order_in_which_people_typed_last(indicators):
     for now, (user, timestamp) in enumerate([(ANN, 9.0), (BOB, 1.0), (CAROL, 5.0), (BOB, 2.0)]):
         indicators.take(event(user, timestamp), now)
-    assert who(indicators.newest_first(3.0)) == [BOB, CAROL, ANN]
+    assert listed(indicators, 3.0) == [BOB, CAROL, ANN]
 
 
-def test_changes_are_told_once_and_first_in_the_list(indicators):
+def test_nobody_sees_themselves(indicators):
+    for user in (ANN, BOB):
+        indicators.take(event(user), now=0.0)
+        indicators.take(event(user, to=Recipient(ANN)), now=0.0)
+    assert listed(indicators, 0.0, ANN) == [BOB, BOB]
+    assert listed(indicators, 0.0, BOB) == [ANN]
+
+
+def test_what_is_for_a_user_is_seen_by_nobody_else(indicators):
+    indicators.take(event(ANN, to=Recipient(BOB)), now=0.0)
+    assert listed(indicators, 0.0, BOB) == [ANN]
+    assert listed(indicators, 0.0, CAROL) == listed(indicators, 0.0) == []
+    assert indicators.audience(0) == (False, {BOB})
+
+
+def test_everyone_and_by_name_are_one_list_newest_first(indicators):
     indicators.take(event(ANN), now=0.0)
-    indicators.take(event(BOB), now=0.0)
-    assert who(indicators.take_changes(0.0)) == [BOB, ANN]
-    assert not indicators.has_changes
-    assert indicators.take_changes(0.0) == []
-    indicators.take(event(ANN, 2.0), now=1.0)
-    assert who(indicators.take_changes(1.0)) == [ANN]
-    assert who(indicators.newest_first(1.0)) == [ANN, BOB]
+    indicators.take(event(ANN, to=Recipient(BOB)), now=1.0)
+    indicators.take(event(CAROL), now=2.0)
+    assert listed(indicators, 2.0, BOB) == [CAROL, ANN, ANN]
+    assert indicators.audience(0) == (True, {BOB})
 
 
-def test_a_change_that_expired_before_it_was_told_is_not_told(indicators):
+def test_changes_are_told_since_any_moment(indicators):
     indicators.take(event(ANN), now=0.0)
-    indicators.take(event(BOB), now=EXPIRY)
-    assert who(indicators.take_changes(EXPIRY)) == [BOB]
+    first = indicators.sequence
+    indicators.take(event(BOB, to=Recipient(CAROL)), now=0.0)
+    assert indicators.audience(0) == (True, {CAROL})
+    assert indicators.audience(first) == (False, {CAROL})
+    assert indicators.audience(indicators.sequence) == (False, set())
+    assert who(indicators.changed_of("alpha", first)) == [BOB]
+    assert set(who(indicators.changed_of("alpha", 0))) == {ANN, BOB}
+    assert indicators.changed_of("beta", 0) == []
+
+
+def test_an_entry_that_expires_concerns_those_who_saw_it(indicators):
+    indicators.take(event(ANN), now=0.0)
+    indicators.take(event(ANN, to=Recipient(BOB)), now=1.0)
+    told = indicators.sequence
+    assert indicators.next_timeout() == EXPIRY
+    indicators.expire(EXPIRY)
+    assert indicators.audience(told) == (True, set())
+    told = indicators.sequence
+    indicators.expire(EXPIRY + 1)
+    assert indicators.audience(told) == (False, {BOB})
+    assert not indicators.has_own(BOB)
+    assert indicators.next_timeout() is None
+
+
+def test_a_stop_ends_an_entry_at_once_and_is_told(indicators):
+    indicators.take(event(ANN, 1.0), now=0.0)
+    told = indicators.sequence
+    indicators.take(event(ANN, 2.0, stopped=True), now=1.0)
+    assert listed(indicators, 1.0) == []
+    [entry] = indicators.stopped(BOB, told)
+    [stopped] = pb.TypingEvents.FromString(entry.item(1.0)).stopped
+    assert (User.of(stopped.user), stopped.timestamp) == (ANN, 2.0)
+    assert indicators.stopped(ANN, told) == []
+
+
+def test_what_was_typed_before_a_stop_and_comes_late_does_not_revive_it(indicators):
+    indicators.take(event(ANN, 3.0, stopped=True), now=0.0)
+    for late in (1.0, 3.0):
+        indicators.take(event(ANN, late), now=0.1)
+    assert listed(indicators, 0.1) == []
+    indicators.take(event(ANN, 3.5), now=0.2)
+    assert listed(indicators, 0.2) == [ANN]
+
+
+def test_a_stop_that_is_older_than_an_event_changes_nothing(indicators):
+    indicators.take(event(ANN, 3.0), now=0.0)
+    indicators.take(event(ANN, 2.0, stopped=True), now=0.1)
+    assert listed(indicators, 0.1) == [ANN]
+
+
+def test_a_stop_ends_only_the_conversation_that_it_names(indicators):
+    indicators.take(event(ANN, 1.0, Recipient(BOB)), now=0.0)
+    indicators.take(event(ANN, 1.0, Recipient(CAROL)), now=0.0)
+    indicators.take(event(ANN, 2.0, Recipient(BOB), stopped=True), now=0.0)
+    assert listed(indicators, 0.0, BOB) == []
+    assert listed(indicators, 0.0, CAROL) == [ANN]
+
+
+def test_what_is_for_a_group_is_for_its_members_and_nobody_else(indicators):
+    indicators.take(event(ANN, to=Recipient(None, CREW)), now=0.0)
+    assert indicators.in_groups() == [(ANN, CREW)]
+    assert listed(indicators, 0.0, BOB) == []
+    indicators.spread(ANN, CREW, {ANN, BOB}, 1.0)
+    assert listed(indicators, 1.0, BOB) == [ANN]
+    assert listed(indicators, 1.0, CAROL) == []
+    [entry] = indicators.live(BOB)
+    assert entry.recipient == Recipient(BOB, CREW)
+    assert listed(indicators, EXPIRY, BOB) == []
+
+
+def test_a_member_who_left_and_a_group_that_stopped_are_told(indicators):
+    indicators.take(event(ANN, to=Recipient(None, CREW)), now=0.0)
+    indicators.spread(ANN, CREW, {ANN, BOB, CAROL}, 0.0)
+    indicators.spread(ANN, CREW, {ANN, CAROL}, 1.0)
+    assert listed(indicators, 1.0, BOB) == []
+    assert who(indicators.stopped(BOB, 0)) == [ANN]
+    assert listed(indicators, 1.0, CAROL) == [ANN]
+    indicators.take(event(ANN, 2.0, Recipient(None, CREW), stopped=True), now=2.0)
+    indicators.spread(ANN, CREW, {ANN, CAROL}, 2.0)
+    assert listed(indicators, 2.0, CAROL) == []
+    assert who(indicators.stopped(CAROL, 0)) == [ANN]
+
+
+@pytest.mark.parametrize("to", [Recipient(User("", "alpha")), Recipient(None, Group("crew", ""))])
+def test_half_a_recipient_is_refused(indicators, to):
+    assert indicators.take(event(ANN, to=to), now=0.0) == "no_recipient"
+
+
+def test_nobody_types_in_any_number_of_conversations(indicators):
+    answers = [indicators.take(event(ANN, to=Recipient(User(f"u{i}", "beta"))), now=0.0) for i in range(100)]
+    assert answers == [""] * MOST_STREAMS + ["unexpected"] * (100 - MOST_STREAMS)
+    indicators.expire(EXPIRY)
+    assert indicators.take(event(ANN, to=Recipient(BOB)), now=EXPIRY) == ""
 
 
 @pytest.mark.parametrize("timestamp", [math.nan, math.inf, -math.inf])
 def test_a_timestamp_that_is_no_time_is_refused(indicators, timestamp):
     assert indicators.take(event(ANN, timestamp), now=0.0) == "out_of_range"
-    assert not indicators.has_changes
+    assert indicators.sequence == 0
 
 
 def test_an_entry_too_large_for_a_datagram_is_refused(indicators):
@@ -100,32 +243,48 @@ def test_an_entry_too_large_for_a_datagram_is_refused(indicators):
 
 
 def test_what_newer_programs_add_to_an_event_is_kept(indicators):
-    addition = bytes.fromhex("a206022a00")  # field 100
+    addition = bytes.fromhex("c20c022a00")  # field 200
     added = pb.TypingEvent.FromString(event().SerializeToString() + addition)
     indicators.take(added, now=0.0)
-    [entry] = indicators.newest_first(0.0)
-    assert addition in entry.item
+    [entry] = indicators.live(None)
+    assert addition in entry.item(0.0)
 
 
+TO = [EVERYONE, Recipient(BOB), Recipient(CAROL)]
 steps = st.lists(
-    st.tuples(st.sampled_from([ANN, BOB, CAROL]), st.integers(0, 5), st.sampled_from([0.0, 0.5, 3.0, 7.0])),
+    st.tuples(
+        st.sampled_from([ANN, BOB, CAROL]),
+        st.sampled_from(TO),
+        st.integers(0, 5),
+        st.booleans(),
+        st.sampled_from([0.0, 0.5, 3.0, 7.0]),
+    ),
     max_size=40,
 )
 
 
 @given(steps)
 def test_it_agrees_with_a_plain_model_of_the_rules(taken):
-    indicators, model, now, changed = Indicators(EXPIRY), {}, 0.0, set()
-    for user, timestamp, wait in taken:
+    indicators, model, now, changed = Fed(EXPIRY), {}, 0.0, {}
+    for user, to, timestamp, stopped, wait in taken:
         now += wait
-        model = {u: (t, until) for u, (t, until) in model.items() if until > now}
-        if user not in model or model[user][0] < timestamp:
-            model.pop(user, None)
-            model[user] = (timestamp, now + EXPIRY)
-            changed.add(user)
-        assert indicators.take(event(user, float(timestamp)), now) == ""
-    assert timestamps(indicators, now) == {user: t for user, (t, _) in model.items()}
-    assert who(indicators.newest_first(now)) == list(reversed(model))
-    changes = who(indicators.take_changes(now))
-    assert set(changes) == changed & set(model)
-    assert changes == who(indicators.newest_first(now))[: len(changes)]
+        model = {key: value for key, value in model.items() if value[2] > now}
+        known = model.get((user, to), (-1, True, 0))
+        if known[0] < timestamp or (known[0] == timestamp and stopped and not known[1]):
+            model.pop((user, to), None)
+            model[user, to] = (timestamp, stopped, now + EXPIRY)
+            changed[user, to] = True
+        assert indicators.take(event(user, float(timestamp), to, stopped=stopped), now) == ""
+    for viewer in (ANN, BOB, CAROL):
+        seen = [(e.user, e.recipient, e.timestamp) for e in indicators.live(viewer)]
+        assert seen == [
+            (user, to, timestamp)
+            for (user, to), (timestamp, stopped, _) in reversed(model.items())
+            if not stopped and user != viewer and to.user in (None, viewer)
+        ]
+    everyone, users = indicators.audience(0)
+    assert everyone >= any(to == EVERYONE for _, to in model)
+    assert users >= {to.user for _, to in model if to != EVERYONE}
+    indicators.expire(now + EXPIRY)
+    assert len(indicators) == len(indicators._entries) == len(indicators._streams) == 0
+    assert indicators.next_timeout() is None

@@ -1,4 +1,4 @@
-"""Who is where: newest wins per author and recipient, `expiry_at` ends it, only places on Earth."""
+"""Who is where: newest wins per author and recipient, its end or a stop ends it, only places on Earth."""
 
 import math
 
@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.location.positions import Group, Positions, Recipient
-from shared.addresses import User
+from services.location.positions import MAX_LIFETIME, MAX_SKEW, MOST_STREAMS, REMEMBERED, Positions
+from shared.addresses import Group, User
 from shared.messages import pb
+from shared.recipients import Recipient
 
 NOW = 1_753_142_400.0
 ALICE, BOB, CAROL = User("alice", "alpha"), User("bob", "beta"), User("carol", "gamma")
@@ -32,9 +33,29 @@ def entry(**fields):
     return pb.ExtendedLiveLocation(live_location=location(**fields))
 
 
+def stop(to=None, author=ALICE, timestamp=NOW):
+    made = location(to, author, timestamp)
+    made.ClearField("location")
+    made.ClearField("expiry_at")
+    made.stopped = True
+    return pb.ExtendedLiveLocation(live_location=made)
+
+
+class Fed(Positions):
+    """Positions whose two clocks agree."""
+
+    def take(self, entry, now, wall=None, source=None):
+        return super().take(entry, now, now if wall is None else wall, source)
+
+
 @pytest.fixture
 def positions():
-    return Positions()
+    return Fed()
+
+
+def told(position, now=NOW):
+    [entry] = pb.LiveLocations.FromString(position.item(now)).extended_live_locations
+    return entry
 
 
 def known(positions, now=NOW):
@@ -109,6 +130,7 @@ def test_the_poles_and_the_date_line_are_places(positions, place):
         {"place": (0.0, math.inf)},
         {"timestamp": math.nan},
         {"timestamp": math.inf},
+        {"timestamp": NOW + MAX_SKEW + 1},
         {"expiry_at": NOW},
         {"expiry_at": 0.0},
         {"expiry_at": math.nan},
@@ -117,7 +139,7 @@ def test_the_poles_and_the_date_line_are_places(positions, place):
 )
 def test_what_is_no_place_or_no_time_to_come_is_out_of_range(positions, wrong):
     assert positions.take(entry(**wrong), NOW) == "out_of_range"
-    assert not positions.has_changes
+    assert positions.sequence == len(positions) == 0
 
 
 def test_a_location_without_a_place_is_out_of_range(positions):
@@ -130,62 +152,271 @@ def test_an_entry_too_large_for_a_datagram_is_refused(positions):
     assert positions.take(entry(author=User("ä" * 255, "ö" * 255)), NOW) == "too_large"
 
 
-def test_a_stream_is_gone_at_its_expiry(positions):
+def test_a_stream_is_over_at_its_expiry_and_told_so(positions):
     positions.take(entry(expiry_at=NOW + 60), NOW)
+    before = positions.sequence
+    assert positions.next_timeout() == NOW + 60
     assert known(positions, NOW + 59.999)
+    assert positions.changed(before) == []
     assert not known(positions, NOW + 60)
+    [over] = positions.changed(before)
+    assert over.is_over
+    assert told(over).live_location.stopped
+    assert told(over).remaining == 0.0
+    assert not told(over).live_location.HasField("location")
+    assert not known(positions, NOW + 60 + REMEMBERED)
     assert len(positions) == 0
 
 
 def test_a_later_fix_prolongs_or_shortens_its_stream(positions):
-    positions.take(entry(timestamp=1.0, expiry_at=NOW + 60), NOW)
-    positions.take(entry(timestamp=2.0, expiry_at=NOW + 120), NOW)
+    positions.take(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
+    positions.take(entry(timestamp=NOW + 1, expiry_at=NOW + 120), NOW + 1)
     assert known(positions, NOW + 60)
-    positions.take(entry(timestamp=3.0, expiry_at=NOW + 90), NOW + 60)
+    positions.take(entry(timestamp=NOW + 60, expiry_at=NOW + 90), NOW + 60)
     assert known(positions, NOW + 89)
     assert not known(positions, NOW + 90)
 
 
 def test_a_late_fix_does_not_revive_a_stream_that_was_cut_short(positions):
-    positions.take(entry(timestamp=1.0, expiry_at=NOW + 60), NOW)
-    positions.take(entry(timestamp=2.0, expiry_at=NOW + 120), NOW)
-    positions.take(entry(timestamp=4.0, expiry_at=NOW + 1), NOW)
+    positions.take(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
+    positions.take(entry(timestamp=NOW + 2, expiry_at=NOW + 120), NOW + 2)
+    positions.take(entry(timestamp=NOW + 4, expiry_at=NOW + 5), NOW + 4)
     for late in (2.0, 3.0):
-        positions.take(entry(timestamp=late, expiry_at=NOW + 120), NOW + 70)
+        positions.take(entry(timestamp=NOW + late, expiry_at=NOW + 120), NOW + 70)
     assert not known(positions, NOW + 70)
     assert not known(positions, NOW + 120)
+    positions.expire(NOW + 120 + REMEMBERED)
     assert len(positions) == 0
 
 
-def test_changes_are_told_once_and_only_the_newest(positions):
+# Clocks -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("skew", [-300.0, -10.0, 0.0, 10.0, 300.0])
+def test_a_stream_lasts_as_long_as_its_author_meant_whatever_their_clock_says(positions, skew):
+    theirs = NOW + skew
+    assert positions.take(entry(timestamp=theirs, expiry_at=theirs + 30), NOW) == ""
+    assert known(positions, NOW + 29.9)
+    assert not known(positions, NOW + 30)
+
+
+def test_a_fix_that_was_on_its_way_for_long_prolongs_nothing(positions):
+    positions.take(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
+    positions.take(entry(timestamp=NOW + 1, expiry_at=NOW + 60), NOW + 50)
+    assert not known(positions, NOW + 60)
+
+
+def test_what_a_server_says_remains_counts_more_than_any_clock(positions):
+    one = entry(timestamp=NOW - 5000, expiry_at=NOW - 4000)
+    assert positions.take(one, NOW) == "out_of_range"
+    one.remaining = 12.0
+    assert positions.take(one, NOW) == ""
+    [position] = positions.current(NOW + 2)
+    assert told(position, NOW + 2).remaining == 10.0
+    assert not known(positions, NOW + 12)
+
+
+@pytest.mark.parametrize("remaining", [math.nan, 0.0, -1.0, -math.inf])
+def test_a_stream_of_which_nothing_remains_is_out_of_range(positions, remaining):
+    one = entry()
+    one.remaining = remaining
+    assert positions.take(one, NOW) == "out_of_range"
+
+
+@pytest.mark.parametrize("remaining", [None, 1e9])
+def test_nothing_lasts_longer_than_eight_hours(positions, remaining):
+    one = entry(expiry_at=NOW + 1e6)
+    if remaining is not None:
+        one.remaining = remaining
+    positions.take(one, NOW)
+    [position] = positions.current(NOW)
+    assert position.expires == NOW + MAX_LIFETIME
+    assert told(position).live_location.expiry_at == NOW + MAX_LIFETIME
+    assert not known(positions, NOW + MAX_LIFETIME)
+
+
+# Stops --------------------------------------------------------------------------------------------
+
+
+def test_a_stop_ends_a_stream_at_once_and_is_told_without_a_place(positions):
+    positions.take(entry(), NOW)
+    before = positions.sequence
+    assert positions.take(stop(timestamp=NOW + 1), NOW + 1) == ""
+    assert not known(positions, NOW + 1)
+    [over] = positions.changed(before)
+    assert over.audience == {ALICE, BOB}
+    assert told(over).live_location.stopped
+    assert told(over).live_location.expiry_at <= NOW + 1
+    assert not told(over).live_location.HasField("location")
+
+
+def test_what_was_sent_before_a_stop_does_not_revive_the_stream(positions):
+    positions.take(entry(timestamp=NOW, expiry_at=NOW + 600), NOW)
+    positions.take(stop(timestamp=NOW + 5), NOW + 5)
+    for late in (1, 5):
+        positions.take(entry(timestamp=NOW + late, expiry_at=NOW + 600), NOW + 300)
+    assert not known(positions, NOW + 300)
+    positions.take(entry(timestamp=NOW + 301, expiry_at=NOW + 600), NOW + 301)
+    assert known(positions, NOW + 301)
+
+
+def test_a_stop_of_a_stream_that_is_not_known_is_told_on(positions):
+    assert positions.take(stop(), NOW) == ""
+    [over] = positions.changed(0)
+    assert over.is_over
+    positions.take(entry(timestamp=NOW - 1), NOW)
+    assert not known(positions)
+
+
+def test_a_stop_at_the_moment_of_the_last_fix_counts(positions):
+    positions.take(entry(timestamp=NOW), NOW)
+    positions.take(stop(timestamp=NOW), NOW)
+    assert not known(positions)
+
+
+# The message that begins a stream ---------------------------------------------------------------------
+
+
+def test_only_the_first_fix_from_a_subscriber_begins_a_stream():
+    begun = []
+    positions = Fed(lambda location: begun.append(location) or 77)
+    first = location(timestamp=NOW)
+    first.confirm = True
+    positions.take(pb.ExtendedLiveLocation(live_location=first), NOW, source=1)
+    positions.take(entry(timestamp=NOW + 1), NOW, source=1)
+    positions.take(entry(author=BOB), NOW)
+    assert begun == [location(timestamp=NOW)]
+    assert positions.snowflake(ALICE, Recipient(BOB)) == 77
+    assert [told(p).messageSnowflake for p in positions.current(NOW)] == [77, 0]
+
+
+def test_a_stream_that_was_over_begins_anew():
+    numbers = iter([7, 8])
+    positions = Fed(lambda _location: next(numbers))
+    positions.take(entry(timestamp=NOW), NOW, source=1)
+    positions.take(stop(timestamp=NOW + 1), NOW + 1, source=1)
+    positions.take(entry(timestamp=NOW + 2), NOW + 2, source=1)
+    assert positions.snowflake(ALICE, Recipient(BOB)) == 8
+
+
+def test_a_stream_whose_message_its_author_knows_begins_no_other():
+    begun = []
+    positions = Fed(lambda location: begun.append(location) or 1)
+    again = location()
+    again.messageSnowflake = 55
+    positions.take(pb.ExtendedLiveLocation(live_location=again), NOW, source=1)
+    assert begun == []
+    [position] = positions.current(NOW)
+    assert told(position).messageSnowflake == 55
+    assert not told(position).live_location.messageSnowflake
+
+
+# Groups -----------------------------------------------------------------------------------------------
+
+TEAM_OF = Group("team", "alpha")
+
+
+def seen_by(positions, user, now=NOW):
+    return [p for p in positions.current(now) if user in p.audience]
+
+
+def test_what_is_for_a_group_is_for_its_members_and_the_author(positions):
+    positions.take(entry(to=TO_TEAM), NOW, source=4)
+    positions.spread(ALICE, TEAM_OF, {ALICE, BOB}, NOW)
+    [copy] = seen_by(positions, BOB)
+    assert copy.recipient == Recipient(BOB, TEAM_OF)
+    assert User.of(told(copy).live_location.userOfGroup.user) == BOB
+    [own] = seen_by(positions, ALICE)
+    assert own.recipient == Recipient(None, TEAM_OF)
+    assert not seen_by(positions, CAROL)
+    assert positions.in_groups() == [(ALICE, TEAM_OF)]
+
+
+def test_a_member_who_left_sees_nothing_that_comes_later(positions):
+    positions.take(entry(to=TO_TEAM, place=(1.0, 1.0)), NOW)
+    positions.spread(ALICE, TEAM_OF, {ALICE, BOB, CAROL}, NOW)
+    positions.take(entry(to=TO_TEAM, place=(2.0, 2.0), timestamp=NOW + 1), NOW + 1)
+    before = positions.sequence
+    positions.spread(ALICE, TEAM_OF, {ALICE, CAROL}, NOW + 1)
+    assert not seen_by(positions, BOB, NOW + 1)
+    for position in positions.changed(before):
+        if BOB in position.audience:
+            assert position.is_over
+            assert not told(position).live_location.HasField("location")
+    [copy] = seen_by(positions, CAROL, NOW + 1)
+    assert told(copy).live_location.location.latitude == 2.0
+    positions.take(entry(to=TO_TEAM, timestamp=NOW + 2), NOW + 2)
+    positions.spread(ALICE, TEAM_OF, {ALICE, BOB, CAROL}, NOW + 2)
+    assert seen_by(positions, BOB, NOW + 2)
+
+
+def test_a_group_s_stream_that_is_over_is_over_for_each_member(positions):
+    positions.take(entry(to=TO_TEAM), NOW)
+    positions.spread(ALICE, TEAM_OF, {BOB, CAROL}, NOW)
+    positions.take(stop(to=TO_TEAM, timestamp=NOW + 1), NOW + 1)
+    positions.spread(ALICE, TEAM_OF, {BOB, CAROL}, NOW + 1)
+    assert not known(positions, NOW + 1)
+    overs = {p.recipient.user: p.timestamp for p in positions.all() if p.is_over}
+    assert overs == {None: NOW + 1, BOB: NOW + 1, CAROL: NOW + 1}
+
+
+def test_a_stop_for_a_group_whose_stream_is_not_known_is_told_to_its_members(positions):
+    positions.take(stop(to=TO_TEAM), NOW)
+    positions.spread(ALICE, TEAM_OF, {BOB}, NOW)
+    assert [p.recipient for p in positions.all() if BOB in p.audience] == [Recipient(BOB, TEAM_OF)]
+    assert not known(positions)
+
+
+def test_an_expired_group_s_stream_is_gone_for_each_member(positions):
+    positions.take(entry(to=TO_TEAM, expiry_at=NOW + 60), NOW)
+    positions.spread(ALICE, TEAM_OF, {BOB}, NOW)
+    assert not known(positions, NOW + 60)
+    positions.expire(NOW + 60 + REMEMBERED)
+    assert len(positions) == len(positions._spread) == len(positions._counts) == 0
+
+
+# What is told ---------------------------------------------------------------------------------------
+
+
+def test_changes_are_told_since_any_moment_and_only_the_newest(positions):
     positions.take(entry(timestamp=1.0), NOW)
+    first = positions.sequence
     positions.take(entry(to=TO_TEAM, timestamp=1.0), NOW)
     positions.take(entry(timestamp=2.0), NOW)
-    assert [p.timestamp for p in positions.take_changes(NOW)] == [2.0, 1.0]
-    assert not positions.has_changes
-    assert positions.take_changes(NOW) == []
+    assert [p.timestamp for p in positions.changed(0)] == [2.0, 1.0]
+    assert len(positions.changed(first)) == 2
+    last = positions.sequence
     positions.take(entry(timestamp=1.5), NOW)
-    assert not positions.has_changes
-
-
-def test_a_change_that_expired_before_it_was_told_is_not_told(positions):
-    positions.take(entry(expiry_at=NOW + 1), NOW)
-    assert positions.take_changes(NOW + 1) == []
+    assert positions.changed(last) == []
 
 
 def test_the_source_and_the_snowflake_that_came_are_kept(positions):
-    positions.take(pb.ExtendedLiveLocation(live_location=location(), messageSnowflake=77), NOW, source=5)
+    positions.take(pb.ExtendedLiveLocation(live_location=location(), messageSnowflake=77), NOW)
     [position] = positions.current(NOW)
-    assert position.source == 5
-    [item] = pb.LiveLocations.FromString(position.item).extended_live_locations
-    assert (item.messageSnowflake, item.live_location) == (77, location())
+    assert position.source is None
+    assert (told(position).messageSnowflake, told(position).live_location) == (77, location())
+    positions.take(entry(timestamp=NOW + 1), NOW, source=5)
+    [position] = positions.current(NOW)
+    assert (position.source, told(position).messageSnowflake) == (5, 77)
+
+
+def test_nobody_shares_in_any_number_of_streams(positions):
+    many = [{"user": pb.User(userId=f"u{i}", serverId="beta")} for i in range(MOST_STREAMS + 10)]
+    answers = [positions.take(entry(to=to), NOW) for to in many]
+    assert answers == [""] * MOST_STREAMS + ["unexpected"] * 10
+
+
+def test_a_stream_with_many_fixes_takes_no_more_memory_than_one(positions):
+    for i in range(1000):
+        positions.take(entry(timestamp=NOW + i / 10, expiry_at=NOW + 10_000 + i), NOW + i / 10)
+    assert len(positions._due) == len(positions._scheduled) == 1
 
 
 steps = st.lists(
     st.tuples(
         st.sampled_from([TO_BOB, TO_TEAM, TO_BOB_IN_TEAM]),
         st.integers(0, 5),
-        st.sampled_from([1, 5, 20]),
+        st.sampled_from([0, 1, 5, 20]),
         st.sampled_from([0, 1, 10]),
     ),
     max_size=40,
@@ -194,18 +425,27 @@ steps = st.lists(
 
 @given(steps)
 def test_it_agrees_with_a_plain_model_of_the_rules(taken):
-    positions, model, now = Positions(), {}, NOW
+    """A lifetime of 0 is a stop."""
+    positions, model, now = Fed(), {}, NOW
     for to, timestamp, lasts, wait in taken:
         now += wait
-        one = entry(to=to, timestamp=float(timestamp), expiry_at=now + lasts)
-        key = (ALICE, Recipient.of(one.live_location))
-        model = {k: v for k, v in model.items() if v["forget_at"] > now}
-        before = model.get(key, {"timestamp": -1, "forget_at": 0})
-        if before["timestamp"] < timestamp:
-            forget_at = max(before["forget_at"], now + lasts)
-            model[key] = {"timestamp": timestamp, "expiry_at": now + lasts, "forget_at": forget_at}
+        one = entry(to=to, timestamp=float(timestamp)) if lasts else stop(to, timestamp=float(timestamp))
+        if lasts:
+            one.remaining = lasts
+        key = (ALICE, Recipient.of_location(one.live_location))
+        for each in model.values():
+            if not each["over"] and each["expires"] <= now:
+                each["over"], each["forget"] = True, each["expires"] + REMEMBERED
+        before = model.get(key, {"timestamp": -1, "over": True})
+        news = before["timestamp"] < timestamp or (
+            before["timestamp"] == timestamp and not lasts and not before["over"]
+        )
+        if news:
+            model[key] = {"timestamp": timestamp, "expires": now + lasts, "over": not lasts}
         assert positions.take(one, now) == ""
-        assert known(positions, now) == {k: v["timestamp"] for k, v in model.items() if v["expiry_at"] > now}
-        assert len(positions) == len(model) == len(positions._forgetting)
+        live = {k: v["timestamp"] for k, v in model.items() if not v["over"] and v["expires"] > now}
+        assert known(positions, now) == live
+        assert len(positions._scheduled) == len(positions)
     assert not known(positions, now + 20)
-    assert len(positions) == len(positions._forgetting) == 0
+    positions.expire(now + 2000)
+    assert len(positions) == len(positions._due) == len(positions._counts) == 0

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("client", "proto", "services", "shared")
 FORBIDDEN = {"asyncio", "socket", "time", "structlog", "prometheus_client"}
 
-PURE_SHARED = ["addresses", "backoff", "datagram_lists", "errors", "events", "framing", "messages", "peers"]
-PURE_SHARED += ["session", "snowflake", "transitions"]
+PURE_SHARED = ["addresses", "backoff", "datagram_lists", "errors", "events", "framing", "members", "messages"]
+PURE_SHARED += ["peers", "recipients", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
 SHELLS = {"__init__", "__main__", "service", "store", "announcer", "discovery"}
 """What a service does its I/O in; every other module of a service is a pure core."""

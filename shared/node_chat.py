@@ -1,0 +1,211 @@
+"""The link of a process to its node's chat process: who is in a group, and messages on behalf of our users.
+
+The same link and the same connector as to any other server. Our CONNECT_SERVER names our own serverId: by that
+the chat process knows a process of its node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.addresses import Endpoint, Group, User
+from shared.backoff import Backoff
+from shared.config import Config
+from shared.connector import Connector
+from shared.events import Closed, Identity
+from shared.framing import Frame
+from shared.link import Link
+from shared.logs import Log
+from shared.members import Members
+from shared.messages import MESSAGES, decode, encode, pb
+from shared.session import Timeouts, unsupported
+from shared.timer import Timer
+
+MOST_PENDING = 1000
+"""Messages that wait for chat to answer; beyond that the oldest is forgotten."""
+RETRY = 1.0
+"""Seconds, at most, between two dials: chat is a process of our own node."""
+
+
+class Chat(Protocol):
+    """What typing and location need of chat."""
+
+    def want(self, author: User, group: Group, until: float) -> None:
+        """Keep the group's members known until then (the loop's seconds)."""
+
+    def members(self, author: User, group: Group) -> frozenset[User]:
+        """Whom the author reaches through the group, as far as it is known now."""
+
+    def post(self, message: pb.ChatMessage) -> None:
+        """Have a message sent for one of our users."""
+
+
+class ChatUser(Protocol):
+    """What the link needs of the process that it is for."""
+
+    server_id: str
+    instance_id: str
+    log: Log
+
+    @property
+    def feature(self) -> str:
+        """The process's feature."""
+
+    def members_changed(self, group: Group) -> None:
+        """The members of a group are others than before."""
+
+
+class NodeChat:
+    """Keeps the link for as long as the node has a chat process."""
+
+    def __init__(self, user: ChatUser, config: Config) -> None:
+        self._user = user
+        self._config = config
+        self._members = Members()
+        self._pending: dict[tuple[User, int], bytes] = {}
+        """Messages that chat has not answered for yet."""
+        self._places: tuple[Endpoint, ...] = ()
+        self._link: Link | None = None
+        self._connector: Connector | None = None
+        self._timer = Timer(self._fired)
+        self._is_stopping = False
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether chat answers now."""
+        return self._link is not None
+
+    # What the process calls -------------------------------------------------------------------------
+
+    def endpoints_changed(self, own: Sequence[pb.Endpoint]) -> None:
+        """Learn where the node's chat process is (SERVER_LIST's `own`)."""
+        self._places = tuple(Endpoint(e.host, e.port) for e in own if e.feature == MESSAGES)
+        if self._connector is not None and self._link is None:
+            self._connector.heard_from()
+
+    def _dial(self) -> None:
+        """Have a link from now on: nobody dials before there is anything to say."""
+        if self._connector is None and not self._is_stopping:
+            self._connector = Connector(
+                places=self._where,
+                make_link=self._make_link,
+                backoff=Backoff(min(self._config.link.backoff_min, RETRY), RETRY),
+                local_host=self._config.address,
+                dial_timeout=self._config.link.dial_timeout,
+            )
+            self._connector.start()
+
+    async def stop(self) -> None:
+        """Hang up."""
+        self._is_stopping = True
+        self._timer.cancel()
+        if self._connector is not None:
+            await self._connector.stop()
+        if self._link is not None:
+            self._link.hang_up()
+
+    def want(self, author: User, group: Group, until: float) -> None:
+        """Keep the group's members known until then (the loop's seconds)."""
+        self._dial()
+        self._members.want(author, group, until)
+        self._set_timer()
+
+    def members(self, author: User, group: Group) -> frozenset[User]:
+        """Whom the author reaches through the group, as far as it is known now."""
+        return self._members.of(author, group)
+
+    def post(self, message: pb.ChatMessage) -> None:
+        """Have a message sent for one of our users: now, or once there is a link; until it is answered."""
+        self._dial()
+        raw = encode("MESSAGE", message)
+        self._pending[User.of(message.author), message.messageSnowflake] = raw
+        if len(self._pending) > MOST_PENDING:
+            del self._pending[next(iter(self._pending))]
+        if self._link is not None:
+            self._link.send(raw)
+
+    # Questions -----------------------------------------------------------------------------------------
+
+    def _set_timer(self) -> None:
+        self._timer.set(self._members.next_timeout())
+
+    def _fired(self) -> None:
+        questions, changed = self._members.due(_now())
+        for question in questions:
+            if self._link is not None:
+                self._link.send(encode("GROUP_MEMBERS", question))
+        for group in changed:
+            self._user.members_changed(group)
+        self._set_timer()
+
+    # Dialling ------------------------------------------------------------------------------------------
+
+    async def _where(self) -> Sequence[Endpoint]:
+        return self._places
+
+    def _make_link(self, _endpoint: Endpoint) -> Link:
+        me = self._user
+        hello = pb.ConnectServer(serverId=me.server_id, features=[me.feature], instanceId=me.instance_id)
+        settings = self._config.link
+        return Link(
+            self,
+            timeouts=Timeouts(settings.connect_timeout, settings.peer_ping_timeout),
+            limit=settings.payload_limit,
+            hello=encode("CONNECT_SERVER", hello),
+        )
+
+    # LinkOwner -----------------------------------------------------------------------------------------
+
+    def connect_requested(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - we dial
+        """Nobody asks on a link that we dialled."""
+        link.refuse(pb.ConnectResponse.UNKNOWN_ERROR)
+
+    def link_opened(self, link: Link) -> None:
+        """What was not answered goes out again."""
+        self._link = link
+        self._user.log.info("chat_connected", link_id=link.link_id)
+        for raw in self._pending.values():
+            link.send(raw)
+        self._members.unanswered()
+        self._set_timer()
+
+    def messages_received(self, link: Link, frames: list[Frame]) -> None:
+        """Chat answers; what becomes of a message later is not for us."""
+        for frame in frames:
+            if frame.name == "GROUP_MEMBERS":
+                group = self._members.answered(decode(frame, pb.GroupMembers), _now())
+                if group is not None:
+                    self._user.members_changed(group)
+            elif frame.name == "MESSAGE_ACK":
+                ack = decode(frame, pb.ChatMessageResponse)
+                self._answered(ack)
+            else:
+                link.send(unsupported(frame.name))
+        self._set_timer()
+
+    def _answered(self, ack: pb.ChatMessageResponse) -> None:
+        """Any status says that chat has it. One without an author answers for whoever has that number."""
+        keys = [key for key in self._pending if key[1] == ack.messageSnowflake]
+        author = User.of(ack.author)
+        for key in keys:
+            if not author.is_complete or key[0] == author:
+                del self._pending[key]
+
+    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
+        """Chat is one of us: an older one may not know us."""
+        self._user.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
+
+    def link_writable(self, link: Link) -> None:
+        """Little is ever sent here."""
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """The connector dials again."""
+        if self._link is link:
+            self._link = None
+            self._user.log.info("chat_disconnected", reason=closed.reason)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
