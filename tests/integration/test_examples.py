@@ -76,7 +76,8 @@ def test_the_server_is_linked_with_the_others_serves_its_users_and_hangs_up(node
             zoe.wait_for(lambda: link.result == "CONNECTED")
             ann.wait_status(ann.send_text("zoe", "gamma", "hello"), "DELIVERED")
             server.send_signal(signal.SIGINT)
-            server.communicate(timeout=TIMEOUT)
+            _, errors = server.communicate(timeout=TIMEOUT)
+            assert (server.returncode, "Traceback" in errors) == (0, False), errors
             zoe.wait_for(lambda: link.closed)
             assert zoe.wait_frame("HANGUP").fields == {"reason": "EXIT"}
         wait_until(lambda: not any("gamma" in node.linked("chat") for node in nodes))

@@ -1,0 +1,309 @@
+"""What `parley chat` makes of a line: whom it goes to, what is a command, what is shown."""
+
+import asyncio
+
+import pytest
+
+from client import ChatFeature
+from client.cli.conversation import Conversation
+from shared.addresses import Group, User
+from shared.config import Config, LinkConfig
+from shared.messages import pb
+from tests.support.wired import at_home, run
+
+ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
+CREW = Group("crew", "alpha")
+
+
+class Lines:
+    """A screen that is a list, and a person who types what a test tells them to."""
+
+    def __init__(self):
+        self.said = []
+        self.noted = []
+        self.typed = asyncio.Queue()
+
+    def say(self, text):
+        self.said.append(text)
+
+    def note(self, text):
+        self.noted.append(text)
+
+    async def read(self):
+        return await self.typed.get()
+
+
+class Story:
+    """A conversation at a home server in memory."""
+
+    def __init__(self, home, conversation):
+        self.home = home
+        self.conversation = conversation
+        self.screen = conversation.screen
+        self._task = asyncio.ensure_future(conversation.run())
+
+    async def type(self, *lines):
+        for line in lines:
+            self.screen.typed.put_nowait(line)
+        await self.home.turns()
+
+    def sent(self):
+        """Whom what was sent went to, and its text."""
+        return [
+            (Group.of(m.group) if m.HasField("group") else User.of(m.user), m.textContent)
+            for m in self.home.taken("MESSAGE", pb.ChatMessage)
+        ]
+
+    async def end(self):
+        await self.type(None)
+        return await asyncio.wait_for(self._task, 5.0)
+
+
+def story(tell, config=None):
+    async def main():
+        conversation = Conversation(ALICE)
+        conversation.screen = Lines()
+        conversation.chat = ChatFeature(
+            ALICE,
+            config or Config(),
+            on_message=conversation.received,
+            on_status=conversation.told,
+            on_connection=conversation.connection,
+        )
+        async with at_home(conversation.chat) as home:
+            told = Story(home, conversation)
+            await tell(told)
+            told._task.cancel()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("lines", "sent"),
+    [
+        (["bob@beta: hi", "and more"], [(BOB, "hi"), (BOB, "and more")]),
+        (["bob: hi"], [(User("bob", "alpha"), "hi")]),
+        (["bob@beta:hi"], [(BOB, "hi")]),
+        (["bob@beta:", "hi"], [(BOB, "hi")]),
+        (["#crew: hi"], [(CREW, "hi")]),
+        (["#crew@gamma: hi"], [(Group("crew", "gamma"), "hi")]),
+        (["/to bob", "hi"], [(User("bob", "alpha"), "hi")]),
+        (["/to #crew", "hi"], [(CREW, "hi")]),
+        (["/to bob@beta", "at 12:30: tea"], [(BOB, "at 12:30: tea")]),
+        (["/to bob@beta", "http://x.example/a:b"], [(BOB, "http://x.example/a:b")]),
+        (["/to bob@beta", " note: this"], [(BOB, "note: this")]),
+        (["/to bob@beta", "//quit"], [(BOB, "/quit")]),
+        (["/to bob@beta", "", "   "], []),
+        (["crew: hi", "#crew: hi"], [(User("crew", "alpha"), "hi"), (CREW, "hi")]),
+    ],
+    ids=lambda value: " | ".join(value) if value and isinstance(value[0], str) else "",
+)
+def test_whom_a_line_goes_to(lines, sent):
+    async def tell(story):
+        await story.type(*lines)
+        found = story.sent()
+        assert [(type(to), to, text) for to, text in found] == [(type(to), to, text) for to, text in sent]
+
+    story(tell)
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("hello", "to whom?"),
+        ("/dance", "there is no /dance: /help lists"),
+        ("/to", "is no address"),
+        ("/to @beta", "is no address"),
+        ("/to #", "is no group"),
+        ("@beta: hi", "'@beta' is no address"),
+        ("/join", "which group?"),
+        ("/members", "which group?"),
+        ("/block", "whom?"),
+        ("/block #crew", "whom?"),
+        ("/file", "which file?"),
+        ("/file x", "to whom?"),
+        ("/who", "nobody yet"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line_and_nothing_is_sent(line, part):
+    async def tell(story):
+        await story.type(line)
+        [noted] = story.screen.noted
+        assert part in noted
+        assert "\n" not in noted
+        assert story.home.frames == []
+        await story.type("bob@beta: on we go")
+        assert story.sent() == [(BOB, "on we go")]
+
+    story(tell)
+
+
+def test_a_text_over_the_limit_is_told_with_the_numbers():
+    async def tell(story):
+        await story.type("bob@beta: " + "x" * 300)
+        assert "the text is too large: 3" in story.screen.noted[-1]
+        assert "at most 300" in story.screen.noted[-1]
+        assert story.sent() == []
+
+    story(tell, Config(link=LinkConfig(payload_limit=300)))
+
+
+def message(author, snowflake, text, group=None):
+    payload = pb.ChatMessage(messageSnowflake=snowflake, author=author.to_pb(), textContent=text)
+    if group is None:
+        payload.user.CopyFrom(ALICE.to_pb())
+    else:
+        payload.userOfGroup.CopyFrom(pb.UserOfGroup(user=ALICE.to_pb(), group=group.to_pb()))
+    return payload
+
+
+def test_the_first_who_writes_is_chosen_and_later_ones_are_not():
+    async def tell(story):
+        await story.home.tell("MESSAGE", message(BOB, 1, "hi"))
+        await story.home.tell("MESSAGE", message(User("carl", "alpha"), 2, "me too"))
+        assert story.screen.said == ["bob@beta: hi", "carl@alpha: me too"]
+        assert story.conversation.prompt() == "bob@beta> "
+        assert story.screen.noted == ["your lines go to bob@beta now"]
+
+    story(tell)
+
+
+def test_what_comes_in_a_group_names_it_and_is_answered_there():
+    async def tell(story):
+        await story.home.tell("MESSAGE", message(BOB, 1, "hi", CREW))
+        assert story.screen.said == ["bob@beta in #crew@alpha: hi"]
+        await story.type("hi all")
+        assert story.sent() == [(CREW, "hi all")]
+
+    story(tell)
+
+
+def test_whom_one_writes_to_is_not_changed_by_who_writes():
+    async def tell(story):
+        await story.type("/to carl")
+        await story.home.tell("MESSAGE", message(BOB, 1, "hi"))
+        assert story.conversation.to == User("carl", "alpha")
+
+    story(tell)
+
+
+def test_each_status_has_its_mark_and_an_older_message_its_beginning():
+    async def tell(story):
+        await story.type("bob@beta: one", "two")
+        one, two = story.conversation.chat.outbox
+
+        async def hear(delivery, status):
+            ack = pb.ChatMessageResponse(messageSnowflake=delivery.snowflake)
+            ack.statuses.add(user=BOB.to_pb(), status=status)
+            await story.home.tell("MESSAGE_ACK", ack)
+            return story.screen.noted[-1]
+
+        assert await hear(two, "USER_AWAY") == "  … USER_AWAY: bob@beta is away; kept at beta, it will be delivered"
+        assert await hear(one, "USER_BLOCKED") == (
+            "  ✗ USER_BLOCKED: bob@beta does not take messages from you: “one”"
+        )
+        assert await hear(two, "DELIVERED") == "  ✓ DELIVERED: bob@beta has it: “two”"
+        await story.type("three")
+        [three] = story.conversation.chat.outbox
+        assert await hear(three, "DELIVERED") == "  ✓ DELIVERED: bob@beta has it"
+        await story.type("four")
+        [four] = story.conversation.chat.outbox
+        assert (await hear(four, "UNKNOWN_STATUS")).startswith("  ? UNKNOWN_STATUS: handed over to beta")
+
+    story(tell)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "shown"),
+    [
+        ("/join #crew", "JOIN_GROUP", "you are in #crew@alpha"),
+        ("/join crew@alpha", "JOIN_GROUP", "you are in #crew@alpha"),
+        ("/leave #crew", "LEAVE_GROUP", "you are not in #crew@alpha any more"),
+        ("/members #crew", "GROUP_MEMBERS", "in #crew@alpha: alice@alpha, bob@beta"),
+    ],
+)
+def test_a_command_about_a_group_shows_its_answer(line, name, shown):
+    async def tell(story):
+        await story.type(line)
+        kind = pb.GroupMembers if name == "GROUP_MEMBERS" else pb.ChangeGroup
+        [request] = story.home.taken(name, kind)
+        assert Group.of(request.group) == CREW
+        answer = pb.GroupMembers(request=request.request, result="OK", members=[BOB.to_pb(), ALICE.to_pb()])
+        await story.home.tell("GROUP_MEMBERS", answer)
+        assert story.screen.noted == [shown]
+        await story.type(line)
+        [request] = story.home.taken(name, kind)
+        await story.home.tell("GROUP_MEMBERS", pb.GroupMembers(request=request.request, result="GROUP_FULL"))
+        assert "#crew@alpha is full" in story.screen.noted[-1]
+
+    story(tell)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "shown"),
+    [
+        ("/block bob@beta", "BLOCK_USER", "you take no messages from bob@beta"),
+        ("/unblock bob@beta", "UNBLOCK_USER", "you take messages from bob@beta"),
+        ("/blocked", "ASK_BLOCKED_USERS", "you take no messages from: bob@beta"),
+    ],
+)
+def test_a_command_about_blocking_shows_its_answer(line, name, shown):
+    async def tell(story):
+        await story.type(line)
+        [request] = story.home.taken(name, pb.ChangeBlock)
+        answer = pb.BlockedUsers(request=request.request, ok=True, users=[BOB.to_pb()])
+        await story.home.tell("BLOCKED_USERS", answer)
+        assert story.screen.noted == [shown]
+
+    story(tell)
+
+
+def test_members_of_the_group_that_one_writes_to_need_no_name():
+    async def tell(story):
+        await story.type("/to #crew", "/members")
+        [request] = story.home.taken("GROUP_MEMBERS", pb.GroupMembers)
+        assert Group.of(request.group) == CREW
+
+    story(tell)
+
+
+def test_lines_go_on_while_a_request_waits_for_its_answer():
+    async def tell(story):
+        await story.type("/join #crew", "bob@beta: meanwhile")
+        assert story.sent() == [(BOB, "meanwhile")]
+
+    story(tell)
+
+
+def test_the_server_is_told_gone_and_back_but_not_at_the_beginning():
+    async def tell(story):
+        assert story.screen.noted == []
+        await story.home.cut()
+        assert story.screen.noted == ["alpha is gone; what you write goes out when it is back"]
+        await story.type("bob@beta: later")
+        assert story.screen.noted[-1] == "  … not sent yet: alpha is gone; it goes out when it is back"
+        await story.home.connect()
+        assert story.screen.noted[-1] == "alpha is back"
+        assert story.sent() == [(BOB, "later")]
+
+    story(tell)
+
+
+def test_it_ends_with_0_when_all_has_a_status():
+    async def tell(story):
+        await story.type("bob@beta: one")
+        [one] = story.conversation.chat.outbox
+        ack = pb.ChatMessageResponse(messageSnowflake=one.snowflake)
+        ack.statuses.add(user=BOB.to_pb(), status="USER_AWAY")
+        await story.home.tell("MESSAGE_ACK", ack)
+        assert await story.end() == 0
+
+    story(tell)
+
+
+def test_another_persons_words_move_no_cursor_and_forge_no_line():
+    async def tell(story):
+        await story.home.tell("MESSAGE", message(BOB, 1, "hi\x1b[2J\r\ncarl@alpha: forged\u202e"))
+        assert story.screen.said == ["bob@beta: hi\ufffd[2J\ufffd\n    carl@alpha: forged\ufffd"]
+
+    story(tell)
