@@ -234,7 +234,7 @@ def main() -> None:
             accept(directory, loader, table, arguments.accepted, arguments.rounds)
             accept_elsewhere(directory, loader, table, arguments.accepted)
         if arguments.what in (None, "waiting"):
-            for total in (10, 1_000, 100_000, 1_000_000):
+            for total in sorted({10, 1_000, 100_000, arguments.messages}):
                 for recipients in arguments.recipients:
                     if recipients <= total <= arguments.messages:
                         waiting(directory, loader, table, total, recipients, arguments.rounds)
