@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import secrets
 import selectors
 import socket
 import time
@@ -118,7 +119,7 @@ class Author(Connection):
         super().__init__(address, user)
         self.statuses: Counter[int] = Counter()
         self._tails = [_tail(user, recipient) for recipient in recipients]
-        self._first = time.time_ns() // 1_000_000 << 22
+        self._first = (time.time_ns() // 1_000_000 << 22) + secrets.randbelow(1 << 22)  # no other author's numbers
         self._total = total
         self._window = window
         self._final = final
