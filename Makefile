@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check proto bench-federation bench-mailbox bench-restart base-image format clean
+.PHONY: help run setup test check chaos proto bench-federation bench-mailbox bench-restart base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,6 +26,10 @@ check: $(READY) ## Lint, types, unit and property tests: under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/unit tests/property
+
+chaos: $(READY) ## Break nodes in containers for a while, see that no message is lost: SEED=… MINUTES=10 (RATE=…, FAULTS=…)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(RATE),--rate $(RATE)) $(if $(FAULTS),--faults $(FAULTS))
 
 format: $(READY) ## Format the sources
 	@$(BIN)/ruff check --fix .

@@ -1,0 +1,45 @@
+"""`python -m tests.chaos`: the crash test. Exit codes: 0 passed, 1 failed, 2 no engine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from tests.chaos.run import Options, Run, new_seed, say, tell
+from tests.chaos.schedule import KINDS
+from tests.support.containers import Engine, Unavailable
+
+
+def main() -> int:
+    """Run it once."""
+    options = arguments()
+    try:
+        engine = Engine.find()
+    except Unavailable as reason:
+        say(f"chaos: {reason}")
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with engine:
+        engine.build()
+        return tell(asyncio.run(Run(engine, options, say).run()), say)
+
+
+def arguments() -> Options:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Parley's crash test")
+    parser.add_argument("--seed", type=int, help="what to replay (a new one is drawn and printed)")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--rate", type=float, default=500.0, help="messages per second in all")
+    parser.add_argument("--per-minute", type=float, default=15.0, help="faults")
+    parser.add_argument("--faults", default="", help=f"only these kinds: {','.join(KINDS)}")
+    found = parser.parse_args()
+    kinds = tuple(filter(None, found.faults.split(",")))
+    if unknown := set(kinds) - set(KINDS):
+        parser.error(f"no such faults: {', '.join(sorted(unknown))}")
+    seed = new_seed() if found.seed is None else found.seed
+    return Options(seed, found.minutes * 60.0, found.rate, found.per_minute, kinds)
+
+
+sys.exit(main())

@@ -1,0 +1,237 @@
+"""One run of the crash test: nodes up, people writing, faults, quiet, and then what is wrong with the record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from shared import logs
+from shared.config import Config, LinkConfig, LogConfig
+from tests.chaos.cluster import Asking, Cluster, own_address
+from tests.chaos.faults import Done, Faults
+from tests.chaos.ledger import Ledger
+from tests.chaos.people import Client, People
+from tests.chaos.report import Figures, failures, figures
+from tests.chaos.schedule import CHAT, NODES, Fault, draw_faults
+from tests.support.containers import Engine
+from tests.support.nodes import ROOT
+
+QUIET: Final = 120.0
+"""Seconds within which everything is to be received and told, once everything is well again."""
+SETTLED: Final = 3.0
+"""Seconds without anything new after which it is quiet: what is late has come."""
+ARRIVAL: Final = 30.0
+LOOK: Final = 0.25
+REFRESH: Final = 0.5
+PING_TIMEOUT: Final = 3.0
+"""Seconds; a client's links. With the default of 300 a client would notice a half-open link after ten minutes."""
+PROBE: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run."""
+
+    seed: int
+    seconds: float
+    rate: float = 500.0
+    per_minute: float = 15.0
+    kinds: Sequence[str] = ()
+
+
+@dataclass
+class Outcome:
+    """What came of it. `failed`: what is wrong, in lines; `told`: the figures."""
+
+    failed: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    directory: Path = ROOT
+
+
+class Run:
+    """A run on an engine that has the image."""
+
+    def __init__(self, engine: Engine, options: Options, say: Callable[[str], None]) -> None:
+        self.options = options
+        self.say = say
+        self.ledger = Ledger()
+        self.directory = ROOT / "build" / "chaos" / engine.run
+        self.directory.mkdir(parents=True)
+        self.cluster = Cluster(engine, self.directory)
+        self.figures = Figures(options.seed)
+        self._began = time.monotonic()
+        self._faults = Faults(self.cluster, self.now, lambda done: say(str(done)))
+        # Both are for one address alone: the clients' requests go nowhere else.
+        self._config = Config(address=own_address(engine), link=LinkConfig(ping_timeout=PING_TIMEOUT))
+        self._asking = Asking(self._config, self.cluster)
+
+    def now(self) -> float:
+        """Seconds of the run."""
+        return time.monotonic() - self._began
+
+    async def run(self) -> Outcome:
+        """All of it. Whatever happens, nothing goes on afterwards but the containers, which are the engine's."""
+        logs.configure(LogConfig(level="error"))
+        options = self.options
+        self.say(
+            f"seed {options.seed}: {options.seconds:.0f} s, {options.rate:g} messages/s, of {revision()}; "
+            f"containers {self.cluster.engine.run}-…"
+        )
+        failed: list[str] = []
+        try:
+            await asyncio.to_thread(self.cluster.start)
+            await asyncio.to_thread(self._probe_clock)
+            refreshing = asyncio.create_task(self._refresh())
+            people = People(self._client)
+            try:
+                failed = await self._live(people)
+            finally:
+                refreshing.cancel()
+                await people.close()
+            failed += self._judge()
+            if failed:
+                await asyncio.to_thread(self.cluster.save, self.directory)
+            else:
+                shutil.rmtree(self.directory)
+        except Exception as error:
+            error.add_note(self.cluster.engine.last_words())
+            raise
+        finally:
+            await asyncio.to_thread(self._faults.close)
+            self.cluster.close()
+        return Outcome(failed, figures(self.figures, self.ledger, self._faults.done), self.directory)
+
+    def _client(self, name: str) -> Client:
+        return Client(name, self._config, self._asking, self.ledger, self.now)
+
+    def _probe_clock(self) -> None:
+        """See that a clock can be stepped: a fault that does nothing would find nothing."""
+        target = (NODES[0], CHAT)
+        for offset in (PROBE, 0.0):
+            self.cluster.set_clock(NODES[0], offset)
+            wrong_by = self.cluster.tells(target) - time.time()
+            if abs(wrong_by - offset) > PROBE / 10:
+                raise RuntimeError(f"the clock is wrong by {wrong_by:.0f} s and not by {offset:.0f}")
+
+    async def _refresh(self) -> None:
+        """Know where to ask, whatever was started again; once the engine is slow, a little later."""
+        while True:
+            with contextlib.suppress(Exception):
+                await asyncio.to_thread(self.cluster.refresh)
+            await asyncio.sleep(REFRESH)
+
+    # The three phases -----------------------------------------------------------------------------
+
+    async def _live(self, people: People) -> list[str]:
+        """Write while things break; then wait until it is quiet. What kept that from coming."""
+        async with asyncio.timeout(ARRIVAL):
+            await people.arrive()
+        self._began = time.monotonic()
+        writing = asyncio.create_task(people.write(self.options.seed, self.options.rate))
+        try:
+            living = asyncio.create_task(people.live(self.options.seed, self.options.seconds))
+            await self._break()
+            people.over.set()
+            self.figures.seconds = self.now()
+            await asyncio.gather(writing, living)
+        finally:
+            people.over.set()
+            writing.cancel()
+        self.figures.written, self.figures.stall = people.written, people.stall
+        failed = await self._become_well()
+        await people.gather_all()
+        failed += await self._become_quiet(people)
+        self.figures.frames = sum(client.chat.frames for client in people.clients)
+        self.figures.losses = sum(client.chat.lost for client in people.clients)
+        return failed
+
+    async def _break(self) -> None:
+        """Begin each fault at its time, and wait until all are over and the time is up."""
+        options = self.options
+        for fault in draw_faults(options.seed, options.seconds, options.per_minute, options.kinds):
+            await self._wait_for(fault)
+            self._faults.begin(fault)
+        while self.now() < options.seconds or not self._faults.are_done:  # noqa: ASYNC110 - threads end them
+            await asyncio.sleep(LOOK)
+
+    async def _wait_for(self, fault: Fault) -> None:
+        await asyncio.sleep(max(fault.at - self.now(), 0.0))
+
+    async def _become_well(self) -> list[str]:
+        """Everything up and linked; what is not."""
+        self.say(f"{self.now():7.2f} s  no more faults, no more writing")
+        await asyncio.to_thread(self._faults.undo_all)
+        try:
+            await asyncio.to_thread(self.cluster.wait_well)
+        except (TimeoutError, AssertionError) as error:
+            return [f"the nodes did not recover: {error}"]
+        self.say(f"{self.now():7.2f} s  every process is ready and linked")
+        return []
+
+    async def _become_quiet(self, people: People) -> list[str]:
+        """Nothing is owed to anybody any more, and nothing new comes."""
+        began = self.now()
+        end, since, last = began + QUIET, began, -1
+        while self.now() < end:
+            frames = sum(client.chat.frames for client in people.clients)
+            if frames != last or any(c.chat.outbox for c in people.clients) or any(self.ledger.missing()):
+                since, last = self.now(), frames
+            if self.now() - since >= SETTLED:
+                break
+            await asyncio.sleep(LOOK)
+        self.figures.quiet_after = since - began
+        self.figures.waiting = await asyncio.to_thread(self._waiting)
+        return []
+
+    def _waiting(self) -> int:
+        """How many messages the servers still keep."""
+        with contextlib.suppress(OSError, TimeoutError, AssertionError):
+            return sum(int(node.status(CHAT)["waiting_messages"]) for node in self.cluster.wait_well())
+        return -1
+
+    def _judge(self) -> list[str]:
+        done = self._faults.done
+        errors = [f"a fault could not be done: {each}" for each in done if each.error]
+        strangers = [f"nobody sent {each}" for each in self.ledger.strangers]
+        wrong = self.ledger.wrong()
+        with (self.directory / "wrong.txt").open("w", encoding="utf-8") as file:
+            file.writelines(f"{each.kind}: {each}\n" for each in wrong)
+        return errors + strangers + failures(wrong, done)
+
+
+def revision() -> str:
+    """The commit that is tried, and whether there are changes beside it."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "sources without a commit"
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def new_seed() -> int:
+    """Another one each time."""
+    return int.from_bytes(os.urandom(4), "big")
+
+
+def tell(outcome: Outcome, out: Callable[[str], None]) -> int:
+    """Print what came of a run; the exit code."""
+    for line in (*outcome.told, *outcome.failed):
+        out(line)
+    out(f"FAILED; logs and files are in {outcome.directory.relative_to(ROOT)}" if outcome.failed else "passed")
+    return 1 if outcome.failed else 0
+
+
+__all__ = ["Done", "Options", "Outcome", "Run", "new_seed", "say", "tell"]
