@@ -5,15 +5,19 @@ Datagrams go out from the link's own address and from the port that CONNECT_CLIE
 
 from __future__ import annotations
 
+import math
+import time
+
+from client.feature_base import FeatureBase
+from client.repeats import Repeats
 from shared.addresses import Endpoint, User
 from shared.config import Config
 from shared.datagrams import Address, UdpSocket
 from shared.discovery import DiscoveryService
-from shared.errors import ConfigError
+from shared.errors import ConfigError, RemoteProtocolError
 from shared.framing import MAX_DATAGRAM, Frame
 from shared.link import Link
-
-from client.feature_base import FeatureBase  # isort: skip
+from shared.messages import decode, pb
 
 
 class DatagramFeature(FeatureBase):
@@ -29,6 +33,8 @@ class DatagramFeature(FeatureBase):
         super().__init__(user, config, discovery=discovery)
         self._socket: UdpSocket | None = None
         self._endpoint: Endpoint | None = None
+        self.repeats = Repeats(self.send_datagram, self._is_answered)
+        self._last_timestamp = 0.0
 
     @property
     def preferred_udp_port(self) -> int:
@@ -52,9 +58,11 @@ class DatagramFeature(FeatureBase):
         """Datagrams go to where the link goes."""
         self._endpoint = self.endpoint
         super().link_opened(link)
+        self.repeats.again()
 
     async def close(self) -> None:
         """Stop receiving, then hang up."""
+        self.repeats.cancel()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -66,7 +74,32 @@ class DatagramFeature(FeatureBase):
             return False
         return self._socket.send(raw, (self._endpoint.host, self._endpoint.udp_port)) is None
 
+    def _is_answered(self) -> bool:
+        return not self.is_plain
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether our server is no Parley: it knows no recipients of typing, no stops and no HEARD."""
+        return self.link is not None and not self.link.identity.is_ours
+
+    def next_timestamp(self) -> float:
+        """Unix seconds, later than the last even where our clock was set back."""
+        self._last_timestamp = max(time.time(), math.nextafter(self._last_timestamp, math.inf))
+        return self._last_timestamp
+
     def _received(self, frame: Frame, address: Address) -> None:
-        """Only our server's datagrams count."""
-        if self._endpoint is not None and address[0] == self._endpoint.host:
-            self.handle_message(frame)
+        """Only our server's datagrams count; what is malformed is not worth more than a line."""
+        if self._endpoint is None or address[0] != self._endpoint.host:
+            return
+        try:
+            if frame.name == "HEARD":
+                heard = decode(frame, pb.Heard)
+                self.heard(heard.timestamp, heard.messageSnowflake)
+            else:
+                self.handle_message(frame)
+        except RemoteProtocolError as error:
+            self.log.warning("datagram_dropped", reason=error.reason)
+
+    def heard(self, timestamp: float, snowflake: int) -> None:  # noqa: ARG002 - for locations
+        """The server has what we sent with this timestamp."""
+        self.repeats.heard(timestamp)

@@ -19,16 +19,13 @@ from dataclasses import dataclass, replace
 
 from shared.addresses import Group, User
 from shared.datagram_lists import TimedItem, fits
+from shared.lifetimes import MAX_LIFETIME, MAX_SKEW, lifetime, skew
 from shared.messages import pb
 from shared.recipients import Recipient
 
 LIST = "LIVE_LOCATIONS"
 MAX_LATITUDE = 90.0
 MAX_LONGITUDE = 180.0
-MAX_SKEW = 600.0
-"""Seconds by which an author's clock may differ from ours without harm; further ahead is refused."""
-MAX_LIFETIME = 8 * 3600.0
-"""Seconds that a stream may last from its last fix on."""
 REMEMBERED = 60.0
 """Seconds for which a stream that is over is known, at least."""
 LOGGED = 10.0
@@ -128,30 +125,30 @@ class Positions:
         self.expire(now)
         key = User.of(location.author), recipient
         known = self._streams.get(key)
-        skew = _skew(location.timestamp, known, wall)
-        lifetime = _lifetime(entry, skew, wall)
-        if not location.stopped and not (_is_on_earth(location) and lifetime > 0):
+        ahead = skew(location.timestamp, known.skew if known is not None else None, wall)
+        lasts = lifetime(entry, ahead, wall)
+        if not location.stopped and not (_is_on_earth(location) and lasts > 0):
             return "out_of_range"
         if known is None and self._is_too_many(key):
             return "unexpected"
         if known is not None and not _is_news(known, location):
             return ""
-        return self._take(key, entry, now, min(lifetime, MAX_LIFETIME), skew, source)
+        return self._take(key, entry, now, lasts, ahead, source)
 
     def _is_too_many(self, key: Key) -> bool:
         most = MOST_MEMBERS if key[1].is_member else MOST_STREAMS
         return self._counts[key[0], key[1].is_member] >= most
 
     def _take(
-        self, key: Key, entry: pb.ExtendedLiveLocation, now: float, lifetime: float, skew: float, source: Hashable
+        self, key: Key, entry: pb.ExtendedLiveLocation, now: float, lasts: float, ahead: float, source: Hashable
     ) -> str:
         is_over = entry.live_location.stopped
         kept = _over(entry) if is_over else _kept(entry)
         if not fits(LIST, _item(kept)):
             return "too_large"
         kept.messageSnowflake = self._snowflake(key, entry, source)
-        expires = now if is_over else now + lifetime
-        self._put(key, kept, expires, now, is_over=is_over, skew=skew, source=source)
+        expires = now if is_over else now + lasts
+        self._put(key, kept, expires, now, is_over=is_over, ahead=ahead, source=source)
         return ""
 
     def _snowflake(self, key: Key, entry: pb.ExtendedLiveLocation, source: Hashable) -> int:
@@ -171,7 +168,7 @@ class Positions:
         now: float,
         *,
         is_over: bool,
-        skew: float,
+        ahead: float,
         source: Hashable = None,
         is_copy: bool = False,
     ) -> None:
@@ -183,7 +180,7 @@ class Positions:
             self._counts[key[0], key[1].is_member] += 1
         timestamp = entry.live_location.timestamp
         self._set(
-            Position(*key, timestamp, expires, is_over, skew, forget_at, source, is_copy, 0, entry, _item(entry)),
+            Position(*key, timestamp, expires, is_over, ahead, forget_at, source, is_copy, 0, entry, _item(entry)),
             now,
         )
 
@@ -214,16 +211,20 @@ class Positions:
 
     def _copy(self, source: Position, recipient: Recipient, now: float) -> None:
         known = self._streams.get((source.author, recipient))
-        if known is not None and not _is_news(known, source.entry.live_location):
+        timestamp = source.timestamp
+        if known is not None and known.is_over and known.is_copy:  # a member again, before anything new was shared
+            timestamp = max(timestamp, math.nextafter(known.timestamp, math.inf))
+        if known is not None and timestamp <= known.timestamp:
             return
         if known is None and self._is_too_many((source.author, recipient)):
             return
         entry = pb.ExtendedLiveLocation()
         entry.CopyFrom(source.entry)
         recipient.write_location(entry.live_location)
+        entry.live_location.timestamp = timestamp
         if fits(LIST, _item(entry)):
             key = source.author, recipient
-            self._put(key, entry, source.expires, now, is_over=False, skew=source.skew, is_copy=True)
+            self._put(key, entry, source.expires, now, is_over=False, ahead=source.skew, is_copy=True)
 
     def _end_copy(self, key: Key, now: float, source: Position | None) -> None:
         """A member's copy is over: with its group's stream (`source`), or because they are no member any more."""
@@ -237,7 +238,7 @@ class Positions:
         entry = pb.ExtendedLiveLocation()
         entry.CopyFrom(source.entry)
         key[1].write_location(entry.live_location)
-        self._put(key, entry, now, now, is_over=True, skew=source.skew, is_copy=True)
+        self._put(key, entry, now, now, is_over=True, ahead=source.skew, is_copy=True)
 
     def in_groups(self) -> list[tuple[User, Group]]:
         """Who shares with which groups, or has just stopped."""
@@ -364,22 +365,6 @@ def _is_news(known: Position, location: pb.LiveLocation) -> bool:
     if location.timestamp == known.timestamp:
         return location.stopped and not known.is_over
     return location.timestamp > known.timestamp
-
-
-def _skew(timestamp: float, known: Position | None, wall: float) -> float:
-    """How far our clock is ahead of the author's: the least that was seen, as each has a delay in it."""
-    seen = wall - timestamp
-    if abs(seen) > MAX_SKEW:
-        seen = 0.0
-    return seen if known is None else min(seen, known.skew)
-
-
-def _lifetime(entry: pb.ExtendedLiveLocation, skew: float, wall: float) -> float:
-    """Seconds until the stream expires; not above 0, or NaN, where it has."""
-    if entry.HasField("remaining"):
-        return entry.remaining
-    expiry_at = entry.live_location.expiry_at
-    return expiry_at + skew - wall if math.isfinite(expiry_at) else 0.0
 
 
 def _is_on_earth(location: pb.LiveLocation) -> bool:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.location.positions import MAX_LIFETIME, MAX_SKEW, MOST_STREAMS, REMEMBERED, Positions
+from services.location.positions import MOST_STREAMS, REMEMBERED, Positions
 from shared.addresses import Group, User
+from shared.lifetimes import MAX_LIFETIME, MAX_SKEW
 from shared.messages import pb
 from shared.recipients import Recipient
 
@@ -348,6 +349,16 @@ def test_a_member_who_left_sees_nothing_that_comes_later(positions):
     positions.take(entry(to=TO_TEAM, timestamp=NOW + 2), NOW + 2)
     positions.spread(ALICE, TEAM_OF, {ALICE, BOB, CAROL}, NOW + 2)
     assert seen_by(positions, BOB, NOW + 2)
+
+
+def test_a_member_who_comes_back_sees_what_was_shared_last(positions):
+    positions.take(entry(to=TO_TEAM), NOW)
+    told_at = []
+    for members in ({BOB}, set(), {BOB}, set(), {BOB}):
+        positions.spread(ALICE, TEAM_OF, members, NOW)
+        assert bool(seen_by(positions, BOB)) == bool(members)
+        told_at += [(p.timestamp, p.is_over) for p in positions.all() if BOB in p.audience]
+    assert told_at == sorted(told_at)
 
 
 def test_a_group_s_stream_that_is_over_is_over_for_each_member(positions):

@@ -11,7 +11,17 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("client", "proto", "services", "shared")
 FORBIDDEN = {"asyncio", "socket", "time", "structlog", "prometheus_client"}
 
-PURE_SHARED = ["addresses", "backoff", "datagram_lists", "errors", "events", "framing", "members", "messages"]
+PURE_SHARED = [
+    "addresses",
+    "backoff",
+    "datagram_lists",
+    "errors",
+    "events",
+    "framing",
+    "lifetimes",
+    "members",
+    "messages",
+]
 PURE_SHARED += ["peers", "recipients", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
 SHELLS = {"__init__", "__main__", "service", "store", "announcer", "discovery"}
@@ -29,7 +39,8 @@ def cores_of(service):
     return {path.stem for path in ROOT.joinpath("services", service).glob("*.py")} - SHELLS
 
 
-PURE = [f"shared.{name}" for name in PURE_SHARED]
+PURE_CLIENT = ["places", "typists"]
+PURE = [f"shared.{name}" for name in PURE_SHARED] + [f"client.{name}" for name in PURE_CLIENT]
 PURE += [f"services.{service}.{core}" for service in SERVICES for core in sorted(cores_of(service))]
 
 
