@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-SOON = 0.3
+SOON = 0.2
 """Seconds between the first tries."""
-TRIES = 6
+TRIES = 8
 """How many there are of those."""
 LATER = 3.0
 """Seconds between later ones."""

@@ -3,7 +3,7 @@
 A subscriber is its TCP link; its datagrams come from that link's address and the `udpPort` that its CONNECT
 named, and are sent there. What changes is gathered, so that no more than one round of datagrams goes
 out per `fanout_interval`. Nobody asks for a datagram that is lost: what changed within REPEATED_FOR is told again
-every REPEAT_INTERVAL, with what is newest, so that of five datagrams one is enough. Other servers are told by TCP,
+every REPEAT_INTERVAL, with what is newest, so that one of seven datagrams is enough. Other servers are told by TCP,
 once, and sooner: each hop would otherwise wait out an interval of its own.
 """
 
@@ -26,7 +26,7 @@ from shared.pace import Pace
 from shared.service_base import ServiceBase
 from shared.timer import Timer
 
-REPEAT_INTERVAL = 0.4
+REPEAT_INTERVAL = 0.25
 """Seconds between two tellings of the same change."""
 REPEATED_FOR = 1.7
 """Seconds for which a change is told again."""

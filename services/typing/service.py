@@ -29,7 +29,7 @@ from shared.link import Link
 from shared.messages import TYPING_INDICATOR, decode, pb
 from shared.recipients import EVERYONE, Recipient
 
-MOST_AGAIN = 100
+MOST_AGAIN = 60
 """People, newest first, who are told again: a list of more is no news to anyone, and the next event repeats it."""
 NOBODY = encode_frame(LIST)
 """The list where nobody types any more."""
