@@ -1,8 +1,10 @@
 """The command line against real nodes: what it prints, and its exit codes."""
 
 import json
+import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -10,6 +12,7 @@ from client.cli.main import main
 from tests.support.commands import PARLEY, Command, client_environment, run_parley
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
+from tests.support.plain_server import MESSAGES, PlainServer
 
 ALPHA, BETA, FAR = "127.0.27.1", "127.0.27.2", "127.0.27.3"
 FAR_PORT = 19999
@@ -102,6 +105,16 @@ def test_servers_prints_a_table_of_who_offers_what_where(environment):
     assert ["beta", "MESSAGES", f"{BETA}:6666"] in rows
     assert [row[-1] for row in rows if f"{ALPHA}:7777" in row] == ["7778"]
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_servers_are_sorted_by_name(environment):
+    ended = run_parley("servers", "--json", environment=environment)
+    names = [json.loads(line)["server_id"] for line in ended.stdout.splitlines()]
+    assert names == sorted(names)
+    with PlainServer("aardvark", "127.0.27.9", ports={MESSAGES: (0, None)}, listen=0) as late:
+        assert late.address_of(MESSAGES)
+        ended = run_parley("servers", environment=environment)
+    assert [line.split()[0] for line in ended.stdout.splitlines()][:3] == ["SERVER", "aardvark", "alpha"]
 
 
 def test_servers_prints_json_lines(environment):
@@ -213,12 +226,93 @@ def test_send_prints_each_status_until_the_message_is_delivered(environment, bob
         (("--as", "alice@alpha", "bob", "x"), ("'bob'", "USER@SERVER"), 2),
         (("--as", "alice@nowhere", "bob@beta", "x"), ("nowhere did not answer", "alpha", "beta"), 1),
         (("--as", "a@b", "--server", "127.0.0.1:many", "bob@beta", "x"), ("127.0.0.1:many",), 2),
+        (("--as", "a@b", "--server", "no.invalid", "bob@beta", "x"), ("'no.invalid' cannot be resolved",), 1),
+        (("--as", "alice@alpha", "bob@beta"), ("TEXT", "--file PATH"), 2),
+        (("--as", "alice@alpha", "bob@beta", "x", "--file", "README.md"), ("TEXT", "--file PATH"), 2),
+        (("--as", "alice@alpha", "bob@beta", "--file", "no/such"), ("no/such is no file that can be sent",), 2),
+        (("--as", "alice@alpha", "#crew", "x"), ("'#crew'", "#GROUP@SERVER"), 2),
     ],
-    ids=["no server in our name", "no server in theirs", "no such server", "no port"],
+    ids=[
+        "no server in our name",
+        "no server in theirs",
+        "no such server",
+        "no port",
+        "no such host",
+        "neither text nor file",
+        "both",
+        "no such file",
+        "no server in a group's name",
+    ],
 )
 def test_send_tells_in_one_line_what_is_wrong(environment, arguments, parts, code):
     ended = run_parley("send", *arguments, environment=environment)
     assert_fails(ended, *parts, code=code)
+
+
+def test_send_says_what_a_server_offers_that_has_no_chat(environment, tmp_path):
+    with Node("mute", "127.0.27.6", tmp_path, ("discovery", "typing")):
+        ended = run_parley("send", "--as", "ann@mute", "bob@beta", "x", environment=environment)
+    assert_fails(ended, "mute answered, but offers no chat now (it offers TYPING_INDICATOR)")
+
+
+def test_send_leaves_what_waits_for_its_sender_to_who_shows_it(environment, bob, nodes):
+    """It is connected as that user for a moment, and shows nothing."""
+    with Command("listen", "--as", "elsa@alpha", environment=environment) as listener:
+        listener.wait_error("listening as elsa@alpha")
+    wait_until(lambda: nodes[0].status("chat")["subscribers"] == 0)
+    bob.wait_status(bob.send_text("elsa", "alpha", "for your eyes"), "USER_AWAY")
+    assert run_parley("send", "--as", "elsa@alpha", "bob@beta", "hi", environment=environment).returncode == 0
+    with Command("listen", "--as", "elsa@alpha", environment=environment) as listener:
+        listener.wait_line("bob@beta: for your eyes")
+
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize("size", [0, 7, 2 * MIB], ids=["empty", "small", "2 MiB"])
+def test_a_file_is_sent_and_saved_byte_for_byte(environment, tmp_path, size):
+    source, inbox = tmp_path / "map.png", tmp_path / "inbox"
+    source.write_bytes(os.urandom(size))
+    arguments = ("listen", "--as", "fred@beta", "--json", "--save", str(inbox))
+    with Command(*arguments, environment=environment) as listener:
+        listener.wait_error("listening as fred@beta")
+        ended = run_parley(
+            "send", "--as", "alice@alpha", "fred@beta", "--file", str(source), environment=environment
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "DELIVERED: fred@beta has it\n", "")
+        told = json.loads(listener.wait_line("map.png"))
+    assert (told["document"], told["bytes"], told["saved"]) == ("map.png", size, str(inbox / "map.png"))
+    assert (inbox / "map.png").read_bytes() == source.read_bytes()
+
+
+def test_a_file_that_is_too_large_is_told_at_once(environment, tmp_path):
+    (tmp_path / "big.iso").write_bytes(bytes(2 * MIB + 4097))
+    far_away = environment | {"PARLEY_DISCOVERY__PORT": "19990"}  # nobody would answer there
+    arguments = ("send", "--as", "alice@alpha", "bob@beta", "--file", str(tmp_path / "big.iso"))
+    ended = run_parley(*arguments, environment=far_away)
+    assert_fails(ended, "big.iso is too large: 2101249 bytes", "2101248")
+    (tmp_path / "big.iso").write_bytes(bytes(2 * MIB + 4090))
+    assert_fails(run_parley(*arguments, environment=far_away), "big.iso is too large", "at most 2101248")
+    arguments = ("send", "--as", "alice@alpha", "bob@beta", "-")
+    assert_fails(run_parley(*arguments, environment=far_away, text="x" * (3 * MIB)), "the text is too large: 3145")
+
+
+def test_what_cannot_be_saved_waits_at_the_server(environment, bob, tmp_path):
+    inbox = tmp_path / "inbox"
+    arguments = ("listen", "--as", "gina@alpha", "--save", str(inbox))
+    document = {"documentId": "1", "filename": "map.png", "mimeType": "image/png", "data": b"data"}
+    with Command(*arguments, environment=environment) as listener:
+        listener.wait_error("listening as gina@alpha")
+        inbox.rmdir()
+        inbox.touch()
+        snowflake = bob.send_message({"user": user("gina@alpha"), "document": document})
+        listener.wait_error("map.png cannot be saved in")
+        bob.wait_status(bob.send_text("gina", "alpha", "still here?"), "DELIVERED")
+        listener.wait_line("still here?")
+    inbox.unlink()
+    with Command(*arguments, environment=environment) as listener:
+        listener.wait_line(f"bob@beta: [document map.png, 4 bytes, saved as {inbox}/map.png]")
+        bob.wait_status(snowflake, "DELIVERED")
 
 
 # listen -------------------------------------------------------------------------------------------------
@@ -255,11 +349,36 @@ def test_listen_goes_on_when_its_server_was_away(environment, bob, nodes):
     with Command("listen", "--as", "carl@alpha", environment=environment) as listener:
         listener.wait_error("listening as carl@alpha")
         alpha.kill("chat")
+        listener.wait_error("alpha is gone; waiting for it")
         alpha.start("chat")
+        listener.wait_error("alpha is back")
         wait_linked([alpha, beta], ["chat"])
         wait_until(lambda: alpha.status("chat")["subscribers"] == 1)
         bob.wait_status(bob.send_text("carl", "alpha", "still there?"), "DELIVERED")
         listener.wait_line("bob@beta: still there?")
+
+
+def test_listen_ends_when_nobody_reads_it_and_acknowledges_nothing_more(environment, bob):
+    with Command("listen", "--as", "hugo@alpha", environment=environment) as listener:
+        listener.wait_error("listening as hugo@alpha")
+    pipe = subprocess.Popen(
+        f"exec {PARLEY} listen --as hugo@alpha | head -n 1",
+        shell=True,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        first, *_ = [bob.send_text("hugo", "alpha", text) for text in ("one",)]
+        bob.wait_status(first, "DELIVERED")
+        assert pipe.stdout.readline() == "bob@beta: one\n"
+        second = bob.send_text("hugo", "alpha", "two")
+        assert pipe.wait(15.0) == 0
+        bob.wait_status(second, "USER_AWAY")
+    finally:
+        pipe.kill()
+        pipe.communicate()
 
 
 def test_what_was_sent_to_a_listener_that_is_away_comes_when_it_is_back(environment, bob):
@@ -296,7 +415,11 @@ def test_chat_sends_line_by_line_and_shows_what_comes(environment, bob):
         chat.wait_error("'@beta' is no address")
         chat.popen.stdin.close()
         assert chat.wait_exit() == 0
-    assert [message["textContent"] for message in bob.messages] == ["first", "second: with a colon"]
+    assert [message["textContent"] for message in bob.messages] == [
+        "first",
+        "at 12:30: with colons",
+        "note: begins with a space",
+    ]
 
 
 def test_chat_waits_at_the_end_of_its_input_for_what_became_of_it(environment, bob):
