@@ -17,7 +17,7 @@ from docker.models.networks import Network
 from shared.discovery import DiscoveryService
 from tests.chaos.schedule import NODES, SERVICES, Target
 from tests.support.container_nodes import SERVICE, Node, nodes, run_in
-from tests.support.containers import Engine, Project
+from tests.support.containers import PROJECT, Engine, Project
 from tests.support.nodes import ROOT, wait_linked
 
 HERE = Path(__file__).parent
@@ -123,6 +123,21 @@ class Cluster:
         """What time it is in a process's container, in Unix seconds."""
         return float(run_in(self.containers[target], "python", "-c", "import time; print(time.time())"))
 
+    def run_beside(self, target: Target, script: str) -> str:
+        """Run a script of `inside/` in a process's network, as one who may change that; what it prints."""
+        output: bytes = self.engine.client.containers.run(
+            self.engine.run,
+            ["python", "-IS", f"/chaos/inside/{script}"],
+            labels={PROJECT: f"{self.engine.run}-beside"},
+            network_mode=f"container:{self.containers[target].id}",
+            user="root",
+            cap_drop=["ALL"],
+            cap_add=["NET_ADMIN"],
+            volumes={str(HERE / "inside"): {"bind": "/chaos/inside", "mode": "ro"}},
+            remove=True,
+        )
+        return output.decode()
+
     @property
     def network(self) -> Network:
         """The network that all are on."""
@@ -144,7 +159,7 @@ class Cluster:
         for each in listed:
             if each["Labels"].get(SERVICE) == "discovery":
                 address = each["NetworkSettings"]["Networks"][network]["IPAddress"]
-                found[each["Labels"]["com.docker.compose.project"]] = address
+                found[each["Labels"][PROJECT]] = address
         self._discoveries = found
 
     @property

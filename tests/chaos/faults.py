@@ -130,11 +130,8 @@ class Faults:
 
     def _do_reset(self, fault: Fault) -> str:
         (target,) = fault.targets
-        command = ["python", "-IS", "/chaos/inside/reset.py"]
-        code, output = self._cluster.containers[target].exec_run(command, privileged=True, user="root")
-        if code != 0:
-            raise RuntimeError(output.decode(errors="replace"))
-        return f"{output.decode()} connections"
+        self._wait_running(self._cluster.containers[target])
+        return f"{self._cluster.run_beside(target, 'reset.py') or 'all'} connections"
 
     def _do_disk(self, fault: Fault) -> str:
         ((name, _),) = fault.targets

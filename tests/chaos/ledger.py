@@ -1,7 +1,8 @@
 """Who sent what, what they were told of it, and where it was shown; and what is wrong with that. Pure.
 
 A message is known by a number of the test's own that stands in its text, whatever numbers the programs give it.
-A client object is named PERSON/1 or PERSON/2 and lives on across its connections, as the memory of who sits there.
+A client object is named PERSON/NUMBER and lives on across its connections, as the memory of who sits there. One
+that is gone for ever hears and repeats nothing any more: what it was promised has to be kept all the same.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Message:
     sent: float
     statuses: list[tuple[float, str]] = field(default_factory=list)
     shown: list[tuple[float, str]] = field(default_factory=list)
+    is_abandoned: bool = False
+    """Whether its author's client object is gone for ever and had heard no final status."""
 
     @property
     def final(self) -> str:
@@ -54,7 +57,11 @@ class Message:
     def __str__(self) -> str:
         heard = ", ".join(f"{status} at {at:.2f}" for at, status in self.statuses) or "nothing"
         shown = ", ".join(f"to {client} at {at:.2f}" for at, client in self.shown) or "never"
-        return f"{self.number} {self.author} → {self.recipient}, sent {self.sent:.2f}; heard {heard}; shown {shown}"
+        gone = "; its author's client is gone" if self.is_abandoned else ""
+        return (
+            f"{self.number} {self.author} → {self.recipient}, sent {self.sent:.2f}; "
+            f"heard {heard}; shown {shown}{gone}"
+        )
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,19 @@ class Ledger:
         """Texts that nobody sent, and who was shown them."""
         self._newest: dict[tuple[str, str], int] = {}
         self._late: list[Wrong] = []
+        self._by_author: dict[str, list[Message]] = {}
 
     def sent(self, author: str, recipient: str, at: float) -> int:
         """Note a message that is being sent; its number."""
         number = len(self.messages) + 1
-        self.messages[number] = Message(number, author, recipient, at)
+        self.messages[number] = message = Message(number, author, recipient, at)
+        self._by_author.setdefault(author, []).append(message)
         return number
+
+    def gone(self, author: str) -> None:
+        """A client object is gone for ever."""
+        for message in self._by_author.get(author, ()):
+            message.is_abandoned = not message.final
 
     def heard(self, number: int, status: str, at: float) -> None:
         """Its author was told."""
@@ -111,8 +125,8 @@ class Ledger:
         return (each for each in self.messages.values() if not each.shown and each.is_promised)
 
     def unfinished(self) -> Iterator[Message]:
-        """What has no final status yet."""
-        return (each for each in self.messages.values() if not each.final)
+        """What has no final status yet, and somebody who is to hear of it."""
+        return (each for each in self.messages.values() if not each.final and not each.is_abandoned)
 
     def wrong(self) -> list[Wrong]:
         """All that must not be, once everything is quiet."""
@@ -145,7 +159,10 @@ class Ledger:
 
     def finals(self) -> Counter[str]:
         """How many messages have each final status."""
-        return Counter(each.final or "none" for each in self.messages.values())
+        return Counter(
+            each.final or ("none, its author is gone" if each.is_abandoned else "none")
+            for each in self.messages.values()
+        )
 
     def interims(self) -> Counter[str]:
         """How many messages had each interim status at some time."""

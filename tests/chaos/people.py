@@ -58,7 +58,7 @@ class Client:
         self.name = name
         self.chat = Counting(person(name), config, on_message=self._show, on_status=self._hear, discovery=discovery)
         self._ledger = ledger
-        self._now = now
+        self.now = now
 
     @property
     def is_here(self) -> bool:
@@ -69,15 +69,15 @@ class Client:
 
     def write(self, to: str, padding: int) -> None:
         """Write to somebody; while away, it goes out after coming back."""
-        number = self._ledger.sent(self.name, to, self._now())
+        number = self._ledger.sent(self.name, to, self.now())
         self.chat.send(to, f"{number} {'x' * padding}")
 
     def _show(self, message: pb.ChatMessage) -> None:
-        self._ledger.shown(number_in(message), self.name, self._now())
+        self._ledger.shown(number_in(message), self.name, self.now())
 
     def _hear(self, delivery: Delivery, *told: object) -> None:
         """`told`: of whom, if that is said, and the status."""
-        self._ledger.heard(number_in(delivery.message), str(told[-1]), self._now())
+        self._ledger.heard(number_in(delivery.message), str(told[-1]), self.now())
 
     # Coming and going ---------------------------------------------------------------------------------
 
@@ -117,17 +117,13 @@ class Client:
     async def live(self, moves: list[Move], until: asyncio.Event) -> None:
         """Make these moves, each at its time or as soon after it as the last is over; none begins after `until`."""
         for move in moves:
-            if not await pass_time(move.at - self._now(), until):
+            if not await pass_time(move.at - self.now(), until):
                 return
             await self._move(move, until)
 
     async def _move(self, move: Move, until: asyncio.Event) -> None:
         if move.action == "abort":
             self.abort()
-        elif move.action == "come":
-            await self.arrive()
-            await pass_time(move.seconds, until)
-            await self.depart()
         else:
             await (self.depart() if move.action == "leave" else self.vanish())
             await pass_time(move.seconds, until)
@@ -152,31 +148,51 @@ def number_in(message: pb.ChatMessage) -> int:
 class People:
     """All of them. `over` ends their moves."""
 
-    def __init__(self, make: Callable[[str], Client]) -> None:
+    def __init__(self, make: Callable[[str], Client], ledger: Ledger) -> None:
+        self._make = make
+        self._ledger = ledger
         self.firsts = {each: make(f"{each}/1") for each in PEOPLE}
-        self.seconds = {each: make(f"{each}/2") for each in PEOPLE}
+        self.seconds: dict[str, Client] = {}
+        """The second client of those who have one now."""
+        self.clients = list(self.firsts.values())
+        """Every client object that there is or was."""
         self.over = asyncio.Event()
         self.written = 0
         self.stall = 0.0
         """The longest time for which this process did not get to write."""
 
-    @property
-    def clients(self) -> list[Client]:
-        """Every client object."""
-        return [*self.firsts.values(), *self.seconds.values()]
-
     async def arrive(self) -> None:
-        """Everyone comes, with the first client."""
+        """Everyone comes, with the first client, and comes back if they are away."""
         await asyncio.gather(*(client.arrive() for client in self.firsts.values()))
 
     async def live(self, seed: int, length: float) -> None:
         """Come and go for so long (seconds)."""
-        lives = [
-            client.live(draw_moves(seed, name, length, second=second), self.over)
-            for second, those in ((False, self.firsts), (True, self.seconds))
-            for name, client in those.items()
-        ]
-        await asyncio.gather(*lives)
+        firsts = [c.live(draw_moves(seed, n, length, second=False), self.over) for n, c in self.firsts.items()]
+        await asyncio.gather(*firsts, *(self._seconds_of(name, seed, length) for name in PEOPLE))
+
+    async def _seconds_of(self, name: str, seed: int, length: float) -> None:
+        """One second client after another, each gone for ever with all that it remembers."""
+        for count, move in enumerate(draw_moves(seed, name, length, second=True), 2):
+            if not await pass_time(move.at - self.firsts[name].now(), self.over):
+                return
+            client = self._make(f"{name}/{count}")
+            self.clients.append(client)
+            await client.arrive()
+            self.seconds[name] = client
+            await pass_time(move.seconds, self.over)
+            del self.seconds[name]
+            await (client.depart() if move.action == "come" else client.vanish())
+            self._ledger.gone(client.name)
+
+    @property
+    def are_owed(self) -> bool:
+        """Whether somebody has to hear of a message still."""
+        return any(client.chat.outbox for client in self.firsts.values())
+
+    @property
+    def frames(self) -> int:
+        """Messages that came over the wire."""
+        return sum(client.chat.frames for client in self.clients)
 
     async def write(self, seed: int, rate: float) -> None:
         """Write `rate` messages a second until it is over: anyone, from any client that is there, to anyone."""
@@ -188,17 +204,11 @@ class People:
             last = now
             while self.written < (now - began) * rate:
                 author, recipient = random.sample(PEOPLE, 2)
-                second = self.seconds[author]
-                client = second if second.is_here and random.random() < 0.5 else self.firsts[author]
-                client.write(recipient, random.randrange(PADDING))
+                clients = [self.firsts[author], self.seconds.get(author, self.firsts[author])]
+                random.choice(clients).write(recipient, random.randrange(PADDING))
                 self.written += 1
             await asyncio.sleep(TICK)
 
-    async def gather_all(self) -> None:
-        """Everyone comes back, with every client that still has something to hear of; the rest stay away."""
-        those = [*self.firsts.values(), *(c for c in self.seconds.values() if c.chat.outbox)]
-        await asyncio.gather(*(client.arrive() for client in those))
-
     async def close(self) -> None:
         """Everyone goes."""
-        await asyncio.gather(*(client.depart() for client in self.clients))
+        await asyncio.gather(*(client.depart() for client in self.firsts.values()))

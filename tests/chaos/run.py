@@ -91,7 +91,7 @@ class Run:
             await asyncio.to_thread(self.cluster.start)
             await asyncio.to_thread(self._probe_clock)
             refreshing = asyncio.create_task(self._refresh())
-            people = People(self._client)
+            people = People(self._client, self.ledger)
             try:
                 failed = await self._live(people)
             finally:
@@ -148,9 +148,9 @@ class Run:
             writing.cancel()
         self.figures.written, self.figures.stall = people.written, people.stall
         failed = await self._become_well()
-        await people.gather_all()
+        await people.arrive()
         failed += await self._become_quiet(people)
-        self.figures.frames = sum(client.chat.frames for client in people.clients)
+        self.figures.frames = people.frames
         self.figures.losses = sum(client.chat.lost for client in people.clients)
         return failed
 
@@ -182,8 +182,8 @@ class Run:
         began = self.now()
         end, since, last = began + QUIET, began, -1
         while self.now() < end:
-            frames = sum(client.chat.frames for client in people.clients)
-            if frames != last or any(c.chat.outbox for c in people.clients) or any(self.ledger.missing()):
+            frames = people.frames
+            if frames != last or people.are_owed or any(self.ledger.missing()):
                 since, last = self.now(), frames
             if self.now() - since >= SETTLED:
                 break

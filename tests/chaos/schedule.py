@@ -96,7 +96,7 @@ def draw_faults(seed: int, length: float, per_minute: float, kinds: Sequence[str
 def _draw_free(
     random: Random, number: int, at: float, kind: str, left: float, busy: Mapping[Target, float]
 ) -> Fault:
-    """A fault of processes that nothing is done to at that time, if it is easily found; else it will have to wait."""
+    """A fault of processes that nothing is done to at that time, if that is easily found; else it has to wait."""
     for _ in range(TRIES):
         fault = _draw(random, number, at, kind, left)
         if kind in BESIDES or all(busy.get(target, 0.0) <= at for target in fault.targets):
@@ -144,7 +144,8 @@ class Move:
     """What one client object of a person does.
 
     leave: it hangs up and comes back after `seconds`. vanish: the same without a word. abort: its connection
-    breaks; it dials again by itself. come (a second client): it is there for `seconds`.
+    breaks; it dials again by itself. come: a new client object is there for `seconds` and then gone for ever;
+    crash: the same, and it goes without a word.
     """
 
     at: float
@@ -153,12 +154,12 @@ class Move:
 
 
 def draw_moves(seed: int, person: str, length: float, *, second: bool) -> list[Move]:
-    """The moves of a person's first or second client object, in order."""
+    """The moves of a person's first client object, or of the second ones that come and go beside it; in order."""
     random = Random(f"moves {seed} {person} {second}")
     moves: list[Move] = []
     at = random.uniform(1.0, 20.0)
     while at < length - 1.0:
-        action = "come" if second else random.choice(("leave", "leave", "vanish", "abort"))
+        action = random.choice(("come", "crash") if second else ("leave", "leave", "vanish", "abort"))
         seconds = 0.0 if action == "abort" else 1.0 + 19.0 * random.random() ** 2
         moves.append(Move(at, action, min(seconds, length - at)))
         at += seconds + random.uniform(5.0, 40.0 if second else 20.0)

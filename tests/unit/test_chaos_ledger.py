@@ -72,6 +72,16 @@ def test_a_message_without_a_final_status_is_found(statuses):
     assert wrong(ledger) == [("unfinished", number)]
 
 
+def test_whoever_is_gone_for_ever_hears_no_more_but_is_owed_what_was_promised():
+    ledger = Ledger()
+    told(ledger, shown=[BEN])
+    told(ledger, "USER_AWAY", shown=[BEN])
+    told(ledger)
+    number = told(ledger, "USER_AWAY")
+    ledger.gone(ADA)
+    assert wrong(ledger) == [("lost", number)]
+
+
 def test_a_message_shown_to_somebody_else_is_found():
     ledger = Ledger()
     number = told(ledger, "DELIVERED", shown=[BEN, CLEO])

@@ -65,4 +65,4 @@ def test_a_seed_gives_the_same_moves_again_and_each_ends_in_time(seed):
     assert moves != draw_moves(seed, "ben@alpha", 300.0, second=False)
     assert all(move.at + move.seconds <= 300.0 for move in moves)
     assert all(a.at + a.seconds <= b.at for a, b in itertools.pairwise(moves))
-    assert {move.action for move in draw_moves(seed, "ada@alpha", 300.0, second=True)} == {"come"}
+    assert {move.action for move in draw_moves(seed, "ada@alpha", 300.0, second=True)} <= {"come", "crash"}

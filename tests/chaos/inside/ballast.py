@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-BALLAST = Path("/data/ballast")
+BALLAST = Path(f"/data/ballast-{os.getpid()}")
+"""Two may be at work at once."""
 PAUSE = 0.02
 
 
