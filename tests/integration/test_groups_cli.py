@@ -120,8 +120,6 @@ def test_a_group_where_nobody_else_is_has_everything(as_user):
     as_user("alice@alpha", "group", "join", "#alone@alpha")
     told = as_user("alice@alpha", "send", "#alone@alpha", "hello me")
     assert told == ["DELIVERED: nobody else is in #alone@alpha"]
-        "DELIVERED: nobody else is in #alone@alpha"
-    ]
 
 
 def test_who_is_blocked_is_told_until_they_are_not(environment, parley, as_user):
