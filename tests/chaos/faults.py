@@ -138,7 +138,7 @@ class Faults:
         command = ["python", "-IS", "/chaos/inside/ballast.py", str(fault.seconds)]
         code, output = self._cluster.keepers[name].exec_run(command)
         if code != 0:
-            raise RuntimeError(output.decode(errors="replace"))
+            raise RuntimeError(output.decode(errors="replace").splitlines()[-1:])
         return f"full with {int(output) / 1e6:.0f} MB of ballast"
 
     def _do_clock(self, fault: Fault) -> None:

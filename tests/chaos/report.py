@@ -11,7 +11,7 @@ from tests.chaos.faults import Done
 from tests.chaos.ledger import KINDS, Ledger, Message, Wrong
 
 SHOWN: Final = 8
-"""Messages of each kind that are told in full."""
+"""Groups of messages of each kind that are told of."""
 NEAR: Final = 2.0
 """Seconds around a fault within which it may have had a part in something."""
 
@@ -58,16 +58,26 @@ def _told(counts: Counter[str]) -> str:
 
 
 def failures(wrong: Sequence[Wrong], done: Sequence[Done]) -> list[str]:
-    """What is wrong, by kind; the first messages of each with the faults that were near."""
+    """What is wrong, by kind, and in it by who was to be told what; the first of each group stands for the others."""
     lines = []
     for kind, meaning in KINDS.items():
-        found = [each for each in wrong if each.kind == kind]
-        if found:
-            lines.append(f"{len(found)} {kind}: {meaning}")
-        for each in found[:SHOWN]:
-            lines.append(f"    {each}")
-            lines += [f"        near: {one}" for one in near(each.message, done)]
+        groups: dict[tuple[object, ...], list[Wrong]] = {}
+        for each in wrong:
+            if each.kind == kind:
+                groups.setdefault(_group(each.message), []).append(each)
+        if groups:
+            lines.append(f"{sum(map(len, groups.values()))} {kind}: {meaning}")
+        for found in list(groups.values())[:SHOWN]:
+            lines.append(f"    {found[0]}" + (f"; and {len(found) - 1} like it" if len(found) > 1 else ""))
+            lines += [f"        near: {one}" for one in near(found[0].message, done)]
+        if len(groups) > SHOWN:
+            lines.append(f"    … and {len(groups) - SHOWN} groups more")
     return lines
+
+
+def _group(message: Message) -> tuple[object, ...]:
+    """Messages with the same are alike."""
+    return message.author, message.recipient, tuple(status for _, status in message.statuses)
 
 
 def near(message: Message, done: Sequence[Done]) -> list[Done]:

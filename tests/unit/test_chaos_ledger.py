@@ -117,6 +117,18 @@ def test_the_report_tells_of_each_kind_with_its_message():
     assert "ada@alpha/1 → ben@beta, sent 5.00; heard DELIVERED at 6.00; shown never" in text
 
 
+def test_messages_that_fared_alike_are_told_of_once():
+    ledger = Ledger()
+    for _ in range(5):
+        told(ledger, "DELIVERED")
+    told(ledger, "USER_AWAY", "DELIVERED")
+    lines = failures(ledger.wrong(), [])
+    assert [line.partition("; heard ")[2] for line in lines[1:]] == [
+        "DELIVERED at 1.00; shown never; and 4 like it",
+        "USER_AWAY at 1.00, DELIVERED at 1.00; shown never",
+    ]
+
+
 def test_the_figures_count_statuses_and_what_was_suppressed():
     ledger = Ledger()
     told(ledger, "USER_AWAY", "DELIVERED", shown=[BEN])
