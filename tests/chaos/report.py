@@ -58,7 +58,7 @@ def _told(counts: Counter[str]) -> str:
 
 
 def failures(wrong: Sequence[Wrong], done: Sequence[Done]) -> list[str]:
-    """What is wrong, by kind, and in it by who was to be told what; the first of each group stands for the others."""
+    """What is wrong, by kind, then by who was told what of whom; the first of each group stands for the rest."""
     lines = []
     for kind, meaning in KINDS.items():
         groups: dict[tuple[object, ...], list[Wrong]] = {}

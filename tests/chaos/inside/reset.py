@@ -49,4 +49,4 @@ def destroy(netlink: socket.socket, identity: bytes) -> bool:
 
 
 with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as sock:
-    sys.stdout.write(str(sum([destroy(sock, each) for each in established(sock)])))
+    sys.stdout.write(f"{sum([destroy(sock, each) for each in established(sock)])}\n")
