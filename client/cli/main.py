@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from client.cli import chatting, groups, nodes, receiving, sending
+from client.cli import chatting, groups, locating, mapping, nodes, receiving, sending, typing
+from client.cli.options import As, ConfigFile, Json, ServerOption
 from client.cli.terminal import fail, run
 from shared.addresses import Group, User
 from shared.metrics import version
@@ -26,22 +27,6 @@ app = typer.Typer(
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for a wrong command line; it has no public name there."""
 
-As = Annotated[
-    str,
-    typer.Option(
-        "--as",
-        metavar="USER@SERVER",
-        help="Who you are; else client.user of parley.yml.",
-        envvar="PARLEY_CLIENT__USER",
-    ),
-]
-ServerOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--server", metavar="HOST[:PORT]", help="A discovery address to ask where broadcast does not reach."
-    ),
-]
-ConfigFile = Annotated[str | None, typer.Option("--config", metavar="FILE", help="Instead of ./parley.yml.")]
 Save = Annotated[
     str,
     typer.Option(
@@ -52,7 +37,6 @@ GroupName = Annotated[
     str,
     typer.Argument(metavar="'#GROUP@SERVER'", help="In quotes: a shell takes # for the beginning of a comment."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 
 
 def _print_version(value: bool) -> None:
@@ -239,6 +223,11 @@ def blocked(user: As = "", server: ServerOption = None, as_json: Json = False, c
         parley blocked --as alice@alpha
     """
     sys.exit(run(lambda c: groups.blocked(c, user, server or (), as_json=as_json), config))
+
+
+app.command("typing")(typing.command)
+app.command("share")(locating.command)
+app.command("where")(mapping.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,116 @@
+"""`parley share`: tell where we are."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from client.cli.options import As, ConfigFile, ServerOption
+from client.cli.terminal import finder, note, run, who_we_are
+from client.cli.watching import connected
+from client.location import LocationFeature
+from client.sources import positions
+from shared.addresses import Recipient, parse_recipient
+from shared.config import Config
+from shared.errors import ConfigError
+from shared.lifetimes import MAX_LIFETIME
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LAST_WORD = 2.0
+"""Seconds for which we wait until the server has heard that we stopped."""
+
+To = Annotated[
+    list[str],
+    typer.Option("--to", metavar="USER@SERVER|'#GROUP@SERVER'", help="Whom you tell; may be given several times."),
+]
+For = Annotated[str, typer.Option("--for", metavar="30m", help="How long: seconds, or with s, m or h; at most 8h.")]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="SOURCE",
+        help="LAT,LON · a GPX file, NMEA file or file of LAT,LON lines · a pipe of those · - for standard input · "
+        "gpsd or gpsd://HOST:PORT.",
+    ),
+]
+Every = Annotated[
+    float, typer.Option("--every", min=0.1, help="Seconds between positions of a file that has no times.")
+]
+Speed = Annotated[float, typer.Option("--speed", min=0.01, help="Plays a recorded track that many times as fast.")]
+
+
+def command(
+    to: To,
+    source: From,
+    user: As = "",
+    lasting: For = "30m",
+    every: Every = 1.0,
+    speed: Speed = 1.0,
+    server: ServerOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Share where you are with people or groups, for a time. Ctrl-C stops it at once.
+
+    Positions come from what you name, never from the Internet.
+
+    Examples:
+        parley share --as alice@alpha --to bob@beta --for 30m --from track.gpx
+
+        parley share --as alice@alpha --to '#crew@alpha' --for 2h --from gpsd
+
+        cat /dev/ttyUSB0 | parley share --as alice@alpha --to bob@beta --from -
+
+        parley share --as alice@alpha --to bob@beta --from 48.137,11.575
+
+    """
+
+    async def work(config: Config) -> None:
+        recipients = [parse_recipient(name) for name in to]
+        await _share(config, user, server or (), recipients, seconds(lasting), source, every, speed)
+
+    run(work, config)
+
+
+def seconds(text: str) -> float:
+    """Read 90, 90s, 30m or 2h; ConfigError where it is none of them, or over 8 hours."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    lasting = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not 0 < lasting <= MAX_LIFETIME:
+        raise ConfigError(f"--for {text}: write seconds, or a number with s, m or h, of at most 8h")
+    return lasting
+
+
+async def _share(
+    config: Config,
+    name: str,
+    servers: Sequence[str],
+    recipients: Sequence[Recipient],
+    lasting: float,
+    source: str,
+    every: float,
+    speed: float,
+) -> None:
+    user = who_we_are(config, name)
+    feature = LocationFeature(user, config, discovery=await finder(config, servers))
+    async with connected(feature):
+        ends = time.time() + lasting
+        whom = ", ".join(map(str, recipients))
+        note(f"sharing with {whom} until {time.strftime('%H:%M:%S', time.localtime(ends))}; Ctrl-C stops it")
+        try:
+            async with asyncio.timeout(lasting):
+                async for fix in positions(source, every=every, speed=speed):
+                    for to in recipients:
+                        feature.send_location(to, fix.latitude, fix.longitude, expiry_at=ends)
+                note("there are no more positions; the last one stands until the end")
+                await asyncio.Event().wait()
+        except TimeoutError:
+            note("the time is over")
+        finally:
+            for to in recipients:
+                feature.stop_sharing(to)
+            await feature.repeats.wait(_LAST_WORD)

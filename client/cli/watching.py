@@ -1,0 +1,30 @@
+"""What the commands for typing and locations share: being connected to whoever offers the feature."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from client.cli.terminal import WHERE, fail
+from client.datagram_feature import DatagramFeature
+from shared.addresses import ServerList
+from shared.errors import PeerError
+
+
+@asynccontextmanager
+async def connected(feature: DatagramFeature) -> AsyncIterator[None]:
+    """A feature, connected to its user's server, or to another one that offers it; exits where none does."""
+    home = feature.user.server_id
+
+    def is_enough(found: ServerList) -> bool:
+        return any(server.server_id == home and server.endpoints(feature.feature) for server in found)
+
+    found = await feature.discovery.discover_servers(until=is_enough)
+    if not found:
+        fail(f"no server answered. {WHERE}")
+    async with feature:
+        try:
+            await feature.handle_connection(found)
+        except PeerError as error:
+            fail(f"{error}; start a process that offers it")
+        yield

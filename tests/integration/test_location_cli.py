@@ -1,0 +1,119 @@
+"""`parley share`, `parley where` and `parley typing` between two real nodes."""
+
+import json
+
+import pytest
+
+from tests.support.commands import Command, client_environment, run_parley
+from tests.support.nodes import Node, wait_linked
+from tests.support.plain_client import PlainClient
+from tests.support.plain_server import TYPING
+
+NORTH, SOUTH = "127.0.64.1", "127.0.64.2"
+GPX = """<gpx version="1.1" creator="test" xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>
+<trkpt lat="48.0" lon="11.0"><time>2026-01-01T10:00:00Z</time></trkpt>
+<trkpt lat="48.5" lon="11.5"><time>2026-01-01T10:00:01Z</time></trkpt>
+</trkseg></trk></gpx>"""
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("nodes")
+    services = ("discovery", "typing", "location")
+    with (
+        Node("north", NORTH, directory, services) as north,
+        Node("south", SOUTH, directory, services) as south,
+    ):
+        wait_linked([north, south], services[1:])
+        yield north, south
+
+
+@pytest.fixture
+def alice(nodes, tmp_path):  # noqa: ARG001 - the nodes are what it finds
+    return client_environment("127.0.64.10", tmp_path)
+
+
+@pytest.fixture
+def bob(nodes, tmp_path):  # noqa: ARG001 - the nodes are what it finds
+    return client_environment("127.0.64.11", tmp_path)
+
+
+def test_a_shared_track_is_seen_in_json_and_gone_when_it_is_stopped(alice, bob, tmp_path):
+    track = tmp_path / "track.gpx"
+    track.write_text(GPX)
+    with Command("where", "--as", "bob@south", "--json", environment=bob) as where:
+        where.wait_error("watching locations as bob@south")
+        with Command(
+            "share",
+            "--as",
+            "alice@north",
+            "--to",
+            "bob@south",
+            "--for",
+            "5m",
+            "--from",
+            str(track),
+            environment=alice,
+        ) as share:
+            first = json.loads(where.wait_line('"latitude": 48.0'))
+            assert (first["author"], first["to"], first["longitude"]) == ("alice@north", "bob@south", 11.0)
+            assert 295 < first["seconds_left"] <= 300
+            where.wait_line('"latitude": 48.5')
+            share.wait_error("no more positions")
+            share.interrupt()
+            share.wait_exit()
+            assert json.loads(where.wait_line('"gone": true'))["author"] == "alice@north"
+
+
+def test_a_share_ends_when_its_time_is_over(alice, bob):
+    with Command("where", "--as", "bob@south", "--geojson", environment=bob) as where:
+        where.wait_error("watching")
+        ended = run_parley(
+            "share", "--as", "al@north", "--to", "bob@south", "--for", "1s", "--from", "1.5,2.5", environment=alice
+        )
+        assert ended.returncode == 0
+        assert "the time is over" in ended.stderr
+        shown = json.loads(where.wait_line('"coordinates": [2.5, 1.5]'))
+        assert shown["type"] == "FeatureCollection"
+        where.wait_line('"features": []')
+
+
+def test_lines_of_standard_input_are_shared_as_they_come(alice, bob):
+    with (
+        Command("where", "--as", "bob@south", environment=bob) as where,
+        Command("share", "--as", "ann@north", "--to", "bob@south", "--from", "-", environment=alice) as share,
+    ):
+        where.wait_error("watching")
+        share.wait_error("sharing with bob@south")
+        for place in ("10.5,20.5", "11.5,21.5"):
+            share.write(place)
+            where.wait_line("ann@north for bob@south: {:.5f}, {:.5f}".format(*map(float, place.split(","))))
+        share.interrupt()
+        where.wait_line("ann@north for bob@south: gone")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--to", "bob@south", "--from", "1,2", "--for", "9h"], "at most 8h"),
+        (["--to", "bob", "--from", "1,2"], "write USER@SERVER"),
+        (["--to", "bob@south", "--from", "/nowhere.gpx"], "cannot read /nowhere.gpx"),
+    ],
+)
+def test_what_cannot_be_shared_is_one_line_and_exit_code_2(alice, arguments, part):
+    ended = run_parley("share", "--as", "alice@north", *arguments, environment=alice)
+    assert ended.returncode == 2
+    assert part in ended.stderr.splitlines()[-1]
+
+
+def test_who_types_is_printed_as_it_changes(nodes, bob):
+    north, _ = nodes
+    with (
+        Command("typing", "--as", "bob@south", "--json", environment=bob) as watch,
+        PlainClient("ann", "north", "127.0.64.12", broadcast=north.address, enough=1) as ann,
+    ):
+        watch.wait_error("watching who types as bob@south")
+        ann.connect(TYPING)
+        ann.send_typing()
+        assert json.loads(watch.wait_line('"typing": true')) == {"user": "ann@north", "typing": True}
+        assert json.loads(watch.wait_line('"typing": false')) == {"user": "ann@north", "typing": False}
