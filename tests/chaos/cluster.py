@@ -125,7 +125,7 @@ class Cluster:
 
     def run_beside(self, target: Target, script: str) -> str:
         """Run a script of `inside/` in a process's network, as one who may change that; what it prints."""
-        output: bytes = self.engine.client.containers.run(
+        container = self.engine.client.containers.create(
             self.engine.run,
             ["python", "-IS", f"/chaos/inside/{script}"],
             labels={PROJECT: f"{self.engine.run}-beside"},
@@ -134,9 +134,16 @@ class Cluster:
             cap_drop=["ALL"],
             cap_add=["NET_ADMIN"],
             volumes={str(HERE / "inside"): {"bind": "/chaos/inside", "mode": "ro"}},
-            remove=True,
         )
-        return output.decode()
+        try:
+            container.start()
+            code = container.wait()["StatusCode"]
+            output = container.logs().decode(errors="replace").strip()
+        finally:
+            container.remove(force=True, v=True)
+        if code != 0:
+            raise RuntimeError(output.splitlines()[-1:])
+        return output
 
     @property
     def network(self) -> Network:

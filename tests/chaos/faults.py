@@ -131,7 +131,7 @@ class Faults:
     def _do_reset(self, fault: Fault) -> str:
         (target,) = fault.targets
         self._wait_running(self._cluster.containers[target])
-        return f"{self._cluster.run_beside(target, 'reset.py').strip() or 'all'} connections"
+        return f"{self._cluster.run_beside(target, 'reset.py') or 'all'} connections"
 
     def _do_disk(self, fault: Fault) -> str:
         ((name, _),) = fault.targets

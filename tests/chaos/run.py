@@ -17,7 +17,7 @@ from typing import Final
 from shared import logs
 from shared.config import Config, LinkConfig, LogConfig
 from tests.chaos.cluster import Asking, Cluster, own_address
-from tests.chaos.faults import Done, Faults
+from tests.chaos.faults import Faults
 from tests.chaos.ledger import Ledger
 from tests.chaos.people import Client, People
 from tests.chaos.report import Figures, failures, figures
@@ -29,7 +29,8 @@ QUIET: Final = 120.0
 """Seconds within which everything is to be received and told, once everything is well again."""
 SETTLED: Final = 3.0
 """Seconds without anything new after which it is quiet: what is late has come."""
-ARRIVAL: Final = 30.0
+ARRIVAL: Final = 60.0
+"""Seconds within which everyone finds their server, when all is well."""
 LOOK: Final = 0.25
 REFRESH: Final = 0.5
 PING_TIMEOUT: Final = 3.0
@@ -137,19 +138,20 @@ class Run:
             await people.arrive()
         self._began = time.monotonic()
         writing = asyncio.create_task(people.write(self.options.seed, self.options.rate))
+        living = asyncio.create_task(people.live(self.options.seed, self.options.seconds))
         try:
-            living = asyncio.create_task(people.live(self.options.seed, self.options.seconds))
             await self._break()
             people.over.set()
             self.figures.seconds = self.now()
-            await asyncio.gather(writing, living)
+            await writing
+            self.figures.written, self.figures.stall = people.written, people.stall
+            failed = await self._become_well()
+            failed += await self._come_back(living, people)
         finally:
             people.over.set()
             writing.cancel()
-        self.figures.written, self.figures.stall = people.written, people.stall
-        failed = await self._become_well()
-        await people.arrive()
-        failed += await self._become_quiet(people)
+            living.cancel()
+        await self._become_quiet(people)
         self.figures.frames = people.frames
         self.figures.losses = sum(client.chat.lost for client in people.clients)
         return failed
@@ -177,7 +179,19 @@ class Run:
         self.say(f"{self.now():7.2f} s  every process is ready and linked")
         return []
 
-    async def _become_quiet(self, people: People) -> list[str]:
+    @staticmethod
+    async def _come_back(living: asyncio.Task[None], people: People) -> list[str]:
+        """Everyone is there in the end, with their first client; who is not."""
+        try:
+            async with asyncio.timeout(ARRIVAL):
+                await living
+                await people.arrive()
+        except TimeoutError:
+            away = ", ".join(name for name, client in people.firsts.items() if not client.is_here)
+            return [f"could not connect again within {ARRIVAL:.0f} s: {away}"]
+        return []
+
+    async def _become_quiet(self, people: People) -> None:
         """Nothing is owed to anybody any more, and nothing new comes."""
         began = self.now()
         end, since, last = began + QUIET, began, -1
@@ -190,7 +204,6 @@ class Run:
             await asyncio.sleep(LOOK)
         self.figures.quiet_after = since - began
         self.figures.waiting = await asyncio.to_thread(self._waiting)
-        return []
 
     def _waiting(self) -> int:
         """How many messages the servers still keep."""
@@ -232,6 +245,3 @@ def tell(outcome: Outcome, out: Callable[[str], None]) -> int:
         out(line)
     out(f"FAILED; logs and files are in {outcome.directory.relative_to(ROOT)}" if outcome.failed else "passed")
     return 1 if outcome.failed else 0
-
-
-__all__ = ["Done", "Options", "Outcome", "Run", "new_seed", "say", "tell"]
