@@ -39,8 +39,14 @@ class Wire(asyncio.Transport):
             self.link.pause_writing()
 
     def _carry(self, data):
-        if not self.other._closing:
+        """As a real transport, it is over when what reads from it raises."""
+        if self.other._closing:
+            return
+        try:
             self.other.link.data_received(data)
+        except Exception:
+            self.close()
+            raise
 
     def read_on(self, *, still_slow=False):
         """The other side reads all that was written; `still_slow`: and then stops again."""

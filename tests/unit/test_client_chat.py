@@ -197,6 +197,21 @@ def test_an_outbox_larger_than_a_link_can_hold_goes_out_as_the_server_reads():
     run(story())
 
 
+def test_what_is_new_does_not_overtake_what_waits_for_room():
+    async def story():
+        async with at_home(alice()) as home:
+            await home.cut()
+            wanted = [home.feature.send_document("bob@beta", "d", bytes(2 * MIB)).snowflake for _ in range(3)]
+            await home.connect(slow=True)
+            wanted.append(home.feature.send("bob@beta", "small").snowflake)
+            while home.wire.held:
+                home.wire.read_on(still_slow=True)
+                await home.turns()
+            assert [sent.messageSnowflake for sent in home.taken("MESSAGE", pb.ChatMessage)] == wanted
+
+    run(story())
+
+
 @pytest.mark.parametrize(
     ("heard", "final"),
     [
