@@ -24,7 +24,12 @@ from shared.session import Timeouts, unsupported
 from shared.timer import Timer
 
 MOST_PENDING = 1000
-"""Messages that wait for chat to answer; beyond that the oldest is forgotten."""
+"""Messages that wait to be handed over; beyond that the oldest is forgotten."""
+HANDED_OVER = 5.0
+"""Seconds after which a message that was written to the link has arrived, if the link stands.
+
+Statuses go to the author's clients, so nothing comes back here. What is sent again is recognised by its number.
+"""
 RETRY = 1.0
 """Seconds, at most, between two dials: chat is a process of our own node."""
 
@@ -64,8 +69,8 @@ class NodeChat:
         self._user = user
         self._config = config
         self._members = Members()
-        self._pending: dict[tuple[User, int], bytes] = {}
-        """Messages that chat has not answered for yet."""
+        self._pending: dict[bytes, float | None] = {}
+        """Messages that may not have arrived, and when they were written; None: there was no link."""
         self._places: tuple[Endpoint, ...] = ()
         self._link: Link | None = None
         self._connector: Connector | None = None
@@ -117,14 +122,26 @@ class NodeChat:
         return self._members.of(author, group)
 
     def post(self, message: pb.ChatMessage) -> None:
-        """Have a message sent for one of our users: now, or once there is a link; until it is answered."""
+        """Have a message sent for one of our users: now, or once there is a link."""
         self._dial()
-        raw = encode("MESSAGE", message)
-        self._pending[User.of(message.author), message.messageSnowflake] = raw
+        self._forget_arrived()
+        self._pending[encode("MESSAGE", message)] = None
         if len(self._pending) > MOST_PENDING:
             del self._pending[next(iter(self._pending))]
-        if self._link is not None:
-            self._link.send(raw)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Write what has not been written to this link."""
+        if self._link is None:
+            return
+        for raw, written in self._pending.items():
+            if written is None:
+                self._link.send(raw)
+                self._pending[raw] = _now()
+
+    def _forget_arrived(self) -> None:
+        arrived = _now() - HANDED_OVER
+        self._pending = {r: written for r, written in self._pending.items() if written is None or written > arrived}
 
     # Questions -----------------------------------------------------------------------------------------
 
@@ -163,35 +180,25 @@ class NodeChat:
         link.refuse(pb.ConnectResponse.UNKNOWN_ERROR)
 
     def link_opened(self, link: Link) -> None:
-        """What was not answered goes out again."""
+        """What may not have arrived goes out again."""
         self._link = link
         self._user.log.info("chat_connected", link_id=link.link_id)
-        for raw in self._pending.values():
-            link.send(raw)
+        self._hand_over()
         self._members.unanswered()
         self._set_timer()
 
     def messages_received(self, link: Link, frames: list[Frame]) -> None:
         """Chat answers; what becomes of a message later is not for us."""
         for frame in frames:
+            if frame.name == "MESSAGE_ACK":
+                continue
             if frame.name == "GROUP_MEMBERS":
                 group = self._members.answered(decode(frame, pb.GroupMembers), _now())
                 if group is not None:
                     self._user.members_changed(group)
-            elif frame.name == "MESSAGE_ACK":
-                ack = decode(frame, pb.ChatMessageResponse)
-                self._answered(ack)
             else:
                 link.send(unsupported(frame.name))
         self._set_timer()
-
-    def _answered(self, ack: pb.ChatMessageResponse) -> None:
-        """Any status says that chat has it. One without an author answers for whoever has that number."""
-        keys = [key for key in self._pending if key[1] == ack.messageSnowflake]
-        author = User.of(ack.author)
-        for key in keys:
-            if not author.is_complete or key[0] == author:
-                del self._pending[key]
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
         """Chat is one of us: an older one may not know us."""
@@ -204,6 +211,8 @@ class NodeChat:
         """The connector dials again."""
         if self._link is link:
             self._link = None
+            self._forget_arrived()
+            self._pending = dict.fromkeys(self._pending)
             self._user.log.info("chat_disconnected", reason=closed.reason)
 
 

@@ -184,6 +184,11 @@ class Indicators:
         event.CopyFrom(source.event)
         recipient.write_typing(event)
         event.stopped = stopped
+        known = self._entries.get((source.user, recipient))
+        if known is not None and known.state is State.STOPPED and not stopped:  # a member again
+            event.timestamp = max(event.timestamp, math.nextafter(known.timestamp, math.inf))
+        elif known is not None and stopped:
+            event.timestamp = max(event.timestamp, known.timestamp)
         event.age = 0.0 if stopped else max(now - source.heard, 0.0)
         self._update(source.user, recipient, event, now)
 

@@ -218,6 +218,13 @@ def test_a_member_who_left_and_a_group_that_stopped_are_told(indicators):
     assert who(indicators.stopped(CAROL, 0)) == [ANN]
 
 
+def test_a_member_who_comes_back_sees_who_types(indicators):
+    indicators.take(event(ANN, to=Recipient(None, CREW)), now=0.0)
+    for members in ({BOB}, set(), {BOB}, set(), {BOB}):
+        indicators.spread(ANN, CREW, members, 1.0)
+        assert bool(listed(indicators, 1.0, BOB)) == bool(members)
+
+
 @pytest.mark.parametrize("to", [Recipient(User("", "alpha")), Recipient(None, Group("crew", ""))])
 def test_half_a_recipient_is_refused(indicators, to):
     assert indicators.take(event(ANN, to=to), now=0.0) == "no_recipient"
