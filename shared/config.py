@@ -64,6 +64,14 @@ class ChatConfig(Section, frozen=True):
     """How many messages may wait in all."""
     mailbox_bytes: Bytes = 4 * 1024 * 1024 * 1024
     """How many bytes of them."""
+    mailbox_user_messages: Bytes = 1_000_000
+    """How many messages may wait for one user."""
+    mailbox_user_bytes: Bytes = 1024 * 1024 * 1024
+    """How many bytes of them."""
+    mailbox_ttl: Seconds = 7 * 86400.0
+    """A message that has waited for so long is given up."""
+    group_members: Bytes = 10_000
+    """How many members a group may have."""
 
 
 class TypingConfig(Section, frozen=True):

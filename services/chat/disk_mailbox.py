@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from services.chat.mailbox import Destination, Item, Kept
+from services.chat.mailbox import Destination, Item, Kept, Key
+from shared.addresses import User
 
 IN_MEMORY: Final = 512
 """Waiting messages of one destination in memory; more are read when those have gone out."""
@@ -29,39 +31,48 @@ class Disk(Protocol):
     def load(self, destination: Destination, after: int, limit: int, found: Callable[[list[Item]], None]) -> None:
         """Read the next messages with ids greater than `after`."""
 
-    def owe(self, destination: Destination, raw: bytes) -> None:
-        """Write a status that cannot be told now."""
+    def find(self, key: Key) -> int | None:
+        """The status of a message that is, or lately was, on disk."""
 
-    def paid(self, destination: Destination) -> None:
-        """Remove the statuses of a destination."""
+    def when_safe(self, then: Callable[[], None]) -> None:
+        """Call when all that was written so far is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many messages, and how many bytes of them, may wait: in all, and for one user."""
+
+    messages: int
+    size: int
+    user_messages: int
+    user_size: int
 
 
 class _Queue:
     """What waits for one destination: first what is in memory, then what is only on disk."""
 
-    __slots__ = ("is_loading", "last_id", "on_disk", "ready")
+    __slots__ = ("count", "is_loading", "last_id", "on_disk", "ready", "size")
 
-    def __init__(self, on_disk: int = 0, last_id: int = 0) -> None:
+    def __init__(self, on_disk: int = 0, size: int = 0, last_id: int = 0) -> None:
         self.ready: deque[Item] = deque()
         self.on_disk = on_disk
         self.last_id = last_id
         """What has greater ids than this is only on disk."""
         self.is_loading = False
+        self.count = on_disk
+        self.size = size
 
 
 class DiskMailbox:
-    """At most `limit` messages, and `limit_bytes` bytes of them, wait in all.
+    """What waits, within limits.
 
     `next_id` is greater than that of any message on disk. `loaded(destination)` is called when more of what
     waits there is in memory.
     """
 
-    def __init__(
-        self, disk: Disk, *, limit: int, limit_bytes: int, next_id: int, loaded: Callable[[Destination], None]
-    ) -> None:
+    def __init__(self, disk: Disk, limits: Limits, *, next_id: int, loaded: Callable[[Destination], None]) -> None:
         self._disk = disk
-        self._limit = limit
-        self._limit_bytes = limit_bytes
+        self._limits = limits
         self._next_id = next_id
         self._loaded = loaded
         self._count = 0
@@ -73,7 +84,7 @@ class DiskMailbox:
 
     def found_at_start(self, destination: Destination, count: int, size: int) -> None:
         """So much waits on disk from before."""
-        self._queues[destination] = _Queue(count)
+        self._queues[destination] = _Queue(count, size)
         self._count += count
         self._bytes += size
 
@@ -87,17 +98,28 @@ class DiskMailbox:
 
     def put(self, destination: Destination, item: Item) -> Kept:
         """Keep an item behind all that waits there."""
-        if self._count >= self._limit or self._bytes + len(item.raw) > self._limit_bytes:
+        queue = self._queues.get(destination)
+        if self._is_full(destination, queue, item):
             return Kept.FULL
-        queue = self._queues.setdefault(destination, _Queue())
         self.number(item)
-        self._add([item], 1)
-        if queue.on_disk or queue.is_loading or len(queue.ready) >= IN_MEMORY or len(item.raw) >= LARGE:
+        if queue is None:  # what is on disk with smaller numbers is on its way
+            queue = self._queues[destination] = _Queue(last_id=item.id - 1)
+        self._add(queue, item, 1)
+        if queue.on_disk or queue.is_loading or len(queue.ready) >= IN_MEMORY or item.size >= LARGE:
             queue.on_disk += 1
         else:
             queue.ready.append(item)
             queue.last_id = item.id
         return self.save(destination, item)
+
+    def _is_full(self, destination: Destination, queue: _Queue | None, item: Item) -> bool:
+        """What waits for another server is many users'."""
+        limits = self._limits
+        if self._count >= limits.messages or self._bytes + item.size > limits.size:
+            return True
+        if queue is None or not isinstance(destination, User):
+            return False
+        return queue.count >= limits.user_messages or queue.size + item.size > limits.user_size
 
     def save(self, destination: Destination, item: Item) -> Kept:
         """Write an item, once."""
@@ -121,8 +143,8 @@ class DiskMailbox:
         if queue is None:  # all others of it that are on disk are on their way, too
             queue = self._queues[destination] = _Queue(last_id=self._next_id - 1)
         queue.ready.extendleft(reversed(batch))
-        self._add(batch, 1)
         for item in batch:
+            self._add(queue, item, 1)
             self.save(destination, item)
 
     def take(self, destination: Destination) -> Item | None:
@@ -134,7 +156,7 @@ class DiskMailbox:
             self._load(destination, queue)
             return None
         item = queue.ready.popleft()
-        self._add([item], -1)
+        self._add(queue, item, -1)
         self._tidy(destination, queue)
         return item
 
@@ -154,30 +176,42 @@ class DiskMailbox:
             return []
         items = list(queue.ready)
         queue.ready.clear()
-        self._add(items, -1)
+        for item in items:
+            self._add(queue, item, -1)
         self._load(destination, queue)  # the rest follows, and `loaded` tells
         self._tidy(destination, queue)
         return items
 
-    def remove(self, destination: Destination, item: Item) -> None:
-        """An item that could not be written does not wait any more."""
+    def is_waiting_on_disk(self, destination: Destination) -> bool:
+        """Whether some of what waits there is not in memory."""
+        queue = self._queues.get(destination)
+        return queue is not None and queue.on_disk > 0
+
+    def remove(self, destination: Destination, item: Item, *, is_written: bool = True) -> bool:
+        """Take one item from what waits; False when it does not, or is being read just now."""
         queue = self._queues.get(destination)
         if queue is None:
-            return
-        if item in queue.ready:
-            queue.ready.remove(item)
-        elif queue.on_disk:
+            return False
+        if item.id > queue.last_id:
+            if not queue.on_disk or (queue.is_loading and is_written):
+                return False
             queue.on_disk -= 1
-        self._add([item], -1)
+        elif (found := next((each for each in queue.ready if each.id == item.id), None)) is not None:
+            queue.ready.remove(found)
+            found.is_over = True  # it may still be on its way to the disk
+        else:
+            return False
+        self._add(queue, item, -1)
         self._tidy(destination, queue)
+        return True
 
-    def owe(self, destination: Destination, raw: bytes) -> None:
-        """A status is to survive us."""
-        self._disk.owe(destination, raw)
+    def find(self, key: Key) -> int | None:
+        """The status of a message that is, or lately was, on disk."""
+        return self._disk.find(key)
 
-    def paid(self, destination: Destination) -> None:
-        """All that was owed there was told."""
-        self._disk.paid(destination)
+    def when_safe(self, then: Callable[[], None]) -> None:
+        """Call when all that was written so far is safe."""
+        self._disk.when_safe(then)
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -201,7 +235,9 @@ class DiskMailbox:
         if not queue.ready and not queue.on_disk and not queue.is_loading:
             self._queues.pop(destination, None)
 
-    def _add(self, items: list[Item], sign: int) -> None:
+    def _add(self, queue: _Queue, item: Item, sign: int) -> None:
         """Count what came (1) or went (-1)."""
-        self._count += sign * len(items)
-        self._bytes += sign * sum(len(item.raw) for item in items)
+        self._count += sign
+        self._bytes += sign * item.size
+        queue.count += sign
+        queue.size += sign * item.size

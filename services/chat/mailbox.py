@@ -1,39 +1,55 @@
-"""What waits for whom. The interface, and the simplest mailbox behind it: in memory, bounded. Pure.
+"""What waits for whom: the interface. Pure.
 
 A destination is a user of this server or another server. What waits goes out in the order it came, and
-before what is new. `MemoryMailbox` does not survive its process: it is for a server without a disk.
+before what is new.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Protocol
 
-from shared.addresses import User
-from shared.errors import LocalProtocolError
+from services.chat.roster import Sink
+from shared.addresses import Group, Recipient, User
 
 Destination = User | str
 """A user of this server, or another server's serverId."""
+
+Key = tuple[User, int, Recipient]
+"""By which a message is recognised when it comes again: author, snowflake, recipient."""
 
 
 class Item:
     """One message on its way to one recipient."""
 
     __slots__ = (
-        "answered", "attempts", "author", "deadline", "id", "is_over", "is_safe", "is_saved",
-        "pending", "raw", "recipient", "sent_to", "snowflake", "told",
+        "answered", "attempts", "author", "deadline", "group", "id", "is_over", "is_safe", "is_saved",
+        "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
     )  # fmt: skip
 
-    def __init__(self, author: User, snowflake: int, recipient: User, raw: bytes) -> None:
+    def __init__(
+        self,
+        author: User,
+        snowflake: int,
+        recipient: Recipient,
+        raw: bytes,
+        *,
+        origin: str = "",
+        group: Group | None = None,
+    ) -> None:
         self.author = author
         self.snowflake = snowflake
         self.recipient = recipient
         self.raw = raw
+        self.size = len(raw)
+        self.origin = origin
+        """The server that gave it to us and hears its statuses; empty: its author, one of our users."""
+        self.group = group
+        """The group that it is a copy for."""
         self.attempts = 0
         """How often it was written to a link."""
-        self.sent_to: list[object] = []
+        self.sent_to: list[Sink] = []
         """The links that it is on now."""
         self.deadline = 0.0
         """When an answer is due (seconds, monotonic)."""
@@ -53,9 +69,14 @@ class Item:
         """Whether it was answered finally, or another server has it."""
 
     @property
-    def key(self) -> tuple[User, int, User]:
+    def key(self) -> Key:
         """By which it is recognised when it comes again."""
         return self.author, self.snowflake, self.recipient
+
+    @property
+    def hears(self) -> Destination:
+        """Who is told its statuses: the author, or the server that gave it to us."""
+        return self.origin or self.author
 
 
 class Kept(Enum):
@@ -96,97 +117,17 @@ class Mailbox(Protocol):
     def is_empty(self, destination: Destination) -> bool:
         """Whether nothing waits there."""
 
+    def is_waiting_on_disk(self, destination: Destination) -> bool:
+        """Whether some of what waits there is not in memory."""
+
     def clear(self, destination: Destination) -> list[Item]:
         """Take all that waits and is in memory."""
 
-    def remove(self, destination: Destination, item: Item) -> None:
-        """An item that could not be written does not wait any more."""
+    def remove(self, destination: Destination, item: Item, *, is_written: bool = True) -> bool:
+        """Take one item from what waits, wherever it is; False when it does not, or is being read just now."""
 
-    def owe(self, destination: Destination, raw: bytes) -> None:
-        """A status cannot be told now: it is to survive us."""
+    def find(self, key: Key) -> int | None:
+        """The status of a message that is, or lately was, on disk; None: there is no such message."""
 
-    def paid(self, destination: Destination) -> None:
-        """All that was owed there was told."""
-
-
-class MemoryMailbox:
-    """A mailbox of at most `limit` messages, and `limit_bytes` bytes of them, in all."""
-
-    def __init__(self, limit: int, limit_bytes: int) -> None:
-        self._limit = limit
-        self._limit_bytes = limit_bytes
-        self._count = 0
-        self._bytes = 0
-        self._queues: dict[Destination, deque[Item]] = {}
-
-    def __len__(self) -> int:
-        return self._count
-
-    def number(self, item: Item) -> None:
-        """In memory the queues are the order."""
-
-    def put(self, destination: Destination, item: Item) -> Kept:
-        """Keep an item behind all that waits there."""
-        if self._count >= self._limit or self._bytes + len(item.raw) > self._limit_bytes:
-            return Kept.FULL
-        self._queues.setdefault(destination, deque()).append(item)
-        self._add([item], 1)
-        return self.save(destination, item)
-
-    def save(self, destination: Destination, item: Item) -> Kept:  # noqa: ARG002 - there is no disk
-        """What is in memory counts as safe here."""
-        item.is_saved = item.is_safe = True
-        return Kept.SAFE
-
-    def over(self, item: Item, status: int) -> None:  # noqa: ARG002 - there is no disk
-        """Nothing of it is kept."""
-        item.is_over = True
-
-    def owe(self, destination: Destination, raw: bytes) -> None:
-        """There is no disk."""
-
-    def paid(self, destination: Destination) -> None:
-        """There is no disk."""
-
-    def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
-        """Keep items, in order, before all that waits there."""
-        batch = list(items)
-        if batch:
-            self._queues.setdefault(destination, deque()).extendleft(reversed(batch))
-            self._add(batch, 1)
-            for item in batch:
-                self.save(destination, item)
-
-    def take(self, destination: Destination) -> Item | None:
-        """The first that waits, no longer kept; None when nothing does."""
-        queue = self._queues.get(destination)
-        if queue is None:
-            return None
-        item = queue.popleft()
-        self._add([item], -1)
-        if not queue:
-            del self._queues[destination]
-        return item
-
-    def waiting(self, destination: Destination) -> Iterable[Item]:
-        """All that waits, in order."""
-        return self._queues.get(destination, ())
-
-    def is_empty(self, destination: Destination) -> bool:
-        """Whether nothing waits there."""
-        return destination not in self._queues
-
-    def clear(self, destination: Destination) -> list[Item]:
-        """Take all that waits."""
-        items = list(self._queues.pop(destination, ()))
-        self._add(items, -1)
-        return items
-
-    def remove(self, destination: Destination, item: Item) -> None:
-        """There is no disk that could fail: this never happens."""
-        raise LocalProtocolError(f"{item.key} of {destination} was not written")
-
-    def _add(self, items: list[Item], sign: int) -> None:
-        """Count what came (1) or went (-1)."""
-        self._count += sign * len(items)
-        self._bytes += sign * sum(len(item.raw) for item in items)
+    def when_safe(self, then: Callable[[], None]) -> None:
+        """Call when all that was written so far would survive us."""

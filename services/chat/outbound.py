@@ -46,7 +46,7 @@ class Outbound:
         item.attempts += 1
         item.deadline = deadline
         self._items[item] = None
-        self._bytes += len(item.raw)
+        self._bytes += item.size
         self._by_snowflake.setdefault(item.snowflake, []).append(item)
 
     def catch_up(self, sink: Sink) -> None:
@@ -55,6 +55,18 @@ class Outbound:
             if sink not in item.sent_to:
                 sink.send(item.raw)
                 item.sent_to.append(sink)
+
+    def send_again(self) -> int:
+        """Write what is unanswered to its links once more, while they have room; how many messages."""
+        count = 0
+        for item in self._items:
+            sinks = [sink for sink in item.sent_to if sink.writable]
+            if not sinks:
+                break
+            for sink in sinks:
+                sink.send(item.raw)
+            count += 1
+        return count
 
     def find(self, snowflake: int, recipient: User | None = None, author: User | None = None) -> Item | None:
         """The oldest unanswered message with that snowflake, of those who are named."""
@@ -70,7 +82,7 @@ class Outbound:
     def remove(self, item: Item) -> None:
         """It was answered."""
         del self._items[item]
-        self._bytes -= len(item.raw)
+        self._bytes -= item.size
         item.deadline = 0.0
         same = self._by_snowflake[item.snowflake]
         same.remove(item)

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from services.chat.disk_mailbox import DiskMailbox
 from services.chat.mailbox import Destination, Item
+from services.chat.opened import Opened
+from services.chat.requests import Ask
 from services.chat.roster import LinkedServer, LocalRoster
-from services.chat.router import Router
 from services.chat.statuses import Status
 from services.chat.store import Store
 from shared.addresses import Server, User
 from shared.config import Config
-from shared.errors import LocalProtocolError, UnexpectedMessage
-from shared.events import Identity
+from shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
+from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.link import Link
-from shared.messages import MESSAGES, decode, pb
+from shared.messages import LIVE_LOCATION, MESSAGES, decode, pb
 from shared.service_base import ServiceBase
 from shared.timer import Timer
 
 Result = pb.ConnectResponse
+GROUPS: Final[dict[str, type[Ask]]] = {
+    "JOIN_GROUP": pb.ChangeGroup,
+    "LEAVE_GROUP": pb.ChangeGroup,
+    "GROUP_MEMBERS": pb.GroupMembers,
+}
+BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
 
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What there is once the server's name is known."""
-
-    store: Store
-    mailbox: DiskMailbox
-    router: Router
+EXPIRY_CHECKS: Final = 60.0
+"""Seconds between two looks for what has waited too long."""
+EXPIRED_AT_ONCE: Final = 1000
 
 
 class ChatService(ServiceBase):
@@ -46,48 +46,42 @@ class ChatService(ServiceBase):
         super().__init__(server_id, config)
         self.roster = LocalRoster()
         self._timer = Timer(self._timer_fired)
+        self._expiry = Timer(self._expire)
         self._open: Opened | None = None
 
     @property
-    def router(self) -> Router:
-        """There is one as soon as anybody can connect."""
+    def opened(self) -> Opened:
+        """What there is as soon as anybody can connect."""
         if self._open is None:
             raise LocalProtocolError("the chat process has no name yet, and so no mailbox")
-        return self._open.router
+        return self._open
 
     async def listen(self) -> None:
         """Open the mailbox of our name before anybody is let in."""
         if self._open is None:
             self._open = self._open_mailbox()
+            self._expire()
         await super().listen()
 
     def _open_mailbox(self) -> Opened:
         """What waits from before goes on waiting. ConfigError where the file cannot be used."""
-        settings = self.config.chat
-        directory = Path(self.config.data_dir) / self.server_id
-        store = Store(directory, kept=self._kept, not_kept=self._not_kept)
-        mailbox = DiskMailbox(
-            store,
-            limit=settings.mailbox_messages,
-            limit_bytes=settings.mailbox_bytes,
-            next_id=store.next_id,
-            loaded=self._loaded,
+        store = Store(
+            Path(self.config.data_dir) / self.server_id,
+            kept=self._kept,
+            not_kept=self._not_kept,
+            broken=self._broken,
         )
-        router = Router(
+        opened = Opened(
             self.server_id,
+            self.config.chat,
             self.roster,
-            mailbox,
-            ack_timeout=settings.ack_timeout,
-            custody_delay=settings.custody_delay,
+            store,
+            loaded=self._loaded,
             count=self._count,
             look_for=lambda _server_id: self.discover_now(),
         )
-        for destination, count, size in store.counts():
-            mailbox.found_at_start(destination, count, size)
-        self.roster.remember(store.known())
-        router.recall(store.settled(), store.waiting(), store.owed())
-        self.log.info("mailbox_opened", messages=len(mailbox))
-        return Opened(store, mailbox, router)
+        self.log.info("mailbox_opened", messages=len(opened.mailbox))
+        return opened
 
     def _close_mailbox(self) -> None:
         opened, self._open = self._open, None
@@ -99,19 +93,44 @@ class ChatService(ServiceBase):
         await super().stand_by()
         self._close_mailbox()
 
+    # What the mailbox tells -----------------------------------------------------------------------
+
     def _kept(self, items: list[Item]) -> None:
         if self._open is not None:
-            self.router.kept(items)
+            self._open.router.kept(items)
+            self._turn_over()
 
     def _not_kept(self, items: list[Item]) -> None:
         if self._open is not None:
             self.log.error("mailbox_write_failed", messages=len(items), error=self._open.store.error)
-            self.router.not_kept(items)
+            self._open.router.not_kept(items)
+            self._turn_over()
+
+    def _broken(self, error: BaseException) -> None:
+        """Nothing can be kept any more: better no chat than one that forgets."""
+        self.log.error("mailbox_broken", error=repr(error))
+        self.fatal = ConfigError(f"the mailbox cannot be written any more: {error!r}")
+        self.fatal_found.set()
 
     def _loaded(self, destination: Destination) -> None:
         if self._open is not None:
-            self.router.loaded(destination, self._now())
-            self._set_timer()
+            self._open.router.loaded(destination, self._now())
+            self._turn_over()
+
+    def _expire(self) -> None:
+        """Look for what has waited too long, now and then."""
+        if self._open is not None:
+            ttl = self.config.chat.mailbox_ttl
+            self._open.store.expired(ttl, EXPIRED_AT_ONCE, self._expired)
+            self._expiry.set(self._now() + min(EXPIRY_CHECKS, ttl / 10))
+
+    def _expired(self, found: list[tuple[Destination, Item]]) -> None:
+        if self._open is not None and found:
+            self.log.info("messages_expired", messages=len(found))
+            self._open.router.expired(found)
+            self._turn_over()
+            if len(found) == EXPIRED_AT_ONCE:
+                self._expire()
 
     def adopt(self, server_id: str) -> None:
         """Another name has a mailbox of its own."""
@@ -122,6 +141,7 @@ class ChatService(ServiceBase):
     async def stop(self) -> None:
         """Stop the clock, then end as any service."""
         self._timer.cancel()
+        self._expiry.cancel()
         await super().stop()
         self._close_mailbox()
 
@@ -144,76 +164,126 @@ class ChatService(ServiceBase):
             return Result.UNKNOWN_ERROR
         return super().admit_client(identity)
 
+    def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
+        """The location process of this node has messages and questions, too."""
+        if identity.server_id == self.server_id and identity.is_ours and identity.features == (LIVE_LOCATION,):
+            return Result.CONNECTED
+        return super().admit_server(link, identity)
+
+    def server_link_opened(self, link: Link) -> None:
+        """A process of this node is no peer."""
+        if link.peer_id != self.server_id:
+            super().server_link_opened(link)
+
+    def server_link_closed(self, link: Link, closed: Closed) -> None:
+        """Nor when it leaves."""
+        if link.peer_id != self.server_id:
+            super().server_link_closed(link, closed)
+
     def subscriber_connected(self, link: Link) -> None:
         """What waits for the user goes out."""
         user = _user(link)
         self._know(user)
         self.roster.add_client(user, link)
-        self.router.client_connected(user, self._now())
-        self._set_timer()
+        self.opened.router.client_connected(user, self._now())
+        self._turn_over()
 
     def subscriber_disconnected(self, link: Link) -> None:
         """What was not acknowledged waits."""
         user = _user(link)
         self.roster.remove_client(user, link)
-        self.router.client_disconnected(user, link, self._now())
-        self._set_timer()
+        self.opened.router.client_disconnected(user, link, self._now())
+        self._turn_over()
 
     def peer_connected(self, link: Link) -> None:
         """What waits for the server goes out."""
         super().peer_connected(link)
         self._know(link.peer_id)
         self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_ours))
-        self.router.server_connected(link.peer_id, self._now())
-        self._set_timer()
+        self.opened.router.server_connected(link.peer_id, self._now())
+        self.opened.requests.server_connected(link.peer_id)
+        self._turn_over()
 
     def peer_disconnected(self, link: Link) -> None:
         """What it did not answer waits."""
         super().peer_disconnected(link)
         self.roster.remove_server(link.peer_id)
-        self.router.server_disconnected(link.peer_id, link, self._now(), confirms=link.identity.is_ours)
-        self._set_timer()
+        self.opened.router.server_disconnected(link.peer_id, link, self._now(), confirms=link.identity.is_ours)
+        self._turn_over()
 
     def link_writable(self, link: Link) -> None:
         """A reader caught up: go on where it was left."""
         destination: Destination = _user(link) if link.identity.is_client else link.peer_id
-        self.router.writable(destination, self._now())
-        self._set_timer()
+        self.opened.router.writable(destination, self._now())
+        self._turn_over()
 
     # Messages -----------------------------------------------------------------------------------------
 
     def messages_received(self, link: Link, frames: list[Frame]) -> None:
-        """One look at the clock per batch."""
+        """What a batch gathers is told at its end."""
         super().messages_received(link, frames)
-        self._set_timer()
+        self._turn_over()
 
     def handle_message_for_feature(self, link: Link, frame: Frame) -> bool:
-        """A user's client sends or acknowledges."""
-        user = _user(link)
+        """A user's client sends, acknowledges or asks."""
         try:
-            if frame.name == "MESSAGE":
-                self.router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
-            elif frame.name == "MESSAGE_ACK":
-                self.router.ack_from_client(user, decode(frame, pb.ChatMessageResponse), self._now())
-            else:
-                return False
+            return self._from_client(link, _user(link), frame)
         except UnexpectedMessage as error:
             self.message_rejected(link, error.reason, str(error))
-        return True
+            return True
 
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """Another server's user sends to ours, or it answers for one of its own."""
-        server_id = link.peer_id
         try:
-            if frame.name == "MESSAGE":
-                message = decode(frame, pb.ChatMessage)
-                self.router.message_from_server(server_id, message, frame.raw, self._now())
-            elif frame.name == "MESSAGE_ACK":
-                self.router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self._now())
-            else:
-                return False
+            if link.peer_id == self.server_id:
+                return self._from_sibling(link, frame)
+            return self._from_server(link, link.peer_id, frame)
         except UnexpectedMessage as error:
             self.message_rejected(link, error.reason, str(error))
+            return True
+
+    def _from_client(self, link: Link, user: User, frame: Frame) -> bool:
+        router, requests, name = self.opened.router, self.opened.requests, frame.name
+        if name == "MESSAGE":
+            router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
+        elif name == "MESSAGE_ACK":
+            router.ack_from_client(user, decode(frame, pb.ChatMessageResponse), self._now())
+        elif name in GROUPS:
+            requests.group_asked(user, name, decode(frame, GROUPS[name]), link, self._now())
+        elif name in BLOCKS:
+            requests.block_asked(user, name, decode(frame, pb.ChangeBlock), link)
+        else:
+            return False
+        return True
+
+    def _from_server(self, link: Link, server_id: str, frame: Frame) -> bool:
+        router, requests, name = self.opened.router, self.opened.requests, frame.name
+        if name == "MESSAGE":
+            router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self._now())
+        elif name == "MESSAGE_ACK":
+            router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self._now())
+        elif name == "STATUS_RECEIVED":
+            router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
+        elif name in GROUPS:
+            ask = decode(frame, GROUPS[name])
+            if isinstance(ask, pb.GroupMembers) and ask.result != pb.GroupMembers.ASKED:
+                requests.group_answered(server_id, ask)
+            else:
+                requests.group_asked_by_server(server_id, name, ask, link)
+        else:
+            return False
+        return True
+
+    def _from_sibling(self, link: Link, frame: Frame) -> bool:
+        """Another process of this node speaks for its users: location sends a first fix, and asks for members."""
+        if frame.name == "MESSAGE":
+            message = decode(frame, pb.ChatMessage)
+            self.opened.router.message_from_client(User.of(message.author), message, frame.raw, self._now())
+        elif frame.name == "GROUP_MEMBERS":
+            ask = decode(frame, pb.GroupMembers)
+            self.opened.requests.group_asked(User.of(ask.user), frame.name, ask, link, self._now())
+        else:
+            return False
         return True
 
     # Time -------------------------------------------------------------------------------------------------
@@ -222,15 +292,17 @@ class ChatService(ServiceBase):
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
-    def _set_timer(self) -> None:
+    def _turn_over(self) -> None:
+        """Tell what was gathered; be woken when something is due."""
         if self._open is not None:
-            self._timer.set(self.router.next_timeout())
+            self._open.router.flush()
+            self._timer.set(self._open.next_timeout())
 
     def _timer_fired(self) -> None:
-        if self._open is None:
-            return
-        self.router.handle_timeout(self._now())
-        self._set_timer()
+        if self._open is not None:
+            self._open.router.handle_timeout(self._now())
+            self._open.requests.handle_timeout(self._now())
+            self._turn_over()
 
     def _count(self, scope: str, status: int) -> None:
         self.metrics.messages.labels(scope, Status.Status.Name(status).lower()).inc()

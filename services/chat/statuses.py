@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from services.chat.mailbox import Destination, Item, Mailbox
-from services.chat.roster import Roster
-from shared.addresses import User
+from services.chat.debts import Debts
+from services.chat.mailbox import Destination, Item, Key, Mailbox
+from services.chat.roster import Roster, Sink
+from shared.addresses import Group, Recipient, User
 from shared.messages import encode, pb
 
 Status = pb.ChatMessageResponse.DeliveryStatus
@@ -17,23 +18,29 @@ INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
 FINAL: Final = frozenset(Status.Status.values()) - INTERIM
 
 REMEMBERED: Final = 50_000
-"""Messages by which a re-sent one is recognised."""
-OWED: Final = 10_000
-"""Statuses kept for an author, or a server, that cannot be told now; and how many of those there may be."""
-
-Key = tuple[User, int, User]
+"""Messages by which a re-sent one is recognised without a look at the disk."""
 
 
 class Memory:
-    """The messages seen lately and their present status; None: none yet. Snowflake 0 is nobody's number."""
+    """The messages seen lately and their present status; None: none yet. Snowflake 0 is nobody's number.
 
-    def __init__(self, limit: int = REMEMBERED) -> None:
+    What was on disk is found there.
+    """
+
+    def __init__(self, mailbox: Mailbox, limit: int = REMEMBERED) -> None:
+        self._mailbox = mailbox
         self._limit = limit
         self._seen: OrderedDict[Key, int | None] = OrderedDict()
 
     def knows(self, key: Key) -> bool:
         """Whether this message came before."""
-        return key in self._seen
+        if key in self._seen:
+            return True
+        status = self._mailbox.find(key)
+        if status is None or key[1] == 0:
+            return False
+        self.note(key, status)
+        return True
 
     def status(self, key: Key) -> int | None:
         """What its author was told last."""
@@ -49,31 +56,50 @@ class Memory:
 
 
 class Statuses:
-    """Tells authors: our own users at their clients, others through their server."""
+    """Tells authors: our own users at their clients, others through the server that gave us their message.
+
+    The statuses of a group message's copies are gathered until `flush`: one MESSAGE_ACK tells several.
+    """
 
     def __init__(
         self,
         server_id: str,
         roster: Roster,
         mailbox: Mailbox,
-        memory: Memory,
+        debts: Debts,
         count: Callable[[str, int], None],
     ) -> None:
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
-        self._memory = memory
+        self._debts = debts
         self._count = count
-        self._owed: dict[Destination, deque[bytes]] = {}
+        self.memory = Memory(mailbox)
+        self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
+        self._expected: dict[tuple[User, int, Group], set[User]] = {}
+        """Messages to our groups → the members who have no status yet."""
 
     def tell(self, item: Item, status: int) -> None:
         """Tell an item's author its status; what has a final one needs to be kept no longer."""
         item.told = status
-        self._memory.note(item.key, status)
+        self.memory.note(item.key, status)
         self._count("local" if item.recipient.server_id == self._server_id else "remote", status)
-        self.answer(item.author, item.snowflake, item.recipient, status)
+        if item.group is not None:
+            self._gather(item, status)
+        else:
+            ack = _ack(item.author, item.snowflake, item.recipient, status)
+            self._send(item.hears, ack, for_certain=item.is_saved)
         if status in FINAL:
             self._mailbox.over(item, status)
+
+    def tell_late(self, item: Item, status: int) -> None:
+        """Tell what another server says of a message that it has had for some time: nothing of it is kept here."""
+        self.memory.note(item.key, status)
+        self._count("remote", status)
+        if item.group is not None:
+            self._gather(item, status)
+        else:
+            self._send(item.hears, _ack(item.author, item.snowflake, item.recipient, status), for_certain=True)
 
     def tell_when_safe(self, item: Item, status: int) -> None:
         """Tell an interim status, which says that a message is kept, as soon as that is true."""
@@ -84,48 +110,100 @@ class Statuses:
 
     def tell_once(self, item: Item, status: int) -> None:
         """Tell an interim status, unless the author has it already, or a final one that came another way."""
-        if item.told != status and self._memory.status(item.key) not in FINAL:
+        if item.told != status and self.memory.status(item.key) not in FINAL:
             self.tell(item, status)
 
     def repeat(self, item: Item) -> None:
         """A message came again: its author hears the present status again, if there is one."""
-        status = self._memory.status(item.key)
-        if status is not None:
-            self.answer(item.author, item.snowflake, item.recipient, status)
+        status = self.memory.status(item.key)
+        if status is not None and item.group is not None:
+            self._gather(item, status)
+        elif status is not None:
+            self._send(item.hears, _ack(item.author, item.snowflake, item.recipient, status))
 
-    def answer(self, author: User, snowflake: int, recipient: User | None, status: int) -> None:
-        """Send a status to an author, or keep it until they can be told."""
-        message = pb.ChatMessageResponse(messageSnowflake=snowflake)
-        entry = message.statuses.add(status=Status.Status.Name(status))
-        if recipient is not None:
-            entry.user.CopyFrom(recipient.to_pb())
-        local = author.server_id == self._server_id
-        if not local:
-            message.author.CopyFrom(author.to_pb())
-        self._send(author if local else author.server_id, encode("MESSAGE_ACK", message))
+    def refuse(self, author: User, snowflake: int, recipient: Recipient | None, status: int) -> None:
+        """Answer one of our clients for what is no message to anybody."""
+        self._send(author, _ack(author, snowflake, recipient, status))
 
-    def _send(self, destination: Destination, raw: bytes) -> None:
+    # Groups --------------------------------------------------------------------------------------
+
+    def expect(self, author: User, snowflake: int, group: Group, members: Sequence[User]) -> None:
+        """The message is complete, and its author told so, when each of these members has a status."""
+        self._expected[author, snowflake, group] = set(members)
+
+    def _gather(self, item: Item, status: int) -> None:
+        key = item.hears, item.author, item.snowflake
+        if key not in self._gathered:
+            group = (item.group or Group("", "")).to_pb()
+            message = pb.ChatMessageResponse(messageSnowflake=item.snowflake, group=group)
+            message.author.CopyFrom(item.author.to_pb())
+            self._gathered[key] = message, []
+        message, items = self._gathered[key]
+        message.statuses.add(user=_user(item.recipient), status=Status.Status.Name(status))
+        items.append(item)
+
+    def flush(self) -> None:
+        """Tell what was gathered in this turn."""
+        while self._gathered:
+            (hears, _author, _snowflake), (message, items) = self._gathered.popitem()
+            message.complete = self._is_complete(items)
+            self._send(hears, message, for_certain=any(item.is_saved for item in items))
+
+    def _is_complete(self, items: Sequence[Item]) -> bool:
+        """Whether these were the last members without a status."""
+        first = items[0]
+        if first.group is None:
+            return False
+        key = first.author, first.snowflake, first.group
+        missing = self._expected.get(key)
+        if missing is None:
+            return False
+        missing.difference_update(item.recipient for item in items)
+        if not missing:
+            del self._expected[key]
+        return not missing
+
+    def relay(self, ack: pb.ChatMessageResponse) -> None:
+        """Tell one of our users, or the author's server, what another server says of a group's members."""
+        author = User.of(ack.author)
+        passed = pb.ChatMessageResponse()
+        passed.CopyFrom(ack)
+        passed.ClearField("receipt")
+        for entry in ack.statuses:
+            self._count("remote", entry.status)
+        is_ours = author.server_id == self._server_id
+        self._send(author if is_ours else author.server_id, passed, for_certain=not is_ours)
+
+    # Sending -----------------------------------------------------------------------------------------
+
+    def _send(self, destination: Destination, ack: pb.ChatMessageResponse, *, for_certain: bool = False) -> None:
+        """Tell now where that will do; else note it as owed, which tells as soon as somebody is there."""
         if isinstance(destination, User):
-            sinks = self._roster.clients(destination)
+            ack.ClearField("author")
+            sinks: Sequence[Sink] = self._roster.clients(destination)
         else:
             server = self._roster.server(destination)
             sinks = () if server is None else (server.sink,)
+            for_certain = for_certain and (server is None or server.confirms)
+        if for_certain and isinstance(destination, User):
+            for_certain = not sinks
+        if not sinks or for_certain:
+            self._debts.owe(destination, ack.SerializeToString())
+            return
+        raw = encode("MESSAGE_ACK", ack)
         for sink in sinks:
             sink.send(raw)
-        if not sinks:
-            self._mailbox.owe(destination, raw)
-            self.owe(destination, raw)
 
-    def owe(self, destination: Destination, raw: bytes) -> None:
-        """Remember a status that is to be told later."""
-        self._owed.setdefault(destination, deque(maxlen=OWED)).append(raw)
-        if len(self._owed) > OWED:
-            del self._owed[next(iter(self._owed))]
 
-    def deliver_owed(self, destination: Destination) -> None:
-        """Tell what could not be told while an author, or their server, was away."""
-        owed = self._owed.pop(destination, ())
-        for raw in owed:
-            self._send(destination, raw)
-        if owed:
-            self._mailbox.paid(destination)
+def _ack(author: User, snowflake: int, recipient: Recipient | None, status: int) -> pb.ChatMessageResponse:
+    message = pb.ChatMessageResponse(messageSnowflake=snowflake)
+    message.author.CopyFrom(author.to_pb())
+    entry = message.statuses.add(status=Status.Status.Name(status))
+    if recipient is not None:
+        entry.user.CopyFrom(_user(recipient))
+    return message
+
+
+def _user(recipient: Recipient) -> pb.User:
+    """A group stands in a status as a user of its name: the protocol has no other place for it."""
+    return pb.User(userId=recipient[0], serverId=recipient[1])

@@ -8,73 +8,65 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final
 
-from services.chat.mailbox import Destination, Item
+from services.chat import queries, rows, schema
+from services.chat.fingerprints import Fingerprints, fingerprint
+from services.chat.mailbox import Destination, Item, Key
 from shared.addresses import User
-from shared.errors import ConfigError
 
-VERSION: Final = 1
 BATCH: Final = 10_000
 """Writes in one transaction at most."""
-LOADED: Final = 4 * 1024 * 1024
-"""Bytes of waiting messages that are read at once, and the one that goes beyond."""
-SETTLED: Final = 50_000
-"""Final statuses read back at the start."""
-
+SETTLED: Final = 500_000
+"""Final statuses of messages that were on disk: so many are kept, to answer who sends one again."""
 RETRY: Final = 1.0
 """Seconds between attempts to write or read what could not be."""
 
-SCHEMA: Final = """
-CREATE TABLE message (
-    id INTEGER PRIMARY KEY, destination TEXT NOT NULL,
-    author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
-    recipient TEXT NOT NULL, recipient_server TEXT NOT NULL,
-    size INTEGER NOT NULL, kept_at REAL NOT NULL, raw BLOB NOT NULL
-);
-CREATE INDEX message_destination ON message (destination, id, size);
-CREATE TABLE settled (
-    author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
-    recipient TEXT NOT NULL, recipient_server TEXT NOT NULL, status INTEGER NOT NULL, at REAL NOT NULL
-);
-CREATE INDEX settled_at ON settled (at);
-CREATE TABLE owed (id INTEGER PRIMARY KEY, destination TEXT NOT NULL, raw BLOB NOT NULL);
-CREATE INDEX owed_destination ON owed (destination);
-CREATE TABLE known (destination TEXT PRIMARY KEY) WITHOUT ROWID;
-"""
+_CLOCK: Final = "INSERT OR REPLACE INTO clock VALUES (1,?,?)"
 
 Write = tuple[str, tuple[object, ...]]
-"""A statement and its values."""
-
-_INSERT: Final = "INSERT OR REPLACE INTO message VALUES (?,?,?,?,?,?,?,?,?,?)"
-_PROBE: Final = f"PRAGMA user_version={VERSION}"
-"""Changes nothing, but has to be written."""
+"""A statement, or one of rows.py's heads, and a row's values."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Work:
-    """Something to write, for the sake of an item or not; or something to read, and who gets it."""
+    """Something to write or to read, in order with all the rest."""
 
-    write: Write | None = None
+    writes: tuple[Write, ...] = ()
     item: Item | None = None
-    read: tuple[Destination, int, int] | None = None
-    found: Callable[[list[Item]], None] | None = None
+    """The message that is written."""
+    done: Callable[[bool], None] | None = None
+    """Hears whether it was written; it is not tried again. Without it, what is no message is, until it is."""
+    safe: Callable[[], None] | None = None
+    """Hears that all before it was written."""
+    read: Callable[[sqlite3.Connection], Any] | None = None
+    found: Callable[[Any], None] | None = None
+    """Hears what `read` returned."""
 
 
 class Store:
-    """One server's file. `kept` and `not_kept` hear, on the event loop, what was and what could not be written."""
+    """One server's file. `kept` and `not_kept` hear, on the event loop, what was and what could not be written.
+
+    `broken` hears of an error that is ours: nothing is written any more.
+    """
 
     def __init__(
-        self, directory: Path, *, kept: Callable[[list[Item]], None], not_kept: Callable[[list[Item]], None]
+        self,
+        directory: Path,
+        *,
+        kept: Callable[[list[Item]], None],
+        not_kept: Callable[[list[Item]], None],
+        broken: Callable[[BaseException], None] = lambda _error: None,
     ) -> None:
         """Open, or make, `directory`/chat.db.
 
@@ -82,22 +74,29 @@ class Store:
             ConfigError: it cannot be used: not ours to write, in use by another process, or corrupt.
 
         """
-        self._path = directory / "chat.db"
         self._kept = kept
         self._not_kept = not_kept
+        self._broken = broken
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self.error = ""
         """Why nothing can be written now; empty: all is well."""
-        self._lock = _lock(directory)
+        self._lock = schema.lock(directory)
         try:
-            self._db = self._open()
+            self._db = schema.open_file(directory / "chat.db")
+            self._reader = sqlite3.connect(directory / "chat.db", isolation_level=None)
+            self._reader.execute("PRAGMA query_only=1")
         except BaseException:
             os.close(self._lock)
             raise
-        self.next_id = int(self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM message"))
-        self._waiting: list[Write] = []
-        """Writes that concern no waiting message, and could not be made yet."""
+        self._ages = schema.ages(self._db)
+        self._seen = Fingerprints()
+        self._seen.renew(0, queries.fingerprints(self._db))
+        self._settled = self._one("SELECT COUNT(*) FROM settled")
+        self._stale = 0
+        """How many have been trimmed since the fingerprints were read."""
+        self._waiting: list[Work] = []
+        """What concerns no waiting message, and could not be written yet."""
         self._unread: list[Work] = []
         """What could not be read yet."""
         self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
@@ -105,112 +104,150 @@ class Store:
 
     # At the start, on the caller's thread --------------------------------------------------
 
-    def _open(self) -> sqlite3.Connection:
-        """Raise ConfigError, and leave the file as it is, where it is no whole mailbox of ours."""
-        try:
-            if not self._path.exists():
-                _make(self._path)
-            db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            try:
-                _check(db, self._path)
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=FULL")
-            except BaseException:
-                db.close()
-                raise
-        except (sqlite3.Error, OSError) as error:
-            raise _unusable(self._path, str(error)) from None
-        return db
-
     def _one(self, query: str) -> int:
-        row = self._db.execute(query).fetchone()
-        return int(row[0])
+        return int(self._reader.execute(query).fetchone()[0])
+
+    @property
+    def next_id(self) -> int:
+        """Greater than the number of any message here."""
+        return self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM message")
+
+    @property
+    def next_receipt(self) -> int:
+        """Greater than the number of any status that is owed here."""
+        return self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM owed")
 
     def counts(self) -> list[tuple[Destination, int, int]]:
         """Per destination: how many messages wait, and their bytes."""
-        rows = self._db.execute("SELECT destination, COUNT(*), SUM(size) FROM message GROUP BY destination")
-        return [(self._destination(name), count, size) for name, count, size in rows]
+        found = self._reader.execute("SELECT destination, COUNT(*), SUM(size) FROM message GROUP BY destination")
+        return [(rows.destination(name), count, size) for name, count, size in found]
+
+    def owed_counts(self) -> list[tuple[Destination, int]]:
+        """Per destination: how many statuses could not be told yet."""
+        found = self._reader.execute("SELECT destination, COUNT(*) FROM owed GROUP BY destination")
+        return [(rows.destination(name), count) for name, count in found]
 
     def known(self) -> list[Destination]:
         """Every user and server ever seen here."""
-        return [self._destination(name) for (name,) in self._db.execute("SELECT destination FROM known")]
+        return [rows.destination(name) for (name,) in self._reader.execute("SELECT destination FROM known")]
 
-    def owed(self) -> list[tuple[Destination, bytes]]:
-        """The statuses that could not be told yet, in order."""
-        rows = self._db.execute("SELECT destination, raw FROM owed ORDER BY id")
-        return [(self._destination(name), raw) for name, raw in rows]
+    def members(self) -> list[tuple[str, User]]:
+        """(group, member) of every group that lives here."""
+        found = self._reader.execute("SELECT group_id, user, user_server FROM member")
+        return [(group, User(user, server)) for group, user, server in found]
 
-    def settled(self) -> list[tuple[User, int, User, int]]:
-        """The last final statuses of messages that were on disk: author, snowflake, recipient, status."""
-        rows = self._db.execute(
-            "SELECT author, author_server, snowflake, recipient, recipient_server, status FROM settled "
-            "ORDER BY rowid DESC LIMIT ?",
-            (SETTLED,),
-        ).fetchall()
-        return [(User(a, s), _unsigned(n), User(r, t), status) for a, s, n, r, t, status in reversed(rows)]
-
-    def waiting(self) -> list[tuple[User, int, User]]:
-        """The last messages that wait, in order: author, snowflake, recipient."""
-        rows = self._db.execute(
-            "SELECT author, author_server, snowflake, recipient, recipient_server FROM message "
-            "ORDER BY id DESC LIMIT ?",
-            (SETTLED,),
-        ).fetchall()
-        return [(User(a, s), _unsigned(n), User(r, t)) for a, s, n, r, t in reversed(rows)]
+    def blocked(self) -> list[tuple[str, User]]:
+        """(user here, whom they block)."""
+        found = self._reader.execute("SELECT user, other, other_server FROM blocked")
+        return [(user, User(other, server)) for user, other, server in found]
 
     # While running, from the event loop -------------------------------------------------------
 
+    def find(self, key: Key) -> int | None:
+        """The status of a message that is on disk or was; None: there is no such message.
+
+        What has been put here lately and is not committed may be missing: the caller remembers that.
+        """
+        if fingerprint(key) not in self._seen:
+            return None
+        return queries.find(self._reader, key)
+
     def keep(self, destination: Destination, item: Item) -> None:
         """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
-        author, recipient = item.author, item.recipient
-        values = (
-            item.id, _name(destination), author.user_id, author.server_id, _signed(item.snowflake),
-            recipient.user_id, recipient.server_id, len(item.raw), time.time(), item.raw,
-        )  # fmt: skip
-        self._queue.put(Work((_INSERT, values), item))
+        self._seen.add(fingerprint(item.key))
+        self._queue.put(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item))
 
     def forget(self, item: Item, status: int) -> None:
         """A kept message was answered finally, or another server has it now."""
-        author, recipient = item.author, item.recipient
-        key = author.user_id, author.server_id, _signed(item.snowflake), recipient.user_id, recipient.server_id
-        self._put("INSERT INTO settled VALUES (?,?,?,?,?,?,?)", *key, status, time.time())
-        self._put("DELETE FROM message WHERE id = ?", item.id)
+        self._seen.add(fingerprint(item.key))
+        self._put((rows.SETTLE, rows.settled(item, status, self._ages.now)), (rows.DELETE, (item.id,)))
+        self._settled += 1
+        if self._settled >= SETTLED + queries.TRIMMED:
+            self._trim()
 
-    def owe(self, destination: Destination, raw: bytes) -> None:
-        """Keep a status for somebody who cannot be told now."""
-        self._put("INSERT INTO owed (destination, raw) VALUES (?,?)", _name(destination), raw)
+    def _trim(self) -> None:
+        """Forget the oldest statuses; and, now and then, by what they were recognised."""
+        self._settled -= queries.TRIMMED
+        self._put((queries.TRIM, (queries.TRIMMED,)))
+        self._stale += queries.TRIMMED
+        if self._stale >= SETTLED:
+            self._stale = 0
+            self._queue.put(Work(read=queries.fingerprints, found=partial(self._seen.renew, self._seen.mark())))
 
-    def paid(self, destination: Destination) -> None:
-        """They were told."""
-        self._put("DELETE FROM owed WHERE destination = ?", _name(destination))
+    def owe(self, destination: Destination, number: int, payload: bytes) -> None:
+        """Keep a status for somebody who cannot be told now, or has not said that it came."""
+        self._put(("INSERT INTO owed VALUES (?,?,?,?)", (number, rows.name(destination), self._ages.now, payload)))
+
+    def paid(self, destination: Destination, number: int) -> None:
+        """They were told all up to this number."""
+        self._put(("DELETE FROM owed WHERE destination = ? AND id <= ?", (rows.name(destination), number)))
 
     def know(self, destination: Destination) -> None:
         """A user or server was seen for the first time."""
-        self._put("INSERT OR IGNORE INTO known VALUES (?)", _name(destination))
+        self._put(("INSERT OR IGNORE INTO known VALUES (?)", (rows.name(destination),)))
+
+    def join(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Make somebody a member; `done` hears whether it is safe."""
+        self._queue.put(Work((("INSERT OR IGNORE INTO member VALUES (?,?,?)", (group, *user)),), done=done))
+
+    def leave(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Make somebody no member."""
+        statement = "DELETE FROM member WHERE group_id = ? AND user = ? AND user_server = ?"
+        self._queue.put(Work(((statement, (group, *user)),), done=done))
+
+    def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
+        """Note that one of our users takes nothing from another user."""
+        self._queue.put(Work((("INSERT OR IGNORE INTO blocked VALUES (?,?,?)", (user, *other)),), done=done))
+
+    def unblock(self, user: str, other: User, done: Callable[[bool], None]) -> None:
+        """Note that they do again."""
+        statement = "DELETE FROM blocked WHERE user = ? AND other = ? AND other_server = ?"
+        self._queue.put(Work(((statement, (user, *other)),), done=done))
+
+    def when_safe(self, then: Callable[[], None]) -> None:
+        """Call when all that was put here so far is committed."""
+        self._queue.put(Work(safe=then))
 
     def load(self, destination: Destination, after: int, limit: int, found: Callable[[list[Item]], None]) -> None:
         """Read the next messages that wait there, in order: those with ids greater than `after`."""
-        self._queue.put(Work(read=(destination, after, limit), found=found))
+        self._queue.put(Work(read=lambda db: queries.load(db, destination, after, limit), found=found))
+
+    def load_owed(
+        self, destination: Destination, after: int, limit: int, found: Callable[[list[tuple[int, bytes]]], None]
+    ) -> None:
+        """Read the next statuses owed there, in order: (number, payload)."""
+        self._queue.put(Work(read=lambda db: queries.load_owed(db, destination, after, limit), found=found))
+
+    def expired(self, seconds: float, limit: int, found: Callable[[list[tuple[Destination, Item]]], None]) -> None:
+        """Read the oldest messages that have waited for so long; and drop what has been owed for so long."""
+        before = self._ages.now - seconds
+        self._put(("DELETE FROM owed WHERE at < ?", (before,)))
+        self._queue.put(Work(read=lambda db: queries.expired(db, before, limit), found=found))
 
     def close(self) -> None:
         """Write what waits, and close the file."""
         self._queue.put(None)
         self._thread.join()
         self._db.close()
+        self._reader.close()
         os.close(self._lock)
 
-    def _put(self, statement: str, *values: object) -> None:
-        self._queue.put(Work((statement, values)))
+    def _put(self, *writes: Write) -> None:
+        self._queue.put(Work(writes))
 
     # On the thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        running = True
-        while running:
-            batch, running = self._take()
-            self._write(batch)
-            reads = self._unread + [work for work in batch if work.read is not None]
-            self._unread = [work for work in reads if not self._read(work)]
+        try:
+            running = True
+            while running:
+                batch, running = self._take()
+                self._write(batch)
+                reads = self._unread + [work for work in batch if work.read is not None]
+                self._unread = [work for work in reads if not self._read(work)]
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nothing is written any more
+            self.error = repr(error)
+            self._tell(self._broken, error)
 
     def _take(self) -> tuple[list[Work], bool]:
         """All that is waiting, up to BATCH; and whether to go on. After an error, it may be nothing."""
@@ -226,133 +263,79 @@ class Store:
         return batch, True
 
     def _write(self, batch: list[Work]) -> None:
-        writes = self._waiting + [work.write for work in batch if work.write is not None]
-        items = [work.item for work in batch if work.item is not None]
-        if self.error:
-            writes.append((_PROBE, ()))
-        if not writes:
+        works = self._waiting + [work for work in batch if work.read is None]
+        if not works and not self.error:
             return
         try:
-            self._commit(writes)
+            self._commit(works)
         except sqlite3.Error as error:
-            self._failed(error, batch, items)
+            self._failed(error, batch)
             return
         self._waiting = []
         self.error = ""
-        if items:
+        if items := [work.item for work in works if work.item is not None]:
             self._tell(self._kept, items)
+        for work in works:
+            if work.done is not None:
+                self._tell(work.done, True)
+            elif work.safe is not None:
+                self._loop_call(work.safe)
 
-    def _commit(self, writes: Sequence[Write]) -> None:
+    def _commit(self, works: list[Work]) -> None:
+        """Write messages first and delete them last: between, the order is that in which it was put."""
+        messages = [work.writes[0] for work in works if work.item is not None and not work.item.is_over]
+        others = [write for work in works if work.item is None for write in work.writes]
+        deleted = [write for write in others if write[0] is rows.DELETE]
+        settled = [write for write in others if write[0] is rows.SETTLE]
+        others = [write for write in others if write[0] is not rows.DELETE and write[0] is not rows.SETTLE]
+        if not messages and not deleted and not others and not self.error:
+            return
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            for statement, values in writes:
+            for many in (messages, settled, deleted):
+                self._write_many(many)
+            for statement, values in others:
                 self._db.execute(statement, values)
+            self._db.execute(_CLOCK, (self._ages.now, time.time()))  # after an error: whether it can be written
             self._db.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
 
-    def _failed(self, error: sqlite3.Error, batch: list[Work], items: list[Item]) -> None:
-        """Nothing of the batch was written: no message of it is safe, and the rest is tried again."""
+    def _write_many(self, writes: list[Write]) -> None:
+        for start in range(0, len(writes), rows.WIDE):
+            some = writes[start : start + rows.WIDE]
+            head, first = some[0]
+            values = list(chain.from_iterable(values for _, values in some))
+            self._db.execute(rows.statement(head, len(first), len(some)), values)
+
+    def _failed(self, error: sqlite3.Error, batch: list[Work]) -> None:
+        """Nothing of the batch was written: no message of it is safe, no change made; the rest is tried again."""
         self.error = str(error)
-        self._waiting += [work.write for work in batch if work.write is not None and work.item is None]
-        if items:
+        works = [work for work in batch if work.read is None]
+        self._waiting += [work for work in works if work.item is None and work.done is None]
+        if items := [work.item for work in works if work.item is not None]:
             self._tell(self._not_kept, items)
+        for work in works:
+            if work.done is not None:
+                self._tell(work.done, False)
 
     def _read(self, work: Work) -> bool:
         """Whether it could be read."""
         if work.read is None or work.found is None:
             return True
-        destination, after, limit = work.read
         try:
-            items, size = [], 0
-            for row in self._db.execute(
-                "SELECT id, author, author_server, snowflake, recipient, recipient_server, raw FROM message "
-                "WHERE destination = ? AND id > ? ORDER BY id LIMIT ?",
-                (_name(destination), after, limit),
-            ):
-                items.append(_item(row))
-                size += len(items[-1].raw)
-                if size >= LOADED:
-                    break
+            found = work.read(self._db)
         except sqlite3.Error as error:
             self.error = str(error)
             return False
-        self._tell(work.found, items)
+        self._tell(work.found, found)
         return True
 
-    def _tell(self, whom: Callable[[list[Item]], None], items: list[Item]) -> None:
+    def _tell(self, whom: Callable[[Any], None], what: object) -> None:
+        self._loop_call(whom, what)
+
+    def _loop_call(self, whom: Callable[..., None], *what: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-            self._loop.call_soon_threadsafe(whom, items)
-
-    @staticmethod
-    def _destination(name: str) -> Destination:
-        kind, _, rest = name.partition(":")
-        return User.parse(rest) if kind == "user" else rest
-
-
-def _make(path: Path) -> None:
-    """Make a mailbox under another name first: so a file without a schema is a damaged one."""
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    db = sqlite3.connect(new, isolation_level=None)
-    try:
-        db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
-    finally:
-        db.close()
-    new.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    os.fsync(directory)  # a name survives a power cut only so
-    os.close(directory)
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version > VERSION:
-        raise ConfigError(f"{path} is of a newer Parley (schema {version}): use that one")
-    if version == 0:
-        raise _unusable(path, "it is empty or another program's")
-    damage = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if damage != "ok":
-        raise _unusable(path, " ".join(damage.split()))
-
-
-def _unusable(path: Path, why: str) -> ConfigError:
-    return ConfigError(f"{path} cannot be used ({why}): restore it from a backup, or move it away to begin anew")
-
-
-def _item(row: tuple[int, str, str, int, str, str, bytes]) -> Item:
-    number, author, author_server, snowflake, recipient, recipient_server, raw = row
-    item = Item(User(author, author_server), _unsigned(snowflake), User(recipient, recipient_server), raw)
-    item.id = number
-    item.is_saved = item.is_safe = True
-    return item
-
-
-def _name(destination: Destination) -> str:
-    return f"user:{destination}" if isinstance(destination, User) else f"server:{destination}"
-
-
-def _signed(snowflake: int) -> int:
-    """SQLite's integers are signed."""
-    return snowflake - (1 << 64) if snowflake >> 63 else snowflake
-
-
-def _unsigned(snowflake: int) -> int:
-    return snowflake & ((1 << 64) - 1)
-
-
-def _lock(directory: Path) -> int:
-    """One process a file: two would each deliver what the other keeps."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(directory / "chat.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise ConfigError(f"{directory} cannot be written to ({error.strerror}): set PARLEY_DATA_DIR") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ConfigError(f"{directory} is in use by another chat process of this name") from None
-    return descriptor
+            self._loop.call_soon_threadsafe(whom, *what)

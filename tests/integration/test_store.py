@@ -5,15 +5,17 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager, closing
 
 import pytest
 
+from services.chat import queries
 from services.chat import store as store_module
 from services.chat.mailbox import Item
 from services.chat.statuses import Status
 from services.chat.store import Store
-from shared.addresses import User
+from shared.addresses import Group, User
 from shared.errors import ConfigError
 from tests.support.nodes import ROOT, TIMEOUT
 
@@ -59,6 +61,12 @@ async def load(store, destination, after=0, limit=1000):
     return await asyncio.wait_for(found, TIMEOUT)
 
 
+async def load_owed(store, destination, after=0):
+    found = asyncio.get_running_loop().create_future()
+    store.load_owed(destination, after, 100, found.set_result)
+    return await asyncio.wait_for(found, TIMEOUT)
+
+
 def rows(directory, query="SELECT snowflake FROM message ORDER BY id"):
     """What another connection sees: what is committed."""
     with closing(sqlite3.connect(directory / "chat.db")) as other:
@@ -82,24 +90,122 @@ def test_what_is_kept_is_there_after_closing_and_opening_again(tmp_path):
                 store.keep(BOB, item(number, text=b"\0\xff" * number))
             store.keep("gamma", item(4))
             store.forget(item(2), Status.DELIVERED)
-            store.owe(ANN, b"first")
-            store.owe("gamma", b"other")
-            store.owe(ANN, b"second")
+            store.owe(ANN, 1, b"first")
+            store.owe("gamma", 2, b"other")
+            store.owe(ANN, 3, b"second")
         async with opened(tmp_path) as (store, _told):
-            assert store.next_id == 5
+            assert (store.next_id, store.next_receipt) == (5, 4)
             assert sorted(store.counts(), key=str) == [("gamma", 1, 5), (BOB, 2, 8)]
             assert set(store.known()) == {BOB, "gamma"}
-            assert store.settled() == [(ANN, 2, BOB, Status.DELIVERED)]
-            assert store.owed() == [(ANN, b"first"), ("gamma", b"other"), (ANN, b"second")]
+            assert store.find((ANN, 2, BOB)) == Status.DELIVERED
+            assert sorted(store.owed_counts(), key=str) == [("gamma", 1), (ANN, 2)]
+            assert await load_owed(store, ANN) == [(1, b"first"), (3, b"second")]
+            assert await load_owed(store, ANN, after=1) == [(3, b"second")]
             found = await load(store, BOB)
             assert [(each.id, each.key, each.raw) for each in found] == [
                 (1, (ANN, 1, BOB), b"\0\xff"),
                 (3, (ANN, 3, BOB), b"\0\xff" * 3),
             ]
             assert all(each.is_safe and each.is_saved for each in found)
-            store.paid(ANN)
+            store.paid(ANN, 1)
         async with opened(tmp_path) as (store, _told):
-            assert store.owed() == [("gamma", b"other")]
+            assert await load_owed(store, ANN) == [(3, b"second")]
+            assert await load_owed(store, "gamma") == [(2, b"other")]
+
+    run(story())
+
+
+GROUP, COPY = Group("crew", "beta"), Group("crew", "alpha")
+
+
+def test_a_message_comes_back_as_it_was_with_who_gave_it_and_for_which_group(tmp_path):
+    async def story():
+        from_gamma = Item(ANN, 1, BOB, b"one", origin="gamma")
+        copy = Item(ANN, 2, BOB, b"two", origin="gamma", group=COPY)
+        to_group = Item(ANN, 3, GROUP, b"three")
+        async with opened(tmp_path) as (store, _told):
+            for number, kept in enumerate((from_gamma, copy, to_group), 1):
+                kept.id, kept.is_saved = number, True
+                store.keep("beta", kept)
+        async with opened(tmp_path) as (store, _told):
+            found = await load(store, "beta")
+            for kept, read in zip((from_gamma, copy, to_group), found, strict=True):
+                assert (read.key, read.raw, read.origin, read.group) == (
+                    kept.key,
+                    kept.raw,
+                    kept.origin,
+                    kept.group,
+                )
+                assert type(read.recipient) is type(kept.recipient)
+                assert store.find(kept.key) == Status.OTHER_SERVER_TIMEOUT
+
+    run(story())
+
+
+def test_members_and_whom_somebody_blocks_are_there_after_opening_again(tmp_path):
+    async def story():
+        loop = asyncio.get_running_loop()
+        async with opened(tmp_path) as (store, _told):
+            done = [loop.create_future() for _ in range(6)]
+            store.join("crew", ANN, done[0].set_result)
+            store.join("crew", BOB, done[1].set_result)
+            store.leave("crew", ANN, done[2].set_result)
+            store.block("ann", BOB, done[3].set_result)
+            store.block("ann", ANN, done[4].set_result)
+            store.unblock("ann", ANN, done[5].set_result)
+            assert await asyncio.wait_for(asyncio.gather(*done), TIMEOUT) == [True] * 6
+        async with opened(tmp_path) as (store, _told):
+            assert store.members() == [("crew", BOB)]
+            assert store.blocked() == [("ann", BOB)]
+
+    run(story())
+
+
+def test_what_waited_for_so_long_is_found_whatever_the_clock_does(tmp_path, monkeypatch):
+    async def expired(store, seconds):
+        found = asyncio.get_running_loop().create_future()
+        store.expired(seconds, 10, found.set_result)
+        return [each.id for _to, each in await asyncio.wait_for(found, TIMEOUT)]
+
+    wall = time.time()
+
+    async def story():
+        async with opened(tmp_path) as (store, _told):
+            store.keep(BOB, item(1))
+            assert await expired(store, 60.0) == []
+            monkeypatch.setattr(time, "time", lambda: wall + 3600)  # while it runs the clock says nothing
+            store.keep(BOB, item(2))
+            assert await expired(store, 60.0) == []
+        monkeypatch.setattr(time, "time", lambda: wall + 3700)  # while none ran it does
+        async with opened(tmp_path) as (store, _told):
+            store.keep(BOB, item(3))
+            assert await expired(store, 60.0) == [1, 2]
+            assert await expired(store, 200.0) == []
+        monkeypatch.setattr(time, "time", lambda: wall)  # backwards
+        async with opened(tmp_path) as (store, _told):
+            assert await expired(store, 60.0) == [1, 2]
+            assert await expired(store, 200.0) == []
+
+    run(story())
+
+
+def test_a_number_is_known_as_long_as_its_message_waits_or_its_status_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "SETTLED", 20)
+    monkeypatch.setattr(queries, "TRIMMED", 10)
+
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            store.keep(BOB, item(1))
+            await told.next_kept()
+            for number in range(2, 102):
+                store.forget(item(number), Status.DELIVERED)
+            await load(store, BOB)
+            assert rows(tmp_path, "SELECT COUNT(*) FROM settled")[0][0] <= 30
+            assert store.find((ANN, 1, BOB)) is not None
+            assert store.find((ANN, 101, BOB)) == Status.DELIVERED
+            assert store.find((ANN, 2, BOB)) is None
+            assert store.find((BOB, 101, BOB)) is None
+            assert len(store._seen) < 60  # by what is gone nothing is recognised any more
 
     run(story())
 
@@ -159,25 +265,18 @@ def test_every_number_of_64_bits_comes_back(tmp_path, snowflake):
             assert await told.next_kept() == [snowflake]
             assert [each.snowflake for each in await load(store, BOB)] == [snowflake]
         async with opened(tmp_path) as (store, _told):
-            assert store.settled() == [(ANN, snowflake, BOB, Status.DELIVERED)]
+            assert store.find((ANN, snowflake, BOB)) == Status.DELIVERED
 
     run(story())
 
 
-def test_the_last_statuses_are_read_back_in_the_order_in_which_they_came(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "SETTLED", 3)
-
+def test_the_last_status_of_a_message_counts(tmp_path):
     async def story():
         async with opened(tmp_path) as (store, _told):
-            for number in range(1, 6):
-                store.forget(item(number), Status.USER_AWAY)
+            store.forget(item(4), Status.USER_AWAY)
             store.forget(item(4), Status.DELIVERED)
         async with opened(tmp_path) as (store, _told):
-            assert [(n, status) for _a, n, _r, status in store.settled()] == [
-                (4, Status.USER_AWAY),
-                (5, Status.USER_AWAY),
-                (4, Status.DELIVERED),
-            ]
+            assert store.find((ANN, 4, BOB)) == Status.DELIVERED
 
     run(story())
 
@@ -381,7 +480,7 @@ async def main(directory, fill, free):
         store.keep(BOB, item(2, text=b"y" * 300_000))
         assert await told.next_not_kept() == [2]
         assert store.error, "no reason is given"
-        store.owe(ANN, b"owed")
+        store.owe(ANN, 1, b"owed")
         store.forget(item(1), Status.DELIVERED)
         store.keep(BOB, item(3, text=b"y" * 300_000))
         assert await told.next_not_kept() == [3]
@@ -392,11 +491,11 @@ async def main(directory, fill, free):
             while store.error:
                 await asyncio.sleep(0.01)
         assert rows(directory) == [], "the answered message is still there"
-        assert rows(directory, "SELECT raw FROM owed") == [(b"owed",)]
+        assert rows(directory, "SELECT payload FROM owed") == [(b"owed",)]
         store.keep(BOB, item(4, text=b"y" * 300_000))
         assert await told.next_kept() == [4]
     async with opened(directory) as (store, told):
-        assert store.settled() == [(ANN, 1, BOB, Status.DELIVERED)]
+        assert store.find((ANN, 1, BOB)) == Status.DELIVERED
         assert [each.snowflake for each in await load(store, BOB)] == [4]
     print("passed")
 """

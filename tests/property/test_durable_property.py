@@ -85,7 +85,7 @@ def check(world):
     for node in world.nodes.values():
         assert node.is_at_rest
         assert node.disk.messages == {}
-        assert node.disk.unpaid == []
+        assert node.disk.unpaid == {}
 
 
 @settings(deadline=None, max_examples=300)

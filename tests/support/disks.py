@@ -1,8 +1,23 @@
 """A disk for tests: it writes and reads when told, may fail, and forgets at a crash what was not committed."""
 
 from collections import deque
+from typing import NamedTuple
 
 from services.chat.mailbox import Item
+from services.chat.statuses import Status
+from shared.addresses import User
+
+
+class Row(NamedTuple):
+    """A message on disk."""
+
+    destination: object
+    author: object
+    snowflake: int
+    recipient: object
+    raw: bytes
+    origin: str
+    group: object
 
 
 class FakeDisk:
@@ -15,13 +30,15 @@ class FakeDisk:
     def __init__(self):
         self.kept = self.not_kept = lambda _items: None
         self.messages = {}
-        """id → (destination, author, snowflake, recipient, raw)"""
+        """id → Row"""
         self.final = {}
         """(author, snowflake, recipient) → status of what was on disk"""
-        self.unpaid = []
-        """(destination, raw) of statuses, in order."""
+        self.unpaid = {}
+        """number → (destination, payload) of statuses."""
         self.seen = {}
         """Users and servers."""
+        self.memberships = {}
+        self.blockings = {}
         self._waiting = deque()
 
     def __len__(self):
@@ -29,8 +46,17 @@ class FakeDisk:
 
     # What the mailbox asks for ------------------------------------------------------------------
 
+    def find(self, key):
+        """What is committed; else what is put here and not committed, as the set of snowflakes has it."""
+        if key in self.final:
+            return self.final[key]
+        for row in self.messages.values():
+            if (row.author, row.snowflake, row.recipient) == key:
+                return Status.USER_AWAY if isinstance(row.destination, User) else Status.OTHER_SERVER_TIMEOUT
+        return None
+
     def keep(self, destination, item):
-        row = destination, item.author, item.snowflake, item.recipient, item.raw
+        row = Row(destination, item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group)
         self._waiting.append(("keep", item, lambda: self.messages.__setitem__(item.id, row)))
 
     def forget(self, item, status):
@@ -39,22 +65,57 @@ class FakeDisk:
             self.final.pop(item.key, None)
             self.final[item.key] = status
 
-        self._waiting.append(("write", None, write))
+        self._put(write)
 
-    def owe(self, destination, raw):
-        self._waiting.append(("write", None, lambda: self.unpaid.append((destination, raw))))
+    def owe(self, destination, number, payload):
+        self._put(lambda: self.unpaid.__setitem__(number, (destination, payload)))
 
-    def paid(self, destination):
+    def paid(self, destination, number):
         def write():
-            self.unpaid = [each for each in self.unpaid if each[0] != destination]
+            self.unpaid = {
+                n: (to, payload) for n, (to, payload) in self.unpaid.items() if to != destination or n > number
+            }
 
-        self._waiting.append(("write", None, write))
+        self._put(write)
 
     def know(self, destination):
-        self._waiting.append(("write", None, lambda: self.seen.setdefault(destination)))
+        self._put(lambda: self.seen.setdefault(destination))
+
+    def join(self, group, user, done):
+        self._change(lambda: self.memberships.setdefault((group, user)), done)
+
+    def leave(self, group, user, done):
+        self._change(lambda: self.memberships.pop((group, user), None), done)
+
+    def block(self, user, other, done):
+        self._change(lambda: self.blockings.setdefault((user, other)), done)
+
+    def unblock(self, user, other, done):
+        self._change(lambda: self.blockings.pop((user, other), None), done)
+
+    def when_safe(self, then):
+        self._waiting.append(("safe", None, then))
 
     def load(self, destination, after, limit, found):
         self._waiting.append(("read", None, lambda: found(self.read(destination, after, limit))))
+
+    def load_owed(self, destination, after, limit, found):
+        def read():
+            owed = [(n, each[1]) for n, each in sorted(self.unpaid.items()) if each[0] == destination and n > after]
+            found(owed[:limit])
+
+        self._waiting.append(("read", None, read))
+
+    def _put(self, write):
+        self._waiting.append(("write", None, write))
+
+    def _change(self, write, done):
+        def change(is_safe):
+            if is_safe:
+                write()
+            done(is_safe)
+
+        self._waiting.append(("change", None, change))
 
     # What a test does -----------------------------------------------------------------------------
 
@@ -62,9 +123,14 @@ class FakeDisk:
         """The first `count` (all) of what waits is done as one batch: written, told, then read."""
         batch = self._take(count)
         for kind, _item, do in batch:
-            if kind != "read":
+            if kind in ("keep", "write"):
                 do()
         self._tell(self.kept, batch)
+        for kind, _item, do in batch:
+            if kind == "change":
+                do(True)
+            elif kind == "safe":
+                do()
         self._read(batch)
 
     def commit_all(self):
@@ -73,16 +139,19 @@ class FakeDisk:
             self.commit()
 
     def fail(self, count=None):
-        """Messages of the first `count` (all) that wait could not be written; other writes wait on."""
+        """Messages of the first `count` (all) that wait, and changes, could not be written; the rest waits on."""
         batch = self._take(count)
-        self._waiting.extendleft(reversed([each for each in batch if each[0] == "write"]))
+        self._waiting.extendleft(reversed([each for each in batch if each[0] in ("write", "safe")]))
         self._tell(self.not_kept, batch)
+        for kind, _item, do in batch:
+            if kind == "change":
+                do(False)
         self._read(batch)
 
     def crash(self, written=0):
         """The first `written` of what waits is committed, and nobody hears of it; the rest is lost."""
         for kind, _item, do in self._take(written):
-            if kind != "read":
+            if kind in ("keep", "write"):
                 do()
         self._waiting.clear()
         self.kept = self.not_kept = lambda _items: None
@@ -109,28 +178,42 @@ class FakeDisk:
     def next_id(self):
         return max(self.messages, default=0) + 1
 
+    @property
+    def next_receipt(self):
+        return max(self.unpaid, default=0) + 1
+
     def counts(self):
         """Per destination: how many messages wait, and their bytes."""
         found = {}
-        for destination, *_rest, raw in self.messages.values():
-            count, size = found.get(destination, (0, 0))
-            found[destination] = count + 1, size + len(raw)
+        for row in self.messages.values():
+            count, size = found.get(row.destination, (0, 0))
+            found[row.destination] = count + 1, size + len(row.raw)
         return [(destination, count, size) for destination, (count, size) in found.items()]
 
-    def settled(self):
-        return [(*key, status) for key, status in self.final.items()]
+    def owed_counts(self):
+        owed = [destination for destination, _payload in self.unpaid.values()]
+        return [(destination, owed.count(destination)) for destination in dict.fromkeys(owed)]
 
-    def waiting(self):
-        return [(author, n, to) for _id, (_d, author, n, to, _raw) in sorted(self.messages.items())]
+    def known(self):
+        return list(self.seen)
+
+    def members(self):
+        return list(self.memberships)
+
+    def blocked(self):
+        return list(self.blockings)
 
     def read(self, destination, after, limit):
-        rows = [(i, row) for i, row in sorted(self.messages.items()) if row[0] == destination and i > after]
-        return [_item(number, row) for number, row in rows[:limit]]
+        found = [
+            (number, row)
+            for number, row in sorted(self.messages.items())
+            if row.destination == destination and number > after
+        ]
+        return [_item(number, row) for number, row in found[:limit]]
 
 
 def _item(number, row):
-    _destination, author, snowflake, recipient, raw = row
-    item = Item(author, snowflake, recipient, raw)
+    item = Item(row.author, row.snowflake, row.recipient, row.raw, origin=row.origin, group=row.group)
     item.id = number
     item.is_saved = item.is_safe = True
     return item

@@ -6,54 +6,16 @@ once, however often it comes.
 
 from itertools import combinations
 
-from services.chat.disk_mailbox import DiskMailbox
-from services.chat.roster import LocalRoster
-from services.chat.router import Router
 from services.chat.statuses import INTERIM
 from shared.addresses import User
-from tests.support.disks import FakeDisk
 from tests.support.people import Person, World
-from tests.support.sinks import ACK_TIMEOUT, Joined, Node
+from tests.support.sinks import Joined, Node
 
 
 class DurableNode(Node):
     """One server, its disk, and the process that runs at the moment."""
 
-    def __init__(self, server_id, *, mailbox=1000):
-        super().__init__(server_id, mailbox=mailbox)
-        self._limit = mailbox
-        self.disk = FakeDisk()
-        self.start()
-
-    def start(self):
-        """A new process, which knows what is on disk: as services/chat/service.py does it."""
-        self.roster = LocalRoster()
-        self.mailbox = DiskMailbox(
-            self.disk,
-            limit=self._limit,
-            limit_bytes=10**9,
-            next_id=self.disk.next_id,
-            loaded=lambda destination: self.router.loaded(destination, self.now),
-        )
-        self.router = Router(self.server_id, self.roster, self.mailbox, ack_timeout=ACK_TIMEOUT)
-        self.disk.kept = self.router.kept
-        self.disk.not_kept = self.router.not_kept
-        for destination, count, size in self.disk.counts():
-            self.mailbox.found_at_start(destination, count, size)
-        self.roster.remember(self.disk.seen)
-        self.router.recall(self.disk.settled(), self.disk.waiting(), self.disk.unpaid)
-
-    def connect(self, user, sink=None):
-        self._know(user)
-        return super().connect(user, sink)
-
-    def link(self, server_id, sink=None, *, confirms=True):
-        self._know(server_id)
-        return super().link(server_id, sink, confirms=confirms)
-
-    def _know(self, destination):
-        if self.roster.remember([destination]):
-            self.disk.know(destination)
+    commits = False
 
 
 class DurablePerson(Person):
@@ -114,7 +76,11 @@ class DurableWorld(World):
 
     def _note_lies(self):
         """A status says that a message arrived, or that a server keeps it."""
-        kept = {row[1:4] for node in self.nodes.values() for row in node.disk.messages.values()}
+        kept = {
+            (row.author, row.snowflake, row.recipient)
+            for node in self.nodes.values()
+            for row in node.disk.messages.values()
+        }
         for author in self.people:
             for key, heard in author.heard.items():
                 if heard and key not in self.arrived and key not in kept:

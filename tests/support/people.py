@@ -33,9 +33,7 @@ class Client:
         if frame.name == "MESSAGE":
             sent = decode(frame, pb.ChatMessage)
             world.note_accepted((user, sent.messageSnowflake, User.of(sent.user)))
-            home.router.message_from_client(user, sent, frame.raw, home.now)
-        else:
-            home.router.ack_from_client(user, decode(frame, pb.ChatMessageResponse), home.now)
+        home.from_client(user, frame)
 
     def _arrived(self, frame):
         if frame.name == "MESSAGE":
@@ -156,7 +154,7 @@ class World:
     def set_writable(self, pipe, node, destination, *, writable):
         was, pipe.writable = pipe.writable, writable
         if writable and not was:
-            node.router.writable(destination, node.now)
+            node.writable(destination)
 
     def cut(self, pair):
         for raw in pair.cut():

@@ -2,13 +2,15 @@
 
 from collections import deque
 
-from services.chat.mailbox import MemoryMailbox
+from services.chat.opened import Opened
 from services.chat.roster import LinkedServer, LocalRoster
-from services.chat.router import Router
+from services.chat.service import GROUPS
 from services.chat.statuses import Status
 from shared.addresses import User
+from shared.config import ChatConfig
 from shared.framing import read_datagram
-from shared.messages import decode, encode, pb
+from shared.messages import REGISTRY, decode, encode, pb
+from tests.support.disks import FakeDisk
 
 ACK_TIMEOUT = 10.0
 
@@ -48,8 +50,7 @@ class Sink:
         """Everything sent since the last look, decoded."""
         frames = [read_datagram(raw) for raw in self.sent]
         self.sent.clear()
-        types = {"MESSAGE": pb.ChatMessage, "MESSAGE_ACK": pb.ChatMessageResponse}
-        return [decode(frame, types[frame.name]) for frame in frames]
+        return [decode(frame, REGISTRY[frame.name]) for frame in frames]
 
     def snowflakes(self):
         """The numbers of the messages sent since the last look; statuses among them are a mistake."""
@@ -69,77 +70,157 @@ class Sink:
 
 
 class Node:
-    """One server's router as the chat process drives it; `looked_for` is whom it had the network asked for."""
+    """One server's router as the chat process drives it; `looked_for` is whom it had the network asked for.
 
-    def __init__(self, server_id, *, mailbox=1000):
+    Its disk writes at the end of each turn, unless `commits` is False.
+    """
+
+    commits = True
+
+    def __init__(self, server_id, *, mailbox=1000, **settings):
         self.server_id = server_id
         self.now = 0.0
-        self.roster = LocalRoster()
-        self.mailbox = MemoryMailbox(mailbox, limit_bytes=10**9)
         self.looked_for = []
         self.counted = []
-        self.router = Router(
-            server_id,
+        self.settings = ChatConfig(ack_timeout=ACK_TIMEOUT, mailbox_messages=mailbox, **settings)
+        self.disk = FakeDisk()
+        self.start()
+
+    def start(self):
+        """A new process, which knows what is on disk."""
+        self.roster = LocalRoster()
+        self.opened = Opened(
+            self.server_id,
+            self.settings,
             self.roster,
-            self.mailbox,
-            ack_timeout=ACK_TIMEOUT,
+            self.disk,
+            loaded=lambda destination: self.router.loaded(destination, self.now),
             count=lambda scope, status: self.counted.append((scope, status)),
             look_for=self.looked_for.append,
         )
+        self.router, self.mailbox = self.opened.router, self.opened.mailbox
+        self.disk.kept = self.router.kept
+        self.disk.not_kept = self.router.not_kept
+
+    def end_turn(self):
+        """What the event loop does when a batch is handled."""
+        self.router.flush()
+        while self.commits and len(self.disk):
+            self.disk.commit_all()
+            self.router.flush()
+
+    def know(self, destination):
+        if self.roster.remember([destination]):
+            self.disk.know(destination)
 
     def connect(self, user, sink=None):
         sink = sink or Sink()
+        self.know(user)
         self.roster.add_client(user, sink)
         self.router.client_connected(user, self.now)
+        self.end_turn()
         return sink
 
     def disconnect(self, user, sink):
         self.roster.remove_client(user, sink)
         self.router.client_disconnected(user, sink, self.now)
+        self.end_turn()
 
     def link(self, server_id, sink=None, *, confirms=True):
         sink = sink or Sink()
+        self.know(server_id)
         self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms))
         self.router.server_connected(server_id, self.now)
+        self.opened.requests.server_connected(server_id)
+        self.end_turn()
         return sink
 
     def unlink(self, server_id, sink, *, confirms=True):
         self.roster.remove_server(server_id)
         self.router.server_disconnected(server_id, sink, self.now, confirms=confirms)
+        self.end_turn()
 
     def send(self, author, snowflake, to, text="", **recipient):
         """A client of the author's sends."""
         sent = message(author, snowflake, to, text, **recipient)
-        self.router.message_from_client(author, sent, encode("MESSAGE", sent), self.now)
+        self.from_client(author, read_datagram(encode("MESSAGE", sent)))
 
     def receive(self, server_id, sent):
         """Another server sends."""
-        self.router.message_from_server(server_id, sent, encode("MESSAGE", sent), self.now)
+        self.from_server(server_id, read_datagram(encode("MESSAGE", sent)))
 
     def ack(self, user, snowflake, status=Status.DELIVERED):
         """A client acknowledges, as clients do: one status that names nobody."""
-        self.router.ack_from_client(user, ack(snowflake, status), self.now)
+        self.from_client(user, read_datagram(encode("MESSAGE_ACK", ack(snowflake, status))))
 
     def answer(self, server_id, snowflake, *statuses, author=None):
         """Another server answers."""
-        self.router.ack_from_server(server_id, ack(snowflake, *statuses, author=author), self.now)
+        self.from_server(server_id, read_datagram(encode("MESSAGE_ACK", ack(snowflake, *statuses, author=author))))
+
+    def received(self, server_id, receipt):
+        """Another server says that statuses are safe there."""
+        self.from_server(server_id, read_datagram(encode("STATUS_RECEIVED", pb.StatusReceived(receipt=receipt))))
+
+    def from_client(self, user, frame, sink=None):
+        """A frame comes from a client: as services/chat/service.py has it."""
+        router, requests = self.router, self.opened.requests
+        try:
+            if frame.name == "MESSAGE":
+                router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self.now)
+            elif frame.name == "MESSAGE_ACK":
+                router.ack_from_client(user, decode(frame, pb.ChatMessageResponse), self.now)
+            elif frame.name in GROUPS:
+                requests.group_asked(user, frame.name, decode(frame, GROUPS[frame.name]), sink, self.now)
+            else:
+                requests.block_asked(user, frame.name, decode(frame, pb.ChangeBlock), sink)
+        finally:
+            self.end_turn()
+
+    def from_server(self, server_id, frame):
+        """A frame comes from a server."""
+        router, requests = self.router, self.opened.requests
+        try:
+            if frame.name == "MESSAGE":
+                router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self.now)
+            elif frame.name == "MESSAGE_ACK":
+                router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self.now)
+            elif frame.name == "STATUS_RECEIVED":
+                router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
+            else:
+                asked = decode(frame, GROUPS[frame.name])
+                if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
+                    requests.group_answered(server_id, asked)
+                else:
+                    requests.group_asked_by_server(server_id, frame.name, asked, self.roster.server(server_id).sink)
+        finally:
+            self.end_turn()
+
+    def writable(self, destination):
+        self.router.writable(destination, self.now)
+        self.end_turn()
 
     def pass_time(self, seconds):
         """Let time pass; timers fire when they are due, as an event loop would have it."""
         end = self.now + seconds
-        while (due := self.router.next_timeout()) is not None and due <= end:
+        while (due := self.opened.next_timeout()) is not None and due <= end:
             self.now = max(self.now, due)
             self.router.handle_timeout(self.now)
+            self.opened.requests.handle_timeout(self.now)
+            self.end_turn()
         self.now = end
 
     @property
     def is_at_rest(self):
         """Whether nothing waits, is on its way or is to be told, and no timer runs."""
+        statuses = self.router._statuses
         return (
             len(self.mailbox) == 0
-            and not any(len(out) or out._by_snowflake for out in self.router._outbound.values())
-            and not self.router._statuses._owed
-            and self.router.next_timeout() is None
+            and self.router.is_idle
+            and not any(out._by_snowflake for out in self.router._dispatcher._outbound.values())
+            and len(self.opened.debts) == 0
+            and not statuses._gathered
+            and not statuses._expected
+            and self.opened.next_timeout() is None
         )
 
 
@@ -191,11 +272,4 @@ class Joined:
 
 
 def _towards(sender, receiver):
-    def deliver(frame):
-        router, server_id = receiver.router, sender.server_id
-        if frame.name == "MESSAGE":
-            router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, receiver.now)
-        else:
-            router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), receiver.now)
-
-    return Pipe(deliver)
+    return Pipe(lambda frame: receiver.from_server(sender.server_id, frame))

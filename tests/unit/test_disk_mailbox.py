@@ -3,7 +3,7 @@
 import pytest
 
 from services.chat import disk_mailbox
-from services.chat.disk_mailbox import DiskMailbox
+from services.chat.disk_mailbox import DiskMailbox, Limits
 from services.chat.mailbox import Item, Kept
 from services.chat.statuses import Status
 from shared.addresses import User
@@ -22,7 +22,7 @@ def _little_memory(monkeypatch):
 class Opened:
     """A mailbox and its disk; `loaded` is who was said to have more in memory, `told` what was kept or not."""
 
-    def __init__(self, disk=None, *, limit=1000, limit_bytes=10**9):
+    def __init__(self, disk=None, *, limit=1000, limit_bytes=10**9, user_limit=1000, user_bytes=10**9):
         self.disk = FakeDisk() if disk is None else disk
         self.loaded = []
         self.told = []
@@ -30,8 +30,7 @@ class Opened:
         self.disk.not_kept = lambda items: self.told.extend((item.snowflake, False) for item in items)
         self.box = DiskMailbox(
             self.disk,
-            limit=limit,
-            limit_bytes=limit_bytes,
+            Limits(limit, limit_bytes, user_limit, user_bytes),
             next_id=self.disk.next_id,
             loaded=self.loaded.append,
         )
@@ -201,8 +200,8 @@ def test_what_could_not_be_written_is_removed_from_memory_and_from_what_is_to_be
     opened.disk.commit(5)
     opened.disk.fail()
     assert opened.told[5:] == [(6, False), (7, False)]
-    opened.box.remove(BOB, sent[6])
-    opened.box.remove(BOB, sent[5])
+    opened.box.remove(BOB, sent[6], is_written=False)
+    opened.box.remove(BOB, sent[5], is_written=False)
     assert numbers(opened.drain()) == [1, 2, 3, 4, 5]
     assert opened.put(8) == [Kept.SOON]
     opened.disk.fail()
@@ -219,7 +218,7 @@ def test_what_came_while_nothing_could_be_read_is_not_forgotten():
     opened.disk.commit(4)
     opened.take_ready()  # asks for the fifth, which cannot be written
     opened.put(6)
-    opened.disk.not_kept = lambda items: [opened.box.remove(BOB, each) for each in items]
+    opened.disk.not_kept = lambda items: [opened.box.remove(BOB, each, is_written=False) for each in items]
     opened.disk.fail(1)
     opened.disk.commit(1)  # nothing is found
     assert not opened.box.is_empty(BOB)
@@ -241,7 +240,7 @@ def test_an_item_is_written_once_and_forgotten_only_if_it_was_written():
     opened.box.over(saved, Status.DELIVERED)
     opened.disk.commit()
     assert opened.disk.messages == {}
-    assert opened.disk.settled() == [(ANN, 2, BOB, Status.DELIVERED)]
+    assert opened.disk.final == {(ANN, 2, BOB): Status.DELIVERED}
 
 
 def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that_is_over():
@@ -263,7 +262,7 @@ def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that
     assert numbers(came) == [*range(3, 12), 13]
     assert all(each.is_safe for each in came[:-1])
     assert numbers(again.drain("beta")) == [50]
-    assert Status.DELIVERED in {status for *_key, status in again.disk.settled()}
+    assert Status.DELIVERED in again.disk.final.values()
     assert len({each.id for each in came}) == len(came)
     assert len(again.box) == 0
 
@@ -279,12 +278,59 @@ def test_what_waited_before_counts_towards_the_limits():
     assert again.put(1) == [Kept.FULL]
 
 
-def test_what_is_owed_is_on_disk_until_it_is_paid():
+def test_one_user_may_fill_their_own_share_and_no_more():
+    opened = Opened(user_limit=3, user_bytes=10)
+    assert opened.put(1, 2, 3) == [Kept.SOON] * 3
+    assert opened.put(1) == [Kept.FULL]
+    assert opened.put(1, to=BEN) == [Kept.SOON]
+    assert opened.put(10, to=BEN) == [Kept.FULL]
+    assert opened.put(9, to=BEN) == [Kept.SOON]
+    opened.box.take(BOB)
+    assert opened.put(7) == [Kept.FULL]
+    assert opened.put(5) == [Kept.SOON]
+
+
+def test_what_waits_for_another_server_is_many_users():
+    opened = Opened(user_limit=1, user_bytes=1)
+    assert opened.put(4, 5, 6, to="beta") == [Kept.SOON] * 3
+
+
+def test_one_that_waits_can_be_taken_out_wherever_it_is():
     opened = Opened()
-    opened.box.owe(ANN, b"one")
-    opened.box.owe("beta", b"two")
-    opened.disk.commit()
-    assert opened.disk.unpaid == [(ANN, b"one"), ("beta", b"two")]
-    opened.box.paid(ANN)
-    opened.disk.commit()
-    assert opened.disk.unpaid == [("beta", b"two")]
+    sent = [item(n) for n in range(1, 8)]
+    for each in sent:
+        opened.box.put(BOB, each)
+    opened.disk.commit_all()
+    assert opened.box.remove(BOB, sent[1])
+    assert opened.box.remove(BOB, sent[6])
+    assert not opened.box.remove(BOB, sent[1])
+    assert not opened.box.remove(BEN, sent[0])
+    for taken in (sent[1], sent[6]):
+        opened.box.over(taken, Status.OTHER_ERROR)
+    assert len(opened.box) == 5
+    assert numbers(opened.drain()) == [1, 3, 4, 5, 6]
+    assert len(opened.box) == 0
+
+
+def test_what_is_read_just_now_is_not_taken_out():
+    opened = Opened()
+    sent = [item(n) for n in range(1, 7)]
+    for each in sent:
+        opened.box.put(BOB, each)
+    opened.disk.commit_all()
+    opened.take_ready()
+    assert opened.box.take(BOB) is None  # asks for the fifth and sixth
+    assert not opened.box.remove(BOB, sent[5])
+    assert numbers(opened.drain()) == [5, 6]
+
+
+def test_a_large_one_does_not_bring_back_what_is_on_its_way(monkeypatch):
+    monkeypatch.setattr(disk_mailbox, "LARGE", 100)
+    opened = Opened()
+    opened.put(1)
+    first = opened.box.take(BOB)
+    opened.put(200)
+    opened.disk.commit_all()
+    assert numbers(opened.drain()) == [200]
+    opened.box.put_back(BOB, [first])
+    assert numbers(opened.drain()) == [1]

@@ -24,10 +24,24 @@ PURE_SHARED = [
 ]
 PURE_SHARED += ["peers", "recipients", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
-SHELLS = {"__init__", "__main__", "service", "store", "announcer", "discovery"}
+SHELLS = {"__init__", "__main__", "service", "store", "schema", "queries", "opened", "announcer", "discovery"}
 """What a service does its I/O in; every other module of a service is a pure core."""
 CORES = {
-    "chat": {"disk_mailbox", "mailbox", "outbound", "roster", "router", "statuses"},
+    "chat": {
+        "blocks",
+        "debts",
+        "disk_mailbox",
+        "dispatcher",
+        "fingerprints",
+        "groups",
+        "mailbox",
+        "outbound",
+        "requests",
+        "roster",
+        "router",
+        "rows",
+        "statuses",
+    },
     "discovery": {"directory", "registry"},
     "location": {"positions"},
     "typing": {"indicators"},

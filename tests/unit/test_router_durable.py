@@ -68,7 +68,7 @@ def test_what_is_not_answered_soon_is_written_and_forgotten_once_it_is(node, ann
     node.ack(BOB, 1)
     node.disk.commit()
     assert node.disk.messages == {}
-    assert node.disk.settled() == [(ANN, 1, BOB, Status.DELIVERED)]
+    assert node.disk.final == {(ANN, 1, BOB): Status.DELIVERED}
 
 
 def test_what_could_not_be_written_was_not_taken(node, ann):
@@ -141,6 +141,7 @@ def test_after_a_restart_an_author_who_was_away_hears_what_is_owed_once(node, an
     node.ack(BOB, 1)
     node.disk.commit()
     again = restarted(node).connect(ANN)
+    node.disk.commit_all()
     assert again.statuses() == [(1, BOB, "DELIVERED")]
-    node.disk.commit()
+    assert node.disk.unpaid == {}
     assert restarted(node).connect(ANN).statuses() == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.chat import outbound, router
+from services.chat import dispatcher, outbound
 from services.chat.router import PATIENCE
 from services.chat.statuses import Status
 from shared.addresses import User
@@ -91,7 +91,7 @@ def test_a_server_that_is_slow_to_read_keeps_the_order(node):
 
 def test_only_so_many_are_on_their_way_to_a_server_and_each_answer_lets_one_more_go(node, ann, monkeypatch):
     monkeypatch.setattr(outbound, "WINDOW", 1)
-    monkeypatch.setattr(router, "SERVER_WINDOWS", 2)
+    monkeypatch.setattr(dispatcher, "SERVER_WINDOWS", 2)
     beta = node.link("beta")
     send_all(node, (1, 2, 3))
     assert beta.snowflakes() == [1, 2]
@@ -248,7 +248,7 @@ def test_what_it_took_and_did_not_confirm_before_its_link_broke_is_unconfirmed(n
 
 def test_what_it_leaves_unanswered_makes_room_for_what_waits(node, ann, monkeypatch):
     monkeypatch.setattr(outbound, "WINDOW", 1)
-    monkeypatch.setattr(router, "SERVER_WINDOWS", 2)
+    monkeypatch.setattr(dispatcher, "SERVER_WINDOWS", 2)
     old = node.link("beta", confirms=False)
     send_all(node, (1, 2, 3, 4, 5))
     node.pass_time(3 * ACK_TIMEOUT)
@@ -336,6 +336,8 @@ def test_a_status_for_a_server_that_is_away_is_told_when_it_is_back(node):
     [told] = node.link("beta").take()
     assert User.of(told.author) == BOB
     assert [(User.of(s.user), s.status) for s in told.statuses] == [(ANN, Status.DELIVERED)]
+    assert not node.is_at_rest
+    node.received("beta", told.receipt)
     assert node.is_at_rest
 
 

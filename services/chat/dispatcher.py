@@ -1,0 +1,173 @@
+"""Sends what is for a destination, in order and within its window, and keeps what is unanswered. Pure.
+
+What is on its way is held in memory; it is written to disk when its answer does not come soon.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from services.chat.mailbox import Destination, Item, Kept, Mailbox
+from services.chat.outbound import SERVER_WINDOWS, Outbound
+from services.chat.roster import Roster, Sink
+from shared.addresses import User
+
+Due = tuple[float, Destination, Item]
+
+
+class Dispatcher:
+    """One window per destination. `overdue` hears of what is unanswered for `ack_timeout` seconds."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        mailbox: Mailbox,
+        *,
+        ack_timeout: float,
+        custody_delay: float,
+        overdue: Callable[[Destination, Item], None],
+    ) -> None:
+        self._roster = roster
+        self._mailbox = mailbox
+        self._ack_timeout = ack_timeout
+        self._custody_delay = custody_delay
+        self._overdue = overdue
+        self._outbound: dict[Destination, Outbound] = {}
+        self._unanswered: deque[Due] = deque()
+        self._unsaved: deque[Due] = deque()
+        """What is on its way and not written yet, and when it will be, unanswered."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not any(map(len, self._outbound.values()))
+
+    # Out ------------------------------------------------------------------------------------
+
+    def dispatch(self, destination: Destination, item: Item, now: float) -> bool:
+        """Send at once where nothing waits; else keep. False where there is no room."""
+        is_empty = self._mailbox.is_empty(destination)
+        if is_empty and (sinks := self._sinks(destination)):
+            outbound = self._outbound_to(destination)
+            if outbound.has_room:
+                self._send(destination, outbound, item, sinks, now + self._ack_timeout)
+                return True
+        if is_empty:
+            self._save_before(destination, [])
+        if self._mailbox.put(destination, item) is Kept.FULL:
+            return False
+        self.pump(destination, now)
+        return True
+
+    def pump(self, destination: Destination, now: float) -> None:
+        """Send what waits, in order, while there is room."""
+        if self._mailbox.is_empty(destination):
+            return
+        outbound = self._outbound_to(destination)
+        deadline = now + self._ack_timeout
+        while outbound.has_room and (sinks := self._sinks(destination)):
+            item = self._mailbox.take(destination)
+            if item is None:
+                break
+            self._send(destination, outbound, item, sinks, deadline)
+
+    def catch_up(self, user: User) -> None:
+        """Whoever of a user's clients can be written to has all that is unanswered.
+
+        Else it would get what is new before what another client, perhaps a dead one, leaves unanswered.
+        """
+        if user in self._outbound:
+            for sink in self._sinks(user):
+                self._outbound[user].catch_up(sink)
+
+    def _outbound_to(self, destination: Destination) -> Outbound:
+        outbound = self._outbound.get(destination)
+        if outbound is None:
+            outbound = Outbound(1 if isinstance(destination, User) else SERVER_WINDOWS)
+            self._outbound[destination] = outbound
+        return outbound
+
+    def _sinks(self, destination: Destination) -> list[Sink]:
+        """The links to a destination that have room."""
+        if isinstance(destination, User):
+            return [sink for sink in self._roster.clients(destination) if sink.writable]
+        server = self._roster.server(destination)
+        return [server.sink] if server is not None and server.sink.writable else []
+
+    def _send(
+        self, destination: Destination, outbound: Outbound, item: Item, sinks: Sequence[Sink], deadline: float
+    ) -> None:
+        self._mailbox.number(item)
+        outbound.send(item, sinks, deadline)
+        self._unanswered.append((deadline, destination, item))
+        if not item.is_saved:
+            self._unsaved.append((deadline - self._ack_timeout + self._custody_delay, destination, item))
+
+    # Back -----------------------------------------------------------------------------------------
+
+    def find(
+        self, destination: Destination, snowflake: int, recipient: User | None = None, author: User | None = None
+    ) -> Item | None:
+        """The oldest unanswered message with that snowflake, of those who are named."""
+        outbound = self._outbound.get(destination)
+        return outbound.find(snowflake, recipient, author) if outbound is not None else None
+
+    def answered(self, destination: Destination, item: Item) -> None:
+        """It is no longer on its way; deadlines that matter no more are dropped as they come to the front."""
+        self._outbound[destination].remove(item)
+        self._drop_deadlines()
+
+    def lost(self, destination: Destination, sink: Sink) -> list[Item]:
+        """A link is gone: what was on it alone, in order, is no longer on its way."""
+        outbound = self._outbound.get(destination)
+        items = outbound.take_from(sink) if outbound is not None else []
+        self._drop_deadlines()
+        return items
+
+    def put_back(self, destination: Destination, items: list[Item]) -> None:
+        """What was lost waits again, before what is new."""
+        if items:
+            self._save_before(destination, items)
+            self._mailbox.put_back(destination, items)
+
+    def send_again(self, destination: Destination) -> int:
+        """Write what is unanswered to its links once more; how many messages."""
+        outbound = self._outbound.get(destination)
+        return outbound.send_again() if outbound is not None else 0
+
+    def _save_before(self, destination: Destination, items: list[Item]) -> None:
+        """Write what is on its way, with these items, in order, before what comes after it is written.
+
+        Else the later one would survive us, and the earlier one, sent again by its author, would come after it.
+        """
+        outbound = self._outbound.get(destination)
+        for item in sorted([*items, *(outbound.items if outbound is not None else ())], key=lambda item: item.id):
+            self._mailbox.save(destination, item)
+
+    def _drop_deadlines(self) -> None:
+        unanswered = self._unanswered
+        while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
+            unanswered.popleft()
+        unsaved = self._unsaved
+        while unsaved and not unsaved[0][2].deadline:
+            unsaved.popleft()
+
+    # Time ----------------------------------------------------------------------------------------------
+
+    def due(self) -> Iterable[float]:
+        """When `handle_timeout` must be called at the latest."""
+        return [queue[0][0] for queue in (self._unanswered, self._unsaved) if queue]
+
+    def handle_timeout(self, now: float) -> None:
+        """Write what was not answered soon; tell of what has been unanswered for too long."""
+        while self._unsaved and self._unsaved[0][0] <= now:
+            _due, destination, item = self._unsaved.popleft()
+            if item.deadline:
+                self._mailbox.save(destination, item)
+        while self._unanswered and self._unanswered[0][0] <= now:
+            deadline, destination, item = self._unanswered.popleft()
+            if item.deadline == deadline:
+                self._mailbox.save(destination, item)  # again, where the disk was full
+                self._overdue(destination, item)
+                self.pump(destination, now)

@@ -1,0 +1,77 @@
+"""Who is in which group of this server, and the copies that a message to a group becomes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, KeysView
+from typing import Final
+
+from services.chat.mailbox import Item
+from shared.addresses import Group, User
+from shared.messages import pb
+
+_NAME: Final = b"MESSAGE"
+
+
+class Groups:
+    """Groups of at most `limit` members; a group is there while somebody is in it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._members: dict[str, dict[User, None]] = {}
+
+    def members(self, group_id: str) -> KeysView[User]:
+        """The members, in the order in which they came; none: there is no such group."""
+        return self._members.get(group_id, {}).keys()
+
+    def is_full(self, group_id: str) -> bool:
+        """Whether nobody else can join."""
+        return len(self.members(group_id)) >= self._limit
+
+    def add(self, group_id: str, user: User) -> None:
+        """Somebody joined."""
+        self._members.setdefault(group_id, {})[user] = None
+
+    def remove(self, group_id: str, user: User) -> None:
+        """Somebody left; the last one ends the group."""
+        members = self._members.get(group_id, {})
+        members.pop(user, None)
+        if not members:
+            self._members.pop(group_id, None)
+
+
+class Copy(Item):
+    """A member's copy of a group message: its own recipient before what it shares with the others.
+
+    A document is in memory once, not once per member: the bytes are put together when they are written.
+    """
+
+    __slots__ = ("_body", "_head")
+
+    def __init__(
+        self, author: User, snowflake: int, member: User, *, origin: str, group: Group, body: bytes
+    ) -> None:
+        recipient = pb.UserOfGroup(user=member.to_pb(), group=group.to_pb())
+        head = pb.ChatMessage(userOfGroup=recipient).SerializeToString()
+        self._head = b"%b %d %b" % (_NAME, len(head) + len(body), head)
+        self._body = body
+        super().__init__(author, snowflake, member, b"", origin=origin, group=group)
+        self.size = len(self._head) + len(body) + 1
+
+    @property
+    def raw(self) -> bytes:
+        """The frame."""
+        return b"%b%b\n" % (self._head, self._body)
+
+    @raw.setter
+    def raw(self, _raw: bytes) -> None:
+        """It is made of its parts."""
+
+
+def copies(message: pb.ChatMessage, group: Group, members: Iterable[User], origin: str) -> list[Item]:
+    """What a message to a group becomes: one for each of these members. protobuf merges fields in any order."""
+    shared = pb.ChatMessage()
+    shared.CopyFrom(message)
+    shared.ClearField("recipient")
+    body = shared.SerializeToString()
+    author, snowflake = User.of(message.author), message.messageSnowflake
+    return [Copy(author, snowflake, member, origin=origin, group=group, body=body) for member in members]

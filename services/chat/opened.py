@@ -1,0 +1,82 @@
+"""All that there is once the server's name is known: its mailbox, and what routes and remembers with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.chat.blocks import Blocks
+from services.chat.debts import Debts
+from services.chat.disk_mailbox import DiskMailbox, Limits
+from services.chat.groups import Groups
+from services.chat.mailbox import Destination
+from services.chat.requests import Requests
+from services.chat.roster import LocalRoster
+from services.chat.router import Router
+from services.chat.store import Store
+from shared.config import ChatConfig
+
+
+class Opened:
+    """Made from what is on disk: `store` tells what waits, is owed, and who is where."""
+
+    def __init__(
+        self,
+        server_id: str,
+        settings: ChatConfig,
+        roster: LocalRoster,
+        store: Store,
+        *,
+        loaded: Callable[[Destination], None],
+        count: Callable[[str, int], None],
+        look_for: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        limits = Limits(
+            settings.mailbox_messages,
+            settings.mailbox_bytes,
+            settings.mailbox_user_messages,
+            settings.mailbox_user_bytes,
+        )
+        self.mailbox = DiskMailbox(store, limits, next_id=store.next_id, loaded=loaded)
+        self.debts = Debts(roster, store, store.next_receipt)
+        self.groups = Groups(settings.group_members)
+        self.blocks = Blocks()
+        self.router = Router(
+            server_id,
+            roster,
+            self.mailbox,
+            self.debts,
+            self.groups,
+            self.blocks,
+            ack_timeout=settings.ack_timeout,
+            custody_delay=settings.custody_delay,
+            count=count,
+            look_for=look_for,
+        )
+        self.requests = Requests(
+            server_id,
+            roster,
+            self.groups,
+            self.blocks,
+            store,
+            timeout=settings.ack_timeout,
+            look_for=look_for,
+        )
+        self._recall(roster)
+
+    def _recall(self, roster: LocalRoster) -> None:
+        """What this server's last process knew."""
+        for destination, count, size in self.store.counts():
+            self.mailbox.found_at_start(destination, count, size)
+        for destination, count in self.store.owed_counts():
+            self.debts.found_at_start(destination, count)
+        for group, member in self.store.members():
+            self.groups.add(group, member)
+        for user, other in self.store.blocked():
+            self.blocks.add(user, other)
+        roster.remember(self.store.known())
+
+    def next_timeout(self) -> float | None:
+        """When the router or the requests must be woken, or None."""
+        due = [each for each in (self.router.next_timeout(), self.requests.next_timeout()) if each is not None]
+        return min(due, default=None)

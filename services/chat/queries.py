@@ -1,0 +1,87 @@
+"""What is read from the mailbox's file, on its thread; and what is trimmed there."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from itertools import chain
+from typing import Final
+
+from services.chat import rows
+from services.chat.mailbox import Destination, Item, Key
+from services.chat.statuses import Status
+from shared.addresses import User
+
+LOADED: Final = 4 * 1024 * 1024
+"""Bytes of waiting messages that are read at once, and the one that goes beyond."""
+TRIMMED: Final = 5_000
+"""Final statuses removed at once."""
+
+_WAITING: Final = (
+    "SELECT id, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
+    "group_server, raw FROM message WHERE destination = ? AND id > ? ORDER BY id LIMIT ?"
+)
+_OLDEST: Final = (
+    "SELECT kept_at, destination, id, author, author_server, snowflake, recipient, recipient_server, "
+    "origin, kind, group_id, group_server, raw FROM message ORDER BY id LIMIT ?"
+)
+_STATUS: Final = (
+    "SELECT status FROM settled WHERE key = ? AND snowflake = ? AND author = ? AND author_server = ? "
+    "AND recipient = ? AND recipient_server = ? ORDER BY rowid DESC LIMIT 1"
+)
+TRIM: Final = "DELETE FROM settled WHERE rowid < (SELECT MIN(rowid) FROM settled) + ?"
+"""Removes the oldest final statuses."""
+_WAITS: Final = (
+    "SELECT destination FROM message WHERE key = ? AND snowflake = ? AND author = ? AND author_server = ? "
+    "AND recipient = ? AND recipient_server = ?"
+)
+
+
+def find(db: sqlite3.Connection, key: Key) -> int | None:
+    """The status of a message that waits or was settled; None: there is no such message."""
+    values = rows.key_values(key)
+    if (row := db.execute(_STATUS, values).fetchone()) is not None:
+        return int(row[0])
+    if (row := db.execute(_WAITS, values).fetchone()) is None:
+        return None
+    is_for_user = isinstance(rows.destination(row[0]), User)
+    return Status.USER_AWAY if is_for_user else Status.OTHER_SERVER_TIMEOUT
+
+
+def load(db: sqlite3.Connection, destination: Destination, after: int, limit: int) -> list[Item]:
+    """Read the messages with ids greater than `after` that wait there, in order."""
+    items, size = [], 0
+    for row in db.execute(_WAITING, (rows.name(destination), after, limit)):
+        items.append(rows.item(row))
+        size += items[-1].size
+        if size >= LOADED:
+            break
+    return items
+
+
+def load_owed(db: sqlite3.Connection, destination: Destination, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """Read the statuses owed there with numbers greater than `after`: (number, payload)."""
+    query = "SELECT id, payload FROM owed WHERE destination = ? AND id > ? ORDER BY id LIMIT ?"
+    return db.execute(query, (rows.name(destination), after, limit)).fetchall()
+
+
+def expired(db: sqlite3.Connection, before: float, limit: int) -> list[tuple[Destination, Item]]:
+    """Read the messages written before that age.
+
+    Numbers are given in the order of time: so the first that is young enough ends the search.
+    """
+    found: list[tuple[Destination, Item]] = []
+    for kept_at, name, *row in db.execute(_OLDEST, (limit,)):
+        if kept_at >= before:
+            break
+        found.append((rows.destination(name), rows.item(tuple(row))))
+    return found
+
+
+def fingerprints(db: sqlite3.Connection) -> array[int]:
+    """Those of all that is on disk, sorted."""
+    numbers = array("q", (n for (n,) in db.execute("SELECT key FROM message ORDER BY key")))
+    settled = array("q", (n for (n,) in db.execute("SELECT key FROM settled ORDER BY key")))
+    if settled:
+        numbers = array("q", sorted(chain(numbers, settled)))  # two sorted runs: one merge
+    return numbers

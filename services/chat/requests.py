@@ -1,0 +1,216 @@
+"""What users ask of groups and of whom they block, here and, for groups, at other servers. Pure.
+
+A change is answered when it is on disk. A request for a group of another server is passed on, over each new link
+again until it is answered, and given up after `timeout`: changes may come twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from services.chat.blocks import Blocks
+from services.chat.groups import Groups
+from services.chat.roster import Roster, Sink
+from shared.addresses import Group, User
+from shared.errors import UnexpectedMessage
+from shared.messages import encode, pb
+
+Result = pb.GroupMembers
+Ask = pb.ChangeGroup | pb.GroupMembers
+PATIENCE: Final = 1.0
+"""Seconds for which an unlinked server is looked for."""
+
+
+class Changes(Protocol):
+    """What makes changes last. `done` hears whether one is safe; else it was not made."""
+
+    def join(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Make somebody a member."""
+
+    def leave(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Make somebody no member."""
+
+    def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
+        """Note that one of our users takes nothing from another user."""
+
+    def unblock(self, user: str, other: User, done: Callable[[bool], None]) -> None:
+        """Note that they do again."""
+
+
+@dataclass(slots=True)
+class _Passed:
+    """A request that another server is to answer."""
+
+    server_id: str
+    name: str
+    ask: Ask
+    request: int
+    """The asker's own number."""
+    sink: Sink
+    until: float
+
+
+class Requests:
+    """The requests of our users, and those of other servers' users about our groups."""
+
+    def __init__(
+        self,
+        server_id: str,
+        roster: Roster,
+        groups: Groups,
+        blocks: Blocks,
+        changes: Changes,
+        *,
+        timeout: float,
+        look_for: Callable[[str], None],
+    ) -> None:
+        self._server_id = server_id
+        self._roster = roster
+        self._groups = groups
+        self._blocks = blocks
+        self._changes = changes
+        self._timeout = timeout
+        self._look_for = look_for
+        self._passed: dict[int, _Passed] = {}
+        self._last = 0
+
+    # Groups ----------------------------------------------------------------------------------
+
+    def group_asked(self, user: User, name: str, ask: Ask, sink: Sink, now: float) -> None:
+        """One of our users joins, leaves or asks who is in a group.
+
+        Raises:
+            UnexpectedMessage: it names no group, or speaks for somebody else.
+
+        """
+        if ask.HasField("user") and User.of(ask.user) != user:
+            raise UnexpectedMessage(f"{user} speaks for {User.of(ask.user)}", "foreign_user")
+        group = _group(ask)
+        ask.user.CopyFrom(user.to_pb())
+        if group.server_id == self._server_id:
+            self._handle(name, group, ask, sink)
+        else:
+            self._pass_on(group.server_id, name, ask, sink, now)
+
+    def group_asked_by_server(self, server_id: str, name: str, ask: Ask, sink: Sink) -> None:
+        """A user of another server joins, leaves or asks.
+
+        Raises:
+            UnexpectedMessage: it names no group of ours, or a user that is not its own.
+
+        """
+        user, group = User.of(ask.user), _group(ask)
+        if not user.is_complete or user.server_id != server_id:
+            raise UnexpectedMessage(f"{server_id} speaks for {user}", "foreign_user")
+        if group.server_id != self._server_id:
+            raise UnexpectedMessage(f"{server_id} asks us about {group}", "foreign_user")
+        self._handle(name, group, ask, sink)
+
+    def group_answered(self, server_id: str, answer: pb.GroupMembers) -> None:
+        """Another server answered: pass it back under the asker's own number."""
+        passed = self._passed.get(answer.request)
+        if passed is not None and passed.server_id == server_id:
+            del self._passed[answer.request]
+            answer.request = passed.request
+            passed.sink.send(encode("GROUP_MEMBERS", answer))
+
+    def _handle(self, name: str, group: Group, ask: Ask, sink: Sink) -> None:
+        """Do it, and answer once it is done."""
+        user, members = User.of(ask.user), self._groups.members(group.group_id)
+
+        def joined(is_safe: bool) -> None:
+            if is_safe:
+                self._groups.add(group.group_id, user)
+            self._answer(ask, sink, Result.OK if is_safe else Result.ERROR)
+
+        def left(is_safe: bool) -> None:
+            if is_safe:
+                self._groups.remove(group.group_id, user)
+            self._answer(ask, sink, Result.OK if is_safe else Result.ERROR)
+
+        if name == "LEAVE_GROUP":
+            self._changes.leave(group.group_id, user, left)
+        elif name == "GROUP_MEMBERS":
+            self._answer(ask, sink, Result.OK if user in members else Result.NOT_A_MEMBER)
+        elif user not in members and self._groups.is_full(group.group_id):
+            self._answer(ask, sink, Result.GROUP_FULL)
+        else:
+            self._changes.join(group.group_id, user, joined)
+
+    def _answer(self, ask: Ask, sink: Sink, result: pb.GroupMembers.Result) -> None:
+        answer = pb.GroupMembers(group=ask.group, user=ask.user, request=ask.request, result=result)
+        members = self._groups.members(ask.group.groupId)
+        if result == Result.OK and User.of(ask.user) in members:
+            answer.members.extend(member.to_pb() for member in members)
+        sink.send(encode("GROUP_MEMBERS", answer))
+
+    # Passing on ---------------------------------------------------------------------------------
+
+    def _pass_on(self, server_id: str, name: str, ask: Ask, sink: Sink, now: float) -> None:
+        server = self._roster.server(server_id)
+        if server is None:
+            self._look_for(server_id)
+        self._last += 1
+        until = now + (self._timeout if server is not None or self._roster.knows_server(server_id) else PATIENCE)
+        passed = _Passed(server_id, name, ask, ask.request, sink, until)
+        ask.request = self._last
+        self._passed[self._last] = passed
+        if server is not None:
+            server.sink.send(encode(name, ask))
+
+    def server_connected(self, server_id: str) -> None:
+        """A server is in the roster: it hears what it has not answered."""
+        server = self._roster.server(server_id)
+        for passed in self._passed.values():
+            if passed.server_id == server_id and server is not None:
+                server.sink.send(encode(passed.name, passed.ask))
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` must be called, or None."""
+        return min((passed.until for passed in self._passed.values()), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Answer for servers that did not."""
+        for number, passed in list(self._passed.items()):
+            if passed.until <= now:
+                del self._passed[number]
+                passed.ask.request = passed.request
+                known = self._roster.knows_server(passed.server_id)
+                self._answer(passed.ask, passed.sink, Result.SERVER_TIMEOUT if known else Result.SERVER_NOT_FOUND)
+
+    # Blocking -----------------------------------------------------------------------------------------
+
+    def block_asked(self, user: User, name: str, ask: pb.ChangeBlock, sink: Sink) -> None:
+        """One of our users blocks somebody, takes it back, or asks whom they block.
+
+        Raises:
+            UnexpectedMessage: it names nobody.
+
+        """
+        other = User.of(ask.user)
+
+        def answer(is_safe: bool) -> None:
+            if is_safe and name == "BLOCK_USER":
+                self._blocks.add(user.user_id, other)
+            elif is_safe and name == "UNBLOCK_USER":
+                self._blocks.remove(user.user_id, other)
+            users = [each.to_pb() for each in self._blocks.of(user)]
+            sink.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=is_safe)))
+
+        if name == "ASK_BLOCKED_USERS":
+            answer(True)
+        elif not other.is_complete:
+            raise UnexpectedMessage(f"{user} blocks nobody: {other}", "no_recipient")
+        elif name == "BLOCK_USER":
+            self._changes.block(user.user_id, other, answer)
+        else:
+            self._changes.unblock(user.user_id, other, answer)
+
+
+def _group(ask: Ask) -> Group:
+    group = Group.of(ask.group)
+    if not group.is_complete:
+        raise UnexpectedMessage(f"{group} is no group", "no_recipient")
+    return group

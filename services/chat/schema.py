@@ -1,0 +1,205 @@
+"""The mailbox's file: its tables, their versions, and whether a file is one of ours and whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from services.chat.fingerprints import fingerprint
+from shared.addresses import User
+from shared.errors import ConfigError
+
+VERSION: Final = 2
+
+_MESSAGE: Final = """
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY, destination TEXT NOT NULL, key INTEGER NOT NULL,
+    author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
+    recipient TEXT NOT NULL, recipient_server TEXT NOT NULL,
+    origin TEXT NOT NULL, kind INTEGER NOT NULL, group_id TEXT NOT NULL, group_server TEXT NOT NULL,
+    size INTEGER NOT NULL, kept_at REAL NOT NULL, raw BLOB NOT NULL
+);
+CREATE INDEX message_destination ON message (destination, id, size);
+CREATE INDEX message_key ON message (key);
+"""
+_SETTLED: Final = """
+CREATE TABLE settled (
+    key INTEGER NOT NULL, author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
+    recipient TEXT NOT NULL, recipient_server TEXT NOT NULL, status INTEGER NOT NULL, at REAL NOT NULL
+);
+CREATE INDEX settled_key ON settled (key);
+"""
+_OWED: Final = """
+CREATE TABLE owed (id INTEGER PRIMARY KEY, destination TEXT NOT NULL, at REAL NOT NULL, payload BLOB NOT NULL);
+CREATE INDEX owed_destination ON owed (destination, id);
+"""
+_PEOPLE: Final = """
+CREATE TABLE member (
+    group_id TEXT NOT NULL, user TEXT NOT NULL, user_server TEXT NOT NULL,
+    PRIMARY KEY (group_id, user, user_server)
+) WITHOUT ROWID;
+CREATE TABLE blocked (
+    user TEXT NOT NULL, other TEXT NOT NULL, other_server TEXT NOT NULL,
+    PRIMARY KEY (user, other, other_server)
+) WITHOUT ROWID;
+CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), age REAL NOT NULL, wall REAL NOT NULL);
+"""
+_KNOWN: Final = "CREATE TABLE known (destination TEXT PRIMARY KEY) WITHOUT ROWID;"
+
+SCHEMA: Final = _MESSAGE + _SETTLED + _OWED + _PEOPLE + _KNOWN
+
+
+class Ages:
+    """How old things are, in seconds in which this mailbox existed, whatever the machine's clock does.
+
+    While a process runs, only its monotonic clock counts; the machine's clock says how long none ran.
+    """
+
+    def __init__(self, age: float, wall: float) -> None:
+        self._age = age + max(0.0, time.time() - wall)
+        self._started = time.monotonic()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the mailbox was made."""
+        return self._age + time.monotonic() - self._started
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open a mailbox, or make one.
+
+    Raises:
+        ConfigError: it is no whole mailbox of ours; the file is left as it is.
+
+    """
+    try:
+        if not path.exists():
+            _make(path)
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            version = _check(db, path)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            _migrate(db, version)
+        except BaseException:
+            db.close()
+            raise
+    except (sqlite3.Error, OSError) as error:
+        raise _unusable(path, str(error)) from None
+    return db
+
+
+def ages(db: sqlite3.Connection) -> Ages:
+    """The file's own clock."""
+    row = db.execute("SELECT age, wall FROM clock").fetchone()
+    return Ages(*row) if row is not None else Ages(0.0, time.time())
+
+
+def lock(directory: Path) -> int:
+    """One process a file: two would each deliver what the other keeps. ConfigError where it is taken."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory / "chat.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be written to ({error.strerror}): set PARLEY_DATA_DIR") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ConfigError(f"{directory} is in use by another chat process of this name") from None
+    return descriptor
+
+
+def _make(path: Path) -> None:
+    """Make a mailbox under another name first: so a file without a schema is a damaged one."""
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    db = sqlite3.connect(new, isolation_level=None)
+    try:
+        db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+    finally:
+        db.close()
+    new.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    os.fsync(directory)  # a name survives a power cut only so
+    os.close(directory)
+
+
+def _check(db: sqlite3.Connection, path: Path) -> int:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise ConfigError(f"{path} is of a newer Parley (schema {version}): use that one")
+    if version == 0:
+        raise _unusable(path, "it is empty or another program's")
+    damage = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if damage != "ok":
+        raise _unusable(path, " ".join(damage.split()))
+    return version
+
+
+def _unusable(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"{path} cannot be used ({why}): restore it from a backup, or move it away to begin anew")
+
+
+# Versions ------------------------------------------------------------------------------------------------
+
+
+def _migrate(db: sqlite3.Connection, version: int) -> None:
+    """Bring an older file to this version, a version at a time, each wholly or not at all."""
+    for number in range(version, VERSION):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            MIGRATIONS[number](db)
+            db.execute(f"PRAGMA user_version={number + 1}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+
+def _statements(db: sqlite3.Connection, script: str) -> None:
+    """`executescript` would commit first."""
+    for statement in filter(str.strip, script.split(";")):
+        db.execute(statement)
+
+
+def _fingerprint(snowflake: int, author: str, author_server: str, to: str, to_server: str) -> int:
+    return fingerprint((User(author, author_server), snowflake & ((1 << 64) - 1), User(to, to_server)))
+
+
+def _from_1(db: sqlite3.Connection) -> None:
+    """Groups, blocking, an own clock; statuses as payloads; messages found by their snowflake."""
+    for table in ("message", "settled", "owed"):
+        db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    for index in ("message_destination", "settled_at", "owed_destination"):
+        db.execute(f"DROP INDEX {index}")
+    db.create_function("fingerprint", 5, _fingerprint)
+    _statements(db, _MESSAGE + _SETTLED + _OWED + _PEOPLE)
+    db.execute(
+        "INSERT INTO message SELECT id, destination, "
+        "fingerprint(snowflake, author, author_server, recipient, recipient_server), "
+        "author, author_server, snowflake, recipient, "
+        "recipient_server, CASE destination WHEN 'user:' || recipient || '@' || recipient_server "
+        "THEN author_server ELSE '' END, 0, '', '', size, 0.0, raw FROM old_message"
+    )
+    # The author's server hears of a message; ours is where what waits for users lives.
+    db.execute("UPDATE message SET origin = '' WHERE origin = recipient_server")
+    db.execute(
+        "INSERT INTO settled SELECT fingerprint(snowflake, author, author_server, recipient, recipient_server), "
+        "author, author_server, snowflake, recipient, recipient_server, status, 0.0 "
+        "FROM old_settled ORDER BY rowid"
+    )
+    for number, destination, raw in db.execute("SELECT id, destination, raw FROM old_owed ORDER BY id").fetchall():
+        payload = bytes(raw).split(b" ", 2)[2][:-1]
+        db.execute("INSERT INTO owed VALUES (?,?,0.0,?)", (number, destination, payload))
+    for table in ("message", "settled", "owed"):
+        db.execute(f"DROP TABLE old_{table}")
+
+
+MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1}
+"""What brings a file of that version to the next."""
