@@ -196,3 +196,21 @@ def test_the_editor_is_not_imported_where_nobody_edits(environment):
     """The other commands, and the processes of a node, do not pay for it."""
     code = "import sys, client.cli.main, services.chat; sys.exit('prompt_toolkit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+def test_two_people_meet_as_the_readme_tells_it(environment):
+    """The second and the third terminal of its first steps."""
+    there = environment | {"PARLEY_ADDRESS": "127.0.46.52"}
+    with (
+        Terminal("chat", "--as", "bob@alpha", environment=environment) as bob,
+        Terminal("chat", "--as", "alice@alpha", environment=there) as alice,
+    ):
+        for terminal in (bob, alice):
+            terminal.wait("you are ")
+        alice.type("bob: hello\r")
+        alice.wait("^your lines go to bob@alpha now$")
+        alice.wait("^  ✓ DELIVERED: bob@alpha has it$")
+        bob.wait("^alice@alpha: hello$")
+        bob.type("hello yourself\r")
+        alice.wait("^bob@alpha: hello yourself$")
+        bob.wait("✓ DELIVERED: alice@alpha has it$")

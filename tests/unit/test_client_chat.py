@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from client import ChatFeature
+from client import ChatFeature, DiscoveryService
 from client.deliveries import Status
 from shared.addresses import Group, User
 from shared.config import Config, LinkConfig
-from shared.errors import ConfigError, FrameTooLarge
+from shared.errors import ConfigError, FrameTooLarge, PeerUnreachable
 from shared.link import BUFFER_LIMIT
 from shared.messages import pb
 from tests.support.wired import at_home, run
@@ -371,5 +371,34 @@ def test_the_application_hears_that_the_link_went_and_came_back():
             await home.cut()
             await home.connect()
         assert heard == [True, False, True, False]
+
+    run(story())
+
+
+# The link ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("configured", "asked_after"), [(300.0, 15.0), (2.0, 2.0)])
+def test_a_server_that_vanished_is_asked_for_a_sign_of_life_soon(configured, asked_after):
+    """A link of 300 s of silence would keep what is sent in the dark for ten minutes."""
+
+    async def story():
+        async with at_home(ChatFeature(ALICE, Config(link=LinkConfig(ping_timeout=configured)))) as home:
+            assert home.feature.link.session.timeouts.ping == asked_after
+
+    run(story())
+
+
+def test_a_network_that_is_away_ends_no_reconnect():
+    """Without our address no socket can be bound: that is one more failure to reach the server, and tried again."""
+
+    class Unplugged(DiscoveryService):
+        async def discover_servers(self, *_, **_how):
+            raise ConfigError("cannot bind UDP 192.168.1.5:0 for discovery")
+
+    async def story():
+        feature = alice(discovery=Unplugged(Config()))
+        with pytest.raises(PeerUnreachable, match="cannot bind"):
+            await feature._places()
 
     run(story())
