@@ -14,7 +14,12 @@ from services.chat.mailbox import Destination, Item, Kept, Key
 from shared.addresses import User
 
 IN_MEMORY: Final = 512
-"""Waiting messages of one destination in memory; more are read when those have gone out."""
+"""Waiting messages of one destination in memory; more are read when those go out."""
+FIRST_READ: Final = 32
+"""Of them read at first: those of a thousand users who come at once are read in turn."""
+ALL_IN_MEMORY: Final = 50_000
+"""Waiting messages of all destinations in memory: beyond it what comes waits on disk alone."""
+ALL_BYTES_IN_MEMORY: Final = 32 * 1024 * 1024
 LARGE: Final = 64 * 1024
 """Bytes from which a message waits on disk alone."""
 
@@ -51,7 +56,7 @@ class Limits:
 class _Queue:
     """What waits for one destination: first what is in memory, then what is only on disk."""
 
-    __slots__ = ("count", "is_loading", "last_id", "on_disk", "ready", "size")
+    __slots__ = ("count", "is_loading", "last_id", "next_read", "on_disk", "ready", "size")
 
     def __init__(self, on_disk: int = 0, size: int = 0, last_id: int = 0) -> None:
         self.ready: deque[Item] = deque()
@@ -59,6 +64,8 @@ class _Queue:
         self.last_id = last_id
         """What has greater ids than this is only on disk."""
         self.is_loading = False
+        self.next_read = FIRST_READ
+        """How many are read next; twice as many each time."""
         self.count = on_disk
         self.size = size
 
@@ -77,6 +84,9 @@ class DiskMailbox:
         self._loaded = loaded
         self._count = 0
         self._bytes = 0
+        self._ready = 0
+        """How many messages are in memory."""
+        self._ready_bytes = 0
         self._queues: dict[Destination, _Queue] = {}
 
     def __len__(self) -> int:
@@ -105,12 +115,21 @@ class DiskMailbox:
         if queue is None:  # what is on disk with smaller numbers is on its way
             queue = self._queues[destination] = _Queue(last_id=item.id - 1)
         self._add(queue, item, 1)
-        if queue.on_disk or queue.is_loading or len(queue.ready) >= IN_MEMORY or item.size >= LARGE:
+        if queue.on_disk or queue.is_loading or not self._has_memory(queue, item):
             queue.on_disk += 1
         else:
             queue.ready.append(item)
             queue.last_id = item.id
+            self._remember([item])
         return self.save(destination, item)
+
+    def _has_memory(self, queue: _Queue, item: Item) -> bool:
+        return (
+            len(queue.ready) < IN_MEMORY
+            and item.size < LARGE
+            and self._ready < ALL_IN_MEMORY
+            and self._ready_bytes < ALL_BYTES_IN_MEMORY
+        )
 
     def _is_full(self, destination: Destination, queue: _Queue | None, item: Item) -> bool:
         """What waits for another server is many users'."""
@@ -143,6 +162,7 @@ class DiskMailbox:
         if queue is None:  # all others of it that are on disk are on their way, too
             queue = self._queues[destination] = _Queue(last_id=self._next_id - 1)
         queue.ready.extendleft(reversed(batch))
+        self._remember(batch)
         for item in batch:
             self._add(queue, item, 1)
             self.save(destination, item)
@@ -156,7 +176,10 @@ class DiskMailbox:
             self._load(destination, queue)
             return None
         item = queue.ready.popleft()
+        self._forget([item])
         self._add(queue, item, -1)
+        if len(queue.ready) < queue.next_read // 4:
+            self._load(destination, queue)
         self._tidy(destination, queue)
         return item
 
@@ -176,6 +199,7 @@ class DiskMailbox:
             return []
         items = list(queue.ready)
         queue.ready.clear()
+        self._forget(items)
         for item in items:
             self._add(queue, item, -1)
         self._load(destination, queue)  # the rest follows, and `loaded` tells
@@ -198,6 +222,7 @@ class DiskMailbox:
             queue.on_disk -= 1
         elif (found := next((each for each in queue.ready if each.id == item.id), None)) is not None:
             queue.ready.remove(found)
+            self._forget([found])
             found.is_over = True  # it may still be on its way to the disk
         else:
             return False
@@ -223,17 +248,30 @@ class DiskMailbox:
         def found(items: list[Item]) -> None:
             queue.is_loading = False
             queue.ready.extend(items)
+            self._remember(items)
             queue.on_disk -= len(items)  # none: what it was asked for could not be written; more may have come
             if items:
                 queue.last_id = items[-1].id
             self._tidy(destination, queue)
             self._loaded(destination)
 
-        self._disk.load(destination, queue.last_id, IN_MEMORY, found)
+        count = min(queue.next_read, IN_MEMORY)
+        if self._ready >= ALL_IN_MEMORY or self._ready_bytes >= ALL_BYTES_IN_MEMORY:
+            count = min(FIRST_READ, IN_MEMORY)
+        queue.next_read = min(2 * queue.next_read, IN_MEMORY)
+        self._disk.load(destination, queue.last_id, count, found)
 
     def _tidy(self, destination: Destination, queue: _Queue) -> None:
         if not queue.ready and not queue.on_disk and not queue.is_loading:
             self._queues.pop(destination, None)
+
+    def _remember(self, items: list[Item]) -> None:
+        self._ready += len(items)
+        self._ready_bytes += sum(item.size for item in items)
+
+    def _forget(self, items: list[Item]) -> None:
+        self._ready -= len(items)
+        self._ready_bytes -= sum(item.size for item in items)
 
     def _add(self, queue: _Queue, item: Item, sign: int) -> None:
         """Count what came (1) or went (-1)."""

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from services.chat.mailbox import Destination, Item, Kept, Mailbox
 from services.chat.outbound import SERVER_WINDOWS, Outbound
 from services.chat.roster import Roster, Sink
 from shared.addresses import User
+
+ON_THEIR_WAY: Final = 50_000
+"""Messages that are on their way to all destinations: beyond it each has a small share only."""
+BYTES_ON_THEIR_WAY: Final = 64 * 1024 * 1024
+SHARE: Final = 64
+"""Messages of that share, to one destination."""
+SHARE_BYTES: Final = 256 * 1024
 
 Due = tuple[float, Destination, Item]
 
@@ -37,6 +45,9 @@ class Dispatcher:
         self._unanswered: deque[Due] = deque()
         self._unsaved: deque[Due] = deque()
         """What is on its way and not written yet, and when it will be, unanswered."""
+        self._count = 0
+        """How many messages are on their way, and how many bytes of them."""
+        self._bytes = 0
 
     @property
     def is_idle(self) -> bool:
@@ -50,7 +61,7 @@ class Dispatcher:
         is_empty = self._mailbox.is_empty(destination)
         if is_empty and (sinks := self._sinks(destination)):
             outbound = self._outbound_to(destination)
-            if outbound.has_room:
+            if self._has_room(outbound):
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
         if is_empty:
@@ -66,11 +77,16 @@ class Dispatcher:
             return
         outbound = self._outbound_to(destination)
         deadline = now + self._ack_timeout
-        while outbound.has_room and (sinks := self._sinks(destination)):
+        while self._has_room(outbound) and (sinks := self._sinks(destination)):
             item = self._mailbox.take(destination)
             if item is None:
                 break
             self._send(destination, outbound, item, sinks, deadline)
+
+    def _has_room(self, outbound: Outbound) -> bool:
+        if self._count < ON_THEIR_WAY and self._bytes < BYTES_ON_THEIR_WAY:
+            return outbound.has_room
+        return len(outbound) == 0 or (len(outbound) < SHARE and outbound.size < SHARE_BYTES)
 
     def catch_up(self, user: User) -> None:
         """Whoever of a user's clients can be written to has all that is unanswered.
@@ -100,6 +116,8 @@ class Dispatcher:
     ) -> None:
         self._mailbox.number(item)
         outbound.send(item, sinks, deadline)
+        self._count += 1
+        self._bytes += item.size
         self._unanswered.append((deadline, destination, item))
         if not item.is_saved:
             self._unsaved.append((deadline - self._ack_timeout + self._custody_delay, destination, item))
@@ -116,12 +134,16 @@ class Dispatcher:
     def answered(self, destination: Destination, item: Item) -> None:
         """It is no longer on its way; deadlines that matter no more are dropped as they come to the front."""
         self._outbound[destination].remove(item)
+        self._count -= 1
+        self._bytes -= item.size
         self._drop_deadlines()
 
     def lost(self, destination: Destination, sink: Sink) -> list[Item]:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
         outbound = self._outbound.get(destination)
         items = outbound.take_from(sink) if outbound is not None else []
+        self._count -= len(items)
+        self._bytes -= sum(item.size for item in items)
         self._drop_deadlines()
         return items
 

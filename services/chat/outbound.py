@@ -23,7 +23,8 @@ class Outbound:
         self._windows = windows
         self._items: dict[Item, None] = {}
         self._by_snowflake: dict[int, list[Item]] = {}
-        self._bytes = 0
+        self.size = 0
+        """Bytes of them."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -36,7 +37,7 @@ class Outbound:
     @property
     def has_room(self) -> bool:
         """Whether more may be on its way at once."""
-        return len(self._items) < WINDOW * self._windows and self._bytes < WINDOW_BYTES * self._windows
+        return len(self._items) < WINDOW * self._windows and self.size < WINDOW_BYTES * self._windows
 
     def send(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:
         """Write an item to its links; an answer is due at `deadline`."""
@@ -46,7 +47,7 @@ class Outbound:
         item.attempts += 1
         item.deadline = deadline
         self._items[item] = None
-        self._bytes += item.size
+        self.size += item.size
         self._by_snowflake.setdefault(item.snowflake, []).append(item)
 
     def catch_up(self, sink: Sink) -> None:
@@ -82,7 +83,7 @@ class Outbound:
     def remove(self, item: Item) -> None:
         """It was answered."""
         del self._items[item]
-        self._bytes -= item.size
+        self.size -= item.size
         item.deadline = 0.0
         same = self._by_snowflake[item.snowflake]
         same.remove(item)

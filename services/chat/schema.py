@@ -15,6 +15,8 @@ from shared.addresses import User
 from shared.errors import ConfigError
 
 VERSION: Final = 2
+LARGE: Final = 64 * 1024 * 1024
+"""Bytes from which a file is looked at as a whole only after the start, which would otherwise take seconds."""
 
 _MESSAGE: Final = """
 CREATE TABLE message (
@@ -90,7 +92,7 @@ def open_file(path: Path) -> sqlite3.Connection:
             db.close()
             raise
     except (sqlite3.Error, OSError) as error:
-        raise _unusable(path, str(error)) from None
+        raise unusable(path, str(error)) from None
     return db
 
 
@@ -135,14 +137,26 @@ def _check(db: sqlite3.Connection, path: Path) -> int:
     if version > VERSION:
         raise ConfigError(f"{path} is of a newer Parley (schema {version}): use that one")
     if version == 0:
-        raise _unusable(path, "it is empty or another program's")
-    damage = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if damage != "ok":
-        raise _unusable(path, " ".join(damage.split()))
+        raise unusable(path, "it is empty or another program's")
+    if path.stat().st_size < LARGE:
+        check_whole(db, path)
     return version
 
 
-def _unusable(path: Path, why: str) -> ConfigError:
+def is_large(path: Path) -> bool:
+    """Whether it was opened without being looked at as a whole: `check_whole` is the caller's then."""
+    return path.stat().st_size >= LARGE
+
+
+def check_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Read all of it. ConfigError where it is damaged."""
+    damage = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if damage != "ok":
+        raise unusable(path, " ".join(damage.split()))
+
+
+def unusable(path: Path, why: str) -> ConfigError:
+    """What is wrong with a file, and what to do."""
     return ConfigError(f"{path} cannot be used ({why}): restore it from a backup, or move it away to begin anew")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from prometheus_client import Counter
+
 from services.chat.mailbox import Destination, Item
 from services.chat.opened import Opened
 from services.chat.requests import Ask
@@ -48,6 +50,7 @@ class ChatService(ServiceBase):
         self._timer = Timer(self._timer_fired)
         self._expiry = Timer(self._expire)
         self._open: Opened | None = None
+        self._counters: dict[tuple[str, int], Counter] = {}
 
     @property
     def opened(self) -> Opened:
@@ -109,7 +112,9 @@ class ChatService(ServiceBase):
     def _broken(self, error: BaseException) -> None:
         """Nothing can be kept any more: better no chat than one that forgets."""
         self.log.error("mailbox_broken", error=repr(error))
-        self.fatal = ConfigError(f"the mailbox cannot be written any more: {error!r}")
+        if not isinstance(error, ConfigError):
+            error = ConfigError(f"the mailbox cannot be written any more: {error!r}")
+        self.fatal = error
         self.fatal_found.set()
 
     def _loaded(self, destination: Destination) -> None:
@@ -305,7 +310,11 @@ class ChatService(ServiceBase):
             self._turn_over()
 
     def _count(self, scope: str, status: int) -> None:
-        self.metrics.messages.labels(scope, Status.Status.Name(status).lower()).inc()
+        counter = self._counters.get((scope, status))
+        if counter is None:
+            counter = self.metrics.messages.labels(scope, Status.Status.Name(status).lower())
+            self._counters[scope, status] = counter
+        counter.inc()
 
     def status(self) -> dict[str, object]:
         """Adds how many messages wait."""

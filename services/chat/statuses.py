@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from services.chat.debts import Debts
 from services.chat.mailbox import Destination, Item, Key, Mailbox
 from services.chat.roster import Roster, Sink
 from shared.addresses import Group, Recipient, User
-from shared.messages import encode, pb
+from shared.framing import encode_frame
+from shared.messages import pb
 
 Status = pb.ChatMessageResponse.DeliveryStatus
 INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
@@ -87,8 +89,8 @@ class Statuses:
         if item.group is not None:
             self._gather(item, status)
         else:
-            ack = _ack(item.author, item.snowflake, item.recipient, status)
-            self._send(item.hears, ack, for_certain=item.is_saved)
+            # Of an interim one the other server hears again: it keeps the message until it has heard.
+            self._tell_one(item, status, for_certain=item.is_saved and status in FINAL)
         if status in FINAL:
             self._mailbox.over(item, status)
 
@@ -99,7 +101,7 @@ class Statuses:
         if item.group is not None:
             self._gather(item, status)
         else:
-            self._send(item.hears, _ack(item.author, item.snowflake, item.recipient, status), for_certain=True)
+            self._tell_one(item, status, for_certain=True)
 
     def tell_when_safe(self, item: Item, status: int) -> None:
         """Tell an interim status, which says that a message is kept, as soon as that is true."""
@@ -119,11 +121,11 @@ class Statuses:
         if status is not None and item.group is not None:
             self._gather(item, status)
         elif status is not None:
-            self._send(item.hears, _ack(item.author, item.snowflake, item.recipient, status))
+            self._tell_one(item, status)
 
     def refuse(self, author: User, snowflake: int, recipient: Recipient | None, status: int) -> None:
         """Answer one of our clients for what is no message to anybody."""
-        self._send(author, _ack(author, snowflake, recipient, status))
+        self._send(author, _ack(None, snowflake, recipient, status))
 
     # Groups --------------------------------------------------------------------------------------
 
@@ -136,7 +138,8 @@ class Statuses:
         if key not in self._gathered:
             group = (item.group or Group("", "")).to_pb()
             message = pb.ChatMessageResponse(messageSnowflake=item.snowflake, group=group)
-            message.author.CopyFrom(item.author.to_pb())
+            if item.origin:
+                message.author.CopyFrom(item.author.to_pb())
             self._gathered[key] = message, []
         message, items = self._gathered[key]
         message.statuses.add(user=_user(item.recipient), status=Status.Status.Name(status))
@@ -147,7 +150,11 @@ class Statuses:
         while self._gathered:
             (hears, _author, _snowflake), (message, items) = self._gathered.popitem()
             message.complete = self._is_complete(items)
-            self._send(hears, message, for_certain=any(item.is_saved for item in items))
+            self._send(
+                hears,
+                message.SerializeToString(),
+                for_certain=any(item.is_saved and item.told in FINAL for item in items),
+            )
 
     def _is_complete(self, items: Sequence[Item]) -> bool:
         """Whether these were the last members without a status."""
@@ -164,44 +171,52 @@ class Statuses:
         return not missing
 
     def relay(self, ack: pb.ChatMessageResponse) -> None:
-        """Tell one of our users, or the author's server, what another server says of a group's members."""
+        """Tell one of our users what another server says of its group's members."""
         author = User.of(ack.author)
         passed = pb.ChatMessageResponse()
         passed.CopyFrom(ack)
         passed.ClearField("receipt")
         for entry in ack.statuses:
             self._count("remote", entry.status)
-        is_ours = author.server_id == self._server_id
-        self._send(author if is_ours else author.server_id, passed, for_certain=not is_ours)
+        passed.ClearField("author")
+        self._send(author, passed.SerializeToString())
 
     # Sending -----------------------------------------------------------------------------------------
 
-    def _send(self, destination: Destination, ack: pb.ChatMessageResponse, *, for_certain: bool = False) -> None:
+    def _tell_one(self, item: Item, status: int, *, for_certain: bool = False) -> None:
+        author = item.author if item.origin else None
+        payload = _ack(author, item.snowflake, item.recipient, status)
+        self._send(item.hears, payload, for_certain=for_certain)
+
+    def _send(self, destination: Destination, payload: bytes, *, for_certain: bool = False) -> None:
         """Tell now where that will do; else note it as owed, which tells as soon as somebody is there."""
         if isinstance(destination, User):
-            ack.ClearField("author")
             sinks: Sequence[Sink] = self._roster.clients(destination)
         else:
             server = self._roster.server(destination)
-            sinks = () if server is None else (server.sink,)
-            for_certain = for_certain and (server is None or server.confirms)
-        if for_certain and isinstance(destination, User):
-            for_certain = not sinks
-        if not sinks or for_certain:
-            self._debts.owe(destination, ack.SerializeToString())
+            sinks = () if server is None or (for_certain and server.confirms) else (server.sink,)
+        if not sinks:
+            self._debts.owe(destination, payload)
             return
-        raw = encode("MESSAGE_ACK", ack)
+        raw = encode_frame("MESSAGE_ACK", payload)
         for sink in sinks:
             sink.send(raw)
 
 
-def _ack(author: User, snowflake: int, recipient: Recipient | None, status: int) -> pb.ChatMessageResponse:
-    message = pb.ChatMessageResponse(messageSnowflake=snowflake)
-    message.author.CopyFrom(author.to_pb())
+def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:
+    """A MESSAGE_ACK's payload: its number, and behind it what many have in common."""
+    return pb.ChatMessageResponse(messageSnowflake=snowflake).SerializeToString() + _tail(author, recipient, status)
+
+
+@lru_cache(maxsize=1 << 14)
+def _tail(author: User | None, recipient: Recipient | None, status: int) -> bytes:
+    message = pb.ChatMessageResponse()
     entry = message.statuses.add(status=Status.Status.Name(status))
     if recipient is not None:
         entry.user.CopyFrom(_user(recipient))
-    return message
+    if author is not None:
+        message.author.CopyFrom(author.to_pb())
+    return message.SerializeToString()
 
 
 def _user(recipient: Recipient) -> pb.User:

@@ -24,6 +24,7 @@ from services.chat import queries, rows, schema
 from services.chat.fingerprints import Fingerprints, fingerprint
 from services.chat.mailbox import Destination, Item, Key
 from shared.addresses import User
+from shared.errors import ConfigError
 
 BATCH: Final = 10_000
 """Writes in one transaction at most."""
@@ -101,6 +102,8 @@ class Store:
         """What could not be read yet."""
         self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
         self._thread.start()
+        if schema.is_large(directory / "chat.db"):
+            threading.Thread(target=self._check, args=[directory / "chat.db"], daemon=True).start()
 
     # At the start, on the caller's thread --------------------------------------------------
 
@@ -234,6 +237,16 @@ class Store:
 
     def _put(self, *writes: Write) -> None:
         self._queue.put(Work(writes))
+
+    def _check(self, path: Path) -> None:
+        """Read a large file once, beside everything else, for damage; on a thread of its own."""
+        try:
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                schema.check_whole(db, path)
+        except ConfigError as error:
+            self._tell(self._broken, error)
+        except sqlite3.Error as error:
+            self._tell(self._broken, schema.unusable(path, str(error)))
 
     # On the thread -----------------------------------------------------------------------------
 
