@@ -47,6 +47,24 @@ class DurableHappenings(Happenings):
         for node in pick(list(self.world.nodes.values()), which):
             self.world.crash(node, written)
 
+    def forget_to_acknowledge(self, which):
+        for client in pick([client for client in self.clients() if client.unacknowledged], which):
+            client.forget()
+
+    def carry_clients(self):
+        """Everything between clients and servers arrives; nothing between servers."""
+        while any(pipe.sent for pipe in self.client_pipes()):
+            for pipe in self.client_pipes():
+                pipe.carry()
+
+    def client_pipes(self):
+        return [pipe for client in self.clients() for pipe in (client.up, client.down)]
+
+    def answer_all(self):
+        for client in self.clients():
+            while client.unacknowledged:
+                client.acknowledge()
+
     def carry_links(self):
         """Everything that is in flight arrives; the disks do nothing."""
         while any(pipe.sent for pipe, _, _ in self.world.pipes):
@@ -104,4 +122,41 @@ def test_whatever_dies_every_message_arrives_once_in_order_and_its_author_hears_
     for name, *numbers in story:
         getattr(happenings, name)(*numbers)
     world.settle()
+    check(world)
+
+
+def happened(names, story):
+    """A world in which everybody has been once, after a story."""
+    world = DurableWorld(names)
+    world.bring_up()
+    world.carry_all()
+    happenings = DurableHappenings(world)
+    for name, *numbers in story:
+        getattr(happenings, name)(*numbers)
+    return world
+
+
+lossy_steps = st.one_of(
+    st.tuples(st.sampled_from(["connect", "leave", "link", "cut"]), some),
+    st.tuples(st.just("write"), some, some, st.integers(1, 4)),
+    st.tuples(st.sampled_from(["carry_all", "carry_links", "carry_clients", "answer_all"])),
+    st.tuples(st.sampled_from(["carry_all", "carry_links", "carry_clients", "answer_all"])),
+    st.tuples(st.sampled_from(["commit", "crash"]), some, st.integers(0, 6)),
+    st.tuples(st.sampled_from(["stop_reading", "read_again"]), some),
+    st.tuples(st.just("pass_time"), st.sampled_from([0.06, 1.0, 12.0])),
+)
+"""In which statuses get lost between servers."""
+LATE = [("leave", 1), ("write", 0, 1, 1), ("carry_all",), ("connect", 1), ("carry_all",), ("answer_all",)]
+"""Somebody was away, and answers now."""
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.sampled_from(WHO), st.one_of(stories, st.lists(lossy_steps, min_size=10, max_size=40)))
+@example(WHO[1], [*LATE, ("carry_clients",), ("cut", 0)])
+@example(WHO[1], [*LATE, ("carry_clients",), ("commit", 1, 100), ("cut", 0)])
+@example(WHO[1], [*LATE, ("carry_clients",), ("commit", 1, 100), ("crash", 1, 0)])
+@example(WHO[1], [*LATE, ("cut", 0), ("carry_clients",), ("commit", 1, 100), ("crash", 1, 0)])
+def test_whatever_dies_authors_who_stay_hear_what_became_of_their_messages_without_asking(names, story):
+    world = happened(names, story)
+    world.settle_quietly()
     check(world)

@@ -105,3 +105,19 @@ class DurableWorld(World):
         while any(len(node.disk) for node in self.nodes.values()):
             self.commit_all()
             super().carry_all()
+
+    def settle_quietly(self):
+        """Whoever is there stays, reads and acknowledges all that came; who is away comes back; time passes."""
+        for pipe, node, destination in self.pipes:
+            self.set_writable(pipe, node, destination, writable=True)
+        for pair in self.pairs:
+            if not pair.is_linked:
+                pair.link()
+        for person in self.people:
+            for client in person.clients:
+                client.acknowledge_all()
+            if not person.clients:
+                person.connect(acknowledges=True)
+        for _ in range(3):
+            self.carry_all()
+            self.pass_time(11.0)

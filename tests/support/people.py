@@ -22,6 +22,7 @@ class Client:
         self.received = []
         self.statuses = defaultdict(list)
         self.unacknowledged = deque()
+        self.forgotten = deque()
         self.up = Pipe(self._arrived_at_server)
         self.down = Pipe(self._arrived)
         for key, sent in person.outbox.items():
@@ -52,6 +53,18 @@ class Client:
     def acknowledge(self):
         """Answer for the oldest message that is not answered for."""
         self.up.send(encode("MESSAGE_ACK", ack(self.unacknowledged.popleft(), Status.DELIVERED)))
+
+    def forget(self):
+        """Do not answer for the oldest, until all are."""
+        self.forgotten.append(self.unacknowledged.popleft())
+
+    def acknowledge_all(self):
+        """Answer for all that came, and from now on at once."""
+        self.acknowledges = True
+        self.unacknowledged.extendleft(reversed(self.forgotten))
+        self.forgotten.clear()
+        while self.unacknowledged:
+            self.acknowledge()
 
 
 def final_and_interim(frame, author):
