@@ -53,6 +53,11 @@ class Members:
             return frozenset()
         return known.members - {author}
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody addresses a group."""
+        return bool(self._groups)
+
     def next_timeout(self) -> float | None:
         """When to call `due`."""
         return min((self._next(known) for known in self._groups.values()), default=None)

@@ -13,7 +13,7 @@ from typing import Protocol
 from shared.addresses import Endpoint, Group, User
 from shared.backoff import Backoff
 from shared.config import Config
-from shared.connector import Connector
+from shared.connector import Connector, resolve
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.link import Link
@@ -71,7 +71,7 @@ class NodeChat:
         self._members = Members()
         self._pending: dict[bytes, float | None] = {}
         """Messages that may not have arrived, and when they were written; None: there was no link."""
-        self._places: tuple[Endpoint, ...] = ()
+        self._places: tuple[tuple[str, int], ...] = ()
         self._link: Link | None = None
         self._connector: Connector | None = None
         self._timer = Timer(self._fired)
@@ -85,20 +85,29 @@ class NodeChat:
     # What the process calls -------------------------------------------------------------------------
 
     def endpoints_changed(self, own: Sequence[pb.Endpoint]) -> None:
-        """Learn where the node's chat process is (SERVER_LIST's `own`)."""
-        self._places = tuple(Endpoint(e.host, e.port) for e in own if e.feature == MESSAGES)
+        """Learn where the node's chat process is (SERVER_LIST's `own`); without a host it is where discovery is."""
+        beside, _ = self._config.registration_address()
+        self._places = tuple((e.host or beside, e.port) for e in own if e.feature == MESSAGES)
         if self._connector is not None and self._link is None:
             self._connector.heard_from()
 
+    @property
+    def _is_needed(self) -> bool:
+        """Whether there is something to say, and no link."""
+        return self._link is None and (bool(self._pending) or self._members.is_wanted)
+
     def _dial(self) -> None:
-        """Have a link from now on: nobody dials before there is anything to say."""
-        if self._connector is None and not self._is_stopping:
+        """Have a link for as long as there is something to say."""
+        if self._connector is not None:
+            self._connector.wake()
+        elif not self._is_stopping:
             self._connector = Connector(
                 places=self._where,
                 make_link=self._make_link,
                 backoff=Backoff(min(self._config.link.backoff_min, RETRY), RETRY),
                 local_host=self._config.address,
                 dial_timeout=self._config.link.dial_timeout,
+                is_needed=lambda: self._is_needed,
             )
             self._connector.start()
 
@@ -113,8 +122,10 @@ class NodeChat:
 
     def want(self, author: User, group: Group, until: float) -> None:
         """Keep the group's members known until then (the loop's seconds)."""
-        self._dial()
+        was_needed = self._is_needed
         self._members.want(author, group, until)
+        if self._is_needed and not was_needed:
+            self._dial()
         self._set_timer()
 
     def members(self, author: User, group: Group) -> frozenset[User]:
@@ -123,11 +134,13 @@ class NodeChat:
 
     def post(self, message: pb.ChatMessage) -> None:
         """Have a message sent for one of our users: now, or once there is a link."""
-        self._dial()
         self._forget_arrived()
+        was_needed = self._is_needed
         self._pending[encode("MESSAGE", message)] = None
         if len(self._pending) > MOST_PENDING:
             del self._pending[next(iter(self._pending))]
+        if self._is_needed and not was_needed:
+            self._dial()
         self._hand_over()
 
     def _hand_over(self) -> None:
@@ -160,7 +173,7 @@ class NodeChat:
     # Dialling ------------------------------------------------------------------------------------------
 
     async def _where(self) -> Sequence[Endpoint]:
-        return self._places
+        return [endpoint for host, port in self._places for endpoint in await resolve(host, port)]
 
     def _make_link(self, _endpoint: Endpoint) -> Link:
         me = self._user

@@ -192,6 +192,7 @@ def test_a_datagram_from_an_address_that_is_no_subscribers_is_dropped(client, no
         ("TYPING_EVENT", {"user": user("eve@north"), "timestamp": 1.0}, "foreign_user"),
         ("TYPING_EVENT", {"timestamp": 1.0}, "foreign_user"),
         ("TYPING_EVENT", {"user": user("liar@north"), "timestamp": float("nan")}, "out_of_range"),
+        ("TYPING_EVENT", {"user": user("liar@north"), "timestamp": time.time() + 86400}, "out_of_range"),
         ("TYPING_EVENTS", {"typing_events": []}, "unknown_name"),
     ],
 )
@@ -281,7 +282,7 @@ def test_a_location_reaches_the_addressed_user_and_nobody_else(client, north, so
     assert not seen(alice)
 
 
-def test_a_member_of_a_group_is_a_user_and_a_whole_group_is_nobody_yet(client, north, south):
+def test_a_member_of_a_group_is_a_user_and_a_whole_group_is_nobody_without_chat(client, north, south):
     alice, again = client("alice@north", north, LOCATION), client("alice@north", north, LOCATION)
     bob = client("bob@south", south, LOCATION)
     group = {"groupId": "team", "serverId": "north"}
@@ -337,6 +338,10 @@ def lie(**changes):
         ({"location": {"latitude": 0.0, "longitude": -180.5}}, "out_of_range"),
         ({"location": {"latitude": float("nan"), "longitude": 0.0}}, "out_of_range"),
         ({"expiry_at": 1.0}, "out_of_range"),
+        ({"expiry_at": time.time() - 1}, "out_of_range"),
+        ({"expiry_at": float("inf")}, "out_of_range"),
+        ({"timestamp": time.time() + 86400, "expiry_at": time.time() + 86500}, "out_of_range"),
+        ({"timestamp": float("nan")}, "out_of_range"),
         ({"user": {}}, "no_recipient"),
     ],
 )
