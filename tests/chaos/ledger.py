@@ -41,6 +41,8 @@ class Message:
     sent: float
     statuses: list[tuple[float, str]] = field(default_factory=list)
     shown: list[tuple[float, str]] = field(default_factory=list)
+    snowflake: int = 0
+    """The number that the author's client object gave it; for whoever looks into a chat.db. Told, not judged."""
     is_abandoned: bool = False
     """Whether its author's client object is gone for ever and had heard no final status."""
 
@@ -57,10 +59,11 @@ class Message:
     def __str__(self) -> str:
         heard = ", ".join(f"{status} at {at:.2f}" for at, status in self.statuses) or "nothing"
         shown = ", ".join(f"to {client} at {at:.2f}" for at, client in self.shown) or "never"
+        number = f" ({self.snowflake})" if self.snowflake else ""
         gone = "; its author's client is gone" if self.is_abandoned else ""
         return (
             f"{self.number} {self.author} → {self.recipient}, sent {self.sent:.2f}; "
-            f"heard {heard}; shown {shown}{gone}"
+            f"heard {heard}; shown {shown}{gone}{number}"
         )
 
 

@@ -70,7 +70,8 @@ class Client:
     def write(self, to: str, padding: int) -> None:
         """Write to somebody; while away, it goes out after coming back."""
         number = self._ledger.sent(self.name, to, self.now())
-        self.chat.send(to, f"{number} {'x' * padding}")
+        delivery = self.chat.send(to, f"{number} {'x' * padding}")
+        self._ledger.messages[number].snowflake = delivery.snowflake
 
     def _show(self, message: pb.ChatMessage) -> None:
         self._ledger.shown(number_in(message), self.name, self.now())
