@@ -52,10 +52,12 @@ class DurablePerson(Person):
 class DurableWorld(World):
     """Servers that may be killed at any moment."""
 
-    def __init__(self, names, *, mailbox=1000):
-        super().__init__(names, mailbox=mailbox)
+    person_type = DurablePerson
+
+    def __init__(self, names, *, mailbox=1000, servers=()):
+        super().__init__(names, mailbox=mailbox, servers=servers)
         self.nodes = {server_id: DurableNode(server_id, mailbox=mailbox) for server_id in self.nodes}
-        self.people = [DurablePerson(self, User.parse(name)) for name in names]
+        self.people = [self.person_type(self, User.parse(name)) for name in names]
         self.pairs = [Joined(one, other) for one, other in combinations(self.nodes.values(), 2)]
         self.crashes = 0
         self.lies = []

@@ -78,6 +78,8 @@ def final_and_interim(frame, author):
 class Person:
     """A user, what they sent and what they heard of it."""
 
+    client = Client
+
     def __init__(self, world, user):
         self.world = world
         self.user = user
@@ -87,7 +89,7 @@ class Person:
         self.heard = defaultdict(list)
 
     def connect(self, *, acknowledges=False):
-        client = Client(self, acknowledges=acknowledges)
+        client = self.client(self, acknowledges=acknowledges)
         self.clients.append(client)
         self.world.all_clients.append(client)
         self.home.connect(self.user, client.down)
@@ -111,8 +113,9 @@ class Person:
 class World:
     """Servers, people, and the record of what happened."""
 
-    def __init__(self, names, *, mailbox):
-        servers = sorted({name.partition("@")[2] for name in names})
+    def __init__(self, names, *, mailbox, servers=()):
+        """`servers`: those where nobody lives, too."""
+        servers = sorted({name.partition("@")[2] for name in names}.union(servers))
         self.nodes = {server_id: Node(server_id, mailbox=mailbox) for server_id in servers}
         self.people = [Person(self, User.parse(name)) for name in names]
         self.pairs = [Joined(one, other) for one, other in combinations(self.nodes.values(), 2)]
