@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos proto bench-federation bench-mailbox bench-restart base-image format clean
+.PHONY: help run setup test check chaos proto bench-federation bench-mailbox bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,9 @@ bench-mailbox: $(READY) ## Measure what waits: accepted, committed, started with
 
 bench-restart: $(READY) ## Kill a chat process under load and see what was lost, and for how long
 	@$(BIN)/python -m bench.restart
+
+bench-typing: $(READY) ## Measure typing across 10 servers, and the datagrams for 10 to 2,000 subscribers
+	@$(BIN)/python -m bench.typing
 
 base-image: ## Make the container base image from Debian packages (for machines that reach no image registry)
 	@deploy/base-image.sh
