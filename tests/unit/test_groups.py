@@ -1,0 +1,307 @@
+"""Groups: who joins and leaves, what lasts, and what is asked of another server's groups."""
+
+import pytest
+
+from services.chat.requests import PATIENCE
+from shared.addresses import Group, User
+from shared.errors import UnexpectedMessage
+from shared.framing import read_datagram
+from shared.messages import encode, pb
+from tests.support.durable_people import DurableNode
+from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Sink
+
+ANN, AMY, BOB, CID = User("ann", "alpha"), User("amy", "alpha"), User("bob", "beta"), User("cid", "gamma")
+CREW, FAR = Group("crew", "alpha"), Group("crew", "beta")
+
+
+def request(name, group=CREW, number=1, user=None):
+    payload = pb.GroupMembers if name == "GROUP_MEMBERS" else pb.ChangeGroup
+    asked = payload(group=group.to_pb(), request=number)
+    if user is not None:
+        asked.user.CopyFrom(user.to_pb())
+    return read_datagram(encode(name, asked))
+
+
+class Asking:
+    """A user's client, and what it was answered."""
+
+    def __init__(self, node, user):
+        self.node, self.user, self.sink = node, user, node.connect(user)
+
+    def ask(self, name, group=CREW, number=1, user=None):
+        self.node.from_client(self.user, request(name, group, number, user), self.sink)
+        return self
+
+    def answers(self):
+        """(request, result, members) since the last look."""
+        return [
+            (each.request, each.Result.Name(each.result), [str(User.of(member)) for member in each.members])
+            for each in self.sink.take()
+        ]
+
+    def result(self, name, group=CREW):
+        [(_number, result, members)] = self.ask(name, group).answers()
+        return result, members
+
+
+def from_server(node, server_id, name, user, group=CREW, number=1):
+    node.from_server(server_id, request(name, group, number, user))
+
+
+@pytest.fixture
+def alpha():
+    return Node("alpha")
+
+
+@pytest.fixture
+def ann(alpha):
+    return Asking(alpha, ANN)
+
+
+@pytest.fixture
+def amy(alpha):
+    return Asking(alpha, AMY)
+
+
+# At our server ------------------------------------------------------------------------------------
+
+
+def test_whoever_joins_first_makes_a_group(ann):
+    assert ann.result("JOIN_GROUP") == ("OK", ["ann@alpha"])
+
+
+def test_an_answer_has_the_askers_number_and_names_group_and_asker(ann):
+    [answer] = ann.ask("JOIN_GROUP", number=7).sink.take()
+    assert (answer.request, Group.of(answer.group), User.of(answer.user)) == (7, CREW, ANN)
+
+
+def test_members_hear_who_is_in_a_group_in_the_order_in_which_they_came(ann, amy):
+    ann.ask("JOIN_GROUP")
+    assert amy.result("JOIN_GROUP") == ("OK", ["ann@alpha", "amy@alpha"])
+    ann.answers()
+    assert ann.result("GROUP_MEMBERS") == ("OK", ["ann@alpha", "amy@alpha"])
+
+
+def test_nobody_else_hears_who_is_in_a_group(ann, amy):
+    ann.ask("JOIN_GROUP")
+    assert amy.result("GROUP_MEMBERS") == ("NOT_A_MEMBER", [])
+
+
+def test_joining_twice_is_joining_once(ann):
+    ann.ask("JOIN_GROUP").answers()
+    assert ann.result("JOIN_GROUP") == ("OK", ["ann@alpha"])
+
+
+def test_whoever_leaves_hears_no_more_who_is_in(ann, amy):
+    ann.ask("JOIN_GROUP").answers()
+    amy.ask("JOIN_GROUP").answers()
+    assert amy.result("LEAVE_GROUP") == ("OK", [])
+    assert amy.result("GROUP_MEMBERS") == ("NOT_A_MEMBER", [])
+    assert ann.result("GROUP_MEMBERS") == ("OK", ["ann@alpha"])
+
+
+def test_leaving_what_one_is_not_in_is_no_error(ann):
+    assert ann.result("LEAVE_GROUP") == ("OK", [])
+
+
+def test_the_last_to_leave_ends_a_group(alpha, ann):
+    ann.ask("JOIN_GROUP").ask("LEAVE_GROUP")
+    assert not alpha.opened.groups.members("crew")
+    assert alpha.disk.members() == []
+    assert alpha.opened.groups._members == {}
+
+
+def test_groups_of_other_names_are_other_groups(ann):
+    ann.ask("JOIN_GROUP").answers()
+    assert ann.result("GROUP_MEMBERS", Group("choir", "alpha")) == ("NOT_A_MEMBER", [])
+
+
+def test_a_full_group_takes_nobody_else_but_those_who_are_in():
+    alpha = Node("alpha", group_members=1)
+    ann, amy = Asking(alpha, ANN), Asking(alpha, AMY)
+    assert ann.result("JOIN_GROUP") == ("OK", ["ann@alpha"])
+    assert amy.result("JOIN_GROUP") == ("GROUP_FULL", [])
+    assert ann.result("JOIN_GROUP") == ("OK", ["ann@alpha"])
+    assert ann.result("LEAVE_GROUP") == ("OK", [])
+    assert amy.result("JOIN_GROUP") == ("OK", ["amy@alpha"])
+
+
+def test_members_outlive_the_process(alpha, ann, amy):
+    ann.ask("JOIN_GROUP")
+    amy.ask("JOIN_GROUP").ask("LEAVE_GROUP")
+    alpha.disk.crash()
+    alpha.start()
+    assert Asking(alpha, ANN).result("GROUP_MEMBERS") == ("OK", ["ann@alpha"])
+
+
+@pytest.mark.parametrize("name", ["JOIN_GROUP", "LEAVE_GROUP"])
+def test_a_change_is_answered_and_made_when_it_is_on_disk(name):
+    alpha = DurableNode("alpha")
+    ann = Asking(alpha, ANN)
+    if name == "LEAVE_GROUP":
+        ann.ask("JOIN_GROUP")
+        alpha.disk.commit_all()
+        ann.answers()
+    before = set(alpha.opened.groups.members("crew"))
+    ann.ask(name)
+    assert ann.answers() == []
+    assert set(alpha.opened.groups.members("crew")) == before
+    alpha.disk.commit_all()
+    assert [result for _number, result, _members in ann.answers()] == ["OK"]
+    assert set(alpha.opened.groups.members("crew")) == {ANN} - before
+
+
+@pytest.mark.parametrize("name", ["JOIN_GROUP", "LEAVE_GROUP"])
+def test_a_change_that_cannot_be_written_is_an_error_and_not_made(name):
+    alpha = DurableNode("alpha")
+    ann = Asking(alpha, ANN)
+    if name == "LEAVE_GROUP":
+        ann.ask("JOIN_GROUP")
+    alpha.disk.commit_all()
+    ann.answers()
+    before = set(alpha.opened.groups.members("crew"))
+    ann.ask(name)
+    alpha.disk.fail()
+    assert [result for _number, result, _members in ann.answers()] == ["ERROR"]
+    assert set(alpha.opened.groups.members("crew")) == before
+
+
+# What is refused --------------------------------------------------------------------------------------
+
+
+def test_a_user_cannot_ask_for_another(alpha, ann):
+    with pytest.raises(UnexpectedMessage) as refused:
+        ann.ask("JOIN_GROUP", user=AMY)
+    assert refused.value.reason == "foreign_user"
+    assert not alpha.opened.groups.members("crew")
+
+
+@pytest.mark.parametrize("group", [Group("", "alpha"), Group("crew", ""), Group("x" * 256, "alpha")])
+def test_a_group_needs_a_name(ann, group):
+    with pytest.raises(UnexpectedMessage) as refused:
+        ann.ask("JOIN_GROUP", group)
+    assert refused.value.reason == "no_recipient"
+
+
+@pytest.mark.parametrize("user", [ANN, CID, User("", "beta"), User("", "")])
+def test_a_server_asks_for_its_own_users_only(alpha, user):
+    alpha.link("beta")
+    with pytest.raises(UnexpectedMessage) as refused:
+        from_server(alpha, "beta", "JOIN_GROUP", user)
+    assert refused.value.reason == "foreign_user"
+    assert not alpha.opened.groups.members("crew")
+
+
+@pytest.mark.parametrize("group", [FAR, Group("crew", "gamma")])
+def test_a_server_asks_about_our_groups_only(alpha, group):
+    beta = alpha.link("beta")
+    with pytest.raises(UnexpectedMessage) as refused:
+        from_server(alpha, "beta", "JOIN_GROUP", BOB, group)
+    assert refused.value.reason == "foreign_user"
+    assert not beta.sent
+
+
+def test_an_answer_from_another_server_than_the_one_asked_does_nothing(alpha, ann):
+    beta = alpha.link("beta")
+    alpha.link("gamma")
+    ann.ask("JOIN_GROUP", FAR)
+    [asked] = beta.take()
+    answer = pb.GroupMembers(group=FAR.to_pb(), request=asked.request, result=pb.GroupMembers.OK)
+    frame = read_datagram(encode("GROUP_MEMBERS", answer))
+    alpha.from_server("gamma", frame)
+    assert ann.answers() == []
+    alpha.from_server("beta", frame)
+    assert ann.answers() == [(1, "OK", [])]
+    alpha.from_server("beta", frame)
+    assert ann.answers() == []
+
+
+# At another server --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def joined(alpha):
+    pair = Joined(alpha, Node("beta"))
+    pair.link()
+    return pair
+
+
+def test_what_is_asked_of_another_servers_group_is_passed_on_and_answered(joined, ann):
+    bob = Asking(joined.nodes[1], BOB)
+    bob.ask("JOIN_GROUP", FAR).answers()
+    for name, number, expected in (
+        ("JOIN_GROUP", 5, ["bob@beta", "ann@alpha"]),
+        ("GROUP_MEMBERS", 6, ["bob@beta", "ann@alpha"]),
+        ("LEAVE_GROUP", 7, []),
+    ):
+        ann.ask(name, FAR, number)
+        joined.carry()
+        assert ann.answers() == [(number, "OK", expected)]
+    assert bob.result("GROUP_MEMBERS", FAR) == ("OK", ["bob@beta"])
+    assert joined.nodes[0].is_at_rest
+
+
+def test_two_who_ask_with_the_same_number_each_get_their_own_answer(joined, ann, amy):
+    ann.ask("JOIN_GROUP", FAR)
+    amy.ask("GROUP_MEMBERS", FAR)
+    joined.carry()
+    assert ann.answers() == [(1, "OK", ["ann@alpha"])]
+    assert amy.answers() == [(1, "NOT_A_MEMBER", [])]
+
+
+def test_what_is_not_answered_is_asked_again_over_the_next_link(joined, ann):
+    ann.ask("JOIN_GROUP", FAR, 5)
+    joined.cut()
+    joined.link()
+    joined.carry()
+    assert ann.answers() == [(5, "OK", ["ann@alpha"])]
+    joined.cut()
+    joined.link()
+    assert not any(pipe.sent for pipe in joined.pipes)
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(joined, ann):
+    ann.ask("JOIN_GROUP", FAR, 5)
+    joined.pipes[0].carry()
+    joined.cut()
+    joined.link()
+    joined.carry()
+    assert ann.answers() == [(5, "OK", ["ann@alpha"])]
+
+
+def test_a_server_that_does_not_answer_is_given_up(alpha, ann):
+    alpha.link("beta")
+    ann.ask("JOIN_GROUP", FAR, 5)
+    alpha.pass_time(ACK_TIMEOUT - 0.001)
+    assert ann.answers() == []
+    alpha.pass_time(0.001)
+    assert ann.answers() == [(5, "SERVER_TIMEOUT", [])]
+    assert alpha.link("beta").take() == []
+    assert alpha.is_at_rest
+
+
+def test_a_known_server_that_is_not_linked_is_looked_for_and_waited_for(alpha, ann):
+    alpha.unlink("beta", alpha.link("beta"))
+    ann.ask("JOIN_GROUP", FAR, 5)
+    assert alpha.looked_for == ["beta"]
+    alpha.pass_time(ACK_TIMEOUT / 2)
+    [asked] = alpha.link("beta").take()
+    assert (Group.of(asked.group), User.of(asked.user)) == (FAR, ANN)
+    alpha.pass_time(ACK_TIMEOUT / 2)
+    assert ann.answers() == [(5, "SERVER_TIMEOUT", [])]
+
+
+def test_an_unknown_server_is_not_found_after_a_while(alpha, ann):
+    ann.ask("JOIN_GROUP", FAR, 5)
+    assert alpha.looked_for == ["beta"]
+    alpha.pass_time(PATIENCE - 0.001)
+    assert ann.answers() == []
+    alpha.pass_time(0.001)
+    assert ann.answers() == [(5, "SERVER_NOT_FOUND", [])]
+    assert alpha.link("beta").take() == []
+
+
+def test_an_unknown_server_that_comes_in_time_is_asked(alpha, ann):
+    ann.ask("JOIN_GROUP", FAR, 5)
+    alpha.pass_time(PATIENCE / 2)
+    assert len(alpha.link("beta", Sink()).take()) == 1
