@@ -1,4 +1,4 @@
-"""Each process's HTTP port: /metrics, /healthz, /readyz, /status.
+"""Each process's HTTP port: /metrics, /healthz, /readyz, /status; and the driver for any other HTTP of ours.
 
 h11 does the protocol; this is its driver. A web framework would cost every process 6 to 16 MiB.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Awaitable, Callable
+from typing import Protocol, cast
 
 import h11
 from prometheus_client import CollectorRegistry, generate_latest
@@ -22,8 +22,21 @@ IDLE = 30.0
 """Seconds after which a connection without a request is closed."""
 
 
+class Answerer(Protocol):
+    """What answers requests."""
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes of a request's body that it wants."""
+
+    def answer(self, method: str, target: str, body: bytes | None = b"") -> Answer | Awaitable[Answer]:
+        """Answer one request, now or later; its body is None where it is longer than `body_limit`."""
+
+
 class Pages:
     """What is answered on which path: each a function without arguments."""
+
+    body_limit = 0
 
     def __init__(
         self,
@@ -38,7 +51,7 @@ class Pages:
             "/status": lambda: (200, "application/json", json.dumps(status()).encode() + b"\n"),
         }
 
-    def answer(self, method: str, target: str) -> Answer:
+    def answer(self, method: str, target: str, body: bytes | None = b"") -> Answer:  # noqa: ARG002 - none is wanted
         """Answer one request."""
         page = self._paths.get(target.partition("?")[0])
         if page is None:
@@ -54,15 +67,18 @@ def _readiness(reasons: list[str]) -> Answer:
 
 
 class HttpConnection(asyncio.Protocol):
-    """One connection of the HTTP port."""
+    """One connection of an HTTP port. Requests are answered one after another."""
 
-    def __init__(self, pages: Pages, open_connections: set[HttpConnection]) -> None:
+    def __init__(self, pages: Answerer, open_connections: set[HttpConnection]) -> None:
         self._pages = pages
         self._open = open_connections
         self._h11 = h11.Connection(h11.SERVER)
         self._transport: asyncio.Transport | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._request: h11.Request | None = None
+        self._body: bytearray | None = None
+        self._pending: asyncio.Future[Answer] | None = None
+        """The answer that is being made."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -73,17 +89,27 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
         """End."""
         self._open.discard(self)
-        if self._idle is not None:
-            self._idle.cancel()
+        self._give_up()
 
     def close(self) -> None:
         """Close at once."""
+        self._give_up()
         if self._transport is not None:
             self._transport.close()
+
+    def _give_up(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._pending is not None:
+            self._pending.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Feed h11 and answer each request that is whole."""
         self._h11.receive_data(data)
+        if self._pending is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
         self._wait()
         try:
             self._answer_requests()
@@ -99,27 +125,61 @@ class HttpConnection(asyncio.Protocol):
         while True:
             event = self._h11.next_event()
             if isinstance(event, h11.Request):
-                self._request = event
+                self._request, self._body = event, bytearray()
+            elif isinstance(event, h11.Data):
+                self._take(event.data)
             elif isinstance(event, h11.EndOfMessage) and self._request is not None:
-                self._respond(self._request)
-                if self._h11.our_state is not h11.DONE:
-                    self.close()
+                if not self._answer(self._request):
                     return
-                self._h11.start_next_cycle()
             elif event is h11.NEED_DATA or event is h11.PAUSED:
                 return
             elif isinstance(event, h11.ConnectionClosed):
                 self.close()
                 return
 
-    def _respond(self, request: h11.Request) -> None:
-        method, target = request.method.decode(), request.target.decode()
-        status, content_type, body = self._pages.answer(method, target)
+    def _take(self, data: bytes) -> None:
+        """Keep a part of the body, as long as it is not too long."""
+        if self._body is not None and len(self._body) + len(data) <= self._pages.body_limit:
+            self._body += data
+        else:
+            self._body = None
+
+    def _answer(self, request: h11.Request) -> bool:
+        """Whether the next request may be read."""
+        body = bytes(self._body) if self._body is not None else None
+        answer = self._pages.answer(request.method.decode(), request.target.decode(), body)
+        if isinstance(answer, tuple):
+            return self._respond(request, answer)
+        if self._idle is not None:
+            self._idle.cancel()
+        self._pending = asyncio.ensure_future(answer)
+        self._pending.add_done_callback(self._made)
+        return False
+
+    def _made(self, answer: asyncio.Future[Answer]) -> None:
+        """An answer that took its time is there."""
+        self._pending = None
+        if answer.cancelled() or self._request is None:
+            return
+        if (error := answer.exception()) is not None:
+            self.close()
+            raise error
+        if self._respond(self._request, answer.result()):
+            self._go_on()
+
+    def _respond(self, request: h11.Request, answer: Answer) -> bool:
+        """Whether the connection goes on."""
+        status, content_type, body = answer
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
         self._send(h11.Response(status_code=status, headers=headers))
-        if method != "HEAD":
+        if request.method != b"HEAD":
             self._send(h11.Data(data=body))
         self._send(h11.EndOfMessage())
+        if self._h11.our_state is not h11.DONE:
+            self.close()
+            return False
+        self._h11.start_next_cycle()
+        return True
 
     def _send(self, event: h11.Event) -> None:
         data = self._h11.send(event)
@@ -128,9 +188,9 @@ class HttpConnection(asyncio.Protocol):
 
 
 class HttpServer:
-    """The listener of the HTTP port."""
+    """The listener of an HTTP port, or of a Unix socket."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Answerer) -> None:
         self._pages = pages
         self._connections: set[HttpConnection] = set()
         self._server: asyncio.Server | None = None
@@ -138,15 +198,18 @@ class HttpServer:
     async def start(self, sock: socket.socket) -> None:
         """Serve on a bound socket."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: HttpConnection(self._pages, self._connections),
-            sock=sock,
-        )
+        create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+        self._server = await create(lambda: HttpConnection(self._pages, self._connections), sock=sock)
 
-    async def stop(self) -> None:
-        """Stop accepting, close the connections, then wait (the order matters from 3.12 on)."""
+    def close(self) -> None:
+        """Stop accepting and close the connections."""
         if self._server is not None:
             self._server.close()
             for connection in list(self._connections):
                 connection.close()
+
+    async def stop(self) -> None:
+        """Stop accepting, close the connections, then wait (the order matters from 3.12 on)."""
+        self.close()
+        if self._server is not None:
             await self._server.wait_closed()

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 
 from services.chat.mailbox import Destination, Item
 from services.chat.opened import Opened
+from services.chat.operator_socket import Operations, OperatorSocket
 from services.chat.requests import Ask
 from services.chat.roster import LinkedServer, LocalRoster
 from services.chat.statuses import Status
@@ -50,6 +51,7 @@ class ChatService(ServiceBase):
         self._timer = Timer(self._timer_fired)
         self._expiry = Timer(self._expire)
         self._open: Opened | None = None
+        self._operator: OperatorSocket | None = None
         self._counters: dict[tuple[str, int], Counter] = {}
 
     @property
@@ -64,12 +66,19 @@ class ChatService(ServiceBase):
         if self._open is None:
             self._open = self._open_mailbox()
             self._expire()
+            operations = Operations(self._directory, self._open, self.roster, self._turn_over)
+            self._operator = OperatorSocket(self._directory, operations, self.log)
+            await self._operator.open()
         await super().listen()
+
+    @property
+    def _directory(self) -> Path:
+        return Path(self.config.data_dir) / self.server_id
 
     def _open_mailbox(self) -> Opened:
         """What waits from before goes on waiting. ConfigError where the file cannot be used."""
         store = Store(
-            Path(self.config.data_dir) / self.server_id,
+            self._directory,
             kept=self._kept,
             not_kept=self._not_kept,
             broken=self._broken,
@@ -87,6 +96,9 @@ class ChatService(ServiceBase):
         return opened
 
     def _close_mailbox(self) -> None:
+        if self._operator is not None:
+            self._operator.close()
+            self._operator = None
         opened, self._open = self._open, None
         if opened is not None:
             opened.store.close()
