@@ -1,8 +1,8 @@
 """How quick typing is across servers, and what it costs: `python -m bench.typing [latency|curve]`.
 
 latency: 1,000 people at 10 servers type at once, an event each 3 s as a client sends them, to everyone, which is
-the most that there can be. How long from a person's datagram to that of a person at another server, by one clock. 40
-people look at what they get; the others' datagrams are sent to them as well, and left unread.
+the most that there can be. How long from a person's datagram to that of a person at another server, by one clock.
+40 people look at what they get; the others' datagrams are sent to them as well, and left unread.
 
 curve: the datagrams that one server sends, for 10 to 2,000 subscribers and for several numbers of changes per
 `fanout_interval` and of people who type. Each change is told in the next list, and again each 0.25 s for 1.7 s;
@@ -15,6 +15,7 @@ where there can be one (isolation.py). The load is made by one more process. Exi
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import select
 import socket
@@ -123,6 +124,8 @@ def latency(directory: Path, servers: int, count: int, duration: float) -> bool:
         took = time.monotonic() - began
         rate, busy = (sent(nodes) - before) / took, (processor_time(nodes) - used) / took
     median, p90, p99 = (seen[int(len(seen) * share)] for share in (0.5, 0.9, 0.99))
+    load = Path("/proc/loadavg").read_text(encoding="ascii").split()[0]
+    print(f"load average of this machine: {load}, with {os.cpu_count()} cores")
     print(f"{count} people at {servers} servers type, {count / EVENT_INTERVAL:.0f} events a second, {took:.0f} s:")
     print(f"  from datagram to datagram, across servers: {len(seen)} seen by {LOOKING} people")
     print(f"  median {1000 * median:.1f} ms (target {1000 * MEDIAN:.0f})  p90 {1000 * p90:.1f} ms")
