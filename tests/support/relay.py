@@ -27,6 +27,8 @@ class Relay:
         self.passed, self.lost = 0, 0
         self.to_client = []
         """Every datagram that the server sent, lost or not."""
+        self.to_server = []
+        """… and that the client did."""
 
     @staticmethod
     def _bind(host):
@@ -61,6 +63,7 @@ class Relay:
 
     def _from_client(self):
         data = self._at_server.recv(65536)
+        self.to_server.append(data)
         self._pass_on(self._at_client, data, (self._endpoint.host, self._endpoint.udp_port))
 
     def _pass_on(self, sock, data, to):
