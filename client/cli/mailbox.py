@@ -119,7 +119,7 @@ def show(
 
 @app.command()
 def retry(
-    destination: Annotated[str, typer.Argument(metavar="[USER@SERVER|SERVER]", show_default=False)] = "",
+    destination: Annotated[str, typer.Argument(metavar="USER@SERVER|SERVER", show_default=False)] = "",
     everything: Annotated[bool, typer.Option("--all", help="Each destination that something waits for.")] = False,
     as_json: Json = False,
     data_dir: DataDir = None,
@@ -151,7 +151,7 @@ def retry(
 
 @app.command()
 def drop(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", show_default=False)] = None,
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="ID...", show_default=False)] = None,
     to: Where = "",
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="3d", help="Seconds, or with s, m, h, d.")
