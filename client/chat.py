@@ -24,7 +24,7 @@ from shared.events import Closed
 from shared.framing import Frame
 from shared.link import Link
 from shared.messages import MESSAGES, decode, encode, pb
-from shared.snowflake import MAKERS, Snowflakes
+from shared.snowflake import FIRSTS, MAKERS, Snowflakes
 
 DELIVERED: Final = pb.ChatMessageResponse.DeliveryStatus.DELIVERED
 ANY_BYTES: Final = "application/octet-stream"
@@ -58,7 +58,7 @@ class ChatFeature(FeatureBase):
         self._on_message = on_message
         self._on_status = on_status
         self._on_connection = on_connection
-        self._snowflakes = Snowflakes(secrets.randbelow(MAKERS))
+        self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._outbox: dict[int, Delivery] = {}
         self._outgoing = Outgoing()
         self._requests = Requests(self._outgoing, self.user.server_id)

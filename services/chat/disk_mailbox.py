@@ -153,6 +153,11 @@ class DiskMailbox:
         if item.is_saved:
             self._disk.forget(item, status)
 
+    def handed_over(self, item: Item, status: int) -> None:
+        """Another server has it: that is known after a restart, too."""
+        item.is_over = True
+        self._disk.forget(item, status)
+
     def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
         """Keep items, in order, before all that waits there."""
         batch = list(items)

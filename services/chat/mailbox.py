@@ -24,8 +24,8 @@ class Item:
     """One message on its way to one recipient."""
 
     __slots__ = (
-        "answered", "attempts", "author", "deadline", "group", "id", "is_over", "is_safe", "is_saved",
-        "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
+        "answered", "attempts", "author", "deadline", "group", "id", "is_again", "is_over", "is_safe", "is_saved",
+        "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
     )  # fmt: skip
 
     def __init__(
@@ -41,12 +41,16 @@ class Item:
         self.author = author
         self.snowflake = snowflake
         self.recipient = recipient
+        self.key: Key = (author, snowflake, recipient)
+        """By which it is recognised when it comes again."""
         self.raw = raw
         self.size = len(raw)
         self.origin = origin
         """The server that gave it to us and hears its statuses; empty: its author, one of our users."""
         self.group = group
         """The group that it is a copy for."""
+        self.is_again = False
+        """Whether its author sent it before, and another server has it or had it."""
         self.attempts = 0
         """How often it was written to a link."""
         self.sent_to: list[Sink] = []
@@ -67,11 +71,6 @@ class Item:
         """The interim status that its author is given once it is safe."""
         self.is_over = False
         """Whether it was answered finally, or another server has it."""
-
-    @property
-    def key(self) -> Key:
-        """By which it is recognised when it comes again."""
-        return self.author, self.snowflake, self.recipient
 
     @property
     def hears(self) -> Destination:
@@ -103,7 +102,10 @@ class Mailbox(Protocol):
         """Write an item that is on its way and was not answered soon: it would survive us."""
 
     def over(self, item: Item, status: int) -> None:
-        """It was answered finally, or another server has it: nothing of it needs to be kept."""
+        """It was answered finally: nothing of it needs to be kept."""
+
+    def handed_over(self, item: Item, status: int) -> None:
+        """Another server has it, and its author was told so: that is known after a restart, too."""
 
     def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
         """Keep items, in order, before all that waits there: they had been taken. There is always room."""

@@ -110,7 +110,8 @@ class Router:
 
     def _accept_one(self, item: Item, now: float) -> None:
         """Take a message once; one that comes again is answered with its present status."""
-        if self._memory.knows(item.key) and not self._is_asked_again(item):
+        item.is_again = self._memory.knows(item.key)
+        if item.is_again and not self._is_asked_again(item):
             self._statuses.repeat(item)
             return
         self._memory.note(item.key, None)
@@ -131,18 +132,25 @@ class Router:
         elif self._blocks.blocks(user, item.author):
             self._statuses.tell(item, Status.USER_BLOCKED)
         elif not self._dispatcher.dispatch(user, item, now):
-            self._statuses.tell(item, Status.OTHER_ERROR)
+            self._refuse(item)
         elif not item.deadline:  # away, or too slow a reader: kept in any case
             self._statuses.tell_when_safe(item, Status.USER_AWAY)
 
     def _to_server(self, item: Item, server_id: str, now: float) -> None:
         if not self._dispatcher.dispatch(server_id, item, now):
-            self._statuses.tell(item, Status.OTHER_ERROR)
+            self._refuse(item)
         elif self._roster.server(server_id) is None:
             self._miss(server_id, now)
             if self._mailbox.is_waiting_on_disk(server_id) and self._roster.knows_server(server_id):
                 # Nobody comes back to what is only on disk before it goes out.
                 self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
+
+    def _refuse(self, item: Item, status: int = Status.OTHER_ERROR) -> None:
+        """There is no room for it here. If it was only asked after, what its author was told still holds."""
+        if item.is_again:
+            self._memory.note(item.key, Status.USER_AWAY)
+        else:
+            self._statuses.tell(item, status)
 
     def _miss(self, server_id: str, now: float) -> None:
         """Look for a server before its messages' authors are answered."""
@@ -267,7 +275,7 @@ class Router:
                 self._dispatcher.answered(server_id, item)
             self._statuses.tell(item, status)
             if item.deadline == 0.0 and status in INTERIM:
-                self._mailbox.over(item, status)  # the other server has it now
+                self._mailbox.handed_over(item, status)
         elif user is not None and author is not None:
             self._answered_late(ack, author, user, status)
 
@@ -295,7 +303,7 @@ class Router:
         while ack.complete and (item := self._dispatcher.find(*key)) is not None:
             self._dispatcher.answered(server_id, item)
             self._statuses.memory.note(item.key, Status.USER_AWAY)  # asked again, that server knows more
-            self._mailbox.over(item, Status.USER_AWAY)
+            self._mailbox.handed_over(item, Status.USER_AWAY)
 
     def statuses_received(self, server_id: str, receipt: int) -> None:
         """Another server has all statuses safe that we owed it, up to this receipt."""
@@ -329,7 +337,7 @@ class Router:
             if not item.deadline and not item.is_over:
                 self._mailbox.remove(self._destination(item), item, is_written=False)
                 # One that was on a link before may have arrived.
-                self._statuses.tell(item, Status.UNKNOWN_STATUS if item.attempts else Status.OTHER_ERROR)
+                self._refuse(item, Status.UNKNOWN_STATUS if item.attempts else Status.OTHER_ERROR)
 
     def loaded(self, destination: Destination, now: float) -> None:
         """More of what waits for a destination can go out."""

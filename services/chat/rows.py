@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from services.chat.fingerprints import fingerprint
@@ -24,20 +24,20 @@ WIDE: Final = 64
 """Rows at a time."""
 
 
-def values(destination: Destination, item: Item, age: float) -> tuple[object, ...]:
-    """An item as INSERT takes it."""
+def values(destination: Destination, item: Item, mark: int, age: float) -> tuple[object, ...]:
+    """An item as INSERT takes it; `mark` is its fingerprint."""
     author, recipient = item.author, item.recipient
     group = item.group or ("", "")
     kind = TO_GROUP if isinstance(recipient, Group) else COPY if item.group is not None else TO_USER
     return (
-        item.id, name(destination), fingerprint(item.key), *author, signed(item.snowflake), *recipient,
+        item.id, name(destination), mark, *author, signed(item.snowflake), *recipient,
         item.origin, kind, *group, item.size, age, item.raw,
     )  # fmt: skip
 
 
-def settled(item: Item, status: int, age: float) -> tuple[object, ...]:
+def settled(item: Item, status: int, mark: int, age: float) -> tuple[object, ...]:
     """A final status as SETTLE takes it."""
-    return (fingerprint(item.key), *item.author, signed(item.snowflake), *item.recipient, status, age)
+    return (mark, *item.author, signed(item.snowflake), *item.recipient, status, age)
 
 
 @cache
@@ -65,6 +65,7 @@ def key_values(key: Key) -> tuple[object, ...]:
     return (fingerprint(key), signed(snowflake), *author, *recipient)
 
 
+@lru_cache(maxsize=1 << 14)
 def name(destination: Destination) -> str:
     """A destination as a text."""
     return f"user:{destination}" if isinstance(destination, User) else f"server:{destination}"

@@ -157,13 +157,15 @@ class Store:
 
     def keep(self, destination: Destination, item: Item) -> None:
         """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
-        self._seen.add(fingerprint(item.key))
-        self._queue.put(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item))
+        mark = fingerprint(item.key)
+        self._seen.add(mark)
+        self._queue.put(Work(((rows.INSERT, rows.values(destination, item, mark, self._ages.now)),), item))
 
     def forget(self, item: Item, status: int) -> None:
         """A kept message was answered finally, or another server has it now."""
-        self._seen.add(fingerprint(item.key))
-        self._put((rows.SETTLE, rows.settled(item, status, self._ages.now)), (rows.DELETE, (item.id,)))
+        mark = fingerprint(item.key)
+        self._seen.add(mark)
+        self._put((rows.SETTLE, rows.settled(item, status, mark, self._ages.now)), (rows.DELETE, (item.id,)))
         self._settled += 1
         if self._settled >= SETTLED + queries.TRIMMED:
             self._trim()

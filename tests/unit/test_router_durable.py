@@ -145,3 +145,21 @@ def test_after_a_restart_an_author_who_was_away_hears_what_is_owed_once(node, an
     assert again.statuses() == [(1, BOB, "DELIVERED")]
     assert node.disk.unpaid == {}
     assert restarted(node).connect(ANN).statuses() == []
+
+
+def test_what_another_server_has_is_known_after_a_restart(node, ann):
+    beta = node.link("beta")
+    node.send(ANN, 1, CID)
+    node.answer("beta", 1, (CID, Status.USER_AWAY), author=ANN)
+    assert ann.statuses() == [(1, CID, "USER_AWAY")]
+    assert beta.snowflakes() == [1]
+    node.disk.commit_all()
+    again = restarted(node)
+    ann = again.connect(ANN)
+    again.send(ANN, 1, CID)
+    again.pass_time(2.0)
+    again.disk.fail()
+    assert ann.statuses() == [], "the other server has it: that there is no room here is no matter"
+    beta = again.link("beta")
+    again.send(ANN, 1, CID)
+    assert beta.snowflakes() == [1]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.snowflake import MAKERS, Snowflakes
+from shared.snowflake import FIRSTS, MAKERS, Snowflakes
 
 NOW = 1_700_000_000.0
 
@@ -66,3 +66,12 @@ def test_several_makers_never_make_the_same(turns):
     makers = [Snowflakes(maker) for maker in (0, 1, 512, 1023)]
     made = [makers[maker].next(NOW + milliseconds / 1000) for maker, milliseconds in turns]
     assert len(set(made)) == len(made)
+
+
+def test_two_of_one_maker_are_kept_apart_by_where_a_millisecond_begins():
+    firsts = iter([0, 2047, 5])
+    one, other = Snowflakes(7, lambda: 0), Snowflakes(7, lambda: next(firsts))
+    assert one.next(NOW) == other.next(NOW)
+    assert parts(other.next(NOW + 0.001)) == (1_700_000_000_001, 7, 2047)
+    assert parts(other.next(NOW + 0.002)) == (1_700_000_000_002, 7, 5)
+    assert FIRSTS == 2048
