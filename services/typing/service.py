@@ -31,8 +31,28 @@ from shared.recipients import EVERYONE, Recipient
 
 MOST_AGAIN = 60
 """People, newest first, who are told again: a list of more is no news to anyone, and the next event repeats it."""
+FILL = 45
+"""More entries than a datagram ever holds."""
 NOBODY = encode_frame(LIST)
 """The list where nobody types any more."""
+
+
+class _News:
+    """What is to be told: `needed` entries that are news, and some that fill the last datagram."""
+
+    def __init__(self, items: list[tuple[User, bytes]], needed: int) -> None:
+        self._items = items
+        self._needed = needed
+        self.users = {user for user, _ in items}
+
+    def without(self, user: User | None) -> Sequence[bytes]:
+        """The datagrams for that user, whose own entries are left out; the newest last.
+
+        Where nothing is news, as where an entry expired, there is one as well: it says who is left.
+        """
+        items = [item for other, item in self._items if other != user]
+        own = sum(other == user for other, _ in self._items[: self._needed])
+        return (list(pack(LIST, items, max(self._needed - own, 1))) or [NOBODY])[::-1]
 
 
 class TypingService(DatagramServiceBase):
@@ -126,25 +146,23 @@ class TypingService(DatagramServiceBase):
         everyone, users = self.indicators.audience(since)
         if not everyone:
             for user in users & self.subscribers.keys():
-                self._send(user, self._lists(user, since, most)[0])
+                self._send(user, self._news(user, since, most).without(user))
             return
-        for_most, shown = self._lists(None, since, most)
+        public = self._news(None, since, most)
+        for_most, named = public.without(None), public.users
         for user in self.subscribers:
-            special = user in shown or self.indicators.has_own(user)
-            self._send(user, self._lists(user, since, most)[0] if special else for_most)
+            if self.indicators.has_own(user):
+                self._send(user, self._news(user, since, most).without(user))
+            else:
+                self._send(user, public.without(user) if user in named else for_most)
 
     def _send(self, user: User, datagrams: Sequence[bytes]) -> None:
         for link in self.subscribers[user]:
             self.send_datagrams(link, datagrams)
 
-    def _lists(self, user: User | None, since: int, most: int | None) -> tuple[Sequence[bytes], set[User]]:
-        """The lists that tell the changes after `since`, the newest last; and whom they may name.
-
-        None stands for a user who does not type and to whom nobody types by name. Nothing new for a user, as
-        where an entry expired, is a list as well: it says who is left.
-        """
+    def _news(self, user: User | None, since: int, most: int | None) -> _News:
+        """What changed after `since`, as that user may see it, and who types besides; None: to everyone."""
         now = self._now()
-        shown: set[User] = set()
         live = self.indicators.live(user)
         fresh: list[Indicator] = []
         rest: Iterator[Indicator] = iter(())
@@ -153,20 +171,14 @@ class TypingService(DatagramServiceBase):
                 rest = itertools.chain([entry], live)
                 break
             fresh.append(entry)
-        ended = self.indicators.stopped(user, since)
-
-        def items() -> Iterator[bytes]:
-            for entry in itertools.chain(fresh, ended, rest):
-                shown.add(entry.user)
-                yield entry.item(now)
-
-        datagrams = list(pack(LIST, items(), max(len(fresh) + len(ended), 1))) or [NOBODY]
-        return datagrams[::-1], shown
+        fresh += self.indicators.stopped(user, since)
+        shown = itertools.chain(fresh, itertools.islice(rest, FILL))
+        return _News([(entry.user, entry.item(now)) for entry in shown], len(fresh))
 
     def state_for(self, link: Link) -> Sequence[bytes]:
         """Everyone else who types, if anybody does."""
         user = link.identity.user
-        lists = self._lists(user, 0, None)[0]
+        lists = self._news(user, 0, None).without(user)
         return () if lists == [NOBODY] else lists
 
     # Out to servers -------------------------------------------------------------------------------
