@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from services.chat.answers import Answers
 from services.chat.blocks import Blocks
 from services.chat.debts import Debts
 from services.chat.dispatcher import Dispatcher
 from services.chat.groups import Groups, copies
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.roster import Roster, Sink
-from services.chat.statuses import FINAL, INTERIM, Status, Statuses
+from services.chat.statuses import Status, Statuses
 from shared.addresses import Group, Recipient, User
 from shared.errors import UnexpectedMessage
-from shared.messages import encode, pb
+from shared.messages import pb
 
 PATIENCE: Final = 1.0
 """Seconds for which an unlinked or unknown server is looked for before the author is answered."""
@@ -59,8 +60,7 @@ class Router:
         """Servers with waiting messages and no link → when their authors are answered."""
         self._statuses = Statuses(server_id, roster, mailbox, debts, count)
         self._memory = self._statuses.memory
-        self._receipts: dict[Sink, int] = {}
-        """Links over which statuses came in this batch that want a receipt → the last one's number."""
+        self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses)
 
     @property
     def is_idle(self) -> bool:
@@ -228,20 +228,11 @@ class Router:
         self._dispatcher.put_back(destination, again)
         self._dispatcher.pump(destination, now)
 
-    # Acknowledgements ----------------------------------------------------------------------------------
+    # Answers ----------------------------------------------------------------------------------------
 
     def ack_from_client(self, user: User, ack: pb.ChatMessageResponse, now: float) -> None:
-        """A recipient's client acknowledged; an existing one names nobody: we fill in who it was.
-
-        Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
-        """
-        author = User.of(ack.author) if ack.HasField("author") else None
-        item = self._dispatcher.find(user, ack.messageSnowflake, author=author)
-        if item is None or not ack.statuses:
-            return
-        self._dispatcher.answered(user, item)
-        status = ack.statuses[0].status
-        self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
+        """A recipient's client acknowledged."""
+        self._answers.from_client(user, ack)
         self._dispatcher.pump(user, now)
 
     def ack_from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> None:
@@ -251,59 +242,8 @@ class Router:
             UnexpectedMessage: it answers for others.
 
         """
-        if ack.receipt and (server := self._roster.server(server_id)) is not None:
-            self._receipts[server.sink] = ack.receipt
-        group = Group.of(ack.group) if ack.HasField("group") else None
-        if group is not None and group.server_id == server_id:
-            self._group_answered(server_id, group, ack)
-        else:
-            for status in ack.statuses:
-                user = User.of(status.user) if status.HasField("user") else None
-                if user is not None and user.server_id != server_id:
-                    raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
-                is_known = status.status in FINAL or status.status in INTERIM
-                self._answered(server_id, ack, user, status.status if is_known else Status.UNKNOWN_STATUS)
+        self._answers.from_server(server_id, ack)
         self._dispatcher.pump(server_id, now)
-
-    def _answered(self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int) -> None:
-        author = User.of(ack.author) if ack.HasField("author") else None
-        item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
-        if item is not None:
-            if status in INTERIM and author is None:
-                item.answered = True  # it names no author: we have to remember who it was
-            else:
-                self._dispatcher.answered(server_id, item)
-            self._statuses.tell(item, status)
-            if item.deadline == 0.0 and status in INTERIM:
-                self._mailbox.handed_over(item, status)
-        elif user is not None and author is not None:
-            self._answered_late(ack, author, user, status)
-
-    def _answered_late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
-        """The other server has had the message for some time: we know only what it says."""
-        if author.server_id == self._server_id:
-            origin = ""
-        elif ack.HasField("group") and ack.group.serverId == self._server_id:
-            origin = author.server_id
-        else:
-            return
-        group = Group.of(ack.group) if ack.HasField("group") else None
-        late = Item(author, ack.messageSnowflake, user, b"", origin=origin, group=group)
-        late.is_saved = bool(origin)  # nobody but us would tell it again
-        if self._memory.status(late.key) != status:
-            self._statuses.tell_late(late, status)
-
-    def _group_answered(self, server_id: str, group: Group, ack: pb.ChatMessageResponse) -> None:
-        """The group's server tells our user its members' statuses; with `complete` it answers for the message."""
-        author = User.of(ack.author)
-        if author.server_id != self._server_id:
-            raise UnexpectedMessage(f"{server_id} answers {author}", "foreign_user")
-        self._statuses.relay(ack)
-        key = server_id, ack.messageSnowflake, User(*group), author
-        while ack.complete and (item := self._dispatcher.find(*key)) is not None:
-            self._dispatcher.answered(server_id, item)
-            self._statuses.memory.note(item.key, Status.USER_AWAY)  # asked again, that server knows more
-            self._mailbox.handed_over(item, Status.USER_AWAY)
 
     def statuses_received(self, server_id: str, receipt: int) -> None:
         """Another server has all statuses safe that we owed it, up to this receipt."""
@@ -312,14 +252,7 @@ class Router:
     def flush(self) -> None:
         """Tell what was gathered, and say what came, once that is safe."""
         self._statuses.flush()
-        if self._receipts:
-            receipts, self._receipts = self._receipts, {}
-
-            def confirm() -> None:
-                for sink, number in receipts.items():
-                    sink.send(encode("STATUS_RECEIVED", pb.StatusReceived(receipt=number)))
-
-            self._mailbox.when_safe(confirm)
+        self._answers.confirm()
 
     # What the mailbox tells ------------------------------------------------------------------------------
 

@@ -96,6 +96,7 @@ class Statuses:
 
     def tell_late(self, item: Item, status: int) -> None:
         """Tell what another server says of a message that it has had for some time: nothing of it is kept here."""
+        item.told = status
         self.memory.note(item.key, status)
         self._count("remote", status)
         if item.group is not None:

@@ -29,6 +29,7 @@ SHELLS |= {"inspection", "operator_socket"}
 """What a service does its I/O in; every other module of a service is a pure core."""
 CORES = {
     "chat": {
+        "answers",
         "blocks",
         "debts",
         "disk_mailbox",

@@ -1,0 +1,111 @@
+"""What recipients' clients and other servers answer, and what becomes of the messages it is about. Pure."""
+
+from __future__ import annotations
+
+from services.chat.dispatcher import Dispatcher
+from services.chat.mailbox import Item, Mailbox
+from services.chat.roster import Roster, Sink
+from services.chat.statuses import FINAL, INTERIM, Status, Statuses
+from shared.addresses import Group, User
+from shared.errors import UnexpectedMessage
+from shared.messages import encode, pb
+
+
+class Answers:
+    """Takes MESSAGE_ACKs: ends what they answer, and has the author told."""
+
+    def __init__(
+        self, server_id: str, roster: Roster, mailbox: Mailbox, dispatcher: Dispatcher, statuses: Statuses
+    ) -> None:
+        self._server_id = server_id
+        self._roster = roster
+        self._mailbox = mailbox
+        self._dispatcher = dispatcher
+        self._statuses = statuses
+        self._receipts: dict[Sink, int] = {}
+        """Links over which statuses came in this batch that want a receipt → the last one's number."""
+
+    def from_client(self, user: User, ack: pb.ChatMessageResponse) -> None:
+        """A recipient's client acknowledged; an existing one names nobody: we fill in who it was.
+
+        Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
+        """
+        author = User.of(ack.author) if ack.HasField("author") else None
+        item = self._dispatcher.find(user, ack.messageSnowflake, author=author)
+        if item is None or not ack.statuses:
+            return
+        self._dispatcher.answered(user, item)
+        status = ack.statuses[0].status
+        self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
+
+    def from_server(self, server_id: str, ack: pb.ChatMessageResponse) -> None:
+        """Another server answered for its users, or for the members of one of its groups.
+
+        Raises:
+            UnexpectedMessage: it answers for others.
+
+        """
+        if ack.receipt and (server := self._roster.server(server_id)) is not None:
+            self._receipts[server.sink] = ack.receipt
+        group = Group.of(ack.group) if ack.HasField("group") else None
+        if group is not None and group.server_id == server_id:
+            self._for_members(server_id, group, ack)
+            return
+        for status in ack.statuses:
+            user = User.of(status.user) if status.HasField("user") else None
+            if user is not None and user.server_id != server_id:
+                raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
+            is_known = status.status in FINAL or status.status in INTERIM
+            self._for_one(server_id, ack, user, status.status if is_known else Status.UNKNOWN_STATUS)
+
+    def _for_one(self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int) -> None:
+        author = User.of(ack.author) if ack.HasField("author") else None
+        item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
+        if item is not None:
+            if status in INTERIM and author is None:
+                item.answered = True  # it names no author: we have to remember who it was
+            else:
+                self._dispatcher.answered(server_id, item)
+            self._statuses.tell(item, status)
+            if item.deadline == 0.0 and status in INTERIM:
+                self._mailbox.handed_over(item, status)
+        elif user is not None and author is not None:
+            self._late(ack, author, user, status)
+
+    def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
+        """The other server has had the message for some time: we know only what it says."""
+        if author.server_id == self._server_id:
+            origin = ""
+        elif ack.HasField("group") and ack.group.serverId == self._server_id:
+            origin = author.server_id
+        else:
+            return
+        group = Group.of(ack.group) if ack.HasField("group") else None
+        late = Item(author, ack.messageSnowflake, user, b"", origin=origin, group=group)
+        late.is_saved = bool(origin)  # nobody but us would tell it again
+        if self._statuses.memory.status(late.key) != status:
+            self._statuses.tell_late(late, status)
+
+    def _for_members(self, server_id: str, group: Group, ack: pb.ChatMessageResponse) -> None:
+        """The group's server tells our user its members' statuses; with `complete` it answers for the message."""
+        author = User.of(ack.author)
+        if author.server_id != self._server_id:
+            raise UnexpectedMessage(f"{server_id} answers {author}", "foreign_user")
+        self._statuses.relay(ack)
+        key = server_id, ack.messageSnowflake, User(*group), author
+        while ack.complete and (item := self._dispatcher.find(*key)) is not None:
+            self._dispatcher.answered(server_id, item)
+            self._statuses.memory.note(item.key, Status.USER_AWAY)  # asked again, that server knows more
+            self._mailbox.handed_over(item, Status.USER_AWAY)
+
+    def confirm(self) -> None:
+        """At the end of a batch: say what came, once that is safe."""
+        if not self._receipts:
+            return
+        receipts, self._receipts = self._receipts, {}
+
+        def is_safe() -> None:
+            for sink, number in receipts.items():
+                sink.send(encode("STATUS_RECEIVED", pb.StatusReceived(receipt=number)))
+
+        self._mailbox.when_safe(is_safe)
