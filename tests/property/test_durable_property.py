@@ -42,6 +42,7 @@ class DurableHappenings(Happenings):
     def commit(self, which, count):
         for node in pick(list(self.world.nodes.values()), which):
             node.disk.commit(count)
+            node.router.flush()
 
     def crash(self, which, written):
         for node in pick(list(self.world.nodes.values()), which):

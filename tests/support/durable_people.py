@@ -101,6 +101,7 @@ class DurableWorld(World):
     def commit_all(self):
         for node in self.nodes.values():
             node.disk.commit_all()
+            node.router.flush()
 
     def carry_all(self):
         super().carry_all()
