@@ -1,0 +1,189 @@
+"""What an operator asks for: which messages, and that requests do what they say and no more."""
+
+import sqlite3
+
+import pytest
+
+from services.chat import operator, rows, schema
+from services.chat.mailbox import Item
+from services.chat.operator import MOST, Drop, Dropped, Retried, Retry, Wanted
+from shared.addresses import Group, User
+from shared.errors import ConfigError
+from tests.support.durable_people import DurableNode
+
+ANN, BOB, BEN, CID = User("ann", "alpha"), User("bob", "alpha"), User("ben", "alpha"), User("cid", "beta")
+CREW = Group("crew", "alpha")
+
+
+@pytest.fixture
+def node():
+    """Bob and ben have been here, and beta has been linked."""
+    made = DurableNode("alpha")
+    for user in (BOB, BEN):
+        made.disconnect(user, made.connect(user))
+    made.unlink("beta", made.link("beta"))
+    made.disk.commit_all()
+    return made
+
+
+@pytest.fixture
+def ann(node):
+    return node.connect(ANN)
+
+
+def keep(node, *messages):
+    """Messages of ann to those who are away, on disk; as the operator finds them there."""
+    for snowflake, to in messages:
+        node.send(ANN, snowflake, to)
+    node.pass_time(2.0)
+    node.disk.commit_all()
+    return on_disk(node)
+
+
+def on_disk(node):
+    return [
+        (destination, item)
+        for destination, _count, _size in node.disk.counts()
+        for item in node.disk.read(destination, 0, 1000)
+    ]
+
+
+def drop(node, request, found):
+    done = operator.drop(node.router, request, found)
+    node.end_turn()
+    node.disk.commit_all()
+    return done
+
+
+# Requests --------------------------------------------------------------------------------------------
+
+
+def test_a_request_is_read():
+    assert operator.parse(b'{"messages": [[1, 18446744073709551615]]}', Drop) == Drop(((1, 2**64 - 1),))
+    assert operator.parse(b'{"destinations": ["server:beta"]}', Retry) == Retry(("server:beta",))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"messages": []}',
+        b'{"messages": [1]}',
+        b'{"messages": [["1", 1]]}',
+        b'{"messages": [[1, 1]], "destination": "beta"}',
+        b'{"messages": [' + b",".join([b"[1, 1]"] * (MOST + 1)) + b"]}",
+    ],
+)
+def test_what_is_no_request_is_refused(body):
+    with pytest.raises(ConfigError, match="no request"):
+        operator.parse(body, Drop)
+
+
+def test_what_was_asked_for_is_dropped_and_its_author_told(node, ann):
+    found = keep(node, (1, BOB), (2, BOB), (3, BEN), (4, CID))
+    asked = Drop(tuple((item.id, item.snowflake) for _, item in found if item.snowflake in (1, 4)))
+    ann.take()
+    assert drop(node, asked, found) == Dropped(2, 0, 0)
+    assert ann.statuses() == [(1, BOB, "OTHER_ERROR"), (4, CID, "OTHER_ERROR")]
+    assert sorted(item.snowflake for _, item in on_disk(node)) == [2, 3]
+
+
+def test_a_number_that_is_another_messages_now_is_gone(node, ann):
+    found = keep(node, (1, BOB))
+    asked = Drop(((found[0][1].id, 7), (4711, 1)))
+    ann.take()
+    assert drop(node, asked, found) == Dropped(0, 0, 2)
+    assert ann.statuses() == []
+
+
+def test_what_is_on_its_way_is_left(node, ann):
+    found = keep(node, (1, BOB), (2, BEN))
+    node.connect(BOB)
+    asked = Drop(tuple((item.id, item.snowflake) for _, item in found))
+    assert drop(node, asked, found) == Dropped(1, 1, 0)
+    node.ack(BOB, 1)
+    assert ann.statuses()[-1] == (1, BOB, "DELIVERED")
+
+
+def test_dropped_are_added_up():
+    assert Dropped(1, 2, 3) + Dropped(10, 20, 30) == Dropped(11, 22, 33)
+
+
+def test_it_is_told_what_trying_again_did(node, ann):
+    keep(node, (1, BOB), (2, BEN), (3, CID))
+    bob = node.connect(BOB)
+    bob.take()
+    request = Retry(("user:bob@alpha", "user:ben@alpha", "server:beta"))
+    assert operator.retry(node.router, node.roster, request, 0.0) == [
+        Retried("user:bob@alpha", "written", 1),
+        Retried("user:ben@alpha", "away"),
+        Retried("server:beta", "looked_for"),
+    ]
+    assert bob.snowflakes() == [1]
+    assert ann.statuses()
+
+
+# Which messages ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def file():
+    """Numbers 1 to 6, kept at ages of 10, 20, … seconds."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.executescript(schema.SCHEMA)
+    items = [
+        (BOB, Item(ANN, 1, BOB, b"x")),
+        (BOB, Item(ANN, 2, BOB, b"x", group=CREW)),
+        (BEN, Item(ANN, 3, BEN, b"x")),
+        ("beta", Item(ANN, 4, CID, b"x")),
+        ("beta", Item(ANN, 5, User("dan", "beta"), b"x")),
+        ("beta", Item(ANN, 6, Group("cid", "beta"), b"x")),
+    ]
+    for number, (destination, item) in enumerate(items, 1):
+        item.id = number
+        values = rows.values(destination, item, number, 10.0 * number)
+        db.execute(f"INSERT INTO message VALUES ({','.join('?' * len(values))})", values)
+    yield db
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(), [1, 2, 3, 4, 5, 6]),
+        (Wanted(ids=(2, 5, 99)), [2, 5]),
+        (operator.wanted_by("", "alpha"), [1, 2, 3, 4, 5, 6]),
+        (operator.wanted_by("bob@alpha", "alpha"), [1, 2]),
+        (operator.wanted_by(" beta ", "alpha"), [4, 5, 6]),
+        (operator.wanted_by("cid@beta", "alpha"), [4]),
+        (operator.wanted_by("nobody@beta", "alpha"), []),
+        (operator.wanted_by("beta", "alpha", 50.0), [4]),
+        (operator.wanted_by("", "alpha", 75.0), [1, 2]),
+    ],
+)
+def test_what_is_wanted_is_found(file, wanted, found):
+    """The mailbox is 100 seconds old."""
+    condition, values = wanted.condition(100.0)
+    assert [n for (n,) in file.execute(f"SELECT id FROM message WHERE {condition} ORDER BY id", values)] == found
+
+
+@pytest.mark.parametrize("to", ["#crew@alpha", "@alpha", "bob@"])
+def test_what_is_no_destination_is_refused(to):
+    with pytest.raises(ConfigError):
+        operator.wanted_by(to, "alpha")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90.0), ("1.5m", 90.0), ("30s", 30.0), ("2h", 7200.0), (" 3d ", 259200.0)]
+)
+def test_an_age_is_read(text, seconds):
+    assert operator.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "d", "-1", "3w", "1 2", "soon"])
+def test_what_is_no_age_is_refused(text):
+    with pytest.raises(ConfigError, match="--older-than"):
+        operator.seconds(text)
