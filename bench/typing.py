@@ -19,6 +19,7 @@ import os
 import random
 import select
 import socket
+import struct
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +39,8 @@ PEOPLE_ADDRESS = "127.0.204.100"
 EVENT_INTERVAL = 3.0
 """Seconds between two events of somebody who types on."""
 FANOUT_INTERVAL = 0.05
+SO_TIMESTAMPNS = 35
+"""Has the kernel say when a datagram came (socket(7)): how soon this program reads it is no part of the matter."""
 LOOKING = 40
 MEDIAN, P99 = 0.060, 0.120
 """Seconds: the targets."""
@@ -52,6 +55,7 @@ class Person:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind((PEOPLE_ADDRESS, 0))
         self.udp.setblocking(False)
+        self.udp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.tcp = socket.create_connection((server, TCP_PORT), source_address=(PEOPLE_ADDRESS, 0))
         hello = pb.ConnectClient(user=user.to_pb(), udpPort=self.udp.getsockname()[1])
         self.tcp.sendall(encode("CONNECT_CLIENT", hello))
@@ -67,10 +71,11 @@ class Person:
         """Read what came; note how old what is new and of another server is."""
         while True:
             try:
-                data = self.udp.recv(2048)
+                data, ancillary, *_ = self.udp.recvmsg(2048, 64)
             except BlockingIOError:
                 return
-            now = time.time()
+            seconds, nanoseconds = struct.unpack("ll", ancillary[0][2])
+            now = seconds + nanoseconds / 1e9
             for event in pb.TypingEvents.FromString(read_datagram(data).payload).typing_events:
                 name = event.user.userId
                 if self.newest.get(name, 0.0) < event.timestamp:
