@@ -120,6 +120,7 @@ def print_retried(done: Retried, waiting: int, *, as_json: bool) -> None:
     states = {
         "written": f"{messages_of(done.messages)} written again",
         "looked_for": f"not linked, looked for now; {messages_of(waiting)} kept",
+        "unconfirmed": "linked, and left to answer: it would show twice what is written twice",
         "away": f"no client is connected; {messages_of(waiting)} kept",
     }
     line(f"{_word(destination)}: {states.get(done.state, done.state)}")

@@ -56,7 +56,8 @@ class Retried(msgspec.Struct, frozen=True):
 
     destination: str
     state: str
-    """`written`; `looked_for`: a server without a link; `away`: a user without a client."""
+    """`written`; `looked_for`: a server without a link; `away`: a user without a client; `unconfirmed`: a server
+    that would take what comes again for another message, and so is left to answer (protocol.md)."""
     messages: int = 0
 
 
@@ -86,10 +87,13 @@ def retry(router: Router, roster: Roster, request: Retry, now: float) -> list[Re
 
 def _retry(router: Router, roster: Roster, name: str, now: float) -> Retried:
     destination = destination_of(name)
-    count = router.retry(destination, now)
     if isinstance(destination, User):
+        count = router.retry(destination, now)
         return Retried(name, "written" if roster.clients(destination) else "away", count)
-    return Retried(name, "written" if roster.server(destination) else "looked_for", count)
+    server = roster.server(destination)
+    if server is not None and not server.confirms:
+        return Retried(name, "unconfirmed")
+    return Retried(name, "written" if server is not None else "looked_for", router.retry(destination, now))
 
 
 # Which messages -----------------------------------------------------------------------------------------

@@ -126,6 +126,18 @@ def test_it_is_told_what_trying_again_did(node, ann):
     assert ann.statuses()
 
 
+def test_a_server_that_recognises_nothing_gets_nothing_twice(node, ann):
+    old = node.link("beta", confirms=False)
+    node.send(ANN, 1, CID)
+    assert old.snowflakes() == [1]
+    old.take()
+    assert operator.retry(node.router, node.roster, Retry(("server:beta",)), 0.0) == [
+        Retried("server:beta", "unconfirmed")
+    ]
+    assert old.snowflakes() == []
+    assert ann.statuses() == []
+
+
 # Which messages ----------------------------------------------------------------------------------------
 
 
