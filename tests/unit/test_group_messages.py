@@ -230,6 +230,23 @@ def test_an_author_who_comes_back_hears_each_members_status_again_and_nobody_is_
     assert shown(world) == list(OTHERS)
 
 
+def test_an_author_who_comes_back_before_all_have_answered_hears_who_has(far):
+    ann = far["ann"]
+    ann.write()
+    far.carry_all()
+    far["bob"].clients[0].acknowledge_all()
+    far.carry_all()
+    ann.disconnect(ann.clients[0])
+    ann.told.clear()
+    ann.connect()
+    far.carry_all()
+    assert told(far) == {"bob": "DELIVERED"}
+    answer_all(far)
+    assert told(far) == DELIVERED
+    assert FIRST in ann.complete
+    assert shown(far) == list(OTHERS)
+
+
 def test_statuses_that_are_lost_between_servers_come_again(far):
     far["ann"].write()
     far.carry_all()
