@@ -444,15 +444,17 @@ def test_it_agrees_with_a_plain_model_of_the_rules(taken):
         if lasts:
             one.remaining = lasts
         key = (ALICE, Recipient.of_location(one.live_location))
+        model = {k: v for k, v in model.items() if not v["over"] or v["forget_at"] > now}
         for each in model.values():
             if not each["over"] and each["expires"] <= now:
-                each["over"], each["forget"] = True, each["expires"] + REMEMBERED
-        before = model.get(key, {"timestamp": -1, "over": True})
+                each |= {"over": True, "forget_at": max(each["forget_at"], now + REMEMBERED)}
+        before = model.get(key, {"timestamp": -1, "over": True, "forget_at": 0.0})
         news = before["timestamp"] < timestamp or (
             before["timestamp"] == timestamp and not lasts and not before["over"]
         )
         if news:
-            model[key] = {"timestamp": timestamp, "expires": now + lasts, "over": not lasts}
+            forget_at = max(before["forget_at"], now + (lasts or REMEMBERED))
+            model[key] = {"timestamp": timestamp, "expires": now + lasts, "over": not lasts, "forget_at": forget_at}
         assert positions.take(one, now) == ""
         live = {k: v["timestamp"] for k, v in model.items() if not v["over"] and v["expires"] > now}
         assert known(positions, now) == live
