@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -27,7 +28,7 @@ from client.cli.waiting import (
     size_of,
 )
 from client.cli.words import harmless
-from services.chat.inspection import LAST, Inspection, servers
+from services.chat.inspection import LAST, Entry, Inspection, servers
 from services.chat.operator import MOST, Drop, Dropped, Retry, Wanted, seconds, wanted_by
 from services.chat.rows import name as name_of
 from shared.config import Config, load
@@ -73,9 +74,9 @@ def list_(
     with _opened(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
         wanted = wanted_by(to, directory.name)
         if messages:
-            found = inspection.entries(wanted, limit + 1)
-            print_entries(found[:limit], as_json=as_json)
-            if len(found) > limit:
+            entries = _read(inspection, wanted)
+            print_entries(islice(entries, limit), as_json=as_json)
+            if next(entries, None) is not None:
                 note(f"there are more: --limit shows more than {limit}")
         else:
             waiting = inspection.waiting()
@@ -182,7 +183,7 @@ def drop(
             if not count:
                 fail(f"nothing of that waits at {directory.name}")
             _confirm(f"Drop {messages_of(count)} ({size_of(size)})? Their authors are told OTHER_ERROR.", yes=yes)
-            done = drop_all(directory, settings, _requests(inspection, wanted, last))
+            done = drop_all(directory, settings, _requests(_read(inspection, wanted, last)))
     missing = len(wanted.ids) - count if wanted.ids else 0
     print_dropped(done + Dropped(gone=missing), as_json=as_json)
     sys.exit(0 if done.dropped and not missing else 1)
@@ -228,12 +229,19 @@ def _confirm(question: str, *, yes: bool) -> None:
         fail("nothing was dropped")
 
 
-def _requests(inspection: Inspection, wanted: Wanted, last: int = LAST) -> Iterator[Drop]:
-    """What is wanted, in requests, as it is read; nothing that came after `last`."""
+def _read(inspection: Inspection, wanted: Wanted, last: int = LAST) -> Iterator[Entry]:
+    """What is wanted, a part after another; nothing that came after `last`."""
     after = 0
     while found := inspection.entries(wanted, MOST, after, last):
+        yield from found
         after = found[-1].id
-        yield Drop(tuple((each.id, each.snowflake) for each in found))
+
+
+def _requests(entries: Iterable[Entry]) -> Iterator[Drop]:
+    """To drop these, as they are read."""
+    entries = iter(entries)
+    while some := tuple((each.id, each.snowflake) for each in islice(entries, MOST)):
+        yield Drop(some)
 
 
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
