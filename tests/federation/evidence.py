@@ -151,7 +151,7 @@ def assert_location_crosses(author: PlainClient, reader: PlainClient, latitude: 
     before = len(reader.locations)
     author.send_location({"user": reader.user}, latitude, 8.5)
     reader.wait_for(
-        lambda: [x for x in reader.locations[before:] if x["location"]["latitude"] == latitude], TIMEOUT
+        lambda: [x for x in reader.locations[before:] if x.get("location", {}).get("latitude") == latitude], TIMEOUT
     )
 
 
