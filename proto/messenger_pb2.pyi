@@ -38,14 +38,16 @@ class DiscoverServer(_message.Message):
 class ServerAnnounce(_message.Message):
     __slots__ = ("serverId", "feature")
     class Feature(_message.Message):
-        __slots__ = ("featureName", "port", "udpPort")
+        __slots__ = ("featureName", "port", "udpPort", "linked")
         FEATURENAME_FIELD_NUMBER: _ClassVar[int]
         PORT_FIELD_NUMBER: _ClassVar[int]
         UDPPORT_FIELD_NUMBER: _ClassVar[int]
+        LINKED_FIELD_NUMBER: _ClassVar[int]
         featureName: str
         port: int
         udpPort: int
-        def __init__(self, featureName: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ...) -> None: ...
+        linked: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, featureName: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ..., linked: _Optional[_Iterable[str]] = ...) -> None: ...
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     FEATURE_FIELD_NUMBER: _ClassVar[int]
     serverId: str
@@ -449,7 +451,25 @@ class AnnounceTo(_message.Message):
     def __init__(self, host: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
 
 class LinkedServers(_message.Message):
-    __slots__ = ("serverIds",)
+    __slots__ = ("serverIds", "links")
     SERVERIDS_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
     serverIds: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, serverIds: _Optional[_Iterable[str]] = ...) -> None: ...
+    links: _containers.RepeatedCompositeFieldContainer[LinkState]
+    def __init__(self, serverIds: _Optional[_Iterable[str]] = ..., links: _Optional[_Iterable[_Union[LinkState, _Mapping]]] = ...) -> None: ...
+
+class LinkState(_message.Message):
+    __slots__ = ("serverId", "linked", "dialled", "age", "rtt", "lastError")
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    LINKED_FIELD_NUMBER: _ClassVar[int]
+    DIALLED_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    RTT_FIELD_NUMBER: _ClassVar[int]
+    LASTERROR_FIELD_NUMBER: _ClassVar[int]
+    serverId: str
+    linked: bool
+    dialled: bool
+    age: float
+    rtt: float
+    lastError: str
+    def __init__(self, serverId: _Optional[str] = ..., linked: _Optional[bool] = ..., dialled: _Optional[bool] = ..., age: _Optional[float] = ..., rtt: _Optional[float] = ..., lastError: _Optional[str] = ...) -> None: ...

@@ -68,8 +68,8 @@ class DatagramServiceBase(ServiceBase):
         """Which change was the last one at which time."""
         self.node_chat = NodeChat(self, self.config)
         self.chat: Chat = self.node_chat
-        self._count_received = self.metrics.datagrams.labels(self.feature, "received").inc
-        self._count_sent = self.metrics.datagrams.labels(self.feature, "sent").inc
+        self.metrics.expect_datagrams()
+        self._datagrams = self.metrics.datagrams
 
     # Life ---------------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class DatagramServiceBase(ServiceBase):
 
     def _datagram_received(self, frame: Frame, address: Address) -> None:
         """A datagram counts only if it comes from a subscriber; at one address the newest link is meant."""
-        self._count_received()
+        self._datagrams["received"] += 1
         links = self._links_at.get(address)
         if links is None:
             self.metrics.dropped("not_a_subscriber")
@@ -180,7 +180,7 @@ class DatagramServiceBase(ServiceBase):
         for datagram in datagrams:
             if self._udp.send(datagram, address) is None:
                 sent += 1
-        self._count_sent(sent)
+        self._datagrams["sent"] += sent
 
     def confirm(self, link: Link, timestamp: float, snowflake: int = 0) -> None:
         """Tell a subscriber that its datagram came."""

@@ -17,6 +17,7 @@ from shared.events import Closed, ConnectRequested, Event, Identity, MessagesRec
 from shared.framing import Frame
 from shared.messages import pb
 from shared.session import Session, Timeouts
+from shared.tallies import Frames
 from shared.timer import Timer
 from shared.transitions import State
 
@@ -66,12 +67,14 @@ class Link(asyncio.Protocol):
         hello: bytes | None = None,
         is_wanted: Callable[[], bool] = lambda: True,
         track: set[Link] | None = None,
+        tally: Frames | None = None,
     ) -> None:
         """`hello` is our CONNECT when we dial; it is sent if `is_wanted()` still holds once connected.
 
-        `track` holds the link for as long as it is connected.
+        `track` holds the link for as long as it is connected. `tally` counts its frames.
         """
         self._track = track if track is not None else set()
+        self._tally = tally
         self.link_id = next(_link_ids)
         self.peer_id = ""
         """The serverId at the other end: expected when we dial, named by it when it dials; empty: a client."""
@@ -124,6 +127,11 @@ class Link(asyncio.Protocol):
     def is_handshaking(self) -> bool:
         """Whether our CONNECT is on its way and not answered yet."""
         return self._transport is not None and self.session.state is State.DIALLED
+
+    @property
+    def was_connected(self) -> bool:
+        """Whether there ever was a connection."""
+        return self._transport is not None or self.closed.done()
 
     @property
     def is_silent(self) -> bool:
@@ -211,14 +219,16 @@ class Link(asyncio.Protocol):
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self._is_wanted():
-            self.session.data_to_send()  # our CONNECT is not for this link any more
+            self.session.frames_to_send()  # our CONNECT is not for this link any more
             self.session.hang_up()
         self._perform()
 
     def data_received(self, data: bytes) -> None:
         """Feed the session."""
         self.bytes_received += len(data)
-        self.session.receive_data(data, self._loop.time())
+        frames = self.session.receive_data(data, self._loop.time())
+        if self._tally is not None:
+            self._tally.count_received(frames)
         self._perform()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
@@ -312,9 +322,8 @@ class Link(asyncio.Protocol):
 
     def _write_session(self) -> None:
         """Queue what the session has to say, in order with what the owner sent."""
-        data = self.session.data_to_send()
-        if data:
-            self.send(data)
+        for frame in self.session.frames_to_send():
+            self.send(frame)
 
     def _flush(self) -> None:
         """One write for all that was sent in this turn."""
@@ -325,6 +334,8 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             data = out[0] if len(out) == 1 else b"".join(out)
             self.bytes_sent += len(data)
+            if self._tally is not None:
+                self._tally.count_sent(out)
             self._transport.write(data)
         out.clear()
         was_full, self._queued = self._queued >= SEND_LIMIT, 0

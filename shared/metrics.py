@@ -1,13 +1,29 @@
 """What a process counts. One `Metrics` per process, on the CollectorRegistry it is given.
 
-Labels are closed sets, never a user or an address.
+Labels are closed sets, never a user or an address. A peer's serverId stands only on gauges and counters, and no
+more than PEERS of them do. What happens often is counted in plain numbers (tallies.py), and read when /metrics is
+asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from shared.tallies import Buckets, Frames
 
 REJECTIONS = frozenset(
     {
@@ -17,13 +33,20 @@ REJECTIONS = frozenset(
 )  # fmt: skip
 """Every `reason` that a frame or a datagram can be rejected or dropped for."""
 
+PEERS: Final = 100
+"""Peers with a label of their own; the others share `other`."""
+LAG: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+Labels = tuple[str, ...]
+Samples = Iterable[tuple[Labels, float]]
+
 
 def version() -> str:
     """Parley's version."""
     return metadata.version("parley")
 
 
-class Metrics:
+class Metrics(Collector):
     """The instruments of one process, labelled with its feature where they can differ."""
 
     def __init__(self, registry: CollectorRegistry, feature: str, server_id: str = "") -> None:
@@ -31,27 +54,52 @@ class Metrics:
         self._feature = feature
         self._build = Info("parley_build", "Version and identity of this process", registry=registry)
         self.identify(server_id)
-        gauge, counter = self._gauge, self._counter
-        self.peers = gauge("parley_peers", "Servers linked for this feature", ["feature"])
-        self.subscribers = gauge("parley_subscribers", "Client links", ["feature"])
-        self.ready = gauge("parley_ready", "Whether /readyz answers 200", ["feature"]).labels(feature)
+        self._exports: list[Callable[[], Metric]] = []
+        self.ready = Gauge("parley_ready", "Whether /readyz answers 200", ["feature"], registry=registry).labels(
+            feature
+        )
+        counter = self._counter
         self.connects = counter(
             "parley_connects", "Handshakes that ended, by who dialled and how", ["feature", "role", "result"]
         )
         self.link_closes = counter("parley_link_closes", "Links that ended", ["feature", "role", "reason"])
-        self.frames_received = counter("parley_frames_received", "Frames for the feature", ["feature"])
         self.frames_rejected = counter("parley_frames_rejected", "Frames refused", ["feature", "reason"])
-        self.datagrams = counter("parley_datagrams", "Datagrams", ["feature", "direction"])
-        self.datagrams_dropped = counter("parley_datagrams_dropped", "Datagrams not taken", ["feature", "reason"])
-        self.messages = counter("parley_messages", "Chat messages, by the status given", ["scope", "status"])
-        self.servers_known = gauge("parley_servers_known", "Other servers in the directory", [])
+        self.frames = Frames()
+        self.watch_counter(
+            "parley_frames",
+            "Frames on TCP links",
+            lambda: [((feature, *labels), count) for labels, count in self.frames.samples()],
+            ["feature", "direction", "name"],
+        )
+        self.loop_lag = self.histogram(
+            "parley_event_loop_lag_seconds", "How late a timer of the event loop came", LAG
+        )
         for reason in REJECTIONS:
             self.frames_rejected.labels(feature, reason)
-            self.datagrams_dropped.labels(feature, reason)
+        registry.register(self)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+
+    def expect_datagrams(self) -> None:
+        """This process has a UDP port: count what comes and goes there."""
+        self.datagrams = {"received": 0, "sent": 0}
+        self.watch_counter(
+            "parley_datagrams",
+            "Datagrams",
+            lambda: [((self._feature, direction), count) for direction, count in self.datagrams.items()],
+            ["feature", "direction"],
+        )
+        self.datagrams_dropped = self._counter(
+            "parley_datagrams_dropped", "Datagrams not taken", ["feature", "reason"]
+        )
+        for reason in REJECTIONS:
+            self.datagrams_dropped.labels(self._feature, reason)
 
     def identify(self, server_id: str) -> None:
         """Say who this is; an adopted serverId comes later."""
         self._build.info({"version": version(), "feature": self._feature, "server_id": server_id})
+
+    # What happens rarely ------------------------------------------------------------------------
 
     def rejected(self, reason: str) -> None:
         """Count a refused frame."""
@@ -69,11 +117,65 @@ class Metrics:
         """Count a link's end."""
         self.link_closes.labels(self._feature, role, reason).inc()
 
-    def _gauge(self, name: str, text: str, labels: list[str]) -> Gauge:
-        return Gauge(name, text, labels, registry=self.registry)
-
     def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+    # What is read when it is asked for ----------------------------------------------------------------
+
+    def watch(self, name: str, text: str, read: Callable[[], Samples], labels: Sequence[str] = ()) -> None:
+        """Export a gauge: `read` gives its label values and values."""
+
+        def export() -> Metric:
+            return _filled(GaugeMetricFamily(name, text, labels=labels), read())
+
+        self._exports.append(export)
+
+    def watch_value(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Export a gauge without labels."""
+        self.watch(name, text, lambda: [((), read())])
+
+    def watch_counter(self, name: str, text: str, read: Callable[[], Samples], labels: Sequence[str] = ()) -> None:
+        """Export what only ever grows; `_total` is added to its name."""
+
+        def export() -> Metric:
+            return _filled(CounterMetricFamily(name, text, labels=labels), read())
+
+        self._exports.append(export)
+
+    def histogram(self, name: str, text: str, bounds: Sequence[float]) -> Buckets:
+        """Export a histogram without labels."""
+        return self.histograms(name, text, bounds, (), [()])[()]
+
+    def histograms(
+        self, name: str, text: str, bounds: Sequence[float], labels: Sequence[str], values: Iterable[Labels]
+    ) -> Mapping[Labels, Buckets]:
+        """Export a histogram, and return its buckets for each of these label values."""
+        buckets = {each: Buckets(bounds) for each in values}
+
+        def export() -> Metric:
+            family = HistogramMetricFamily(name, text, labels=labels)
+            for each, filled in buckets.items():
+                family.add_metric(each, filled.cumulated(), filled.total)
+            return family
+
+        self._exports.append(export)
+        return buckets
+
+    def collect(self) -> Iterable[Metric]:
+        """All that is read just now."""
+        for export in self._exports:
+            yield export()
+
+    @staticmethod
+    def describe() -> Iterable[Metric]:
+        """Nothing: it would be read before there is anything to read."""
+        return ()
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> Metric:
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
 
 
 def _known(reason: str) -> str:

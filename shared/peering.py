@@ -36,6 +36,9 @@ class PeeringOwner(Protocol):
     def peer_disconnected(self, link: Link) -> None:
         """It no longer is."""
 
+    def dial_failed(self, peer: Peer) -> None:
+        """A round of dials brought no link."""
+
     def discover_now(self) -> None:
         """A server dialled us that the directory does not have yet, or has elsewhere."""
 
@@ -49,6 +52,8 @@ class Peer:
         self.connector: Connector | None = None
         self.dial: Link | None = None
         self.link: Link | None = None
+        self.lost_because = ""
+        """How the link before this one ended."""
 
     @property
     def standing_dial(self) -> Link | None:
@@ -65,6 +70,10 @@ class Peering:
         self._local_host = local_host
         self._peers: dict[str, Peer] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self.reconnects: dict[str, int] = {}
+        """How the link before ended → how many servers were linked again after that."""
+        self.duplicates = {"dialled": 0, "accepted": 0}
+        """Who dialled the link that was kept of two: we, or the other side → how often that was decided here."""
 
     @property
     def links(self) -> list[Link]:
@@ -114,6 +123,7 @@ class Peering:
             local_host=self._local_host,
             dial_timeout=self._config.dial_timeout,
             is_needed=lambda: peer.link is None,
+            failed=lambda _error: self._owner.dial_failed(peer),
         )
 
     def _make_dial(self, peer: Peer, endpoint: Endpoint) -> Link:
@@ -142,6 +152,8 @@ class Peering:
         peer = self._peers.get(identity.server_id)
         standing = _standing(peer, identity) if peer is not None else None
         stays = peers.incoming_stays(self._owner.server_id, identity.server_id, standing)
+        if not stays:
+            self.duplicates["dialled"] += 1
         if not stays and peer is not None and peer.link is not None:
             peer.link.probe()  # its dialler has lost it: if it is dead, we learn it before the next try
         return stays
@@ -151,12 +163,16 @@ class Peering:
         peer = self._peers.setdefault(server_id, Peer(server_id))
         before = peer.link
         if before is not None and self._keeps(before, link, server_id):
+            self.duplicates["accepted"] += 1
             link.hang_up()
             return
         peer.link = link
         if before is not None:
+            self.duplicates["dialled" if link.dialled else "accepted"] += 1
             self._owner.peer_disconnected(before)
             before.hang_up()
+        elif peer.lost_because:
+            self.reconnects[peer.lost_because] = self.reconnects.get(peer.lost_because, 0) + 1
         self._owner.peer_connected(link)
         if peer.connector is not None:
             peer.connector.wake()
@@ -185,6 +201,7 @@ class Peering:
         if peer.link is not link:
             return
         peer.link = None
+        peer.lost_because = closed.reason
         self._owner.peer_disconnected(link)
         if peer.connector is not None:
             peer.connector.wake()

@@ -21,6 +21,7 @@ from shared.http import HttpServer, Pages
 from shared.listener import bind
 from shared.messages import protobuf_is_fast
 from shared.service_base import ServiceBase
+from shared.vitals import Pulse
 
 EXIT_CONFIG = 2
 SUPERVISED = "PARLEY_SUPERVISED"
@@ -61,14 +62,18 @@ async def _serve(service: ServiceBase) -> None:
     pages = Pages(service.metrics.registry, service.status, service.reasons_not_ready)
     service.metrics.ready.set_function(lambda: not service.reasons_not_ready())
     http = HttpServer(pages)
+    pulse: Pulse | None = None
     port: int = getattr(service.config, service.section).http_port
     try:
         await http.start(bind(socket.SOCK_STREAM, service.config.bind_host, port, "HTTP"))
         await service.register()
+        pulse = Pulse(service.metrics.loop_lag, service.measure_links)
         await _first(loop, stop, service.fatal_found)
         if service.fatal is not None:
             raise service.fatal
     finally:
+        if pulse is not None:
+            pulse.stop()
         await service.stop()
         await http.stop()
 

@@ -75,7 +75,7 @@ class Registration:
         self._disagrees_since: float | None = None
         self._told = False
         self._failing_since: float | None = None
-        self._linked: tuple[str, ...] = ()
+        self._links: tuple[pb.LinkState, ...] = ()
         self._last_good: Endpoint | None = None
         link = config.link
         self._connector = Connector(
@@ -102,11 +102,12 @@ class Registration:
         if self._link is not None:
             self._link.hang_up()
 
-    def report_linked(self, server_ids: Sequence[str]) -> None:
-        """Tell discovery which servers we are linked with: their directory entries live as long."""
-        self._linked = tuple(sorted(server_ids))
+    def report_linked(self, links: Sequence[pb.LinkState]) -> None:
+        """Tell discovery whom we deal with: the directory entries of linked servers live as long."""
+        self._links = tuple(links)
         if self._link is not None:
-            self._link.send(encode("LINKED_SERVERS", pb.LinkedServers(serverIds=self._linked)))
+            linked = [link.serverId for link in links if link.linked]
+            self._link.send(encode("LINKED_SERVERS", pb.LinkedServers(serverIds=linked, links=links)))
 
     def discover_now(self) -> None:
         """Have discovery ask the network at once."""
@@ -186,7 +187,7 @@ class Registration:
         me = self._registrant
         me.log.debug("registered", discovery=str(self._dialled), as_server_id=link.identity.server_id)
         me.spawn(me.registered(link.identity.server_id))
-        self.report_linked(self._linked)
+        self.report_linked(self._links)
 
     def messages_received(self, link: Link, frames: list[Frame]) -> None:
         """Discovery tells us something."""

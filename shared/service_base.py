@@ -24,10 +24,11 @@ from shared.framing import Frame
 from shared.link import Link
 from shared.listener import Listener
 from shared.messages import encode, pb
-from shared.metrics import Metrics
+from shared.metrics import Metrics, version
 from shared.peering import Peer, Peering
 from shared.registration import Registration
 from shared.session import Timeouts, unsupported
+from shared.vitals import export_links, link_states, peer_status
 
 Result = pb.ConnectResponse
 
@@ -60,6 +61,7 @@ class ServiceBase:
         settings = getattr(self.config, self.section)
         self._port: int = settings.tcp_port if hasattr(settings, "tcp_port") else settings.port
         self.metrics.ready.set_function(lambda: not self.reasons_not_ready())
+        export_links(self)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -229,7 +231,8 @@ class ServiceBase:
 
     def _make_link(self, ping_timeout: float, **how: Any) -> Link:
         timeouts = Timeouts(self.config.link.connect_timeout, ping_timeout)
-        return Link(self, timeouts=timeouts, limit=self.config.link.payload_limit, track=self._links, **how)
+        limit, tally = self.config.link.payload_limit, self.metrics.frames
+        return Link(self, timeouts=timeouts, limit=limit, track=self._links, tally=tally, **how)
 
     # LinkOwner: the handshake -----------------------------------------------------------------------
 
@@ -266,7 +269,6 @@ class ServiceBase:
         identity = link.identity
         if identity.user is not None:
             self.subscribers.setdefault(identity.user, []).append(link)
-            self._count_links()
             self.subscriber_connected(link)
         else:
             self.server_link_opened(link)
@@ -292,14 +294,26 @@ class ServiceBase:
         self.log.info("peer_disconnected", peer_id=link.peer_id, link_id=link.link_id)
         self._peers_changed()
 
-    def _peers_changed(self) -> None:
-        self._count_links()
-        if self.registration is not None and not self._stopping:
-            self.registration.report_linked([link.peer_id for link in self.peering.links])
+    def dial_failed(self, peer: Peer) -> None:
+        """No link came of a dial; where not even a connection did, it is counted here."""
+        if peer.dial is not None and not peer.dial.was_connected:
+            self.metrics.connected("dialler", "unreachable")
+        self._peers_changed()
 
-    def _count_links(self) -> None:
-        self.metrics.peers.labels(self.feature).set(len(self.peering.links))
-        self.metrics.subscribers.labels(self.feature).set(sum(map(len, self.subscribers.values())))
+    def _peers_changed(self) -> None:
+        if self.registration is not None and not self._stopping:
+            self.registration.report_linked(link_states(self.peering.peers))
+
+    @property
+    def subscriber_count(self) -> int:
+        """How many clients are connected."""
+        return sum(map(len, self.subscribers.values()))
+
+    def measure_links(self) -> None:
+        """Measure the way to each other server and back, and tell discovery what it was last time."""
+        for link in self.peering.links:
+            link.probe()
+        self._peers_changed()
 
     def subscriber_connected(self, link: Link) -> None:
         """A client is connected."""
@@ -314,7 +328,6 @@ class ServiceBase:
         handle = (
             self.handle_message_for_feature if link.identity.is_client else self.handle_server_message_for_feature
         )
-        self.metrics.frames_received.labels(self.feature).inc(len(frames))
         for frame in frames:
             if not handle(link, frame):
                 link.send(unsupported(frame.name))
@@ -370,7 +383,6 @@ class ServiceBase:
         self.subscribers[user].remove(link)
         if not self.subscribers[user]:
             del self.subscribers[user]
-        self._count_links()
         self.subscriber_disconnected(link)
 
     # For people and their tools ----------------------------------------------------------------------
@@ -386,28 +398,17 @@ class ServiceBase:
 
     def status(self) -> dict[str, object]:
         """What /status tells: identity and links."""
+        reasons = self.reasons_not_ready()
         return {
             "server_id": self.server_id,
             "feature": self.feature,
             "instance_id": self.instance_id,
-            "ready": not self.reasons_not_ready(),
-            "subscribers": sum(map(len, self.subscribers.values())),
-            "peers": [_peer_status(peer) for peer in self.peering.peers],
+            "version": version(),
+            "ready": not reasons,
+            "reasons_not_ready": reasons,
+            "subscribers": self.subscriber_count,
+            "peers": [peer_status(peer) for peer in self.peering.peers],
         }
-
-
-def _peer_status(peer: Peer) -> dict[str, object]:
-    link: Link | None = peer.link
-    return {
-        "server_id": peer.server_id,
-        "state": "linked" if link is not None else "dialling",
-        "dialled_by_us": link.dialled if link is not None else None,
-        "age_seconds": round(link.age, 3) if link is not None else None,
-        "rtt_seconds": link.session.rtt if link is not None else None,
-        "instance_id": link.identity.instance_id if link is not None else None,
-        "endpoints": [str(endpoint) for endpoint in peer.endpoints],
-        "last_error": peer.connector.last_error if peer.connector is not None else "",
-    }
 
 
 def _words(result: int) -> str:

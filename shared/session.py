@@ -91,10 +91,12 @@ class Session:
 
     # In ------------------------------------------------------------------------
 
-    def receive_data(self, data: bytes, now: float) -> None:
-        """Take what was read; then take events until `next_event` returns None."""
+    def receive_data(self, data: bytes, now: float) -> list[Frame]:
+        """Take what was read; then take events until `next_event` returns None. The frames, for who counts them."""
         self.note_alive(now)
-        self._frames.extend(self._reader.feed(data))
+        frames = self._reader.feed(data)
+        self._frames.extend(frames)
+        return frames
 
     def receive_eof(self) -> None:
         """The connection ended or broke without a HANGUP."""
@@ -210,13 +212,14 @@ class Session:
 
     # Out ---------------------------------------------------------------------------
 
-    def data_to_send(self) -> bytes:
+    def frames_to_send(self) -> list[bytes]:
         """What must be written now; it is handed out once."""
-        if not self._out:
-            return b""
-        data = b"".join(self._out)
-        self._out.clear()
-        return data
+        out, self._out = self._out, []
+        return out
+
+    def data_to_send(self) -> bytes:
+        """The same as the bytes that they are."""
+        return b"".join(self.frames_to_send())
 
     # The effects of TRANSITIONS ------------------------------------------------------
 

@@ -24,8 +24,8 @@ class Item:
     """One message on its way to one recipient."""
 
     __slots__ = (
-        "answered", "attempts", "author", "deadline", "group", "id", "is_again", "is_over", "is_safe", "is_saved",
-        "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
+        "answered", "arrived", "attempts", "author", "deadline", "group", "id", "is_again", "is_over", "is_safe",
+        "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,8 @@ class Item:
         """The group that it is a copy for."""
         self.is_again = False
         """Whether its author sent it before, and another server has it or had it."""
+        self.arrived = 0.0
+        """When it came (seconds, monotonic)."""
         self.attempts = 0
         """How often it was written to a link."""
         self.sent_to: list[Sink] = []

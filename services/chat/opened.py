@@ -8,7 +8,7 @@ from services.chat.blocks import Blocks
 from services.chat.debts import Debts
 from services.chat.disk_mailbox import DiskMailbox, Limits
 from services.chat.groups import Groups
-from services.chat.mailbox import Destination
+from services.chat.mailbox import Destination, Item
 from services.chat.requests import Requests
 from services.chat.roster import LocalRoster
 from services.chat.router import Router
@@ -28,6 +28,7 @@ class Opened:
         *,
         loaded: Callable[[Destination], None],
         count: Callable[[str, int], None],
+        delivered: Callable[[str, Item], None] = lambda _scope, _item: None,
         look_for: Callable[[str], None],
     ) -> None:
         self.store = store
@@ -51,6 +52,7 @@ class Opened:
             ack_timeout=settings.ack_timeout,
             custody_delay=settings.custody_delay,
             count=count,
+            delivered=delivered,
             look_for=look_for,
         )
         self.requests = Requests(

@@ -18,7 +18,7 @@ TRIMMED: Final = 5_000
 """Final statuses removed at once."""
 
 _WAITING: Final = (
-    "SELECT id, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
+    "SELECT kept_at, id, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
     "group_server, raw FROM message WHERE destination = ? AND id > ? ORDER BY id LIMIT ?"
 )
 _OLDEST: Final = (
@@ -49,10 +49,11 @@ def find(db: sqlite3.Connection, key: Key) -> int | None:
 
 
 def load(db: sqlite3.Connection, destination: Destination, after: int, limit: int) -> list[Item]:
-    """Read the messages with ids greater than `after` that wait there, in order."""
+    """Read the messages with ids greater than `after` that wait there, in order; `arrived` is the file's age."""
     items, size = [], 0
-    for row in db.execute(_WAITING, (rows.name(destination), after, limit)):
-        items.append(rows.item(row))
+    for kept_at, *row in db.execute(_WAITING, (rows.name(destination), after, limit)):
+        items.append(rows.item(tuple(row)))
+        items[-1].arrived = kept_at
         size += items[-1].size
         if size >= LOADED:
             break

@@ -17,7 +17,7 @@ from services.chat.dispatcher import Dispatcher
 from services.chat.groups import Groups, copies
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.roster import Roster, Sink
-from services.chat.statuses import Status, Statuses
+from services.chat.statuses import FINAL, Status, Statuses
 from shared.addresses import Group, Recipient, User
 from shared.errors import UnexpectedMessage
 from shared.messages import pb
@@ -44,6 +44,7 @@ class Router:
         ack_timeout: float,
         custody_delay: float = 0.05,
         count: Callable[[str, int], None] = lambda _scope, _status: None,
+        delivered: Callable[[str, Item], None] = lambda _scope, _item: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
     ) -> None:
         self._server_id = server_id
@@ -58,7 +59,7 @@ class Router:
         )
         self._missing: dict[str, float] = {}
         """Servers with waiting messages and no link → when their authors are answered."""
-        self._statuses = Statuses(server_id, roster, mailbox, debts, count)
+        self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered)
         self._memory = self._statuses.memory
         self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses)
 
@@ -110,6 +111,7 @@ class Router:
 
     def _accept_one(self, item: Item, now: float) -> None:
         """Take a message once; one that comes again is answered with its present status."""
+        item.arrived = now
         item.is_again = self._memory.knows(item.key)
         if item.is_again and not self._is_asked_again(item):
             self._statuses.repeat(item)
@@ -285,8 +287,8 @@ class Router:
 
     def drop(self, destination: Destination, item: Item) -> bool:
         """Give up a message that waits, and tell its author so; False where it does not wait any more."""
-        if not self._mailbox.remove(destination, item):
-            return False
+        if self._memory.status(item.key) in FINAL or not self._mailbox.remove(destination, item):
+            return False  # it was given up already, or is on its way
         self._statuses.tell(item, Status.OTHER_ERROR)
         return True
 
@@ -295,8 +297,9 @@ class Router:
         if isinstance(destination, str) and self._roster.server(destination) is None:
             self._look_for(destination)
             return 0
+        written = self._dispatcher.send_again(destination)
         self._dispatcher.pump(destination, now)
-        return self._dispatcher.send_again(destination)
+        return written
 
     def _destination(self, item: Item) -> Destination:
         local = item.recipient.server_id == self._server_id

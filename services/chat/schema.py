@@ -71,6 +71,10 @@ class Ages:
         """Seconds since the mailbox was made."""
         return self._age + time.monotonic() - self._started
 
+    def moment(self, age: float) -> float:
+        """When that age was (seconds, monotonic)."""
+        return age - self._age + self._started
+
 
 def open_file(path: Path) -> sqlite3.Connection:
     """Open a mailbox, or make one.

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
-from prometheus_client import Counter
-
+from services.chat.counting import Counting
 from services.chat.mailbox import Destination, Item
 from services.chat.opened import Opened
 from services.chat.operator_socket import Operations, OperatorSocket
 from services.chat.requests import Ask
 from services.chat.roster import LinkedServer, LocalRoster
-from services.chat.statuses import Status
 from services.chat.store import Store
 from shared.addresses import Server, User
 from shared.config import Config
@@ -22,7 +20,7 @@ from shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.link import Link
-from shared.messages import LIVE_LOCATION, MESSAGES, decode, pb
+from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, pb
 from shared.service_base import ServiceBase
 from shared.timer import Timer
 
@@ -33,6 +31,9 @@ GROUPS: Final[dict[str, type[Ask]]] = {
     "GROUP_MEMBERS": pb.GroupMembers,
 }
 BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
+
+SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
+"""What the other processes of this node offer that have messages and questions for chat."""
 
 EXPIRY_CHECKS: Final = 60.0
 """Seconds between two looks for what has waited too long."""
@@ -52,7 +53,7 @@ class ChatService(ServiceBase):
         self._expiry = Timer(self._expire)
         self._open: Opened | None = None
         self._operator: OperatorSocket | None = None
-        self._counters: dict[tuple[str, int], Counter] = {}
+        self._counting = Counting(self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed)
 
     @property
     def opened(self) -> Opened:
@@ -82,6 +83,7 @@ class ChatService(ServiceBase):
             kept=self._kept,
             not_kept=self._not_kept,
             broken=self._broken,
+            committed=self._counting.committed,
         )
         opened = Opened(
             self.server_id,
@@ -89,7 +91,8 @@ class ChatService(ServiceBase):
             self.roster,
             store,
             loaded=self._loaded,
-            count=self._count,
+            count=self._counting.told,
+            delivered=self._delivered,
             look_for=lambda _server_id: self.discover_now(),
         )
         self.log.info("mailbox_opened", messages=len(opened.mailbox))
@@ -182,8 +185,8 @@ class ChatService(ServiceBase):
         return super().admit_client(identity)
 
     def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
-        """The location process of this node has messages and questions, too."""
-        if identity.server_id == self.server_id and identity.is_ours and identity.features == (LIVE_LOCATION,):
+        """Other processes of this node have messages and questions, too."""
+        if identity.server_id == self.server_id and identity.is_ours and identity.features in SIBLINGS:
             return Result.CONNECTED
         return super().admit_server(link, identity)
 
@@ -321,17 +324,27 @@ class ChatService(ServiceBase):
             self._open.requests.handle_timeout(self._now())
             self._turn_over()
 
-    def _count(self, scope: str, status: int) -> None:
-        counter = self._counters.get((scope, status))
-        if counter is None:
-            counter = self.metrics.messages.labels(scope, Status.Status.Name(status).lower())
-            self._counters[scope, status] = counter
-        counter.inc()
+    # For people ---------------------------------------------------------------------------------------------
+
+    def _delivered(self, scope: str, item: Item) -> None:
+        self._counting.delivered(scope, item, self._now())
+
+    def _waiting(self) -> int:
+        return len(self._open.mailbox) if self._open is not None else 0
+
+    def _owed(self) -> int:
+        return len(self._open.debts) if self._open is not None else 0
+
+    def _oldest_age(self) -> float:
+        return self._open.store.oldest_age() if self._open is not None else 0.0
 
     def status(self) -> dict[str, object]:
-        """Adds how many messages wait."""
-        waiting = len(self._open.mailbox) if self._open is not None else 0
-        return super().status() | {"waiting_messages": waiting}
+        """Adds how many messages wait, and for how long."""
+        return super().status() | {
+            "waiting_messages": self._waiting(),
+            "oldest_waiting_seconds": round(self._oldest_age(), 3),
+            "owed_statuses": self._owed(),
+        }
 
 
 def _user(link: Link) -> User:

@@ -70,12 +70,14 @@ class Statuses:
         mailbox: Mailbox,
         debts: Debts,
         count: Callable[[str, int], None],
+        delivered: Callable[[str, Item], None] = lambda _scope, _item: None,
     ) -> None:
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
         self._debts = debts
         self._count = count
+        self._delivered = delivered
         self.memory = Memory(mailbox)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
         self._expected: dict[tuple[User, int, Group], set[User]] = {}
@@ -85,7 +87,10 @@ class Statuses:
         """Tell an item's author its status; what has a final one needs to be kept no longer."""
         item.told = status
         self.memory.note(item.key, status)
-        self._count("local" if item.recipient.server_id == self._server_id else "remote", status)
+        scope = "local" if item.recipient.server_id == self._server_id else "remote"
+        self._count(scope, status)
+        if status == Status.DELIVERED:
+            self._delivered(scope, item)
         if item.group is not None:
             self._gather(item, status)
         else:

@@ -58,7 +58,8 @@ class Work:
 class Store:
     """One server's file. `kept` and `not_kept` hear, on the event loop, what was and what could not be written.
 
-    `broken` hears of an error that is ours: nothing is written any more.
+    `broken` hears of an error that is ours: nothing is written any more. `committed` hears, on the store's own
+    thread, how long each transaction took, and of how many writes it was.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Store:
         kept: Callable[[list[Item]], None],
         not_kept: Callable[[list[Item]], None],
         broken: Callable[[BaseException], None] = lambda _error: None,
+        committed: Callable[[float, int], None] = lambda _seconds, _writes: None,
     ) -> None:
         """Open, or make, `directory`/chat.db.
 
@@ -78,6 +80,7 @@ class Store:
         self._kept = kept
         self._not_kept = not_kept
         self._broken = broken
+        self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self.error = ""
@@ -129,6 +132,11 @@ class Store:
         """Per destination: how many statuses could not be told yet."""
         found = self._reader.execute("SELECT destination, COUNT(*) FROM owed GROUP BY destination")
         return [(rows.destination(name), count) for name, count in found]
+
+    def oldest_age(self) -> float:
+        """Seconds since the oldest message that waits was written; 0.0 where none does."""
+        row = self._reader.execute("SELECT kept_at FROM message ORDER BY id LIMIT 1").fetchone()
+        return max(0.0, self._ages.now - row[0]) if row is not None else 0.0
 
     def known(self) -> list[Destination]:
         """Every user and server ever seen here."""
@@ -215,7 +223,14 @@ class Store:
 
     def load(self, destination: Destination, after: int, limit: int, found: Callable[[list[Item]], None]) -> None:
         """Read the next messages that wait there, in order: those with ids greater than `after`."""
-        self._queue.put(Work(read=lambda db: queries.load(db, destination, after, limit), found=found))
+
+        def read(db: sqlite3.Connection) -> list[Item]:
+            items = queries.load(db, destination, after, limit)
+            for item in items:
+                item.arrived = self._ages.moment(item.arrived)
+            return items
+
+        self._queue.put(Work(read=read, found=found))
 
     def load_owed(
         self, destination: Destination, after: int, limit: int, found: Callable[[list[tuple[int, bytes]]], None]
@@ -305,6 +320,7 @@ class Store:
         others = [write for write in others if write[0] is not rows.DELETE and write[0] is not rows.SETTLE]
         if not messages and not deleted and not others and not self.error:
             return
+        began = time.monotonic()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             for many in (messages, settled, deleted):
@@ -317,6 +333,7 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
+        self._committed(time.monotonic() - began, len(messages) + len(settled) + len(deleted) + len(others))
 
     def _write_many(self, writes: list[Write]) -> None:
         for start in range(0, len(writes), rows.WIDE):

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 
 from services.discovery.discovery import ServerDiscoveryService
+from services.discovery.observing import Counters
 from shared.addresses import Server
 from shared.announcements import read_announcement
 from shared.config import Config
@@ -38,6 +39,7 @@ class Announcer:
         asked: Callable[[Address], None],
         heard: Callable[[Server, str], None],
         metrics: Metrics,
+        counters: Counters,
         log: Log,
     ) -> None:
         self._config = config
@@ -45,6 +47,7 @@ class Announcer:
         self._asked = asked
         self._heard = heard
         self._metrics = metrics
+        self._counters = counters
         self._log = log
         self._wake = asyncio.Event()
         self._failed_targets: set[Address] = set()
@@ -82,7 +85,7 @@ class Announcer:
 
     def send(self, data: bytes, to: Address) -> None:
         """Send a datagram from the discovery port."""
-        self._metrics.datagrams.labels("DISCOVERY", "sent").inc()
+        self._metrics.datagrams["sent"] += 1
         error = self._socket.send(data, to)
         if error is None:
             self._failed_targets.discard(to)
@@ -115,10 +118,14 @@ class Announcer:
             self._ask_askers = False
         for target in dict.fromkeys(targets):
             if not (target[1] == self.port and target[0] in self._own):
-                self.send(REQUEST, target)
+                self._request(target)
+
+    def _request(self, target: Address) -> None:
+        self._counters.requests["sent"] += 1
+        self.send(REQUEST, target)
 
     def _received(self, frame: Frame, address: Address) -> None:
-        self._metrics.datagrams.labels("DISCOVERY", "received").inc()
+        self._metrics.datagrams["received"] += 1
         if frame.name == "DISCOVER_SERVER":
             self._request_received(address)
         elif frame.name == "SERVER_ANNOUNCE":
@@ -134,9 +141,10 @@ class Announcer:
         host, port = address
         if port == self.port and host in self._own:
             return
+        self._counters.requests["received"] += 1
         self._asked(address)
         if port == self._config.discovery.port and self._is_stranger(address):
-            self.send(REQUEST, address)
+            self._request(address)
 
     def _is_stranger(self, address: Address) -> bool:
         """Whether that server was not asked in turn for `server_expiry`: most hear broadcasts anyway."""
@@ -154,4 +162,5 @@ class Announcer:
             self._metrics.dropped(error.reason)
             return
         if self._discovery.accepts(server):
+            self._counters.announcements["received"] += 1
             self._heard(server, source)

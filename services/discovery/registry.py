@@ -64,6 +64,11 @@ class Registry:
         return self._by_key.pop(key, None) is not None
 
     @property
+    def features(self) -> frozenset[str]:
+        """All that is served."""
+        return frozenset().union(*(r.features for r in self._by_key.values()))
+
+    @property
     def keys(self) -> list[object]:
         """All that are registered, watchers too."""
         return list(self._by_key)

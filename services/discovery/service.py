@@ -8,6 +8,8 @@ from typing import ClassVar, cast
 from services.discovery.announcer import Announcer
 from services.discovery.directory import Directory
 from services.discovery.discovery import ServerDiscoveryService
+from services.discovery.linking import LinkingTimes
+from services.discovery.observing import Counters, Report
 from services.discovery.registry import Registrant, Registry, reply_to
 from shared.addresses import Server
 from shared.announcements import encode_announcement
@@ -39,6 +41,10 @@ class DirectoryService(ServiceBase):
         settings = self.config.discovery
         self.directory = Directory(settings.server_expiry, MISSED * settings.discovery_interval)
         self.registry = Registry()
+        self.metrics.expect_datagrams()
+        self._counters = Counters(self.metrics, self.directory, self.registry)
+        self._times = LinkingTimes(self._counters.measured)
+        self._reports: dict[Link, Report] = {}
         self._announcer: Announcer | None = None
         self._gateways = gateways()
         self._tell_scheduled = False
@@ -54,6 +60,7 @@ class DirectoryService(ServiceBase):
             asked=self._asked,
             heard=self._heard,
             metrics=self.metrics,
+            counters=self._counters,
             log=self.log,
         )
 
@@ -76,6 +83,7 @@ class DirectoryService(ServiceBase):
             await asyncio.sleep(self.config.discovery.discovery_interval)
             self._gateways = gateways()
             if self.directory.expire(self._now()):
+                self._times.keep(entry.server_id for entry in self.directory.entries)
                 self._directory_changed()
 
     def discover_now(self) -> None:
@@ -93,9 +101,11 @@ class DirectoryService(ServiceBase):
         """Answer for what is at our address; have the others answer from theirs."""
         reply = reply_to(self.registry, asker[0], self._gateways)
         if reply.announce and self._announcer is not None:
+            self._counters.announcements["sent"] += 1
             self._announcer.send(encode_announcement(self.server_id, reply.announce), asker)
         if reply.pass_on:
             raw = encode("ANNOUNCE_TO", pb.AnnounceTo(host=asker[0], port=asker[1]))
+            self._counters.announcements["sent"] += len(reply.pass_on)
             for link in reply.pass_on:
                 cast("Link", link).send(raw)
 
@@ -105,6 +115,7 @@ class DirectoryService(ServiceBase):
             if server.server_id not in known:
                 self.log.info("server_discovered", peer_id=server.server_id, host=source)
             self._directory_changed()
+        self._times.heard(server.server_id, server.features, self._now())
 
     # Registration ---------------------------------------------------------------------------------
 
@@ -133,6 +144,7 @@ class DirectoryService(ServiceBase):
     def server_link_closed(self, link: Link, closed: Closed) -> None:
         """It is gone: its feature is no longer announced."""
         self.directory.set_linked(link, ())
+        self._reports.pop(link, None)
         if self.registry.remove(link):
             self.log.info("process_gone", host=link.remote_host, reason=closed.reason)
             self._directory_changed()
@@ -140,16 +152,23 @@ class DirectoryService(ServiceBase):
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """What our processes tell."""
         if frame.name == "LINKED_SERVERS":
-            self.directory.set_linked(link, decode(frame, pb.LinkedServers).serverIds)
+            self._links_reported(link, decode(frame, pb.LinkedServers))
             return True
         if frame.name == "DISCOVER_SERVER":
             self.discover_now()
             return True
         return False
 
+    def _links_reported(self, link: Link, message: pb.LinkedServers) -> None:
+        """What one of our processes is linked with."""
+        self.directory.set_linked(link, message.serverIds)
+        now = self._now()
+        for feature in (e.feature for e in link.identity.endpoints):
+            self._times.linked(feature, message.serverIds, now)
+            self._reports[link] = Report(feature, tuple(message.links), now)
+
     def _directory_changed(self) -> None:
         """Tell all processes, once for all that changed in this turn."""
-        self.metrics.servers_known.set(len(self.directory.entries))
         if not self._tell_scheduled:
             self._tell_scheduled = True
             asyncio.get_running_loop().call_soon(self._tell)
@@ -164,9 +183,10 @@ class DirectoryService(ServiceBase):
     # For people ---------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, object]:
-        """Adds the directory and what this node offers."""
+        """Adds the directory, what this node offers, and its processes' links."""
         now = self._now()
         return super().status() | {
+            "links": {report.feature: report.as_json(now) for report in self._reports.values()},
             "offers": [
                 {"feature": e.feature, "host": e.host, "port": e.port, "udp_port": e.udpPort}
                 for e in self.registry.all()

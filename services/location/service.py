@@ -40,6 +40,7 @@ class LocationService(DatagramServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.positions = Positions(self._begin)
+        self.metrics.watch_value("parley_location_streams", "Locations shared", lambda: len(self.positions))
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS))
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""

@@ -64,6 +64,7 @@ class TypingService(DatagramServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.indicators = Indicators(self.config.typing.typing_expiry)
+        self.metrics.watch_value("parley_typing_active", "People who type", lambda: len(self.indicators))
 
     # In -------------------------------------------------------------------------------------------
 
