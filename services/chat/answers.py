@@ -83,8 +83,10 @@ class Answers:
         group = Group.of(ack.group) if ack.HasField("group") else None
         late = Item(author, ack.messageSnowflake, user, b"", origin=origin, group=group)
         late.is_saved = bool(origin)  # nobody but us would tell it again
-        if self._statuses.memory.status(late.key) != status:
-            self._statuses.tell_late(late, status)
+        present = self._statuses.memory.status(late.key)
+        if present == status or (present in FINAL and status in INTERIM):
+            return  # told again, because a receipt was lost
+        self._statuses.tell_late(late, status)
 
     def _for_members(self, server_id: str, group: Group, ack: pb.ChatMessageResponse) -> None:
         """The group's server tells our user its members' statuses; with `complete` it answers for the message."""

@@ -49,6 +49,7 @@ class _Passed:
     request: int
     """The asker's own number."""
     sink: Sink
+    asked: float
     until: float
 
 
@@ -154,17 +155,18 @@ class Requests:
             self._look_for(server_id)
         self._last += 1
         until = now + (self._timeout if server is not None or self._roster.knows_server(server_id) else PATIENCE)
-        passed = _Passed(server_id, name, ask, ask.request, sink, until)
+        passed = _Passed(server_id, name, ask, ask.request, sink, now, until)
         ask.request = self._last
         self._passed[self._last] = passed
         if server is not None:
             server.sink.send(encode(name, ask))
 
     def server_connected(self, server_id: str) -> None:
-        """A server is in the roster: it hears what it has not answered."""
+        """A server is in the roster: it hears what it has not answered, and has as long for it as any."""
         server = self._roster.server(server_id)
         for passed in self._passed.values():
             if passed.server_id == server_id and server is not None:
+                passed.until = passed.asked + self._timeout
                 server.sink.send(encode(passed.name, passed.ask))
 
     def next_timeout(self) -> float | None:

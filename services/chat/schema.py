@@ -15,6 +15,8 @@ from shared.addresses import User
 from shared.errors import ConfigError
 
 VERSION: Final = 2
+FRAME_PARTS: Final = 3
+"""Name, length and the rest: version 1 had whole frames."""
 LARGE: Final = 64 * 1024 * 1024
 """Bytes from which a file is looked at as a whole only after the start, which would otherwise take seconds."""
 
@@ -43,12 +45,12 @@ CREATE INDEX owed_destination ON owed (destination, id);
 _PEOPLE: Final = """
 CREATE TABLE member (
     group_id TEXT NOT NULL, user TEXT NOT NULL, user_server TEXT NOT NULL,
-    PRIMARY KEY (group_id, user, user_server)
-) WITHOUT ROWID;
+    UNIQUE (group_id, user, user_server)
+);
 CREATE TABLE blocked (
     user TEXT NOT NULL, other TEXT NOT NULL, other_server TEXT NOT NULL,
-    PRIMARY KEY (user, other, other_server)
-) WITHOUT ROWID;
+    UNIQUE (user, other, other_server)
+);
 CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), age REAL NOT NULL, wall REAL NOT NULL);
 """
 _KNOWN: Final = "CREATE TABLE known (destination TEXT PRIMARY KEY) WITHOUT ROWID;"
@@ -213,8 +215,10 @@ def _from_1(db: sqlite3.Connection) -> None:
         "FROM old_settled ORDER BY rowid"
     )
     for number, destination, raw in db.execute("SELECT id, destination, raw FROM old_owed ORDER BY id").fetchall():
-        payload = bytes(raw).split(b" ", 2)[2][:-1]
-        db.execute("INSERT INTO owed VALUES (?,?,0.0,?)", (number, destination, payload))
+        parts = bytes(raw).split(b" ", 2)
+        if len(parts) < FRAME_PARTS:
+            raise sqlite3.DatabaseError(f"the status {number} in it is damaged")
+        db.execute("INSERT INTO owed VALUES (?,?,0.0,?)", (number, destination, parts[2][:-1]))
     for table in ("message", "settled", "owed"):
         db.execute(f"DROP TABLE old_{table}")
 

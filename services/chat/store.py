@@ -143,13 +143,13 @@ class Store:
         return [rows.destination(name) for (name,) in self._reader.execute("SELECT destination FROM known")]
 
     def members(self) -> list[tuple[str, User]]:
-        """(group, member) of every group that lives here."""
-        found = self._reader.execute("SELECT group_id, user, user_server FROM member")
+        """(group, member) of every group that lives here, in the order in which they came."""
+        found = self._reader.execute("SELECT group_id, user, user_server FROM member ORDER BY rowid")
         return [(group, User(user, server)) for group, user, server in found]
 
     def blocked(self) -> list[tuple[str, User]]:
         """(user here, whom they block)."""
-        found = self._reader.execute("SELECT user, other, other_server FROM blocked")
+        found = self._reader.execute("SELECT user, other, other_server FROM blocked ORDER BY rowid")
         return [(user, User(other, server)) for user, other, server in found]
 
     # While running, from the event loop -------------------------------------------------------

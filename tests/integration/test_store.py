@@ -146,16 +146,17 @@ def test_members_and_whom_somebody_blocks_are_there_after_opening_again(tmp_path
     async def story():
         loop = asyncio.get_running_loop()
         async with opened(tmp_path) as (store, _told):
-            done = [loop.create_future() for _ in range(6)]
+            done = [loop.create_future() for _ in range(7)]
             store.join("crew", ANN, done[0].set_result)
             store.join("crew", BOB, done[1].set_result)
+            store.join("crew", User("abe", "alpha"), done[6].set_result)
             store.leave("crew", ANN, done[2].set_result)
             store.block("ann", BOB, done[3].set_result)
             store.block("ann", ANN, done[4].set_result)
             store.unblock("ann", ANN, done[5].set_result)
-            assert await asyncio.wait_for(asyncio.gather(*done), TIMEOUT) == [True] * 6
+            assert await asyncio.wait_for(asyncio.gather(*done), TIMEOUT) == [True] * 7
         async with opened(tmp_path) as (store, _told):
-            assert store.members() == [("crew", BOB)]
+            assert store.members() == [("crew", BOB), ("crew", User("abe", "alpha"))]
             assert store.blocked() == [("ann", BOB)]
 
     run(story())

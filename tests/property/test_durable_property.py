@@ -84,11 +84,8 @@ def is_in_order(world, keys):
     return True
 
 
-def check(world, *, is_told_again=False):
-    """What holds when everybody was there again for long enough.
-
-    `is_told_again`: a status whose receipt was lost with a link may come again, after those that followed it.
-    """
+def check(world):
+    """What holds when everybody was there again for long enough."""
     assert world.lies == []
     for author in world.people:
         for key in author.outbox:
@@ -103,8 +100,7 @@ def check(world, *, is_told_again=False):
         for statuses in client.statuses.values():
             kinds = [status in INTERIM for status in statuses]
             # A message that was answered may come from the disk again when a process dies.
-            was_ended = kinds == sorted(kinds, reverse=True) or (is_told_again and not kinds[-1])
-            assert world.crashes or was_ended, f"interim after final: {statuses}"
+            assert world.crashes or kinds == sorted(kinds, reverse=True), f"interim after final: {statuses}"
     for node in world.nodes.values():
         assert node.is_at_rest
         assert node.disk.messages == {}
@@ -164,4 +160,4 @@ LATE = [("leave", 1), ("write", 0, 1, 1), ("carry_all",), ("connect", 1), ("carr
 def test_whatever_dies_authors_who_stay_hear_what_became_of_their_messages_without_asking(names, story):
     world = happened(names, story)
     world.settle_quietly()
-    check(world, is_told_again=True)
+    check(world)

@@ -305,3 +305,5 @@ def test_an_unknown_server_that_comes_in_time_is_asked(alpha, ann):
     ann.ask("JOIN_GROUP", FAR, 5)
     alpha.pass_time(PATIENCE / 2)
     assert len(alpha.link("beta", Sink()).take()) == 1
+    alpha.pass_time(PATIENCE)
+    assert ann.answers() == [], "it has as much time to answer as any"

@@ -424,3 +424,14 @@ def test_both_servers_full_of_messages_for_each_other_both_get_theirs(node, ann,
         beta.send(BOB, snowflake, ANN)
     joined.carry()
     assert ann.snowflakes() == bob.snowflakes() == list(range(1, 101))
+
+
+def test_a_status_that_is_told_again_because_its_receipt_was_lost_is_no_news(node, ann):
+    node.link("beta")
+    node.send(ANN, 1, BOB)
+    for status in (Status.USER_AWAY, Status.DELIVERED):
+        node.answer("beta", 1, (BOB, status), author=ANN)
+    assert ann.statuses() == [(1, BOB, "USER_AWAY"), (1, BOB, "DELIVERED")]
+    for status in (Status.USER_AWAY, Status.DELIVERED):
+        node.answer("beta", 1, (BOB, status), author=ANN)
+    assert ann.statuses() == []
