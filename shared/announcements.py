@@ -5,13 +5,17 @@ The address of a server is its datagram's source, never what its content says (p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from shared.addresses import Endpoint, Server
 from shared.datagrams import Address, UdpSocket
 from shared.errors import MalformedMessage
-from shared.framing import Frame
+from shared.framing import MAX_DATAGRAM, Frame
 from shared.messages import decode, encode, pb
+
+Linked = Mapping[str, Sequence[str]]
+"""Feature → the servers that it is linked with."""
 
 
 def read_announcement(frame: Frame, source: str) -> Server:
@@ -32,18 +36,36 @@ def read_announcement(frame: Frame, source: str) -> Server:
     return Server(announcement.serverId, features)
 
 
-def encode_announcement(server_id: str, endpoints: Sequence[pb.Endpoint]) -> bytes:
-    """The SERVER_ANNOUNCE datagram for what a server offers."""
+def read_linked(frame: Frame) -> dict[str, frozenset[str]]:
+    """For each feature that an announcement speaks of, whom it says to be linked with (ours)."""
+    announcement = decode(frame, pb.ServerAnnounce)
+    return {feature.featureName: frozenset(feature.linked) for feature in announcement.feature}
+
+
+def encode_announcement(
+    server_id: str, endpoints: Sequence[pb.Endpoint], linked: Linked = MappingProxyType({})
+) -> bytes:
+    """The SERVER_ANNOUNCE datagram for what a server offers; and with whom each is linked, where that fits in."""
     message = pb.ServerAnnounce(serverId=server_id)
     for e in endpoints:
-        message.feature.add(featureName=e.feature, port=e.port, udpPort=e.udpPort)
-    return encode("SERVER_ANNOUNCE", message)
+        names = linked.get(e.feature, ())
+        message.feature.add(featureName=e.feature, port=e.port, udpPort=e.udpPort, linked=names)
+    datagram = encode("SERVER_ANNOUNCE", message)
+    if len(datagram) > MAX_DATAGRAM and linked:
+        return encode_announcement(server_id, endpoints)
+    return datagram
 
 
-def announce(server_id: str, endpoints: Sequence[pb.Endpoint], to: Address, local_host: str) -> None:
+def announce(
+    server_id: str,
+    endpoints: Sequence[pb.Endpoint],
+    to: Address,
+    local_host: str,
+    linked: Linked = MappingProxyType({}),
+) -> None:
     """Answer an asker once, from `local_host` (empty: the address that reaches it)."""
     sock = UdpSocket(local_host or "0.0.0.0", 0, "announcing")  # noqa: S104 - the system chooses by route
-    sock.send(encode_announcement(server_id, endpoints), to)
+    sock.send(encode_announcement(server_id, endpoints, linked), to)
     sock.close()
 
 

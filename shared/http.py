@@ -8,18 +8,34 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Protocol, cast
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol, cast
 
 import h11
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from shared.streams import Stream
 
 Answer = tuple[int, str, bytes]
 """HTTP status, content type, body."""
 
 IDLE = 30.0
 """Seconds after which a connection without a request is closed."""
+STREAM_LIMIT = 1024 * 1024
+"""Bytes that may wait for who reads a stream; who reads slower is cut off."""
+_POLICY: Final = (
+    "default-src 'none'; connect-src 'self'; img-src 'self'; script-src 'self'; style-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = (
+    ("Content-Security-Policy", _POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+)
+"""A browser loads nothing from elsewhere for these pages, runs nothing that stands in them, and keeps nothing."""
 
 
 class Answerer(Protocol):
@@ -29,7 +45,7 @@ class Answerer(Protocol):
     def body_limit(self) -> int:
         """Bytes of a request's body that it wants."""
 
-    def answer(self, method: str, target: str, body: bytes | None = b"") -> Answer | Awaitable[Answer]:
+    def answer(self, method: str, target: str, body: bytes | None = b"") -> Answer | Stream | Awaitable[Answer]:
         """Answer one request, now or later; its body is None where it is longer than `body_limit`."""
 
 
@@ -43,15 +59,17 @@ class Pages:
         registry: CollectorRegistry,
         status: Callable[[], dict[str, object]],
         reasons_not_ready: Callable[[], list[str]],
+        more: Mapping[str, Callable[[], Answer | Stream]] = MappingProxyType({}),
     ) -> None:
-        self._paths: dict[str, Callable[[], Answer]] = {
+        self._paths: dict[str, Callable[[], Answer | Stream]] = {
             "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(registry)),
             "/healthz": lambda: (200, "text/plain; charset=utf-8", b"alive\n"),
             "/readyz": lambda: _readiness(reasons_not_ready()),
             "/status": lambda: (200, "application/json", json.dumps(status()).encode() + b"\n"),
+            **more,
         }
 
-    def answer(self, method: str, target: str, body: bytes | None = b"") -> Answer:  # noqa: ARG002 - none is wanted
+    def answer(self, method: str, target: str, body: bytes | None = b"") -> Answer | Stream:  # noqa: ARG002 - none is wanted
         """Answer one request."""
         page = self._paths.get(target.partition("?")[0])
         if page is None:
@@ -79,6 +97,8 @@ class HttpConnection(asyncio.Protocol):
         self._body: bytearray | None = None
         self._pending: asyncio.Future[Answer] | None = None
         """The answer that is being made."""
+        self._leave: Callable[[], None] | None = None
+        """What ends a stream that is being sent."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -102,9 +122,14 @@ class HttpConnection(asyncio.Protocol):
             self._idle.cancel()
         if self._pending is not None:
             self._pending.cancel()
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
 
     def data_received(self, data: bytes) -> None:
-        """Feed h11 and answer each request that is whole."""
+        """Feed h11 and answer each request that is whole; nothing is heard during a stream."""
+        if self._leave is not None:
+            return
         self._h11.receive_data(data)
         if self._pending is None:
             self._go_on()
@@ -150,11 +175,29 @@ class HttpConnection(asyncio.Protocol):
         answer = self._pages.answer(request.method.decode(), request.target.decode(), body)
         if isinstance(answer, tuple):
             return self._respond(request, answer)
+        if isinstance(answer, Stream):
+            return self._begin(request, answer)
         if self._idle is not None:
             self._idle.cancel()
         self._pending = asyncio.ensure_future(answer)
         self._pending.add_done_callback(self._made)
         return False
+
+    def _begin(self, request: h11.Request, stream: Stream) -> bool:
+        """Send a stream until the other side closes, or no longer reads."""
+        if request.method == b"HEAD":
+            return self._respond(request, (200, stream.content_type, b""))
+        if self._idle is not None:
+            self._idle.cancel()
+        self._send(h11.Response(status_code=200, headers=[("Content-Type", stream.content_type), *HEADERS]))
+        self._leave = stream.join(self._write_part)
+        return False
+
+    def _write_part(self, data: bytes) -> None:
+        if self._transport is None or self._transport.get_write_buffer_size() > STREAM_LIMIT:
+            self.close()
+        else:
+            self._send(h11.Data(data=data))
 
     def _made(self, answer: asyncio.Future[Answer]) -> None:
         """An answer that took its time is there."""
@@ -170,7 +213,7 @@ class HttpConnection(asyncio.Protocol):
     def _respond(self, request: h11.Request, answer: Answer) -> bool:
         """Whether the connection goes on."""
         status, content_type, body = answer
-        headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+        headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *HEADERS]
         self._send(h11.Response(status_code=status, headers=headers))
         if request.method != b"HEAD":
             self._send(h11.Data(data=body))

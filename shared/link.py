@@ -18,7 +18,7 @@ from shared.framing import Frame
 from shared.messages import pb
 from shared.session import Session, Timeouts
 from shared.tallies import Frames
-from shared.timer import Timer
+from shared.timer import Timer, clock
 from shared.transitions import State
 
 _link_ids = itertools.count(1)
@@ -93,8 +93,9 @@ class Link(asyncio.Protocol):
         self._owner = owner
         self._is_wanted = is_wanted
         self._loop = asyncio.get_running_loop()
-        self.session = Session(timeouts=timeouts, limit=limit, now=self._loop.time(), hello=hello)
-        self.opened_at = self._loop.time()
+        self._now = clock(self._loop)
+        self.session = Session(timeouts=timeouts, limit=limit, now=self._now(), hello=hello)
+        self.opened_at = self._now()
         self._transport: asyncio.Transport | None = None
         self._timer = Timer(self._timer_fired)
         self._out: list[bytes] = []
@@ -136,12 +137,12 @@ class Link(asyncio.Protocol):
     @property
     def is_silent(self) -> bool:
         """Whether the other side has been silent for `ping_timeout`."""
-        return self.session.is_silent(self._loop.time())
+        return self.session.is_silent(self._now())
 
     @property
     def age(self) -> float:
         """Seconds since the connection was made."""
-        return self._loop.time() - self.opened_at
+        return self._now() - self.opened_at
 
     @property
     def remote_host(self) -> str:
@@ -186,12 +187,12 @@ class Link(asyncio.Protocol):
 
     def probe(self) -> None:
         """Ask the other side for a sign of life now."""
-        self.session.probe(self._loop.time())
+        self.session.probe(self._now())
         self._perform()
 
     def note_alive(self) -> None:
         """A datagram of this client's is a sign of life."""
-        self.session.note_alive(self._loop.time())
+        self.session.note_alive(self._now())
 
     def hang_up(self, reason: pb.HangUp.Reason = pb.HangUp.EXIT) -> None:
         """Send what waits and HANGUP, and close."""
@@ -226,7 +227,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Feed the session."""
         self.bytes_received += len(data)
-        frames = self.session.receive_data(data, self._loop.time())
+        frames = self.session.receive_data(data, self._now())
         if self._tally is not None:
             self._tally.count_received(frames)
         self._perform()
@@ -348,5 +349,5 @@ class Link(asyncio.Protocol):
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def _timer_fired(self) -> None:
-        self.session.handle_timeout(self._loop.time())
+        self.session.handle_timeout(self._now())
         self._perform()

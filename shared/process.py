@@ -59,7 +59,7 @@ async def _serve(service: ServiceBase) -> None:
         loop.add_signal_handler(number, stop.set)
     if os.environ.get(SUPERVISED):
         _stop_with_parent(loop, stop)
-    pages = Pages(service.metrics.registry, service.status, service.reasons_not_ready)
+    pages = Pages(service.metrics.registry, service.status, service.reasons_not_ready, service.pages())
     service.metrics.ready.set_function(lambda: not service.reasons_not_ready())
     http = HttpServer(pages)
     pulse: Pulse | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from google.protobuf.message import Message
@@ -21,6 +21,7 @@ from shared.config import Config, load
 from shared.errors import ConfigError
 from shared.events import Closed, Identity
 from shared.framing import Frame
+from shared.http import Answer
 from shared.link import Link
 from shared.listener import Listener
 from shared.messages import encode, pb
@@ -28,6 +29,7 @@ from shared.metrics import Metrics, version
 from shared.peering import Peer, Peering
 from shared.registration import Registration
 from shared.session import Timeouts, unsupported
+from shared.streams import Stream
 from shared.vitals import export_links, link_states, peer_status
 
 Result = pb.ConnectResponse
@@ -185,7 +187,8 @@ class ServiceBase:
 
     def announce_to(self, host: str, port: int) -> None:
         """Tell an asker where we are, from the address that we are at."""
-        announce(self.server_id, self.own_endpoints(), (host, port), self.config.address)
+        linked = {self.feature: sorted(link.peer_id for link in self.peering.links)}
+        announce(self.server_id, self.own_endpoints(), (host, port), self.config.address, linked)
 
     def discover_now(self) -> None:
         """Have the network asked at once."""
@@ -395,6 +398,10 @@ class ServiceBase:
         if self.registration is not None and not self.registration.is_registered:
             reasons.append("not registered with discovery")
         return reasons
+
+    def pages(self) -> Mapping[str, Callable[[], Answer | Stream]]:
+        """What the HTTP port answers besides the pages of every process."""
+        return {}
 
     def status(self) -> dict[str, object]:
         """What /status tells: identity and links."""

@@ -11,6 +11,7 @@ from shared.messages import pb
 from shared.metrics import PEERS, Metrics, Samples
 from shared.peering import Peer, Peering
 from shared.tallies import OTHER, Buckets, Names
+from shared.timer import clock
 
 STATES: Final = ("linked", "dialling")
 """What a link to another server can be."""
@@ -141,7 +142,8 @@ class Pulse:
         self._lag = lag
         self._measure = measure
         self._loop = asyncio.get_running_loop()
-        self._measured = self._loop.time()
+        self._now = clock(self._loop)
+        self._measured = self._now()
         self._set()
 
     def stop(self) -> None:
@@ -149,11 +151,11 @@ class Pulse:
         self._timer.cancel()
 
     def _set(self) -> None:
-        self._due = self._loop.time() + BEAT
-        self._timer = self._loop.call_at(self._due, self._beat)
+        self._due = self._now() + BEAT
+        self._timer = self._loop.call_later(BEAT, self._beat)
 
     def _beat(self) -> None:
-        now = self._loop.time()
+        now = self._now()
         self._lag.observe(max(now - self._due, 0.0))
         if now - self._measured >= MEASURE:
             self._measured = now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from services.chat.blocks import Blocks
@@ -53,6 +54,7 @@ class Opened:
             custody_delay=settings.custody_delay,
             count=count,
             delivered=delivered,
+            clock=time.monotonic,
             look_for=look_for,
         )
         self.requests = Requests(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -327,7 +328,7 @@ class ChatService(ServiceBase):
     # For people ---------------------------------------------------------------------------------------------
 
     def _delivered(self, scope: str, item: Item) -> None:
-        self._counting.delivered(scope, item, self._now())
+        self._counting.delivered(scope, item, time.monotonic())
 
     def _waiting(self) -> int:
         return len(self._open.mailbox) if self._open is not None else 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from services.discovery.discovery import ServerDiscoveryService
 from services.discovery.observing import Counters
 from shared.addresses import Server
-from shared.announcements import read_announcement
+from shared.announcements import read_announcement, read_linked
 from shared.config import Config
 from shared.datagrams import Address, UdpSocket
 from shared.discovery import REQUEST
@@ -28,7 +28,7 @@ SHORTEST = 0.2
 class Announcer:
     """The UDP side of discovery.
 
-    `asked(address)` hears of each request, `heard(server, source)` of each other server's announcement.
+    `asked(address)` hears of each request, `heard(server, source, linked)` of each other server's announcement.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Announcer:
         discovery: ServerDiscoveryService,
         *,
         asked: Callable[[Address], None],
-        heard: Callable[[Server, str], None],
+        heard: Callable[[Server, str, Mapping[str, frozenset[str]]], None],
         metrics: Metrics,
         counters: Counters,
         log: Log,
@@ -157,10 +157,10 @@ class Announcer:
 
     def _announcement_received(self, frame: Frame, source: str) -> None:
         try:
-            server = read_announcement(frame, source)
+            server, linked = read_announcement(frame, source), read_linked(frame)
         except MalformedMessage as error:
             self._metrics.dropped(error.reason)
             return
         if self._discovery.accepts(server):
             self._counters.announcements["received"] += 1
-            self._heard(server, source)
+            self._heard(server, source, linked)

@@ -6,7 +6,7 @@ broadcasts on container networks) is one server; what was heard directly comes b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.addresses import Endpoint, Server, ServerList
@@ -27,6 +27,8 @@ class Entry:
     last_heard: float
     places: dict[tuple[str, Endpoint], _Heard] = field(default_factory=dict)
     """(feature, endpoint) → when and how it was heard."""
+    linked: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Feature → the servers that it says it is linked with."""
 
     def server(self) -> Server:
         """For the processes: per feature, direct addresses first, then in the order first heard."""
@@ -57,11 +59,14 @@ class Directory:
         """What SERVER_LIST carries."""
         return tuple(entry.server() for entry in self._entries.values())
 
-    def heard(self, server: Server, now: float, *, relayed: bool) -> bool:
+    def heard(
+        self, server: Server, now: float, *, relayed: bool, linked: Mapping[str, frozenset[str]] | None = None
+    ) -> bool:
         """Note an announcement; whether the processes must be told: something new, or back from silence."""
         entry = self._entries.setdefault(server.server_id, Entry(server.server_id, now, now))
         was_silent = now - entry.last_heard > self._stale
         entry.last_heard = now
+        entry.linked.update(linked or {})
         changed = was_silent or not entry.places
         for feature, endpoints in server.features.items():
             for endpoint in endpoints:
@@ -74,6 +79,10 @@ class Directory:
         self._linked[process] = frozenset(server_ids)
         if not self._linked[process]:
             del self._linked[process]
+
+    def is_silent(self, entry: Entry, now: float) -> bool:
+        """Whether nothing was heard of a server for too long."""
+        return now - entry.last_heard > self._stale
 
     def is_linked(self, server_id: str) -> bool:
         """Whether any of our processes has a link to it."""

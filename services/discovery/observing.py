@@ -24,6 +24,11 @@ class Report:
     links: tuple[pb.LinkState, ...]
     at: float
 
+    @property
+    def linked(self) -> list[str]:
+        """The servers that it is linked with."""
+        return [link.serverId for link in self.links if link.linked]
+
     def as_json(self, now: float) -> list[dict[str, object]]:
         """Its links for /status."""
         return [

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar, cast
 
+from services.discovery import page
 from services.discovery.announcer import Announcer
 from services.discovery.directory import Directory
 from services.discovery.discovery import ServerDiscoveryService
 from services.discovery.linking import LinkingTimes
 from services.discovery.observing import Counters, Report
 from services.discovery.registry import Registrant, Registry, reply_to
+from services.discovery.view import View, view
 from shared.addresses import Server
 from shared.announcements import encode_announcement
 from shared.config import Config, host_name, load
 from shared.datagrams import Address
 from shared.events import Closed, Identity
 from shared.framing import Frame
+from shared.http import Answer
 from shared.interfaces import gateways
 from shared.link import Link
 from shared.messages import decode, encode, pb
+from shared.metrics import version
 from shared.registration import write_server_list
 from shared.service_base import ServiceBase
+from shared.streams import Events, Stream
+from shared.timer import Timer
 
 Result = pb.ConnectResponse
 
+REFRESH = 5.0
+"""Seconds after which who watches the status page is told the present ages."""
+GATHER = 0.1
+"""Seconds for which changes are gathered for them."""
 MISSED = 3
 """Requests unanswered after which a server counts as silent."""
 
@@ -45,6 +57,8 @@ class DirectoryService(ServiceBase):
         self._counters = Counters(self.metrics, self.directory, self.registry)
         self._times = LinkingTimes(self._counters.measured)
         self._reports: dict[Link, Report] = {}
+        self._events = Events(self._live)
+        self._refresh = Timer(self._send_live)
         self._announcer: Announcer | None = None
         self._gateways = gateways()
         self._tell_scheduled = False
@@ -73,6 +87,7 @@ class DirectoryService(ServiceBase):
 
     async def stop(self) -> None:
         """Hear no more, then end as any service."""
+        self._refresh.cancel()
         if self._announcer is not None:
             self._announcer.close()
         await super().stop()
@@ -102,20 +117,23 @@ class DirectoryService(ServiceBase):
         reply = reply_to(self.registry, asker[0], self._gateways)
         if reply.announce and self._announcer is not None:
             self._counters.announcements["sent"] += 1
-            self._announcer.send(encode_announcement(self.server_id, reply.announce), asker)
+            linked = {report.feature: report.linked for report in self._reports.values()}
+            self._announcer.send(encode_announcement(self.server_id, reply.announce, linked), asker)
         if reply.pass_on:
             raw = encode("ANNOUNCE_TO", pb.AnnounceTo(host=asker[0], port=asker[1]))
             self._counters.announcements["sent"] += len(reply.pass_on)
             for link in reply.pass_on:
                 cast("Link", link).send(raw)
 
-    def _heard(self, server: Server, source: str) -> None:
+    def _heard(self, server: Server, source: str, linked: Mapping[str, frozenset[str]]) -> None:
         known = {entry.server_id for entry in self.directory.entries}
-        if self.directory.heard(server, self._now(), relayed=source in self._gateways):
+        relayed = source in self._gateways
+        if self.directory.heard(server, self._now(), relayed=relayed, linked=linked):
             if server.server_id not in known:
                 self.log.info("server_discovered", peer_id=server.server_id, host=source)
             self._directory_changed()
         self._times.heard(server.server_id, server.features, self._now())
+        self._show()
 
     # Registration ---------------------------------------------------------------------------------
 
@@ -166,9 +184,11 @@ class DirectoryService(ServiceBase):
         for feature in (e.feature for e in link.identity.endpoints):
             self._times.linked(feature, message.serverIds, now)
             self._reports[link] = Report(feature, tuple(message.links), now)
+        self._show()
 
     def _directory_changed(self) -> None:
         """Tell all processes, once for all that changed in this turn."""
+        self._show()
         if not self._tell_scheduled:
             self._tell_scheduled = True
             asyncio.get_running_loop().call_soon(self._tell)
@@ -181,6 +201,40 @@ class DirectoryService(ServiceBase):
             cast("Link", link).send(raw)
 
     # For people ---------------------------------------------------------------------------------------
+
+    def pages(self) -> Mapping[str, Callable[[], Answer | Stream]]:
+        """The status page, what it loads, and what keeps it up to date."""
+        files = {f"/{name}": partial(_file, name) for name in page.FILES}
+        return {"/": self._page, "/events": self._event_stream, **files}
+
+    def _view(self) -> View:
+        return view(
+            self.server_id, self.directory, self.registry.features, tuple(self._reports.values()), self._now()
+        )
+
+    def _page(self) -> Answer:
+        return 200, "text/html; charset=utf-8", page.page(self._view(), version())
+
+    def _event_stream(self) -> Answer | Stream:
+        if self._events.is_full:
+            return 503, "text/plain; charset=utf-8", b"too many readers\n"
+        if not len(self._events):
+            self._refresh.set(self._now() + REFRESH)
+        return self._events.stream()
+
+    def _live(self) -> str:
+        return page.live(self._view())
+
+    def _show(self) -> None:
+        """Something is to be seen: soon, with all that comes until then."""
+        if len(self._events):
+            self._refresh.set(self._now() + GATHER)
+
+    def _send_live(self) -> None:
+        """Tell who watches; ages change even where nothing else does."""
+        if len(self._events):
+            self._events.send(self._live())
+            self._refresh.set(self._now() + REFRESH)
 
     def status(self) -> dict[str, object]:
         """Adds the directory, what this node offers, and its processes' links."""
@@ -204,6 +258,10 @@ class DirectoryService(ServiceBase):
                 for entry in self.directory.entries
             ],
         }
+
+
+def _file(name: str) -> Answer:
+    return 200, page.FILES[name], page.file(name)
 
 
 def _registrant(link: Link, identity: Identity) -> Registrant:

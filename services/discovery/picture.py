@@ -1,0 +1,76 @@
+"""The picture of the federation: SVG with servers on a circle and links between them. Pure.
+
+It carries no style of its own: the page's style sheet draws by class.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+
+from services.discovery.view import DOWN, LINKED, PARTLY, Edge, Node, View
+
+WIDTH: Final = 760
+HEIGHT: Final = 440
+NODES: Final = 40
+"""More servers than that are in the table only."""
+LONGEST: Final = 18
+"""Characters of a name."""
+CLASSES: Final = {LINKED: "linked", PARTLY: "partly", DOWN: "down"}
+
+Point = tuple[float, float]
+
+
+def picture(view: View) -> str:
+    """The <svg> element."""
+    nodes = sorted(view.nodes, key=lambda node: not node.is_ours)[:NODES]
+    places = _places(nodes)
+    edges = [edge for edge in view.edges if edge.one in places and edge.other in places]
+    parts = [_edge(edge, places) for edge in edges] + [_node(node, places[node.server_id]) for node in nodes]
+    words = f"{len(nodes)} servers and {len(edges)} links between them; the tables below say the same"
+    return (
+        f'<svg id="picture" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(words)}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _places(nodes: Sequence[Node]) -> dict[str, Point]:
+    """On an ellipse, ours on top; one alone in the middle."""
+    if len(nodes) == 1:
+        return {nodes[0].server_id: (WIDTH / 2, HEIGHT / 2)}
+    wide, high = WIDTH / 2 - 110, HEIGHT / 2 - 60
+    turns = [2 * math.pi * number / len(nodes) - math.pi / 2 for number in range(len(nodes))]
+    return {
+        node.server_id: (WIDTH / 2 + wide * math.cos(turn), HEIGHT / 2 + high * math.sin(turn))
+        for node, turn in zip(nodes, turns, strict=True)
+    }
+
+
+def _edge(edge: Edge, places: dict[str, Point]) -> str:
+    (x1, y1), (x2, y2) = places[edge.one], places[edge.other]
+    without = f" (without {', '.join(edge.missing)})" if edge.state == PARTLY else ""
+    words = f"{edge.one} – {edge.other}: {edge.state}{without}"
+    return (
+        f'<line class="edge {CLASSES[edge.state]}" data-edge="{escape(f"{edge.one} {edge.other}")}" '
+        f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"><title>{escape(words)}</title></line>'
+    )
+
+
+def _node(node: Node, place: Point) -> str:
+    x, y = place
+    kind = "ours" if node.is_ours else "silent" if node.is_silent else "heard"
+    below = "this node" if node.is_ours else f"{len(node.features)} features"
+    return (
+        f'<g class="node {kind}" data-node="{escape(node.server_id)}"><title>{escape(node.server_id)}: '
+        f"{escape(', '.join(node.features) or 'no feature known')}</title>"
+        f'<rect x="{x - 72:.1f}" y="{y - 24:.1f}" width="144" height="48" rx="10"/>'
+        f'<text class="name" x="{x:.1f}" y="{y - 1:.1f}">{escape(shortened(node.server_id))}</text>'
+        f'<text class="below" x="{x:.1f}" y="{y + 15:.1f}">{escape(below)}</text></g>'
+    )
+
+
+def shortened(name: str) -> str:
+    """A name as long as fits."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
