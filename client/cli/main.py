@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from client.cli import chatting, groups, locating, mailbox, mapping, nodes, receiving, sending, typing
+from client.cli import chatting, groups, locating, mailbox, mapping, nodes, receiving, sending, status, typing
 from client.cli.options import As, ConfigFile, Json, ServerOption
 from client.cli.terminal import fail, run
 from shared.addresses import Group, User
@@ -228,6 +228,7 @@ def blocked(user: As = "", server: ServerOption = None, as_json: Json = False, c
 app.command("typing")(typing.command)
 app.command("share")(locating.command)
 app.command("where")(mapping.command)
+app.command("status")(status.command)
 app.add_typer(mailbox.app, name="mailbox", rich_help_panel=None)
 
 

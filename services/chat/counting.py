@@ -79,8 +79,8 @@ class Counting:
             self._told[scope, Status.UNKNOWN_STATUS] += 1
 
     def delivered(self, scope: str, item: Item, now: float) -> None:
-        """A recipient has a message; one that was written meanwhile counts as the mailbox's, whoever it is for."""
-        buckets = self._mailbox if item.is_saved else self._local if scope == "local" else self._remote
+        """A recipient has a message; one that waited counts as the mailbox's, whoever it is for."""
+        buckets = self._mailbox if item.waited else self._local if scope == "local" else self._remote
         buckets.observe(now - item.arrived)
 
     def committed(self, seconds: float, writes: int) -> None:

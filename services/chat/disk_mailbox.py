@@ -280,6 +280,7 @@ class DiskMailbox:
 
     def _add(self, queue: _Queue, item: Item, sign: int) -> None:
         """Count what came (1) or went (-1)."""
+        item.waited = True
         self._count += sign
         self._bytes += sign * item.size
         queue.count += sign

@@ -25,7 +25,7 @@ class Item:
 
     __slots__ = (
         "answered", "arrived", "attempts", "author", "deadline", "group", "id", "is_again", "is_over", "is_safe",
-        "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
+        "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +53,8 @@ class Item:
         """Whether its author sent it before, and another server has it or had it."""
         self.arrived = 0.0
         """When it came (seconds, monotonic)."""
+        self.waited = False
+        """Whether it ever lay in the mailbox: what is only written there while it is on its way did not."""
         self.attempts = 0
         """How often it was written to a link."""
         self.sent_to: list[Sink] = []

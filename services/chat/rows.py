@@ -55,7 +55,7 @@ def item(row: Row) -> Item:
     group = Group(group_id, group_server) if kind == COPY else None
     read = Item(User(author, author_server), unsigned(snowflake), recipient, raw, origin=origin, group=group)
     read.id = number
-    read.is_saved = read.is_safe = True
+    read.is_saved = read.is_safe = read.waited = True
     return read
 
 

@@ -240,6 +240,10 @@ class DirectoryService(ServiceBase):
         """Adds the directory, what this node offers, and its processes' links."""
         now = self._now()
         return super().status() | {
+            "pairs": [
+                {"one": edge.one, "other": edge.other, "state": edge.state, "missing": edge.missing}
+                for edge in self._view().edges
+            ],
             "links": {report.feature: report.as_json(now) for report in self._reports.values()},
             "offers": [
                 {"feature": e.feature, "host": e.host, "port": e.port, "udp_port": e.udpPort}

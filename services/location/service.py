@@ -40,7 +40,7 @@ class LocationService(DatagramServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.positions = Positions(self._begin)
-        self.metrics.watch_value("parley_location_streams", "Locations shared", lambda: len(self.positions))
+        self.metrics.watch_value("parley_location_streams", "Locations shared", self._stream_count)
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS))
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
@@ -211,5 +211,7 @@ class LocationService(DatagramServiceBase):
 
     def status(self) -> dict[str, object]:
         """Adds how many streams there are."""
-        streams = sum(1 for position in self.positions.current(self._now()) if not position.is_copy)
-        return super().status() | {"streams": streams}
+        return super().status() | {"streams": self._stream_count()}
+
+    def _stream_count(self) -> int:
+        return sum(1 for position in self.positions.current(self._now()) if not position.is_copy)

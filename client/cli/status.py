@@ -1,0 +1,220 @@
+"""`parley status`: what a node says of itself and of whom it is linked with."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from client.cli.options import ConfigFile, Json
+from client.cli.terminal import line, out, run
+from client.cli.words import harmless
+from shared.config import Config, split_host_port
+from shared.errors import PeerUnreachable
+from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
+
+Where = Annotated[
+    str, typer.Argument(metavar="[HOST[:PORT]]", help="The node's discovery process; without it, the one here.")
+]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on, and show each change. Ctrl-C ends it.")]
+
+TIMEOUT = 3.0
+"""Seconds for one answer."""
+LONGEST = 16 * 1024 * 1024
+"""Bytes of one event."""
+NAMES = {MESSAGES: "chat", TYPING_INDICATOR: "typing", LIVE_LOCATION: "location"}
+COLOURS = {"linked": "green", "partly linked": "yellow", "not linked": "red", "dialling": "red"}
+
+Status = dict[str, Any]
+
+
+def command(where: Where = "", watch: Watch = False, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Show who is linked with whom, what waits, and what is missing. Exit code 1 where something is.
+
+    Examples:
+        parley status
+
+        parley status 192.168.1.20 --watch
+
+        parley status --json | jq .pairs
+
+    """
+    sys.exit(run(lambda c: _status(c, where, watch=watch, as_json=as_json), config))
+
+
+async def _status(config: Config, where: str, *, watch: bool, as_json: bool) -> int:
+    node = Node(config, where)
+    if not watch:
+        status = await node.status()
+        if as_json:
+            line(json.dumps(status))
+        else:
+            out.print(_shown(status))
+        return 0 if is_well(status) else 1
+    if as_json or not sys.stdout.isatty():
+        async for status in node.changes():
+            if as_json:
+                line(json.dumps(status))
+            else:
+                out.print(_shown(status))
+        return 0
+    with Live(console=out, auto_refresh=False, screen=False) as live:
+        async for status in node.changes():
+            live.update(_shown(status), refresh=True)
+    return 0
+
+
+class Node:
+    """A node, as its HTTP ports tell of it."""
+
+    def __init__(self, config: Config, where: str) -> None:
+        default = config.address or "127.0.0.1"
+        self._host, self._port = split_host_port(where or default, config.discovery.http_port)
+        self._ports = {
+            MESSAGES: config.chat.http_port,
+            TYPING_INDICATOR: config.typing.http_port,
+            LIVE_LOCATION: config.location.http_port,
+        }
+
+    async def status(self) -> Status:
+        """What its discovery process says, and each other process under `processes`: None, if it does not answer.
+
+        Raises:
+            PeerUnreachable: the discovery process does not answer.
+
+        """
+        status = await asyncio.to_thread(_get, self._host, self._port)
+        hosts = {offer["feature"]: offer["host"] or self._host for offer in status.get("offers", ())}
+        asked = [self._process(hosts.get(feature, self._host), port) for feature, port in self._ports.items()]
+        status["processes"] = dict(zip(self._ports, await asyncio.gather(*asked), strict=True))
+        return status
+
+    @staticmethod
+    async def _process(host: str, port: int) -> Status | None:
+        try:
+            return await asyncio.to_thread(_get, host, port)
+        except PeerUnreachable:
+            return None
+
+    async def changes(self) -> AsyncIterator[Status]:
+        """The status now, and again whenever the node says that it is another."""
+        reader, writer = await self._connect()
+        try:
+            writer.write(b"GET /events HTTP/1.1\r\nHost: %b\r\n\r\n" % self._host.encode())
+            while raw := await reader.readline():
+                if raw.startswith(b"data:"):
+                    yield await self.status()
+        finally:
+            writer.close()
+        raise PeerUnreachable(f"the discovery process at {self._host}:{self._port} ended")
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_connection(self._host, self._port, limit=LONGEST)
+        except OSError as error:
+            raise _nobody(self._host, self._port, error) from None
+
+
+def _get(host: str, port: int) -> Status:
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    try:
+        connection.request("GET", "/status", headers={"Connection": "close"})
+        status: Status = json.loads(connection.getresponse().read())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise _nobody(host, port, error) from None
+    finally:
+        connection.close()
+    return status
+
+
+def _nobody(host: str, port: int, error: Exception) -> PeerUnreachable:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    return PeerUnreachable(f"no node answers at {host}:{port} ({why.lower()}): is it running, is that its host?")
+
+
+def is_well(status: Status) -> bool:
+    """Whether all processes are ready, and all links that may be are there."""
+    processes = status["processes"].values()
+    ready = all(process is not None and process["ready"] for process in processes)
+    return ready and all(pair["state"] == "linked" for pair in status["pairs"])
+
+
+# Shown ---------------------------------------------------------------------------------------------
+
+
+def _shown(status: Status) -> Group:
+    return Group(
+        Text.assemble((harmless(status["server_id"]), "bold"), f"  Parley {harmless(status['version'])}"),
+        Text(),
+        _processes(status["processes"]),
+        Text(),
+        _links(status["links"]),
+        Text(),
+        _pairs(status["pairs"]),
+    )
+
+
+def _processes(processes: Mapping[str, Status | None]) -> Table:
+    table = _table("PROCESS", "STATE", "CLIENTS", "")
+    for feature, process in processes.items():
+        if process is None:
+            table.add_row(NAMES[feature], Text("does not answer", "red"), "", "")
+            continue
+        reasons = "; ".join(process["reasons_not_ready"])
+        state = Text("ready", "green") if process["ready"] else Text(reasons, "red")
+        table.add_row(NAMES[feature], state, str(process["subscribers"]), _besides(process))
+    return table
+
+
+def _besides(process: Status) -> str:
+    if waiting := process.get("waiting_messages"):
+        return f"{waiting} messages wait, the oldest for {process['oldest_waiting_seconds']:.0f} s"
+    for key, words in (("typing", "type"), ("streams", "locations are shared")):
+        if process.get(key):
+            return f"{process[key]} {words}"
+    return ""
+
+
+def _links(links: Mapping[str, Sequence[Status]]) -> Table:
+    table = _table("SERVER", "FEATURE", "STATE", "FOR", "ROUND TRIP", "LAST ERROR")
+    rows = [(link["server_id"], feature, link) for feature in NAMES for link in links.get(feature, ())]
+    for server_id, feature, link in sorted(rows, key=lambda row: row[0]):
+        age, rtt = link["age_seconds"], link["rtt_seconds"]
+        table.add_row(
+            Text(harmless(server_id)),
+            NAMES[feature],
+            _state(link["state"]),
+            "" if age is None else f"{age:.0f} s",
+            "" if rtt is None else f"{rtt * 1000:.1f} ms",
+            Text(harmless(link["last_error"])),
+        )
+    return table
+
+
+def _pairs(pairs: Sequence[Status]) -> Table:
+    table = _table("SERVER", "AND", "STATE", "NOT LINKED FOR")
+    for pair in pairs:
+        missing = ", ".join(NAMES.get(feature, feature) for feature in pair["missing"])
+        one, other = Text(harmless(pair["one"])), Text(harmless(pair["other"]))
+        table.add_row(one, other, _state(pair["state"]), Text(harmless(missing)))
+    return table
+
+
+def _state(state: str) -> Text:
+    return Text(state, COLOURS.get(state, ""))
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head)
+    return table
