@@ -25,7 +25,8 @@ class Item:
 
     __slots__ = (
         "answered", "arrived", "attempts", "author", "deadline", "group", "id", "is_again", "is_over", "is_safe",
-        "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told", "waited",
+        "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
+        "waited",
     )  # fmt: skip
 
     def __init__(
