@@ -20,7 +20,7 @@ INSERT: Final = "INSERT OR REPLACE INTO message VALUES "
 SETTLE: Final = "INSERT INTO settled VALUES "
 DELETE: Final = "DELETE FROM message WHERE id IN "
 """What comes often is written many rows at a time: each statement lets go of the interpreter's lock once."""
-WIDE: Final = 64
+SIZES: Final = (512, 64, 8, 1)
 """Rows at a time."""
 
 

@@ -82,7 +82,11 @@ class Store:
         self._broken = broken
         self._committed = committed
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Work] | None] = SimpleQueue()
+        self._asked: list[Work] = []
+        """What was asked for in this turn of the loop. It is handed over at its end: each time costs a switch."""
+        self._left: list[Work] = []
+        """What the last batch had no room for."""
         self.error = ""
         """Why nothing can be written now; empty: all is well."""
         self._lock = schema.lock(directory)
@@ -167,7 +171,7 @@ class Store:
         """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
         mark = fingerprint(item.key)
         self._seen.add(mark)
-        self._queue.put(Work(((rows.INSERT, rows.values(destination, item, mark, self._ages.now)),), item))
+        self._ask(Work(((rows.INSERT, rows.values(destination, item, mark, self._ages.now)),), item))
 
     def forget(self, item: Item, status: int) -> None:
         """A kept message was answered finally, or another server has it now."""
@@ -185,7 +189,7 @@ class Store:
         self._stale += queries.TRIMMED
         if self._stale >= SETTLED:
             self._stale = 0
-            self._queue.put(Work(read=queries.fingerprints, found=partial(self._seen.renew, self._seen.mark())))
+            self._ask(Work(read=queries.fingerprints, found=partial(self._seen.renew, self._seen.mark())))
 
     def owe(self, destination: Destination, number: int, payload: bytes) -> None:
         """Keep a status for somebody who cannot be told now, or has not said that it came."""
@@ -201,25 +205,25 @@ class Store:
 
     def join(self, group: str, user: User, done: Callable[[bool], None]) -> None:
         """Make somebody a member; `done` hears whether it is safe."""
-        self._queue.put(Work((("INSERT OR IGNORE INTO member VALUES (?,?,?)", (group, *user)),), done=done))
+        self._ask(Work((("INSERT OR IGNORE INTO member VALUES (?,?,?)", (group, *user)),), done=done))
 
     def leave(self, group: str, user: User, done: Callable[[bool], None]) -> None:
         """Make somebody no member."""
         statement = "DELETE FROM member WHERE group_id = ? AND user = ? AND user_server = ?"
-        self._queue.put(Work(((statement, (group, *user)),), done=done))
+        self._ask(Work(((statement, (group, *user)),), done=done))
 
     def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
         """Note that one of our users takes nothing from another user."""
-        self._queue.put(Work((("INSERT OR IGNORE INTO blocked VALUES (?,?,?)", (user, *other)),), done=done))
+        self._ask(Work((("INSERT OR IGNORE INTO blocked VALUES (?,?,?)", (user, *other)),), done=done))
 
     def unblock(self, user: str, other: User, done: Callable[[bool], None]) -> None:
         """Note that they do again."""
         statement = "DELETE FROM blocked WHERE user = ? AND other = ? AND other_server = ?"
-        self._queue.put(Work(((statement, (user, *other)),), done=done))
+        self._ask(Work(((statement, (user, *other)),), done=done))
 
     def when_safe(self, then: Callable[[], None]) -> None:
         """Call when all that was put here so far is committed."""
-        self._queue.put(Work(safe=then))
+        self._ask(Work(safe=then))
 
     def load(self, destination: Destination, after: int, limit: int, found: Callable[[list[Item]], None]) -> None:
         """Read the next messages that wait there, in order: those with ids greater than `after`."""
@@ -230,30 +234,41 @@ class Store:
                 item.arrived = self._ages.moment(item.arrived)
             return items
 
-        self._queue.put(Work(read=read, found=found))
+        self._ask(Work(read=read, found=found))
 
     def load_owed(
         self, destination: Destination, after: int, limit: int, found: Callable[[list[tuple[int, bytes]]], None]
     ) -> None:
         """Read the next statuses owed there, in order: (number, payload)."""
-        self._queue.put(Work(read=lambda db: queries.load_owed(db, destination, after, limit), found=found))
+        self._ask(Work(read=lambda db: queries.load_owed(db, destination, after, limit), found=found))
 
     def expired(self, seconds: float, limit: int, found: Callable[[list[tuple[Destination, Item]]], None]) -> None:
         """Read the oldest messages that have waited for so long; and drop what has been owed for so long."""
         before = self._ages.now - seconds
         self._put(("DELETE FROM owed WHERE at < ?", (before,)))
-        self._queue.put(Work(read=lambda db: queries.expired(db, before, limit), found=found))
+        self._ask(Work(read=lambda db: queries.expired(db, before, limit), found=found))
 
     def close(self) -> None:
         """Write what waits, and close the file."""
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         self._db.close()
         self._reader.close()
         os.close(self._lock)
 
+    def _ask(self, work: Work) -> None:
+        if not self._asked:
+            self._loop.call_soon(self._hand_over)
+        self._asked.append(work)
+
+    def _hand_over(self) -> None:
+        if self._asked:
+            asked, self._asked = self._asked, []
+            self._queue.put(asked)
+
     def _put(self, *writes: Write) -> None:
-        self._queue.put(Work(writes))
+        self._ask(Work(writes))
 
     def _check(self, path: Path) -> None:
         """Read a large file once, beside everything else, for damage; on a thread of its own."""
@@ -281,15 +296,16 @@ class Store:
 
     def _take(self) -> tuple[list[Work], bool]:
         """All that is waiting, up to BATCH; and whether to go on. After an error, it may be nothing."""
-        batch: list[Work] = []
+        batch, self._left = self._left, []
+        patience = RETRY if self.error else None
         with contextlib.suppress(Empty):
-            work = self._queue.get(timeout=RETRY if self.error else None)
-            while work is not None:
-                batch.append(work)
-                if len(batch) == BATCH:
-                    break
-                work = self._queue.get_nowait()
-            return batch, work is not None
+            while len(batch) < BATCH:
+                asked = self._queue.get_nowait() if batch else self._queue.get(timeout=patience)
+                if asked is None:
+                    return batch, False
+                batch += asked
+            self._left = batch[BATCH:]
+            del batch[BATCH:]
         return batch, True
 
     def _write(self, batch: list[Work]) -> None:
@@ -336,11 +352,15 @@ class Store:
         self._committed(time.monotonic() - began, len(messages) + len(settled) + len(deleted) + len(others))
 
     def _write_many(self, writes: list[Write]) -> None:
-        for start in range(0, len(writes), rows.WIDE):
-            some = writes[start : start + rows.WIDE]
+        """Many rows a statement; of few sizes, so that SQLite's module knows the statements."""
+        start = 0
+        while start < len(writes):
+            count = next(size for size in rows.SIZES if size <= len(writes) - start)
+            some = writes[start : start + count]
             head, first = some[0]
             values = list(chain.from_iterable(values for _, values in some))
-            self._db.execute(rows.statement(head, len(first), len(some)), values)
+            self._db.execute(rows.statement(head, len(first), count), values)
+            start += count
 
     def _failed(self, error: sqlite3.Error, batch: list[Work]) -> None:
         """Nothing of the batch was written: no message of it is safe, no change made; the rest is tried again."""
