@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos proto bench-federation bench-mailbox bench-restart bench-typing base-image format clean
+.PHONY: help run setup test check chaos proto dashboards bench-federation bench-mailbox bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,9 @@ format: $(READY) ## Format the sources
 
 proto: $(READY) ## Generate the protobuf module anew
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. proto/messenger.proto
+
+dashboards: $(READY) ## Generate Grafana's dashboards anew
+	@$(BIN)/python -m deploy.grafana.generate
 
 bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
 	@$(BIN)/python -m bench.federation

@@ -5,4 +5,5 @@ bin=$1
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
+deploy/test-tools.sh
 exec "$bin/pytest" --durations=10 tests
