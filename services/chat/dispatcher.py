@@ -20,6 +20,8 @@ BYTES_ON_THEIR_WAY: Final = 64 * 1024 * 1024
 SHARE: Final = 64
 """Messages of that share, to one destination."""
 SHARE_BYTES: Final = 256 * 1024
+SLACK: Final = 1000
+"""Deadlines of messages that were answered meanwhile, held at most beyond as many as are on their way."""
 
 Due = tuple[float, Destination, Item]
 
@@ -174,6 +176,8 @@ class Dispatcher:
         unsaved = self._unsaved
         while unsaved and not unsaved[0][2].deadline:
             unsaved.popleft()
+        if len(unanswered) > 2 * self._count + SLACK:  # one at the front would hold all that were sent after it
+            self._unanswered = deque(due for due in unanswered if due[0] == due[2].deadline)
 
     # Time ----------------------------------------------------------------------------------------------
 

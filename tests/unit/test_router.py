@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.chat import outbound
+from services.chat import dispatcher, outbound
 from services.chat.statuses import Memory, Status
 from shared.addresses import User
 from shared.errors import UnexpectedMessage
@@ -425,3 +425,14 @@ def test_the_clock_of_a_lost_link_says_nothing_about_the_next(node, ann, bob):
     node.ack(BOB, 1)
     node.pass_time(ACK_TIMEOUT)
     assert ann.statuses() == [(1, BOB, "DELIVERED")]
+
+
+def test_one_who_does_not_answer_does_not_keep_what_others_have_answered_in_memory(node, ann, bob):
+    node.connect(AMY)
+    node.send(ANN, 1, AMY)
+    for snowflake in range(2, 5000):
+        node.send(ANN, snowflake, BOB)
+        node.ack(BOB, snowflake)
+    assert len(node.router._dispatcher._unanswered) <= dispatcher.SLACK + 3
+    node.pass_time(ACK_TIMEOUT)
+    assert (1, AMY, "USER_AWAY") in ann.statuses()
