@@ -427,7 +427,8 @@ def test_the_clock_of_a_lost_link_says_nothing_about_the_next(node, ann, bob):
     assert ann.statuses() == [(1, BOB, "DELIVERED")]
 
 
-def test_one_who_does_not_answer_does_not_keep_what_others_have_answered_in_memory(node, ann, bob):
+@pytest.mark.usefixtures("bob")
+def test_one_who_does_not_answer_does_not_keep_what_others_have_answered_in_memory(node, ann):
     node.connect(AMY)
     node.send(ANN, 1, AMY)
     for snowflake in range(2, 5000):
