@@ -1,0 +1,104 @@
+"""The real Prometheus on a federation of three nodes under traffic: every panel shows something."""
+
+import json
+import math
+import re
+import subprocess
+
+import pytest
+
+from tests.support.monitoring import ROOT, Prometheus, needs_prometheus
+from tests.support.nodes import Node, wait_linked, wait_until
+from tests.support.traffic import Traffic
+
+pytestmark = needs_prometheus
+
+NETWORK = "127.0.91"
+DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
+EMPTY_BY_NATURE = {
+    "Reconnects": "no link breaks in this test",
+    "Two links at once": "two servers need not dial each other at the same moment",
+}
+"""Panels that may show nothing while all is well, and why."""
+VARIABLES = {"$server": ".*", "$feature": ".*", "$__rate_interval": "10s", "$__range": "1m"}
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("monitoring")
+    settings = {"PARLEY_LINK__PEER_PING_TIMEOUT": "1"}
+    nodes = [Node(name, f"{NETWORK}.{n}", directory, settings=settings) for n, name in enumerate("abc", 1)]
+    with nodes[0], nodes[1], nodes[2], Prometheus(directory, f"{NETWORK}.200", nodes) as prometheus:
+        wait_linked(nodes)
+        with Traffic(nodes, NETWORK) as traffic:
+            wait_until(lambda: traffic.delivered > 100, what="messages are delivered")
+            wait_until(lambda: steady(prometheus), 30, "samples of 10 s")
+            yield prometheus
+
+
+def steady(prometheus):
+    found = prometheus.query('count_over_time(up{job="parley"}[10s])')
+    return len(found) == 12 and all(value >= 15 for _, value in found)
+
+
+def filled(expr):
+    for name, value in VARIABLES.items():
+        expr = expr.replace(name, value)
+    return expr
+
+
+def panels():
+    for path in DASHBOARDS:
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel["targets"]:
+                name = f"{path.stem}: {panel['title']} {target['refId']}"
+                yield pytest.param(panel["title"], filled(target["expr"]), id=name)
+
+
+@pytest.mark.parametrize(("title", "expr"), list(panels()))
+def test_every_panel_shows_something(federation, title, expr):
+    assert "$" not in re.sub(r'"\$\d"', "", expr), "a variable that this test does not know"
+    found = federation.query(expr)
+    assert found or title in EMPTY_BY_NATURE, expr
+    numbers = any(not math.isnan(value) for _, value in found)
+    assert numbers or title in EMPTY_BY_NATURE, f"not a number: {found}"
+
+
+def test_every_recording_rule_records(federation):
+    recording = [rule for rule in federation.rules() if rule["type"] == "recording"]
+    assert len(recording) >= 9
+    for rule in recording:
+        assert rule["health"] == "ok", rule
+        assert wait_until(lambda rule=rule: federation.query(rule["name"]), what=rule["name"])
+
+
+def test_no_alert_fires_while_all_is_well(federation):
+    alerts = [rule for rule in federation.rules() if rule["type"] == "alerting"]
+    assert len(alerts) >= 14
+    assert {rule["health"] for rule in alerts} == {"ok"}
+    firing = [rule["name"] for rule in alerts if rule["state"] == "firing"]
+    assert firing == []
+
+
+def test_the_variables_of_the_dashboards_have_values(federation):
+    assert {labels["server_id"] for labels, _ in federation.query("parley_build_info")} == {"a", "b", "c"}
+
+
+def test_the_alerts_do_what_their_unit_tests_say():
+    test = ROOT / "deploy" / "prometheus" / "tests" / "alerts.yml"
+    done = subprocess.run(["promtool", "test", "rules", test], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["recording", "alerts"])
+def test_the_rules_are_valid(name):
+    rules = ROOT / "deploy" / "prometheus" / "rules" / f"{name}.yml"
+    done = subprocess.run(["promtool", "check", "rules", rules], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_configuration_is_valid():
+    config = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+    command = ["promtool", "check", "config", "--syntax-only", config]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

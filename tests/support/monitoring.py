@@ -1,0 +1,143 @@
+"""The real Prometheus (Debian's package) scraping nodes, with the rules of deploy/prometheus at a faster pace.
+
+What takes minutes in operation takes seconds here: `faster` divides the times that stand in the rules.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support.nodes import HTTP_PORTS, ROOT, wait_until
+
+RULES = ROOT / "deploy" / "prometheus" / "rules"
+UNITS = {"s": 1, "m": 60, "h": 3600}
+SCRAPE = 0.5
+"""Seconds between two scrapes."""
+SHORTEST = 4
+"""Seconds of a range: a rate needs several samples."""
+
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("prometheus") is None or shutil.which("promtool") is None,
+    reason="prometheus and promtool are not installed (deploy/test-tools.sh)",
+)
+needs_chromium = pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="chromium is not installed (deploy/test-tools.sh)"
+)
+
+
+def faster(rules: str) -> str:
+    """Rules whose waits and ranges are a thirtieth; ranges are no shorter than SHORTEST."""
+
+    def wait(match: re.Match[str]) -> str:
+        return f"for: {max(1, round(_seconds(match) / 30))}s"
+
+    def span(match: re.Match[str]) -> str:
+        return f"[{max(SHORTEST, round(_seconds(match) / 30))}s]"
+
+    rules = re.sub(r"for: (\d+)([smh])\b", wait, rules)
+    return re.sub(r"\[(\d+)([smh])\]", span, rules)
+
+
+def _seconds(match: re.Match[str]) -> int:
+    return int(match[1]) * UNITS[match[2]]
+
+
+class Prometheus:
+    """A running Prometheus; a context manager. `thresholds` replaces words of the alert rules."""
+
+    def __init__(self, directory: Path, address: str, nodes, thresholds=None):
+        self.url = f"http://{address}:9090"
+        self._address = address
+        self._nodes = nodes
+        self._thresholds = thresholds or {}
+        self._directory = directory / "prometheus"
+        self._popen = None
+
+    def __enter__(self):
+        self._directory.mkdir()
+        self._write_rules()
+        config = self._directory / "prometheus.json"  # JSON is YAML
+        config.write_text(json.dumps(self._config()))
+        self._log = (self._directory / "log").open("wb")
+        self._popen = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={config}",
+                f"--storage.tsdb.path={self._directory / 'data'}",
+                f"--web.listen-address={self._address}:9090",
+            ],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until(lambda: urllib.request.urlopen(f"{self.url}/-/ready", timeout=2).status == 200, 30)
+        except TimeoutError as error:
+            error.add_note((self._directory / "log").read_text()[-2000:])
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._popen.kill()
+        self._popen.wait()
+        self._log.close()
+
+    def _write_rules(self):
+        for path in RULES.glob("*.yml"):
+            text = path.read_text()
+            if path.name == "alerts.yml":
+                for before, after in self._thresholds.items():
+                    assert text.count(before) == 1, before
+                    text = text.replace(before, after)
+            (self._directory / path.name).write_text(faster(text))
+
+    def _config(self):
+        targets = [f"{node.address}:{HTTP_PORTS[service]}" for node in self._nodes for service in node.services]
+        return {
+            "global": {
+                "scrape_interval": f"{int(SCRAPE * 1000)}ms",
+                "evaluation_interval": f"{int(SCRAPE * 1000)}ms",
+            },
+            "rule_files": [str(self._directory / "*.yml")],
+            "scrape_configs": [
+                {"job_name": "parley", "static_configs": [{"targets": targets}], "scrape_timeout": "500ms"}
+            ],
+        }
+
+    def _get(self, path, **parameters):
+        query = urllib.parse.urlencode(parameters)
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=10) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from None
+
+    def query(self, expr):
+        """The result of an instant query: [(labels, value)]. AssertionError where it is wrong."""
+        found = self._get("query", query=expr)["result"]
+        return [(sample["metric"], float(sample["value"][1])) for sample in found]
+
+    def rules(self):
+        """Every rule, as Prometheus has evaluated it last."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
+    def firing(self, alert, **labels):
+        """The alerts of that name that fire now, with these labels."""
+        fire = [a for a in self._get("alerts")["alerts"] if a["labels"]["alertname"] == alert]
+        fire = [a for a in fire if a["state"] == "firing"]
+        return [a["labels"] for a in fire if labels.items() <= a["labels"].items()]
+
+    def wait_firing(self, alert, timeout=40.0, **labels):
+        """Wait until an alert fires."""
+        wait_until(lambda: self.firing(alert, **labels), timeout, f"{alert} {labels} fires")
+
+    def wait_quiet(self, alert, timeout=60.0, **labels):
+        """Wait until an alert fires no longer."""
+        wait_until(lambda: not self.firing(alert, **labels), timeout, f"{alert} {labels} is over")
