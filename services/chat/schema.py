@@ -88,6 +88,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         if not path.exists():
             _make(path)
+        path.chmod(0o600)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             version = _check(db, path)
@@ -111,7 +112,7 @@ def ages(db: sqlite3.Connection) -> Ages:
 def lock(directory: Path) -> int:
     """One process a file: two would each deliver what the other keeps. ConfigError where it is taken."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # people's letters are nobody else's
         descriptor = os.open(directory / "chat.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be written to ({error.strerror}): set PARLEY_DATA_DIR") from None
@@ -127,6 +128,9 @@ def _make(path: Path) -> None:
     """Make a mailbox under another name first: so a file without a schema is a damaged one."""
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
+    os.close(
+        os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    )  # SQLite gives its other files the same mode
     db = sqlite3.connect(new, isolation_level=None)
     try:
         db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")

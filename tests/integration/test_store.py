@@ -115,6 +115,25 @@ def test_what_is_kept_is_there_after_closing_and_opening_again(tmp_path):
     run(story())
 
 
+def test_what_people_write_is_for_nobody_else_to_read(tmp_path):
+    old = os.umask(0o022)
+
+    async def story():
+        directory = tmp_path / "alpha"
+        async with opened(directory) as (store, told):
+            store.keep(BOB, item(1))
+            await told.next_kept()
+            modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
+            assert set(modes) == {"chat.db", "chat.db-wal", "chat.db-shm", "chat.lock"}
+            assert set(modes.values()) == {0o600}
+            assert directory.stat().st_mode & 0o777 == 0o700
+
+    try:
+        run(story())
+    finally:
+        os.umask(old)
+
+
 GROUP, COPY = Group("crew", "beta"), Group("crew", "alpha")
 
 
