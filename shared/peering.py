@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared import peers
 from shared.addresses import Endpoint, Server
@@ -16,6 +16,8 @@ from shared.link import Link
 from shared.messages import pb
 
 Result = pb.ConnectResponse
+ENDINGS: Final = ("exit", "timeout", "lost", "malformed", "too_large", "unknown")
+"""How a link that stood can end."""
 
 
 class PeeringOwner(Protocol):
@@ -70,7 +72,7 @@ class Peering:
         self._local_host = local_host
         self._peers: dict[str, Peer] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self.reconnects: dict[str, int] = {}
+        self.reconnects: dict[str, int] = dict.fromkeys(ENDINGS, 0)
         """How the link before ended → how many servers were linked again after that."""
         self.duplicates = {"dialled": 0, "accepted": 0}
         """Who dialled the link that was kept of two: we, or the other side → how often that was decided here."""
@@ -172,7 +174,8 @@ class Peering:
             self._owner.peer_disconnected(before)
             before.hang_up()
         elif peer.lost_because:
-            self.reconnects[peer.lost_because] = self.reconnects.get(peer.lost_because, 0) + 1
+            reason = peer.lost_because if peer.lost_because in self.reconnects else "unknown"
+            self.reconnects[reason] += 1
         self._owner.peer_connected(link)
         if peer.connector is not None:
             peer.connector.wake()
