@@ -2,6 +2,7 @@
 
     ParleyError
     ├── ConfigError                 the operator's: one line, exit 2
+    ├── StorageError                a disk's: one line, exit 1; it may be well when started again
     ├── ProtocolError
     │   ├── LocalProtocolError      ours: a bug, it propagates
     │   └── RemoteProtocolError     theirs: counted, answered, hung up
@@ -28,6 +29,12 @@ class ConfigError(ParleyError):
     """A configuration that cannot be used, or a port that is taken. One line that names the key; exit 2."""
 
     reason = "config"
+
+
+class StorageError(ParleyError):
+    """A disk that cannot be written now: full, as a rule. One line, exit 1, and worth another try."""
+
+    reason = "storage"
 
 
 class ProtocolError(ParleyError):

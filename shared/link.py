@@ -29,6 +29,8 @@ SEND_LIMIT = 1024 * 1024
 
 BUFFER_LIMIT = 16 * 1024 * 1024
 """Bytes in that buffer, of answers to what it goes on sending, at which a side that never reads is given up."""
+TURN = 64 * 1024
+"""Bytes of one link that are handled in one turn of the loop."""
 LINGER = 2.0
 """Seconds for the last words to be read before the connection is cut."""
 
@@ -98,6 +100,8 @@ class Link(asyncio.Protocol):
         self.opened_at = self._now()
         self._transport: asyncio.Transport | None = None
         self._timer = Timer(self._timer_fired)
+        self._backlog = b""
+        """What was read and has to wait for its turn; while there is any, nothing more is read."""
         self._out: list[bytes] = []
         self._flush_scheduled = False
         self._opening: asyncio.Future[None] = self._loop.create_future()
@@ -225,8 +229,28 @@ class Link(asyncio.Protocol):
         self._perform()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the session."""
+        """Feed the session, no more than TURN bytes a turn: others have their turns, too."""
         self.bytes_received += len(data)
+        if self._backlog:
+            self._backlog += data
+            return
+        self._receive(data[:TURN])
+        if len(data) > TURN and self._transport is not None:
+            self._backlog = data[TURN:]
+            self._transport.pause_reading()
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Feed the session what had to wait; then read on."""
+        data, self._backlog = self._backlog[:TURN], self._backlog[TURN:]
+        if data:
+            self._receive(data)
+        if self._backlog:
+            self._loop.call_soon(self._go_on)
+        elif self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _receive(self, data: bytes) -> None:
         frames = self.session.receive_data(data, self._now())
         if self._tally is not None:
             self._tally.count_received(frames)
@@ -234,6 +258,9 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
         """End: whatever the reason, the session is told."""
+        data, self._backlog = self._backlog, b""
+        if data:
+            self._receive(data)
         self._transport = None
         if self._last_resort is not None:
             self._last_resort.cancel()

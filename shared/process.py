@@ -1,6 +1,7 @@
 """One process of a node, from its start to its exit: what each `__main__` calls.
 
-Exit codes: 0 stopped, 2 a configuration or port that cannot be used (one line on standard error).
+Exit codes: 0 stopped; with one line on standard error 1, a disk that cannot be written now, or 2, a configuration
+or port that cannot be used.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from shared import logs
 from shared.config import load
-from shared.errors import ConfigError
+from shared.errors import ConfigError, StorageError
 from shared.http import HttpServer, Pages
 from shared.listener import bind
 from shared.messages import protobuf_is_fast
@@ -43,6 +44,9 @@ def main(service_type: type[ServiceBase]) -> None:
     except ConfigError as error:
         sys.stderr.write(f"parley: {error}\n")
         sys.exit(EXIT_CONFIG)
+    except StorageError as error:
+        sys.stderr.write(f"parley: {error}\n")
+        sys.exit(1)
 
 
 def _spare_the_collector() -> None:

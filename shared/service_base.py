@@ -18,7 +18,7 @@ from shared import logs
 from shared.addresses import Endpoint, Server, ServerList, User
 from shared.announcements import announce
 from shared.config import Config, load
-from shared.errors import ConfigError
+from shared.errors import ConfigError, StorageError
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.http import Answer
@@ -57,7 +57,7 @@ class ServiceBase:
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self.fatal: ConfigError | None = None
+        self.fatal: ConfigError | StorageError | None = None
         """What makes it impossible to go on, found while running; `fatal_found` is set then."""
         self.fatal_found = asyncio.Event()
         settings = getattr(self.config, self.section)
@@ -131,7 +131,7 @@ class ServiceBase:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        if isinstance(error, ConfigError):
+        if isinstance(error, (ConfigError, StorageError)):
             self.fatal = error
             self.fatal_found.set()
         else:

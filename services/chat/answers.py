@@ -69,12 +69,12 @@ class Answers:
             self._statuses.tell(item, status)
             if item.deadline == 0.0 and status in INTERIM:
                 self._mailbox.handed_over(item, status)
-        elif user is not None and author is not None:
+        elif user is not None and author is not None and author.is_complete:
             self._late(ack, author, user, status)
 
     def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
         """The other server has had the message for some time: we know only what it says."""
-        if author.server_id == self._server_id:
+        if author.server_id == self._server_id and self._roster.knows(author):
             origin = ""
         elif ack.HasField("group") and ack.group.serverId == self._server_id:
             origin = author.server_id
@@ -91,7 +91,7 @@ class Answers:
     def _for_members(self, server_id: str, group: Group, ack: pb.ChatMessageResponse) -> None:
         """The group's server tells our user its members' statuses; with `complete` it answers for the message."""
         author = User.of(ack.author)
-        if author.server_id != self._server_id:
+        if author.server_id != self._server_id or not self._roster.knows(author):
             raise UnexpectedMessage(f"{server_id} answers {author}", "foreign_user")
         self._statuses.relay(ack)
         key = server_id, ack.messageSnowflake, User(*group), author

@@ -21,6 +21,9 @@ from shared.messages import pb
 IN_MEMORY: Final = 1024
 """Statuses of one destination in memory, and so told without an answer; more are read when those have come."""
 
+MOST: Final = 1_000_000
+"""Statuses owed to one destination."""
+
 Debt = tuple[int, bytes]
 """A status's number, and its MESSAGE_ACK's payload."""
 
@@ -72,9 +75,11 @@ class Debts:
 
     def owe(self, destination: Destination, payload: bytes) -> None:
         """Tell a status, now or later, and keep it until it was told."""
+        account = self._accounts.setdefault(destination, _Account())
+        if len(account.debts) + account.on_disk >= MOST:
+            return  # whoever never comes back is owed no more
         number, self._next_number = self._next_number, self._next_number + 1
         self._ledger.owe(destination, number, payload)
-        account = self._accounts.setdefault(destination, _Account())
         if account.on_disk or account.is_loading or len(account.debts) >= IN_MEMORY:
             account.on_disk += 1
         else:
@@ -111,7 +116,8 @@ class Debts:
     def received(self, server_id: str, number: int) -> None:
         """Another server has all up to this number safe."""
         if (account := self._accounts.get(server_id)) is not None:
-            self._pay(server_id, account, number)
+            told = list(islice(account.debts, account.told))
+            self._pay(server_id, account, min(number, told[-1][0] if told else 0))
 
     def _links(self, destination: Destination) -> tuple[list[Sink], bool]:
         """Where it is told, and whether that answers."""

@@ -23,7 +23,7 @@ _WAITING: Final = (
 )
 _OLDEST: Final = (
     "SELECT kept_at, destination, id, author, author_server, snowflake, recipient, recipient_server, "
-    "origin, kind, group_id, group_server, raw FROM message ORDER BY id LIMIT ?"
+    "origin, kind, group_id, group_server, raw FROM message WHERE id > ? ORDER BY id LIMIT ?"
 )
 _STATUS: Final = (
     "SELECT status FROM settled WHERE key = ? AND snowflake = ? AND author = ? AND author_server = ? "
@@ -66,13 +66,13 @@ def load_owed(db: sqlite3.Connection, destination: Destination, after: int, limi
     return db.execute(query, (rows.name(destination), after, limit)).fetchall()
 
 
-def expired(db: sqlite3.Connection, before: float, limit: int) -> list[tuple[Destination, Item]]:
-    """Read the messages written before that age.
+def expired(db: sqlite3.Connection, before: float, after: int, limit: int) -> list[tuple[Destination, Item]]:
+    """Read the messages with ids greater than `after` that were written before that age.
 
     Numbers are given in the order of time: so the first that is young enough ends the search.
     """
     found: list[tuple[Destination, Item]] = []
-    for kept_at, name, *row in db.execute(_OLDEST, (limit,)):
+    for kept_at, name, *row in db.execute(_OLDEST, (after, limit)):
         if kept_at >= before:
             break
         found.append((rows.destination(name), rows.item(tuple(row))))

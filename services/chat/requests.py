@@ -19,6 +19,8 @@ from shared.messages import encode, pb
 
 Result = pb.GroupMembers
 Ask = pb.ChangeGroup | pb.GroupMembers
+MOST: Final = 10_000
+"""Requests that other servers have not answered yet."""
 PATIENCE: Final = 1.0
 """Seconds for which an unlinked server is looked for."""
 
@@ -88,7 +90,11 @@ class Requests:
         """
         if ask.HasField("user") and User.of(ask.user) != user:
             raise UnexpectedMessage(f"{user} speaks for {User.of(ask.user)}", "foreign_user")
-        group = _group(ask)
+        try:
+            group = _group(ask)
+        except UnexpectedMessage:
+            self._answer(ask, sink, Result.ERROR)
+            raise
         ask.user.CopyFrom(user.to_pb())
         if group.server_id == self._server_id:
             self._handle(name, group, ask, sink)
@@ -153,6 +159,9 @@ class Requests:
         server = self._roster.server(server_id)
         if server is None:
             self._look_for(server_id)
+        if len(self._passed) >= MOST:
+            self._answer(ask, sink, Result.ERROR)
+            return
         self._last += 1
         until = now + (self._timeout if server is not None or self._roster.knows_server(server_id) else PATIENCE)
         passed = _Passed(server_id, name, ask, ask.request, sink, now, until)

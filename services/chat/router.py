@@ -84,8 +84,10 @@ class Router:
         if recipient is None:
             self._statuses.refuse(user, message.messageSnowflake, None, Status.OTHER_ERROR)
             raise UnexpectedMessage("a message without a recipient", "no_recipient")
-        group = _copied_for(message)
-        self._accept(Item(author, message.messageSnowflake, recipient, raw, group=group), message, now)
+        if _copied_for(message) is not None:
+            self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
+            raise UnexpectedMessage(f"{user} speaks for a group", "foreign_user")
+        self._accept(Item(author, message.messageSnowflake, recipient, raw), message, now)
 
     def message_from_server(self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float) -> None:
         """Route what another server's user sent to one of ours.
@@ -97,9 +99,9 @@ class Router:
         author = User.of(message.author)
         recipient = _recipient(message)
         group = _copied_for(message)
-        of_its_group = group is not None and group.server_id == server_id
-        if not author.is_complete or (author.server_id != server_id and not of_its_group):
-            raise UnexpectedMessage(f"{server_id} speaks for {author}", "foreign_user")
+        speaks_for = author.server_id if group is None else group.server_id
+        if not author.is_complete or speaks_for != server_id:
+            raise UnexpectedMessage(f"{server_id} speaks for {group or author}", "foreign_user")
         if recipient is None:
             raise UnexpectedMessage(f"{server_id} sends a message without a recipient", "no_recipient")
         if recipient.server_id != self._server_id:
@@ -252,7 +254,14 @@ class Router:
         self._dispatcher.pump(server_id, now)
 
     def statuses_received(self, server_id: str, receipt: int) -> None:
-        """Another server has all statuses safe that we owed it, up to this receipt."""
+        """Another server has all statuses safe that we owed it, up to this receipt.
+
+        Raises:
+            UnexpectedMessage: there is no such receipt.
+
+        """
+        if receipt >= 1 << 63:
+            raise UnexpectedMessage(f"{server_id} has received what was never sent", "out_of_range")
         self._debts.received(server_id, receipt)
 
     def flush(self) -> None:
@@ -284,10 +293,9 @@ class Router:
             self._still_missing(destination)
         self._dispatcher.pump(destination, now)
 
-    def expired(self, items: Iterable[tuple[Destination, Item]]) -> None:
-        """These have waited for too long; what is on its way just now is left to go on."""
-        for destination, item in items:
-            self.drop(destination, item)
+    def expired(self, items: Iterable[tuple[Destination, Item]]) -> int:
+        """These have waited for too long; what is on its way just now is left to go on. How many are given up."""
+        return sum(self.drop(destination, item) for destination, item in items)
 
     def drop(self, destination: Destination, item: Item) -> bool:
         """Give up a message that waits, and tell its author so; False where it does not wait any more."""

@@ -74,7 +74,10 @@ def name(destination: Destination) -> str:
 def destination(text: str) -> Destination:
     """A destination from its text."""
     kind, _, rest = text.partition(":")
-    return User.parse(rest) if kind == "user" else rest
+    if kind != "user":
+        return rest
+    user_id, _, server_id = rest.rpartition("@")  # whatever a client may have called itself
+    return User(user_id, server_id)
 
 
 def signed(snowflake: int) -> int:

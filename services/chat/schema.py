@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -12,11 +14,13 @@ from typing import Final
 
 from services.chat.fingerprints import fingerprint
 from shared.addresses import User
-from shared.errors import ConfigError
+from shared.errors import ConfigError, StorageError
 
 VERSION: Final = 2
 FRAME_PARTS: Final = 3
 """Name, length and the rest: version 1 had whole frames."""
+FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM", "SQLITE_IOERR_TRUNCATE")
+"""How the names of SQLite's errors begin that are a disk's."""
 LARGE: Final = 64 * 1024 * 1024
 """Bytes from which a file is looked at as a whole only after the start, which would otherwise take seconds."""
 
@@ -87,8 +91,11 @@ def open_file(path: Path) -> sqlite3.Connection:
     """
     try:
         if not path.exists():
+            if path.with_name(path.name + "-wal").exists():
+                raise unusable(path, "it is gone, and what was written last is still beside it")
             _make(path)
-        path.chmod(0o600)
+        with contextlib.suppress(PermissionError):  # another user's, that we may write to
+            path.chmod(0o600)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             version = _check(db, path)
@@ -99,8 +106,17 @@ def open_file(path: Path) -> sqlite3.Connection:
             db.close()
             raise
     except (sqlite3.Error, OSError) as error:
+        if _is_full(error):
+            raise StorageError(f"{path} cannot be written now ({error}): make room on its disk") from None
         raise unusable(path, str(error)) from None
     return db
+
+
+def _is_full(error: sqlite3.Error | OSError) -> bool:
+    """Whether the disk is at fault, and not the file: it may be well again soon."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+    return getattr(error, "sqlite_errorname", "").startswith(FULL)
 
 
 def ages(db: sqlite3.Connection) -> Ages:
@@ -128,9 +144,7 @@ def _make(path: Path) -> None:
     """Make a mailbox under another name first: so a file without a schema is a damaged one."""
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
-    os.close(
-        os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    )  # SQLite gives its other files the same mode
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # SQLite's other files get its mode
     db = sqlite3.connect(new, isolation_level=None)
     try:
         db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")

@@ -86,16 +86,20 @@ class ChatService(ServiceBase):
             broken=self._broken,
             committed=self._counting.committed,
         )
-        opened = Opened(
-            self.server_id,
-            self.config.chat,
-            self.roster,
-            store,
-            loaded=self._loaded,
-            count=self._counting.told,
-            delivered=self._delivered,
-            look_for=lambda _server_id: self.discover_now(),
-        )
+        try:
+            opened = Opened(
+                self.server_id,
+                self.config.chat,
+                self.roster,
+                store,
+                loaded=self._loaded,
+                count=self._counting.told,
+                delivered=self._delivered,
+                look_for=lambda _server_id: self.discover_now(),
+            )
+        except BaseException:
+            store.close()
+            raise
         self.log.info("mailbox_opened", messages=len(opened.mailbox))
         return opened
 
@@ -141,17 +145,23 @@ class ChatService(ServiceBase):
     def _expire(self) -> None:
         """Look for what has waited too long, now and then."""
         if self._open is not None:
+            self._expiry.set(self._now() + min(EXPIRY_CHECKS, self.config.chat.mailbox_ttl / 10))
+            self._expire_after(0)
+
+    def _expire_after(self, number: int) -> None:
+        """What is on its way just now is passed by: so the next look is at what follows."""
+        if self._open is not None:
             ttl = self.config.chat.mailbox_ttl
-            self._open.store.expired(ttl, EXPIRED_AT_ONCE, self._expired)
-            self._expiry.set(self._now() + min(EXPIRY_CHECKS, ttl / 10))
+            self._open.store.expired(ttl, number, EXPIRED_AT_ONCE, self._expired)
 
     def _expired(self, found: list[tuple[Destination, Item]]) -> None:
         if self._open is not None and found:
-            self.log.info("messages_expired", messages=len(found))
-            self._open.router.expired(found)
+            count = self._open.router.expired(found)
+            if count:
+                self.log.info("messages_expired", messages=count)
             self._turn_over()
             if len(found) == EXPIRED_AT_ONCE:
-                self._expire()
+                self._expire_after(found[-1][1].id)
 
     def adopt(self, server_id: str) -> None:
         """Another name has a mailbox of its own."""

@@ -182,7 +182,9 @@ class Statuses:
         passed = pb.ChatMessageResponse()
         passed.CopyFrom(ack)
         passed.ClearField("receipt")
-        for entry in ack.statuses:
+        for entry in passed.statuses:
+            if entry.status not in FINAL and entry.status not in INTERIM:
+                entry.status = Status.UNKNOWN_STATUS
             self._count("remote", entry.status)
         passed.ClearField("author")
         self._send(author, passed.SerializeToString())

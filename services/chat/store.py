@@ -94,13 +94,16 @@ class Store:
             self._db = schema.open_file(directory / "chat.db")
             self._reader = sqlite3.connect(directory / "chat.db", isolation_level=None)
             self._reader.execute("PRAGMA query_only=1")
+            self._ages = schema.ages(self._db)
+            self._seen = Fingerprints()
+            self._seen.renew(0, queries.fingerprints(self._db))
+            self._settled = self._one("SELECT COUNT(*) FROM settled")
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise schema.unusable(directory / "chat.db", str(error)) from None
         except BaseException:
             os.close(self._lock)
             raise
-        self._ages = schema.ages(self._db)
-        self._seen = Fingerprints()
-        self._seen.renew(0, queries.fingerprints(self._db))
-        self._settled = self._one("SELECT COUNT(*) FROM settled")
         self._stale = 0
         """How many have been trimmed since the fingerprints were read."""
         self._waiting: list[Work] = []
@@ -242,11 +245,13 @@ class Store:
         """Read the next statuses owed there, in order: (number, payload)."""
         self._ask(Work(read=lambda db: queries.load_owed(db, destination, after, limit), found=found))
 
-    def expired(self, seconds: float, limit: int, found: Callable[[list[tuple[Destination, Item]]], None]) -> None:
-        """Read the oldest messages that have waited for so long; and drop what has been owed for so long."""
+    def expired(
+        self, seconds: float, after: int, limit: int, found: Callable[[list[tuple[Destination, Item]]], None]
+    ) -> None:
+        """Read the next messages that have waited for so long; and drop what has been owed for so long."""
         before = self._ages.now - seconds
         self._put(("DELETE FROM owed WHERE at < ?", (before,)))
-        self._ask(Work(read=lambda db: queries.expired(db, before, limit), found=found))
+        self._ask(Work(read=lambda db: queries.expired(db, before, after, limit), found=found))
 
     def close(self) -> None:
         """Write what waits, and close the file."""

@@ -28,7 +28,8 @@ SHORTEST = 0.2
 class Announcer:
     """The UDP side of discovery.
 
-    `asked(address)` hears of each request, `heard(server, source, linked)` of each other server's announcement.
+    `asked(address)` hears of each request, `heard(server, source, linked)` of each other server's announcement,
+    `namesake(source)` of one in our own name from an address that is not this machine's.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Announcer:
         *,
         asked: Callable[[Address], None],
         heard: Callable[[Server, str, Mapping[str, frozenset[str]]], None],
+        namesake: Callable[[str], None],
         metrics: Metrics,
         counters: Counters,
         log: Log,
@@ -46,6 +48,7 @@ class Announcer:
         self._discovery = discovery
         self._asked = asked
         self._heard = heard
+        self._namesake = namesake
         self._metrics = metrics
         self._counters = counters
         self._log = log
@@ -164,3 +167,5 @@ class Announcer:
         if self._discovery.accepts(server):
             self._counters.announcements["received"] += 1
             self._heard(server, source, linked)
+        elif source not in self._own:
+            self._namesake(source)

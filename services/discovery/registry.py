@@ -34,6 +34,11 @@ class Registry:
     def __init__(self) -> None:
         self._by_key: dict[object, Registrant] = {}
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Where this node's processes are, those at the discovery process's own address excepted."""
+        return frozenset(registrant.host for registrant in self._by_key.values())
+
     def blockers(self, newcomer: Registrant) -> list[object]:
         """The keys of those that serve a feature that it wants."""
         return [key for key, r in self._by_key.items() if r.features & newcomer.features]

@@ -60,6 +60,8 @@ class DirectoryService(ServiceBase):
         self._events = Events(self._live)
         self._refresh = Timer(self._send_live)
         self._announcer: Announcer | None = None
+        self._namesakes: set[str] = set()
+        """Addresses where another server has our name, of which we have warned."""
         self._gateways = gateways()
         self._tell_scheduled = False
 
@@ -73,6 +75,7 @@ class DirectoryService(ServiceBase):
             ServerDiscoveryService(self.server_id, self.config),
             asked=self._asked,
             heard=self._heard,
+            namesake=self._namesake,
             metrics=self.metrics,
             counters=self._counters,
             log=self.log,
@@ -134,6 +137,18 @@ class DirectoryService(ServiceBase):
             self._directory_changed()
         self._times.heard(server.server_id, server.features, self._now())
         self._show()
+
+    def _namesake(self, source: str) -> None:
+        """Two servers of one name never hear of each other, and their users' messages go to either."""
+        if source in self._gateways or source in self.registry.hosts or source in self._namesakes:
+            return
+        self._namesakes.add(source)
+        self.log.warning(
+            "name_in_use_elsewhere",
+            server_id=self.server_id,
+            host=source,
+            detail="another server has this name: start one of the two with another PARLEY_SERVER_ID",
+        )
 
     # Registration ---------------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ def test_nothing_has_waited_for_long_yet(path):
 
     async def look(store):
         assert store.members() == store.blocked() == []
-        return await read(store.expired, 60.0, 10)
+        return await read(store.expired, 60.0, 0, 10)
 
     assert migrated(path, look) == []
 

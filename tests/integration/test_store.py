@@ -184,7 +184,7 @@ def test_members_and_whom_somebody_blocks_are_there_after_opening_again(tmp_path
 def test_what_waited_for_so_long_is_found_whatever_the_clock_does(tmp_path, monkeypatch):
     async def expired(store, seconds):
         found = asyncio.get_running_loop().create_future()
-        store.expired(seconds, 10, found.set_result)
+        store.expired(seconds, 0, 10, found.set_result)
         return [each.id for _to, each in await asyncio.wait_for(found, TIMEOUT)]
 
     wall = time.time()
@@ -577,3 +577,33 @@ def test_a_full_disk_is_told_and_recovered_from(tmp_path):
 
 def test_a_file_that_may_not_grow_is_told_and_recovered_from(tmp_path):
     passes(WITH_A_LIMIT, tmp_path)
+
+
+@pytest.mark.parametrize("name", [" ", " bob", "bob ", "a@b", "user:", "", "\u00e9"])
+def test_whatever_somebody_calls_themselves_comes_back_the_same(tmp_path, name):
+    odd = User(name, "alpha")
+
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            store.know(odd)
+            store.keep(odd, item(1))
+            assert await told.next_kept() == [1]
+        async with opened(tmp_path) as (store, _told):
+            assert store.known() == [odd]
+            assert [to for to, _count, _size in store.counts()] == [odd]
+            assert [each.id for each in await load(store, odd)] == [1]
+
+    run(story())
+
+
+def test_what_was_written_last_is_not_given_up_with_a_lost_file(tmp_path):
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            store.keep(BOB, item(1))
+            await told.next_kept()
+            os.link(tmp_path / "chat.db-wal", tmp_path / "kept-wal")
+
+    run(story())
+    (tmp_path / "chat.db").unlink()
+    (tmp_path / "kept-wal").rename(tmp_path / "chat.db-wal")
+    assert "is gone" in refused(tmp_path)

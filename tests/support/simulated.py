@@ -158,6 +158,12 @@ class SimulatedTransport(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Buffers have no end here."""
 
+    def pause_reading(self) -> None:
+        """What arrives meanwhile comes all the same: a link has to bear that, too."""
+
+    def resume_reading(self) -> None:
+        """There is nothing to resume."""
+
     def is_closing(self) -> bool:
         return self._is_closing
 

@@ -61,6 +61,12 @@ class Wire(asyncio.Transport):
     def set_write_buffer_limits(self, high=None, low=None):
         pass
 
+    def pause_reading(self):
+        """What is written meanwhile comes all the same: a link has to bear that, too."""
+
+    def resume_reading(self):
+        pass
+
     def is_closing(self):
         return self._closing
 

@@ -17,6 +17,7 @@ from shared.errors import (
     PeerUnreachable,
     ProtocolError,
     RemoteProtocolError,
+    StorageError,
     UnexpectedMessage,
 )
 from shared.framing import Frame, read_datagram
@@ -50,6 +51,7 @@ OURS_FROM = 100
 
 TREE = {
     ConfigError: ParleyError,
+    StorageError: ParleyError,
     ProtocolError: ParleyError,
     PeerError: ParleyError,
     LocalProtocolError: ProtocolError,

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from shared.link import BUFFER_LIMIT, SEND_LIMIT, Link
-from shared.messages import encode, pb
+from shared.link import BUFFER_LIMIT, SEND_LIMIT, TURN, Link
+from shared.messages import decode, encode, pb
 from shared.session import Timeouts
 
 CONNECT = encode("CONNECT_CLIENT", pb.ConnectClient(user=pb.User(userId="ann", serverId="alpha")))
@@ -15,6 +15,10 @@ class Owner:
     def __init__(self):
         self.writable_again = 0
         self.closed = None
+        self.frames = []
+
+    def messages_received(self, _link, frames):
+        self.frames += frames
 
     def connect_requested(self, link, _identity):
         link.accept()
@@ -36,6 +40,13 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.buffered = 0
         self.writes = []
+        self.is_reading = True
+
+    def pause_reading(self):
+        self.is_reading = False
+
+    def resume_reading(self):
+        self.is_reading = True
 
     def write(self, data):
         self.buffered += len(data)
@@ -123,3 +134,37 @@ def test_a_side_that_goes_on_sending_and_never_reads_the_answers_is_given_up():
         link.connection_lost(None)
 
     run(story())
+
+
+def test_a_link_that_brings_much_is_handled_a_turn_at_a_time_in_order():
+    async def story():
+        owner, transport, link = opened()
+        data = b"".join(encode("MESSAGE", pb.ChatMessage(messageSnowflake=n)) for n in range(1, 40_001))
+        link.data_received(data)
+        first = len(owner.frames)
+        assert 0 < first <= TURN // 12
+        assert not transport.is_reading
+        link.data_received(encode("MESSAGE", pb.ChatMessage(messageSnowflake=40_001)))
+        turns = 0
+        while not transport.is_reading:
+            before = len(owner.frames)
+            await turn()
+            turns += 1
+            assert len(owner.frames) - before <= 3 * TURN // 12  # a future takes more than one turn to be awaited
+        assert turns >= len(data) // TURN // 3
+        numbers = [decode(frame, pb.ChatMessage).messageSnowflake for frame in owner.frames]
+        assert numbers == list(range(1, 40_002))
+
+    asyncio.run(story())
+
+
+def test_what_waits_for_its_turn_is_not_lost_with_the_connection():
+    async def story():
+        owner, _transport, link = opened()
+        link.data_received(encode("MESSAGE", pb.ChatMessage(messageSnowflake=1)) * 20_000)
+        link.connection_lost(None)
+        assert len(owner.frames) == 20_000
+        await turn()
+        assert len(owner.frames) == 20_000
+
+    asyncio.run(story())

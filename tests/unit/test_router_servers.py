@@ -435,3 +435,40 @@ def test_a_status_that_is_told_again_because_its_receipt_was_lost_is_no_news(nod
     for status in (Status.USER_AWAY, Status.DELIVERED):
         node.answer("beta", 1, (BOB, status), author=ANN)
     assert ann.statuses() == []
+
+
+@pytest.mark.parametrize("receipt", [1 << 63, (1 << 64) - 1])
+def test_a_receipt_of_what_was_never_sent_is_refused(node, receipt):
+    node.link("beta")
+    with pytest.raises(UnexpectedMessage):
+        node.received("beta", receipt)
+
+
+def test_a_receipt_beyond_what_was_told_pays_no_more_than_that(node):
+    beta = node.link("beta")
+    node.connect(ANN)
+    node.receive("beta", message(BOB, 1, ANN))
+    node.unlink("beta", beta)
+    node.ack(ANN, 1)
+    node.received("beta", 1 << 40)  # over no link: nothing was told
+    [told] = node.link("beta").take()
+    node.received("beta", told.receipt + 1000)
+    assert node.is_at_rest
+
+
+def test_a_group_is_spoken_for_by_its_own_server_only(node, ann):
+    node.know(ANN)
+    node.link("beta")
+    copy = pb.UserOfGroup(user=ANN.to_pb(), group=pb.Group(groupId="crew", serverId="gamma"))
+    with pytest.raises(UnexpectedMessage):
+        node.receive("beta", message(BOB, 1, None, userOfGroup=copy))
+    with pytest.raises(UnexpectedMessage):
+        node.send(ANN, 2, None, userOfGroup=copy)
+    assert ann.statuses() == [(2, ANN, "OTHER_ERROR")]
+
+
+def test_a_status_of_a_user_who_never_was_here_is_kept_for_nobody(node):
+    node.link("beta")
+    node.answer("beta", 1, (BOB, Status.DELIVERED), author=User("", "alpha"))
+    node.answer("beta", 1, (BOB, Status.DELIVERED), author=User("nobody", "alpha"))
+    assert node.is_at_rest
