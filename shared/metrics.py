@@ -19,6 +19,7 @@ from prometheus_client import (
     Info,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -36,6 +37,8 @@ REJECTIONS = frozenset(
 PEERS: Final = 100
 """Peers with a label of their own; the others share `other`."""
 LAG: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # when each counter began: as many series again, which nobody asks for
 
 Labels = tuple[str, ...]
 Samples = Iterable[tuple[Labels, float]]

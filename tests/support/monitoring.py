@@ -22,6 +22,8 @@ SCRAPE = 0.5
 """Seconds between two scrapes."""
 SHORTEST = 4
 """Seconds of a range: a rate needs several samples."""
+LONGEST = 3
+"""Seconds of a wait: what happens once is in a range's samples no longer than the range."""
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("promtool") is None,
@@ -33,10 +35,10 @@ needs_chromium = pytest.mark.skipif(
 
 
 def faster(rules: str) -> str:
-    """Rules whose waits and ranges are a thirtieth; ranges are no shorter than SHORTEST."""
+    """Rules whose waits and ranges are a thirtieth, within LONGEST and SHORTEST."""
 
     def wait(match: re.Match[str]) -> str:
-        return f"for: {max(1, round(_seconds(match) / 30))}s"
+        return f"for: {min(max(1, round(_seconds(match) / 30)), LONGEST)}s"
 
     def span(match: re.Match[str]) -> str:
         return f"[{max(SHORTEST, round(_seconds(match) / 30))}s]"
