@@ -122,8 +122,8 @@ class ChatFeature(FeatureBase):
 
     # Groups and blocking ----------------------------------------------------------------------
 
-    async def join(self, group: str | Group, timeout: float = TIMEOUT) -> None:
-        """Become a member of a group; one that nobody is in is made.
+    async def join(self, group: str | Group, timeout: float = TIMEOUT) -> list[User]:
+        """Become a member of a group, and hear who is in it; one that nobody is in is made.
 
         This and the five below are sent again after a reconnect, and give up after `timeout` seconds.
 
@@ -131,7 +131,7 @@ class ChatFeature(FeatureBase):
             RequestFailed: refused, or not answered; one sentence that says why.
 
         """
-        await self._requests.group("JOIN_GROUP", _group(group), timeout)
+        return await self._requests.group("JOIN_GROUP", _group(group), timeout)
 
     async def leave(self, group: str | Group, timeout: float = TIMEOUT) -> None:
         """Be no member of a group any more."""

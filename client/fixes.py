@@ -15,6 +15,8 @@ MAX_LATITUDE = 90.0
 MAX_LONGITUDE = 180.0
 _GPSD_2D = 2
 """The `mode` of a TPV report from which on it has a position (gpsd_json(5))."""
+_SHOWN = 40
+"""Characters of a line that is complained of."""
 
 
 class Fix(NamedTuple):
@@ -37,9 +39,25 @@ def parse_line(line: str) -> Fix | None:
     line = line.strip()
     if line.startswith(("$", "!")):
         return _parse_nmea(line)
+    numbers = numbers_of(line)
+    return checked(*numbers) if numbers is not None else None
+
+
+def fault_of(line: str) -> str:
+    """What is wrong with a line that tells no position; nothing for NMEA, comments and empty lines."""
+    line = line.strip()
+    if not line or line.startswith(("$", "!", "#")):
+        return ""
+    if numbers_of(line) is None:
+        return f"{line[:_SHOWN]!r} is no position: write LAT,LON in degrees, as in 48.137,11.575"
+    return f"{line[:_SHOWN]} is out of range: latitudes go from -90 to 90, longitudes from -180 to 180"
+
+
+def numbers_of(line: str) -> tuple[float, float] | None:
+    """Two numbers with a comma, a semicolon or spaces between them, whatever place they name."""
     words = line.partition("#")[0].replace(",", " ").replace(";", " ").split()
     try:
-        return checked(float(words[0]), float(words[1])) if len(words) > 1 else None
+        return (float(words[0]), float(words[1])) if len(words) > 1 else None
     except ValueError:
         return None
 

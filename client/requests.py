@@ -23,7 +23,8 @@ TIMEOUT: Final = 10.0
 """Seconds for which an answer is waited for."""
 
 _REFUSED: Final = {
-    pb.GroupMembers.NOT_A_MEMBER: "only its members may ask who is in {group}; join it first",
+    pb.GroupMembers.NOT_A_MEMBER: "you are not in {group}, or there is no such group; only its members may ask "
+    "who is in it, and whoever joins one that is not there makes it",
     pb.GroupMembers.GROUP_FULL: "{group} is full; ask a member to leave, or join another group",
     pb.GroupMembers.SERVER_NOT_FOUND: "no server {server} is known at {home}; check the name behind the @",
     pb.GroupMembers.SERVER_TIMEOUT: "{server}, where {group} lives, does not answer; try again when it is back",

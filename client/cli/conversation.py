@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from client.chat import ChatFeature
 from client.cli.documents import Folder, read_file, too_large
+from client.cli.groups import joined
+from client.cli.names import group_named, other_than, recipient_named
 from client.cli.receiving import save_document
 from client.cli.screens import Screen
 from client.cli.words import beginning, describe, explain, group_of, mark
@@ -33,19 +35,6 @@ _ADDRESSED: Final = (
     re.compile(r"(#?[^\s:/#]+):(?:\s+(.*)|$)", re.DOTALL),
 )
 """NAME@SERVER: text, or NAME: text with a space behind the colon: neither 12:30 nor http://x addresses anybody."""
-
-
-def name_of(text: str, home: str) -> Recipient:
-    """NAME, NAME@SERVER, #GROUP or #GROUP@SERVER; without a server it is at home.
-
-    Raises:
-        ConfigError: none of these.
-
-    """
-    text = text.strip()
-    if text and text != "#" and "@" not in text:
-        text = f"{text}@{home}"
-    return Group.parse(text) if text.startswith("#") else User.parse(text)
 
 
 class Conversation:
@@ -116,7 +105,7 @@ class Conversation:
             word, _, rest = text.partition(" ")
             return self._command(word, rest.strip())
         elif addressed := next(filter(None, (form.fullmatch(text) for form in _ADDRESSED)), None):
-            to = name_of(addressed[1], self._home)
+            to = recipient_named(addressed[1], self._home)
             if (to, type(to)) != (self.to, type(self.to)):
                 self._choose(to)
             self._send(addressed[2] or "")
@@ -156,7 +145,9 @@ class Conversation:
             whom = str(self.to) if self.to is not None else "nobody yet; write `someone@server: text`, or /to NAME"
             self.screen.note(f"you are {self._user}; your lines go to {whom}")
         elif word == "/to":
-            self._choose(name_of(rest, self._home))
+            if not rest:
+                raise ConfigError("to whom? Write /to NAME, as in /to bob@beta or /to #crew")
+            self._choose(recipient_named(rest, self._home))
         elif word == "/file":
             self._file(rest)
         elif (ask := self._request(word, rest)) is not None:
@@ -185,7 +176,7 @@ class Conversation:
 
     def _group_request(self, word: str, group: Group) -> Coroutine[Any, Any, str]:
         if word == "/join":
-            return self._done(self.chat.join(group), f"you are in {group}")
+            return self._join(group)
         if word == "/leave":
             return self._done(self.chat.leave(group), f"you are not in {group} any more")
         return self._list(f"in {group}: ", self.chat.members(group))
@@ -194,6 +185,9 @@ class Conversation:
         if word == "/block":
             return self._done(self.chat.block(user), f"you take no messages from {user}")
         return self._done(self.chat.unblock(user), f"you take messages from {user}")
+
+    async def _join(self, group: Group) -> str:
+        return joined("you are", group, await self.chat.join(group))
 
     async def _done(self, request: Coroutine[Any, Any, None], words: str) -> str:
         await request
@@ -208,13 +202,12 @@ class Conversation:
             return self.to
         if not text.removeprefix("#"):
             raise ConfigError("which group? Write its name, as in #crew")
-        return Group(*name_of("#" + text.removeprefix("#"), self._home))
+        return group_named(text, self._home)
 
     def _person(self, text: str) -> User:
-        to = name_of(text, self._home) if text else None
-        if not isinstance(to, User):
+        if not text:
             raise ConfigError("whom? Write a name, as in bob@beta")
-        return to
+        return other_than(self._user, text)
 
     def _spawn(self, ask: Coroutine[Any, Any, str]) -> None:
         """Ask while lines are typed and messages come."""

@@ -6,7 +6,9 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 
 from client.chat import ChatFeature
+from client.cli.names import group_named, other_than, user_named
 from client.cli.terminal import at_home, finder, line, who_we_are
+from client.requests import RequestFailed
 from shared.addresses import Group, User
 from shared.config import Config
 
@@ -21,28 +23,52 @@ async def _ask(
     return 0
 
 
-async def join(config: Config, name: str, servers: Sequence[str], group: Group) -> int:
+def _group(config: Config, name: str, group: str) -> Group:
+    return group_named(group, who_we_are(config, name).server_id)
+
+
+async def _is_member(chat: ChatFeature, group: Group) -> bool:
+    """Whether we are in a group; where that is not told, what is asked next will tell why."""
+    try:
+        return chat.user in await chat.members(group)
+    except RequestFailed as error:
+        if error.reason != "refused":
+            raise
+        return False
+
+
+def joined(user: str, group: Group, members: Sequence[User]) -> str:
+    """Words for who has joined a group that has these members; `user`: "bob@beta is", "you are"."""
+    return f"{user} in {group}" + (", its only member: it is new" if len(members) == 1 else "")
+
+
+async def join(config: Config, name: str, servers: Sequence[str], group_name: str) -> int:
     """Become a member."""
+    group = _group(config, name, group_name)
 
     async def ask(chat: ChatFeature) -> None:
-        await chat.join(group)
-        line(f"{chat.user} is in {group}")
+        was_in = await _is_member(chat, group)
+        members = await chat.join(group)
+        line(f"{chat.user} was in {group} already" if was_in else joined(f"{chat.user} is", group, members))
 
     return await _ask(config, name, servers, ask)
 
 
-async def leave(config: Config, name: str, servers: Sequence[str], group: Group) -> int:
+async def leave(config: Config, name: str, servers: Sequence[str], group_name: str) -> int:
     """Be no member any more."""
+    group = _group(config, name, group_name)
 
     async def ask(chat: ChatFeature) -> None:
+        was_in = await _is_member(chat, group)
         await chat.leave(group)
-        line(f"{chat.user} is not in {group} any more")
+        line(f"{chat.user} is not in {group} any more" if was_in else f"{chat.user} was not in {group}")
 
     return await _ask(config, name, servers, ask)
 
 
-async def members(config: Config, name: str, servers: Sequence[str], group: Group, *, as_json: bool) -> int:
+async def members(config: Config, name: str, servers: Sequence[str], group_name: str, *, as_json: bool) -> int:
     """Print who is in a group, one a line."""
+    group = _group(config, name, group_name)
 
     async def ask(chat: ChatFeature) -> None:
         for user in sorted(map(str, await chat.members(group))):
@@ -51,22 +77,27 @@ async def members(config: Config, name: str, servers: Sequence[str], group: Grou
     return await _ask(config, name, servers, ask)
 
 
-async def block(config: Config, name: str, servers: Sequence[str], user: User) -> int:
+async def block(config: Config, name: str, servers: Sequence[str], person: str) -> int:
     """Take no more messages from a user."""
+    user = other_than(who_we_are(config, name), person)
 
     async def ask(chat: ChatFeature) -> None:
+        was_blocked = user in await chat.blocked()
         await chat.block(user)
-        line(f"{chat.user} takes no messages from {user}")
+        before = " before, either" if was_blocked else ""
+        line(f"{chat.user} {'took' if was_blocked else 'takes'} no messages from {user}{before}")
 
     return await _ask(config, name, servers, ask)
 
 
-async def unblock(config: Config, name: str, servers: Sequence[str], user: User) -> int:
+async def unblock(config: Config, name: str, servers: Sequence[str], person: str) -> int:
     """Take a user's messages again."""
+    user = user_named(person, who_we_are(config, name).server_id)
 
     async def ask(chat: ChatFeature) -> None:
+        was_blocked = user in await chat.blocked()
         await chat.unblock(user)
-        line(f"{chat.user} takes messages from {user}")
+        line(f"{chat.user} takes messages from {user}" if was_blocked else f"{user} was not blocked")
 
     return await _ask(config, name, servers, ask)
 

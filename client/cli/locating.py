@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import typer
 
+from client.cli.names import recipient_named
 from client.cli.options import As, ConfigFile, ServerOption
-from client.cli.terminal import finder, note, run, who_we_are
+from client.cli.terminal import fail, finder, note, run, who_we_are
 from client.cli.watching import connected
 from client.location import LocationFeature
 from client.sources import positions
-from shared.addresses import Recipient, parse_recipient
+from shared.addresses import Recipient, User
 from shared.config import Config
 from shared.errors import ConfigError
 from shared.lifetimes import MAX_LIFETIME
@@ -70,8 +71,7 @@ def command(
     """
 
     async def work(config: Config) -> None:
-        recipients = [parse_recipient(name) for name in to]
-        await _share(config, user, server or (), recipients, seconds(lasting), source, every, speed)
+        await _share(config, user, server or (), to, seconds(lasting), source, every, speed)
 
     run(work, config)
 
@@ -89,21 +89,26 @@ async def _share(
     config: Config,
     name: str,
     servers: Sequence[str],
-    recipients: Sequence[Recipient],
+    names: Sequence[str],
     lasting: float,
     source: str,
     every: float,
     speed: float,
 ) -> None:
     user = who_we_are(config, name)
+    recipients = [recipient_named(each, user.server_id) for each in names]
     feature = LocationFeature(user, config, discovery=await finder(config, servers))
-    async with connected(feature):
+    async with connected(feature, {to.server_id for to in recipients}) as found:
+        _check_servers(user, recipients, {server.server_id for server in found})
         ends = time.time() + lasting
-        whom = ", ".join(map(str, recipients))
-        note(f"sharing with {whom} until {time.strftime('%H:%M:%S', time.localtime(ends))}; Ctrl-C stops it")
+        fixes = positions(
+            source, every=every, speed=speed, opened=lambda: note(_begun(recipients, ends)), complain=note
+        )
+        shared = False
         try:
             async with asyncio.timeout(lasting):
-                async for fix in positions(source, every=every, speed=speed):
+                async for fix in fixes:
+                    shared = True
                     for to in recipients:
                         feature.send_location(to, fix.latitude, fix.longitude, expiry_at=ends)
                 note("there are no more positions; the last one stands until the end")
@@ -111,6 +116,27 @@ async def _share(
         except TimeoutError:
             note("the time is over")
         finally:
-            for to in recipients:
-                feature.stop_sharing(to)
-            await feature.repeats.wait(_LAST_WORD)
+            if shared:
+                for to in recipients:
+                    feature.stop_sharing(to)
+                await feature.repeats.wait(_LAST_WORD)
+
+
+def _begun(recipients: Sequence[Recipient], ends: float) -> str:
+    """Nothing tells a location's author that it arrived; of the message that begins it, a chat client hears."""
+    whom = ", ".join(map(str, recipients))
+    until = time.strftime("%H:%M:%S", time.localtime(ends))
+    return (
+        f"sending positions towards {whom} until {until}; Ctrl-C stops it. "
+        "Nobody confirms them: whether somebody of that name is there, your `parley chat` or `listen` is told"
+    )
+
+
+def _check_servers(user: User, recipients: Sequence[Recipient], found: Collection[str]) -> None:
+    """Our own server must be there; of the others, our server may know more than we."""
+    names = ", ".join(sorted(found))
+    if user.server_id not in found:
+        fail(f"{user.server_id} did not answer; found: {names}. Check the name behind the @ of --as")
+    for server_id in dict.fromkeys(to.server_id for to in recipients):
+        if server_id not in found:
+            note(f"parley: no server {server_id} answered (found: {names}); check the name behind the @ of --to")

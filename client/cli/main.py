@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ import typer
 from client.cli import chatting, groups, locating, mailbox, mapping, nodes, receiving, sending, status, typing
 from client.cli.options import As, ConfigFile, Json, ServerOption
 from client.cli.terminal import fail, run
-from shared.addresses import Group, User
 from shared.metrics import version
 from shared.process import EXIT_CONFIG
 
@@ -35,7 +35,10 @@ Save = Annotated[
 ]
 GroupName = Annotated[
     str,
-    typer.Argument(metavar="'#GROUP@SERVER'", help="In quotes: a shell takes # for the beginning of a comment."),
+    typer.Argument(
+        metavar="'#GROUP[@SERVER]'",
+        help="In quotes: a shell takes # for the beginning of a comment. Without a server it is at yours.",
+    ),
 ]
 
 
@@ -95,7 +98,12 @@ def servers(
 
 @app.command()
 def send(
-    recipient: Annotated[str, typer.Argument(metavar="USER@SERVER", help="Or '#GROUP@SERVER', in quotes.")],
+    recipient: Annotated[
+        str,
+        typer.Argument(
+            metavar="USER[@SERVER]", help="Or '#GROUP[@SERVER]', in quotes; without a server: at yours."
+        ),
+    ],
     text: Annotated[str | None, typer.Argument(help="The message; - reads it from standard input.")] = None,
     sender: As = "",
     file: Annotated[Path | None, typer.Option("--file", metavar="PATH", help="Send a file, up to 2 MiB.")] = None,
@@ -162,7 +170,7 @@ def group_join(group: GroupName, user: As = "", server: ServerOption = None, con
 
         parley group join '#crew@alpha' --as bob@beta
     """
-    sys.exit(run(lambda c: groups.join(c, user, server or (), Group.parse(group)), config))
+    sys.exit(run(lambda c: groups.join(c, user, server or (), group), config))
 
 
 @group_app.command("leave")
@@ -173,7 +181,7 @@ def group_leave(group: GroupName, user: As = "", server: ServerOption = None, co
 
         parley group leave '#crew@alpha' --as bob@beta
     """
-    sys.exit(run(lambda c: groups.leave(c, user, server or (), Group.parse(group)), config))
+    sys.exit(run(lambda c: groups.leave(c, user, server or (), group), config))
 
 
 @group_app.command("members")
@@ -186,10 +194,10 @@ def group_members(
 
         parley group members '#crew@alpha' --as bob@beta
     """
-    sys.exit(run(lambda c: groups.members(c, user, server or (), Group.parse(group), as_json=as_json), config))
+    sys.exit(run(lambda c: groups.members(c, user, server or (), group, as_json=as_json), config))
 
 
-Person = Annotated[str, typer.Argument(metavar="USER@SERVER")]
+Person = Annotated[str, typer.Argument(metavar="USER[@SERVER]", help="Without a server they are at yours.")]
 
 
 @app.command()
@@ -200,7 +208,7 @@ def block(person: Person, user: As = "", server: ServerOption = None, config: Co
 
         parley block bob@beta --as alice@alpha
     """
-    sys.exit(run(lambda c: groups.block(c, user, server or (), User.parse(person)), config))
+    sys.exit(run(lambda c: groups.block(c, user, server or (), person), config))
 
 
 @app.command()
@@ -211,7 +219,7 @@ def unblock(person: Person, user: As = "", server: ServerOption = None, config: 
 
         parley unblock bob@beta --as alice@alpha
     """
-    sys.exit(run(lambda c: groups.unblock(c, user, server or (), User.parse(person)), config))
+    sys.exit(run(lambda c: groups.unblock(c, user, server or (), person), config))
 
 
 @app.command()
@@ -232,8 +240,18 @@ app.command("status")(status.command)
 app.add_typer(mailbox.app, name="mailbox", rich_help_panel=None)
 
 
+def _fill_standard_streams() -> None:
+    """Where a standard stream is closed, no socket may take its number: the event loop would abort."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; what is wrong with it is one line, and exit code 2."""
+    _fill_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(args=given or ["--help"], prog_name="parley", standalone_mode=False)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 import sys
 from collections.abc import Callable
 from typing import Protocol
 
 from client.cli.terminal import line, note
+from client.sources import is_awaitable
 
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes; what is longer than a message may be is read, too, and refused with words."""
@@ -36,6 +36,7 @@ class PlainScreen:
 
     def __init__(self) -> None:
         self._reader: asyncio.StreamReader | None = None
+        self._is_awaitable = sys.stdin is not None and is_awaitable(sys.stdin.buffer)
 
     def say(self, text: str) -> None:
         """Print it."""
@@ -46,11 +47,10 @@ class PlainScreen:
         note(text)
 
     async def read(self) -> str | None:
-        """The next line of standard input."""
-        if stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):  # a loop cannot wait for a file; it need not
-            raw = sys.stdin.buffer.readline()
-        else:
-            raw = await self._read_pipe()
+        """The next line of standard input; a closed one is at its end."""
+        if sys.stdin is None:
+            return None
+        raw = await self._read_pipe() if self._is_awaitable else sys.stdin.buffer.readline()
         return raw.decode(errors="replace").rstrip("\n") if raw else None
 
     async def _read_pipe(self) -> bytes:
@@ -102,7 +102,7 @@ class EditorScreen:
 
 def screen(prompt: Callable[[], str]) -> Screen:
     """An editor where people sit at a terminal that can do more than print lines."""
-    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    is_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", ""):
         return EditorScreen(prompt)
     return PlainScreen()

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from client.chat import ChatFeature
 from client.cli.documents import read_file, too_large
+from client.cli.names import recipient_named
 from client.cli.terminal import at_home, fail, finder, line, who_we_are
 from client.cli.words import explain
 from client.deliveries import DELIVERED, Delivery
-from shared.addresses import Group, Recipient, parse_recipient
+from shared.addresses import Group, Recipient
 from shared.config import Config
 from shared.errors import FrameTooLarge
 
@@ -29,7 +30,8 @@ async def send(
     as_json: bool,
 ) -> int:
     """Send one text or file, print each status as it comes; 0 only where all of them are DELIVERED."""
-    user, to = who_we_are(config, sender), parse_recipient(recipient)
+    user = who_we_are(config, sender)
+    to = recipient_named(recipient, user.server_id)
     data = read_file(file, config) if file is not None else b""
 
     def on_status(delivery: Delivery, whose: Recipient, status: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 from rich.console import Console
 
+from client.cli.names import ourselves
 from client.feature_base import FeatureBase
 from shared.addresses import Server, ServerList, User
 from shared.config import Config, load, split_host_port
@@ -74,7 +75,7 @@ def who_we_are(config: Config, name: str) -> User:
     """The user named on the command line, or the configured one; ConfigError where there is neither."""
     if not (name or config.client.user):
         raise ConfigError("who are you? Name yourself with --as USER@SERVER, or as client.user in parley.yml")
-    return User.parse(name or config.client.user)
+    return ourselves(name or config.client.user)
 
 
 async def finder(config: Config, servers: Sequence[str]) -> DiscoveryService:

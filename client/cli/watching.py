@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from client.cli.terminal import WHERE, fail
@@ -12,12 +12,16 @@ from shared.errors import PeerError
 
 
 @asynccontextmanager
-async def connected(feature: DatagramFeature) -> AsyncIterator[None]:
-    """A feature, connected to its user's server, or to another one that offers it; exits where none does."""
+async def connected(feature: DatagramFeature, others: Collection[str] = ()) -> AsyncIterator[ServerList]:
+    """A feature, connected to its user's server, or to another one that offers it; exits where none does.
+
+    `others`: serverIds that are looked for, too. The servers that were found.
+    """
     home = feature.user.server_id
 
     def is_enough(found: ServerList) -> bool:
-        return any(server.server_id == home and server.endpoints(feature.feature) for server in found)
+        offering = {server.server_id for server in found if server.endpoints(feature.feature)}
+        return home in offering and offering.issuperset(others)
 
     found = await feature.discovery.discover_servers(until=is_enough)
     if not found:
@@ -27,4 +31,4 @@ async def connected(feature: DatagramFeature) -> AsyncIterator[None]:
             await feature.handle_connection(found)
         except PeerError as error:
             fail(f"{error}; start a process that offers it")
-        yield
+        yield found

@@ -141,6 +141,24 @@ def test_the_lines_may_come_from_a_file(environment, bob, tmp_path):
     bob.wait_text("from a file")
 
 
+@pytest.mark.parametrize("standard_input", ["/dev/null", "closed"])
+def test_no_input_at_all_ends_it_as_an_empty_pipe_does(environment, standard_input):
+    redirection = "<&-" if standard_input == "closed" else f"<{standard_input}"
+    ended = subprocess.run(
+        f"exec {PARLEY} chat --as alice@alpha {redirection}",
+        shell=True,
+        env=environment,
+        stdin=subprocess.PIPE,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    [greeting] = ended.stderr.splitlines()
+    assert greeting.startswith("you are alice@alpha")
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
 def test_a_word_that_is_no_command_is_told_and_not_sent_and_two_slashes_send_one(environment, bob):
     with Command("chat", "--as", "alice@alpha", environment=environment) as chat:
         chat.wait_error("you are alice@alpha")

@@ -1,11 +1,13 @@
 """`parley share`, `parley where` and `parley typing` between two real nodes."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
-from tests.support.commands import Command, client_environment, run_parley
-from tests.support.nodes import Node, wait_linked
+from tests.support.commands import PARLEY, Command, client_environment, run_parley
+from tests.support.nodes import TIMEOUT, Node, wait_linked
 from tests.support.plain_client import PlainClient
 from tests.support.plain_server import TYPING
 
@@ -84,26 +86,64 @@ def test_lines_of_standard_input_are_shared_as_they_come(alice, bob):
         Command("share", "--as", "ann@north", "--to", "bob@south", "--from", "-", environment=alice) as share,
     ):
         where.wait_error("watching")
-        share.wait_error("sharing with bob@south")
+        share.wait_error("sending positions towards bob@south until")
+        for nonsense in ("# a comment", "here", "99.0,1.0"):
+            share.write(nonsense)
+        share.wait_error("line 2: 'here' is no position: write LAT,LON")
         for place in ("10.5,20.5", "11.5,21.5"):
             share.write(place)
             where.wait_line("ann@north for bob@south: {:.5f}, {:.5f}".format(*map(float, place.split(","))))
         share.interrupt()
         where.wait_line("ann@north for bob@south: gone")
+        assert [line for line in share.errors if line.startswith("line ")] == share.errors[1:2]
 
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
         (["--to", "bob@south", "--from", "1,2", "--for", "9h"], "at most 8h"),
-        (["--to", "bob", "--from", "1,2"], "write USER@SERVER"),
+        (["--to", "bob@south@north", "--from", "1,2"], "write USER@SERVER"),
         (["--to", "bob@south", "--from", "/nowhere.gpx"], "cannot read /nowhere.gpx"),
+        (["--to", "bob@south", "--from", "99,11"], "99,11 is out of range: latitudes go from -90 to 90"),
+        (["--to", "bob@south", "--from", "-"], "standard input holds no position"),
+        (["--to", "bob@south", "--from", "/dev/null"], "/dev/null holds no position"),
     ],
 )
 def test_what_cannot_be_shared_is_one_line_and_exit_code_2(alice, arguments, part):
     ended = run_parley("share", "--as", "alice@north", *arguments, environment=alice)
     assert ended.returncode == 2
-    assert part in ended.stderr.splitlines()[-1]
+    [line] = ended.stderr.splitlines()[-1:]
+    assert part in line
+    if "-" not in arguments:  # of a pipe nobody knows before its end that nothing comes
+        assert ended.stderr == line + "\n"
+
+
+def test_standard_input_that_is_no_pipe_ends_a_share_as_an_empty_pipe_does(alice):
+    arguments = ("share", "--as", "alice@north", "--to", "bob@south", "--from", "-")
+    piped = run_parley(*arguments, environment=alice)
+    with open(os.devnull) as nothing:  # noqa: PTH123 - it is no file of ours
+        ended = subprocess.run(
+            [PARLEY, *arguments],
+            env=alice,
+            stdin=nothing,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (2, piped.stderr.splitlines()[-1])
+
+
+def test_somebody_at_a_server_that_nobody_knows_is_warned_of_and_our_own_must_be_there(alice):
+    for_a_moment = ("--for", "0.1s", "--from", "1,2")
+    ended = run_parley("share", "--as", "al@north", "--to", "x@nowhere", *for_a_moment, environment=alice)
+    warning, begun, _ = ended.stderr.splitlines()
+    assert warning.startswith("parley: no server nowhere answered (found: north, south)")
+    assert begun.startswith("sending positions towards x@nowhere until ")
+    assert ended.returncode == 0
+    ended = run_parley("share", "--as", "al@nowhere", "--to", "bob@south", *for_a_moment, environment=alice)
+    assert ended.stderr.startswith("parley: nowhere did not answer; found: north, south. ")
+    assert ended.returncode == 1
 
 
 def test_who_types_is_printed_as_it_changes(nodes, bob):

@@ -158,7 +158,7 @@ def test_a_request_about_a_group_waits_for_its_answer(ask, name, kind):
             await home.tell("GROUP_MEMBERS", other)  # somebody else's, or an old one
             assert not waits.done()
             await home.tell("GROUP_MEMBERS", members_answer(request, pb.GroupMembers.OK, ALICE, BOB))
-            assert waits.result() == ([ALICE, BOB] if name == "GROUP_MEMBERS" else None)
+            assert waits.result() == (None if name == "LEAVE_GROUP" else [ALICE, BOB])
             await home.tell("GROUP_MEMBERS", members_answer(request, pb.GroupMembers.ERROR))  # told twice
             assert home.feature.is_connected
 
