@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from client.chat import ChatFeature
 from client.cli.conversation import Conversation
 from client.cli.documents import Folder
-from client.cli.screens import screen
+from client.cli.indicators import Indicators
+from client.cli.screens import EditorScreen, screen
 from client.cli.terminal import at_home, finder, who_we_are
 from shared.config import Config
 
@@ -15,16 +19,31 @@ from shared.config import Config
 async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> int:
     """Lines in, lines out, until the input ends; 1 where something that was sent was not answered for."""
     user = who_we_are(config, name)
+    discovery = await finder(config, servers)
     conversation = Conversation(user, Folder(save) if save else None)
-    conversation.screen = screen(conversation.prompt)
+    conversation.screen = editor = screen(conversation.prompt, conversation.beside, conversation.edited)
     conversation.chat = ChatFeature(
         user,
         config,
         on_message=conversation.received,
         on_status=conversation.told,
         on_connection=conversation.connection,
-        discovery=await finder(config, servers),
+        discovery=discovery,
     )
     async with at_home(conversation.chat):
-        conversation.screen.note(f"you are {user}. Write `someone@server: text`; /help tells more, Ctrl-D ends.")
-        return await conversation.run()
+        if not isinstance(editor, EditorScreen):
+            return await conversation.run()
+        conversation.indicators = Indicators(user, config, discovery, editor.refresh)
+        async with beside(conversation.indicators.run()):
+            return await conversation.run()
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something else meanwhile, which ends with it."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -11,6 +11,7 @@ from typing import Any, Final
 from client.chat import ChatFeature
 from client.cli.documents import Folder, read_file, too_large
 from client.cli.groups import joined
+from client.cli.indicators import Indicators
 from client.cli.names import group_named, other_than, recipient_named
 from client.cli.receiving import save_document
 from client.cli.screens import Screen
@@ -37,6 +38,11 @@ _ADDRESSED: Final = (
 """NAME@SERVER: text, or NAME: text with a space behind the colon: neither 12:30 nor http://x addresses anybody."""
 
 
+def _addressed(text: str) -> re.Match[str] | None:
+    """Whom a line names before its colon, and what comes behind it."""
+    return next(filter(None, (form.fullmatch(text) for form in _ADDRESSED)), None)
+
+
 class Conversation:
     """One user's chat. `to`: whom the next line goes to."""
 
@@ -46,18 +52,23 @@ class Conversation:
         self._user = user
         self._folder = folder
         self._newest = 0
-        self._kept: set[int] = set()
-        """What we were told is kept: its author has gone on since."""
+        self._kept: set[tuple[int, Recipient]] = set()
+        """What we were told is kept, and for whom: its author has gone on since."""
         self._was_connected = False
         self._is_connected = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = False
         self.chat: ChatFeature
         self.screen: Screen
+        self.indicators: Indicators | None = None
 
     def prompt(self) -> str:
         """What stands before the line that is typed."""
         return f"{self.to}> " if self.to is not None else "> "
+
+    def beside(self) -> str:
+        """What stands at the other end of that line: who types."""
+        return self.indicators.words if self.indicators is not None else ""
 
     # What comes ---------------------------------------------------------------------------------
 
@@ -69,33 +80,41 @@ class Conversation:
 
     def told(self, delivery: Delivery, whose: Recipient, status: str) -> None:
         """Show a status; the message's beginning with it, where others were sent or told of since."""
-        text = f"  {mark(status)} {explain(status, whose)}"
-        if delivery.snowflake != self._newest or delivery.snowflake in self._kept:
+        key = delivery.snowflake, whose
+        was_kept = key in self._kept
+        text = f"  {mark(status)} {explain(status, whose, was_kept=was_kept)}"
+        if delivery.snowflake != self._newest or was_kept:
             text += f": “{beginning(delivery.message)}”"
         if status in INTERIM:
-            self._kept.add(delivery.snowflake)
+            self._kept.add(key)
         self.screen.note(text)
 
     def connection(self, is_connected: bool) -> None:
-        """Say that the server is gone, and that it is back."""
+        """Greet, before anything comes; later say that the server is gone, and that it is back."""
         self._is_connected = is_connected
-        if is_connected and self._was_connected:
-            self.screen.note(f"{self._home} is back")
+        if is_connected:
+            self.screen.note(f"{self._home} is back" if self._was_connected else self._greeting())
         elif not is_connected and not self._ended:
             self.screen.note(f"{self._home} is gone; what you write goes out when it is back")
         self._was_connected = True
+
+    def _greeting(self) -> str:
+        return f"you are {self._user}. Write `someone@server: text`; /help tells more, Ctrl-D ends."
 
     # What is typed --------------------------------------------------------------------------------
 
     async def run(self) -> int:
         """Read lines until the end; 1 where something sent was not answered for."""
-        while (text := await self.screen.read()) is not None:
-            try:
-                if not self._line(text):
-                    break
-            except ParleyError as error:
-                self.screen.note(f"{error}")
-        return await self._end()
+        try:
+            while (text := await self.screen.read()) is not None:
+                try:
+                    if not self._line(text):
+                        break
+                except ParleyError as error:
+                    self.screen.note(f"{error}")
+            return await self._end()
+        finally:
+            self._ended = True
 
     def _line(self, text: str) -> bool:
         """Do what a line says; False to end."""
@@ -104,7 +123,7 @@ class Conversation:
         elif text.startswith("/"):
             word, _, rest = text.partition(" ")
             return self._command(word, rest.strip())
-        elif addressed := next(filter(None, (form.fullmatch(text) for form in _ADDRESSED)), None):
+        elif addressed := _addressed(text):
             to = recipient_named(addressed[1], self._home)
             if (to, type(to)) != (self.to, type(self.to)):
                 self._choose(to)
@@ -112,6 +131,23 @@ class Conversation:
         else:
             self._send(text)
         return True
+
+    def edited(self, text: str) -> None:
+        """The line that is being typed is another: tell it to whom it is for."""
+        if self.indicators is not None:
+            self.indicators.edited(self._reader_of(text))
+
+    def _reader_of(self, text: str) -> Recipient | None:
+        """Whom a line would go to; None where it is no message, or for nobody."""
+        if not text.strip() or (text.startswith("/") and not text.startswith("//")):
+            return None
+        addressed = _addressed(text)
+        if addressed is None:
+            return self.to
+        try:
+            return recipient_named(addressed[1], self._home)
+        except ConfigError:
+            return None
 
     def _choose(self, to: Recipient) -> None:
         self.to = to
@@ -230,7 +266,6 @@ class Conversation:
         ]
         if waits:
             await asyncio.wait(waits, timeout=timeout)
-        self._ended = True
         lost = [delivery for delivery in self.chat.outbox if not delivery.statuses]
         for delivery in lost:
             text = f"“{beginning(delivery.message)}” to {delivery.recipient}"

@@ -68,8 +68,16 @@ class PlainScreen:
 class EditorScreen:
     """A terminal: what comes is written above the line that is being edited."""
 
-    def __init__(self, prompt: Callable[[], str]) -> None:
-        """`prompt` is asked for the words in front of the line whenever it is drawn."""
+    def __init__(
+        self,
+        prompt: Callable[[], str],
+        beside: Callable[[], str] = lambda: "",
+        edited: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """`prompt` and `beside` are asked for the words on both sides of the line whenever it is drawn.
+
+        `edited` is called with the line at each change of it, and with nothing when it was sent.
+        """
         from prompt_toolkit import PromptSession  # noqa: PLC0415 - 58 ms and 8 MiB, for a terminal alone
         from prompt_toolkit.data_structures import Size  # noqa: PLC0415
         from prompt_toolkit.output.vt100 import Vt100_Output  # noqa: PLC0415
@@ -80,7 +88,13 @@ class EditorScreen:
 
         # Without asking for the cursor's position: not every terminal answers, and nothing here needs it.
         output = Vt100_Output(sys.stdout, size, term=os.environ.get("TERM"), enable_cpr=False)
-        self._session: PromptSession[str] = PromptSession(message=prompt, output=output)
+        self._session: PromptSession[str] = PromptSession(message=prompt, rprompt=beside, output=output)
+        self._edited = edited
+        self._session.default_buffer.on_text_changed += lambda buffer: edited(buffer.text)
+
+    def refresh(self) -> None:
+        """Draw the line again, as the words beside it are others."""
+        self._session.app.invalidate()
 
     def say(self, text: str) -> None:
         """Write it above the line that is being edited; then that line is drawn again."""
@@ -98,11 +112,15 @@ class EditorScreen:
             return await self._session.prompt_async(set_exception_handler=False, handle_sigint=False)
         except (EOFError, KeyboardInterrupt):
             return None
+        finally:
+            self._edited("")
 
 
-def screen(prompt: Callable[[], str]) -> Screen:
+def screen(
+    prompt: Callable[[], str], beside: Callable[[], str], edited: Callable[[str], None]
+) -> EditorScreen | PlainScreen:
     """An editor where people sit at a terminal that can do more than print lines."""
     is_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", ""):
-        return EditorScreen(prompt)
+        return EditorScreen(prompt, beside, edited)
     return PlainScreen()

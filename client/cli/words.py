@@ -23,13 +23,19 @@ OF_GROUPS: Final = {
     "USER_NOT_FOUND": "there is no {to}; who joins it makes it",
     "USER_BLOCKED": "{to} takes messages of its members only; join it first",
 }
+GIVEN_UP: Final = (
+    "it was kept for {to} and then given up: it waited too long, or the operator of a server dropped it"
+)
+"""OTHER_ERROR where an interim status came before."""
 BEGINNING: Final = 30
 """Characters of a message by which its author knows it again."""
 
 
-def explain(status: str, to: Recipient) -> str:
-    """The status and what it means."""
+def explain(status: str, to: Recipient, *, was_kept: bool = False) -> str:
+    """The status and what it means; `was_kept`: an interim one came before."""
     words = OF_GROUPS.get(status) if isinstance(to, Group) else None
+    if was_kept and status == "OTHER_ERROR":
+        words = GIVEN_UP
     return f"{status}: {(words or EXPLAINED[status]).format(to=to, server=to.server_id)}"
 
 

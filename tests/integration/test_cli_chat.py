@@ -1,5 +1,6 @@
 """`parley chat` against real nodes: at a terminal, as people use it, and through pipes."""
 
+import signal
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ ALPHA, BETA = "127.0.46.1", "127.0.46.2"
 def nodes(tmp_path_factory):
     directory = tmp_path_factory.mktemp("nodes")
     with (
-        Node("alpha", ALPHA, directory, ("discovery", "chat")) as alpha,
+        Node("alpha", ALPHA, directory, ("discovery", "chat", "typing")) as alpha,
         Node("beta", BETA, directory, ("discovery", "chat")) as beta,
     ):
         wait_linked([alpha, beta], ["chat"])
@@ -111,6 +112,55 @@ def test_it_says_that_the_server_is_gone_and_back_and_sends_what_was_written_mea
         terminal.wait("^gamma is back")
         bob.wait_text("from the dark", timeout=15.0)
         terminal.wait("✓ DELIVERED: bob@beta has it")
+
+
+def test_who_types_is_shown_beside_the_line_until_it_is_sent_or_given_up(terminal, environment, nodes):
+    there = environment | {"PARLEY_ADDRESS": "127.0.46.52"}
+    with Terminal("chat", "--as", "carl@alpha", environment=there) as carl:
+        carl.wait("you are carl@alpha")
+        wait_until(lambda: nodes[0].status("typing")["subscribers"] == 2, what="both hear who types")
+        terminal.type("carl: I")
+        carl.wait(r"^> +alice@alpha … typing$")
+        terminal.type(" come\r")
+        carl.wait("^alice@alpha: I come$")
+        wait_until(lambda: not any("typing" in line for line in carl.lines), 2.0, "she has sent it")
+        carl.type("see yo")
+        terminal.wait(r"^carl@alpha> +carl@alpha … typing$")
+        carl.type("\x7f" * 6)
+        wait_until(lambda: not any("typing" in line for line in terminal.lines), 2.0, "he has emptied the line")
+
+
+def test_a_chat_goes_on_where_no_server_offers_typing(environment, tmp_path):
+    apart = {"PARLEY_DISCOVERY__PORT": "19998"}
+    with (
+        Node("delta", "127.0.46.4", tmp_path, ("discovery", "chat"), apart),
+        Terminal("chat", "--as", "dan@delta", environment=environment | apart) as terminal,
+    ):
+        terminal.wait("you are dan@delta")
+        terminal.type("dan: a note\r")
+        terminal.wait("✓ DELIVERED: dan@delta has it")
+        terminal.type("\x04")
+        assert terminal.wait_exit() == 0
+        assert terminal.lines[-1] == "dan@delta>"
+
+
+def test_a_chat_that_is_ended_by_sigterm_says_nothing_wrong(environment):
+    with Command("chat", "--as", "alice@alpha", environment=environment) as chat:
+        chat.wait_error("you are alice@alpha")
+        chat.signal(signal.SIGTERM)
+        assert chat.wait_exit() == 130
+        assert chat.errors == chat.errors[:1]
+
+
+def test_what_waited_is_shown_after_the_greeting(environment, bob):
+    with Command("chat", "--as", "wim@alpha", environment=environment) as chat:
+        chat.wait_error("you are wim@alpha")
+    bob.wait_status(bob.send_text("wim", "alpha", "are you there?"), "USER_AWAY")
+    with Terminal("chat", "--as", "wim@alpha", environment=environment) as terminal:
+        terminal.wait("are you there")
+        greeting, said, *_ = terminal.lines
+        assert greeting.startswith("you are wim@alpha")
+        assert said == "bob@beta: are you there?"
 
 
 def test_a_terminal_that_can_only_print_lines_gets_lines(environment, bob):

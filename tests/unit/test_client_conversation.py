@@ -13,6 +13,7 @@ from tests.support.wired import at_home, run
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
 CREW = Group("crew", "alpha")
+GREETING = "you are alice@alpha. Write `someone@server: text`; /help tells more, Ctrl-D ends."
 
 
 class Lines:
@@ -71,6 +72,8 @@ def story(tell, config=None):
             on_connection=conversation.connection,
         )
         async with at_home(conversation.chat) as home:
+            assert conversation.screen.noted == [GREETING]
+            conversation.screen.noted.clear()
             told = Story(home, conversation)
             await tell(told)
             told._task.cancel()
@@ -211,6 +214,63 @@ def test_each_status_has_its_mark_and_an_older_message_its_beginning():
         await story.type("four")
         [four] = story.conversation.chat.outbox
         assert (await hear(four, "UNKNOWN_STATUS")).startswith("  ? UNKNOWN_STATUS: handed over to beta")
+
+    story(tell)
+
+
+def test_what_was_kept_and_then_given_up_is_told_so():
+    async def tell(story):
+        await story.type("bob@beta: one", "two")
+        one, two = story.conversation.chat.outbox
+        for delivery, statuses in ((one, ["USER_AWAY", "OTHER_ERROR"]), (two, ["OTHER_ERROR"])):
+            for status in statuses:
+                ack = pb.ChatMessageResponse(messageSnowflake=delivery.snowflake)
+                ack.statuses.add(user=BOB.to_pb(), status=status)
+                await story.home.tell("MESSAGE_ACK", ack)
+        _, kept, not_taken = story.screen.noted[-3:]
+        assert "OTHER_ERROR: it was kept for bob@beta and then given up" in kept
+        assert "OTHER_ERROR: it was not taken" in not_taken
+
+    story(tell)
+
+
+class Told:
+    """Takes the place of what tells others that we type."""
+
+    words = "bob@beta … typing"
+
+    def __init__(self):
+        self.to = []
+
+    def edited(self, to):
+        self.to.append(to)
+
+
+@pytest.mark.parametrize(
+    ("line", "to"),
+    [
+        ("h", BOB),
+        ("carl: h", User("carl", "alpha")),
+        ("#crew: h", CREW),
+        ("at 12:30", BOB),
+        ("//quit", BOB),
+        ("/quit", None),
+        ("  ", None),
+        ("", None),
+        ("a@b@c: h", None),
+    ],
+)
+def test_who_is_written_to_is_told_that_a_line_is_typed(line, to):
+    async def tell(story):
+        conversation = story.conversation
+        conversation.edited("nobody is chosen, and nobody told")
+        assert conversation.beside() == ""
+        conversation.indicators = Told()
+        conversation.edited("for nobody yet")
+        await story.type("/to bob@beta")
+        conversation.edited(line)
+        assert [(type(each), each) for each in conversation.indicators.to] == [(type(None), None), (type(to), to)]
+        assert conversation.beside() == "bob@beta … typing"
 
     story(tell)
 

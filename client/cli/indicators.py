@@ -1,0 +1,77 @@
+"""Typing in a chat: tells whom a line is for that it is being written, and who writes one to us.
+
+It is beside the chat: where no server offers it, or the server goes, the chat goes on without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from client.cli.words import harmless
+from client.typing import TypingFeature
+from client.typists import Typist
+from shared.addresses import Recipient, ServerList, User
+from shared.config import Config
+from shared.discovery import DiscoveryService
+from shared.errors import ParleyError
+
+LOOK_AGAIN: Final = 30.0
+"""Seconds until it is looked for again where nobody offered it."""
+SHOWN: Final = 3
+"""Typists that are named at once."""
+
+
+class Indicators:
+    """Who types, to us; and to whom we do. `changed` is called when `words` are others."""
+
+    def __init__(
+        self, user: User, config: Config, discovery: DiscoveryService, changed: Callable[[], None]
+    ) -> None:
+        self._feature = TypingFeature(user, config, on_change=lambda _typists: changed(), discovery=discovery)
+        self._to: Recipient | None = None
+
+    @property
+    def words(self) -> str:
+        """Who types now, the newest first, in a few words; empty where nobody does."""
+        names = [_name(typist) for typist in reversed(self._feature.typists)]
+        more = f", {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        return f"{', '.join(names[:SHOWN])}{more} … typing" if names else ""
+
+    def edited(self, to: Recipient | None) -> None:
+        """The line was edited, and is for `to`; None: it was sent, emptied, or is for nobody."""
+        if self._to is not None and (self._to, type(self._to)) != (to, type(to)):
+            self._feature.stop_typing(self._to)
+        self._to = to
+        if to is not None and self._feature.is_connected:
+            self._feature.send_typing(to)
+
+    async def run(self) -> None:
+        """Be connected to who offers it; look again where nobody does. Goes on until it is cancelled."""
+        try:
+            while True:
+                if await self._connect():
+                    await asyncio.Event().wait()
+                await asyncio.sleep(LOOK_AGAIN)
+        finally:
+            self.edited(None)
+            await self._feature.close()
+
+    async def _connect(self) -> bool:
+        """Whether somebody offers it; once connected, the feature keeps its link by itself."""
+        try:
+            found = await self._feature.discovery.discover_servers(until=self._is_enough)
+            await self._feature.handle_connection(found)
+        except ParleyError:
+            return False
+        return True
+
+    def _is_enough(self, found: ServerList) -> bool:
+        home, feature = self._feature.user.server_id, self._feature.feature
+        return any(server.server_id == home and server.endpoints(feature) for server in found)
+
+
+def _name(typist: Typist) -> str:
+    where = f" in {typist.recipient.group}" if typist.recipient.group is not None else ""
+    return harmless(f"{typist.user}{where}").replace("\n", " ")
