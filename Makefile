@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos proto dashboards bench-federation bench-mailbox bench-restart bench-typing base-image format clean
+.PHONY: help run setup test check chaos proto dashboards bench-federation bench-mailbox bench-metrics bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,9 @@ bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
 
 bench-mailbox: $(READY) ## Measure what waits: accepted, committed, started with, drained
 	@$(BIN)/python -m bench.mailbox
+
+bench-metrics: $(READY) ## Measure what counting costs a chat process
+	@$(BIN)/python -m bench.metrics
 
 bench-restart: $(READY) ## Kill a chat process under load and see what was lost, and for how long
 	@$(BIN)/python -m bench.restart

@@ -23,30 +23,39 @@ class Frames:
 
     def __init__(self) -> None:
         self.received: dict[str, int] = dict.fromkeys([*REGISTRY, OTHER], 0)
-        self.sent: dict[bytes, int] = dict.fromkeys([name.encode() for name in self.received], 0)
+        self.sent = self.received.copy()
 
     def count_received(self, frames: Iterable[Frame]) -> None:
         """Count what one read brought."""
-        received = self.received
+        name, run = OTHER, 0
         for frame in frames:
-            try:
-                received[frame.name] += 1
-            except KeyError:
-                received[OTHER] += 1
+            if frame.name == name:
+                run += 1
+            else:
+                self._add(self.received, name, run)
+                name, run = frame.name, 1
+        self._add(self.received, name, run)
 
     def count_sent(self, frames: Iterable[bytes]) -> None:
         """Count what one write takes away."""
-        sent = self.sent
+        start, run = b"other ", 0
         for raw in frames:
-            try:
-                sent[raw[: raw.find(b" ")]] += 1
-            except KeyError:
-                sent[b"other"] += 1
+            if raw.startswith(start):
+                run += 1
+            else:
+                self._add(self.sent, start[:-1].decode(), run)
+                start, run = raw[: raw.find(b" ") + 1], 1
+        self._add(self.sent, start[:-1].decode(), run)
+
+    @staticmethod
+    def _add(counts: dict[str, int], name: str, run: int) -> None:
+        """Count a run of frames of one name: most come in such."""
+        counts[name if name in counts else OTHER] += run
 
     def samples(self) -> list[tuple[tuple[str, str], int]]:
         """(direction, name) and how many, where there were any."""
         found = [(("received", name), count) for name, count in self.received.items() if count]
-        return found + [(("sent", name.decode()), count) for name, count in self.sent.items() if count]
+        return found + [(("sent", name), count) for name, count in self.sent.items() if count]
 
 
 class Buckets:
@@ -59,10 +68,10 @@ class Buckets:
         self.counts = [0] * (len(self.bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count a value, so many times."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
     def cumulated(self) -> list[tuple[str, float]]:
         """(bound, how many values are at most that), as Prometheus has them; the last is +Inf."""

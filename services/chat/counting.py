@@ -50,7 +50,8 @@ class Counting:
     def __init__(
         self, metrics: Sink, *, waiting: Callable[[], int], oldest: Callable[[], float], owed: Callable[[], int]
     ) -> None:
-        self._told = {(scope, number): 0 for scope in ("local", "remote") for number in Status.Status.values()}
+        self._told_local, self._told_remote = ([0] * len(Status.Status.values()) for _ in range(2))
+        """Per status number, how often: of recipients here, and of those elsewhere."""
         metrics.watch_counter(
             "parley_messages", "Statuses that authors were given", self._samples, ("scope", "status")
         )
@@ -69,19 +70,29 @@ class Counting:
         self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
 
     def _samples(self) -> Samples:
-        return [((scope, Status.Status.Name(number).lower()), n) for (scope, number), n in self._told.items()]
+        names = [Status.Status.Name(number).lower() for number in Status.Status.values()]
+        local = [(("local", name), count) for name, count in zip(names, self._told_local, strict=True)]
+        return local + [(("remote", name), count) for name, count in zip(names, self._told_remote, strict=True)]
 
     def told(self, scope: str, status: int) -> None:
-        """An author was given a status."""
-        try:
-            self._told[scope, status] += 1
-        except KeyError:  # a number that this version does not know
-            self._told[scope, Status.UNKNOWN_STATUS] += 1
+        """An author was given a status; a number that this version does not know is 0, UNKNOWN_STATUS."""
+        told = self._told_local if scope == "local" else self._told_remote
+        told[status if status < len(told) else 0] += 1
 
-    def delivered(self, scope: str, item: Item, now: float) -> None:
-        """A recipient has a message; one that waited counts as the mailbox's, whoever it is for."""
-        buckets = self._mailbox if item.waited else self._local if scope == "local" else self._remote
-        buckets.observe(now - item.arrived)
+    def delivered(self, items: Iterable[Item], server_id: str, now: float) -> None:
+        """Recipients have these; one that waited counts as the mailbox's, whoever it is for."""
+        buckets, arrived, run = self._local, now, 0
+        for item in items:
+            if item.waited:
+                wanted = self._mailbox
+            else:
+                wanted = self._local if item.recipient.server_id == server_id else self._remote
+            if item.arrived == arrived and wanted is buckets:
+                run += 1
+            else:
+                buckets.observe(now - arrived, run)
+                buckets, arrived, run = wanted, item.arrived, 1
+        buckets.observe(now - arrived, run)
 
     def committed(self, seconds: float, writes: int) -> None:
         """So much was written at once; called on the mailbox's thread, and nowhere else."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from services.chat.blocks import Blocks
@@ -29,7 +28,7 @@ class Opened:
         *,
         loaded: Callable[[Destination], None],
         count: Callable[[str, int], None],
-        delivered: Callable[[str, Item], None] = lambda _scope, _item: None,
+        delivered: Callable[[list[Item]], None] = lambda _items: None,
         look_for: Callable[[str], None],
     ) -> None:
         self.store = store
@@ -54,7 +53,6 @@ class Opened:
             custody_delay=settings.custody_delay,
             count=count,
             delivered=delivered,
-            clock=time.monotonic,
             look_for=look_for,
         )
         self.requests = Requests(

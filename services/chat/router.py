@@ -29,8 +29,6 @@ PATIENCE: Final = 1.0
 class Router:
     """Routes the messages of one server's users. `look_for` has the network asked for a server.
 
-    `clock` (seconds) is asked when a message comes, for who measures how long it takes.
-
     After each batch of calls `flush` must be called: it tells what was gathered.
     """
 
@@ -46,8 +44,7 @@ class Router:
         ack_timeout: float,
         custody_delay: float = 0.05,
         count: Callable[[str, int], None] = lambda _scope, _status: None,
-        delivered: Callable[[str, Item], None] = lambda _scope, _item: None,
-        clock: Callable[[], float] = lambda: 0.0,
+        delivered: Callable[[list[Item]], None] = lambda _items: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
     ) -> None:
         self._server_id = server_id
@@ -57,7 +54,8 @@ class Router:
         self._groups = groups
         self._blocks = blocks
         self._look_for = look_for
-        self._clock = clock
+        self.batch_came = 0.0
+        """When what is handled now came in (seconds, monotonic): what its messages say of their arrival."""
         self._dispatcher = Dispatcher(
             roster, mailbox, ack_timeout=ack_timeout, custody_delay=custody_delay, overdue=self._overdue
         )
@@ -117,7 +115,7 @@ class Router:
 
     def _accept_one(self, item: Item, now: float) -> None:
         """Take a message once; one that comes again is answered with its present status."""
-        item.arrived = self._clock()
+        item.arrived = self.batch_came
         item.is_again = self._memory.knows(item.key)
         if item.is_again and not self._is_asked_again(item):
             self._statuses.repeat(item)

@@ -252,6 +252,8 @@ class ChatService(ServiceBase):
 
     def messages_received(self, link: Link, frames: list[Frame]) -> None:
         """What a batch gathers is told at its end."""
+        if self._open is not None:
+            self._open.router.batch_came = time.monotonic()
         super().messages_received(link, frames)
         self._turn_over()
 
@@ -337,8 +339,8 @@ class ChatService(ServiceBase):
 
     # For people ---------------------------------------------------------------------------------------------
 
-    def _delivered(self, scope: str, item: Item) -> None:
-        self._counting.delivered(scope, item, time.monotonic())
+    def _delivered(self, items: list[Item]) -> None:
+        self._counting.delivered(items, self.server_id, time.monotonic())
 
     def _waiting(self) -> int:
         return len(self._open.mailbox) if self._open is not None else 0

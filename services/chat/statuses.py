@@ -70,7 +70,7 @@ class Statuses:
         mailbox: Mailbox,
         debts: Debts,
         count: Callable[[str, int], None],
-        delivered: Callable[[str, Item], None] = lambda _scope, _item: None,
+        delivered: Callable[[list[Item]], None] = lambda _items: None,
     ) -> None:
         self._server_id = server_id
         self._roster = roster
@@ -78,6 +78,8 @@ class Statuses:
         self._debts = debts
         self._count = count
         self._delivered = delivered
+        self._done: list[Item] = []
+        """What was delivered in this turn: told at its end, so that it costs little."""
         self.memory = Memory(mailbox)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
         self._expected: dict[tuple[User, int, Group], set[User]] = {}
@@ -90,7 +92,7 @@ class Statuses:
         scope = "local" if item.recipient.server_id == self._server_id else "remote"
         self._count(scope, status)
         if status == Status.DELIVERED:
-            self._delivered(scope, item)
+            self._done.append(item)
         if item.group is not None:
             self._gather(item, status)
         else:
@@ -153,6 +155,9 @@ class Statuses:
 
     def flush(self) -> None:
         """Tell what was gathered in this turn."""
+        if self._done:
+            done, self._done = self._done, []
+            self._delivered(done)
         while self._gathered:
             (hears, _author, _snowflake), (message, items) = self._gathered.popitem()
             message.complete = self._is_complete(items)
