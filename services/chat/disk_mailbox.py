@@ -39,6 +39,9 @@ class Disk(Protocol):
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk."""
 
+    def delivered(self, item: Item) -> None:
+        """A message that was never kept was delivered."""
+
     def when_safe(self, then: Callable[[], None]) -> None:
         """Call when all that was written so far is safe."""
 
@@ -238,6 +241,11 @@ class DiskMailbox:
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk."""
         return self._disk.find(key)
+
+    def delivered(self, item: Item) -> None:
+        """It came and went at once: it is recognised after a restart all the same."""
+        if not item.is_saved:
+            self._disk.delivered(item)
 
     def when_safe(self, then: Callable[[], None]) -> None:
         """Call when all that was written so far is safe."""

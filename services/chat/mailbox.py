@@ -136,5 +136,8 @@ class Mailbox(Protocol):
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk; None: there is no such message."""
 
+    def delivered(self, item: Item) -> None:
+        """One of our users has it."""
+
     def when_safe(self, then: Callable[[], None]) -> None:
         """Call when all that was written so far would survive us."""

@@ -93,6 +93,8 @@ class Statuses:
         self._count(scope, status)
         if status == Status.DELIVERED:
             self._done.append(item)
+            if scope == "local":
+                self._mailbox.delivered(item)
         if item.group is not None:
             self._gather(item, status)
         else:

@@ -21,8 +21,10 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from services.chat import queries, rows, schema
+from services.chat.delivered import Delivered
 from services.chat.fingerprints import Fingerprints, fingerprint
 from services.chat.mailbox import Destination, Item, Key
+from services.chat.statuses import Status
 from shared.addresses import User
 from shared.errors import ConfigError
 
@@ -98,6 +100,7 @@ class Store:
             self._seen = Fingerprints()
             self._seen.renew(0, queries.fingerprints(self._db))
             self._settled = self._one("SELECT COUNT(*) FROM settled")
+            self._delivered = _open_delivered(directory)
         except sqlite3.Error as error:
             os.close(self._lock)
             raise schema.unusable(directory / "chat.db", str(error)) from None
@@ -166,9 +169,12 @@ class Store:
 
         What has been put here lately and is not committed may be missing: the caller remembers that.
         """
-        if fingerprint(key) not in self._seen:
-            return None
-        return queries.find(self._reader, key)
+        mark = fingerprint(key)
+        if mark in self._seen and (status := queries.find(self._reader, key)) is not None:
+            return status
+        if self._delivered is not None and mark in self._delivered:
+            return Status.DELIVERED
+        return None
 
     def keep(self, destination: Destination, item: Item) -> None:
         """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
@@ -193,6 +199,11 @@ class Store:
         if self._stale >= SETTLED:
             self._stale = 0
             self._ask(Work(read=queries.fingerprints, found=partial(self._seen.renew, self._seen.mark())))
+
+    def delivered(self, item: Item) -> None:
+        """A message that never was here was delivered."""
+        if self._delivered is not None:
+            self._delivered.add(fingerprint(item.key))
 
     def owe(self, destination: Destination, number: int, payload: bytes) -> None:
         """Keep a status for somebody who cannot be told now, or has not said that it came."""
@@ -260,6 +271,8 @@ class Store:
         self._thread.join()
         self._db.close()
         self._reader.close()
+        if self._delivered is not None:
+            self._delivered.close()
         os.close(self._lock)
 
     def _ask(self, work: Work) -> None:
@@ -396,3 +409,11 @@ class Store:
     def _loop_call(self, whom: Callable[..., None], *what: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(whom, *what)
+
+
+def _open_delivered(directory: Path) -> Delivered | None:
+    """Without room for it all else goes on: what is delivered at once is then known to this process only."""
+    try:
+        return Delivered(directory / "delivered")
+    except OSError:
+        return None

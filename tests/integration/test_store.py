@@ -12,6 +12,7 @@ import pytest
 
 from services.chat import queries
 from services.chat import store as store_module
+from services.chat.delivered import Delivered
 from services.chat.mailbox import Item
 from services.chat.statuses import Status
 from services.chat.store import Store
@@ -124,7 +125,7 @@ def test_what_people_write_is_for_nobody_else_to_read(tmp_path):
             store.keep(BOB, item(1))
             await told.next_kept()
             modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
-            assert set(modes) == {"chat.db", "chat.db-wal", "chat.db-shm", "chat.lock"}
+            assert set(modes) == {"chat.db", "chat.db-wal", "chat.db-shm", "chat.lock", "delivered"}
             assert set(modes.values()) == {0o600}
             assert directory.stat().st_mode & 0o777 == 0o700
 
@@ -607,3 +608,28 @@ def test_what_was_written_last_is_not_given_up_with_a_lost_file(tmp_path):
     (tmp_path / "chat.db").unlink()
     (tmp_path / "kept-wal").rename(tmp_path / "chat.db-wal")
     assert "is gone" in refused(tmp_path)
+
+
+def test_what_was_delivered_at_once_is_recognised_by_the_next_process(tmp_path):
+    async def story():
+        async with opened(tmp_path) as (store, _told):
+            for number in range(1, 1001):
+                store.delivered(item(number))
+            assert store.find((ANN, 7, BOB)) == Status.DELIVERED
+        async with opened(tmp_path) as (store, _told):
+            assert [store.find((ANN, n, BOB)) for n in (1, 1000)] == [Status.DELIVERED] * 2
+            assert store.find((ANN, 1001, BOB)) is None
+            assert store.find((BOB, 7, BOB)) is None
+
+    run(story())
+
+
+def test_the_oldest_of_what_was_delivered_make_room(tmp_path):
+    table = Delivered(tmp_path / "delivered", buckets=2)
+    for number in (2, 4, 6, 8, 8, 10, -1):
+        table.add(number)
+    assert [number in table for number in (2, 4, 6, 8, 10, -1)] == [False, True, True, True, True, True]
+    table.close()
+    table = Delivered(tmp_path / "delivered", buckets=2)
+    assert [number in table for number in (2, 4, 6, 8, 10, -1)] == [False, True, True, True, True, True]
+    table.close()

@@ -33,6 +33,8 @@ class FakeDisk:
         """id → Row"""
         self.final = {}
         """(author, snowflake, recipient) → status of what was on disk"""
+        self.came = set()
+        """Keys of what was delivered at once; written at once, too."""
         self.unpaid = {}
         """number → (destination, payload) of statuses."""
         self.seen = {}
@@ -50,10 +52,15 @@ class FakeDisk:
         """What is committed; else what is put here and not committed, as the set of snowflakes has it."""
         if key in self.final:
             return self.final[key]
+        if key in self.came:
+            return Status.DELIVERED
         for row in self.messages.values():
             if (row.author, row.snowflake, row.recipient) == key:
                 return Status.USER_AWAY if isinstance(row.destination, User) else Status.OTHER_SERVER_TIMEOUT
         return None
+
+    def delivered(self, item):
+        self.came.add(item.key)
 
     def keep(self, destination, item):
         row = Row(destination, item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group)

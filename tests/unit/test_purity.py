@@ -24,7 +24,18 @@ PURE_SHARED = [
 ]
 PURE_SHARED += ["peers", "recipients", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
-SHELLS = {"__init__", "__main__", "service", "store", "schema", "queries", "opened", "announcer", "discovery"}
+SHELLS = {
+    "__init__",
+    "__main__",
+    "service",
+    "store",
+    "schema",
+    "queries",
+    "opened",
+    "delivered",
+    "announcer",
+    "discovery",
+}
 SHELLS |= {"inspection", "operator_socket"}
 """What a service does its I/O in; every other module of a service is a pure core."""
 CORES = {

@@ -163,3 +163,15 @@ def test_what_another_server_has_is_known_after_a_restart(node, ann):
     beta = again.link("beta")
     again.send(ANN, 1, CID)
     assert beta.snowflakes() == [1]
+
+
+def test_what_was_delivered_at_once_and_comes_again_after_a_restart_is_not_shown_again(node, ann):
+    bob = node.connect(BOB)
+    node.send(ANN, 1, BOB)
+    node.ack(BOB, 1)
+    assert bob.snowflakes() == [1]
+    again = restarted(node)
+    ann, bob = again.connect(ANN), again.connect(BOB)
+    again.send(ANN, 1, BOB)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+    assert bob.snowflakes() == []

@@ -1,0 +1,51 @@
+"""Which messages were delivered without ever waiting: fingerprints in a file that is mapped into memory.
+
+A message between two who are online touches no disk, and yet is recognised when its author sends it again after a
+restart. Eight bytes in a page of the system's cache are written at once, and outlive the process; not a power cut:
+after that the recipient's client has to recognise it.
+
+The file is a table of buckets, by the fingerprint's value; in a full one the oldest makes room.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import Final
+
+BUCKETS: Final = 1 << 18
+"""Of four fingerprints each: about the last million messages, in 8 MiB."""
+_BUCKET: Final = struct.Struct("<4q")
+
+
+class Delivered:
+    """The last messages that were delivered at once."""
+
+    def __init__(self, path: Path, buckets: int = BUCKETS) -> None:
+        """Open, or make, the table. OSError where there is no room for it."""
+        self._buckets = buckets
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, buckets * _BUCKET.size)  # else a full disk would end the process
+            self._table = mmap.mmap(descriptor, buckets * _BUCKET.size)
+        finally:
+            os.close(descriptor)
+
+    def __contains__(self, fingerprint: int) -> bool:
+        return fingerprint in _BUCKET.unpack_from(self._table, self._place(fingerprint))
+
+    def add(self, fingerprint: int) -> None:
+        """A message was delivered."""
+        place = self._place(fingerprint)
+        bucket = _BUCKET.unpack_from(self._table, place)
+        if fingerprint not in bucket:
+            _BUCKET.pack_into(self._table, place, fingerprint, *bucket[:3])
+
+    def _place(self, fingerprint: int) -> int:
+        return fingerprint % self._buckets * _BUCKET.size
+
+    def close(self) -> None:
+        """Unmap it; the system writes it."""
+        self._table.close()
