@@ -113,7 +113,9 @@ def matrix(
     title: str, description: str, unit: str, query: Query, *, rows: str, columns: str, steps: Sequence[Step]
 ) -> table.Panel:
     """A table with one label down and another across."""
-    panel = _described(table.Panel(), title, description, unit, (12, 8)).thresholds(_thresholds(steps))
+    panel = _described(table.Panel().show_header(True), title, description, unit, (12, 8)).thresholds(
+        _thresholds(steps)
+    )
     fields = {"rowField": rows, "columnField": columns, "valueField": "Value", "emptyValue": "null"}
     panel = panel.with_transformation(models.DataTransformerConfig(id_val="groupingToMatrix", options=fields))
     painted = models.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"})
@@ -123,7 +125,9 @@ def matrix(
 
 def listed(title: str, description: str, unit: str, query: Query, *, names: dict[str, str]) -> table.Panel:
     """A table: `names` are the labels that are shown, and their headings."""
-    panel = _described(table.Panel(), title, description, unit, (12, 8)).thresholds(_thresholds(()))
+    panel = _described(table.Panel().show_header(True), title, description, unit, (12, 8)).thresholds(
+        _thresholds(())
+    )
     options = {"excludeByName": {"Time": True}, "renameByName": names}
     panel = panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=options))
     return _instant(panel, [query])
@@ -143,7 +147,7 @@ def graph_of_nodes(title: str, description: str, nodes: Query, edges: Query) -> 
     names = {f"Value #{query.name}": "mainstat" for query in (nodes, edges)}
     options = {"excludeByName": {"Time": True}, "renameByName": names}
     panel = panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=options))
-    panel = panel.nodes(nodegraph.NodeOptions().main_stat_unit("short"))
+    panel = panel.thresholds(_thresholds(())).nodes(nodegraph.NodeOptions().main_stat_unit("short"))
     return _instant(panel, [nodes, edges])
 
 
