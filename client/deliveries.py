@@ -29,12 +29,20 @@ class Delivery:
         self.final: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """The final status, once it is known. For a group: DELIVERED when every member has the message, else the
         first other final status of a member, or that of the group itself."""
+        self.told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done with the first status, an interim one, too; for a group, when each member has one."""
         self._is_complete = False
 
     @property
     def snowflake(self) -> int:
         """The message's number."""
         return self.message.messageSnowflake
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it waits for somebody, and nobody else's status is a failure."""
+        last = list(self.members.values()) if isinstance(self.recipient, Group) else self.statuses[-1:]
+        return not self.final.done() and bool(last) and INTERIM.union({DELIVERED}).issuperset(last)
 
     def take(self, ack: pb.ChatMessageResponse) -> list[tuple[Recipient, str]]:
         """Take what a MESSAGE_ACK tells: whose status it is, and which. `final` is set when it is known."""
@@ -46,6 +54,8 @@ class Delivery:
                 self._end(status)
             elif isinstance(whose, User) and self._is_news(whose, status):
                 self.members[whose] = status
+        if heard and not self.told.done() and (self._is_complete or isinstance(self.recipient, User)):
+            self.told.set_result(None)
         if self._is_complete and self.members and not INTERIM.intersection(self.members.values()):
             self._end(next((each for each in self.members.values() if each != DELIVERED), DELIVERED))
         return heard
@@ -65,6 +75,8 @@ class Delivery:
     def _end(self, status: str) -> None:
         if status not in INTERIM and not self.final.done():
             self.final.set_result(status)
+            if not self.told.done():
+                self.told.set_result(None)
 
 
 def _name(status: int) -> str:

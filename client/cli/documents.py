@@ -33,8 +33,12 @@ def read_file(path: Path, config: Config) -> bytes:
     """
     limit = config.link.payload_limit
     try:
+        if not path.exists():
+            raise ConfigError(f"there is no file {path}; check its name")
+        if path.is_dir():
+            raise ConfigError(f"{path} is a directory; pack it into one file, as `tar czf` does, and send that")
         if not path.is_file():
-            raise ConfigError(f"{path} is no file that can be sent; name an existing one")
+            raise ConfigError(f"{path} is a pipe or a device, which has no end; save what it gives to a file first")
         size = path.stat().st_size
         if size > limit:
             raise ParleyError(too_large(str(path), size, limit))
@@ -45,7 +49,14 @@ def read_file(path: Path, config: Config) -> bytes:
 
 def too_large(what: str, size: int, limit: int) -> str:
     """The sentence for what does not fit into one message; sizes in bytes."""
-    return f"{what} is too large: {size} bytes, and at most {limit} go into one message; send it in parts"
+    return (
+        f"{what} is too large: {_mib(size)} ({size} bytes), and at most {_mib(limit)} ({limit} bytes) go into one "
+        "message; pack it tighter, or cut it up, as `split -b 2M FILE` does, and send the parts"
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.4g} MiB"
 
 
 class Folder:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -108,11 +108,15 @@ def send(
     sender: As = "",
     file: Annotated[Path | None, typer.Option("--file", metavar="PATH", help="Send a file, up to 2 MiB.")] = None,
     server: ServerOption = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a final status.")] = 10.0,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for the delivery after the first status.")
+    ] = 10.0,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Send one message and print what became of it. Exit code 0 only on DELIVERED, to all members of a group.
+    """Send one message and print what became of it.
+
+    Exit code 0 only on DELIVERED, to all members of a group; 3 where it is kept, and not delivered yet; else 1.
 
     Examples:
 
@@ -124,7 +128,7 @@ def send(
     """
     if (text is None) == (file is None):
         fail("one message is a text or a file: write TEXT, or --file PATH", EXIT_CONFIG)
-    body = sys.stdin.read().removesuffix("\n") if text == "-" else text or ""
+    body = sending.text_of(text) if text is not None else ""
     sys.exit(
         run(lambda c: sending.send(c, sender, recipient, body, file, server or (), wait, as_json=as_json), config)
     )
@@ -249,13 +253,30 @@ def _fill_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
+def _program() -> Any:
+    """The command line; its help names no type for what takes no value."""
+    program = typer.main.get_command(app)
+    _name_no_type_of_flags(program)
+    return program
+
+
+def _name_no_type_of_flags(command: Any) -> None:
+    for option in (*command.params, command.get_help_option(typer.Context(command))):
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    for each in getattr(command, "commands", {}).values():
+        _name_no_type_of_flags(each)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; what is wrong with it is one line, and exit code 2."""
     _fill_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=given or ["--help"], prog_name="parley", standalone_mode=False)
+        _program()(args=given or ["--help"], prog_name="parley", standalone_mode=False)
     except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help was asked for, by asking for nothing
+            sys.exit(0)
         words = " ".join(error.format_message().replace("''", "'").split())  # type: ignore[attr-defined]
         command = error.ctx.command_path if error.ctx is not None else "parley"  # type: ignore[attr-defined]
         fail(f"{words.removesuffix('.')}. `{command} --help` shows examples.", EXIT_CONFIG)

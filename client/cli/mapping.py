@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +28,15 @@ from shared.recipients import Recipient
 GeoJson = Annotated[
     bool, typer.Option("--geojson", help="One GeoJSON FeatureCollection per line, with each change: all there is.")
 ]
+Once = Annotated[
+    bool,
+    typer.Option("--once", help="Print what there is now, and end: after a second or two, when all was heard."),
+]
 Shown = Callable[[list[Place]], None]
+_QUIET = 0.7
+"""Seconds without a change after which a server has told what there is; it does so three times at once."""
+_LONGEST = 3.0
+"""Seconds until we end in any case."""
 _TICK = 1.0
 """Seconds between two drawings of the table, whose ages grow."""
 
@@ -37,6 +46,7 @@ def command(
     server: ServerOption = None,
     as_json: Json = False,
     geojson: GeoJson = False,
+    once: Once = False,
     config: ConfigFile = None,
 ) -> None:
     """Show where those are who share it with you. A live table at a terminal, else lines. Ctrl-C ends it.
@@ -46,10 +56,11 @@ def command(
 
         parley where --as bob@beta --json | jq .latitude
 
-        parley where --as bob@beta --geojson | tail -n 1 > map.geojson
+        parley where --as bob@beta --geojson --once > map.geojson
 
     """
-    run(lambda c: _watch(c, user, server or (), _how(as_json=as_json, geojson=geojson)), config)
+    watch = _once if once else _watch
+    run(lambda c: watch(c, user, server or (), _how(as_json=as_json, geojson=geojson)), config)
 
 
 def _how(*, as_json: bool, geojson: bool) -> str:
@@ -60,15 +71,37 @@ def _how(*, as_json: bool, geojson: bool) -> str:
     return "table" if sys.stdout.isatty() else "lines"
 
 
+def _printer(how: str) -> Shown:
+    """What prints the places each time it is called with them; a table draws itself."""
+    shown: dict[str, Shown] = {"geojson": _geojson, "json": _Changes(_as_json), "lines": _Changes(_in_words)}
+    return shown.get(how, lambda _places: None)
+
+
+async def _once(config: Config, name: str, servers: Sequence[str], how: str) -> None:
+    """Wait until nothing new is heard, then print it all."""
+    user = who_we_are(config, name)
+    changed = asyncio.Event()
+    feature = LocationFeature(
+        user, config, on_change=lambda _places: changed.set(), discovery=await finder(config, servers)
+    )
+    async with connected(feature):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST):
+                while True:
+                    async with asyncio.timeout(_QUIET):
+                        await changed.wait()
+                    changed.clear()
+        if how == "table":
+            out.print(_table(feature.places))
+        elif feature.places or how == "geojson":
+            _printer(how)(feature.places)
+        if not feature.places:
+            note(f"nobody shares a place with {user} now")
+
+
 async def _watch(config: Config, name: str, servers: Sequence[str], how: str) -> None:
     user = who_we_are(config, name)
-    changed: dict[str, Shown] = {"geojson": _geojson, "json": _Changes(_as_json), "lines": _Changes(_in_words)}
-    feature = LocationFeature(
-        user,
-        config,
-        on_change=changed.get(how, lambda _places: None),
-        discovery=await finder(config, servers),
-    )
+    feature = LocationFeature(user, config, on_change=_printer(how), discovery=await finder(config, servers))
     async with connected(feature):
         note(f"watching locations as {user}; Ctrl-C ends it")
         if how == "table":

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from client.chat import ChatFeature
 from client.cli.documents import Folder, SaveFailed
 from client.cli.terminal import at_home, finder, line, note, who_we_are
-from client.cli.words import describe, group_of
+from client.cli.words import describe, group_of, written_at
 from shared.addresses import User
 from shared.config import Config
 from shared.messages import pb
@@ -21,7 +21,7 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
     user = who_we_are(config, name)
     folder = Folder(save) if save else None
     ended = asyncio.Event()
-    was_gone = False
+    greeted = False
 
     def on_message(message: pb.ChatMessage) -> None:
         saved = save_document(message, folder)
@@ -32,17 +32,16 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
             raise
 
     def on_connection(is_connected: bool) -> None:
-        nonlocal was_gone
-        if is_connected and was_gone:
-            note(f"{user.server_id} is back")
+        nonlocal greeted
+        if is_connected:
+            note(f"{user.server_id} is back" if greeted else f"listening as {user}; Ctrl-C ends it")
+            greeted = True
         elif not is_connected and not ended.is_set():
             note(f"{user.server_id} is gone; waiting for it")
-        was_gone = not is_connected
 
     discovery = await finder(config, servers)
     chat = ChatFeature(user, config, on_message=on_message, on_connection=on_connection, discovery=discovery)
     async with at_home(chat):
-        note(f"listening as {user}; Ctrl-C ends it")
         try:
             await ended.wait()
         finally:
@@ -69,11 +68,13 @@ def save_document(message: pb.ChatMessage, folder: Folder | None) -> str:
 def _as_json(message: pb.ChatMessage, saved: str) -> str:
     group = group_of(message)
     is_document = message.HasField("document")
+    now = time.time()
     fields = {
         "snowflake": message.messageSnowflake,
         "author": str(User.of(message.author)),
         "group": str(group) if group is not None else None,
-        "received_at": time.time(),
+        "written_at": written_at(message.messageSnowflake, now),
+        "received_at": now,
         "text": message.textContent if message.HasField("textContent") else None,
         "document": message.document.filename if is_document else None,
         "bytes": len(message.document.data) if is_document else None,

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from client.chat import ChatFeature
 from client.cli.documents import read_file, too_large
 from client.cli.names import recipient_named
-from client.cli.terminal import at_home, fail, finder, line, who_we_are
+from client.cli.terminal import at_home, fail, finder, line, note, who_we_are
 from client.cli.words import explain
-from client.deliveries import DELIVERED, Delivery
+from client.deliveries import DELIVERED, INTERIM, Delivery
 from shared.addresses import Group, Recipient
 from shared.config import Config
 from shared.errors import FrameTooLarge
+from shared.process import EXIT_CONFIG
+
+FIRST_STATUS: Final = 15.0
+"""Seconds for the first status: a server that waits for another one's takes 10."""
+EXIT_KEPT: Final = 3
+"""The exit code where a message is kept, and not delivered yet."""
+
+
+def text_of(argument: str) -> str:
+    """The text to send; that of standard input for -. Exits where it is none."""
+    text = argument
+    if argument == "-":
+        raw = sys.stdin.buffer.read() if sys.stdin is not None else b""
+        try:
+            text = raw.decode().removesuffix("\n")
+        except UnicodeDecodeError:
+            fail("standard input holds bytes that are no UTF-8 text; send them as a file, with --file", EXIT_CONFIG)
+    if not text.strip():
+        fail("the text is empty, and nothing was sent", EXIT_CONFIG)
+    return text
 
 
 async def send(
@@ -29,13 +51,17 @@ async def send(
     *,
     as_json: bool,
 ) -> int:
-    """Send one text or file, print each status as it comes; 0 only where all of them are DELIVERED."""
+    """Send one text or file, print each status as it comes; 0 only where all have it, EXIT_KEPT where they will."""
     user = who_we_are(config, sender)
     to = recipient_named(recipient, user.server_id)
     data = read_file(file, config) if file is not None else b""
 
+    kept: set[Recipient] = set()
+
     def on_status(delivery: Delivery, whose: Recipient, status: str) -> None:
-        line(_as_json(delivery, whose, status) if as_json else explain(status, whose))
+        line(_as_json(delivery, whose, status) if as_json else explain(status, whose, was_kept=whose in kept))
+        if status in INTERIM:
+            kept.add(whose)
 
     chat = ChatFeature(user, config, on_status=on_status, discovery=await finder(config, servers))
     try:
@@ -43,11 +69,18 @@ async def send(
     except FrameTooLarge as error:
         fail(too_large(str(file) if file is not None else "the text", error.size, error.limit))
     async with at_home(chat):
-        await asyncio.wait([delivery.final], timeout=wait)
+        patience = max(FIRST_STATUS, wait)
+        await asyncio.wait([delivery.told], timeout=patience)
+        if wait and delivery.is_kept:
+            note(f"waiting up to {wait:g} s for the delivery; it is kept without that, too (--wait 0)")
+        await asyncio.wait([delivery.final], timeout=wait if delivery.statuses else 0)
     if not delivery.statuses:
         fail(
-            f"{user.server_id} gave no status within {wait:g} s; the message may not have been taken, send it again"
+            f"{user.server_id} gave no status within {patience:g} s; "
+            "the message may not have been taken, send it again"
         )
+    if delivery.is_kept:
+        return EXIT_KEPT
     return 0 if delivery.final.done() and delivery.final.result() == DELIVERED else 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from client.deliveries import DELIVERED, INTERIM
@@ -27,6 +28,12 @@ GIVEN_UP: Final = (
     "it was kept for {to} and then given up: it waited too long, or the operator of a server dropped it"
 )
 """OTHER_ERROR where an interim status came before."""
+NEW: Final = 60.0
+"""Seconds after which a message that comes shows when it was written."""
+OLDEST: Final = 92 * 86400.0
+"""Seconds for which a message may wait, at most; a server gives it up after 7 days, by default."""
+AHEAD: Final = 86400.0
+"""Seconds by which another's clock may be ahead of ours."""
 BEGINNING: Final = 30
 """Characters of a message by which its author knows it again."""
 
@@ -66,11 +73,31 @@ def group_of(message: pb.ChatMessage) -> Group | None:
     return Group.of(message.group) if which == "group" else None
 
 
+def written_at(snowflake: int, now: float) -> float | None:
+    """When a message was written (Unix seconds), as its number tells; None where that is no plausible time.
+
+    Other programs may number their messages as they like: what would be older than anything that waits is no time.
+    """
+    at = (snowflake >> 22) / 1000
+    return at if now - OLDEST < at < now + AHEAD else None
+
+
+def clock(at: float, now: float) -> str:
+    """A time of today as 14:03, another as 21 Nov 14:03."""
+    then, today = time.localtime(at), time.localtime(now)
+    return time.strftime("%H:%M" if then[:3] == today[:3] else "%-d %b %H:%M", then)
+
+
 def describe(message: pb.ChatMessage, saved: str = "") -> str:
-    """A message as a line: who wrote, in which group, and what; `saved`: where its document is now."""
-    group = group_of(message)
+    """A message as a line: when it was written, where that is a while ago, who wrote, in which group, and what.
+
+    `saved`: where its document is now.
+    """
+    group, now = group_of(message), time.time()
+    at = written_at(message.messageSnowflake, now)
+    when = f"{clock(at, now)} " if at is not None and now - at > NEW else ""
     where = f" in {group}" if group is not None else ""
-    return harmless(f"{User.of(message.author)}{where}: {_content(message, saved)}")
+    return when + harmless(f"{User.of(message.author)}{where}: {_content(message, saved)}")
 
 
 def _content(message: pb.ChatMessage, saved: str) -> str:
@@ -80,5 +107,5 @@ def _content(message: pb.ChatMessage, saved: str) -> str:
         return f"[document {message.document.filename}, {len(message.document.data)} bytes{kept}]"
     if which == "live_location":
         at = message.live_location.location
-        return f"[location {at.latitude:.5f}, {at.longitude:.5f}]"
+        return f"[live location {at.latitude:.5f}, {at.longitude:.5f}; follow it with `parley where`]"
     return message.textContent

@@ -62,6 +62,21 @@ def test_help_says_what_a_command_does_with_examples(command, monkeypatch, capsy
     assert f"parley {command}" in shown.split("Examples:")[1]
 
 
+@pytest.mark.parametrize("command", ["mailbox", "group"])
+def test_a_command_of_commands_alone_shows_its_help_and_no_error(command, environment):
+    ended = run_parley(command, environment=environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"Usage: parley {command}" in ended.stdout
+
+
+@pytest.mark.parametrize("command", ["listen", "where", "mailbox drop", "group members"])
+def test_help_names_no_type_for_what_takes_no_value(command, capsys):
+    main([*command.split(), "--help"])
+    shown = capsys.readouterr().out
+    assert "--json" in shown
+    assert "bool" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -202,11 +217,35 @@ def test_send_prints_a_final_status_that_is_not_delivered_and_exits_1(environmen
     assert (ended.returncode, len(ended.stdout.splitlines()), ended.stderr) == (1, 1, "")
 
 
-def test_send_tells_that_a_user_is_away_and_exits_1_when_that_stays_so(environment, bob):
+@pytest.mark.parametrize("wait", ["0", "0.5"])
+def test_send_tells_that_a_user_is_away_and_exits_3_when_that_stays_so(environment, bob, wait):
     bob.close()
-    ended = run_parley("send", "--as", "alice@alpha", "--wait", "0.5", "bob@beta", "later", environment=environment)
-    assert (ended.returncode, ended.stderr) == (1, "")
+    ended = run_parley("send", "--as", "alice@alpha", "--wait", wait, "bob@beta", "later", environment=environment)
+    waiting = f"waiting up to {wait} s for the delivery; it is kept without that, too (--wait 0)\n"
+    assert (ended.returncode, ended.stderr) == (3, "" if wait == "0" else waiting)
     assert ended.stdout.startswith("USER_AWAY: ")
+    assert len(ended.stdout.splitlines()) == 1
+
+
+def test_send_waits_for_a_first_status_however_short_the_wait_for_the_delivery(environment, bob):
+    bob.status = None  # its server gives it a second
+    ended = run_parley("send", "--as", "alice@alpha", "--wait", "0", "bob@beta", "slowly", environment=environment)
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert ended.stdout.startswith("USER_AWAY: ")
+
+
+def test_standard_input_that_is_no_text_is_refused_and_shown_the_way(environment):
+    for raw, part in ((b"\xff\xfe\x00", "no UTF-8 text; send them as a file, with --file"), (b"\n", "is empty")):
+        ended = subprocess.run(
+            [PARLEY, "send", "--as", "alice@alpha", "bob@beta", "-"],
+            env=environment,
+            input=raw,
+            capture_output=True,
+            check=False,
+        )
+        [line] = ended.stderr.decode().splitlines()
+        assert part in line
+        assert (ended.returncode, ended.stdout) == (2, b"")
 
 
 def test_send_prints_each_status_until_the_message_is_delivered(environment, bob, nodes):
@@ -233,7 +272,8 @@ def test_send_prints_each_status_until_the_message_is_delivered(environment, bob
         (("--as", "a@b", "--server", "no.invalid", "bob@beta", "x"), ("'no.invalid' cannot be resolved",), 1),
         (("--as", "alice@alpha", "bob@beta"), ("TEXT", "--file PATH"), 2),
         (("--as", "alice@alpha", "bob@beta", "x", "--file", "README.md"), ("TEXT", "--file PATH"), 2),
-        (("--as", "alice@alpha", "bob@beta", "--file", "no/such"), ("no/such is no file that can be sent",), 2),
+        (("--as", "alice@alpha", "bob@beta", "--file", "no/such"), ("there is no file no/such",), 2),
+        (("--as", "alice@alpha", "bob@beta", ""), ("the text is empty",), 2),
         (("--as", "alice@alpha", "#", "x"), ("'#'", "#GROUP@SERVER"), 2),
     ],
     ids=[
@@ -247,6 +287,7 @@ def test_send_prints_each_status_until_the_message_is_delivered(environment, bob
         "neither text nor file",
         "both",
         "no such file",
+        "no text",
         "no name of a group",
     ],
 )
@@ -296,11 +337,15 @@ def test_a_file_that_is_too_large_is_told_at_once(environment, tmp_path):
     far_away = environment | {"PARLEY_DISCOVERY__PORT": "19990"}  # nobody would answer there
     arguments = ("send", "--as", "alice@alpha", "bob@beta", "--file", str(tmp_path / "big.iso"))
     ended = run_parley(*arguments, environment=far_away)
-    assert_fails(ended, "big.iso is too large: 2101249 bytes", "2101248")
+    assert_fails(ended, "big.iso is too large: 2.004 MiB (2101249 bytes)", "at most 2.004 MiB (2101248 bytes)")
     (tmp_path / "big.iso").write_bytes(bytes(2 * MIB + 4090))
-    assert_fails(run_parley(*arguments, environment=far_away), "big.iso is too large", "at most 2101248")
+    assert_fails(
+        run_parley(*arguments, environment=far_away), "big.iso is too large", "(2101248 bytes)", "split -b 2M"
+    )
     arguments = ("send", "--as", "alice@alpha", "bob@beta", "-")
-    assert_fails(run_parley(*arguments, environment=far_away, text="x" * (3 * MIB)), "the text is too large: 3145")
+    assert_fails(
+        run_parley(*arguments, environment=far_away, text="x" * (3 * MIB)), "the text is too large: 3 MiB (3145"
+    )
 
 
 def test_what_cannot_be_saved_waits_at_the_server(environment, bob, tmp_path):
@@ -344,6 +389,7 @@ def test_listen_prints_json_lines(environment, bob):
         bob.wait_status(snowflakes[-1], "DELIVERED")
         listener.wait_line("✓")
         messages = [json.loads(line) for line in listener.lines]
+    assert all(0 <= m["received_at"] - m["written_at"] < 60 for m in messages)
     assert [(m["snowflake"], m["author"], m["text"]) for m in messages] == [
         (snowflakes[0], "bob@beta", "one\ntwo"),
         (snowflakes[1], "bob@beta", 'é "✓"'),

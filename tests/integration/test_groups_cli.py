@@ -112,7 +112,7 @@ def test_a_message_to_a_group_prints_a_line_per_member_and_exits_0_when_all_have
         received = json.loads(carl.wait_line("hello crew"))
         assert (received["author"], received["group"]) == ("alice@alpha", "#crew@alpha")
         ended = parley("send", "--as", "bob@beta", "#crew@alpha", "--json", "--wait", "1", "--file", "README.md")
-        assert ended.returncode == 1  # alice is away
+        assert ended.returncode == 3  # alice is away
         told = [json.loads(line) for line in ended.stdout.splitlines()]
         assert {(each["to"], each["member"], each["status"]) for each in told} == {
             ("#crew@alpha", "alice@alpha", "USER_AWAY"),

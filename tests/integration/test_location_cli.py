@@ -80,6 +80,27 @@ def test_a_share_ends_when_its_time_is_over(alice, bob):
         where.wait_line('"features": []')
 
 
+def test_where_once_prints_what_there_is_and_ends(alice, bob):
+    once = ("where", "--as", "bob@south", "--once")
+    nothing = run_parley(*once, "--geojson", environment=bob)
+    assert json.loads(nothing.stdout) == {"type": "FeatureCollection", "features": []}
+    assert nothing.stderr == "nobody shares a place with bob@south now\n"
+    sharing = ("share", "--as", "ann@north", "--to", "bob@south", "--from", "1.5,2.5")
+    with (
+        Command("where", "--as", "bob@south", environment=bob) as where,
+        Command(*sharing, environment=alice) as share,
+    ):
+        where.wait_line("ann@north for bob@south")
+        found = run_parley(*once, "--geojson", environment=bob)
+        [feature] = json.loads(found.stdout)["features"]
+        assert feature["geometry"]["coordinates"] == [2.5, 1.5]
+        assert (found.returncode, found.stderr) == (0, "")
+        assert json.loads(run_parley(*once, "--json", environment=bob).stdout)["latitude"] == 1.5
+        assert run_parley(*once, environment=bob).stdout == "ann@north for bob@south: 1.50000, 2.50000\n"
+        share.interrupt()
+        share.wait_exit()
+
+
 def test_lines_of_standard_input_are_shared_as_they_come(alice, bob):
     with (
         Command("where", "--as", "bob@south", environment=bob) as where,

@@ -1,11 +1,14 @@
 """What `parley chat` makes of a line: whom it goes to, what is a command, what is shown."""
 
 import asyncio
+import re
+import time
 
 import pytest
 
 from client import ChatFeature
 from client.cli.conversation import Conversation
+from client.cli.words import written_at
 from shared.addresses import Group, User
 from shared.config import Config, LinkConfig
 from shared.messages import pb
@@ -146,8 +149,8 @@ def test_what_cannot_be_done_is_told_in_one_line_and_nothing_is_sent(line, part)
 def test_a_text_over_the_limit_is_told_with_the_numbers():
     async def tell(story):
         await story.type("bob@beta: " + "x" * 300)
-        assert "the text is too large: 3" in story.screen.noted[-1]
-        assert "at most 300" in story.screen.noted[-1]
+        assert "the text is too large: " in story.screen.noted[-1]
+        assert "(300 bytes)" in story.screen.noted[-1]
         assert story.sent() == []
 
     story(tell, Config(link=LinkConfig(payload_limit=300)))
@@ -359,6 +362,37 @@ def test_it_ends_with_0_when_all_has_a_status():
         ack.statuses.add(user=BOB.to_pb(), status="USER_AWAY")
         await story.home.tell("MESSAGE_ACK", ack)
         assert await story.end() == 0
+
+    story(tell)
+
+
+@pytest.mark.parametrize(
+    ("ago", "shown"),
+    [(0, ""), (30, ""), (90, r"\d\d:\d\d "), (3 * 86400, r"[1-3]?\d [A-Z][a-z]{2} \d\d:\d\d ")],
+)
+def test_what_was_written_a_while_ago_shows_when(ago, shown):
+    async def tell(story):
+        at = time.time() - ago
+        await story.home.tell("MESSAGE", message(BOB, int(at * 1000) << 22, "hi"))
+        [said] = story.screen.said
+        assert re.fullmatch(f"(\\d+ \\w+ )?{shown}bob@beta: hi" if ago == 90 else f"{shown}bob@beta: hi", said)
+        if shown:
+            assert time.strftime("%H:%M", time.localtime(at)) in said
+
+    story(tell)
+
+
+@pytest.mark.parametrize("snowflake", [1, 12345 << 22, (1 << 64) - 1, 1_500_000_000_000 << 22])
+def test_a_number_that_is_no_time_shows_none(snowflake):
+    assert written_at(snowflake, time.time()) is None
+
+
+def test_a_live_location_is_shown_with_the_way_to_follow_it():
+    async def tell(story):
+        payload = message(BOB, 1, "")
+        payload.live_location.location.latitude, payload.live_location.location.longitude = 48.137, 11.575
+        await story.home.tell("MESSAGE", payload)
+        assert story.screen.said == ["bob@beta: [live location 48.13700, 11.57500; follow it with `parley where`]"]
 
     story(tell)
 
