@@ -13,7 +13,7 @@ from string import Template
 from typing import Final
 
 from services.discovery.picture import CLASSES, picture
-from services.discovery.view import Edge, Node, OwnLink, View
+from services.discovery.view import NAMES, Edge, Node, OwnLink, View
 
 ROWS: Final = 500
 """Rows of a table, at most."""
@@ -23,7 +23,6 @@ FILES: Final = {
     "icon.svg": "image/svg+xml",
 }
 """What the page loads, all of it from where it came."""
-NAMES: Final = {"MESSAGES": "chat", "TYPING_INDICATOR": "typing", "LIVE_LOCATION": "location"}
 
 
 @cache

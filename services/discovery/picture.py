@@ -61,13 +61,14 @@ def _edge(edge: Edge, places: dict[str, Point]) -> str:
 def _node(node: Node, place: Point) -> str:
     x, y = place
     kind = "ours" if node.is_ours else "silent" if node.is_silent else "heard"
-    below = "this node" if node.is_ours else f"{len(node.features)} features"
+    below = f"no {', '.join(node.lacks)}" if node.lacks else "this node" if node.is_ours else "all features"
+    lacking = " lacking" if node.lacks else ""
     return (
         f'<g class="node {kind}" data-node="{escape(node.server_id)}"><title>{escape(node.server_id)}: '
         f"{escape(', '.join(node.features) or 'no feature known')}</title>"
         f'<rect x="{x - 72:.1f}" y="{y - 24:.1f}" width="144" height="48" rx="10"/>'
         f'<text class="name" x="{x:.1f}" y="{y - 1:.1f}">{escape(shortened(node.server_id))}</text>'
-        f'<text class="below" x="{x:.1f}" y="{y + 15:.1f}">{escape(below)}</text></g>'
+        f'<text class="below{lacking}" x="{x:.1f}" y="{y + 15:.1f}">{escape(below)}</text></g>'
     )
 
 

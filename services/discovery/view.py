@@ -15,6 +15,8 @@ from services.discovery.directory import Directory, Entry
 from services.discovery.observing import Report
 from shared.messages import FEATURES, pb
 
+NAMES: Final = {"MESSAGES": "chat", "TYPING_INDICATOR": "typing", "LIVE_LOCATION": "location"}
+"""What people call the features."""
 LINKED: Final = "linked"
 PARTLY: Final = "partly linked"
 DOWN: Final = "not linked"
@@ -35,6 +37,11 @@ class Node:
     """Seconds since its last announcement; None: never, or it is our own."""
     is_silent: bool
     addresses: tuple[str, ...] = ()
+
+    @property
+    def lacks(self) -> list[str]:
+        """Which of the features that we know it does not offer, as people call them."""
+        return [name for feature, name in NAMES.items() if feature not in self.features]
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,3 +193,9 @@ def test_there_is_an_end_to_readers():
     assert events.is_full
     leaves[0]()
     assert not events.is_full
+
+
+def test_a_server_that_offers_less_than_the_others_says_so():
+    shown = picture(seen(directory(server("beta", "MESSAGES")), [report("MESSAGES", "beta")]))
+    assert "no typing, location" in shown
+    assert shown.count("lacking") == 1
