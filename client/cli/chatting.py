@@ -30,7 +30,7 @@ async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> 
         on_connection=conversation.connection,
         discovery=discovery,
     )
-    async with at_home(conversation.chat):
+    async with at_home(conversation.chat, servers):
         if not isinstance(editor, EditorScreen):
             return await conversation.run()
         conversation.indicators = Indicators(user, config, discovery, editor.refresh)

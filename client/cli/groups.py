@@ -18,7 +18,7 @@ async def _ask(
 ) -> int:
     """Connect as that user and ask; what waits for them is left to a client that shows it."""
     chat = ChatFeature(who_we_are(config, name), config, discovery=await finder(config, servers))
-    async with at_home(chat):
+    async with at_home(chat, servers):
         await ask(chat)
     return 0
 

@@ -25,6 +25,7 @@ from client.cli.waiting import (
     print_json,
     print_retried,
     print_waiting,
+    since,
     size_of,
 )
 from client.cli.words import harmless
@@ -113,9 +114,10 @@ def show(
         if as_json:
             print_json(fields)
             return
+        fields["age_seconds"] = since(found[0].age)
         for key, value in fields.items():
             if value is not None:
-                line(f"{key}: {harmless(str(value))}")
+                line(f"{key.removesuffix('_seconds')}: {harmless(str(value))}")
 
 
 @app.command()
@@ -128,6 +130,8 @@ def retry(
     config: ConfigFile = None,
 ) -> None:
     """Have it tried at once: look for a server that is not linked, write again what is unanswered.
+
+    Exit code 1 where nothing could be done, as for users who are away.
 
     Examples:
         parley mailbox retry beta
@@ -144,10 +148,13 @@ def retry(
         names = [name for name, each in waiting.items() if only in (None, each.destination)]
         if not names:
             fail(f"nothing waits for {destination}" if destination else f"nothing waits at {directory.name}")
-        running = Running(directory)
+        running, tried = Running(directory), False
         for some in _parts(names):
             for done in running.retry(Retry(tuple(some))):
                 print_retried(done, waiting[done.destination].messages, as_json=as_json)
+                tried = tried or done.messages > 0 or done.state == "looked_for"
+    if not tried:
+        fail("nothing can be tried again now")
 
 
 @app.command()
@@ -211,12 +218,13 @@ def _directory(config: Config) -> Path:
     names = [config.server_id] if config.server_id else found
     if not found or names[0] not in found:
         whose = f" of {config.server_id}" if config.server_id else ""
-        there = f"; there are those of {', '.join(found)}" if found else ""
+        there = f"only those of {', '.join(found)}" if found else "nor any other server's" if whose else "at all"
         raise ConfigError(
-            f"{data} holds no mailbox{whose}{there}: set PARLEY_DATA_DIR, or --data-dir and --server-id"
+            f"{data.absolute()} holds no mailbox{whose}, {there}: name the directory with --data-dir (or "
+            "PARLEY_DATA_DIR), the server with --server-id"
         )
     if len(names) > 1:
-        raise ConfigError(f"{data} holds the mailboxes of {', '.join(names)}: name one with --server-id")
+        raise ConfigError(f"{data.absolute()} holds the mailboxes of {', '.join(names)}: name one with --server-id")
     return data / names[0]
 
 

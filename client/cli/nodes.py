@@ -11,12 +11,13 @@ from enum import StrEnum
 
 from rich.table import Table
 
-from client.cli.terminal import WHERE, fail, finder, out
+from client.cli.terminal import WHERE, fail, finder, note, out, unanswered
 from services.supervisor import SERVICES, Node, check_ports
 from shared import logs
-from shared.addresses import Server
+from shared.addresses import Endpoint, Server
 from shared.config import Config, load
 from shared.errors import ConfigError
+from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
 from shared.process import EXIT_CONFIG, run_loop
 
 
@@ -68,9 +69,21 @@ async def servers(config: Config, unicast: Sequence[str], timeout: float, *, as_
             sys.stdout.write(json.dumps(_as_json(server)) + "\n")
     elif found:
         out.print(_table(found))
+    silent = await unanswered(config, unicast, found)
     if not found:
-        fail(f"no server answered within {timeout:g} s. {WHERE}")
+        fail(f"no server answered within {timeout:g} s{silent}. {WHERE}")
+    if silent:
+        note(f"parley: {', '.join(server.server_id for server in found)} answered{silent}")
     return 0
+
+
+def _in_order(server: Server) -> list[tuple[str, tuple[Endpoint, ...]]]:
+    """A server's features, ours first and always in the same order."""
+    known = (MESSAGES, TYPING_INDICATOR, LIVE_LOCATION)
+    return sorted(
+        server.features.items(),
+        key=lambda item: (known.index(item[0]) if item[0] in known else len(known), item[0]),
+    )
 
 
 def _as_json(server: Server) -> dict[str, object]:
@@ -78,7 +91,7 @@ def _as_json(server: Server) -> dict[str, object]:
         "server_id": server.server_id,
         "features": {
             feature: [{"host": e.host, "port": e.port, "udp_port": e.udp_port} for e in endpoints]
-            for feature, endpoints in server.features.items()
+            for feature, endpoints in _in_order(server)
         },
     }
 
@@ -89,7 +102,7 @@ def _table(found: Sequence[Server]) -> Table:
         table.add_column(heading)
     for server in found:
         name = server.server_id
-        for feature, endpoints in server.features.items():
+        for feature, endpoints in _in_order(server):
             for e in endpoints:
                 table.add_row(name, feature, str(e), str(e.udp_port or ""))
                 name = ""

@@ -41,7 +41,7 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
 
     discovery = await finder(config, servers)
     chat = ChatFeature(user, config, on_message=on_message, on_connection=on_connection, discovery=discovery)
-    async with at_home(chat):
+    async with at_home(chat, servers):
         try:
             await ended.wait()
         finally:

@@ -68,7 +68,7 @@ async def send(
         delivery = chat.send(to, text) if file is None else chat.send_document(to, file.name, data)
     except FrameTooLarge as error:
         fail(too_large(str(file) if file is not None else "the text", error.size, error.limit))
-    async with at_home(chat):
+    async with at_home(chat, servers):
         patience = max(FIRST_STATUS, wait)
         await asyncio.wait([delivery.told], timeout=patience)
         if wait and delivery.is_kept:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -97,10 +97,25 @@ async def finder(config: Config, servers: Sequence[str]) -> DiscoveryService:
     return DiscoveryService(config, servers=servers)
 
 
+async def unanswered(config: Config, servers: Sequence[str], found: Sequence[Server]) -> str:
+    """Words for those HOST[:PORT] at whose address nobody was found; empty where there are none."""
+    hosts = {e.host for server in found for endpoints in server.features.values() for e in endpoints}
+    silent = []
+    for text in servers:
+        host, port = split_host_port(text, config.discovery.port)
+        with suppress(PeerUnreachable):
+            if hosts.isdisjoint(e.host for e in await resolve(host, port)):
+                silent.append(text)
+    return f", and nobody at --server {' or '.join(silent)}" if silent else ""
+
+
 @asynccontextmanager
-async def at_home(feature: FeatureBase) -> AsyncIterator[None]:
-    """A feature, connected to its user's server; exits with one line where it cannot be."""
-    found = await _discover_home(feature.discovery, feature.user)
+async def at_home(feature: FeatureBase, servers: Sequence[str] = ()) -> AsyncIterator[None]:
+    """A feature, connected to its user's server; exits with one line where it cannot be.
+
+    `servers`: those that were named with --server.
+    """
+    found = await _discover_home(feature.discovery, feature.user, servers)
     async with feature:
         try:
             await feature.handle_connection(found)
@@ -109,7 +124,7 @@ async def at_home(feature: FeatureBase) -> AsyncIterator[None]:
         yield
 
 
-async def _discover_home(discovery: DiscoveryService, user: User) -> ServerList:
+async def _discover_home(discovery: DiscoveryService, user: User, servers: Sequence[str]) -> ServerList:
     """Find the servers, no longer than until the user's own answers."""
 
     def home(found: ServerList) -> Server | None:
@@ -122,13 +137,14 @@ async def _discover_home(discovery: DiscoveryService, user: User) -> ServerList:
     found = await discovery.discover_servers(until=is_enough)
     if is_enough(found):
         return found
+    silent = await unanswered(discovery.config, servers, found)
     if not found:
-        fail(f"no server answered. {WHERE}")
+        fail(f"no server answered{silent}. {WHERE}")
     if server := home(found):
         offers = ", ".join(server.features) or "nothing"
         fail(f"{server.server_id} answered, but offers no chat now (it offers {offers}); start its chat process")
     names = ", ".join(sorted(server.server_id for server in found))
-    fail(f"{user.server_id} did not answer; found: {names}. Check the name behind the @. {WHERE}")
+    fail(f"{user.server_id} did not answer{silent}; found: {names}. Check the name behind the @. {WHERE}")
 
 
 WHERE = "Start one with `make run`, or name its address with --server HOST[:PORT] where broadcast does not reach."

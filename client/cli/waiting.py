@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -154,6 +155,11 @@ def _age(age: float | None) -> str:
         return "-"
     size, unit = next(((size, unit) for size, unit in _UNITS if age >= size), _UNITS[-1])
     return f"{age / size:.0f} {unit}" if unit == "s" else f"{age / size:.1f} {unit}"
+
+
+def since(age: float) -> str:
+    """An age (seconds) in words, and the moment when it began."""
+    return f"{_age(age)}, since {time.strftime('%-d %b %Y %H:%M:%S', time.localtime(time.time() - age))}"
 
 
 def size_of(size: int) -> str:

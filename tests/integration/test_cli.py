@@ -12,7 +12,7 @@ from client.cli.main import main
 from tests.support.commands import PARLEY, Command, client_environment, run_parley
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
-from tests.support.plain_server import MESSAGES, PlainServer
+from tests.support.plain_server import MESSAGES, TYPING, PlainServer
 
 ALPHA, BETA, FAR = "127.0.27.1", "127.0.27.2", "127.0.27.3"
 FAR_PORT = 19999
@@ -130,6 +130,23 @@ def test_servers_are_sorted_by_name(environment):
         assert late.address_of(MESSAGES)
         ended = run_parley("servers", environment=environment)
     assert [line.split()[0] for line in ended.stdout.splitlines()][:3] == ["SERVER", "aardvark", "alpha"]
+
+
+def test_the_features_of_a_server_are_always_in_the_same_order(environment):
+    features = {"TRANSLATION": (0, None), TYPING: (0, 0), MESSAGES: (0, None)}
+    with PlainServer("mixed", "127.0.27.9", ports=features, listen=0):
+        ended = run_parley("servers", "--json", environment=environment)
+    found = {each["server_id"]: list(each["features"]) for each in map(json.loads, ended.stdout.splitlines())}
+    assert found["mixed"] == [MESSAGES, TYPING, "TRANSLATION"]
+
+
+def test_a_named_address_where_nobody_is_is_mentioned(environment):
+    nobody = ("--server", "127.0.27.99")
+    ended = run_parley("servers", "--timeout", "0.5", *nobody, environment=environment)
+    assert ended.returncode == 0
+    assert ended.stderr == "parley: alpha, beta answered, and nobody at --server 127.0.27.99\n"
+    ended = run_parley("send", "--as", "a@gone", *nobody, "bob@beta", "x", environment=environment)
+    assert_fails(ended, "gone did not answer, and nobody at --server 127.0.27.99; found: alpha, beta")
 
 
 def test_servers_prints_json_lines(environment):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -11,7 +12,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.support.commands import run_parley
-from tests.support.nodes import Node, wait_linked, wait_until
+from tests.support.nodes import ROOT, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
 from tests.support.terminals import Terminal
 
@@ -157,6 +158,7 @@ def see(beta, first, second, third):
     shown = parley(beta, "show", number)
     assert f"snowflake: {first}" in shown
     assert "from_server: alpha" in shown
+    assert [line for line in shown if re.fullmatch(r"age: \d+ s, since \d+ \w+ \d{4} \d\d:\d\d:\d\d", line)]
     assert not any("letters" in line for line in shown)
     assert "text: one of bob's letters" in parley(beta, "show", number, "--content")
     assert as_json(beta, "show", number, "--content")[0]["text"] == "one of bob's letters"
@@ -281,7 +283,9 @@ def test_what_is_unanswered_is_written_again(alpha, beta):
         assert parley(beta, "retry", "bob@beta") == ["bob@beta: 1 message written again"]
         silent.wait_for(lambda: len(silent.messages) == 2)
     wait_until(lambda: not beta.status("chat")["subscribers"], what="bob is away")
-    assert parley(beta, "retry", "bob@beta") == ["bob@beta: no client is connected; 1 message kept"]
+    ended = run_parley("mailbox", "retry", "bob@beta", environment=beta.environment)
+    assert ended.stdout == "bob@beta: no client is connected; 1 message kept\n"
+    assert (ended.returncode, ended.stderr) == (1, "parley: nothing can be tried again now\n")
     assert parley(beta, "retry", "cid@beta", code=1) == "parley: nothing waits for cid@beta"
 
 
@@ -375,10 +379,12 @@ def test_the_only_mailbox_is_found_and_of_several_one_must_be_named(alpha, beta,
     (tmp_path / "alpha").symlink_to(directory(alpha))
     assert "alpha, beta: name one with --server-id" in parley(beta, "list", code=2, **there)
     parley(beta, "list", "--server-id", "beta", **there)
-    assert "no mailbox of gone; there are those of alpha, beta" in parley(
+    assert f"{tmp_path} holds no mailbox of gone, only those of alpha, beta: name" in parley(
         beta, "list", "--server-id", "gone", code=2, **there
     )
-    assert "holds no mailbox" in parley(beta, "list", "--data-dir", str(tmp_path / "empty"), code=2, **there)
+    relative = os.path.relpath(tmp_path / "empty", ROOT)
+    said = parley(beta, "list", "--data-dir", relative, code=2, **there)
+    assert f"{tmp_path}/empty holds no mailbox, at all: name the directory" in os.path.normpath(said)
 
 
 @pytest.mark.parametrize(
