@@ -190,8 +190,13 @@ class Router:
         self._dispatcher.catch_up(user)
         self._dispatcher.pump(user, now)
 
-    def client_disconnected(self, user: User, sink: Sink, now: float) -> None:
-        """It is out of the roster: what it did not acknowledge waits again."""
+    def heard_from(self, sink: Sink) -> None:
+        """Something came over a client's link."""
+        self._statuses.heard_from(sink)
+
+    def client_disconnected(self, user: User, sink: Sink, now: float, *, cleanly: bool = False) -> None:
+        """It is out of the roster: what it did not acknowledge waits again. `cleanly`: it or we said so."""
+        self._statuses.link_lost(user, sink, cleanly=cleanly)
         self._unsend(user, sink, now)
         if not self._roster.clients(user):
             for item in self._mailbox.waiting(user):

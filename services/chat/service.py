@@ -223,7 +223,8 @@ class ChatService(ServiceBase):
         """What was not acknowledged waits."""
         user = _user(link)
         self.roster.remove_client(user, link)
-        self.opened.router.client_disconnected(user, link, self._now())
+        cleanly = link.closed.done() and link.closed.result().reason == "exit"
+        self.opened.router.client_disconnected(user, link, self._now(), cleanly=cleanly)
         self._turn_over()
 
     def peer_connected(self, link: Link) -> None:
@@ -254,6 +255,8 @@ class ChatService(ServiceBase):
         """What a batch gathers is told at its end."""
         if self._open is not None:
             self._open.router.batch_came = time.monotonic()
+            if link.identity.is_client:
+                self._open.router.heard_from(link)
         super().messages_received(link, frames)
         self._turn_over()
 

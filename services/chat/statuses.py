@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
@@ -13,6 +13,9 @@ from services.chat.roster import Roster, Sink
 from shared.addresses import Group, Recipient, User
 from shared.framing import encode_frame
 from shared.messages import pb
+
+UNHEARD: Final = 100
+"""Final statuses of one link that are told again if it turns out to be dead."""
 
 Status = pb.ChatMessageResponse.DeliveryStatus
 INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
@@ -82,6 +85,8 @@ class Statuses:
         """What was delivered in this turn: told at its end, so that it costs little."""
         self.memory = Memory(mailbox)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
+        self._unheard: dict[Sink, deque[bytes]] = {}
+        """Final statuses told to one of our clients since it was last heard: its link may be dead."""
         self._expected: dict[tuple[User, int, Group], set[User]] = {}
         """Messages to our groups → the members who have no status yet."""
 
@@ -196,14 +201,29 @@ class Statuses:
         passed.ClearField("author")
         self._send(author, passed.SerializeToString())
 
+    # Clients' links ------------------------------------------------------------------------------
+
+    def heard_from(self, sink: Sink) -> None:
+        """A client's link lives: what it was told before has come."""
+        self._unheard.pop(sink, None)
+
+    def link_lost(self, user: User, sink: Sink, *, cleanly: bool) -> None:
+        """What a link that died without a word was told last is owed, unless another client heard it, too."""
+        unheard = self._unheard.pop(sink, ())
+        if not cleanly and not self._roster.clients(user):
+            for payload in unheard:
+                self._debts.owe(user, payload)
+
     # Sending -----------------------------------------------------------------------------------------
 
     def _tell_one(self, item: Item, status: int, *, for_certain: bool = False) -> None:
         author = item.author if item.origin else None
         payload = _ack(author, item.snowflake, item.recipient, status)
-        self._send(item.hears, payload, for_certain=for_certain)
+        self._send(item.hears, payload, for_certain=for_certain, is_final=status in FINAL)
 
-    def _send(self, destination: Destination, payload: bytes, *, for_certain: bool = False) -> None:
+    def _send(
+        self, destination: Destination, payload: bytes, *, for_certain: bool = False, is_final: bool = False
+    ) -> None:
         """Tell now where that will do; else note it as owed, which tells as soon as somebody is there."""
         if isinstance(destination, User):
             sinks: Sequence[Sink] = self._roster.clients(destination)
@@ -216,6 +236,8 @@ class Statuses:
         raw = encode_frame("MESSAGE_ACK", payload)
         for sink in sinks:
             sink.send(raw)
+            if is_final and isinstance(destination, User):
+                self._unheard.setdefault(sink, deque(maxlen=UNHEARD)).append(payload)
 
 
 def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:

@@ -437,3 +437,29 @@ def test_one_who_does_not_answer_does_not_keep_what_others_have_answered_in_memo
     assert len(node.router._dispatcher._unanswered) <= dispatcher.SLACK + 3
     node.pass_time(ACK_TIMEOUT)
     assert (1, AMY, "USER_AWAY") in ann.statuses()
+
+
+def test_what_a_dead_link_was_told_last_is_told_over_the_next(node, ann, bob):
+    node.send(ANN, 1, BOB)
+    node.ack(BOB, 1)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+    node.disconnect(ANN, ann)
+    assert node.connect(ANN).statuses() == [(1, BOB, "DELIVERED")]
+    assert node.is_at_rest
+    assert bob.snowflakes() == [1]
+
+
+@pytest.mark.usefixtures("bob")
+@pytest.mark.parametrize("how", ["it spoke again", "it said goodbye", "another client heard it"])
+def test_what_a_link_heard_is_not_told_again(node, ann, how):
+    node.send(ANN, 1, BOB)
+    if how == "another client heard it":
+        node.connect(ANN)
+    node.ack(BOB, 1)
+    if how == "it spoke again":
+        node.router.heard_from(ann)
+    node.roster.remove_client(ANN, ann)
+    node.router.client_disconnected(ANN, ann, node.now, cleanly=how == "it said goodbye")
+    node.end_turn()
+    assert node.connect(ANN).statuses() == []
+    assert node.is_at_rest
