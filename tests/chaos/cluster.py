@@ -46,7 +46,7 @@ class Cluster:
     def _project(self, name: str) -> Project:
         clock = self.directory / f"clock-{name}"
         project = self.engine.project(
-            name,
+            f"chaos-{name}",
             network="chaos",
             SERVER_ID=name,
             HEALTH_INTERVAL="600s",  # a check costs more than the process that it checks
@@ -95,8 +95,10 @@ class Cluster:
         return found
 
     def close(self) -> None:
-        """Stop refreshing; the engine removes the containers."""
+        """Stop refreshing, and remove the containers."""
         self.threads.shutdown()
+        for project in self.projects.values():
+            project.remove()
 
     def save(self, directory: Path) -> None:
         """Keep every process's log and every node's files for whoever looks for the fault."""
