@@ -3,6 +3,7 @@
 Waits and ranges are a thirtieth of what they are in operation, and some thresholds are lower: see THRESHOLDS.
 """
 
+import contextlib
 import signal
 import socket
 import sqlite3
@@ -30,8 +31,10 @@ THRESHOLDS = {
         "parley_mailbox_messages > 10 and delta(parley_mailbox_messages[15m]) > 5"
     ),
     ") > 10\n": ") > 1\n",  # ParleyLinkUnsteady
-    '{scope=~"local|remote"} > 1': '{scope=~"local|remote"} > 0.3',
+    '{scope=~"local|remote"} > 1': '{scope=~"local|remote"} > 0.1',
 }
+
+REMOTE = 'sum(rate(parley_messages_total{scope="remote",status="delivered"}'
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +93,25 @@ def test_a_node_that_is_alone(federation):
     prometheus.wait_quiet("ParleyServerLost")
 
 
-def test_a_process_that_hangs_for_a_while(federation):
-    """Messages through it are slow, and its timers late."""
+def test_a_process_that_hangs_now_and_then(federation):
+    """Messages through it are slow, its timers late. While it hangs it tells nothing: all is seen afterwards."""
     prometheus, (_a, b, _c) = federation
+    wait_until(lambda: prometheus.query(f"{REMOTE}[4s])) > 20"), 30, "messages flow")
+    unseen = {"ParleyEventLoopLate", "ParleyDeliverySlow"}
 
-    def hang():
-        b.kill("chat", signal.SIGSTOP)
-        threading.Timer(1.7, b.kill, ["chat", signal.SIGCONT]).start()
+    def all_seen():
+        unseen.difference_update([alert for alert in unseen if prometheus.firing(alert)])
+        return not unseen
 
-    hang()
     try:
-        prometheus.wait_firing("ParleyEventLoopLate", server_id="b", feature="MESSAGES")
-        prometheus.wait_firing("ParleyDeliverySlow", scope="remote")
+        for _ in range(4):
+            b.kill("chat", signal.SIGSTOP)
+            threading.Event().wait(1.7)
+            b.kill("chat", signal.SIGCONT)
+            with contextlib.suppress(TimeoutError):
+                wait_until(all_seen, 12)
+                break
+        assert not unseen
     finally:
         b.kill("chat", signal.SIGCONT)
     prometheus.wait_quiet("ParleyEventLoopLate")
