@@ -2,7 +2,6 @@
 # Installs what some tests run against, where it is absent and may be installed: Debian's prometheus and chromium.
 # Without them these tests are skipped, and say so. A failure here is never fatal.
 set -u
-if [ "${1:-}" = --quiet ]; then exec >/dev/null; fi
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
