@@ -57,7 +57,8 @@ def command(
 ) -> None:
     """Share where you are with people or groups, for a time. Ctrl-C stops it at once.
 
-    Positions come from what you name, never from the Internet.
+    Positions come from what you name, never from the Internet. Nobody confirms them, and a
+    name that is nobody's is not told: check it, with `parley send`, say.
 
     Examples:
         parley share --as alice@alpha --to bob@beta --for 30m --from track.gpx
@@ -123,12 +124,12 @@ async def _share(
 
 
 def _begun(recipients: Sequence[Recipient], ends: float) -> str:
-    """Nothing tells a location's author that it arrived; of the message that begins it, a chat client hears."""
+    """It promises nothing: no status tells a location's author that it arrived, or that there is no such name."""
     whom = ", ".join(map(str, recipients))
     until = time.strftime("%H:%M:%S", time.localtime(ends))
     return (
         f"sending positions towards {whom} until {until}; Ctrl-C stops it. "
-        "Nobody confirms them: whether somebody of that name is there, your `parley chat` or `listen` is told"
+        "Nobody confirms them: `parley send` tells whether there is somebody of that name"
     )
 
 

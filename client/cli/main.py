@@ -155,6 +155,8 @@ def listen(
 def chat(user: As = "", server: ServerOption = None, save: Save = "", config: ConfigFile = None) -> None:
     """Chat line by line: `bob@beta: hello` sends; after that plain lines go to the same person. /help tells more.
 
+    At a terminal, whom you write to sees that you type, and you see who types to you, where a server offers that.
+
     Examples:
 
         parley chat --as alice@alpha
