@@ -47,6 +47,8 @@ class Dispatcher:
         self._unanswered: deque[Due] = deque()
         self._unsaved: deque[Due] = deque()
         """What is on its way and not written yet, and when it will be, unanswered."""
+        self._not_saved: set[Destination] = set()
+        """Where something on its way could not be written: it has to be, before anything that is later."""
         self._count = 0
         """How many messages are on their way, and how many bytes of them."""
         self._bytes = 0
@@ -66,7 +68,7 @@ class Dispatcher:
             if self._has_room(outbound):
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
-        if is_empty:
+        if is_empty or destination in self._not_saved:
             self._save_before(destination, [])
         if self._mailbox.put(destination, item) is Kept.FULL:
             return False
@@ -160,11 +162,16 @@ class Dispatcher:
         outbound = self._outbound.get(destination)
         return outbound.send_again() if outbound is not None else 0
 
+    def not_saved(self, destination: Destination) -> None:
+        """Something on its way there could not be written."""
+        self._not_saved.add(destination)
+
     def _save_before(self, destination: Destination, items: list[Item]) -> None:
         """Write what is on its way, with these items, in order, before what comes after it is written.
 
         Else the later one would survive us, and the earlier one, sent again by its author, would come after it.
         """
+        self._not_saved.discard(destination)
         outbound = self._outbound.get(destination)
         for item in sorted([*items, *(outbound.items if outbound is not None else ())], key=lambda item: item.id):
             self._mailbox.save(destination, item)
@@ -189,7 +196,9 @@ class Dispatcher:
         """Write what was not answered soon; tell of what has been unanswered for too long."""
         while self._unsaved and self._unsaved[0][0] <= now:
             _due, destination, item = self._unsaved.popleft()
-            if item.deadline:
+            if item.deadline and destination in self._not_saved:
+                self._save_before(destination, [])
+            elif item.deadline:
                 self._mailbox.save(destination, item)
         while self._unanswered and self._unanswered[0][0] <= now:
             deadline, destination, item = self._unanswered.popleft()

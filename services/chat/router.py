@@ -285,7 +285,9 @@ class Router:
         """These could not be written: what is on its way goes on, the rest was not taken."""
         for item in items:
             item.is_saved = False
-            if not item.deadline and not item.is_over:
+            if item.deadline:
+                self._dispatcher.not_saved(self._destination(item))
+            elif not item.is_over:
                 self._mailbox.remove(self._destination(item), item, is_written=False)
                 # One that was on a link before may have arrived.
                 self._refuse(item, Status.UNKNOWN_STATUS if item.attempts else Status.OTHER_ERROR)

@@ -175,3 +175,30 @@ def test_what_was_delivered_at_once_and_comes_again_after_a_restart_is_not_shown
     again.send(ANN, 1, BOB)
     assert ann.statuses() == [(1, BOB, "DELIVERED")]
     assert bob.snowflakes() == []
+
+
+def test_what_could_not_be_written_on_its_way_is_written_before_what_is_later(node, ann):
+    node.link("beta")
+    node.disk.commit_all()
+    node.send(ANN, 1, CID)
+    node.pass_time(1.1 * CUSTODY)
+    node.disk.fail()
+    assert ann.statuses() == []
+    node.send(ANN, 2, CID)
+    node.pass_time(1.1 * CUSTODY)
+    node.disk.commit_all()
+    assert [node.disk.messages[number].snowflake for number in sorted(node.disk.messages)] == [1, 2]
+
+
+def test_what_could_not_be_written_on_its_way_is_written_before_what_has_to_wait(node, ann):
+    beta = node.link("beta")
+    node.disk.commit_all()
+    node.send(ANN, 1, CID)
+    node.pass_time(1.1 * CUSTODY)
+    beta.writable = False
+    node.send(ANN, 2, CID)
+    node.disk.fail(1)
+    node.send(ANN, 3, CID)
+    node.disk.commit_all()
+    assert [node.disk.messages[number].snowflake for number in sorted(node.disk.messages)] == [1, 2, 3]
+    assert ann.statuses() == []
