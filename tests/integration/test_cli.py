@@ -246,7 +246,7 @@ def test_send_tells_that_a_user_is_away_and_exits_3_when_that_stays_so(environme
 
 def test_send_waits_for_a_first_status_however_short_the_wait_for_the_delivery(environment, bob):
     bob.status = None  # its server gives it a second
-    ended = run_parley("send", "--as", "alice@alpha", "--wait", "0", "bob@beta", "slowly", environment=environment)
+    ended = run_parley("send", "--as", "ann@beta", "--wait", "0", "bob@beta", "slowly", environment=environment)
     assert (ended.returncode, ended.stderr) == (3, "")
     assert ended.stdout.startswith("USER_AWAY: ")
 
