@@ -18,10 +18,15 @@ class Groups:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._members: dict[str, dict[User, None]] = {}
+        self._former: dict[str, dict[User, None]] = {}
 
     def members(self, group_id: str) -> KeysView[User]:
         """The members, in the order in which they came; none: there is no such group."""
         return self._members.get(group_id, {}).keys()
+
+    def former(self, group_id: str) -> KeysView[User]:
+        """Who left, the last `limit` of them: what was sent to them before is still to be answered for."""
+        return self._former.get(group_id, {}).keys()
 
     def is_full(self, group_id: str) -> bool:
         """Whether nobody else can join."""
@@ -29,12 +34,18 @@ class Groups:
 
     def add(self, group_id: str, user: User) -> None:
         """Somebody joined."""
+        self._former.get(group_id, {}).pop(user, None)
         self._members.setdefault(group_id, {})[user] = None
 
     def remove(self, group_id: str, user: User) -> None:
         """Somebody left; the last one ends the group."""
         members = self._members.get(group_id, {})
-        members.pop(user, None)
+        if user in members:
+            del members[user]
+            former = self._former.setdefault(group_id, {})
+            former[user] = None
+            if len(former) > self._limit:
+                del former[next(iter(former))]
         if not members:
             self._members.pop(group_id, None)
 

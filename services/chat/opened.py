@@ -72,8 +72,10 @@ class Opened:
             self.mailbox.found_at_start(destination, count, size)
         for destination, count in self.store.owed_counts():
             self.debts.found_at_start(destination, count)
-        for group, member in self.store.members():
+        for group, member, has_left in self.store.members():
             self.groups.add(group, member)
+            if has_left:
+                self.groups.remove(group, member)
         for user, other in self.store.blocked():
             self.blocks.add(user, other)
         roster.remember(self.store.known())

@@ -137,11 +137,15 @@ class Requests:
                 self._groups.remove(group.group_id, user)
             self._answer(ask, sink, Result.OK if is_safe else Result.ERROR)
 
-        if name == "LEAVE_GROUP":
+        if name == "LEAVE_GROUP" and user not in members:
+            self._answer(ask, sink, Result.OK)
+        elif name == "LEAVE_GROUP":
             self._changes.leave(group.group_id, user, left)
         elif name == "GROUP_MEMBERS":
             self._answer(ask, sink, Result.OK if user in members else Result.NOT_A_MEMBER)
-        elif user not in members and self._groups.is_full(group.group_id):
+        elif user in members:
+            self._answer(ask, sink, Result.OK)
+        elif self._groups.is_full(group.group_id):
             self._answer(ask, sink, Result.GROUP_FULL)
         else:
             self._changes.join(group.group_id, user, joined)

@@ -165,15 +165,12 @@ class Router:
             self._look_for(server_id)
 
     def _to_group(self, item: Item, group: Group, message: pb.ChatMessage, now: float) -> None:
-        """Send each member but the author a copy; of a message that comes again, only those that were sent."""
+        """Send each member but the author a copy."""
         members = self._groups.members(group.group_id)
-        if item.author not in members:
+        others = self._members_for(item, group)
+        if not others and item.author not in members:
             self._statuses.tell(item, Status.USER_BLOCKED if members else Status.USER_NOT_FOUND)
             return
-        others = [member for member in members if member != item.author]
-        if self._memory.knows(item.key):
-            sent = [member for member in others if self._memory.knows((item.author, item.snowflake, member))]
-            others = sent or others
         self._memory.note(item.key, None)
         if not others:
             self._statuses.tell(item, Status.DELIVERED)
@@ -181,6 +178,19 @@ class Router:
         self._statuses.expect(item.author, item.snowflake, group, others)
         for copy in copies(message, group, others, item.origin):
             self._accept_one(copy, now)
+
+    def _members_for(self, item: Item, group: Group) -> list[User]:
+        """Who gets a copy, or did: of a message that comes again, those too who have left since.
+
+        One that we know gets nobody new; one that we do not, after a restart, may not have gone to all.
+        """
+        members, former = self._groups.members(group.group_id), self._groups.former(group.group_id)
+        sent = [each for each in (*members, *former) if self._memory.knows((item.author, item.snowflake, each))]
+        if sent and self._memory.knows(item.key):
+            return sent
+        may_send = item.author in members or (sent and item.author in former)  # it was a member when it was taken
+        now = [each for each in members if each != item.author] if may_send else []
+        return list(dict.fromkeys([*now, *sent]))
 
     # Who comes and goes ------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ CREATE INDEX owed_destination ON owed (destination, id);
 """
 _PEOPLE: Final = """
 CREATE TABLE member (
-    group_id TEXT NOT NULL, user TEXT NOT NULL, user_server TEXT NOT NULL,
+    group_id TEXT NOT NULL, user TEXT NOT NULL, user_server TEXT NOT NULL, has_left INTEGER NOT NULL,
     UNIQUE (group_id, user, user_server)
 );
 CREATE TABLE blocked (

@@ -152,10 +152,10 @@ class Store:
         """Every user and server ever seen here."""
         return [rows.destination(name) for (name,) in self._reader.execute("SELECT destination FROM known")]
 
-    def members(self) -> list[tuple[str, User]]:
-        """(group, member) of every group that lives here, in the order in which they came."""
-        found = self._reader.execute("SELECT group_id, user, user_server FROM member ORDER BY rowid")
-        return [(group, User(user, server)) for group, user, server in found]
+    def members(self) -> list[tuple[str, User, bool]]:
+        """(group, member, whether they have left) of every group that lives here, in the order of these events."""
+        found = self._reader.execute("SELECT group_id, user, user_server, has_left FROM member ORDER BY rowid")
+        return [(group, User(user, server), bool(left)) for group, user, server, left in found]
 
     def blocked(self) -> list[tuple[str, User]]:
         """(user here, whom they block)."""
@@ -219,12 +219,11 @@ class Store:
 
     def join(self, group: str, user: User, done: Callable[[bool], None]) -> None:
         """Make somebody a member; `done` hears whether it is safe."""
-        self._ask(Work((("INSERT OR IGNORE INTO member VALUES (?,?,?)", (group, *user)),), done=done))
+        self._ask(Work((("INSERT OR REPLACE INTO member VALUES (?,?,?,0)", (group, *user)),), done=done))
 
     def leave(self, group: str, user: User, done: Callable[[bool], None]) -> None:
-        """Make somebody no member."""
-        statement = "DELETE FROM member WHERE group_id = ? AND user = ? AND user_server = ?"
-        self._ask(Work(((statement, (group, *user)),), done=done))
+        """Make somebody a former member."""
+        self._ask(Work((("INSERT OR REPLACE INTO member VALUES (?,?,?,1)", (group, *user)),), done=done))
 
     def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
         """Note that one of our users takes nothing from another user."""

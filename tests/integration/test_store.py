@@ -176,7 +176,8 @@ def test_members_and_whom_somebody_blocks_are_there_after_opening_again(tmp_path
             store.unblock("ann", ANN, done[5].set_result)
             assert await asyncio.wait_for(asyncio.gather(*done), TIMEOUT) == [True] * 7
         async with opened(tmp_path) as (store, _told):
-            assert store.members() == [("crew", BOB), ("crew", User("abe", "alpha"))]
+            abe = User("abe", "alpha")
+            assert store.members() == [("crew", BOB, False), ("crew", abe, False), ("crew", ANN, True)]
             assert store.blocked() == [("ann", BOB)]
 
     run(story())

@@ -1,7 +1,7 @@
 """A group over durable servers that are killed and cut: each member has each message once, its author hears so."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.chat import disk_mailbox, outbound
@@ -105,6 +105,15 @@ def is_in_order_in_group(world, keys):
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(WHERE), st.booleans(), stories)
+@example(  # a member who has left since, and whose status was lost with the process
+    where=(("ann@alpha", "bob@alpha", "cid@beta", "tim@beta"), "#crew@beta"),
+    is_quiet=False,
+    story=[
+        ("join_group",), ("carry_all",), ("write", 0, 1), ("write", 0, 2), ("carry_all",), ("write", 0, 1),
+        ("write", 2, 1), ("answer_all",), ("leave_group",), ("carry_all",), ("connect", 1), ("answer_all",),
+        ("carry", 4, 1), ("crash", 1, 1),
+    ],
+)  # fmt: skip
 def test_whatever_dies_each_member_has_each_message_once_in_order_and_its_author_hears_so(where, is_quiet, story):
     world = GroupWorld(*where)
     world.found(STAYING)

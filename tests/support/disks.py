@@ -89,10 +89,14 @@ class FakeDisk:
         self._put(lambda: self.seen.setdefault(destination))
 
     def join(self, group, user, done):
-        self._change(lambda: self.memberships.setdefault((group, user)), done)
+        self._change(lambda: self._note_member(group, user, has_left=False), done)
 
     def leave(self, group, user, done):
-        self._change(lambda: self.memberships.pop((group, user), None), done)
+        self._change(lambda: self._note_member(group, user, has_left=True), done)
+
+    def _note_member(self, group, user, *, has_left):
+        self.memberships.pop((group, user), None)
+        self.memberships[group, user] = has_left
 
     def block(self, user, other, done):
         self._change(lambda: self.blockings.setdefault((user, other)), done)
@@ -205,7 +209,7 @@ class FakeDisk:
         return list(self.seen)
 
     def members(self):
-        return list(self.memberships)
+        return [(*key, has_left) for key, has_left in self.memberships.items()]
 
     def blocked(self):
         return list(self.blockings)
