@@ -4,6 +4,7 @@ Waits and ranges are a thirtieth of what they are in operation, and some thresho
 """
 
 import contextlib
+import os
 import signal
 import socket
 import sqlite3
@@ -16,7 +17,13 @@ from tests.support.monitoring import Prometheus, needs_prometheus
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.traffic import Traffic
 
-pytestmark = needs_prometheus
+pytestmark = [
+    needs_prometheus,
+    pytest.mark.skipif(
+        not os.environ.get("ALERTS"),
+        reason="takes three minutes of a machine that does nothing else: `make test-alerts`",
+    ),
+]
 
 NETWORK = "127.0.92"
 SETTINGS = {
