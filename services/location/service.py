@@ -28,7 +28,7 @@ from shared.framing import Frame, encode_frame
 from shared.link import SEND_LIMIT, Link
 from shared.messages import LIVE_LOCATION, decode, pb
 from shared.recipients import Recipient
-from shared.snowflake import MAKERS, Snowflakes
+from shared.snowflake import FIRSTS, MAKERS, Snowflakes
 
 
 class LocationService(DatagramServiceBase):
@@ -41,7 +41,7 @@ class LocationService(DatagramServiceBase):
         super().__init__(server_id, config)
         self.positions = Positions(self._begin)
         self.metrics.watch_value("parley_location_streams", "Locations shared", self._stream_count)
-        self._snowflakes = Snowflakes(secrets.randbelow(MAKERS))
+        self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
 
