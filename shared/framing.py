@@ -1,13 +1,17 @@
 """Bytes in, frames out: `NAME SP LENGTH SP PAYLOAD LF` (protocol.md, "Framing").
 
 The same on TCP (`FrameReader`) and in a datagram (`read_datagram`). A frame keeps the bytes that it came
-in, so that what is passed on is passed on as it came.
+in, so that what is passed on is passed on as it came. Where the compiled core is there, its two classes stand for
+these (shared/core/frames.c).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from shared.compiled import core
 from shared.errors import FrameTooLarge, MalformedMessage, RemoteProtocolError
 
 MAX_DATAGRAM = 1024
@@ -49,9 +53,14 @@ class FrameReader:
     What was read before a fault is returned; the fault then stands in `error`, and nothing more is read.
     """
 
-    def __init__(self, limit: int) -> None:
-        """`limit` is the largest payload accepted, in bytes."""
+    __slots__ = ("_control", "_limit", "_rest", "_wanted", "error", "has_control")
+
+    def __init__(self, limit: int, control: frozenset[str] = frozenset()) -> None:
+        """`limit` is the largest payload accepted, in bytes; `control` are names that are told apart."""
         self.error: RemoteProtocolError | None = None
+        self.has_control = False
+        """Whether any of the frames that `feed` returned last has such a name."""
+        self._control = control
         self._limit = limit
         self._rest = bytearray()
         self._wanted = 0
@@ -63,6 +72,11 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take what was read; return the frames that it completes."""
+        frames = self._feed(data)
+        self.has_control = any(frame.name in self._control for frame in frames)
+        return frames
+
+    def _feed(self, data: bytes) -> list[Frame]:
         if self.error is not None:
             return []
         if self._rest:
@@ -112,6 +126,33 @@ def _check_begun_header(start: bytes) -> None:
     """Refuse at once what can no longer become a header."""
     if not _HEADER_BEGUN.fullmatch(start):
         raise MalformedMessage(f"{start[:24]!r} begins no frame")
+
+
+PureFrame, PureFrameReader = Frame, FrameReader
+
+
+def find_fault(data: bytes, limit: int) -> RemoteProtocolError | None:
+    """What is wrong with a stream, if anything is: the compiled reader leaves the words to us."""
+    reader = PureFrameReader(limit)
+    reader.feed(data)
+    return reader.error
+
+
+def count_pure(frames: Iterable[Frame], counts: dict[str, int], other: str) -> None:
+    """Count frames by name; names that are not in `counts` count as `other`. Most come in runs."""
+    name, run = other, 0
+    for frame in frames:
+        if frame.name == name:
+            run += 1
+        else:
+            counts[name if name in counts else other] += run
+            name, run = frame.name, 1
+    counts[name if name in counts else other] += run
+
+
+count_frames = count_pure
+if not TYPE_CHECKING and core is not None:
+    Frame, FrameReader, count_frames = core.Frame, core.FrameReader, core.count_frames
 
 
 def read_datagram(data: bytes) -> Frame:

@@ -20,6 +20,7 @@ from shared.session import Session, Timeouts
 from shared.tallies import Frames
 from shared.timer import Timer, clock
 from shared.transitions import State
+from shared.turn import turn_of
 
 _link_ids = itertools.count(1)
 
@@ -96,6 +97,7 @@ class Link(asyncio.Protocol):
         self._is_wanted = is_wanted
         self._loop = asyncio.get_running_loop()
         self._now = clock(self._loop)
+        self._turn = turn_of(self._loop)
         self.session = Session(timeouts=timeouts, limit=limit, now=self._now(), hello=hello)
         self.opened_at = self._now()
         self._transport: asyncio.Transport | None = None
@@ -175,7 +177,13 @@ class Link(asyncio.Protocol):
         self._queued += len(raw)
         if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
+            self._turn.flush_later(self._flush)
+
+    def send_run(self, raw: bytes, name: str, count: int) -> None:
+        """The same for several frames of one name, which follow each other."""
+        if self._tally is not None:
+            self._tally.count_more_sent(name, count - 1)
+        self.send(raw)
 
     def accept(self, *, server_id: str = "", instance_id: str = "") -> None:
         """Answer a CONNECT with CONNECTED."""
@@ -251,10 +259,31 @@ class Link(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _receive(self, data: bytes) -> None:
-        frames = self.session.receive_data(data, self._now())
+        """Handle a read; what is sent meanwhile, over any link, goes out at its end."""
+        session, turn = self.session, self._turn
+        frames = session.read(data, self._now())
         if self._tally is not None:
             self._tally.count_received(frames)
-        self._perform()
+        turn.begin()
+        try:
+            if session.is_run:
+                self._take_run(frames)
+            else:
+                session.queue(frames)
+                self._perform()
+        finally:
+            turn.end()
+
+    def _take_run(self, frames: list[Frame]) -> None:
+        """Most reads are messages and nothing else: the session has no say in them."""
+        if frames:
+            self._performing = True
+            try:
+                self._pass_on(frames)
+            finally:
+                self._performing = False
+            if self.session.has_more:
+                self._perform()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
         """End: whatever the reason, the session is told."""

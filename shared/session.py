@@ -35,6 +35,8 @@ _INPUTS: Final[dict[str, Input]] = {
     "UNSUPPORTED_MESSAGE": Input.UNSUPPORTED,
 }
 
+_CONTROL: Final = frozenset(_INPUTS)
+
 _PONG: Final = encode("PONG")
 
 _REASONS: Final = {
@@ -65,7 +67,7 @@ class Session:
         self.timeouts = timeouts
         self._state = State.ACCEPTED if hello is None else State.DIALLED
         self.dialled = hello is not None
-        self._reader = FrameReader(limit)
+        self._reader = FrameReader(limit, _CONTROL)
         self._frames: deque[Frame] = deque()
         self._events: deque[Event] = deque()
         self._out: list[bytes] = [] if hello is None else [hello]
@@ -93,10 +95,34 @@ class Session:
 
     def receive_data(self, data: bytes, now: float) -> list[Frame]:
         """Take what was read; then take events until `next_event` returns None. The frames, for who counts them."""
-        self.note_alive(now)
-        frames = self._reader.feed(data)
-        self._frames.extend(frames)
+        frames = self.read(data, now)
+        self.queue(frames)
         return frames
+
+    def read(self, data: bytes, now: float) -> list[Frame]:
+        """The frames that were read: if `is_run`, the owner's as they are; else `queue` takes them."""
+        self.last_received = now
+        return self._reader.feed(data)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether what was read just now is messages only, of an open link on which nothing waits to be told."""
+        return (
+            self._state is State.OPEN
+            and not self._reader.has_control
+            and not self._frames
+            and not self._events
+            and self._reader.error is None
+        )
+
+    def queue(self, frames: list[Frame]) -> None:
+        """Take frames, to be told as events."""
+        self._frames.extend(frames)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to tell or to send."""
+        return bool(self._events or self._out or self._frames)
 
     def receive_eof(self) -> None:
         """The connection ended or broke without a HANGUP."""

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from shared.framing import Frame
+from shared.framing import Frame, count_frames
 from shared.messages import REGISTRY
 
 OTHER: Final = "other"
@@ -25,16 +25,13 @@ class Frames:
         self.received: dict[str, int] = dict.fromkeys([*REGISTRY, OTHER], 0)
         self.sent = self.received.copy()
 
-    def count_received(self, frames: Iterable[Frame]) -> None:
+    def count_received(self, frames: list[Frame]) -> None:
         """Count what one read brought."""
-        name, run = OTHER, 0
-        for frame in frames:
-            if frame.name == name:
-                run += 1
-            else:
-                self._add(self.received, name, run)
-                name, run = frame.name, 1
-        self._add(self.received, name, run)
+        count_frames(frames, self.received, OTHER)
+
+    def count_more_sent(self, name: str, more: int) -> None:
+        """Some of what `count_sent` takes for one frame is a run: so many more of that name."""
+        self._add(self.sent, name, more)
 
     def count_sent(self, frames: Iterable[bytes]) -> None:
         """Count what one write takes away."""

@@ -25,21 +25,25 @@ class Answers:
         self._receipts: dict[Sink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
 
-    def from_client(self, user: User, ack: pb.ChatMessageResponse) -> None:
+    def from_client(self, user: User, ack: pb.ChatMessageResponse) -> Item | None:
         """A recipient's client acknowledged; an existing one names nobody: we fill in who it was.
 
         Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
+        Returns what was delivered, if something was.
         """
         author = User.of(ack.author) if ack.HasField("author") else None
         item = self._dispatcher.find(user, ack.messageSnowflake, author=author)
         if item is None or not ack.statuses:
-            return
+            return None
         self._dispatcher.answered(user, item)
         status = ack.statuses[0].status
         self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
+        return item if status == Status.DELIVERED else None
 
-    def from_server(self, server_id: str, ack: pb.ChatMessageResponse) -> None:
+    def from_server(self, server_id: str, ack: pb.ChatMessageResponse) -> Item | None:
         """Another server answered for its users, or for the members of one of its groups.
+
+        Returns what was delivered, if the answer says that of one message and nothing else.
 
         Raises:
             UnexpectedMessage: it answers for others.
@@ -50,15 +54,20 @@ class Answers:
         group = Group.of(ack.group) if ack.HasField("group") else None
         if group is not None and group.server_id == server_id:
             self._for_members(server_id, group, ack)
-            return
+            return None
+        item = None
         for status in ack.statuses:
             user = User.of(status.user) if status.HasField("user") else None
             if user is not None and user.server_id != server_id:
                 raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
             is_known = status.status in FINAL or status.status in INTERIM
-            self._for_one(server_id, ack, user, status.status if is_known else Status.UNKNOWN_STATUS)
+            item = self._for_one(server_id, ack, user, status.status if is_known else Status.UNKNOWN_STATUS)
+        is_plain = len(ack.statuses) == 1 and not ack.receipt and group is None
+        return item if is_plain and ack.statuses[0].status == Status.DELIVERED else None
 
-    def _for_one(self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int) -> None:
+    def _for_one(
+        self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int
+    ) -> Item | None:
         author = User.of(ack.author) if ack.HasField("author") else None
         item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if item is not None:
@@ -71,6 +80,7 @@ class Answers:
                 self._mailbox.handed_over(item, status)
         elif user is not None and author is not None and author.is_complete:
             self._late(ack, author, user, status)
+        return item
 
     def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
         """The other server has had the message for some time: we know only what it says."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import KeysView
+from collections.abc import Callable, KeysView
 
 from shared.addresses import User
 
@@ -12,6 +12,8 @@ class Blocks:
 
     def __init__(self) -> None:
         self._blocked: dict[str, dict[User, None]] = {}
+        self.changed: Callable[[], None] = lambda: None
+        """Called when somebody is blocked, or no longer."""
 
     def blocks(self, user: User, author: User) -> bool:
         """Whether a user here takes nothing from an author."""
@@ -24,6 +26,7 @@ class Blocks:
     def add(self, user_id: str, other: User) -> None:
         """Somebody is blocked."""
         self._blocked.setdefault(user_id, {})[other] = None
+        self.changed()
 
     def remove(self, user_id: str, other: User) -> None:
         """Somebody is not blocked any more."""
@@ -31,3 +34,4 @@ class Blocks:
         others.pop(other, None)
         if not others:
             self._blocked.pop(user_id, None)
+        self.changed()

@@ -23,29 +23,35 @@ _BUCKET: Final = struct.Struct("<4q")
 class Delivered:
     """The last messages that were delivered at once."""
 
-    def __init__(self, path: Path, buckets: int = BUCKETS) -> None:
+    def __init__(self, table: mmap.mmap | bytearray) -> None:
+        """`table` is of whole buckets; the compiled core reads and writes it, too (shared/core/recall.c)."""
+        self.table = table
+        self._buckets = len(table) // _BUCKET.size
+
+    @classmethod
+    def open(cls, path: Path, buckets: int = BUCKETS) -> Delivered:
         """Open, or make, the table. OSError where there is no room for it."""
-        self._buckets = buckets
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, buckets * _BUCKET.size)  # else a full disk would end the process
-            self._table = mmap.mmap(descriptor, buckets * _BUCKET.size)
+            return cls(mmap.mmap(descriptor, buckets * _BUCKET.size))
         finally:
             os.close(descriptor)
 
     def __contains__(self, fingerprint: int) -> bool:
-        return fingerprint in _BUCKET.unpack_from(self._table, self._place(fingerprint))
+        return fingerprint in _BUCKET.unpack_from(self.table, self._place(fingerprint))
 
     def add(self, fingerprint: int) -> None:
         """A message was delivered."""
         place = self._place(fingerprint)
-        bucket = _BUCKET.unpack_from(self._table, place)
+        bucket = _BUCKET.unpack_from(self.table, place)
         if fingerprint not in bucket:
-            _BUCKET.pack_into(self._table, place, fingerprint, *bucket[:3])
+            _BUCKET.pack_into(self.table, place, fingerprint, *bucket[:3])
 
     def _place(self, fingerprint: int) -> int:
         return fingerprint % self._buckets * _BUCKET.size
 
     def close(self) -> None:
         """Unmap it; the system writes it."""
-        self._table.close()
+        if isinstance(self.table, mmap.mmap):
+            self.table.close()

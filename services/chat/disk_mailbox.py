@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from services.chat.mailbox import Destination, Item, Kept, Key
+from services.chat.mailbox import Destination, Item, Kept, Key, Recall
 from shared.addresses import User
 
 IN_MEMORY: Final = 512
@@ -35,6 +35,10 @@ class Disk(Protocol):
 
     def load(self, destination: Destination, after: int, limit: int, found: Callable[[list[Item]], None]) -> None:
         """Read the next messages with ids greater than `after`."""
+
+    @property
+    def recall(self) -> Recall:
+        """What `find` looks through."""
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk."""
@@ -83,21 +87,22 @@ class DiskMailbox:
     def __init__(self, disk: Disk, limits: Limits, *, next_id: int, loaded: Callable[[Destination], None]) -> None:
         self._disk = disk
         self._limits = limits
-        self._next_id = next_id
+        self.next_id = next_id
         self._loaded = loaded
         self._count = 0
         self._bytes = 0
         self._ready = 0
         """How many messages are in memory."""
         self._ready_bytes = 0
-        self._queues: dict[Destination, _Queue] = {}
+        self.queues: dict[Destination, _Queue] = {}
+        """What waits somewhere; what is sent at once reads it, and counts `next_id` on (express.py)."""
 
     def __len__(self) -> int:
         return self._count
 
     def found_at_start(self, destination: Destination, count: int, size: int) -> None:
         """So much waits on disk from before."""
-        self._queues[destination] = _Queue(count, size)
+        self.queues[destination] = _Queue(count, size)
         self._count += count
         self._bytes += size
 
@@ -106,17 +111,17 @@ class DiskMailbox:
     def number(self, item: Item) -> None:
         """Give an item its place: what is on its way has one before what waits behind it, written first or not."""
         if item.id == 0:
-            item.id = self._next_id
-            self._next_id += 1
+            item.id = self.next_id
+            self.next_id += 1
 
     def put(self, destination: Destination, item: Item) -> Kept:
         """Keep an item behind all that waits there."""
-        queue = self._queues.get(destination)
+        queue = self.queues.get(destination)
         if self._is_full(destination, queue, item):
             return Kept.FULL
         self.number(item)
         if queue is None:  # what is on disk with smaller numbers is on its way
-            queue = self._queues[destination] = _Queue(last_id=item.id - 1)
+            queue = self.queues[destination] = _Queue(last_id=item.id - 1)
         self._add(queue, item, 1)
         if queue.on_disk or queue.is_loading or not self._has_memory(queue, item):
             queue.on_disk += 1
@@ -166,9 +171,9 @@ class DiskMailbox:
         batch = list(items)
         if not batch:
             return
-        queue = self._queues.get(destination)
+        queue = self.queues.get(destination)
         if queue is None:  # all others of it that are on disk are on their way, too
-            queue = self._queues[destination] = _Queue(last_id=self._next_id - 1)
+            queue = self.queues[destination] = _Queue(last_id=self.next_id - 1)
         queue.ready.extendleft(reversed(batch))
         self._remember(batch)
         for item in batch:
@@ -177,7 +182,7 @@ class DiskMailbox:
 
     def take(self, destination: Destination) -> Item | None:
         """The first that waits; None when nothing does, or it has to be read first."""
-        queue = self._queues.get(destination)
+        queue = self.queues.get(destination)
         if queue is None:
             return None
         if not queue.ready:
@@ -193,16 +198,16 @@ class DiskMailbox:
 
     def waiting(self, destination: Destination) -> Iterable[Item]:
         """All that waits and is in memory, in order."""
-        queue = self._queues.get(destination)
+        queue = self.queues.get(destination)
         return queue.ready if queue is not None else ()
 
     def is_empty(self, destination: Destination) -> bool:
         """Whether nothing waits there."""
-        return destination not in self._queues
+        return destination not in self.queues
 
     def clear(self, destination: Destination) -> list[Item]:
         """Take all that waits and is in memory."""
-        queue = self._queues.get(destination)
+        queue = self.queues.get(destination)
         if queue is None:
             return []
         items = list(queue.ready)
@@ -216,12 +221,12 @@ class DiskMailbox:
 
     def is_waiting_on_disk(self, destination: Destination) -> bool:
         """Whether some of what waits there is not in memory."""
-        queue = self._queues.get(destination)
+        queue = self.queues.get(destination)
         return queue is not None and queue.on_disk > 0
 
     def remove(self, destination: Destination, item: Item, *, is_written: bool = True) -> bool:
         """Take one item from what waits; False when it does not, or is being read just now."""
-        queue = self._queues.get(destination)
+        queue = self.queues.get(destination)
         if queue is None:
             return False
         if item.id > queue.last_id:
@@ -237,6 +242,11 @@ class DiskMailbox:
         self._add(queue, item, -1)
         self._tidy(destination, queue)
         return True
+
+    @property
+    def recall(self) -> Recall:
+        """What `find` looks through."""
+        return self._disk.recall
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk."""
@@ -276,7 +286,7 @@ class DiskMailbox:
 
     def _tidy(self, destination: Destination, queue: _Queue) -> None:
         if not queue.ready and not queue.on_disk and not queue.is_loading:
-            self._queues.pop(destination, None)
+            self.queues.pop(destination, None)
 
     def _remember(self, items: list[Item]) -> None:
         self._ready += len(items)

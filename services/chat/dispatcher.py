@@ -11,6 +11,7 @@ from typing import Final
 
 from services.chat.mailbox import Destination, Item, Kept, Mailbox
 from services.chat.outbound import SERVER_WINDOWS, Outbound
+from services.chat.quick import NoQuickWay, QuickWay, Sent
 from services.chat.roster import Roster, Sink
 from shared.addresses import User
 
@@ -49,22 +50,24 @@ class Dispatcher:
         """What is on its way and not written yet, and when it will be, unanswered."""
         self._not_saved: set[Destination] = set()
         """Where something on its way could not be written: it has to be, before anything that is later."""
-        self._count = 0
-        """How many messages are on their way, and how many bytes of them."""
-        self._bytes = 0
+        self.count = 0
+        """How many messages are on their way, and how many bytes of them; not those of the quick way."""
+        self.size = 0
+        self.quick: QuickWay = NoQuickWay()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        return not any(map(len, self._outbound.values()))
+        return len(self.quick) == 0 and not any(map(len, self._outbound.values()))
 
     # Out ------------------------------------------------------------------------------------
 
     def dispatch(self, destination: Destination, item: Item, now: float) -> bool:
         """Send at once where nothing waits; else keep. False where there is no room."""
+        self.adopt(self.quick.settle(destination))
         is_empty = self._mailbox.is_empty(destination)
-        if is_empty and (sinks := self._sinks(destination)):
-            outbound = self._outbound_to(destination)
+        if is_empty and (sinks := self.ways(destination)):
+            outbound = self.outbound_to(destination)
             if self._has_room(outbound):
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
@@ -79,16 +82,16 @@ class Dispatcher:
         """Send what waits, in order, while there is room."""
         if self._mailbox.is_empty(destination):
             return
-        outbound = self._outbound_to(destination)
+        outbound = self.outbound_to(destination)
         deadline = now + self._ack_timeout
-        while self._has_room(outbound) and (sinks := self._sinks(destination)):
+        while self._has_room(outbound) and (sinks := self.ways(destination)):
             item = self._mailbox.take(destination)
             if item is None:
                 break
             self._send(destination, outbound, item, sinks, deadline)
 
     def _has_room(self, outbound: Outbound) -> bool:
-        if self._count < ON_THEIR_WAY and self._bytes < BYTES_ON_THEIR_WAY:
+        if self.count + len(self.quick) < ON_THEIR_WAY and self.size + self.quick.size < BYTES_ON_THEIR_WAY:
             return outbound.has_room
         return len(outbound) == 0 or (len(outbound) < SHARE and outbound.size < SHARE_BYTES)
 
@@ -97,18 +100,37 @@ class Dispatcher:
 
         Else it would get what is new before what another client, perhaps a dead one, leaves unanswered.
         """
-        if user in self._outbound:
-            for sink in self._sinks(user):
-                self._outbound[user].catch_up(sink)
+        outbound = self._unanswered_by(user)
+        if outbound is not None:
+            for sink in self.ways(user):
+                outbound.catch_up(sink)
 
-    def _outbound_to(self, destination: Destination) -> Outbound:
+    def outbound_to(self, destination: Destination) -> Outbound:
+        """What is on its way there, but for what the quick way still has."""
         outbound = self._outbound.get(destination)
         if outbound is None:
             outbound = Outbound(1 if isinstance(destination, User) else SERVER_WINDOWS)
             self._outbound[destination] = outbound
         return outbound
 
-    def _sinks(self, destination: Destination) -> list[Sink]:
+    def _unanswered_by(self, destination: Destination) -> Outbound | None:
+        """All that is on its way there, if anything ever was."""
+        self.adopt(self.quick.settle(destination))
+        return self._outbound.get(destination)
+
+    def adopt(self, sent: Iterable[Sent]) -> None:
+        """Take over what the quick way sent: from now on it is as if it had been sent here."""
+        for destination, author, snowflake, recipient, raw, origin, arrived, at, number, sinks in sent:
+            item = Item(author, snowflake, recipient, raw, origin=origin)
+            item.arrived, item.id = arrived, number
+            outbound = self.outbound_to(destination)
+            # Deadlines ascend. What came another way meanwhile was sent custody_delay later at most.
+            last = self._unanswered[-1][0] if self._unanswered else 0.0
+            deadline = max(at + self._ack_timeout, last)
+            outbound.hold(item, sinks, deadline)
+            self._watch(destination, item)
+
+    def ways(self, destination: Destination) -> list[Sink]:
         """The links to a destination that have room."""
         if isinstance(destination, User):
             return [sink for sink in self._roster.clients(destination) if sink.writable]
@@ -120,11 +142,15 @@ class Dispatcher:
     ) -> None:
         self._mailbox.number(item)
         outbound.send(item, sinks, deadline)
-        self._count += 1
-        self._bytes += item.size
-        self._unanswered.append((deadline, destination, item))
+        self._watch(destination, item)
+
+    def _watch(self, destination: Destination, item: Item) -> None:
+        """It was sent: note what is due, and when."""
+        self.count += 1
+        self.size += item.size
+        self._unanswered.append((item.deadline, destination, item))
         if not item.is_saved:
-            self._unsaved.append((deadline - self._ack_timeout + self._custody_delay, destination, item))
+            self._unsaved.append((item.deadline - self._ack_timeout + self._custody_delay, destination, item))
 
     # Back -----------------------------------------------------------------------------------------
 
@@ -132,22 +158,22 @@ class Dispatcher:
         self, destination: Destination, snowflake: int, recipient: User | None = None, author: User | None = None
     ) -> Item | None:
         """The oldest unanswered message with that snowflake, of those who are named."""
-        outbound = self._outbound.get(destination)
+        outbound = self._unanswered_by(destination)
         return outbound.find(snowflake, recipient, author) if outbound is not None else None
 
     def answered(self, destination: Destination, item: Item) -> None:
         """It is no longer on its way; deadlines that matter no more are dropped as they come to the front."""
         self._outbound[destination].remove(item)
-        self._count -= 1
-        self._bytes -= item.size
+        self.count -= 1
+        self.size -= item.size
         self._drop_deadlines()
 
     def lost(self, destination: Destination, sink: Sink) -> list[Item]:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
-        outbound = self._outbound.get(destination)
+        outbound = self._unanswered_by(destination)
         items = outbound.take_from(sink) if outbound is not None else []
-        self._count -= len(items)
-        self._bytes -= sum(item.size for item in items)
+        self.count -= len(items)
+        self.size -= sum(item.size for item in items)
         self._drop_deadlines()
         return items
 
@@ -159,7 +185,7 @@ class Dispatcher:
 
     def send_again(self, destination: Destination) -> int:
         """Write what is unanswered to its links once more; how many messages."""
-        outbound = self._outbound.get(destination)
+        outbound = self._unanswered_by(destination)
         return outbound.send_again() if outbound is not None else 0
 
     def not_saved(self, destination: Destination) -> None:
@@ -172,7 +198,7 @@ class Dispatcher:
         Else the later one would survive us, and the earlier one, sent again by its author, would come after it.
         """
         self._not_saved.discard(destination)
-        outbound = self._outbound.get(destination)
+        outbound = self._unanswered_by(destination)
         for item in sorted([*items, *(outbound.items if outbound is not None else ())], key=lambda item: item.id):
             self._mailbox.save(destination, item)
 
@@ -183,17 +209,21 @@ class Dispatcher:
         unsaved = self._unsaved
         while unsaved and not unsaved[0][2].deadline:
             unsaved.popleft()
-        if len(unanswered) > 2 * self._count + SLACK:  # one at the front would hold all that were sent after it
+        if len(unanswered) > 2 * self.count + SLACK:  # one at the front would hold all that were sent after it
             self._unanswered = deque(due for due in unanswered if due[0] == due[2].deadline)
 
     # Time ----------------------------------------------------------------------------------------------
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
-        return [queue[0][0] for queue in (self._unanswered, self._unsaved) if queue]
+        due = [queue[0][0] for queue in (self._unanswered, self._unsaved) if queue]
+        if self.quick.oldest is not None:
+            due.append(self.quick.oldest + self._custody_delay)
+        return due
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; tell of what has been unanswered for too long."""
+        self.adopt(self.quick.settle_due(now, self._custody_delay))
         while self._unsaved and self._unsaved[0][0] <= now:
             _due, destination, item = self._unsaved.popleft()
             if item.deadline and destination in self._not_saved:

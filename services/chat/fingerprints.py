@@ -23,16 +23,17 @@ class Fingerprints:
     """What is on disk, and what is on its way there."""
 
     def __init__(self) -> None:
-        self._sorted: list[array[int]] = []
-        self._new: set[int] = set()
+        self.sorted: list[array[int]] = []
+        self.recent: set[int] = set()
+        """The compiled core reads both (shared/core/recall.c)."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._sorted)) + len(self._new)
+        return sum(map(len, self.sorted)) + len(self.recent)
 
     def __contains__(self, fingerprint: int) -> bool:
-        if fingerprint in self._new:
+        if fingerprint in self.recent:
             return True
-        for numbers in self._sorted:
+        for numbers in self.sorted:
             at = bisect_left(numbers, fingerprint)
             if at < len(numbers) and numbers[at] == fingerprint:
                 return True
@@ -40,23 +41,24 @@ class Fingerprints:
 
     def add(self, fingerprint: int) -> None:
         """A message goes to the disk."""
-        self._new.add(fingerprint)
-        if len(self._new) >= NEW:
+        self.recent.add(fingerprint)
+        if len(self.recent) >= NEW:
             self.mark()
 
     def mark(self) -> int:
         """Sort what there is; what `renew` takes, which replaces all up to here."""
-        self._sorted.append(array("q", sorted(self._new)))
-        self._new = set()
-        return len(self._sorted)
+        self.sorted.append(array("q", sorted(self.recent)))
+        self.recent = set()
+        return len(self.sorted)
 
     def renew(self, mark: int, numbers: array[int]) -> None:
         """Take these, sorted, for all that there was at that mark."""
-        self._sorted[:mark] = [numbers]
+        self.sorted[:mark] = [numbers]
 
 
 @lru_cache(maxsize=1 << 16)
-def _pair(author: User, recipient: Recipient) -> int:
+def pair_mark(author: User, recipient: Recipient) -> int:
+    """What the fingerprints of all messages from one to the other have in common: 64 bits."""
     text = "\0".join((*author, *recipient))
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
@@ -64,5 +66,5 @@ def _pair(author: User, recipient: Recipient) -> int:
 def fingerprint(key: Key) -> int:
     """A message's, as SQLite's signed integer; the same in every process."""
     author, snowflake, recipient = key
-    number = _pair(author, recipient) ^ snowflake
+    number = pair_mark(author, recipient) ^ snowflake
     return number - (1 << 64) if number >> 63 else number

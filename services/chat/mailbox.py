@@ -6,9 +6,11 @@ before what is new.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import Protocol
+from mmap import mmap
+from typing import NamedTuple, Protocol
 
 from services.chat.roster import Sink
 from shared.addresses import Group, Recipient, User
@@ -78,6 +80,16 @@ class Item:
         """Whether it was answered finally, or another server has it."""
 
     @property
+    def is_new_on_its_way(self) -> bool:
+        """Whether a user's message was sent as it came, and nothing more is to be said of it."""
+        return (
+            self.deadline > 0.0
+            and not (self.is_saved or self.is_again)
+            and self.group is None
+            and isinstance(self.recipient, User)
+        )
+
+    @property
     def hears(self) -> Destination:
         """Who is told its statuses: the author, or the server that gave it to us."""
         return self.origin or self.author
@@ -94,8 +106,37 @@ class Kept(Enum):
     """There is no room."""
 
 
+class OnDisk(Protocol):
+    """Fingerprints of what is on disk, or was (fingerprints.py)."""
+
+    recent: set[int]
+    sorted: list[array[int]]
+
+
+class AtOnce(Protocol):
+    """Fingerprints of what was delivered without ever waiting (delivered.py)."""
+
+    @property
+    def table(self) -> mmap | bytearray:
+        """Buckets of four, newest first."""
+
+
+class Recall(NamedTuple):
+    """By what a message is recognised that is in nobody's memory."""
+
+    on_disk: OnDisk
+    at_once: AtOnce | None
+
+
 class Mailbox(Protocol):
     """What waits for whom, and what is written of what is on its way."""
+
+    next_id: int
+    """Greater than any item's number."""
+
+    @property
+    def recall(self) -> Recall:
+        """What `find` looks through."""
 
     def number(self, item: Item) -> None:
         """Give an item its place among all: when it is taken, whether it is kept or not."""

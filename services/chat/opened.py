@@ -13,6 +13,7 @@ from services.chat.requests import Requests
 from services.chat.roster import LocalRoster
 from services.chat.router import Router
 from services.chat.store import Store
+from shared.compiled import core
 from shared.config import ChatConfig
 
 
@@ -29,6 +30,8 @@ class Opened:
         loaded: Callable[[Destination], None],
         count: Callable[[str, int], None],
         delivered: Callable[[list[Item]], None] = lambda _items: None,
+        delivered_run: Callable[[bool, float, int], None] = lambda _is_local, _arrived, _count: None,
+        express: bool = core is not None,
         look_for: Callable[[str], None],
     ) -> None:
         self.store = store
@@ -53,6 +56,8 @@ class Opened:
             custody_delay=settings.custody_delay,
             count=count,
             delivered=delivered,
+            delivered_run=delivered_run,
+            express=express,
             look_for=look_for,
         )
         self.requests = Requests(

@@ -21,38 +21,53 @@ class Outbound:
 
     def __init__(self, windows: int = 1) -> None:
         self._windows = windows
-        self._items: dict[Item, None] = {}
-        self._by_snowflake: dict[int, list[Item]] = {}
+        self.held: dict[Item, None] = {}
+        self.numbers: dict[int, list[Item]] = {}
+        """By snowflake. What is sent at once reads both (express.py)."""
         self.size = 0
         """Bytes of them."""
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.held)
 
     @property
     def items(self) -> Iterable[Item]:
         """All of them, in that order."""
-        return self._items
+        return self.held
+
+    @property
+    def window(self) -> int:
+        """How many messages may be on their way."""
+        return WINDOW * self._windows
+
+    @property
+    def window_bytes(self) -> int:
+        """The same in bytes."""
+        return WINDOW_BYTES * self._windows
 
     @property
     def has_room(self) -> bool:
         """Whether more may be on its way at once."""
-        return len(self._items) < WINDOW * self._windows and self.size < WINDOW_BYTES * self._windows
+        return len(self.held) < self.window and self.size < self.window_bytes
 
     def send(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:
         """Write an item to its links; an answer is due at `deadline`."""
         for sink in sinks:
             sink.send(item.raw)
+        self.hold(item, sinks, deadline)
+
+    def hold(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:
+        """An item was written to these links."""
         item.sent_to = list(sinks)
         item.attempts += 1
         item.deadline = deadline
-        self._items[item] = None
+        self.held[item] = None
         self.size += item.size
-        self._by_snowflake.setdefault(item.snowflake, []).append(item)
+        self.numbers.setdefault(item.snowflake, []).append(item)
 
     def catch_up(self, sink: Sink) -> None:
         """Write all that is unanswered, in order, to a link that does not have it yet."""
-        for item in self._items:
+        for item in self.held:
             if sink not in item.sent_to:
                 sink.send(item.raw)
                 item.sent_to.append(sink)
@@ -60,7 +75,7 @@ class Outbound:
     def send_again(self) -> int:
         """Write what is unanswered to its links once more, while they have room; how many messages."""
         count = 0
-        for item in self._items:
+        for item in self.held:
             sinks = [sink for sink in item.sent_to if sink.writable]
             if not sinks:
                 break
@@ -71,29 +86,29 @@ class Outbound:
 
     def find(self, snowflake: int, recipient: User | None = None, author: User | None = None) -> Item | None:
         """The oldest unanswered message with that snowflake, of those who are named."""
-        for item in self._by_snowflake.get(snowflake, ()):
+        for item in self.numbers.get(snowflake, ()):
             if recipient in (None, item.recipient) and author in (None, item.author):
                 return item
         return None
 
     def holds(self, item: Item) -> bool:
         """Whether it is still unanswered."""
-        return item in self._items
+        return item in self.held
 
     def remove(self, item: Item) -> None:
         """It was answered."""
-        del self._items[item]
+        del self.held[item]
         self.size -= item.size
         item.deadline = 0.0
-        same = self._by_snowflake[item.snowflake]
+        same = self.numbers[item.snowflake]
         same.remove(item)
         if not same:
-            del self._by_snowflake[item.snowflake]
+            del self.numbers[item.snowflake]
 
     def take_from(self, sink: Sink) -> list[Item]:
         """A link is gone: what was on it and on no other, no longer on its way, in order."""
         lost = []
-        for item in list(self._items):
+        for item in list(self.held):
             if sink in item.sent_to:
                 item.sent_to.remove(sink)
                 if not item.sent_to:

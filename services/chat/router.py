@@ -14,11 +14,13 @@ from services.chat.answers import Answers
 from services.chat.blocks import Blocks
 from services.chat.debts import Debts
 from services.chat.dispatcher import Dispatcher
+from services.chat.express import Express
 from services.chat.groups import Groups, copies
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.roster import Roster, Sink
 from services.chat.statuses import FINAL, Status, Statuses
 from shared.addresses import Group, Recipient, User
+from shared.compiled import core
 from shared.errors import UnexpectedMessage
 from shared.messages import pb
 
@@ -45,6 +47,8 @@ class Router:
         custody_delay: float = 0.05,
         count: Callable[[str, int], None] = lambda _scope, _status: None,
         delivered: Callable[[list[Item]], None] = lambda _items: None,
+        delivered_run: Callable[[bool, float, int], None] = lambda _is_local, _arrived, _count: None,
+        express: bool = core is not None,
         look_for: Callable[[str], None] = lambda _server_id: None,
     ) -> None:
         self._server_id = server_id
@@ -64,6 +68,11 @@ class Router:
         self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered)
         self._memory = self._statuses.memory
         self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses)
+        self.express: Express | None = None
+        if express:
+            self.express = Express(server_id, roster, mailbox, self._dispatcher, self._statuses, delivered_run)
+            self._dispatcher.quick = self.express
+            blocks.changed = self.express.forget
 
     @property
     def is_idle(self) -> bool:
@@ -122,9 +131,13 @@ class Router:
             return
         self._memory.note(item.key, None)
         if item.recipient.server_id == self._server_id:
-            self._to_user(item, User(*item.recipient), now)
+            destination: Destination = User(*item.recipient)
+            self._to_user(item, destination, now)
         else:
-            self._to_server(item, item.recipient.server_id, now)
+            destination = item.recipient.server_id
+            self._to_server(item, destination, now)
+        if self.express is not None and item.is_new_on_its_way:
+            self.express.learn(item, destination)
 
     def _is_asked_again(self, item: Item) -> bool:
         """Whether another server has this message: what has become of it is asked by sending it again."""
@@ -209,6 +222,8 @@ class Router:
         self._statuses.link_lost(user, sink, cleanly=cleanly)
         self._unsend(user, sink, now)
         if not self._roster.clients(user):
+            if self.express is not None:
+                self.express.leave(user)
             for item in self._mailbox.waiting(user):
                 self._statuses.tell_when_safe(item, Status.USER_AWAY)
 
@@ -251,19 +266,27 @@ class Router:
 
     # Answers ----------------------------------------------------------------------------------------
 
-    def ack_from_client(self, user: User, ack: pb.ChatMessageResponse, now: float) -> None:
-        """A recipient's client acknowledged."""
-        self._answers.from_client(user, ack)
+    def ack_from_client(
+        self, user: User, ack: pb.ChatMessageResponse, now: float, payload: bytes = b""
+    ) -> None:
+        """A recipient's client acknowledged; `payload` is what it sent."""
+        self._learn_answer(self._answers.from_client(user, ack), payload)
         self._dispatcher.pump(user, now)
 
-    def ack_from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> None:
+    def _learn_answer(self, delivered: Item | None, payload: bytes) -> None:
+        if self.express is not None and delivered is not None and payload:
+            self.express.learn_answer(delivered, payload)
+
+    def ack_from_server(
+        self, server_id: str, ack: pb.ChatMessageResponse, now: float, payload: bytes = b""
+    ) -> None:
         """Another server answered for its users, or for the members of one of its groups.
 
         Raises:
             UnexpectedMessage: it answers for others.
 
         """
-        self._answers.from_server(server_id, ack)
+        self._learn_answer(self._answers.from_server(server_id, ack), payload)
         self._dispatcher.pump(server_id, now)
 
     def statuses_received(self, server_id: str, receipt: int) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
 from services.chat.debts import Debts
-from services.chat.mailbox import Destination, Item, Key, Mailbox
+from services.chat.mailbox import Destination, Item, Mailbox
+from services.chat.memory import REMEMBERED, Memory
 from services.chat.roster import Roster, Sink
 from shared.addresses import Group, Recipient, User
-from shared.framing import encode_frame
+from shared.framing import FrameReader, encode_frame
 from shared.messages import pb
 
 UNHEARD: Final = 100
@@ -21,44 +23,6 @@ Status = pb.ChatMessageResponse.DeliveryStatus
 INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
 """A final status follows these."""
 FINAL: Final = frozenset(Status.Status.values()) - INTERIM
-
-REMEMBERED: Final = 50_000
-"""Messages by which a re-sent one is recognised without a look at the disk."""
-
-
-class Memory:
-    """The messages seen lately and their present status; None: none yet. Snowflake 0 is nobody's number.
-
-    What was on disk is found there.
-    """
-
-    def __init__(self, mailbox: Mailbox, limit: int = REMEMBERED) -> None:
-        self._mailbox = mailbox
-        self._limit = limit
-        self._seen: OrderedDict[Key, int | None] = OrderedDict()
-
-    def knows(self, key: Key) -> bool:
-        """Whether this message came before."""
-        if key in self._seen:
-            return True
-        status = self._mailbox.find(key)
-        if status is None or key[1] == 0:
-            return False
-        self.note(key, status)
-        return True
-
-    def status(self, key: Key) -> int | None:
-        """What its author was told last."""
-        return self._seen.get(key)
-
-    def note(self, key: Key, status: int | None) -> None:
-        """Remember a message and its status, and forget the oldest."""
-        if key[1] == 0:
-            return
-        self._seen[key] = status
-        if len(self._seen) > self._limit:
-            self._seen.popitem(last=False)
-
 
 class Statuses:
     """Tells authors: our own users at their clients, others through the server that gave us their message.
@@ -83,10 +47,10 @@ class Statuses:
         self._delivered = delivered
         self._done: list[Item] = []
         """What was delivered in this turn: told at its end, so that it costs little."""
-        self.memory = Memory(mailbox)
+        self.memory = Memory(mailbox.find, REMEMBERED)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
         self._unheard: dict[Sink, deque[bytes]] = {}
-        """Final statuses told to one of our clients since it was last heard: its link may be dead."""
+        """Frames of final statuses told to one of our clients since it was last heard: its link may be dead."""
         self._expected: dict[tuple[User, int, Group], set[User]] = {}
         """Messages to our groups → the members who have no status yet."""
 
@@ -211,8 +175,18 @@ class Statuses:
         """What a link that died without a word was told last is owed, unless another client heard it, too."""
         unheard = self._unheard.pop(sink, ())
         if not cleanly and not self._roster.clients(user):
-            for payload in unheard:
-                self._debts.owe(user, payload)
+            frames = FrameReader(sys.maxsize).feed(b"".join(unheard))
+            for frame in frames[-UNHEARD:]:
+                self._debts.owe(user, frame.payload)
+
+    def told_run(self, destination: Destination, sinks: Iterable[Sink], raw: bytes, count: int) -> None:
+        """So many final statuses were told at once (express.py)."""
+        if isinstance(destination, User):
+            for sink in sinks:
+                unheard = self._unheard.setdefault(sink, deque(maxlen=UNHEARD))
+                if count >= UNHEARD:
+                    unheard.clear()
+                unheard.append(raw)
 
     # Sending -----------------------------------------------------------------------------------------
 
@@ -237,16 +211,17 @@ class Statuses:
         for sink in sinks:
             sink.send(raw)
             if is_final and isinstance(destination, User):
-                self._unheard.setdefault(sink, deque(maxlen=UNHEARD)).append(payload)
+                self._unheard.setdefault(sink, deque(maxlen=UNHEARD)).append(raw)
 
 
 def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:
     """A MESSAGE_ACK's payload: its number, and behind it what many have in common."""
-    return pb.ChatMessageResponse(messageSnowflake=snowflake).SerializeToString() + _tail(author, recipient, status)
+    return pb.ChatMessageResponse(messageSnowflake=snowflake).SerializeToString() + tail(author, recipient, status)
 
 
 @lru_cache(maxsize=1 << 14)
-def _tail(author: User | None, recipient: Recipient | None, status: int) -> bytes:
+def tail(author: User | None, recipient: Recipient | None, status: int) -> bytes:
+    """What follows the number in a MESSAGE_ACK's payload."""
     message = pb.ChatMessageResponse()
     entry = message.statuses.add(status=Status.Status.Name(status))
     if recipient is not None:

@@ -23,7 +23,7 @@ from typing import Any, Final
 from services.chat import queries, rows, schema
 from services.chat.delivered import Delivered
 from services.chat.fingerprints import Fingerprints, fingerprint
-from services.chat.mailbox import Destination, Item, Key
+from services.chat.mailbox import Destination, Item, Key, Recall
 from services.chat.statuses import Status
 from shared.addresses import User
 from shared.errors import ConfigError
@@ -163,6 +163,11 @@ class Store:
         return [(user, User(other, server)) for user, other, server in found]
 
     # While running, from the event loop -------------------------------------------------------
+
+    @property
+    def recall(self) -> Recall:
+        """What `find` looks through."""
+        return Recall(self._seen, self._delivered)
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is on disk or was; None: there is no such message.
@@ -413,6 +418,6 @@ class Store:
 def _open_delivered(directory: Path) -> Delivered | None:
     """Without room for it all else goes on: what is delivered at once is then known to this process only."""
     try:
-        return Delivered(directory / "delivered")
+        return Delivered.open(directory / "delivered")
     except OSError:
         return None

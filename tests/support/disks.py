@@ -3,7 +3,9 @@
 from collections import deque
 from typing import NamedTuple
 
-from services.chat.mailbox import Item
+from services.chat.delivered import Delivered
+from services.chat.fingerprints import Fingerprints, fingerprint
+from services.chat.mailbox import Item, Recall
 from services.chat.statuses import Status
 from shared.addresses import User
 
@@ -33,8 +35,8 @@ class FakeDisk:
         """id → Row"""
         self.final = {}
         """(author, snowflake, recipient) → status of what was on disk"""
-        self.came = set()
-        """Keys of what was delivered at once; written at once, too."""
+        self.recall = Recall(Fingerprints(), Delivered(bytearray(32 * 1024)))
+        """What is on disk or on its way there; what was delivered at once, which is written at once, too."""
         self.unpaid = {}
         """number → (destination, payload) of statuses."""
         self.seen = {}
@@ -52,7 +54,7 @@ class FakeDisk:
         """What is committed; else what is put here and not committed, as the set of snowflakes has it."""
         if key in self.final:
             return self.final[key]
-        if key in self.came:
+        if fingerprint(key) in self.recall.at_once:
             return Status.DELIVERED
         for row in self.messages.values():
             if (row.author, row.snowflake, row.recipient) == key:
@@ -60,13 +62,16 @@ class FakeDisk:
         return None
 
     def delivered(self, item):
-        self.came.add(item.key)
+        self.recall.at_once.add(fingerprint(item.key))
 
     def keep(self, destination, item):
+        self.recall.on_disk.add(fingerprint(item.key))
         row = Row(destination, item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group)
         self._waiting.append(("keep", item, lambda: self.messages.__setitem__(item.id, row)))
 
     def forget(self, item, status):
+        self.recall.on_disk.add(fingerprint(item.key))
+
         def write():
             self.messages.pop(item.id, None)
             self.final.pop(item.key, None)

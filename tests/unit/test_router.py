@@ -227,7 +227,7 @@ def test_snowflake_zero_is_nobodys_number(node, ann, bob):
 
 
 def test_the_memory_forgets_the_oldest_message(node):
-    memory = Memory(node.mailbox, limit=2)
+    memory = Memory(node.mailbox.find, limit=2)
     for snowflake in (1, 2, 3):
         memory.note((ANN, snowflake, BOB), Status.DELIVERED)
     memory.note((ANN, 0, BOB), Status.DELIVERED)

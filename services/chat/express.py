@@ -1,0 +1,106 @@
+"""The quick way of messages between people who are online. Pure.
+
+Nearly every message is alike: a text from one of two who are online to the other, answered within milliseconds. The
+compiled core (shared/core/express.c) handles these as the router would, a batch at a time, and leaves it everything
+else: what it has not learnt, what is known already, what has to wait. What is not answered within `custody_delay`,
+and whatever concerns a destination for which anything else happens, is handed over to the dispatcher first. So the
+router's rules hold everywhere, and are written down once; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from services.chat.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
+from services.chat.fingerprints import pair_mark
+from services.chat.mailbox import Destination, Item, Mailbox
+from services.chat.quick import Sent
+from services.chat.roster import Roster, Sink
+from services.chat.statuses import Status, Statuses, tail
+from shared.addresses import User
+from shared.compiled import core
+from shared.framing import Frame
+
+_64_BITS = (1 << 64) - 1
+
+
+class Express:
+    """Takes frames of one source, and learns from those that the router handled."""
+
+    def __init__(
+        self,
+        server_id: str,
+        roster: Roster,
+        mailbox: Mailbox,
+        dispatcher: Dispatcher,
+        statuses: Statuses,
+        delivered: Callable[[bool, float, int], None],
+    ) -> None:
+        """`delivered` hears (whether of a recipient here, when it arrived, of how many messages) of deliveries."""
+        if core is None:
+            raise RuntimeError("there is no compiled core")
+        self._server_id = server_id
+        self._roster = roster
+        self._dispatcher = dispatcher
+        self._core = core.Express(
+            memory=statuses.memory,
+            mailbox=mailbox,
+            dispatcher=dispatcher,
+            recall=mailbox.recall,
+            ways=dispatcher.ways,
+            hearers=self._hearers,
+            delivered=delivered,
+            told=statuses.told_run,
+            most=ON_THEIR_WAY,
+            most_bytes=BYTES_ON_THEIR_WAY,
+        )
+        self.take: Callable[[Destination, list[Frame], int, float, float], int] = self._core.take
+        """take(source, frames, start, now, arrived): handle frames from `start` on; the first that is left."""
+        self.settle: Callable[[Destination], Iterable[Sent]] = self._core.settle
+        self.settle_due: Callable[[float, float], Iterable[Sent]] = self._core.settle_due
+        self.forget: Callable[[], None] = self._core.forget
+        """Something changed that may concern any flow: learn all anew."""
+        self.leave: Callable[[Destination], None] = self._core.leave
+        """A source is gone."""
+
+    def __len__(self) -> int:
+        return len(self._core)
+
+    @property
+    def size(self) -> int:
+        """Bytes on their way."""
+        return int(self._core.size)
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest of what is on its way was sent."""
+        oldest: float | None = self._core.oldest
+        return oldest
+
+    def _hearers(self, destination: Destination) -> Sequence[Sink]:
+        """Where a destination hears statuses."""
+        if isinstance(destination, User):
+            return self._roster.clients(destination)
+        server = self._roster.server(destination)
+        return () if server is None else (server.sink,)
+
+    def learn(self, item: Item, destination: Destination) -> None:
+        """The router sent this at once: what is like it goes the quick way from now on."""
+        author, recipient = item.author, item.recipient
+        self._core.learn(
+            item.hears,
+            item.raw,
+            author,
+            recipient,
+            destination,
+            self._dispatcher.outbound_to(destination),
+            item.hears,
+            item.origin,
+            tail(author if item.origin else None, recipient, Status.DELIVERED),
+            pair_mark(author, recipient) & _64_BITS,
+            recipient.server_id == self._server_id,
+        )
+
+    def learn_answer(self, item: Item, payload: bytes) -> None:
+        """This MESSAGE_ACK's payload said of an item that it was delivered."""
+        self._core.learn_answer(item.hears, item.raw, payload)

@@ -1,0 +1,56 @@
+"""What is sent at once to who is online and waits for its answer in a place of its own: the interface. Pure.
+
+Without the compiled core there is no such way, and every message is routed by router.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from services.chat.mailbox import Destination
+from services.chat.roster import Sink
+from shared.addresses import Recipient, User
+
+Sent = tuple[Destination, User, int, Recipient, bytes, str, float, float, int, list[Sink]]
+"""A message on its way: destination, author, snowflake, recipient, its frame, its origin (a serverId, or empty),
+when it arrived and when it was sent (seconds, monotonic), its number in the mailbox's order, the links it is on."""
+
+
+class QuickWay(Protocol):
+    """Holds what it sent until it is answered, or handed over."""
+
+    def __len__(self) -> int:
+        """How many messages are on their way here."""
+
+    @property
+    def size(self) -> int:
+        """Their bytes."""
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest was sent (seconds, monotonic); None: there is none."""
+
+    def settle(self, destination: Destination) -> Iterable[Sent]:
+        """Hand over all that is on its way there, in order."""
+
+    def settle_due(self, now: float, delay: float) -> Iterable[Sent]:
+        """Hand over all that was sent `delay` seconds before `now` or earlier, in order."""
+
+
+class NoQuickWay:
+    """Nothing goes the quick way."""
+
+    size = 0
+    oldest = None
+
+    def __len__(self) -> int:
+        return 0
+
+    def settle(self, _destination: Destination) -> Iterable[Sent]:
+        """Nothing is on its way."""
+        return ()
+
+    def settle_due(self, _now: float, _delay: float) -> Iterable[Sent]:
+        """Nothing is on its way."""
+        return ()

@@ -1,0 +1,60 @@
+/* What the parts of the compiled core know of each other. What each is for stands at the head of its file. */
+#ifndef PARLEY_CORE_H
+#define PARLEY_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A message as it came: a part of the bytes of one read. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *name;
+    PyObject *buffer;
+    Py_ssize_t start, body, end;
+} Frame;
+
+extern PyTypeObject FrameType;
+extern PyTypeObject ReaderType;
+
+PyObject *frame_name(const char *text, Py_ssize_t length);
+PyObject *count_frames(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+static inline const char *frame_payload(const Frame *frame, Py_ssize_t *length)
+{
+    *length = frame->end - frame->body - 1;
+    return PyBytes_AS_STRING(frame->buffer) + frame->body;
+}
+
+/* An author and a recipient, once for all that is remembered of what one wrote to the other. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *key;
+    uint64_t hash;
+    Py_ssize_t uses;
+} Pair;
+
+extern PyTypeObject PairType;
+
+typedef struct Memory Memory;
+
+extern PyTypeObject MemoryType;
+
+enum { NO_STATUS = -1, UNKNOWN_MESSAGE = -2 };
+
+Pair *memory_pair(Memory *memory, PyObject *author, PyObject *recipient);
+void memory_release(Memory *memory, Pair *pair);
+int memory_status(Memory *memory, Pair *pair, uint64_t snowflake);
+int memory_note(Memory *memory, Pair *pair, uint64_t snowflake, int status);
+
+/* Protobuf, as much of it as the quick way reads. Each returns the byte behind, or NULL. */
+const char *read_varint(const char *at, const char *end, uint64_t *value);
+char *write_varint(char *at, uint64_t value);
+int is_utf8(const char *text, Py_ssize_t length);
+
+extern PyTypeObject ExpressType;
+extern PyTypeObject PartyType;
+extern PyTypeObject FlowType;
+
+#endif

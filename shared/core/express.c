@@ -1,0 +1,584 @@
+/* The quick way of messages between people who are online: services/chat/express.py says what it is for.
+ *
+ * `take` handles frames of one source as the router would, as long as all is simple; at the first that is not it
+ * stops, and the router goes on. Until an answer comes a message is here alone; `settle` and `settle_due` hand
+ * it over to the dispatcher, which treats it as its own.
+ */
+#include "express.h"
+
+/* Looking at destinations, once a call --------------------------------------------------------------------------- */
+
+static int touch(Express *self, Party *party)
+{
+    if (self->touched_count == self->touched_room) {
+        Py_ssize_t room = 2 * self->touched_room + 8;
+        Party **touched = PyMem_Realloc(self->touched, (size_t)room * sizeof *touched);
+        if (touched == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->touched = touched;
+        self->touched_room = room;
+    }
+    self->touched[self->touched_count++] = (Party *)Py_NewRef(party);
+    return 0;
+}
+
+static int64_t number_of(PyObject *object, const char *name)
+{
+    PyObject *value = PyObject_GetAttrString(object, name);
+    int64_t number = value == NULL ? -1 : PyLong_AsLongLong(value);
+    Py_XDECREF(value);
+    return number;
+}
+
+/* Whether messages may go out there at once: nothing waits, and there is a link with room; -1 with an error. */
+static int may_send(Express *self, Party *to)
+{
+    if (to->looked_at == self->call)
+        return to->ways != NULL && to->left > 0 && to->bytes_left > 0;
+    to->looked_at = self->call;
+    Py_CLEAR(to->ways);
+    if (PyDict_GET_SIZE(self->queues)) {
+        int waits = PyDict_Contains(self->queues, to->destination);
+        if (waits)
+            return waits < 0 ? -1 : 0;
+    }
+    PyObject *ways = PyObject_CallOneArg(self->ways, to->destination);
+    if (ways == NULL)
+        return -1;
+    Py_ssize_t count = PyObject_Length(ways);
+    int64_t size = count > 0 ? number_of(to->outbound, "size") : 0;
+    if (count <= 0 || PyErr_Occurred()) {
+        Py_DECREF(ways);
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    to->ways = ways;
+    to->left = to->window - PyDict_GET_SIZE(to->items) - to->count;
+    to->bytes_left = to->window_bytes - size - to->size;
+    if (touch(self, to))
+        return -1;
+    return to->left > 0 && to->bytes_left > 0;
+}
+
+/* Whether somebody hears a status at once; -1 with an error. */
+static int may_tell(Express *self, Party *hears)
+{
+    if (hears->heard_at == self->call)
+        return hears->hearers != NULL;
+    hears->heard_at = self->call;
+    Py_CLEAR(hears->hearers);
+    PyObject *hearers = PyObject_CallOneArg(self->hearers, hears->destination);
+    Py_ssize_t count = hearers == NULL ? -1 : PyObject_Length(hearers);
+    if (count <= 0) {
+        Py_XDECREF(hearers);
+        return count < 0 ? -1 : 0;
+    }
+    hears->hearers = hearers;
+    return touch(self, hears) ? -1 : 1;
+}
+
+/* Messages -------------------------------------------------------------------------------------------------------- */
+
+static Flow *flow_of(Party *source, const char *head, Py_ssize_t length)
+{
+    Flow *last = source->last;
+    if (last != NULL && PyBytes_GET_SIZE(last->head) == length &&
+        memcmp(PyBytes_AS_STRING(last->head), head, (size_t)length) == 0)
+        return last;
+    PyObject *key = PyBytes_FromStringAndSize(head, length);
+    if (key == NULL)
+        return NULL;
+    Flow *flow = (Flow *)PyDict_GetItemWithError(source->flows, key);
+    Py_DECREF(key);
+    if (flow != NULL)
+        Py_XSETREF(source->last, (Flow *)Py_NewRef(flow));
+    return flow;
+}
+
+/* Whether this number is of a message that came before, or of one that is on its way there. */
+static int is_known(Express *self, Flow *flow, uint64_t snowflake)
+{
+    if (memory_status((Memory *)self->memory, flow->pair, snowflake) != UNKNOWN_MESSAGE ||
+        item_find(self, flow->to, snowflake) != NULL)
+        return 1;
+    if (PyDict_GET_SIZE(flow->to->numbers)) {
+        PyObject *number = PyLong_FromUnsignedLongLong(snowflake);
+        int found = number == NULL ? -1 : PyDict_Contains(flow->to->numbers, number);
+        Py_XDECREF(number);
+        if (found)
+            return found;
+    }
+    return recall_has(self, flow->mark ^ snowflake);
+}
+
+/* 1: it is on its way. 0: not by the quick way. -1: an error. */
+static int take_message(Express *self, Party *source, const Frame *frame)
+{
+    uint64_t snowflake;
+    const char *head;
+    Py_ssize_t head_length, size = frame->end - frame->start;
+    if (!read_message(frame, &snowflake, &head, &head_length))
+        return 0;
+    Flow *flow = flow_of(source, head, head_length);
+    if (flow == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    Party *to = flow->to;
+    int outcome = may_send(self, to);
+    if (outcome <= 0 || self->left <= 0 || self->bytes_left <= 0)
+        return outcome < 0 ? -1 : 0;
+    outcome = is_known(self, flow, snowflake);
+    if (outcome)
+        return outcome < 0 ? -1 : 0;
+    char *room = run_room(&to->messages, size);
+    if (room == NULL || item_add(self, flow, frame, snowflake) == NULL)
+        return -1;
+    memcpy(room, PyBytes_AS_STRING(frame->buffer) + frame->start, (size_t)size);
+    to->messages.length += size;
+    to->messages.count++;
+    memory_note((Memory *)self->memory, flow->pair, snowflake, NO_STATUS);
+    to->left--;
+    to->bytes_left -= size;
+    self->left--;
+    self->bytes_left -= size;
+    return 1;
+}
+
+/* Answers --------------------------------------------------------------------------------------------------------- */
+
+static int tell_deliveries(Express *self)
+{
+    if (self->run.count == 0)
+        return 0;
+    PyObject *done = PyObject_CallFunction(self->delivered, "Odn", self->run.is_local ? Py_True : Py_False,
+                                           self->run.arrived, self->run.count);
+    self->run.count = 0;
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static int count_delivery(Express *self, const Item *item)
+{
+    Deliveries *run = &self->run;
+    if (run->count && (run->arrived != item->arrived || run->is_local != item->flow->is_local))
+        if (tell_deliveries(self))
+            return -1;
+    run->is_local = item->flow->is_local;
+    run->arrived = item->arrived;
+    run->count++;
+    return 0;
+}
+
+static int take_answer(Express *self, Party *source, const Frame *frame)
+{
+    uint64_t snowflake;
+    const char *rest;
+    Py_ssize_t length;
+    if (!read_answer(frame, &snowflake, &rest, &length))
+        return 0;
+    Item *item = item_find(self, source, snowflake);
+    if (item == NULL)
+        return 0;
+    Flow *flow = item->flow;
+    if (flow->answer == NULL || PyBytes_GET_SIZE(flow->answer) != length ||
+        memcmp(PyBytes_AS_STRING(flow->answer), rest, (size_t)length) != 0)
+        return 0;
+    int outcome = may_tell(self, flow->hears);
+    if (outcome <= 0)
+        return outcome;
+    if (write_status(&flow->hears->statuses, snowflake, flow->tail) || count_delivery(self, item))
+        return -1;
+    if (flow->is_local && recall_add(self, flow->mark ^ snowflake))
+        return -1;
+    memory_note((Memory *)self->memory, flow->pair, snowflake, 1 /* DELIVERED */);
+    item_remove(self, item);
+    return 1;
+}
+
+/* A call ------------------------------------------------------------------------------------------------------------ */
+
+static int take_one(Express *self, Party *source, PyObject *object)
+{
+    const Frame *frame = (const Frame *)object;
+    if (!Py_IS_TYPE(frame, &FrameType))
+        return 0;
+    Py_ssize_t length = PyUnicode_GET_LENGTH(frame->name);
+    const void *name = PyUnicode_DATA(frame->name);
+    if (length == 7 && memcmp(name, "MESSAGE", 7) == 0)
+        return take_message(self, source, frame);
+    if (length == 11 && memcmp(name, "MESSAGE_ACK", 11) == 0)
+        return take_answer(self, source, frame);
+    return 0;
+}
+
+static int begin(Express *self)
+{
+    self->call++;
+    self->has_begun = 0;
+    self->queues = PyObject_GetAttrString(self->mailbox, "queues");
+    if (self->queues == NULL || !PyDict_Check(self->queues))
+        return -1;
+    int64_t count = number_of(self->dispatcher, "count"), size = number_of(self->dispatcher, "size");
+    self->next_id = (uint64_t)number_of(self->mailbox, "next_id");
+    self->left = self->most - count - self->count;
+    self->bytes_left = self->most_bytes - size - self->size;
+    self->has_begun = !PyErr_Occurred();
+    return self->has_begun ? 0 : -1;
+}
+
+/* Send a run to these links. */
+static int send_run(Run *run, PyObject *links, const char *name, PyObject **sent)
+{
+    PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length), *word = NULL, *all = NULL;
+    Py_ssize_t count = run->count;
+    int failed = chunk == NULL || (word = PyUnicode_FromString(name)) == NULL ||
+                 (all = PySequence_Fast(links, "links are a sequence")) == NULL;
+    run->length = run->count = 0;
+    if (run->room > 1 << 16) {
+        PyMem_Free(run->bytes);
+        run->bytes = NULL;
+        run->room = 0;
+    }
+    for (Py_ssize_t i = 0; !failed && i < PySequence_Fast_GET_SIZE(all); i++) {
+        PyObject *done =
+            PyObject_CallMethod(PySequence_Fast_GET_ITEM(all, i), "send_run", "OOn", chunk, word, count);
+        failed = done == NULL;
+        Py_XDECREF(done);
+    }
+    Py_XDECREF(word);
+    Py_XDECREF(all);
+    *sent = chunk;
+    return failed ? -1 : 0;
+}
+
+static int end_party(Express *self, Party *party)
+{
+    PyObject *chunk = NULL;
+    Py_ssize_t count = party->statuses.count;
+    int failed = 0;
+    if (party->messages.count) {
+        failed = send_run(&party->messages, party->ways, "MESSAGE", &chunk);
+        Py_CLEAR(chunk);
+    }
+    if (!failed && count) {
+        failed = send_run(&party->statuses, party->hearers, "MESSAGE_ACK", &chunk);
+        PyObject *told = failed ? NULL : PyObject_CallFunction(self->told, "OOOn", party->destination, party->hearers,
+                                                              chunk, count);
+        failed |= told == NULL;
+        Py_XDECREF(told);
+        Py_CLEAR(chunk);
+    }
+    Py_CLEAR(party->ways);
+    Py_CLEAR(party->hearers);
+    return failed;
+}
+
+static int end(Express *self)
+{
+    PyObject *type, *value, *traceback;
+    int failed = PyErr_Occurred() != NULL;
+    PyErr_Fetch(&type, &value, &traceback);
+    recall_close(self);
+    Py_CLEAR(self->queues);
+    for (Py_ssize_t i = 0; i < self->touched_count; i++) {
+        failed |= end_party(self, self->touched[i]);
+        Py_DECREF(self->touched[i]);
+    }
+    self->touched_count = 0;
+    if (self->has_begun) { /* whatever failed, no number is given twice */
+        PyObject *next = PyLong_FromUnsignedLongLong(self->next_id);
+        failed |= next == NULL || PyObject_SetAttrString(self->mailbox, "next_id", next) || tell_deliveries(self);
+        Py_XDECREF(next);
+    }
+    if (type != NULL)
+        PyErr_Restore(type, value, traceback);
+    return failed ? -1 : 0;
+}
+
+/* take(source, frames, start, now, arrived): the index of the first frame that is left to the router. */
+static PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 5 || !PyList_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "take(source, frames, start, now, arrived)");
+        return NULL;
+    }
+    PyObject *frames = arguments[1];
+    Py_ssize_t at = PyLong_AsSsize_t(arguments[2]);
+    self->now = PyFloat_AsDouble(arguments[3]);
+    self->arrived = PyFloat_AsDouble(arguments[4]);
+    Party *source = (Party *)PyDict_GetItemWithError(self->parties, arguments[0]);
+    if (source == NULL || PyErr_Occurred())
+        return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(at);
+    Py_INCREF(source);
+    if (begin(self) == 0)
+        while (at < PyList_GET_SIZE(frames) && take_one(self, source, PyList_GET_ITEM(frames, at)) > 0)
+            at++;
+    Py_DECREF(source);
+    return end(self) ? NULL : PyLong_FromSsize_t(at);
+}
+
+/* What Python tells -------------------------------------------------------------------------------------------------- */
+
+static Party *party_of(Express *self, PyObject *destination)
+{
+    Party *party = (Party *)PyDict_GetItemWithError(self->parties, destination);
+    if (party != NULL || PyErr_Occurred())
+        return party;
+    party = party_new(destination);
+    if (party == NULL)
+        return NULL;
+    int failed = PyDict_SetItem(self->parties, destination, (PyObject *)party);
+    Py_DECREF(party); /* the table's */
+    return failed ? NULL : party;
+}
+
+static int set_outbound(Party *to, PyObject *outbound)
+{
+    if (to->outbound != NULL)
+        return 0;
+    PyObject *items = PyObject_GetAttrString(outbound, "held"), *numbers = PyObject_GetAttrString(outbound, "numbers");
+    int64_t window = number_of(outbound, "window"), window_bytes = number_of(outbound, "window_bytes");
+    if (PyErr_Occurred() || !PyDict_Check(items) || !PyDict_Check(numbers)) {
+        Py_XDECREF(items);
+        Py_XDECREF(numbers);
+        return -1;
+    }
+    to->outbound = Py_NewRef(outbound);
+    to->items = items;
+    to->numbers = numbers;
+    to->window = window;
+    to->window_bytes = window_bytes;
+    return 0;
+}
+
+/* A frame of one message alone, read as `take` would; NULL without an error: it is not of the simple shape. */
+static PyObject *head_of(PyObject *raw)
+{
+    uint64_t snowflake;
+    const char *head, *begin = PyBytes_AS_STRING(raw), *end = begin + PyBytes_GET_SIZE(raw);
+    const char *body = memchr(begin, ' ', (size_t)(end - begin));
+    body = body == NULL ? NULL : memchr(body + 1, ' ', (size_t)(end - body - 1));
+    if (body == NULL)
+        return NULL;
+    Py_ssize_t length;
+    Frame frame = {.buffer = raw, .body = body + 1 - begin, .end = end - begin};
+    return read_message(&frame, &snowflake, &head, &length) ? PyBytes_FromStringAndSize(head, length) : NULL;
+}
+
+/* learn(source, raw, author, recipient, destination, outbound, hears, origin, tail, mark, is_local) */
+static PyObject *express_learn(Express *self, PyObject *arguments)
+{
+    PyObject *source_name, *raw, *author, *recipient, *destination, *outbound, *hears_name, *origin, *tail;
+    unsigned long long mark;
+    int is_local;
+    if (!PyArg_ParseTuple(arguments, "OSOOOOOUSKp", &source_name, &raw, &author, &recipient, &destination, &outbound,
+                          &hears_name, &origin, &tail, &mark, &is_local))
+        return NULL;
+    PyObject *head = head_of(raw);
+    if (head == NULL)
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
+    Party *source = party_of(self, source_name), *to = source ? party_of(self, destination) : NULL;
+    Party *hears = to ? party_of(self, hears_name) : NULL;
+    Flow *flow = hears && !set_outbound(to, outbound) ? flow_new(self->memory, author, recipient, to, hears) : NULL;
+    if (flow == NULL) {
+        Py_DECREF(head);
+        return NULL;
+    }
+    flow->head = head;
+    flow->origin = Py_NewRef(origin);
+    flow->tail = Py_NewRef(tail);
+    flow->mark = mark;
+    flow->is_local = is_local;
+    if (PyDict_GET_SIZE(source->flows) >= SOURCES_FLOWS)
+        PyDict_Clear(source->flows);
+    Py_CLEAR(source->last);
+    int failed = PyDict_SetItem(source->flows, head, (PyObject *)flow);
+    Py_DECREF(flow);
+    return failed ? NULL : Py_NewRef(Py_True);
+}
+
+/* learn_answer(source, head_source, raw_message, payload): what says DELIVERED of messages like this one. */
+static PyObject *express_learn_answer(Express *self, PyObject *arguments)
+{
+    PyObject *source_name, *raw, *payload;
+    if (!PyArg_ParseTuple(arguments, "OSS", &source_name, &raw, &payload))
+        return NULL;
+    Party *source = (Party *)PyDict_GetItemWithError(self->parties, source_name);
+    if (source == NULL)
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    PyObject *head = head_of(raw);
+    if (head == NULL)
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    Flow *flow = (Flow *)PyDict_GetItemWithError(source->flows, head);
+    Py_DECREF(head);
+    uint64_t snowflake;
+    const char *begin = PyBytes_AS_STRING(payload), *last = begin + PyBytes_GET_SIZE(payload), *rest;
+    if (flow != NULL && last > begin && *begin == 0x08 && (rest = read_varint(begin + 1, last, &snowflake)) != NULL) {
+        PyObject *answer = PyBytes_FromStringAndSize(rest, last - rest);
+        if (answer == NULL)
+            return NULL;
+        Py_XSETREF(flow->answer, answer);
+    }
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *express_settle(Express *self, PyObject *destination)
+{
+    if (self->count == 0)
+        return PyTuple_New(0);
+    Party *party = (Party *)PyDict_GetItemWithError(self->parties, destination);
+    if (party == NULL)
+        return PyErr_Occurred() ? NULL : PyTuple_New(0);
+    return items_of(self, party);
+}
+
+static PyObject *express_settle_due(Express *self, PyObject *arguments)
+{
+    double now, delay;
+    return PyArg_ParseTuple(arguments, "dd", &now, &delay) ? items_before(self, now, delay) : NULL;
+}
+
+static void clear_flows(Party *party)
+{
+    Py_CLEAR(party->last);
+    PyDict_Clear(party->flows);
+}
+
+static PyObject *express_forget(Express *self, PyObject *Py_UNUSED(none))
+{
+    PyObject *name, *party;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(self->parties, &at, &name, &party))
+        clear_flows((Party *)party);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *express_leave(Express *self, PyObject *source)
+{
+    Party *party = (Party *)PyDict_GetItemWithError(self->parties, source);
+    if (party != NULL)
+        clear_flows(party);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *express_oldest(Express *self, void *Py_UNUSED(closure))
+{
+    return self->oldest == NULL ? Py_NewRef(Py_None) : PyFloat_FromDouble(self->oldest->sent);
+}
+
+static PyObject *express_size(Express *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLongLong(self->size);
+}
+
+static Py_ssize_t express_length(Express *self)
+{
+    return self->count;
+}
+
+/* The type ------------------------------------------------------------------------------------------------------------ */
+
+static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *words[] = {"memory", "mailbox", "dispatcher", "recall", "ways", "hearers",
+                            "delivered", "told", "most", "most_bytes", NULL};
+    PyObject *memory, *mailbox, *dispatcher, *recall, *ways, *hearers, *delivered, *told;
+    long long most, most_bytes;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOOOOLL", words, &MemoryType, &memory, &mailbox,
+                                     &dispatcher, &recall, &ways, &hearers, &delivered, &told, &most, &most_bytes))
+        return NULL;
+    Express *self = (Express *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->memory = Py_NewRef(memory);
+    self->mailbox = Py_NewRef(mailbox);
+    self->dispatcher = Py_NewRef(dispatcher);
+    self->recall = Py_NewRef(recall);
+    self->ways = Py_NewRef(ways);
+    self->hearers = Py_NewRef(hearers);
+    self->delivered = Py_NewRef(delivered);
+    self->told = Py_NewRef(told);
+    self->most = most;
+    self->most_bytes = most_bytes;
+    self->parties = PyDict_New();
+    if (self->parties == NULL)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static int express_traverse(Express *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->memory);
+    Py_VISIT(self->mailbox);
+    Py_VISIT(self->dispatcher);
+    Py_VISIT(self->recall);
+    Py_VISIT(self->ways);
+    Py_VISIT(self->hearers);
+    Py_VISIT(self->delivered);
+    Py_VISIT(self->told);
+    return 0;
+}
+
+static int express_clear(Express *self)
+{
+    while (self->oldest != NULL)
+        item_remove(self, self->oldest);
+    if (self->parties != NULL)
+        Py_XDECREF(express_forget(self, NULL)); /* parties and flows hold each other */
+    Py_CLEAR(self->mailbox);
+    Py_CLEAR(self->dispatcher);
+    Py_CLEAR(self->recall);
+    Py_CLEAR(self->ways);
+    Py_CLEAR(self->hearers);
+    Py_CLEAR(self->delivered);
+    Py_CLEAR(self->told);
+    return 0;
+}
+
+static void express_dealloc(Express *self)
+{
+    PyObject_GC_UnTrack(self);
+    express_clear(self);
+    Py_CLEAR(self->parties);
+    Py_CLEAR(self->memory);
+    while (self->spare != NULL) {
+        Item *item = self->spare;
+        self->spare = item->chain;
+        PyMem_Free(item);
+    }
+    PyMem_Free(self->table);
+    PyMem_Free(self->touched);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef express_methods[] = {
+    {"take", (PyCFunction)(void (*)(void))express_take, METH_FASTCALL, "Handle frames of a source from `start` on."},
+    {"learn", (PyCFunction)express_learn, METH_VARARGS, "Handle messages like this one from now on."},
+    {"learn_answer", (PyCFunction)express_learn_answer, METH_VARARGS, "Know an answer that says DELIVERED."},
+    {"settle", (PyCFunction)express_settle, METH_O, "Hand over what is on its way to a destination."},
+    {"settle_due", (PyCFunction)express_settle_due, METH_VARARGS, "Hand over what was sent so long before now."},
+    {"forget", (PyCFunction)express_forget, METH_NOARGS, "Handle nothing any more that is not learnt anew."},
+    {"leave", (PyCFunction)express_leave, METH_O, "The same of one source."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef express_attributes[] = {
+    {"oldest", (getter)express_oldest, NULL, "When the oldest was sent (seconds, monotonic), or None.", NULL},
+    {"size", (getter)express_size, NULL, "Bytes on their way.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PySequenceMethods express_sequence = {.sq_length = (lenfunc)express_length};
+
+PyTypeObject ExpressType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Express",
+    .tp_basicsize = sizeof(Express),
+    .tp_dealloc = (destructor)express_dealloc,
+    .tp_as_sequence = &express_sequence,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = (traverseproc)express_traverse,
+    .tp_clear = (inquiry)express_clear,
+    .tp_methods = express_methods,
+    .tp_getset = express_attributes,
+    .tp_new = express_new,
+};

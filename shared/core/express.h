@@ -1,0 +1,58 @@
+/* The quick way's own state. */
+#ifndef PARLEY_EXPRESS_H
+#define PARLEY_EXPRESS_H
+
+#include "flows.h"
+
+enum { MOST_ARRAYS = 16, SOURCES_FLOWS = 65536 };
+
+/* What is known of messages that were on disk or delivered at once: looked at once a call, as it is then. */
+typedef struct {
+    int is_open, is_usable, count;
+    PyObject *recent; /* a set of fingerprints */
+    Py_buffer sorted[MOST_ARRAYS], at_once;
+    int has_at_once;
+    Py_ssize_t buckets;
+} Recall;
+
+/* Deliveries of one call that are alike. */
+typedef struct {
+    int is_local;
+    double arrived;
+    Py_ssize_t count;
+} Deliveries;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *memory, *mailbox, *dispatcher, *recall;
+    PyObject *ways, *hearers, *delivered, *told;
+    int64_t most, most_bytes;
+    PyObject *parties; /* destination → Party */
+    Item **table, *spare, *oldest, *youngest;
+    Py_ssize_t buckets, count;
+    int64_t size;
+    /* In this call: */
+    uint64_t call, next_id;
+    int64_t left, bytes_left;
+    double now, arrived;
+    Party **touched;
+    Py_ssize_t touched_count, touched_room;
+    PyObject *queues;
+    Recall known;
+    Deliveries run;
+    int has_begun;
+} Express;
+
+/* items.c */
+Item *item_find(Express *self, const Party *party, uint64_t snowflake);
+Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake);
+void item_remove(Express *self, Item *item);
+PyObject *items_of(Express *self, Party *party);
+PyObject *items_before(Express *self, double now, double delay);
+
+/* recall.c */
+int recall_has(Express *self, uint64_t fingerprint);
+int recall_add(Express *self, uint64_t fingerprint);
+void recall_close(Express *self);
+
+#endif

@@ -1,0 +1,69 @@
+/* What the quick way knows of destinations and of who writes to whom. */
+#ifndef PARLEY_FLOWS_H
+#define PARLEY_FLOWS_H
+
+#include "core.h"
+
+typedef struct Item Item;
+typedef struct Flow Flow;
+
+/* What is gathered for one destination in one call: frames of one name. */
+typedef struct {
+    char *bytes;
+    Py_ssize_t length, room, count;
+} Run;
+
+/* A user of this server or another server: as a source, as who is to get messages, as who hears statuses. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *destination;
+    PyObject *flows; /* as a source: what stands before the content of its messages → Flow */
+    Flow *last;
+    PyObject *outbound, *items, *numbers; /* its Outbound: what is on its way to it the other way */
+    int64_t window, window_bytes;
+    Item *oldest, *newest; /* what is on its way to it, in order */
+    Py_ssize_t count;
+    int64_t size;
+    /* In this call: */
+    uint64_t looked_at, heard_at;
+    PyObject *ways, *hearers; /* its links that may be written to; all its links. Empty or NULL: not now */
+    int64_t left, bytes_left;
+    Run messages, statuses;
+} Party;
+
+/* What one author writes to one recipient, from one source. */
+struct Flow {
+    PyObject_HEAD
+    PyObject *memory; /* whose pair it is */
+    Pair *pair;
+    Party *to, *hears;
+    PyObject *author, *recipient, *head, *origin;
+    PyObject *tail;   /* of the status that says DELIVERED, behind its number */
+    PyObject *answer; /* the same of the acknowledgement that says so; NULL: not seen yet */
+    uint64_t mark;    /* of the pair, in fingerprints */
+    int is_local;
+};
+
+/* A message on its way. */
+struct Item {
+    Flow *flow;
+    PyObject *buffer, *ways; /* the bytes that it came in; the links that it is on */
+    Py_ssize_t start, end;
+    uint64_t snowflake, id;
+    double arrived, sent;
+    Item *before, *after;   /* to the same destination */
+    Item *older, *younger;  /* of all */
+    Item *chain;
+};
+
+Party *party_new(PyObject *destination);
+Flow *flow_new(PyObject *memory, PyObject *author, PyObject *recipient, Party *to, Party *hears);
+char *run_room(Run *run, Py_ssize_t more);
+
+/* A message's payload of the simple shape: a number, the head (author and recipient), a text. */
+int read_message(const Frame *frame, uint64_t *snowflake, const char **head, Py_ssize_t *head_length);
+/* An acknowledgement's: a number, and the rest. */
+int read_answer(const Frame *frame, uint64_t *snowflake, const char **rest, Py_ssize_t *rest_length);
+int write_status(Run *run, uint64_t snowflake, PyObject *tail);
+
+#endif

@@ -1,0 +1,136 @@
+/* What is on its way by the quick way: found by destination and number, in order of time. */
+#include "express.h"
+
+
+static Item **bucket(Express *self, const Party *party, uint64_t snowflake)
+{
+    uint64_t mixed = ((uint64_t)(uintptr_t)party ^ snowflake) * 0x9E3779B97F4A7C15u;
+    return &self->table[(mixed >> 32) & (uint64_t)(self->buckets - 1)];
+}
+
+static int grow(Express *self)
+{
+    Py_ssize_t buckets = self->buckets ? 4 * self->buckets : 256;
+    Item **table = PyMem_Calloc((size_t)buckets, sizeof *table);
+    if (table == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyMem_Free(self->table);
+    self->table = table;
+    self->buckets = buckets;
+    for (Item *item = self->oldest; item != NULL; item = item->younger) {
+        Item **at = bucket(self, item->flow->to, item->snowflake);
+        item->chain = *at;
+        *at = item;
+    }
+    return 0;
+}
+
+Item *item_find(Express *self, const Party *party, uint64_t snowflake)
+{
+    if (self->count == 0)
+        return NULL;
+    Item *item = *bucket(self, party, snowflake);
+    while (item != NULL && !(item->snowflake == snowflake && item->flow->to == party))
+        item = item->chain;
+    return item;
+}
+
+Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake)
+{
+    if (self->count >= self->buckets && grow(self))
+        return NULL;
+    Item *item = self->spare;
+    if (item == NULL) {
+        item = PyMem_Malloc(sizeof *item);
+        if (item == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+    } else {
+        self->spare = item->chain;
+    }
+    Party *to = flow->to;
+    Item **at = bucket(self, to, snowflake);
+    *item = (Item){
+        .flow = (Flow *)Py_NewRef(flow), .buffer = Py_NewRef(frame->buffer), .ways = Py_NewRef(to->ways),
+        .start = frame->start, .end = frame->end, .snowflake = snowflake, .id = self->next_id++,
+        .arrived = self->arrived, .sent = self->now,
+        .before = to->newest, .older = self->youngest, .chain = *at,
+    };
+    *at = item;
+    *(to->newest ? &to->newest->after : &to->oldest) = item;
+    to->newest = item;
+    *(self->youngest ? &self->youngest->younger : &self->oldest) = item;
+    self->youngest = item;
+    to->count++;
+    to->size += item->end - item->start;
+    self->count++;
+    self->size += item->end - item->start;
+    return item;
+}
+
+void item_remove(Express *self, Item *item)
+{
+    Party *to = item->flow->to;
+    Item **at = bucket(self, to, item->snowflake);
+    while (*at != item)
+        at = &(*at)->chain;
+    *at = item->chain;
+    *(item->before ? &item->before->after : &to->oldest) = item->after;
+    *(item->after ? &item->after->before : &to->newest) = item->before;
+    *(item->older ? &item->older->younger : &self->oldest) = item->younger;
+    *(item->younger ? &item->younger->older : &self->youngest) = item->older;
+    to->count--;
+    to->size -= item->end - item->start;
+    self->count--;
+    self->size -= item->end - item->start;
+    Py_DECREF(item->buffer);
+    Py_DECREF(item->ways);
+    Py_DECREF(item->flow); /* last: it holds the destination */
+    item->chain = self->spare;
+    self->spare = item;
+}
+
+/* For Python: (destination, author, snowflake, recipient, raw, origin, arrived, sent, id, ways). */
+static PyObject *described(const Item *item)
+{
+    const Flow *flow = item->flow;
+    PyObject *ways = PySequence_List(item->ways);
+    if (ways == NULL)
+        return NULL;
+    return Py_BuildValue("OOKOy#OddKN", flow->to->destination, flow->author, (unsigned long long)item->snowflake,
+                         flow->recipient, PyBytes_AS_STRING(item->buffer) + item->start, item->end - item->start,
+                         flow->origin, item->arrived, item->sent, (unsigned long long)item->id, ways);
+}
+
+static int hand_over(Express *self, Item *item, PyObject *found)
+{
+    PyObject *one = described(item);
+    int failed = one == NULL || PyList_Append(found, one);
+    Py_XDECREF(one);
+    if (!failed)
+        item_remove(self, item);
+    return failed ? -1 : 0;
+}
+
+/* Hand over all that is on its way to one destination, in order. */
+PyObject *items_of(Express *self, Party *party)
+{
+    PyObject *found = PyList_New(0);
+    while (found != NULL && party->oldest != NULL)
+        if (hand_over(self, party->oldest, found))
+            Py_CLEAR(found);
+    return found;
+}
+
+/* Hand over all that was sent `delay` seconds before `now` or earlier, in order. */
+PyObject *items_before(Express *self, double now, double delay)
+{
+    PyObject *found = PyList_New(0);
+    while (found != NULL && self->oldest != NULL && self->oldest->sent + delay <= now)
+        if (hand_over(self, self->oldest, found))
+            Py_CLEAR(found);
+    return found;
+}

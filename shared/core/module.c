@@ -1,0 +1,30 @@
+/* shared._core: what is compiled of Parley. Everything here has a twin in Python, which is used where this is absent. */
+#include "core.h"
+
+static PyMethodDef functions[] = {
+    {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "shared._core", .m_size = -1, .m_methods = functions,
+};
+
+static int add_type(PyObject *module, PyTypeObject *type)
+{
+    return PyType_Ready(type) < 0 ? -1 : PyModule_AddObjectRef(module, strrchr(type->tp_name, '.') + 1, (PyObject *)type);
+}
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL)
+        return NULL;
+    if (add_type(module, &FrameType) || add_type(module, &ReaderType) || add_type(module, &MemoryType) ||
+        add_type(module, &ExpressType) || PyType_Ready(&PairType) || PyType_Ready(&PartyType) ||
+        PyType_Ready(&FlowType)) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}

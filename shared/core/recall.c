@@ -1,0 +1,137 @@
+/* Whether a message is on disk, was there, or was delivered at once: fingerprints.py's and delivered.py's tables.
+ *
+ * They are Python's; here they are read in place, and opened anew in each call.
+ */
+#include "express.h"
+
+static int open_sorted(Recall *known, PyObject *arrays)
+{
+    if (!PyList_Check(arrays) || PyList_GET_SIZE(arrays) > MOST_ARRAYS)
+        return 0; /* too many to look through: not by the quick way */
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(arrays); i++) {
+        if (PyObject_GetBuffer(PyList_GET_ITEM(arrays, i), &known->sorted[known->count], PyBUF_SIMPLE))
+            return -1;
+        known->count++;
+    }
+    return 1;
+}
+
+static int open_on_disk(Recall *known, PyObject *recall)
+{
+    PyObject *on_disk = PyObject_GetAttrString(recall, "on_disk");
+    if (on_disk == NULL)
+        return -1;
+    PyObject *arrays = PyObject_GetAttrString(on_disk, "sorted");
+    known->recent = PyObject_GetAttrString(on_disk, "recent");
+    Py_DECREF(on_disk);
+    int opened = arrays == NULL || known->recent == NULL ? -1 : open_sorted(known, arrays);
+    Py_XDECREF(arrays);
+    return opened;
+}
+
+static int open_at_once(Recall *known, PyObject *recall)
+{
+    PyObject *at_once = PyObject_GetAttrString(recall, "at_once");
+    if (at_once == NULL)
+        return -1;
+    int failed = 0;
+    if (at_once != Py_None) {
+        PyObject *table = PyObject_GetAttrString(at_once, "table");
+        failed = table == NULL || PyObject_GetBuffer(table, &known->at_once, PyBUF_WRITABLE);
+        Py_XDECREF(table);
+        if (!failed) {
+            known->has_at_once = 1;
+            known->buckets = known->at_once.len / (4 * (Py_ssize_t)sizeof(int64_t));
+        }
+    }
+    Py_DECREF(at_once);
+    return failed ? -1 : 0;
+}
+
+static int recall_open(Express *self)
+{
+    Recall *known = &self->known;
+    if (known->is_open)
+        return 0;
+    known->is_open = 1;
+    int opened = open_on_disk(known, self->recall);
+    known->is_usable = opened == 1;
+    return opened < 0 || open_at_once(known, self->recall) ? -1 : 0;
+}
+
+void recall_close(Express *self)
+{
+    Recall *known = &self->known;
+    if (!known->is_open)
+        return;
+    Py_XDECREF(known->recent);
+    while (known->count)
+        PyBuffer_Release(&known->sorted[--known->count]);
+    if (known->has_at_once)
+        PyBuffer_Release(&known->at_once);
+    memset(known, 0, sizeof *known);
+}
+
+static int is_in(const Py_buffer *array, int64_t number)
+{
+    const int64_t *numbers = array->buf;
+    Py_ssize_t low = 0, high = array->len / (Py_ssize_t)sizeof *numbers, length = high;
+    while (low < high) {
+        Py_ssize_t middle = (low + high) / 2;
+        if (numbers[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < length && numbers[low] == number;
+}
+
+static int64_t *place_of(const Recall *known, int64_t fingerprint)
+{
+    int64_t place = fingerprint % known->buckets;
+    if (place < 0)
+        place += known->buckets;
+    return (int64_t *)known->at_once.buf + 4 * place;
+}
+
+/* Whether a message may be known: 1 also where that cannot be seen from here; -1 with an error. */
+int recall_has(Express *self, uint64_t mark)
+{
+    Recall *known = &self->known;
+    int64_t fingerprint = (int64_t)mark;
+    if (recall_open(self))
+        return -1;
+    if (!known->is_usable)
+        return 1;
+    if (PySet_GET_SIZE(known->recent)) {
+        PyObject *number = PyLong_FromLongLong(fingerprint);
+        int found = number == NULL ? -1 : PySet_Contains(known->recent, number);
+        Py_XDECREF(number);
+        if (found)
+            return found;
+    }
+    for (int i = 0; i < known->count; i++)
+        if (is_in(&known->sorted[i], fingerprint))
+            return 1;
+    if (!known->has_at_once)
+        return 0;
+    const int64_t *place = place_of(known, fingerprint);
+    return place[0] == fingerprint || place[1] == fingerprint || place[2] == fingerprint || place[3] == fingerprint;
+}
+
+/* A message was delivered at once: the oldest in its bucket makes room. */
+int recall_add(Express *self, uint64_t mark)
+{
+    Recall *known = &self->known;
+    int64_t fingerprint = (int64_t)mark;
+    if (recall_open(self))
+        return -1;
+    if (!known->has_at_once)
+        return 0;
+    int64_t *place = place_of(known, fingerprint);
+    if (place[0] != fingerprint && place[1] != fingerprint && place[2] != fingerprint && place[3] != fingerprint) {
+        memmove(place + 1, place, 3 * sizeof *place);
+        place[0] = fingerprint;
+    }
+    return 0;
+}
