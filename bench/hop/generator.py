@@ -213,7 +213,9 @@ class Generator:
         """The author's bytes for that many messages."""
         return b"".join(map(self.hop.message, range(first, first + total)))
 
-    def run(self, total: int, *, window: int = 0, batch: int = 0, until: int = RECEIVED, timed: bool = False) -> Run:
+    def run(
+        self, total: int, *, window: int = 0, batch: int = 0, until: int = RECEIVED, timed: bool = False
+    ) -> Run:
         """Send `total` messages; take the time until all are received, or acknowledged too.
 
         `window`: so many of them unfinished at most (0: no limit). `batch`: so many in one send (0: as many as may

@@ -120,7 +120,9 @@ def one_at_a_time(running: Running, generator: Generator, count: int) -> dict[st
     }
 
 
-def without_window(running: Running, generator: Generator, messages: int, batch: int, until: int) -> dict[str, float]:
+def without_window(
+    running: Running, generator: Generator, messages: int, batch: int, until: int
+) -> dict[str, float]:
     """Throughput and what it costs, over some bursts."""
     before = processor_time(running.servers), processor_time(running.whole)
     runs: list[Run] = []

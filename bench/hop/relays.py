@@ -69,5 +69,3 @@ def _is_listening(address: str) -> bool:
     wanted = f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:{PORT:04X}"
     lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
     return any(line.split()[1] == wanted and line.split()[3] == "0A" for line in lines[1:])
-
-

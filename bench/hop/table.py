@@ -111,7 +111,8 @@ def write_json(path: Path, results: Mapping[str, Result], plan: Plan, rounds: in
             "skipped": result.skipped or None,
             "figures": {f: {"median": result.median(f), "rounds": v} for f, v in result.figures.items()},
             "ratios": {
-                f"to_{base}": {f: ratio(result, results.get(base), f) for f in result.figures} for base in (OURS, LIMIT)
+                f"to_{base}": {f: ratio(result, results.get(base), f) for f in result.figures}
+                for base in (OURS, LIMIT)
             },
         }
         for name, result in results.items()
