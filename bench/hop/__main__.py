@@ -1,10 +1,10 @@
 """Measure one federated hop, here and at the peers, in one run: `python -m bench.hop [--only parley,c-relay]`.
 
-A at server 1 sends 100-byte messages to B at server 2, both clients of one compiled generator (generator.py). In each
-round every system is started, measured and stopped in turn. The peers come from Debian's packages
-(deploy/bench-tools.sh); one that is not there or does not work is skipped, with the reason. All is on loopback addresses,
-in a network namespace where there can be one. The table goes to standard output, and with every round's values as JSON
-to build/bench.json.
+A at server 1 sends 100-byte messages to B at server 2, both clients of one compiled generator (generator.py). In
+each round every system is started, measured and stopped in turn. The peers come from Debian's packages
+(deploy/bench-tools.sh); one that is not there or does not work is skipped, with the reason. All is on loopback
+addresses, in a network namespace where there can be one. The table goes to standard output; every round's values go
+as JSON to build/bench.json.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The two clients of a system as one compiled thread (generator.c), the same for every system.
 
 A system says how its author's messages look (`Hop.message`), what its recipient gets (`Records`), and what the
-recipient answers (`Answer`); `Generator.run` sends, takes, answers and times. That every message came once, in order
-and whole is looked at for each one.
+recipient answers (`Answer`); `Generator.run` sends, takes, answers and times. That each message came once, in order
+and whole is looked at for every one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,10 @@ class Records:
 
 @dataclass
 class Answer:
-    """What the recipient answers to each record: `template`, with `length` bytes of the record (at `start`) at `to`."""
+    """What the recipient answers to each record: `template`, or nothing where that is empty.
+
+    `length` bytes of the record, from `start` on, are put in at `to`.
+    """
 
     template: bytes = b""
     start: int = 0
@@ -144,6 +148,7 @@ class _Task(ctypes.Structure):
         ("batch", ctypes.c_uint64),
         ("until", ctypes.c_int32),
         ("patience", ctypes.c_double),
+        ("limit", ctypes.c_double),
         ("latencies", ctypes.POINTER(ctypes.c_double)),
         ("seconds", ctypes.c_double),
         ("cpu", ctypes.c_double),
@@ -201,8 +206,10 @@ def compiled(directory: Path, source: str, target: str, *flags: str) -> Path:
 class Generator:
     """The compiled thread, for one connected pair of clients. Numbers go on from run to run."""
 
-    def __init__(self, directory: Path, hop: Hop) -> None:
+    def __init__(self, directory: Path, hop: Hop, limit: float = 60.0) -> None:
+        """`directory` takes what is compiled; `limit`: seconds from now until the last run must be over."""
         self.hop = hop
+        self._deadline = time.monotonic() + limit
         self._run = ctypes.CDLL(str(compiled(directory, "generator.c", "generator.so", "-shared", "-fPIC"))).run
         self._first = 0
         for sock in (hop.author, hop.recipient):
@@ -236,12 +243,17 @@ class Generator:
             batch=batch,
             until=until,
             patience=PATIENCE,
+            limit=self._deadline - time.monotonic(),
             latencies=times,
         )
         result = self._run(ctypes.byref(_hop(self.hop)), ctypes.byref(task))
         self._first += total
         if result or task.wrong:
-            ended = {-1: "a link was closed; ", -2: f"nothing came for {PATIENCE:g} s; "}.get(result, "")
+            ended = {
+                -1: "a link was closed; ",
+                -2: f"nothing came for {PATIENCE:g} s; ",
+                -3: "it took too long; ",
+            }.get(result, "")
             raise LoadError(
                 f"{ended}of {total} messages {task.received} came, {task.acknowledged} were acknowledged, "
                 f"{task.wrong} were wrong"

@@ -1,5 +1,6 @@
-"""What is measured of a system in one visit, and the rounds of visits: each system in turn, so that what else the
-machine does meanwhile meets all of them.
+"""What is measured of a system in one visit, and the rounds of visits.
+
+Each round visits each system in turn: what else the machine does meanwhile meets all of them.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def visit(start: Start, plan: Plan) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="hop-") as name, ExitStack() as stack, _within(plan.limit):
         directory = Path(name)
         running = start(stack, directory)
-        return measure(running, Generator(directory, running.hop), plan)
+        return measure(running, Generator(directory, running.hop, plan.limit), plan)
 
 
 def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from bench.hop.generator import compiled
@@ -54,7 +55,7 @@ def _two_hops(stack: ExitStack, directory: Path, command: list[str]) -> Running:
             pids.append(relay.pid)
             if to == "127.0.206.3":
                 recipient = stack.enter_context(listener.accept()[0])
-            wait_until(lambda at=address: _is_listening(at), READY, "a relay to listen")
+            wait_until(partial(_is_listening, address), READY, "a relay to listen")
     return Running(hop(dial(stack, ONE, PORT), recipient, acknowledges=False), pids)
 
 

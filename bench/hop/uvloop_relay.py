@@ -1,4 +1,4 @@
-"""A relay as a uvloop Protocol: uvloop_relay.py length|parse LISTEN_ADDRESS PORT TO_ADDRESS PORT. One way, one link.
+"""A relay as a uvloop Protocol, one way, one link: uvloop_relay.py length|parse ADDRESS PORT TO_ADDRESS PORT.
 
 length: whole frames go on as the bytes that came. parse: each message is parsed and made anew. One write per read.
 """
@@ -69,7 +69,8 @@ class In(asyncio.Protocol):
         return (data if at == size else data[:at]), at
 
     def _parsed(self, data: bytes) -> tuple[bytes, int]:
-        at, size, made = 0, len(data), []
+        at, size = 0, len(data)
+        made: list[bytes] = []
         while True:
             start, end = _frame_end(data, at)
             if not end or end > size:
