@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +15,11 @@ from bench.hop.measure import Plan, Result
 OURS, LIMIT = "parley", "c-relay"
 GAP = "–"
 LEGEND = """\
-One federated hop: A at server 1 sends 100-byte messages to B at server 2. Medians of the rounds (least…greatest).
+One federated hop: A at server 1 sends 100-byte messages to B at server 2. Medians of the rounds; below, least…greatest.
 latency: one message at a time, µs from A's send to having come whole at B; the next one goes when the one before is
   received, and acknowledged to A where the protocol does so (Parley's DELIVERED, MQTT's PUBACK, JetStream's ack).
 w16, w64, w256: messages/s with so many unfinished at most; 64/send, 1/send: without a window, so many in each send.
-acked: the same, with the acknowledgement back at A as the end (Parley's comes from B; MQTT's and JetStream's from
+acked 64, acked 1: the same two, with the acknowledgement back at A as the end (Parley's comes from B; MQTT's and JetStream's from
   a server). B acknowledges each message wherever the protocol has that.
 CPU: seconds per 10,000 messages of all server processes together, 64 per send. MiB: their memory (PSS), idle→after.
 generator: the share of one CPU that the two clients took: at 64/send, 1/send, one at a time.
@@ -27,24 +27,30 @@ generator: the share of one CPU that the two clients took: at 64/send, 1/send, o
 
 
 class Column(NamedTuple):
-    """A figure of the table."""
+    """A figure of the table, and how it is written."""
 
     title: str
     figure: str
-    digits: int
+    written: Callable[[float], str] = lambda value: f"{value:,.0f}"
+
+
+def thousands(value: float) -> str:
+    """Three digits or more, in thousands."""
+    kilo = value / 1000
+    return f"{kilo:,.0f}k" if kilo >= 100 else f"{kilo:.1f}k" if kilo >= 10 else f"{kilo:.2f}k"
 
 
 COLUMNS = (
-    Column("p50", "latency_p50", 0),
-    Column("p99", "latency_p99", 0),
-    Column("w16", "window_16", 0),
-    Column("w64", "window_64", 0),
-    Column("w256", "window_256", 0),
-    Column("64/send", "free_64", 0),
-    Column("1/send", "free_1", 0),
-    Column("acked 64/send", "free_64_acknowledged", 0),
-    Column("acked 1/send", "free_1_acknowledged", 0),
-    Column("CPU", "cpu_64", 3),
+    Column("p50", "latency_p50"),
+    Column("p99", "latency_p99"),
+    Column("w16", "window_16", thousands),
+    Column("w64", "window_64", thousands),
+    Column("w256", "window_256", thousands),
+    Column("64/send", "free_64", thousands),
+    Column("1/send", "free_1", thousands),
+    Column("acked 64", "free_64_acknowledged", thousands),
+    Column("acked 1", "free_1_acknowledged", thousands),
+    Column("CPU", "cpu_64", lambda value: f"{value:.3f}"),
 )
 RATIOS = ("latency_p50", "free_64", "free_1")
 GENERATOR = ("generator_64", "generator_1", "generator_latency")
@@ -55,20 +61,21 @@ def table(results: Mapping[str, Result]) -> str:
     rows = [["", *(c.title for c in COLUMNS), "MiB", "generator", "× limit", "× ours"]]
     for name, result in results.items():
         if result.figures:
-            rows.append([name, *(_spread(result, c) for c in COLUMNS), _memory(result), _generator(result)])
+            rows.append([name, *(_median(result, c) for c in COLUMNS), _memory(result), _generator(result)])
             rows[-1] += [_ratios(result, results.get(other)) for other in (LIMIT, OURS)]
+            rows.append(["", *(_spread(result, c) for c in COLUMNS), "", "", "", ""])
     lines = [*_aligned(rows), *(f"{n}: skipped: {r.skipped}" for n, r in results.items() if r.skipped)]
-    return "\n".join([LEGEND, "", *lines, *_whole(results)])
+    return "\n".join([LEGEND, "", *(line for line in lines if line), *_whole(results)])
+
+
+def _median(result: Result, column: Column) -> str:
+    value = result.median(column.figure)
+    return GAP if value is None else column.written(value)
 
 
 def _spread(result: Result, column: Column) -> str:
-    values = result.figures.get(column.figure)
-    if not values:
-        return GAP
-    middle, least, greatest = (
-        f"{value:,.{column.digits}f}" for value in (result.median(column.figure) or 0.0, min(values), max(values))
-    )
-    return middle if len(values) == 1 else f"{middle} ({least}…{greatest})"
+    values = result.figures.get(column.figure, [])
+    return f"{column.written(min(values))}…{column.written(max(values))}" if len(values) > 1 else ""
 
 
 def _memory(result: Result, suffix: str = "") -> str:
@@ -101,7 +108,12 @@ def _whole(results: Mapping[str, Result]) -> list[str]:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def write_json(path: Path, results: Mapping[str, Result], plan: Plan, rounds: int) -> None:
