@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-alerts check chaos proto dashboards bench-federation bench-mailbox bench-metrics bench-restart bench-typing base-image format clean
+.PHONY: help run setup test test-alerts check chaos proto dashboards bench bench-federation bench-mailbox bench-metrics bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +43,10 @@ proto: $(READY) ## Generate the protobuf module anew
 
 dashboards: $(READY) ## Generate Grafana's dashboards anew
 	@$(BIN)/python -m deploy.grafana.generate
+
+bench: $(READY) ## Measure one federated hop, here and at the servers one would pick instead: ROUNDS=3 (ONLY=parley,c-relay)
+	@deploy/bench-tools.sh
+	@$(BIN)/python -m bench.hop $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
 bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
 	@$(BIN)/python -m bench.federation

@@ -1,0 +1,165 @@
+"""What is measured of a system in one visit, and the rounds of visits.
+
+Each round visits each system in turn: what else the machine does meanwhile meets all of them.
+"""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from bench.hop.generator import ACKNOWLEDGED, RECEIVED, Generator, LoadError, Run
+from bench.hop.processes import UnavailableError, memory, processor_time
+from bench.hop.system import Running, Start
+from bench.hop.systems import SYSTEMS
+
+WINDOWS = (16, 64, 256)
+BATCHES = (64, 1)
+"""Messages per send where there is no window."""
+WARM_UP = 500
+BURSTS, ENOUGH = 5, 2.0
+"""Without a window: so many bursts, or as many as take so many seconds: CPU time is then more than its noise."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    messages: int = 20_000
+    """Of each throughput."""
+    singles: int = 2_000
+    """Messages one at a time."""
+    limit: float = 120.0
+    """Seconds that one visit may take."""
+
+
+@dataclass
+class Result:
+    """What the rounds found of one system: per figure, a value of each round."""
+
+    figures: dict[str, list[float]] = field(default_factory=dict)
+    skipped: str = ""
+    """Why there is nothing, or not of every round."""
+
+    def add(self, figures: Mapping[str, float]) -> None:
+        """One more round."""
+        for name, value in figures.items():
+            self.figures.setdefault(name, []).append(value)
+
+    def median(self, figure: str) -> float | None:
+        """Of the rounds; None where there is none."""
+        values = self.figures.get(figure)
+        return statistics.median(values) if values else None
+
+
+def rounds(names: Sequence[str], plan: Plan, count: int) -> dict[str, Result]:
+    """Visit the systems of these names in turn, so many times. What cannot be measured is skipped, and said."""
+    results = {name: Result() for name in names}
+    for number in range(count):
+        for name, result in results.items():
+            if result.skipped:
+                continue
+            try:
+                figures = visit(SYSTEMS[name], plan)
+            except (UnavailableError, LoadError, OSError, RuntimeError, AssertionError) as error:
+                result.skipped = f"{type(error).__name__}: {error}"
+                say(f"{name}: skipped: {result.skipped}")
+            else:
+                result.add(figures)
+                say(f"round {number + 1}: {name}: {_brief(figures)}")
+    return results
+
+
+def visit(start: Start, plan: Plan) -> dict[str, float]:
+    """Start a system, measure it, stop it. LoadError, UnavailableError; TimeoutError where it takes too long."""
+    with tempfile.TemporaryDirectory(prefix="hop-") as name, ExitStack() as stack, _within(plan.limit):
+        directory = Path(name)
+        running = start(stack, directory)
+        return measure(running, Generator(directory, running.hop, plan.limit), plan)
+
+
+def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, float]:
+    """The figures of a system: µs, messages/s, CPU seconds per 10,000 messages, MiB, shares of a CPU."""
+    figures = {"memory_idle": memory(running.servers)}
+    if running.whole:
+        figures["memory_idle_whole"] = memory(running.whole)
+    generator.run(WARM_UP, window=1)
+    generator.run(plan.messages // 4, batch=64)
+    figures |= one_at_a_time(running, generator, plan.singles)
+    ways = {"": RECEIVED}
+    if running.hop.is_told:
+        ways["_acknowledged"] = RECEIVED | ACKNOWLEDGED
+    for name, until in ways.items():
+        for window in WINDOWS:
+            run = generator.run(plan.messages, window=window, until=until)
+            figures[f"window_{window}{name}"] = run.messages / run.seconds
+        for batch in BATCHES:
+            found = without_window(running, generator, plan.messages, batch, until)
+            figures |= {f"{figure}_{batch}{name}": value for figure, value in found.items()}
+    figures["memory_after"] = memory(running.servers)
+    if running.whole:
+        figures["memory_after_whole"] = memory(running.whole)
+    return figures
+
+
+def one_at_a_time(running: Running, generator: Generator, count: int) -> dict[str, float]:
+    """Latency: the next message goes when the one before is received, and acknowledged where the author is told."""
+    until = RECEIVED | (ACKNOWLEDGED if running.hop.is_told else 0)
+    run = generator.run(count, window=1, until=until, timed=True)
+    ordered = sorted(run.latencies)
+    return {
+        "latency_p50": 1e6 * ordered[len(ordered) // 2],
+        "latency_p99": 1e6 * ordered[int(len(ordered) * 0.99)],
+        "generator_latency": run.cpu / run.seconds,
+    }
+
+
+def without_window(
+    running: Running, generator: Generator, messages: int, batch: int, until: int
+) -> dict[str, float]:
+    """Throughput and what it costs, over some bursts."""
+    before = processor_time(running.servers), processor_time(running.whole)
+    runs: list[Run] = []
+    while len(runs) < BURSTS and sum(run.seconds for run in runs) < ENOUGH:
+        runs.append(generator.run(messages, batch=batch, until=until))
+    after = processor_time(running.servers), processor_time(running.whole)
+    seconds, sent = sum(run.seconds for run in runs), sum(run.messages for run in runs)
+    figures = {
+        "free": sent / seconds,
+        "cpu": 10_000 * (after[0] - before[0]) / sent,
+        "generator": sum(run.cpu for run in runs) / seconds,
+    }
+    return figures | ({"cpu_whole": 10_000 * (after[1] - before[1]) / sent} if running.whole else {})
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """A hard limit: TimeoutError in the main thread, whatever it waits for in Python."""
+
+    def late(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"not within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def say(line: str) -> None:
+    """Tell how far it is; the table comes at the end."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _brief(figures: Mapping[str, float]) -> str:
+    shown: Iterable[str] = ("latency_p50", "latency_p99", "free_64", "free_1", "free_64_acknowledged")
+    return ", ".join(f"{name} {figures[name]:,.0f}" for name in shown if name in figures)

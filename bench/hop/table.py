@@ -1,0 +1,142 @@
+"""What was measured, as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.hop.measure import Plan, Result
+
+OURS, LIMIT = "parley", "c-relay"
+GAP = "–"
+LEGEND = """\
+One federated hop: A at server 1 sends 100-byte messages to B at server 2. Medians of the rounds; below, least…greatest.
+latency: one message at a time, µs from A's send to having come whole at B; the next one goes when the one before is
+  received, and acknowledged to A where the protocol does so (Parley's DELIVERED, MQTT's PUBACK, JetStream's ack).
+w16, w64, w256: messages/s with so many unfinished at most; 64/send, 1/send: without a window, so many in each send.
+acked 64, acked 1: the same two, with the acknowledgement back at A as the end (Parley's comes from B; MQTT's and JetStream's from
+  a server). B acknowledges each message wherever the protocol has that.
+CPU: seconds per 10,000 messages of all server processes together, 64 per send. MiB: their memory (PSS), idle→after.
+generator: the share of one CPU that the two clients took: at 64/send, 1/send, one at a time.
+× limit, × ours: latency p50 / throughput at 64/send / at 1/send, as multiples of the limit's and of Parley's."""
+
+
+class Column(NamedTuple):
+    """A figure of the table, and how it is written."""
+
+    title: str
+    figure: str
+    written: Callable[[float], str] = lambda value: f"{value:,.0f}"
+
+
+def thousands(value: float) -> str:
+    """Three digits or more, in thousands."""
+    kilo = value / 1000
+    return f"{kilo:,.0f}k" if kilo >= 100 else f"{kilo:.1f}k" if kilo >= 10 else f"{kilo:.2f}k"
+
+
+COLUMNS = (
+    Column("p50", "latency_p50"),
+    Column("p99", "latency_p99"),
+    Column("w16", "window_16", thousands),
+    Column("w64", "window_64", thousands),
+    Column("w256", "window_256", thousands),
+    Column("64/send", "free_64", thousands),
+    Column("1/send", "free_1", thousands),
+    Column("acked 64", "free_64_acknowledged", thousands),
+    Column("acked 1", "free_1_acknowledged", thousands),
+    Column("CPU", "cpu_64", lambda value: f"{value:.3f}"),
+)
+RATIOS = ("latency_p50", "free_64", "free_1")
+GENERATOR = ("generator_64", "generator_1", "generator_latency")
+
+
+def table(results: Mapping[str, Result]) -> str:
+    """All systems that were measured, with their spread, and why others were not."""
+    rows = [["", *(c.title for c in COLUMNS), "MiB", "generator", "× limit", "× ours"]]
+    for name, result in results.items():
+        if result.figures:
+            rows.append([name, *(_median(result, c) for c in COLUMNS), _memory(result), _generator(result)])
+            rows[-1] += [_ratios(result, results.get(other)) for other in (LIMIT, OURS)]
+            rows.append(["", *(_spread(result, c) for c in COLUMNS), "", "", "", ""])
+    lines = [*_aligned(rows), *(f"{n}: skipped: {r.skipped}" for n, r in results.items() if r.skipped)]
+    return "\n".join([LEGEND, "", *(line for line in lines if line), *_whole(results)])
+
+
+def _median(result: Result, column: Column) -> str:
+    value = result.median(column.figure)
+    return GAP if value is None else column.written(value)
+
+
+def _spread(result: Result, column: Column) -> str:
+    values = result.figures.get(column.figure, [])
+    return f"{column.written(min(values))}…{column.written(max(values))}" if len(values) > 1 else ""
+
+
+def _memory(result: Result, suffix: str = "") -> str:
+    return f"{result.median('memory_idle' + suffix):.1f} → {result.median('memory_after' + suffix):.1f}"
+
+
+def _generator(result: Result) -> str:
+    return " ".join(f"{100 * (result.median(figure) or 0.0):.0f}%" for figure in GENERATOR)
+
+
+def _ratios(result: Result, other: Result | None) -> str:
+    found = [ratio(result, other, figure) for figure in RATIOS]
+    return " / ".join(GAP if each is None else f"{each:.2f}" for each in found)
+
+
+def ratio(result: Result, other: Result | None, figure: str) -> float | None:
+    """A median as a multiple of the other system's; None where one of them is missing."""
+    value, base = result.median(figure), other.median(figure) if other else None
+    return value / base if value is not None and base else None
+
+
+def _whole(results: Mapping[str, Result]) -> list[str]:
+    """What all processes of a system take, where only some of them count above."""
+    return [
+        f"{name}, all its processes: {_memory(result, '_whole')} MiB, CPU {result.median('cpu_whole_64'):.3f}"
+        for name, result in results.items()
+        if "cpu_whole_64" in result.figures
+    ]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def write_json(path: Path, results: Mapping[str, Result], plan: Plan, rounds: int) -> None:
+    """Everything, each round's value and the median."""
+    systems = {
+        name: {
+            "skipped": result.skipped or None,
+            "figures": {f: {"median": result.median(f), "rounds": v} for f, v in result.figures.items()},
+            "ratios": {
+                f"to_{base}": {f: ratio(result, results.get(base), f) for f in result.figures}
+                for base in (OURS, LIMIT)
+            },
+        }
+        for name, result in results.items()
+    }
+    about = {
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "messages": plan.messages,
+        "one_at_a_time": plan.singles,
+        "rounds": rounds,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"about": about, "systems": systems}, indent=1) + "\n", encoding="utf-8")
