@@ -158,8 +158,12 @@ class Dispatcher:
         self, destination: Destination, snowflake: int, recipient: User | None = None, author: User | None = None
     ) -> Item | None:
         """The oldest unanswered message with that snowflake, of those who are named."""
-        outbound = self._unanswered_by(destination)
-        return outbound.find(snowflake, recipient, author) if outbound is not None else None
+        outbound = self._outbound.get(destination)
+        item = outbound.find(snowflake, recipient, author) if outbound is not None else None
+        if item is None and len(self.quick):  # what is there was sent later
+            outbound = self._unanswered_by(destination)
+            item = outbound.find(snowflake, recipient, author) if outbound is not None else None
+        return item
 
     def answered(self, destination: Destination, item: Item) -> None:
         """It is no longer on its way; deadlines that matter no more are dropped as they come to the front."""
@@ -217,9 +221,8 @@ class Dispatcher:
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
         due = [queue[0][0] for queue in (self._unanswered, self._unsaved) if queue]
-        if self.quick.oldest is not None:
-            due.append(self.quick.oldest + self._custody_delay)
-        return due
+        quick = self.quick.due(self._custody_delay)
+        return due if quick is None else [*due, quick]
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; tell of what has been unanswered for too long."""

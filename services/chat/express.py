@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from services.chat.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
 from services.chat.fingerprints import pair_mark
 from services.chat.mailbox import Destination, Item, Mailbox
+from services.chat.outbound import BURST
 from services.chat.quick import Sent
 from services.chat.roster import Roster, Sink
 from services.chat.statuses import Status, Statuses, tail
@@ -51,13 +52,14 @@ class Express:
             hearers=self._hearers,
             delivered=delivered,
             told=statuses.told_run,
-            most=ON_THEIR_WAY,
+            most=BURST * ON_THEIR_WAY,
             most_bytes=BYTES_ON_THEIR_WAY,
         )
         self.take: Callable[[Destination, list[Frame], int, float, float], int] = self._core.take
         """take(source, frames, start, now, arrived): handle frames from `start` on; the first that is left."""
         self.settle: Callable[[Destination], Iterable[Sent]] = self._core.settle
         self.settle_due: Callable[[float, float], Iterable[Sent]] = self._core.settle_due
+        self.due: Callable[[float], float | None] = self._core.due
         self.forget: Callable[[], None] = self._core.forget
         """Something changed that may concern any flow: learn all anew."""
         self.leave: Callable[[Destination], None] = self._core.leave
@@ -70,12 +72,6 @@ class Express:
     def size(self) -> int:
         """Bytes on their way."""
         return int(self._core.size)
-
-    @property
-    def oldest(self) -> float | None:
-        """When the oldest of what is on its way was sent."""
-        oldest: float | None = self._core.oldest
-        return oldest
 
     def _hearers(self, destination: Destination) -> Sequence[Sink]:
         """Where a destination hears statuses."""

@@ -12,6 +12,8 @@ WINDOW = 4096
 """Unanswered messages per user; beyond it the rest waits in the mailbox."""
 WINDOW_BYTES = 8 * 1024 * 1024
 """The same in bytes: what is begun below it may end above it by one message."""
+BURST = 8
+"""How many windows may be on their way that are younger than `custody_delay`, while nothing older fills one."""
 SERVER_WINDOWS = 16
 """How many such windows there are to a server: a user of it who never answers fills one, and holds up nobody."""
 
@@ -39,6 +41,11 @@ class Outbound:
     def window(self) -> int:
         """How many messages may be on their way."""
         return WINDOW * self._windows
+
+    @property
+    def quick_window(self) -> int:
+        """The same for as long as it is answered at once: a burst."""
+        return BURST * self.window
 
     @property
     def window_bytes(self) -> int:

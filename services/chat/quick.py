@@ -27,25 +27,30 @@ class QuickWay(Protocol):
     def size(self) -> int:
         """Their bytes."""
 
-    @property
-    def oldest(self) -> float | None:
-        """When the oldest was sent (seconds, monotonic); None: there is none."""
+    def due(self, delay: float) -> float | None:
+        """When `settle_due` must be called (seconds, monotonic), or None."""
 
     def settle(self, destination: Destination) -> Iterable[Sent]:
         """Hand over all that is on its way there, in order."""
 
     def settle_due(self, now: float, delay: float) -> Iterable[Sent]:
-        """Hand over all that was sent `delay` seconds before `now` or earlier, in order."""
+        """Hand over what was sent `delay` seconds before `now` or earlier, in order.
+
+        What is for one who answers just now has three times as long: it is about to be answered.
+        """
 
 
 class NoQuickWay:
     """Nothing goes the quick way."""
 
     size = 0
-    oldest = None
 
     def __len__(self) -> int:
         return 0
+
+    def due(self, _delay: float) -> float | None:
+        """Never."""
+        return None
 
     def settle(self, _destination: Destination) -> Iterable[Sent]:
         """Nothing is on its way."""

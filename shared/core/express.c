@@ -54,7 +54,8 @@ static int may_send(Express *self, Party *to)
         return PyErr_Occurred() ? -1 : 0;
     }
     to->ways = ways;
-    to->left = to->window - PyDict_GET_SIZE(to->items) - to->count;
+    Py_ssize_t held = PyDict_GET_SIZE(to->items);
+    to->left = held < to->window ? to->quick_window - held - to->count : 0;
     to->bytes_left = to->window_bytes - size - to->size;
     if (touch(self, to))
         return -1;
@@ -191,6 +192,7 @@ static int take_answer(Express *self, Party *source, const Frame *frame)
     if (flow->is_local && recall_add(self, flow->mark ^ snowflake))
         return -1;
     memory_note((Memory *)self->memory, flow->pair, snowflake, 1 /* DELIVERED */);
+    source->answered = self->now;
     item_remove(self, item);
     return 1;
 }
@@ -337,7 +339,8 @@ static int set_outbound(Party *to, PyObject *outbound)
     if (to->outbound != NULL)
         return 0;
     PyObject *items = PyObject_GetAttrString(outbound, "held"), *numbers = PyObject_GetAttrString(outbound, "numbers");
-    int64_t window = number_of(outbound, "window"), window_bytes = number_of(outbound, "window_bytes");
+    int64_t window = number_of(outbound, "window"), quick_window = number_of(outbound, "quick_window");
+    int64_t window_bytes = number_of(outbound, "window_bytes");
     if (PyErr_Occurred() || !PyDict_Check(items) || !PyDict_Check(numbers)) {
         Py_XDECREF(items);
         Py_XDECREF(numbers);
@@ -347,6 +350,7 @@ static int set_outbound(Party *to, PyObject *outbound)
     to->items = items;
     to->numbers = numbers;
     to->window = window;
+    to->quick_window = quick_window;
     to->window_bytes = window_bytes;
     return 0;
 }
@@ -461,9 +465,13 @@ static PyObject *express_leave(Express *self, PyObject *source)
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *express_oldest(Express *self, void *Py_UNUSED(closure))
+static PyObject *express_due(Express *self, PyObject *delay)
 {
-    return self->oldest == NULL ? Py_NewRef(Py_None) : PyFloat_FromDouble(self->oldest->sent);
+    double seconds = PyFloat_AsDouble(delay);
+    if (self->oldest == NULL || PyErr_Occurred())
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    double due = self->oldest->sent + seconds;
+    return PyFloat_FromDouble(due < self->next_look ? self->next_look : due);
 }
 
 static PyObject *express_size(Express *self, void *Py_UNUSED(closure))
@@ -557,13 +565,13 @@ static PyMethodDef express_methods[] = {
     {"learn_answer", (PyCFunction)express_learn_answer, METH_VARARGS, "Know an answer that says DELIVERED."},
     {"settle", (PyCFunction)express_settle, METH_O, "Hand over what is on its way to a destination."},
     {"settle_due", (PyCFunction)express_settle_due, METH_VARARGS, "Hand over what was sent so long before now."},
+    {"due", (PyCFunction)express_due, METH_O, "When `settle_due` must be called, or None."},
     {"forget", (PyCFunction)express_forget, METH_NOARGS, "Handle nothing any more that is not learnt anew."},
     {"leave", (PyCFunction)express_leave, METH_O, "The same of one source."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef express_attributes[] = {
-    {"oldest", (getter)express_oldest, NULL, "When the oldest was sent (seconds, monotonic), or None.", NULL},
     {"size", (getter)express_size, NULL, "Bytes on their way.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -20,7 +20,8 @@ typedef struct {
     PyObject *flows; /* as a source: what stands before the content of its messages → Flow */
     Flow *last;
     PyObject *outbound, *items, *numbers; /* its Outbound: what is on its way to it the other way */
-    int64_t window, window_bytes;
+    int64_t window, quick_window, window_bytes;
+    double answered; /* when it answered last */
     Item *oldest, *newest; /* what is on its way to it, in order */
     Py_ssize_t count;
     int64_t size;

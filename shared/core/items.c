@@ -1,6 +1,8 @@
 /* What is on its way by the quick way: found by destination and number, in order of time. */
 #include "express.h"
 
+enum { PATIENCE = 3 };
+
 
 static Item **bucket(Express *self, const Party *party, uint64_t snowflake)
 {
@@ -125,12 +127,22 @@ PyObject *items_of(Express *self, Party *party)
     return found;
 }
 
-/* Hand over all that was sent `delay` seconds before `now` or earlier, in order. */
+/* Hand over, in order, all that was sent `delay` seconds before `now` or earlier.
+ *
+ * What is for one who answers just now will be answered soon, too: it has PATIENCE times as long.
+ */
 PyObject *items_before(Express *self, double now, double delay)
 {
     PyObject *found = PyList_New(0);
-    while (found != NULL && self->oldest != NULL && self->oldest->sent + delay <= now)
-        if (hand_over(self, self->oldest, found))
+    Item *item = self->oldest, *next;
+    int are_left = 0;
+    for (; found != NULL && item != NULL && item->sent + delay <= now; item = next) {
+        next = item->younger;
+        if (item->flow->to->answered + delay > now && item->sent + PATIENCE * delay > now)
+            are_left = 1;
+        else if (hand_over(self, item, found))
             Py_CLEAR(found);
+    }
+    self->next_look = are_left ? now + delay / 2 : 0.0;
     return found;
 }

@@ -21,6 +21,7 @@ def _small():
     """So few on their way and in memory that some wait, on disk only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbound, "WINDOW", 3)
+        patch.setattr(outbound, "BURST", 1)
         patch.setattr(disk_mailbox, "IN_MEMORY", 2)
         yield
 

@@ -26,6 +26,7 @@ def _small_window():
     """So few on their way that some wait."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbound, "WINDOW", 3)
+        patch.setattr(outbound, "BURST", 1)
         yield
 
 

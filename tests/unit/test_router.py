@@ -298,6 +298,7 @@ def test_what_a_reader_is_too_slow_for_is_kept_and_its_author_told_so_once(node,
 
 def test_who_never_answers_is_sent_a_window_and_the_rest_is_answered_for_at_once(node, ann, bob, monkeypatch):
     monkeypatch.setattr(outbound, "WINDOW", 2)
+    monkeypatch.setattr(outbound, "BURST", 1)
     send_all(node, ANN, BOB, (1, 2, 3))
     assert bob.snowflakes() == [1, 2]
     assert ann.statuses() == [(3, BOB, "USER_AWAY")]
@@ -342,6 +343,7 @@ def test_a_slow_reader_holds_up_nobody_else(node, bob):
 @pytest.mark.usefixtures("ann")
 def test_only_so_many_are_on_their_way_and_each_answer_lets_one_more_go(node, bob, monkeypatch):
     monkeypatch.setattr(outbound, "WINDOW", 2)
+    monkeypatch.setattr(outbound, "BURST", 1)
     send_all(node, ANN, BOB, (1, 2, 3, 4))
     assert bob.snowflakes() == [1, 2]
     node.ack(BOB, 1)

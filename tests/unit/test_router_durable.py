@@ -105,6 +105,7 @@ def test_what_may_have_arrived_and_can_be_kept_no_longer_is_unconfirmed(node, an
 
 def test_what_is_on_its_way_is_written_before_what_waits_behind_it(node, ann, monkeypatch):
     monkeypatch.setattr("services.chat.outbound.WINDOW", 2)
+    monkeypatch.setattr("services.chat.outbound.BURST", 1)
     node.connect(BOB)
     node.disk.commit_all()
     for number in (1, 2, 3):

@@ -91,6 +91,7 @@ def test_a_server_that_is_slow_to_read_keeps_the_order(node):
 
 def test_only_so_many_are_on_their_way_to_a_server_and_each_answer_lets_one_more_go(node, ann, monkeypatch):
     monkeypatch.setattr(outbound, "WINDOW", 1)
+    monkeypatch.setattr(outbound, "BURST", 1)
     monkeypatch.setattr(dispatcher, "SERVER_WINDOWS", 2)
     beta = node.link("beta")
     send_all(node, (1, 2, 3))
@@ -248,6 +249,7 @@ def test_what_it_took_and_did_not_confirm_before_its_link_broke_is_unconfirmed(n
 
 def test_what_it_leaves_unanswered_makes_room_for_what_waits(node, ann, monkeypatch):
     monkeypatch.setattr(outbound, "WINDOW", 1)
+    monkeypatch.setattr(outbound, "BURST", 1)
     monkeypatch.setattr(dispatcher, "SERVER_WINDOWS", 2)
     old = node.link("beta", confirms=False)
     send_all(node, (1, 2, 3, 4, 5))
