@@ -150,9 +150,26 @@ def count_pure(frames: Iterable[Frame], counts: dict[str, int], other: str) -> N
     counts[name if name in counts else other] += run
 
 
-count_frames = count_pure
+def count_sent_pure(raws: Iterable[bytes], counts: dict[str, int], other: str) -> None:
+    """The same of frames as bytes, each by the name that it begins with."""
+    start, run = b"", 0
+    for raw in raws:
+        if start and raw.startswith(start):
+            run += 1
+        else:
+            _count_run(start, counts, other, run)
+            start, run = raw[: raw.find(b" ") + 1], 1
+    _count_run(start, counts, other, run)
+
+
+def _count_run(start: bytes, counts: dict[str, int], other: str, run: int) -> None:
+    name = start[:-1].decode()
+    counts[name if name in counts else other] += run
+
+
+count_frames, count_sent = count_pure, count_sent_pure
 if not TYPE_CHECKING and core is not None:
-    Frame, FrameReader, count_frames = core.Frame, core.FrameReader, core.count_frames
+    Frame, FrameReader, count_frames, count_sent = core.Frame, core.FrameReader, core.count_frames, core.count_sent
 
 
 def read_datagram(data: bytes) -> Frame:

@@ -6,10 +6,10 @@ A Counter of prometheus-client takes a lock and a microsecond for each step; the
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from shared.framing import Frame, count_frames
+from shared.framing import Frame, count_frames, count_sent
 from shared.messages import REGISTRY
 
 OTHER: Final = "other"
@@ -29,25 +29,13 @@ class Frames:
         """Count what one read brought."""
         count_frames(frames, self.received, OTHER)
 
+    def count_sent(self, frames: list[bytes]) -> None:
+        """Count what one write takes away; a run of frames of one name may stand there as one, and counts once."""
+        count_sent(frames, self.sent, OTHER)
+
     def count_more_sent(self, name: str, more: int) -> None:
-        """Some of what `count_sent` takes for one frame is a run: so many more of that name."""
-        self._add(self.sent, name, more)
-
-    def count_sent(self, frames: Iterable[bytes]) -> None:
-        """Count what one write takes away."""
-        start, run = b"other ", 0
-        for raw in frames:
-            if raw.startswith(start):
-                run += 1
-            else:
-                self._add(self.sent, start[:-1].decode(), run)
-                start, run = raw[: raw.find(b" ") + 1], 1
-        self._add(self.sent, start[:-1].decode(), run)
-
-    @staticmethod
-    def _add(counts: dict[str, int], name: str, run: int) -> None:
-        """Count a run of frames of one name: most come in such."""
-        counts[name if name in counts else OTHER] += run
+        """The rest of such a run."""
+        self.sent[name if name in self.sent else OTHER] += more
 
     def samples(self) -> list[tuple[tuple[str, str], int]]:
         """(direction, name) and how many, where there were any."""

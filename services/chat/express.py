@@ -43,11 +43,13 @@ class Express:
         self._server_id = server_id
         self._roster = roster
         self._dispatcher = dispatcher
+        recall = mailbox.recall
         self._core = core.Express(
             memory=statuses.memory,
             mailbox=mailbox,
             dispatcher=dispatcher,
-            recall=mailbox.recall,
+            on_disk=recall.on_disk,
+            at_once=recall.at_once,
             ways=dispatcher.ways,
             hearers=self._hearers,
             delivered=delivered,

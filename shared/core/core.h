@@ -19,6 +19,7 @@ extern PyTypeObject FrameType;
 extern PyTypeObject ReaderType;
 
 PyObject *frame_name(const char *text, Py_ssize_t length);
+PyObject *count_sent(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *count_frames(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 static inline const char *frame_payload(const Frame *frame, Py_ssize_t *length)
@@ -53,6 +54,8 @@ const char *read_varint(const char *at, const char *end, uint64_t *value);
 char *write_varint(char *at, uint64_t value);
 int is_utf8(const char *text, Py_ssize_t length);
 
+int express_ready(void);
+int recall_ready(void);
 extern PyTypeObject ExpressType;
 extern PyTypeObject PartyType;
 extern PyTypeObject FlowType;

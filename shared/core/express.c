@@ -6,6 +6,32 @@
  */
 #include "express.h"
 
+/* Names that are looked up in each call. */
+static PyObject *word_size, *word_count, *word_next_id, *word_window, *word_quick_window, *word_window_bytes, *word_queues, *word_send_run, *word_MESSAGE, *word_MESSAGE_ACK;
+
+int express_ready(void)
+{
+    static const struct {
+        PyObject **word;
+        const char *text;
+    } words[] = {
+        {&word_size, "size"},
+        {&word_count, "count"},
+        {&word_next_id, "next_id"},
+        {&word_window, "window"},
+        {&word_quick_window, "quick_window"},
+        {&word_window_bytes, "window_bytes"},
+        {&word_queues, "queues"},
+        {&word_send_run, "send_run"},
+        {&word_MESSAGE, "MESSAGE"},
+        {&word_MESSAGE_ACK, "MESSAGE_ACK"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if ((*words[i].word = PyUnicode_InternFromString(words[i].text)) == NULL)
+            return -1;
+    return 0;
+}
+
 /* Looking at destinations, once a call --------------------------------------------------------------------------- */
 
 static int touch(Express *self, Party *party)
@@ -24,9 +50,9 @@ static int touch(Express *self, Party *party)
     return 0;
 }
 
-static int64_t number_of(PyObject *object, const char *name)
+static int64_t number_of(PyObject *object, PyObject *name)
 {
-    PyObject *value = PyObject_GetAttrString(object, name);
+    PyObject *value = PyObject_GetAttr(object, name);
     int64_t number = value == NULL ? -1 : PyLong_AsLongLong(value);
     Py_XDECREF(value);
     return number;
@@ -48,7 +74,7 @@ static int may_send(Express *self, Party *to)
     if (ways == NULL)
         return -1;
     Py_ssize_t count = PyObject_Length(ways);
-    int64_t size = count > 0 ? number_of(to->outbound, "size") : 0;
+    int64_t size = count > 0 ? number_of(to->outbound, word_size) : 0;
     if (count <= 0 || PyErr_Occurred()) {
         Py_DECREF(ways);
         return PyErr_Occurred() ? -1 : 0;
@@ -217,11 +243,11 @@ static int begin(Express *self)
 {
     self->call++;
     self->has_begun = 0;
-    self->queues = PyObject_GetAttrString(self->mailbox, "queues");
+    self->queues = PyObject_GetAttr(self->mailbox, word_queues);
     if (self->queues == NULL || !PyDict_Check(self->queues))
         return -1;
-    int64_t count = number_of(self->dispatcher, "count"), size = number_of(self->dispatcher, "size");
-    self->next_id = (uint64_t)number_of(self->mailbox, "next_id");
+    int64_t count = number_of(self->dispatcher, word_count), size = number_of(self->dispatcher, word_size);
+    self->next_id = (uint64_t)number_of(self->mailbox, word_next_id);
     self->left = self->most - count - self->count;
     self->bytes_left = self->most_bytes - size - self->size;
     self->has_begun = !PyErr_Occurred();
@@ -229,12 +255,11 @@ static int begin(Express *self)
 }
 
 /* Send a run to these links. */
-static int send_run(Run *run, PyObject *links, const char *name, PyObject **sent)
+static int send_run(Run *run, PyObject *links, PyObject *name, PyObject **sent)
 {
-    PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length), *word = NULL, *all = NULL;
-    Py_ssize_t count = run->count;
-    int failed = chunk == NULL || (word = PyUnicode_FromString(name)) == NULL ||
-                 (all = PySequence_Fast(links, "links are a sequence")) == NULL;
+    PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length), *all = NULL;
+    PyObject *count = PyLong_FromSsize_t(run->count);
+    int failed = chunk == NULL || count == NULL || (all = PySequence_Fast(links, "links are a sequence")) == NULL;
     run->length = run->count = 0;
     if (run->room > 1 << 16) {
         PyMem_Free(run->bytes);
@@ -242,12 +267,12 @@ static int send_run(Run *run, PyObject *links, const char *name, PyObject **sent
         run->room = 0;
     }
     for (Py_ssize_t i = 0; !failed && i < PySequence_Fast_GET_SIZE(all); i++) {
-        PyObject *done =
-            PyObject_CallMethod(PySequence_Fast_GET_ITEM(all, i), "send_run", "OOn", chunk, word, count);
+        PyObject *call[] = {PySequence_Fast_GET_ITEM(all, i), chunk, name, count};
+        PyObject *done = PyObject_VectorcallMethod(word_send_run, call, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
         failed = done == NULL;
         Py_XDECREF(done);
     }
-    Py_XDECREF(word);
+    Py_XDECREF(count);
     Py_XDECREF(all);
     *sent = chunk;
     return failed ? -1 : 0;
@@ -259,11 +284,11 @@ static int end_party(Express *self, Party *party)
     Py_ssize_t count = party->statuses.count;
     int failed = 0;
     if (party->messages.count) {
-        failed = send_run(&party->messages, party->ways, "MESSAGE", &chunk);
+        failed = send_run(&party->messages, party->ways, word_MESSAGE, &chunk);
         Py_CLEAR(chunk);
     }
     if (!failed && count) {
-        failed = send_run(&party->statuses, party->hearers, "MESSAGE_ACK", &chunk);
+        failed = send_run(&party->statuses, party->hearers, word_MESSAGE_ACK, &chunk);
         PyObject *told = failed ? NULL : PyObject_CallFunction(self->told, "OOOn", party->destination, party->hearers,
                                                               chunk, count);
         failed |= told == NULL;
@@ -289,7 +314,7 @@ static int end(Express *self)
     self->touched_count = 0;
     if (self->has_begun) { /* whatever failed, no number is given twice */
         PyObject *next = PyLong_FromUnsignedLongLong(self->next_id);
-        failed |= next == NULL || PyObject_SetAttrString(self->mailbox, "next_id", next) || tell_deliveries(self);
+        failed |= next == NULL || PyObject_SetAttr(self->mailbox, word_next_id, next) || tell_deliveries(self);
         Py_XDECREF(next);
     }
     if (type != NULL)
@@ -339,8 +364,8 @@ static int set_outbound(Party *to, PyObject *outbound)
     if (to->outbound != NULL)
         return 0;
     PyObject *items = PyObject_GetAttrString(outbound, "held"), *numbers = PyObject_GetAttrString(outbound, "numbers");
-    int64_t window = number_of(outbound, "window"), quick_window = number_of(outbound, "quick_window");
-    int64_t window_bytes = number_of(outbound, "window_bytes");
+    int64_t window = number_of(outbound, word_window), quick_window = number_of(outbound, word_quick_window);
+    int64_t window_bytes = number_of(outbound, word_window_bytes);
     if (PyErr_Occurred() || !PyDict_Check(items) || !PyDict_Check(numbers)) {
         Py_XDECREF(items);
         Py_XDECREF(numbers);
@@ -488,12 +513,12 @@ static Py_ssize_t express_length(Express *self)
 
 static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"memory", "mailbox", "dispatcher", "recall", "ways", "hearers",
+    static char *words[] = {"memory", "mailbox", "dispatcher", "on_disk", "at_once", "ways", "hearers",
                             "delivered", "told", "most", "most_bytes", NULL};
-    PyObject *memory, *mailbox, *dispatcher, *recall, *ways, *hearers, *delivered, *told;
+    PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once, *ways, *hearers, *delivered, *told;
     long long most, most_bytes;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOOOOLL", words, &MemoryType, &memory, &mailbox,
-                                     &dispatcher, &recall, &ways, &hearers, &delivered, &told, &most, &most_bytes))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOOOOOLL", words, &MemoryType, &memory, &mailbox,
+                                     &dispatcher, &on_disk, &at_once, &ways, &hearers, &delivered, &told, &most, &most_bytes))
         return NULL;
     Express *self = (Express *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -501,7 +526,8 @@ static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->memory = Py_NewRef(memory);
     self->mailbox = Py_NewRef(mailbox);
     self->dispatcher = Py_NewRef(dispatcher);
-    self->recall = Py_NewRef(recall);
+    self->on_disk = Py_NewRef(on_disk);
+    self->at_once = Py_NewRef(at_once);
     self->ways = Py_NewRef(ways);
     self->hearers = Py_NewRef(hearers);
     self->delivered = Py_NewRef(delivered);
@@ -519,7 +545,8 @@ static int express_traverse(Express *self, visitproc visit, void *arg)
     Py_VISIT(self->memory);
     Py_VISIT(self->mailbox);
     Py_VISIT(self->dispatcher);
-    Py_VISIT(self->recall);
+    Py_VISIT(self->on_disk);
+    Py_VISIT(self->at_once);
     Py_VISIT(self->ways);
     Py_VISIT(self->hearers);
     Py_VISIT(self->delivered);
@@ -535,7 +562,8 @@ static int express_clear(Express *self)
         Py_XDECREF(express_forget(self, NULL)); /* parties and flows hold each other */
     Py_CLEAR(self->mailbox);
     Py_CLEAR(self->dispatcher);
-    Py_CLEAR(self->recall);
+    Py_CLEAR(self->on_disk);
+    Py_CLEAR(self->at_once);
     Py_CLEAR(self->ways);
     Py_CLEAR(self->hearers);
     Py_CLEAR(self->delivered);

@@ -24,7 +24,7 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *memory, *mailbox, *dispatcher, *recall;
+    PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once;
     PyObject *ways, *hearers, *delivered, *told;
     int64_t most, most_bytes;
     PyObject *parties; /* destination → Party */

@@ -341,6 +341,43 @@ static int add(PyObject *counts, PyObject *name, PyObject *other, Py_ssize_t run
     return failed ? -1 : 0;
 }
 
+/* count_sent(raws, counts, other): the same of frames as bytes, each by the name that it begins with. */
+PyObject *count_sent(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 3 || !PyList_Check(arguments[0]) || !PyDict_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "count_sent takes a list, a dict and a name");
+        return NULL;
+    }
+    PyObject *raws = arguments[0], *counts = arguments[1], *other = arguments[2];
+    const char *before = "";
+    Py_ssize_t length = 0, run = 0;
+    for (Py_ssize_t i = 0; i <= PyList_GET_SIZE(raws); i++) {
+        const char *text = NULL, *end = NULL;
+        if (i < PyList_GET_SIZE(raws)) {
+            PyObject *raw = PyList_GET_ITEM(raws, i);
+            if (!PyBytes_Check(raw)) {
+                PyErr_SetString(PyExc_TypeError, "count_sent counts bytes");
+                return NULL;
+            }
+            text = PyBytes_AS_STRING(raw);
+            end = memchr(text, ' ', (size_t)Py_MIN(LONGEST_NAME + 1, PyBytes_GET_SIZE(raw)));
+            if (end != NULL && end - text == length && memcmp(text, before, (size_t)length) == 0) {
+                run++;
+                continue;
+            }
+        }
+        PyObject *name = length ? frame_name(before, length) : Py_NewRef(other);
+        int failed = name == NULL || add(counts, name, other, run);
+        Py_XDECREF(name);
+        if (failed)
+            return NULL;
+        before = text;
+        length = end == NULL ? 0 : end - text;
+        run = 1;
+    }
+    return Py_NewRef(Py_None);
+}
+
 /* count_frames(frames, counts, other): count a list of Frames by name; names not in `counts` count as `other`. */
 PyObject *count_frames(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
 {

@@ -3,6 +3,7 @@
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
+    {"count_sent", (PyCFunction)(void (*)(void))count_sent, METH_FASTCALL, "Count a list of framed bytes by name."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -22,7 +23,7 @@ PyMODINIT_FUNC PyInit__core(void)
         return NULL;
     if (add_type(module, &FrameType) || add_type(module, &ReaderType) || add_type(module, &MemoryType) ||
         add_type(module, &ExpressType) || PyType_Ready(&PairType) || PyType_Ready(&PartyType) ||
-        PyType_Ready(&FlowType)) {
+        PyType_Ready(&FlowType) || express_ready() || recall_ready()) {
         Py_DECREF(module);
         return NULL;
     }

@@ -16,36 +16,37 @@ static int open_sorted(Recall *known, PyObject *arrays)
     return 1;
 }
 
-static int open_on_disk(Recall *known, PyObject *recall)
+static PyObject *word_recent, *word_sorted, *word_table;
+
+int recall_ready(void)
 {
-    PyObject *on_disk = PyObject_GetAttrString(recall, "on_disk");
-    if (on_disk == NULL)
-        return -1;
-    PyObject *arrays = PyObject_GetAttrString(on_disk, "sorted");
-    known->recent = PyObject_GetAttrString(on_disk, "recent");
-    Py_DECREF(on_disk);
+    word_recent = PyUnicode_InternFromString("recent");
+    word_sorted = PyUnicode_InternFromString("sorted");
+    word_table = PyUnicode_InternFromString("table");
+    return word_recent && word_sorted && word_table ? 0 : -1;
+}
+
+static int open_on_disk(Recall *known, PyObject *on_disk)
+{
+    PyObject *arrays = PyObject_GetAttr(on_disk, word_sorted);
+    known->recent = PyObject_GetAttr(on_disk, word_recent);
     int opened = arrays == NULL || known->recent == NULL ? -1 : open_sorted(known, arrays);
     Py_XDECREF(arrays);
     return opened;
 }
 
-static int open_at_once(Recall *known, PyObject *recall)
+static int open_at_once(Recall *known, PyObject *at_once)
 {
-    PyObject *at_once = PyObject_GetAttrString(recall, "at_once");
-    if (at_once == NULL)
+    if (at_once == Py_None)
+        return 0;
+    PyObject *table = PyObject_GetAttr(at_once, word_table);
+    int failed = table == NULL || PyObject_GetBuffer(table, &known->at_once, PyBUF_WRITABLE);
+    Py_XDECREF(table);
+    if (failed)
         return -1;
-    int failed = 0;
-    if (at_once != Py_None) {
-        PyObject *table = PyObject_GetAttrString(at_once, "table");
-        failed = table == NULL || PyObject_GetBuffer(table, &known->at_once, PyBUF_WRITABLE);
-        Py_XDECREF(table);
-        if (!failed) {
-            known->has_at_once = 1;
-            known->buckets = known->at_once.len / (4 * (Py_ssize_t)sizeof(int64_t));
-        }
-    }
-    Py_DECREF(at_once);
-    return failed ? -1 : 0;
+    known->has_at_once = 1;
+    known->buckets = known->at_once.len / (4 * (Py_ssize_t)sizeof(int64_t));
+    return 0;
 }
 
 static int recall_open(Express *self)
@@ -54,9 +55,9 @@ static int recall_open(Express *self)
     if (known->is_open)
         return 0;
     known->is_open = 1;
-    int opened = open_on_disk(known, self->recall);
+    int opened = open_on_disk(known, self->on_disk);
     known->is_usable = opened == 1;
-    return opened < 0 || open_at_once(known, self->recall) ? -1 : 0;
+    return opened < 0 || open_at_once(known, self->at_once) ? -1 : 0;
 }
 
 void recall_close(Express *self)
