@@ -7,6 +7,8 @@ import time
 from contextlib import AsyncExitStack
 from functools import partial
 
+import msgspec
+
 from client import ChatFeature
 from client.location import LocationFeature
 from client.typing import TypingFeature
@@ -16,6 +18,8 @@ from tests.support.federation import configuration
 
 PACE = 0.1
 """Seconds between what each person does."""
+BACK = 1.0
+"""Seconds, at most, between two tries of somebody whose server was away: what is measured needs them there."""
 
 
 class Known:
@@ -35,6 +39,12 @@ class Known:
 
     async def discover_servers(self, timeout=None, *, until=None):  # noqa: ARG002 - it takes no time
         return self._servers
+
+
+def person_at(address):
+    """How a person is configured."""
+    config = configuration(address)
+    return msgspec.structs.replace(config, link=msgspec.structs.replace(config.link, backoff_max=BACK))
 
 
 class Traffic:
@@ -88,7 +98,7 @@ class Traffic:
         features = []
         reads = partial(ChatFeature, on_message=lambda _message: None)
         for make in (reads, TypingFeature, LocationFeature):
-            feature = await stack.enter_async_context(make(user, configuration(address), discovery=known))
+            feature = await stack.enter_async_context(make(user, person_at(address), discovery=known))
             await feature.handle_connection(await known.discover_servers())
             features.append(feature)
         return (node, *features)
@@ -110,7 +120,7 @@ class Traffic:
         address, known = next(self._addresses), Known(node)
         while True:
             reads = ChatFeature(
-                f"zoe@{node.server_id}", configuration(address), on_message=lambda _message: None, discovery=known
+                f"zoe@{node.server_id}", person_at(address), on_message=lambda _message: None, discovery=known
             )
             async with reads:
                 await reads.handle_connection(await known.discover_servers())
