@@ -15,7 +15,7 @@ pytestmark = needs_prometheus
 
 NETWORK = "127.0.91"
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
-OF_ALL = {"Open files": "the least limit of all processes", "Processes not ready": "what does not answer has no name"}
+OF_ALL = {"Open files": "the least limit there is", "Processes not ready": "what does not answer has no name"}
 """Panels of which a part is of all servers, whichever is chosen, and why."""
 VARIABLES = {"$server": ".*", "$feature": ".*", "$__rate_interval": "10s", "$__range": "1m"}
 
