@@ -48,7 +48,7 @@ def federation(tmp_path_factory):
         with Traffic(nodes, NETWORK) as traffic:
             wait_until(lambda: traffic.delivered > 50, what="messages are delivered")
             prometheus.wait_for("sum(server_id_feature:parley_peers:sum) == 18")
-            yield prometheus, nodes
+            yield prometheus, nodes, traffic
 
 
 def kill_all(nodes):
@@ -73,7 +73,7 @@ def start_again(node, service, *others):
 
 def test_a_process_that_is_killed(federation):
     """It does not answer, its feature is missing, the others cannot link it; and lose it again and again."""
-    prometheus, (_a, b, _c) = federation
+    prometheus, (_a, b, _c), _traffic = federation
     b.kill("chat")
     prometheus.wait_firing("ParleyProcessDown", instance=f"{b.address}:9402")
     prometheus.wait_firing("ParleyProcessMissing", server_id="b", feature="MESSAGES")
@@ -90,7 +90,7 @@ def test_a_process_that_is_killed(federation):
 
 
 def test_a_node_without_its_discovery(federation):
-    prometheus, (_a, b, _c) = federation
+    prometheus, (_a, b, _c), _traffic = federation
     b.kill("discovery")
     prometheus.wait_firing("ParleyNotReady", server_id="b", feature="TYPING_INDICATOR")
     b.start("discovery")
@@ -99,7 +99,7 @@ def test_a_node_without_its_discovery(federation):
 
 
 def test_a_node_that_is_alone(federation):
-    prometheus, (a, b, c) = federation
+    prometheus, (a, b, c), _traffic = federation
     kill_all([b, c])
     prometheus.wait_firing("ParleyNoPeers", server_id="a")
     prometheus.wait_firing("ParleyServerLost", server_id="a")
@@ -111,7 +111,7 @@ def test_a_node_that_is_alone(federation):
 
 def test_a_process_that_hangs_now_and_then(federation):
     """Messages through it are slow, its timers late. While it hangs it tells nothing: all is seen afterwards."""
-    prometheus, (_a, b, _c) = federation
+    prometheus, (_a, b, _c), _traffic = federation
     prometheus.wait_for(EVERYBODY)
 
     def hang():
@@ -130,7 +130,7 @@ def test_a_process_that_hangs_now_and_then(federation):
 
 def test_a_disk_that_is_slow(federation):
     """Another program holds the file again and again, as a slow disk would hold the commit."""
-    prometheus, (a, _b, _c) = federation
+    prometheus, (a, _b, _c), _traffic = federation
     file = sqlite3.connect(a.directory / "data" / "a" / "chat.db", isolation_level=None)
 
     def hold():
@@ -144,23 +144,19 @@ def test_a_disk_that_is_slow(federation):
 
 
 def test_messages_that_nobody_fetches(federation, tmp_path):
-    prometheus, (_a, b, _c) = federation
+    prometheus, (_a, b, _c), traffic = federation
     environment = client_environment(f"{NETWORK}.30", tmp_path)
     where = ("--server", b.address)
     run_parley("blocked", "--as", "zed@b", *where, environment=environment)
-
-    def write():
-        run_parley("send", "--as", "max@b", "zed@b", "later", "--wait", "0", *where, environment=environment)
-
-    of_b = {"server_id": "b"}
-    prometheus.provoke(write, ("ParleyMailboxOld", of_b), ("ParleyMailboxGrowing", of_b), pause=0.0)
+    old, growing = ("ParleyMailboxOld", {"server_id": "b"}), ("ParleyMailboxGrowing", {"server_id": "b"})
+    prometheus.provoke(lambda: traffic.write("zed@b"), old, growing, pause=0.3)
     with Command("listen", "--as", "zed@b", *where, environment=environment):
         prometheus.wait_quiet("ParleyMailboxOld", server_id="b")
     prometheus.wait_quiet("ParleyMailboxGrowing", server_id="b")
 
 
 def test_nonsense(federation):
-    prometheus, (a, _b, _c) = federation
+    prometheus, (a, _b, _c), _traffic = federation
     with socket.create_connection((a.address, 6666)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
 
         def babble():
@@ -176,7 +172,7 @@ def test_nonsense(federation):
 
 
 def test_nobody_at_all(federation):
-    prometheus, nodes = federation
+    prometheus, nodes, _traffic = federation
     kill_all(nodes)
     prometheus.wait_firing("ParleyNothingAnswers")
     start_all(nodes)
@@ -186,7 +182,7 @@ def test_nobody_at_all(federation):
 
 def test_each_alert_was_seen_and_is_over(federation):
     """Whoever adds an alert adds a way to break what it watches."""
-    prometheus, _nodes = federation
+    prometheus, _nodes, _traffic = federation
     fired = {
         labels["alertname"] for labels, _ in prometheus.query('last_over_time(ALERTS{alertstate="firing"}[1h])')
     }

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import msgspec
@@ -13,6 +13,7 @@ from client import ChatFeature
 from client.location import LocationFeature
 from client.typing import TypingFeature
 from shared.addresses import Endpoint, Server
+from shared.errors import PeerError
 from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
 from tests.support.federation import configuration
 
@@ -72,6 +73,10 @@ class Traffic:
         self._loop.close()
         assert self._error is None, self._error
 
+    def write(self, recipient):
+        """One more message, by `ann` of the last node."""
+        self._loop.call_soon_threadsafe(self._writer.send, recipient, "later")
+
     def _run(self):
         try:
             self._loop.run_until_complete(self._live())
@@ -82,6 +87,7 @@ class Traffic:
     async def _live(self):
         async with AsyncExitStack() as stack:
             people = [await self._person(stack, name, node) for node in self._nodes for name in ("ann", "ben")]
+            self._writer = people[-2][1]
             self._ready.set()
             tasks = [asyncio.create_task(self._act(*person)) for person in people]
             tasks.append(asyncio.create_task(self._come_and_go(people[0][1])))
@@ -123,7 +129,8 @@ class Traffic:
                 f"zoe@{node.server_id}", person_at(address), on_message=lambda _message: None, discovery=known
             )
             async with reads:
-                await reads.handle_connection(await known.discover_servers())
+                with suppress(PeerError):  # the server is away, too
+                    await reads.handle_connection(await known.discover_servers())
                 await asyncio.sleep(1)
             for _ in range(20):
                 writer.send(f"zoe@{node.server_id}", "later")
