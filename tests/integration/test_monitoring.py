@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
 from tests.support.monitoring import ROOT, Prometheus, needs_prometheus
 from tests.support.nodes import Node, wait_linked, wait_until
@@ -107,7 +108,22 @@ def test_the_rules_are_valid(name):
 
 
 def test_the_configuration_is_valid():
-    config = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+    assert_valid(ROOT / "deploy" / "prometheus" / "prometheus.yml")
+
+
+def test_the_configuration_for_other_nodes_that_is_told_of_is_valid(tmp_path):
+    (told,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+    config = tmp_path / "prometheus.yml"
+    config.write_text(told)
+    assert_valid(config)
+    parsed = yaml.safe_load(told)
+    assert [job["job_name"] for job in parsed["scrape_configs"]] == ["parley"]
+    assert [sorted(path.name for path in ROOT.glob(rules)) for rules in parsed["rule_files"]] == [
+        ["alerts.yml", "recording.yml"]
+    ]
+
+
+def assert_valid(config):
     command = ["promtool", "check", "config", "--syntax-only", config]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

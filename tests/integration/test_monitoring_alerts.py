@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from tests.support.commands import Command, client_environment, run_parley
-from tests.support.monitoring import Prometheus, needs_prometheus
+from tests.support.monitoring import PATIENCE, Prometheus, needs_prometheus
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.traffic import Traffic
 
@@ -44,9 +44,9 @@ def federation(tmp_path_factory):
     directory = tmp_path_factory.mktemp("alerts")
     nodes = [Node(name, f"{NETWORK}.{n}", directory, settings=SETTINGS) for n, name in enumerate("abc", 1)]
     with nodes[0], nodes[1], nodes[2], Prometheus(directory, f"{NETWORK}.200", nodes, THRESHOLDS) as prometheus:
-        wait_linked(nodes)
+        wait_linked(nodes, timeout=PATIENCE)
         with Traffic(nodes, NETWORK) as traffic:
-            wait_until(lambda: traffic.delivered > 50, what="messages are delivered")
+            wait_until(lambda: traffic.delivered > 50, PATIENCE, "messages are delivered")
             prometheus.wait_for("sum(server_id_feature:parley_peers:sum) == 18")
             yield prometheus, nodes, traffic
 
@@ -62,13 +62,13 @@ def start_all(nodes):
         for service in node.services:
             node.start(service)
     for node in nodes:
-        node.wait_ready(timeout=60)
+        node.wait_ready(timeout=PATIENCE)
 
 
 def start_again(node, service, *others):
     node.start(service)
-    node.wait_ready(service)
-    node.wait_linked(service, *others)
+    node.wait_ready(service, timeout=PATIENCE)
+    node.wait_linked(service, *others, timeout=PATIENCE)
 
 
 def test_a_process_that_is_killed(federation):
@@ -94,7 +94,7 @@ def test_a_node_without_its_discovery(federation):
     b.kill("discovery")
     prometheus.wait_firing("ParleyNotReady", server_id="b", feature="TYPING_INDICATOR")
     b.start("discovery")
-    b.wait_ready()
+    b.wait_ready(timeout=PATIENCE)
     prometheus.wait_quiet("ParleyNotReady")
 
 
@@ -104,7 +104,7 @@ def test_a_node_that_is_alone(federation):
     prometheus.wait_firing("ParleyNoPeers", server_id="a")
     prometheus.wait_firing("ParleyServerLost", server_id="a")
     start_all([b, c])
-    wait_linked([a, b, c])
+    wait_linked([a, b, c], timeout=PATIENCE)
     prometheus.wait_quiet("ParleyNoPeers")
     prometheus.wait_quiet("ParleyServerLost")
 
@@ -176,7 +176,7 @@ def test_nobody_at_all(federation):
     kill_all(nodes)
     prometheus.wait_firing("ParleyNothingAnswers")
     start_all(nodes)
-    wait_linked(nodes)
+    wait_linked(nodes, timeout=PATIENCE)
     prometheus.wait_quiet("ParleyNothingAnswers")
 
 
