@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test test-alerts check chaos proto dashboards bench bench-federation bench-mailbox bench-metrics bench-restart bench-typing base-image format clean
+.PHONY: help run setup test check chaos proto dashboards bench bench-federation bench-mailbox bench-metrics bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,9 +20,6 @@ run: $(READY) ## Run a whole node here; Ctrl-C stops it
 
 test: $(READY) ## Run all checks and tests
 	@deploy/test.sh $(BIN)
-
-test-alerts: $(READY) ## Break what each alert watches, at the real Prometheus: three minutes of a quiet machine
-	@ALERTS=1 $(BIN)/pytest -q tests/integration/test_monitoring_alerts.py
 
 check: $(READY) ## Lint, types, unit and property tests: under a minute
 	@$(BIN)/ruff check .

@@ -178,10 +178,17 @@ class Node:
             self._offered = offered
             self._tell(f"ready: {self.server_id} offers {offered}")
             self._tell(f"join it: {self._join_command()}")
+            if self.config.discovery.http_port:  # else the system chooses one, and does not tell us
+                self._tell(f"see it: {self._page()}")
 
     def _join_command(self) -> str:
         prefix = f"PARLEY_ADDRESS={self.config.address} " if self.config.address.startswith("127.") else ""
         return f"{prefix}{_command()} chat --as YOU@{self.server_id}"
+
+    def _page(self) -> str:
+        host = self.config.address
+        command = f"{_command()} status {host}".rstrip()
+        return f"http://{host or '127.0.0.1'}:{self.config.discovery.http_port}/ or {command}"
 
     def announce_to(self, host: str, port: int) -> None:
         """A watcher announces nothing."""

@@ -34,6 +34,14 @@ REJECTIONS = frozenset(
 )  # fmt: skip
 """Every `reason` that a frame or a datagram can be rejected or dropped for."""
 
+CLOSES: Final = ("exit", "handshake_timeout", "lost", "malformed", "refused", "timeout", "too_large", "unknown")
+"""Every `reason` that a link can end for."""
+CONNECTS: Final = {
+    "dialler": ("connected", "unreachable", *CLOSES),
+    "listener": ("connected", "is_already_connected_error", "unknown_error"),
+}
+"""Who dialled → every `result` of a handshake."""
+
 PEERS: Final = 100
 """Peers with a label of their own; the others share `other`."""
 LAG: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -77,11 +85,20 @@ class Metrics(Collector):
         self.loop_lag = self.histogram(
             "parley_event_loop_lag_seconds", "How late a timer of the event loop came", LAG
         )
-        for reason in REJECTIONS:
-            self.frames_rejected.labels(feature, reason)
+        self._begin_at_zero()
         registry.register(self)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
+
+    def _begin_at_zero(self) -> None:
+        """Export all that may come: what appears with its first event has no rate for it."""
+        for reason in REJECTIONS:
+            self.frames_rejected.labels(self._feature, reason)
+        for role, results in CONNECTS.items():
+            for result in results:
+                self.connects.labels(self._feature, role, result)
+            for reason in CLOSES:
+                self.link_closes.labels(self._feature, role, reason)
 
     def expect_datagrams(self) -> None:
         """This process has a UDP port: count what comes and goes there."""
@@ -114,11 +131,12 @@ class Metrics(Collector):
 
     def connected(self, role: str, result: str) -> None:
         """Count a handshake: role dialler or listener."""
-        self.connects.labels(self._feature, role, result).inc()
+        known = result if result in CONNECTS[role] else CONNECTS[role][-1]
+        self.connects.labels(self._feature, role, known).inc()
 
     def closed(self, role: str, reason: str) -> None:
         """Count a link's end."""
-        self.link_closes.labels(self._feature, role, reason).inc()
+        self.link_closes.labels(self._feature, role, reason if reason in CLOSES else CLOSES[-1]).inc()
 
     def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

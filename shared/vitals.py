@@ -53,7 +53,7 @@ def export_links(process: Observed) -> None:
     def round_trips() -> Samples:
         return [
             ((feature, peer), link.session.rtt or 0.0)
-            for peer, link in _named_links(peering.links, names)
+            for peer, link in _named_links(peering.peers, names)
             if peer != OTHER and link.session.rtt is not None
         ]
 
@@ -85,9 +85,10 @@ def _by_state(feature: str, peers: Sequence[Peer], names: Names) -> Samples:
     return counts.items()
 
 
-def _named_links(links: Sequence[Link], names: Names) -> Iterator[tuple[str, Link]]:
-    labels = names.labels([link.peer_id for link in links])
-    return ((labels[link.peer_id], link) for link in links)
+def _named_links(peers: Sequence[Peer], names: Names) -> Iterator[tuple[str, Link]]:
+    """Labels go to all peers, as they do above: a peer whose link is down would lose its own to another."""
+    labels = names.labels([peer.server_id for peer in peers])
+    return ((labels[peer.server_id], peer.link) for peer in peers if peer.link is not None)
 
 
 # For people ------------------------------------------------------------------------------------------

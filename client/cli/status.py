@@ -110,6 +110,8 @@ class Node:
         reader, writer = await self._connect()
         try:
             writer.write(b"GET /events HTTP/1.1\r\nHost: %b\r\n\r\n" % self._host.encode())
+            if b" 200 " not in await reader.readline():
+                raise PeerUnreachable(f"too many watch the node at {self._host}:{self._port}")
             while raw := await reader.readline():
                 if raw.startswith(b"data:"):
                     yield await self.status()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from deploy.grafana.panels import BOTH, WHO, Query, board, graph, heat, listed, quantile, rate
+from deploy.grafana.panels import BOTH, BUILD, WHO, Query, board, graph, heat, listed, quantile, rate
 
 
 def messages() -> dashboard.Dashboard:
@@ -139,7 +139,7 @@ def processes() -> dashboard.Dashboard:
             "Processes",
             "Every process that Prometheus scrapes.",
             "short",
-            Query('max by (server_id, feature, version, instance) (parley_build_info{server_id=~"$server"})'),
+            Query(f"max by (server_id, feature, version, instance) ({BUILD})"),
             names={"server_id": "Server", "feature": "Feature", "version": "Version", "instance": "Address"},
         ),
         graph(

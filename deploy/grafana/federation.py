@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard
 
 from deploy.grafana.panels import WHO, Query, board, graph, graph_of_nodes, matrix, number, rate
 
-TIME_TO_PEER: Final = f"(parley_discovery_time_to_peer_seconds_bucket {WHO})"
+TIME_TO_PEER: Final = f'(parley_discovery_time_to_peer_seconds_bucket{{feature=~"$feature"}} {WHO})'
 """Since the processes' starts: most of it happens before the first scrape, where no rate sees it."""
 EDGES: Final = (
     f'label_join(label_replace(label_replace(min by (server_id, peer) (parley_peer_links{{state="linked"}} {WHO}), '
@@ -103,8 +103,7 @@ def federation() -> dashboard.Dashboard:
         ),
         graph(
             "Reconnects",
-            "Servers that were linked again, by why the link before ended. Empty until a link breaks for the first "
-            "time.",
+            "Servers that were linked again, by why the link before ended.",
             "short",
             Query(
                 f"sum by (server_id, reason) (increase(parley_peer_reconnects_total[$__rate_interval]) {WHO})",

@@ -21,8 +21,9 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
-_BUILD: Final = 'parley_build_info{server_id=~"$server",feature=~"$feature|DISCOVERY"}'
-WHO: Final = f"* on (job, instance) group_left (server_id) {_BUILD}"
+BUILD: Final = 'parley_build_info{server_id=~"$server",feature=~"$feature|DISCOVERY"}'
+"""The processes that are chosen. Discovery's is among them always: it tells of all features."""
+WHO: Final = f"* on (job, instance) group_left (server_id) {BUILD}"
 """Gives a process's samples their server's name, and leaves out what is not chosen."""
 BOTH: Final = WHO.replace("group_left (server_id)", "group_left (server_id, feature)")
 """The same for samples that do not tell their feature."""
@@ -88,7 +89,7 @@ def graph(
     panel = panel.legend(legend.placement(common_models.LegendPlacement.BOTTOM))
     tooltip = common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI)
     panel = panel.tooltip(tooltip.sort(common_models.SortOrder.DESCENDING))
-    style = common_models.GraphTresholdsStyleMode.DASHED if steps else common_models.GraphTresholdsStyleMode.OFF
+    style = common_models.GraphThresholdsStyleMode.DASHED if steps else common_models.GraphThresholdsStyleMode.OFF
     panel = panel.thresholds(_thresholds(steps)).thresholds_style(common.GraphThresholdsStyleConfig().mode(style))
     return _targets(panel.line_width(1.5).fill_opacity(8).min(0), queries)
 

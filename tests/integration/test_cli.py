@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -534,6 +535,18 @@ def test_the_command_to_join_that_serve_prints_works(tmp_path, environment):
         assert (name, program, arguments) == ("PARLEY_ADDRESS", PARLEY, ["chat", "--as", "YOU@joined"])
         ended = run_parley(*arguments, environment=environment | {name: address}, text="YOU@joined: hi\n")
         assert (ended.returncode, ended.stdout) == (0, "YOU@joined: hi\n"), ended.stderr
+
+
+def test_the_ways_to_see_it_that_serve_prints_work(tmp_path, environment):
+    node = Node("seen", "127.0.27.6", tmp_path)
+    with Command("serve", environment=node.environment) as command:
+        line = command.wait_line("see it: ").removeprefix("see it: ")
+        page, program, *arguments = line.replace(" or ", " ").split()
+        with urllib.request.urlopen(page, timeout=5) as answer:
+            assert b"A node of Parley" in answer.read()
+        assert (program, arguments) == (PARLEY, ["status", "127.0.27.6"])
+        shown = run_parley(*arguments, environment=environment).stdout
+        assert shown.startswith("seen  Parley ")
 
 
 def test_version_is_printed(environment):

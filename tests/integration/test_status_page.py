@@ -1,5 +1,6 @@
 """The status page in a real browser, headless: what breaks and is mended, and what a browser must not do."""
 
+import contextlib
 import http.client
 import re
 import socket
@@ -8,6 +9,8 @@ import pytest
 
 from shared.announcements import encode_announcement
 from shared.messages import pb
+from shared.streams import READERS
+from tests.support.commands import client_environment, run_parley
 from tests.support.monitoring import needs_chromium
 from tests.support.nodes import HTTP_PORTS, ROOT, Node, wait_linked
 
@@ -155,6 +158,26 @@ def test_it_is_read_on_a_telephone_and_in_the_dark(browser, nodes):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
     picture(page, "status-page-dark.png")
+    context.close()
+
+
+def test_a_page_too_many_says_so_and_goes_on_when_there_is_room(browser, nodes, tmp_path):
+    node = nodes[0]
+    environment = client_environment(f"{NETWORK}.50", tmp_path)
+    with contextlib.ExitStack() as stack:
+        for _ in range(READERS):
+            where = (node.address, HTTP_PORTS["discovery"])
+            reader = stack.enter_context(socket.create_connection(where, timeout=5))
+            reader.sendall(b"GET /events HTTP/1.1\r\nHost: alpha\r\n\r\n")
+            assert b" 200 " in reader.recv(100)
+        watching = run_parley("status", node.address, "--watch", environment=environment)
+        assert (watching.returncode, watching.stderr.count("too many watch the node")) == (1, 1)
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address(node))
+        page.wait_for_selector(".is-lost")
+        assert "Too many watch" in page.locator("header").inner_text()
+    page.wait_for_selector(".is-live", timeout=30_000)
     context.close()
 
 

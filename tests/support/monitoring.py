@@ -3,10 +3,12 @@
 What takes minutes in operation takes seconds here: `faster` divides the times that stand in the rules.
 """
 
+import contextlib
 import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,6 +22,8 @@ RULES = ROOT / "deploy" / "prometheus" / "rules"
 UNITS = {"s": 1, "m": 60, "h": 3600}
 SCRAPE = 0.5
 """Seconds between two scrapes."""
+PATIENCE = 120.0
+"""Seconds until a wait counts as failed: long, because the machine may have much else to do."""
 SHORTEST = 4
 """Seconds of a range: a rate needs several samples."""
 LONGEST = 3
@@ -136,10 +140,33 @@ class Prometheus:
         fire = [a for a in fire if a["state"] == "firing"]
         return [a["labels"] for a in fire if labels.items() <= a["labels"].items()]
 
-    def wait_firing(self, alert, timeout=40.0, **labels):
-        """Wait until an alert fires."""
-        wait_until(lambda: self.firing(alert, **labels), timeout, f"{alert} {labels} fires")
+    def wait_for(self, expr, timeout=PATIENCE):
+        """Wait until a query has a result."""
+        return wait_until(lambda: self.query(expr), timeout, expr, every=SCRAPE / 2)
 
-    def wait_quiet(self, alert, timeout=60.0, **labels):
-        """Wait until an alert fires no longer."""
-        wait_until(lambda: not self.firing(alert, **labels), timeout, f"{alert} {labels} is over")
+    def wait_firing(self, alert, **labels):
+        """Wait until an alert fires: for what stays broken meanwhile."""
+        wait_until(lambda: self.firing(alert, **labels), PATIENCE, f"{alert} {labels} fires", every=SCRAPE / 2)
+
+    def provoke(self, step, *wanted, pause):
+        """Break something again and again, by `step`, until each of these alerts, (name, labels), was seen firing.
+
+        There are `pause` seconds between two steps, in which the alerts are looked for.
+        """
+        unseen = list(wanted)
+
+        def all_seen():
+            unseen[:] = [(alert, labels) for alert, labels in unseen if not self.firing(alert, **labels)]
+            return not unseen
+
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            step()
+            with contextlib.suppress(TimeoutError):
+                return wait_until(all_seen, pause, every=SCRAPE / 2)
+        raise TimeoutError(f"not within {PATIENCE} s of provoking: {unseen}")
+
+    def wait_quiet(self, alert, **labels):
+        """Wait until an alert fires no longer: for what stays mended meanwhile."""
+        what = f"{alert} {labels} is over"
+        wait_until(lambda: not self.firing(alert, **labels), PATIENCE, what, every=SCRAPE / 2)

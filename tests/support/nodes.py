@@ -37,8 +37,10 @@ TAIL = 20
 T = TypeVar("T")
 
 
-def wait_until(predicate: Callable[[], T], timeout: float = TIMEOUT, what: str = "") -> T:
+def wait_until(predicate: Callable[[], T], timeout: float = TIMEOUT, what: str = "", every: float = POLL) -> T:
     """Return the predicate's first true value; an OSError (nobody answers yet) counts as false.
+
+    It is asked every so many seconds.
 
     Raises:
         TimeoutError: not within `timeout` seconds; says what was waited for and what came last.
@@ -55,7 +57,7 @@ def wait_until(predicate: Callable[[], T], timeout: float = TIMEOUT, what: str =
             last = error
         if time.monotonic() >= deadline:
             raise TimeoutError(f"not within {timeout} s: {what or predicate}; last: {last!r}")
-        time.sleep(POLL)
+        time.sleep(every)
 
 
 class Samples:

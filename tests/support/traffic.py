@@ -4,18 +4,23 @@ import asyncio
 import itertools
 import threading
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
+
+import msgspec
 
 from client import ChatFeature
 from client.location import LocationFeature
 from client.typing import TypingFeature
 from shared.addresses import Endpoint, Server
+from shared.errors import PeerError
 from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
 from tests.support.federation import configuration
 
 PACE = 0.1
 """Seconds between what each person does."""
+BACK = 1.0
+"""Seconds, at most, between two tries of somebody whose server was away: what is measured needs them there."""
 
 
 class Known:
@@ -35,6 +40,12 @@ class Known:
 
     async def discover_servers(self, timeout=None, *, until=None):  # noqa: ARG002 - it takes no time
         return self._servers
+
+
+def person_at(address):
+    """How a person is configured."""
+    config = configuration(address)
+    return msgspec.structs.replace(config, link=msgspec.structs.replace(config.link, backoff_max=BACK))
 
 
 class Traffic:
@@ -62,6 +73,10 @@ class Traffic:
         self._loop.close()
         assert self._error is None, self._error
 
+    def write(self, recipient):
+        """One more message, by `ann` of the last node."""
+        self._loop.call_soon_threadsafe(self._writer.send, recipient, "later")
+
     def _run(self):
         try:
             self._loop.run_until_complete(self._live())
@@ -72,6 +87,7 @@ class Traffic:
     async def _live(self):
         async with AsyncExitStack() as stack:
             people = [await self._person(stack, name, node) for node in self._nodes for name in ("ann", "ben")]
+            self._writer = people[-2][1]
             self._ready.set()
             tasks = [asyncio.create_task(self._act(*person)) for person in people]
             tasks.append(asyncio.create_task(self._come_and_go(people[0][1])))
@@ -88,7 +104,7 @@ class Traffic:
         features = []
         reads = partial(ChatFeature, on_message=lambda _message: None)
         for make in (reads, TypingFeature, LocationFeature):
-            feature = await stack.enter_async_context(make(user, configuration(address), discovery=known))
+            feature = await stack.enter_async_context(make(user, person_at(address), discovery=known))
             await feature.handle_connection(await known.discover_servers())
             features.append(feature)
         return (node, *features)
@@ -110,10 +126,11 @@ class Traffic:
         address, known = next(self._addresses), Known(node)
         while True:
             reads = ChatFeature(
-                f"zoe@{node.server_id}", configuration(address), on_message=lambda _message: None, discovery=known
+                f"zoe@{node.server_id}", person_at(address), on_message=lambda _message: None, discovery=known
             )
             async with reads:
-                await reads.handle_connection(await known.discover_servers())
+                with suppress(PeerError):  # the server is away, too
+                    await reads.handle_connection(await known.discover_servers())
                 await asyncio.sleep(1)
             for _ in range(20):
                 writer.send(f"zoe@{node.server_id}", "later")

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.discovery.linking import LinkingTimes
 from shared.framing import Frame, encode_frame, read_datagram
-from shared.metrics import PEERS, Metrics
+from shared.metrics import CLOSES, PEERS, Metrics
 from shared.tallies import Buckets, Frames, Names
 from tests.support.nodes import Samples
 
@@ -78,6 +78,25 @@ def test_a_reason_that_is_none_of_ours_makes_no_label():
     metrics.rejected("whatever a peer says")
     samples = Samples(generate_latest(metrics.registry).decode())
     assert samples.value("parley_frames_rejected_total", reason="unexpected") == 1
+
+
+def test_links_and_handshakes_are_counted_from_zero_on_so_that_the_first_of_them_has_a_rate():
+    metrics = Metrics(CollectorRegistry(), "MESSAGES")
+
+    def counted(name, **labels):
+        samples = Samples(generate_latest(metrics.registry).decode()).samples
+        return [each.value for each in samples if each.name == name and labels.items() <= each.labels.items()]
+
+    for role in ("dialler", "listener"):
+        assert counted("parley_link_closes_total", role=role, reason="timeout") == [0]
+        assert counted("parley_connects_total", role=role, result="connected") == [0]
+    there = len(counted("parley_link_closes_total") + counted("parley_connects_total"))
+    for word in (*CLOSES, "whatever a peer says"):
+        metrics.closed("listener", word)
+        metrics.connected("dialler", word)
+        metrics.connected("listener", word)
+    assert len(counted("parley_link_closes_total") + counted("parley_connects_total")) == there
+    assert counted("parley_link_closes_total", role="listener", reason="unknown") == [2]
 
 
 def test_a_hundred_peers_have_labels():

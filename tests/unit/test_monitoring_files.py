@@ -13,6 +13,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from deploy.grafana.generate import BOARDS, HERE, text
 from shared.config import Config
 from tests.support.nodes import HTTP_PORTS, ROOT
+from tests.support.typed import faults
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -37,29 +38,64 @@ def test_the_committed_dashboards_are_the_generated_ones(name):
 
 @pytest.mark.parametrize("name", list(BOARDS))
 def test_the_dashboards_are_what_grafanas_schema_has(name):
-    """Read as Grafana's types and written again, nothing is lost: no key is misplaced or of another type.
+    assert misfits(json.loads((HERE / f"{name}.json").read_text())) == []
 
-    Defaults are added meanwhile.
+
+def misfits(written):
+    """What does not fit Grafana's schema.
+
+    Read as its types, each value must be of the type that is written there; and written again, nothing may be lost,
+    as what is misplaced or misspelt would be. Defaults are added meanwhile.
     """
     register_default_plugins()
-    written = json.loads((HERE / f"{name}.json").read_text())
-    again = json.loads(JSONEncoder().encode(Dashboard.from_json(copy.deepcopy(written))))
-    assert_within(written, again)
+    read = Dashboard.from_json(copy.deepcopy(written))
+    return faults(read) + list(lost(written, json.loads(JSONEncoder().encode(read))))
 
 
-def assert_within(part, whole, where="$"):
-    """Whether all of `part` is in `whole`, at its place."""
-    if isinstance(part, dict):
-        assert isinstance(whole, dict), where
+def lost(part, whole, where="$"):
+    """What of `part` is not in `whole`, at its place."""
+    if isinstance(part, dict) and isinstance(whole, dict):
         for key, value in part.items():
-            assert key in whole, f"{where}.{key}"
-            assert_within(value, whole[key], f"{where}.{key}")
-    elif isinstance(part, list):
-        assert len(part) == len(whole), where
+            yield from lost(value, whole[key], f"{where}.{key}") if key in whole else [f"{where}.{key}: lost"]
+    elif isinstance(part, list) and isinstance(whole, list) and len(part) == len(whole):
         for number, (one, other) in enumerate(zip(part, whole, strict=True)):
-            assert_within(one, other, f"{where}[{number}]")
-    else:
-        assert part == whole, where
+            yield from lost(one, other, f"{where}.{number}")
+    elif part != whole:
+        yield f"{where}: {part!r} becomes {whole!r}"
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (["title"], 5),
+        (["refresh"], ["5s"]),
+        (["editable"], "no"),
+        (["timeSettings"], "misspelt"),
+        (["panels", 0, "gridPos", "w"], "4"),
+        (["panels", 0, "legend"], "misplaced"),
+        (["panels", 0, "fieldConfig", "defaults", "unit"], 5),
+        (["panels", 0, "fieldConfig", "defaults", "thresholds", "mode"], "relative"),
+        (["panels", 0, "fieldConfig", "defaults", "thresholds", "steps", 0, "color"], 0),
+        (["panels", 0, "options", "graphMode"], "pie"),
+        (["panels", 0, "targets", 0, "expression"], "up"),
+        (["panels", 0, "targets", 0, "range"], "yes"),
+        (["panels", 6, "transformations", 0, "id"], None),
+        (["panels", 6, "transformations", 0, "options_"], {}),
+        (["panels", 8, "options", "legend", "placement"], "left"),
+        (["panels", 8, "fieldConfig", "defaults", "custom", "lineWidth"], "thin"),
+        (["templating", "list", 1, "refresh"], 7),
+        (["templating", "list", 1, "multi"], "all"),
+    ],
+    ids=lambda each: ".".join(map(str, each)) if isinstance(each, list) else "",
+)
+def test_what_does_not_fit_grafanas_schema_is_found(place, value):
+    written = json.loads((HERE / "federation.json").read_text())
+    *way, last = place
+    inner = written
+    for key in way:
+        inner = inner[key]
+    inner[last] = value
+    assert misfits(written) != []
 
 
 def test_the_dashboards_have_names_of_their_own():

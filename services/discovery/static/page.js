@@ -5,4 +5,13 @@ const connection = document.getElementById("connection");
 const events = new EventSource("/events");
 events.onopen = () => { connection.textContent = "Live."; connection.className = "is-live"; };
 events.onmessage = (event) => { live.innerHTML = JSON.parse(event.data); };
-events.onerror = () => { connection.textContent = "The node does not answer; trying again."; connection.className = "is-lost"; };
+events.onerror = () => {
+  connection.className = "is-lost";
+  if (events.readyState !== EventSource.CLOSED) {
+    connection.textContent = "The node does not answer; trying again.";
+    return;
+  }
+  // It answered that it takes no more readers, after which the browser does not ask again.
+  connection.textContent = "Too many watch this node: the page loads itself anew every 10 seconds.";
+  setTimeout(() => location.reload(), 10000);
+};
