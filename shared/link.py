@@ -14,10 +14,10 @@ from typing import Protocol, cast
 
 from shared.errors import HandshakeTimeout, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
-from shared.framing import Frame
+from shared.framing import Frame, count_frames, count_sent
 from shared.messages import pb
 from shared.session import Session, Timeouts
-from shared.tallies import Frames
+from shared.tallies import OTHER, Frames
 from shared.timer import Timer, clock
 from shared.transitions import State
 from shared.turn import turn_of
@@ -170,7 +170,10 @@ class Link(asyncio.Protocol):
         return not self._is_paused and self._queued < SEND_LIMIT
 
     def send(self, raw: bytes) -> None:
-        """Queue a frame for the end of this turn of the loop; nothing goes out on a link that is over."""
+        """Queue a frame; it goes out at the end of the read that is handled, or of this turn of the loop.
+
+        Nothing goes out on a link that is over.
+        """
         if self._transport is None or self._transport.is_closing():
             return
         self._out.append(raw)
@@ -181,7 +184,7 @@ class Link(asyncio.Protocol):
 
     def send_run(self, raw: bytes, name: str, count: int) -> None:
         """The same for several frames of one name, which follow each other."""
-        if self._tally is not None:
+        if count > 1 and self._tally is not None:
             self._tally.count_more_sent(name, count - 1)
         self.send(raw)
 
@@ -260,30 +263,25 @@ class Link(asyncio.Protocol):
 
     def _receive(self, data: bytes) -> None:
         """Handle a read; what is sent meanwhile, over any link, goes out at its end."""
-        session, turn = self.session, self._turn
+        session, turn, tally = self.session, self._turn, self._tally
         frames = session.read(data, self._now())
-        if self._tally is not None:
-            self._tally.count_received(frames)
-        turn.begin()
+        if tally is not None:
+            count_frames(frames, tally.received, OTHER)
+        turn.is_reading = True
         try:
-            if session.is_run:
-                self._take_run(frames)
-            else:
+            if not session.is_run:
                 session.queue(frames)
                 self._perform()
+            elif frames:  # most reads are messages and nothing else: the session has no say in them
+                self._performing = True
+                try:
+                    self._pass_on(frames)
+                finally:
+                    self._performing = False
+                if session.has_more:
+                    self._perform()
         finally:
             turn.end()
-
-    def _take_run(self, frames: list[Frame]) -> None:
-        """Most reads are messages and nothing else: the session has no say in them."""
-        if frames:
-            self._performing = True
-            try:
-                self._pass_on(frames)
-            finally:
-                self._performing = False
-            if self.session.has_more:
-                self._perform()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
         """End: whatever the reason, the session is told."""
@@ -392,7 +390,7 @@ class Link(asyncio.Protocol):
             data = out[0] if len(out) == 1 else b"".join(out)
             self.bytes_sent += len(data)
             if self._tally is not None:
-                self._tally.count_sent(out)
+                count_sent(out, self._tally.sent, OTHER)
             self._transport.write(data)
         out.clear()
         was_full, self._queued = self._queued >= SEND_LIMIT, 0

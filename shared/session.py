@@ -64,6 +64,8 @@ class Session:
         self.rtt: float | None = None
         """Seconds from the last PING to its PONG."""
         self.last_received = now
+        self.is_run = False
+        """Whether what was read last is messages only, of an open link on which nothing waited to be told."""
         self.timeouts = timeouts
         self._state = State.ACCEPTED if hello is None else State.DIALLED
         self.dialled = hello is not None
@@ -102,18 +104,16 @@ class Session:
     def read(self, data: bytes, now: float) -> list[Frame]:
         """The frames that were read: if `is_run`, the owner's as they are; else `queue` takes them."""
         self.last_received = now
-        return self._reader.feed(data)
-
-    @property
-    def is_run(self) -> bool:
-        """Whether what was read just now is messages only, of an open link on which nothing waits to be told."""
-        return (
+        reader = self._reader
+        frames = reader.feed(data)
+        self.is_run = (
             self._state is State.OPEN
-            and not self._reader.has_control
+            and not reader.has_control
             and not self._frames
             and not self._events
-            and self._reader.error is None
+            and reader.error is None
         )
+        return frames
 
     def queue(self, frames: list[Frame]) -> None:
         """Take frames, to be told as events."""

@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from shared.framing import Frame, count_frames, count_sent
 from shared.messages import REGISTRY
 
 OTHER: Final = "other"
@@ -17,7 +16,7 @@ OTHER: Final = "other"
 
 
 class Frames:
-    """Frames by name, in and out; names that we do not know count as `other`."""
+    """Frames by name, in and out; names that we do not know count as `other`. link.py counts (framing.py)."""
 
     __slots__ = ("received", "sent")
 
@@ -25,16 +24,8 @@ class Frames:
         self.received: dict[str, int] = dict.fromkeys([*REGISTRY, OTHER], 0)
         self.sent = self.received.copy()
 
-    def count_received(self, frames: list[Frame]) -> None:
-        """Count what one read brought."""
-        count_frames(frames, self.received, OTHER)
-
-    def count_sent(self, frames: list[bytes]) -> None:
-        """Count what one write takes away; a run of frames of one name may stand there as one, and counts once."""
-        count_sent(frames, self.sent, OTHER)
-
     def count_more_sent(self, name: str, more: int) -> None:
-        """The rest of such a run."""
+        """Of a run that is sent as one frame of that name, the rest."""
         self.sent[name if name in self.sent else OTHER] += more
 
     def samples(self) -> list[tuple[tuple[str, str], int]]:

@@ -14,30 +14,28 @@ from weakref import WeakKeyDictionary
 class Turn:
     """What one loop's links have to write."""
 
-    __slots__ = ("_call_soon", "_flushes", "_is_reading")
+    __slots__ = ("_call_soon", "_flushes", "is_reading")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._call_soon = loop.call_soon
         self._flushes: list[Callable[[], None]] = []
-        self._is_reading = False
-
-    def begin(self) -> None:
-        """A read is handled from now on."""
-        self._is_reading = True
+        self.is_reading = False
+        """Whether a read is handled: who sets it calls `end` then."""
 
     def flush_later(self, flush: Callable[[], None]) -> None:
         """Call `flush` at the end of the read, or, outside of one, of this turn of the loop."""
-        if self._is_reading:
+        if self.is_reading:
             self._flushes.append(flush)
         else:
             self._call_soon(flush)
 
     def end(self) -> None:
         """The read is handled: write."""
-        self._is_reading = False
-        flushes, self._flushes = self._flushes, []
-        for flush in flushes:
-            flush()
+        self.is_reading = False
+        if self._flushes:
+            flushes, self._flushes = self._flushes, []
+            for flush in flushes:
+                flush()
 
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()

@@ -120,9 +120,9 @@ class Dispatcher:
 
     def adopt(self, sent: Iterable[Sent]) -> None:
         """Take over what the quick way sent: from now on it is as if it had been sent here."""
-        for destination, author, snowflake, recipient, raw, origin, arrived, at, number, sinks in sent:
+        for destination, author, snowflake, recipient, raw, origin, at, number, sinks in sent:
             item = Item(author, snowflake, recipient, raw, origin=origin)
-            item.arrived, item.id = arrived, number
+            item.arrived, item.id = at, number
             outbound = self.outbound_to(destination)
             # Deadlines ascend. What came another way meanwhile was sent custody_delay later at most.
             last = self._unanswered[-1][0] if self._unanswered else 0.0

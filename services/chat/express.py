@@ -57,8 +57,8 @@ class Express:
             most=BURST * ON_THEIR_WAY,
             most_bytes=BYTES_ON_THEIR_WAY,
         )
-        self.take: Callable[[Destination, list[Frame], int, float, float], int] = self._core.take
-        """take(source, frames, start, now, arrived): handle frames from `start` on; the first that is left."""
+        self.take: Callable[[Destination, list[Frame], int, float], int] = self._core.take
+        """take(source, frames, start, now): handle frames from `start` on; the first that is left."""
         self.settle: Callable[[Destination], Iterable[Sent]] = self._core.settle
         self.settle_due: Callable[[float, float], Iterable[Sent]] = self._core.settle_due
         self.due: Callable[[float], float | None] = self._core.due

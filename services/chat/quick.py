@@ -12,9 +12,9 @@ from services.chat.mailbox import Destination
 from services.chat.roster import Sink
 from shared.addresses import Recipient, User
 
-Sent = tuple[Destination, User, int, Recipient, bytes, str, float, float, int, list[Sink]]
+Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[Sink]]
 """A message on its way: destination, author, snowflake, recipient, its frame, its origin (a serverId, or empty),
-when it arrived and when it was sent (seconds, monotonic), its number in the mailbox's order, the links it is on."""
+when it came and was sent (seconds, monotonic), its number in the mailbox's order, the links it is on."""
 
 
 class QuickWay(Protocol):

@@ -53,6 +53,7 @@ class ChatService(ServiceBase):
         self.roster = LocalRoster()
         self._timer = Timer(self._timer_fired)
         self._expiry = Timer(self._expire)
+        self._custody_delay = self.config.chat.custody_delay
         self._open: Opened | None = None
         self._operator: OperatorSocket | None = None
         self._counting = Counting(self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed)
@@ -257,30 +258,30 @@ class ChatService(ServiceBase):
         """What a batch gathers is told at its end; most goes the quick way, and gathers nothing."""
         if self._open is not None:
             router = self._open.router
-            router.batch_came = time.monotonic()
-            source: Destination = link.peer_id
-            if link.identity.user is not None:
-                source = link.identity.user
-                router.heard_from(link)
+            router.batch_came = now = time.monotonic()
+            source: Destination | None = link.session.identity.user
+            if source is not None:
+                if router.unheard:
+                    router.heard_from(link)
+            else:
+                source = link.peer_id
             if router.express is not None and source != self.server_id:
-                self._take(router.express, link, source, frames, router.batch_came)
+                at = router.express.take(source, frames, 0, now)
+                if at == len(frames):
+                    self._timer.set(now + self._custody_delay)
+                    return
+                self._go_on(router.express, link, source, frames, at)
                 return
         super().messages_received(link, frames)
         self._turn_over()
 
-    def _take(
-        self, express: Express, link: Link, source: Destination, frames: list[Frame], arrived: float
-    ) -> None:
+    def _go_on(self, express: Express, link: Link, source: Destination, frames: list[Frame], at: int) -> None:
         """What does not go the quick way is handled as if there were none: more at a time where that repeats."""
-        now, count = self._now(), len(frames)
-        at, step = express.take(source, frames, 0, now, arrived), 1
-        if at == count:
-            self._timer.set(now + self.config.chat.custody_delay)
-            return
+        now, count, step = self._now(), len(frames), 1
         while at < count:
             super().messages_received(link, frames[at : at + step])
             after = at + step
-            at = express.take(source, frames, after, now, arrived) if after < count else after
+            at = express.take(source, frames, after, now) if after < count else after
             step = 2 * step if at == after else 1
         self._turn_over()
 
@@ -352,7 +353,7 @@ class ChatService(ServiceBase):
 
     @staticmethod
     def _now() -> float:
-        return asyncio.get_running_loop().time()
+        return time.monotonic()
 
     def _turn_over(self) -> None:
         """Tell what was gathered; be woken when something is due."""

@@ -49,7 +49,7 @@ class Statuses:
         """What was delivered in this turn: told at its end, so that it costs little."""
         self.memory = Memory(mailbox.find, REMEMBERED)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
-        self._unheard: dict[Sink, deque[bytes]] = {}
+        self.unheard: dict[Sink, deque[bytes]] = {}
         """Frames of final statuses told to one of our clients since it was last heard: its link may be dead."""
         self._expected: dict[tuple[User, int, Group], set[User]] = {}
         """Messages to our groups → the members who have no status yet."""
@@ -169,11 +169,11 @@ class Statuses:
 
     def heard_from(self, sink: Sink) -> None:
         """A client's link lives: what it was told before has come."""
-        self._unheard.pop(sink, None)
+        self.unheard.pop(sink, None)
 
     def link_lost(self, user: User, sink: Sink, *, cleanly: bool) -> None:
         """What a link that died without a word was told last is owed, unless another client heard it, too."""
-        unheard = self._unheard.pop(sink, ())
+        unheard = self.unheard.pop(sink, ())
         if not cleanly and not self._roster.clients(user):
             frames = FrameReader(sys.maxsize).feed(b"".join(unheard))
             for frame in frames[-UNHEARD:]:
@@ -183,7 +183,7 @@ class Statuses:
         """So many final statuses were told at once (express.py)."""
         if isinstance(destination, User):
             for sink in sinks:
-                unheard = self._unheard.setdefault(sink, deque(maxlen=UNHEARD))
+                unheard = self.unheard.setdefault(sink, deque(maxlen=UNHEARD))
                 if count >= UNHEARD:
                     unheard.clear()
                 unheard.append(raw)
@@ -211,7 +211,7 @@ class Statuses:
         for sink in sinks:
             sink.send(raw)
             if is_final and isinstance(destination, User):
-                self._unheard.setdefault(sink, deque(maxlen=UNHEARD)).append(raw)
+                self.unheard.setdefault(sink, deque(maxlen=UNHEARD)).append(raw)
 
 
 def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:

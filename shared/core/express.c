@@ -187,11 +187,11 @@ static int tell_deliveries(Express *self)
 static int count_delivery(Express *self, const Item *item)
 {
     Deliveries *run = &self->run;
-    if (run->count && (run->arrived != item->arrived || run->is_local != item->flow->is_local))
+    if (run->count && (run->arrived != item->sent || run->is_local != item->flow->is_local))
         if (tell_deliveries(self))
             return -1;
     run->is_local = item->flow->is_local;
-    run->arrived = item->arrived;
+    run->arrived = item->sent;
     run->count++;
     return 0;
 }
@@ -322,17 +322,16 @@ static int end(Express *self)
     return failed ? -1 : 0;
 }
 
-/* take(source, frames, start, now, arrived): the index of the first frame that is left to the router. */
+/* take(source, frames, start, now): the index of the first frame that is left to the router. */
 static PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 5 || !PyList_Check(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "take(source, frames, start, now, arrived)");
+    if (count != 4 || !PyList_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "take(source, frames, start, now)");
         return NULL;
     }
     PyObject *frames = arguments[1];
     Py_ssize_t at = PyLong_AsSsize_t(arguments[2]);
     self->now = PyFloat_AsDouble(arguments[3]);
-    self->arrived = PyFloat_AsDouble(arguments[4]);
     Party *source = (Party *)PyDict_GetItemWithError(self->parties, arguments[0]);
     if (source == NULL || PyErr_Occurred())
         return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(at);

@@ -34,7 +34,7 @@ typedef struct {
     /* In this call: */
     uint64_t call, next_id;
     int64_t left, bytes_left;
-    double now, arrived, next_look;
+    double now, next_look;
     Party **touched;
     Py_ssize_t touched_count, touched_room;
     PyObject *queues;

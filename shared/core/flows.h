@@ -51,7 +51,7 @@ struct Item {
     PyObject *buffer, *ways; /* the bytes that it came in; the links that it is on */
     Py_ssize_t start, end;
     uint64_t snowflake, id;
-    double arrived, sent;
+    double sent; /* when it came and went: in the same call */
     Item *before, *after;   /* to the same destination */
     Item *older, *younger;  /* of all */
     Item *chain;

@@ -58,7 +58,7 @@ Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake
     *item = (Item){
         .flow = (Flow *)Py_NewRef(flow), .buffer = Py_NewRef(frame->buffer), .ways = Py_NewRef(to->ways),
         .start = frame->start, .end = frame->end, .snowflake = snowflake, .id = self->next_id++,
-        .arrived = self->arrived, .sent = self->now,
+        .sent = self->now,
         .before = to->newest, .older = self->youngest, .chain = *at,
     };
     *at = item;
@@ -95,16 +95,16 @@ void item_remove(Express *self, Item *item)
     self->spare = item;
 }
 
-/* For Python: (destination, author, snowflake, recipient, raw, origin, arrived, sent, id, ways). */
+/* For Python: (destination, author, snowflake, recipient, raw, origin, sent, id, ways). */
 static PyObject *described(const Item *item)
 {
     const Flow *flow = item->flow;
     PyObject *ways = PySequence_List(item->ways);
     if (ways == NULL)
         return NULL;
-    return Py_BuildValue("OOKOy#OddKN", flow->to->destination, flow->author, (unsigned long long)item->snowflake,
+    return Py_BuildValue("OOKOy#OdKN", flow->to->destination, flow->author, (unsigned long long)item->snowflake,
                          flow->recipient, PyBytes_AS_STRING(item->buffer) + item->start, item->end - item->start,
-                         flow->origin, item->arrived, item->sent, (unsigned long long)item->id, ways);
+                         flow->origin, item->sent, (unsigned long long)item->id, ways);
 }
 
 static int hand_over(Express *self, Item *item, PyObject *found)
