@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.hop.measure import Plan, Result
+from shared.compiled import core
 
 OURS, LIMIT = "parley", "c-relay"
 GAP = "–"
@@ -100,10 +101,12 @@ def ratio(result: Result, other: Result | None, figure: str) -> float | None:
 
 def _whole(results: Mapping[str, Result]) -> list[str]:
     """What all processes of a system take, where only some of them count above."""
+    kind = "with its compiled core" if core else "in pure Python"
+    cpu = "cpu_whole_64"
     return [
-        f"{name}, all its processes: {_memory(result, '_whole')} MiB, CPU {result.median('cpu_whole_64'):.3f}"
+        f"{name}, {kind}; all its processes: CPU {result.median(cpu):.3f}, MiB {_memory(result, '_whole')}"
         for name, result in results.items()
-        if "cpu_whole_64" in result.figures
+        if cpu in result.figures
     ]
 
 
@@ -135,6 +138,7 @@ def write_json(path: Path, results: Mapping[str, Result], plan: Plan, rounds: in
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "compiled_core": core is not None,
         "messages": plan.messages,
         "one_at_a_time": plan.singles,
         "rounds": rounds,
