@@ -118,8 +118,11 @@ def short_queues(stack: ExitStack) -> None:
     if not os.environ.get(MARK):
         return  # the buffers of the whole machine are not ours to set
     before = BUFFERS.read_text(encoding="ascii")
+    try:
+        BUFFERS.write_text("4096 65536 65536", encoding="ascii")
+    except OSError:
+        return  # not allowed: it is measured as it is
     stack.callback(BUFFERS.write_text, before, encoding="ascii")
-    BUFFERS.write_text("4096 65536 65536", encoding="ascii")
 
 
 def _hop(stack: ExitStack) -> Hop:

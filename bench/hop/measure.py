@@ -60,7 +60,10 @@ class Result:
 
 
 def rounds(names: Sequence[str], plan: Plan, count: int) -> dict[str, Result]:
-    """Visit the systems of these names in turn, so many times. What cannot be measured is skipped, and said."""
+    """Visit the systems of these names in turn, so many times. What cannot be measured is skipped, and said.
+
+    In the main thread only: each visit's time limit is an alarm.
+    """
     results = {name: Result() for name in names}
     for number in range(count):
         for name, result in results.items():

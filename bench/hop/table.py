@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.hop.measure import Plan, Result
+from shared.compiled import core
 
 OURS, LIMIT = "parley", "c-relay"
 GAP = "–"
 LEGEND = """\
-One federated hop: A at server 1 sends 100-byte messages to B at server 2. Medians of the rounds; below, least…greatest.
+One federated hop: A at server 1 sends 100-byte messages to B at server 2. Medians of the rounds, least…greatest.
 latency: one message at a time, µs from A's send to having come whole at B; the next one goes when the one before is
   received, and acknowledged to A where the protocol does so (Parley's DELIVERED, MQTT's PUBACK, JetStream's ack).
 w16, w64, w256: messages/s with so many unfinished at most; 64/send, 1/send: without a window, so many in each send.
-acked 64, acked 1: the same two, with the acknowledgement back at A as the end (Parley's comes from B; MQTT's and JetStream's from
-  a server). B acknowledges each message wherever the protocol has that.
+acked 64, acked 1: the same two, with the acknowledgement back at A as the end (Parley's comes from B; MQTT's and
+  JetStream's from a server). B acknowledges each message wherever the protocol has that.
 CPU: seconds per 10,000 messages of all server processes together, 64 per send. MiB: their memory (PSS), idle→after.
 generator: the share of one CPU that the two clients took: at 64/send, 1/send, one at a time.
+InspIRCd has receive buffers of 64 KiB: it stalls where more comes at once.
 × limit, × ours: latency p50 / throughput at 64/send / at 1/send, as multiples of the limit's and of Parley's."""
 
 
@@ -99,10 +101,12 @@ def ratio(result: Result, other: Result | None, figure: str) -> float | None:
 
 def _whole(results: Mapping[str, Result]) -> list[str]:
     """What all processes of a system take, where only some of them count above."""
+    kind = "with its compiled core" if core else "in pure Python"
+    cpu = "cpu_whole_64"
     return [
-        f"{name}, all its processes: {_memory(result, '_whole')} MiB, CPU {result.median('cpu_whole_64'):.3f}"
+        f"{name}, {kind}; all its processes: CPU {result.median(cpu):.3f}, MiB {_memory(result, '_whole')}"
         for name, result in results.items()
-        if "cpu_whole_64" in result.figures
+        if cpu in result.figures
     ]
 
 
@@ -134,6 +138,7 @@ def write_json(path: Path, results: Mapping[str, Result], plan: Plan, rounds: in
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "compiled_core": core is not None,
         "messages": plan.messages,
         "one_at_a_time": plan.singles,
         "rounds": rounds,

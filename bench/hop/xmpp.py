@@ -1,7 +1,7 @@
 """Two XMPP servers that are federated without TLS, by dialback: Prosody and ejabberd.
 
-Their domains are their addresses, so that no name must be looked up. Prosody has the garbage collector that takes half
-the CPU time of its default.
+Their domains are their addresses, so that no name must be looked up. Prosody has the garbage collector that takes
+half the CPU time of its default.
 """
 
 from __future__ import annotations

@@ -94,4 +94,4 @@ def test_parley_and_a_relay_are_measured_in_one_run(tmp_path):
         ("uvloop-relay", "free_1"),
     ):
         assert systems[name]["figures"][figure]["median"] > 0.0
-    assert "parley, all its processes" in done.stdout
+    assert "; all its processes: " in done.stdout
