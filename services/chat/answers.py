@@ -65,9 +65,7 @@ class Answers:
         is_plain = len(ack.statuses) == 1 and not ack.receipt and group is None
         return item if is_plain and ack.statuses[0].status == Status.DELIVERED else None
 
-    def _for_one(
-        self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int
-    ) -> Item | None:
+    def _for_one(self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int) -> Item | None:
         author = User.of(ack.author) if ack.HasField("author") else None
         item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if item is not None:

@@ -133,11 +133,12 @@ class Router:
             return
         self._memory.note(item.key, None)
         if item.recipient.server_id == self._server_id:
-            destination: Destination = User(*item.recipient)
-            self._to_user(item, destination, now)
+            user = User(*item.recipient)
+            self._to_user(item, user, now)
+            destination: Destination = user
         else:
             destination = item.recipient.server_id
-            self._to_server(item, destination, now)
+            self._to_server(item, item.recipient.server_id, now)
         if self.express is not None and item.is_new_on_its_way:
             self.express.learn(item, destination)
 
@@ -268,9 +269,7 @@ class Router:
 
     # Answers ----------------------------------------------------------------------------------------
 
-    def ack_from_client(
-        self, user: User, ack: pb.ChatMessageResponse, now: float, payload: bytes = b""
-    ) -> None:
+    def ack_from_client(self, user: User, ack: pb.ChatMessageResponse, now: float, payload: bytes = b"") -> None:
         """A recipient's client acknowledged; `payload` is what it sent."""
         self._learn_answer(self._answers.from_client(user, ack), payload)
         self._dispatcher.pump(user, now)

@@ -24,6 +24,7 @@ INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
 """A final status follows these."""
 FINAL: Final = frozenset(Status.Status.values()) - INTERIM
 
+
 class Statuses:
     """Tells authors: our own users at their clients, others through the server that gave us their message.
 
