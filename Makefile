@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos proto dashboards bench bench-federation bench-mailbox bench-metrics bench-restart bench-typing base-image format clean
+.PHONY: help run setup test check chaos proto dashboards bench bench-federation bench-idle bench-mailbox bench-metrics bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +47,9 @@ bench: $(READY) ## Measure one federated hop, here and at the servers one would 
 
 bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
 	@$(BIN)/python -m bench.federation
+
+bench-idle: $(READY) ## Measure what costs who does nothing: 10,000 clients, a node at rest, datagrams of 30 nodes
+	@$(BIN)/python -m bench.idle
 
 bench-mailbox: $(READY) ## Measure what waits: accepted, committed, started with, drained
 	@$(BIN)/python -m bench.mailbox
