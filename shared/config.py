@@ -44,7 +44,7 @@ class DiscoveryConfig(Section, frozen=True):
     static_peers: tuple[str, ...] = ()
     """HOST[:PORT] that get every discovery request by unicast too; a name may have several addresses."""
     discovery_interval: Seconds = 5.0
-    """Between two discovery requests, jittered by ±20 %."""
+    """Between two discovery requests, jittered by ±20 %; more where there are many servers."""
     discovery_timeout: Seconds = 2.0
     """How long a client listens for replies."""
     server_expiry: Seconds = 60.0

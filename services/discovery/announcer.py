@@ -29,7 +29,8 @@ class Announcer:
     """The UDP side of discovery.
 
     `asked(address)` hears of each request, `heard(server, source, linked)` of each other server's announcement,
-    `namesake(source)` of one in our own name from an address that is not this machine's.
+    `namesake(source)` of one in our own name from an address that is not this machine's. `interval()`: seconds
+    between two requests.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Announcer:
         asked: Callable[[Address], None],
         heard: Callable[[Server, str, Mapping[str, frozenset[str]]], None],
         namesake: Callable[[str], None],
+        interval: Callable[[], float],
         metrics: Metrics,
         counters: Counters,
         log: Log,
@@ -49,6 +51,7 @@ class Announcer:
         self._asked = asked
         self._heard = heard
         self._namesake = namesake
+        self._interval = interval
         self._metrics = metrics
         self._counters = counters
         self._log = log
@@ -102,13 +105,12 @@ class Announcer:
         self._wake.set()
 
     async def run(self) -> None:
-        """Ask for ever: at once, then every `discovery_interval`, jittered."""
-        interval = self._config.discovery.discovery_interval
+        """Ask for ever: at once, then every interval, jittered."""
         while True:
             self._wake.clear()
             await self._ask()
             await asyncio.sleep(SHORTEST)
-            rest = interval * random.uniform(1 - JITTER, 1 + JITTER) - SHORTEST  # noqa: S311 - a jitter
+            rest = self._interval() * random.uniform(1 - JITTER, 1 + JITTER) - SHORTEST  # noqa: S311 - a jitter
             timer = asyncio.get_running_loop().call_later(max(rest, 0.0), self._wake.set)
             await self._wake.wait()
             timer.cancel()

@@ -37,8 +37,6 @@ REFRESH = 5.0
 """Seconds after which who watches the status page is told the present ages."""
 GATHER = 0.1
 """Seconds for which changes are gathered for them."""
-MISSED = 3
-"""Requests unanswered after which a server counts as silent."""
 
 
 class DirectoryService(ServiceBase):
@@ -51,7 +49,7 @@ class DirectoryService(ServiceBase):
         config = config or load()
         super().__init__(server_id or config.server_id or host_name(), config)
         settings = self.config.discovery
-        self.directory = Directory(settings.server_expiry, MISSED * settings.discovery_interval)
+        self.directory = Directory(settings.server_expiry, settings.discovery_interval)
         self.registry = Registry()
         self.metrics.expect_datagrams()
         self._counters = Counters(self.metrics, self.directory, self.registry)
@@ -76,6 +74,7 @@ class DirectoryService(ServiceBase):
             asked=self._asked,
             heard=self._heard,
             namesake=self._namesake,
+            interval=lambda: self.directory.interval,
             metrics=self.metrics,
             counters=self._counters,
             log=self.log,

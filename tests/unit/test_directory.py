@@ -7,12 +7,12 @@ from services.discovery.discovery import ServerDiscoveryService
 from shared.addresses import Endpoint, Server
 from shared.config import Config
 
-EXPIRY, STALE = 60.0, 15.0
+EXPIRY, INTERVAL, STALE = 60.0, 5.0, 15.0
 
 
 @pytest.fixture
 def directory():
-    return Directory(EXPIRY, STALE)
+    return Directory(EXPIRY, INTERVAL)
 
 
 def beta(host="10.0.0.2", *features, server_id="beta"):
@@ -124,3 +124,20 @@ def test_our_own_announcements_do_not_count():
     discovery = ServerDiscoveryService("alpha", Config())
     assert discovery.accepts(beta())
     assert not discovery.accepts(beta(server_id="alpha"))
+
+
+@pytest.mark.parametrize(
+    ("servers", "seconds"), [(0, 5.0), (1, 5.0), (10, 5.0), (29, 14.5), (40, 20.0), (500, 20.0)]
+)
+def test_many_servers_are_asked_more_seldom_but_thrice_before_they_are_forgotten(directory, servers, seconds):
+    for number in range(servers):
+        directory.heard(beta(server_id=f"s{number}"), 0.0, relayed=False)
+    assert directory.interval == seconds
+
+
+def test_a_server_counts_as_silent_after_three_requests_however_seldom_they_are(directory):
+    for number in range(30):
+        directory.heard(beta(server_id=f"s{number}"), 0.0, relayed=False)
+    entry = directory.entries[0]
+    assert not directory.is_silent(entry, 3 * directory.interval)
+    assert directory.is_silent(entry, 3 * directory.interval + 0.1)

@@ -25,7 +25,7 @@ def server(name, *features, host="10.0.0.2"):
 
 
 def directory(*servers, linked=None):
-    made = Directory(60.0, 15.0)
+    made = Directory(60.0, 5.0)
     for each in servers:
         made.heard(each, NOW - 1, relayed=False, linked=(linked or {}).get(each.server_id))
     return made
