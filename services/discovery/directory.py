@@ -13,7 +13,7 @@ from typing import Final
 from shared.addresses import Endpoint, Server, ServerList
 
 PER_SERVER: Final = 0.5
-"""Seconds between two requests for each server that answers them: 30 nodes exchange some 6 datagrams a second each."""
+"""Seconds between two requests for each server that answers them: 30 nodes exchange some 6 datagrams/s each."""
 MISSED: Final = 3
 """Requests unanswered after which a server counts as silent."""
 
@@ -47,7 +47,7 @@ class Entry:
 
 
 class Directory:
-    """All other servers. `expiry`: seconds unheard and unlinked; `interval`: between two requests, where they are few."""
+    """All other servers. `expiry`: seconds unheard and unlinked; `interval`: between two requests to few."""
 
     def __init__(self, expiry: float, interval: float) -> None:
         self._expiry = expiry
@@ -67,7 +67,7 @@ class Directory:
 
     @property
     def interval(self) -> float:
-        """Seconds between two requests: each is answered by all, so the more they are, the more seldom they are asked.
+        """Seconds between two requests: the more servers there are to answer each, the more seldom they are asked.
 
         A new server is not found later for it: it asks, and is asked in turn.
         """
