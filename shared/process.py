@@ -73,7 +73,7 @@ async def _serve(service: ServiceBase) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if os.environ.get(SUPERVISED):
-        _stop_with_parent(loop, stop)
+        stop_with_parent(loop, stop)
     pages = Pages(service.metrics.registry, service.status, service.reasons_not_ready, service.pages())
     service.metrics.ready.set_function(lambda: not service.reasons_not_ready())
     http = HttpServer(pages)
@@ -101,9 +101,9 @@ async def _first(loop: asyncio.AbstractEventLoop, *events: asyncio.Event) -> Non
         wait.cancel()
 
 
-def _stop_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+def stop_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """End when the supervisor's end of our standard input closes, however it died."""
-    descriptor = sys.stdin.fileno()
+    descriptor = 0
     os.set_blocking(descriptor, False)
 
     def readable() -> None:
@@ -115,4 +115,4 @@ def _stop_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> N
     loop.add_reader(descriptor, readable)
 
 
-__all__ = ["EXIT_CONFIG", "SUPERVISED", "main", "run_loop"]
+__all__ = ["EXIT_CONFIG", "SUPERVISED", "main", "run_loop", "stop_with_parent"]

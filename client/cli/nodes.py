@@ -12,13 +12,13 @@ from enum import StrEnum
 from rich.table import Table
 
 from client.cli.terminal import WHERE, fail, finder, note, out, unanswered
-from services.supervisor import SERVICES, Node, check_ports
+from services.supervisor import SERVICES, Supervisor, check_ports
 from shared import logs
 from shared.addresses import Endpoint, Server
 from shared.config import Config, load
 from shared.errors import ConfigError
 from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
-from shared.process import EXIT_CONFIG, run_loop
+from shared.process import EXIT_CONFIG
 
 
 class Service(StrEnum):
@@ -46,13 +46,7 @@ def serve(services: Sequence[str], config_file: str | None, *, verbose: bool) ->
     except ConfigError as error:
         fail(str(error), EXIT_CONFIG)
     logs.configure(config.log)
-    codes: list[int] = []
-
-    async def run() -> None:
-        codes.append(await Node(config, services or SERVICES, _print).run())
-
-    run_loop(run())
-    return codes[0] if codes else 1
+    return Supervisor(config, services or SERVICES, _print).run()
 
 
 def _print(line: str) -> None:

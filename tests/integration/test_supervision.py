@@ -1,8 +1,11 @@
 """`parley serve`: what dies comes back, what goes on is not disturbed, and Ctrl-C leaves nothing behind."""
 
 import signal
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.commands import ServedNode
@@ -29,6 +32,11 @@ def served(tmp_path_factory, beta):
     with ServedNode("alpha", ALPHA, tmp_path_factory.mktemp("alpha")) as node:
         wait_linked([node, beta])
         yield node
+
+
+def _input(pid):
+    """What a process has for its standard input."""
+    return Path(f"/proc/{pid}/fd/0").readlink()
 
 
 def kill_and_wait(served, service):
@@ -92,7 +100,7 @@ def test_a_stopped_node_hangs_up_on_everybody_in_time_and_leaves_no_process(tmp_
     ):
         wait_linked([node, beta])
         links = [ann.connect(feature) for feature in FEATURES]
-        assert len(node.command.family()) == len(SERVICES)
+        assert len(node.command.family()) == len(SERVICES) + 1  # and who watches the node for people
         began = time.monotonic()
         if how == "ctrl-c":
             node.command.interrupt()
@@ -114,7 +122,52 @@ def test_a_stopped_node_hangs_up_on_everybody_in_time_and_leaves_no_process(tmp_
 
 def test_nothing_outlives_a_killed_supervisor(tmp_path):
     with ServedNode("delta", "127.0.24.4", tmp_path) as node:
-        assert len(node.command.family()) == len(SERVICES)
+        assert len(node.command.family()) == len(SERVICES) + 1  # and who watches the node for people
         node.command.signal(signal.SIGKILL)
         assert node.command.wait_exit() == -signal.SIGKILL
+        wait_until(lambda: not node.command.survivors(), what="its children's end")
+
+
+# Children are forked ----------------------------------------------------------------------------------
+
+
+def test_processes_have_the_command_lines_that_they_have_alone_and_the_supervisor_for_a_parent(served):
+    for service in SERVICES:
+        process = psutil.Process(served.pid(service))
+        assert process.ppid() == served.command.popen.pid
+        assert [word for word in process.cmdline() if word] == [sys.executable, "-m", f"services.{service}"]
+        assert process.name() == f"parley-{service}"[:15]  # the kernel keeps so much
+
+
+def test_a_process_that_was_started_again_is_like_the_first(served, beta):
+    kill_and_wait(served, "typing")
+    wait_linked([served, beta], ["typing"])
+    process = psutil.Process(served.pid("typing"))
+    assert process.ppid() == served.command.popen.pid
+    assert _input(process.pid) == _input(served.pid("chat"))
+
+
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGTERM, "exit code 0"), (signal.SIGKILL, "SIGKILL")])
+def test_a_signal_to_one_process_is_not_one_to_the_node(served, number, words):
+    before = served.pid("location")
+    served.kill("location", number)
+    wait_until(lambda: served._pids().get("location", before) != before, what="another location")
+    served.wait_ready("location")
+    served.command.wait_line(f"location ended ({words}); starting it again")
+
+
+def test_who_watches_the_node_for_people_is_started_again_too(served):
+    features = {served.pid(service) for service in SERVICES}
+    (watcher,) = [child for child in served.command.family() if child.pid not in features]
+    watcher.kill()
+    served.command.wait_line("watcher ended (SIGKILL); starting it again")
+    wait_until(lambda: len([line for line in served.command.lines if line.startswith("ready: alpha")]) > 1)
+
+
+def test_nothing_outlives_a_killed_supervisor_that_has_started_something_again(tmp_path):
+    with ServedNode("epsilon", "127.0.24.5", tmp_path) as node:
+        kill_and_wait(node, "chat")
+        assert len(node.command.family()) == len(SERVICES) + 1
+        node.command.signal(signal.SIGKILL)
+        node.command.wait_exit()
         wait_until(lambda: not node.command.survivors(), what="its children's end")

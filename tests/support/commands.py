@@ -209,7 +209,7 @@ class ServedNode(Node):
         found = {}
         for process in self.command.family():
             try:
-                module = process.cmdline()[-1:]
+                module = [word for word in process.cmdline() if word][-1:]  # what a forked one has to spare is NUL
             except psutil.NoSuchProcess:
                 continue
             if module and module[0].startswith("services."):
