@@ -1,13 +1,23 @@
 """One timer for whoever knows when it is due next: it is never moved at each read, only brought forward.
 
-It remembers its own time: uvloop's handle for a time that has passed already has none.
+It remembers its own time: uvloop's handle for a time that has passed already has none. What is due in the distant
+future waits on a wheel with all the others, and not with a handle of its own in the loop: ten thousand links that
+are silent are looked at in a few turns, and cost the loop nothing until then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+DISTANT: Final = 60.0
+"""Seconds from now on from which a second later is as good."""
+AT_ONCE: Final = 50
+"""Timers of the wheel that fire in one turn of the loop: others have their turns, too."""
 
 
 def clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
@@ -16,11 +26,16 @@ def clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
 
 class Timer:
-    """Calls `fired()` no later than the earliest time it was set to; who is called sets it anew."""
+    """Calls `fired()` no later than the earliest time it was set to; who is called sets it anew.
+
+    A second later where that is more than DISTANT seconds away.
+    """
+
+    __slots__ = ("_due", "_fired", "_handle")
 
     def __init__(self, fired: Callable[[], None]) -> None:
         self._fired = fired
-        self._handle: asyncio.Handle | None = None
+        self._handle: asyncio.Handle | _Place | None = None
         self._due = 0.0
 
     def set(self, due: float | None) -> None:
@@ -29,14 +44,67 @@ class Timer:
             return
         self.cancel()
         self._due = due
-        self._handle = asyncio.get_running_loop().call_at(due, self._fire)
+        loop = asyncio.get_running_loop()
+        if due - loop.time() > DISTANT:
+            self._handle = _wheel(loop).put(self, due, loop)
+        else:
+            self._handle = loop.call_at(due, self.fire)
 
     def cancel(self) -> None:
         """Do not fire."""
-        if self._handle is not None:
+        if isinstance(self._handle, _Place):
+            self._handle.discard(self)
+        elif self._handle is not None:
             self._handle.cancel()
-            self._handle = None
+        self._handle = None
 
-    def _fire(self) -> None:
+    def fire(self) -> None:
+        """What the loop and the wheel call."""
         self._handle = None
         self._fired()
+
+
+class _Place(set[Timer]):
+    """The timers that are due in one second."""
+
+
+class _Wheel:
+    """What is due in the distant future, by whole seconds, with one handle in the loop for each such second."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, _Place] = {}
+
+    def put(self, timer: Timer, due: float, loop: asyncio.AbstractEventLoop) -> _Place:
+        """Have it fire within the second after `due`."""
+        second = math.ceil(due)
+        place = self._places.get(second)
+        if place is None:
+            place = self._places[second] = _Place()
+            loop.call_at(second, self._turn, second, loop)
+        place.add(timer)
+        return place
+
+    def _turn(self, second: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Fire some of those whose second has come, then the others; an error in one holds up nobody else."""
+        place = self._places[second]
+        try:
+            for _ in range(min(AT_ONCE, len(place))):
+                if not place:  # one that fired has cancelled the others
+                    break
+                place.pop().fire()
+        finally:
+            if place:
+                loop.call_soon(self._turn, second, loop)
+            else:
+                del self._places[second]
+
+
+_wheels: WeakKeyDictionary[asyncio.AbstractEventLoop, _Wheel] = WeakKeyDictionary()
+
+
+def _wheel(loop: asyncio.AbstractEventLoop) -> _Wheel:
+    """The wheel of a loop; it knows no loop itself, so that a loop can go."""
+    wheel = _wheels.get(loop)
+    if wheel is None:
+        wheel = _wheels[loop] = _Wheel()
+    return wheel

@@ -1,11 +1,13 @@
 """One timer, brought forward and never moved back, on both loops: uvloop has plain handles for what is past."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 import uvloop
 
-from shared.timer import Timer
+from shared.timer import AT_ONCE, Timer
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -58,3 +60,113 @@ def test_a_cancelled_timer_does_not_fire(runner):
         return fired
 
     assert runner.run(cancelled()) == []
+
+
+# The distant future ------------------------------------------------------------------------------------
+
+
+class Ahead(asyncio.SelectorEventLoop):
+    """A loop whose clock is ahead by as much as a test says."""
+
+    ahead = 0.0
+
+    def time(self):
+        return super().time() + self.ahead
+
+
+@pytest.fixture
+def far():
+    with asyncio.Runner(loop_factory=Ahead) as runner:
+        yield runner
+
+
+async def turns(count=1):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_what_is_due_in_the_distant_future_fires_then_and_not_before(far):
+    async def wait():
+        loop, fired = asyncio.get_running_loop(), []
+        begun = loop.time()
+        timer = Timer(lambda: fired.append(loop.time() - begun))
+        timer.set(begun + 300.0)
+        loop.ahead = 299.5
+        await turns(3)
+        assert fired == []
+        loop.ahead = 301.0
+        await turns(3)
+        return fired
+
+    (after,) = far.run(wait())
+    assert after >= 300.0
+
+
+def test_a_distant_time_is_brought_forward_and_a_cancelled_one_does_not_fire(far):
+    async def wait():
+        loop, fired = asyncio.get_running_loop(), []
+        sooner, never = Timer(lambda: fired.append("sooner")), Timer(lambda: fired.append("never"))
+        for timer in (sooner, never):
+            timer.set(loop.time() + 300.0)
+        sooner.set(loop.time() - 1.0)
+        never.cancel()
+        await turns(3)
+        before = list(fired)
+        loop.ahead = 400.0
+        await turns(3)
+        return before, fired
+
+    assert far.run(wait()) == (["sooner"], ["sooner"])
+
+
+def test_those_of_one_second_fire_some_in_each_turn_of_the_loop(far):
+    async def wait():
+        loop, fired, seen = asyncio.get_running_loop(), [], []
+        due = loop.time() + 300.0
+        timers = [Timer(lambda number=number: fired.append(number)) for number in range(2 * AT_ONCE + 1)]
+        for timer in timers:
+            timer.set(due)
+        loop.ahead = 301.0
+        while len(fired) < len(timers):
+            await turns()
+            seen.append(len(fired))
+        return sorted(fired), sorted(set(seen) - {0})
+
+    assert far.run(wait()) == (list(range(2 * AT_ONCE + 1)), [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1])
+
+
+def test_an_error_in_one_holds_up_no_other_and_one_may_cancel_the_others(far):
+    async def wait():
+        loop, fired, errors = asyncio.get_running_loop(), [], []
+        loop.set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
+        due = loop.time() + 300.0
+        several = [Timer(lambda: fired.append("fired")), Timer(lambda: 1 / 0), Timer(lambda: fired.append("fired"))]
+        rivals: list[Timer] = []
+
+        def first():
+            fired.append("first")
+            for rival in rivals:
+                rival.cancel()
+
+        rivals += [Timer(first), Timer(first)]
+        for timer in (*several, *rivals):
+            timer.set(due)
+        loop.ahead = 301.0
+        await turns(6)
+        return sorted(fired), [type(error) for error in errors]
+
+    assert far.run(wait()) == (["fired", "fired", "first"], [ZeroDivisionError])
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_loop_can_go_that_had_something_due(factory):
+    async def wait():
+        Timer(print).set(asyncio.get_running_loop().time() + 300.0)
+
+    loop = factory()
+    loop.run_until_complete(wait())
+    loop.close()
+    there = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert there() is None
