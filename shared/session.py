@@ -71,7 +71,7 @@ class Session:
         self.dialled = hello is not None
         self._reader = FrameReader(limit, _CONTROL)
         self._frames: deque[Frame] = deque()
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []  # one or two at a time, mostly none: a deque takes 700 bytes for none
         self._out: list[bytes] = [] if hello is None else [hello]
         self._began = now
         self._ping_sent: float | None = None
@@ -137,7 +137,7 @@ class Session:
         while not self._events and self._state not in (State.DECIDING, State.CLOSED):
             if not self._take_frames():
                 break
-        return self._events.popleft() if self._events else None
+        return self._events.pop(0) if self._events else None
 
     def _take_frames(self) -> bool:
         """Advance by one control frame or one run of messages; False when there is nothing left."""
