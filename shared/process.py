@@ -16,6 +16,11 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 from shared import logs
 from shared.config import load
 from shared.errors import ConfigError, StorageError
@@ -40,6 +45,7 @@ def main(service_type: type[ServiceBase]) -> None:
         if not protobuf_is_fast():
             logs.get().warning("protobuf_is_slow", detail="its compiled implementation (upb) is not in use")
         _spare_the_collector()
+        _allow_links()
         run_loop(_serve(service_type(config=config)))
     except ConfigError as error:
         sys.stderr.write(f"parley: {error}\n")
@@ -54,6 +60,15 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTED_AFTER)
+
+
+def _allow_links() -> None:
+    """Have as many connections as this process may: most systems begin with 1,024, and allow many more."""
+    if resource is None:
+        return
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):  # macOS names more than it grants
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
 
 
 def run_loop(main_coroutine: Coroutine[Any, Any, None]) -> None:
