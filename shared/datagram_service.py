@@ -166,7 +166,7 @@ class DatagramServiceBase(ServiceBase):
         self.metrics.dropped(reason)
         told = f"datagram {reason}"
         if told not in link.told:
-            link.told.add(told)
+            link.told |= {told}
             self.log.warning("datagram_dropped", reason=reason, link_id=link.link_id)
 
     # Datagrams out --------------------------------------------------------------------------------

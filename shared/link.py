@@ -10,9 +10,9 @@ import asyncio
 import itertools
 import socket
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Any, Final, Protocol, cast
 
-from shared.errors import HandshakeTimeout, PeerUnreachable, RemoteProtocolError
+from shared.errors import HandshakeTimeout, PeerError, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import Frame, count_frames, count_sent
 from shared.messages import pb
@@ -23,6 +23,8 @@ from shared.transitions import State
 from shared.turn import turn_of
 
 _link_ids = itertools.count(1)
+_NOTHING: Final[frozenset[str]] = frozenset()
+"""One for all links: Python makes each empty set anew."""
 
 SEND_LIMIT = 1024 * 1024
 """Bytes that may wait in a link's buffer before it stops being written to."""
@@ -82,10 +84,9 @@ class Link(asyncio.Protocol):
         self.peer_id = ""
         """The serverId at the other end: expected when we dial, named by it when it dials; empty: a client."""
         self.was_open = False
-        self.closed: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
-        self.disconnected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done once the connection itself is gone."""
-        self.told: set[str] = set()
+        self.end: Closed | None = None
+        """How it ended, once it has."""
+        self.told = _NOTHING
         """What has been logged about this link already: a flood of faults is one line."""
         self.frames_received = 0
         self.bytes_received = 0
@@ -106,7 +107,10 @@ class Link(asyncio.Protocol):
         """What was read and has to wait for its turn; while there is any, nothing more is read."""
         self._out: list[bytes] = []
         self._flush_scheduled = False
-        self._opening: asyncio.Future[None] = self._loop.create_future()
+        self._opening: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[Closed] | None = None
+        self._is_gone = False
+        self._gone: asyncio.Future[None] | None = None
         self._performing = False
         self._last_resort: asyncio.TimerHandle | None = None
 
@@ -138,7 +142,7 @@ class Link(asyncio.Protocol):
     @property
     def was_connected(self) -> bool:
         """Whether there ever was a connection."""
-        return self._transport is not None or self.closed.done()
+        return self._transport is not None or self.end is not None
 
     @property
     def is_silent(self) -> bool:
@@ -222,7 +226,35 @@ class Link(asyncio.Protocol):
             PeerUnreachable: refused, or gone before it answered.
 
         """
+        self._opening = self._opening or self._loop.create_future()
+        self._settle()
         await self._opening
+
+    # Most links are waited for by nobody: the futures are made when somebody does.
+
+    @property
+    def closed(self) -> asyncio.Future[Closed]:
+        """Done once it has ended."""
+        self._closed = self._closed or self._loop.create_future()
+        self._settle()
+        return self._closed
+
+    @property
+    def disconnected(self) -> asyncio.Future[None]:
+        """Done once the connection itself is gone."""
+        self._gone = self._gone or self._loop.create_future()
+        self._settle()
+        return self._gone
+
+    def _settle(self) -> None:
+        """Tell those who wait what is certain by now."""
+        if self.was_open:
+            _tell(self._opening, None)
+        if self.end is not None:
+            _tell(self._opening, _why_not(self.end))
+            _tell(self._closed, self.end)
+        if self._is_gone:
+            _tell(self._gone, None)
 
     # What asyncio calls --------------------------------------------------------------
 
@@ -294,7 +326,8 @@ class Link(asyncio.Protocol):
         self.session.receive_eof()
         self._perform()
         self._track.discard(self)
-        self.disconnected.set_result(None)
+        self._is_gone = True
+        self._settle()
 
     def pause_writing(self) -> None:
         """The other side does not read: stop writing to it."""
@@ -348,8 +381,7 @@ class Link(asyncio.Protocol):
     def _open(self) -> None:
         self.was_open = True
         self._write_session()
-        if not self._opening.done():
-            self._opening.set_result(None)
+        self._settle()
         self._owner.link_opened(self)
 
     def _close(self, closed: Closed) -> None:
@@ -360,20 +392,9 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
             self._last_resort = self._loop.call_later(LINGER, self._transport.abort)
-        self._end_opening(closed)
-        if not self.closed.done():
-            self.closed.set_result(closed)
+        self.end = self.end or closed
+        self._settle()
         self._owner.link_closed(self, closed)
-
-    def _end_opening(self, closed: Closed) -> None:
-        """Whoever waits for the handshake learns why it will not come."""
-        if self._opening.done():
-            return
-        if closed.reason == "handshake_timeout":
-            self._opening.set_exception(HandshakeTimeout("no answer to CONNECT"))
-        else:
-            self._opening.set_exception(PeerUnreachable(f"closed before it was connected: {closed.reason}"))
-        self._opening.exception()  # nobody has to wait for it
 
     def _write_session(self) -> None:
         """Queue what the session has to say, in order with what the owner sent."""
@@ -405,3 +426,21 @@ class Link(asyncio.Protocol):
     def _timer_fired(self) -> None:
         self.session.handle_timeout(self._now())
         self._perform()
+
+
+def _tell(future: asyncio.Future[Any] | None, outcome: object) -> None:
+    """Whoever waits hears it; nobody has to."""
+    if future is None or future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+        future.exception()
+    else:
+        future.set_result(outcome)
+
+
+def _why_not(closed: Closed) -> PeerError:
+    """Why a link that we dialled was never open."""
+    if closed.reason == "handshake_timeout":
+        return HandshakeTimeout("no answer to CONNECT")
+    return PeerUnreachable(f"closed before it was connected: {closed.reason}")

@@ -348,7 +348,7 @@ class ServiceBase:
         """Count what was refused; say what, once per link and reason."""
         self.metrics.rejected(reason)
         if reason not in link.told:
-            link.told.add(reason)
+            link.told |= {reason}
             self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
 
     def link_writable(self, link: Link) -> None:

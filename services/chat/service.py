@@ -225,7 +225,7 @@ class ChatService(ServiceBase):
         """What was not acknowledged waits."""
         user = _user(link)
         self.roster.remove_client(user, link)
-        cleanly = link.closed.done() and link.closed.result().reason == "exit"
+        cleanly = link.end is not None and link.end.reason == "exit"
         self.opened.router.client_disconnected(user, link, self._now(), cleanly=cleanly)
         self._turn_over()
 

@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from shared.errors import PeerUnreachable
 from shared.link import BUFFER_LIMIT, SEND_LIMIT, TURN, Link
 from shared.messages import decode, encode, pb
 from shared.session import Timeouts
@@ -168,3 +171,56 @@ def test_what_waits_for_its_turn_is_not_lost_with_the_connection():
         assert len(owner.frames) == 20_000
 
     asyncio.run(story())
+
+
+# Who waits ------------------------------------------------------------------------------------------
+
+
+def dialled():
+    return Link(Owner(), timeouts=Timeouts(10.0, 300.0), limit=1000, hello=encode("CONNECT_SERVER"))
+
+
+def test_who_waits_for_a_handshake_or_an_end_hears_of_it_whenever_it_begins_to_wait():
+    async def wait():
+        link = dialled()
+        early = [asyncio.ensure_future(link.wait_open()), link.closed, link.disconnected]
+        link.connection_made(Transport())
+        await asyncio.sleep(0)
+        assert not any(each.done() for each in early)
+        link.data_received(encode("CONNECTED", pb.ConnectResponse(result=pb.ConnectResponse.CONNECTED)))
+        await early[0]
+        await link.wait_open()
+        link.data_received(encode("HANGUP", pb.HangUp(reason=pb.HangUp.EXIT)))
+        assert (await early[1]).reason == (await link.closed).reason == link.end.reason == "exit"
+        assert not link.disconnected.done()
+        link.connection_lost(None)
+        await early[2]
+        await link.disconnected
+        await link.wait_open()
+
+    asyncio.run(wait())
+
+
+@pytest.mark.parametrize("begins", ["before", "after"])
+def test_who_waits_for_a_handshake_that_does_not_come_learns_why(begins):
+    async def wait():
+        link = dialled()
+        link.connection_made(Transport())
+        waits = [asyncio.ensure_future(link.wait_open())] if begins == "before" else []
+        await asyncio.sleep(0)
+        link.connection_lost(None)
+        for each in (*waits, link.wait_open()):
+            with pytest.raises(PeerUnreachable, match="lost"):
+                await each
+
+    asyncio.run(wait())
+
+
+def test_nobody_has_to_wait_for_a_link_that_fails():
+    async def wait():
+        link = dialled()
+        link.connection_made(Transport())
+        link.connection_lost(None)
+        return link.end.reason
+
+    assert asyncio.run(wait()) == "lost"
