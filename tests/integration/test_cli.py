@@ -521,7 +521,7 @@ def test_serve_of_some_processes_runs_those(tmp_path):
     node = Node("some", "127.0.27.4", tmp_path)
     with Command("serve", "discovery", "typing", environment=node.environment) as command:
         assert f"TYPING_INDICATOR {node.address}:7777" in command.wait_line("ready: some offers ")
-        assert len(command.family()) == 2
+        assert len(command.family()) == 3  # the two, and who watches the node for people
         command.interrupt()
         assert command.wait_exit(3.0) == 0
 
