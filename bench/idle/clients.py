@@ -55,4 +55,5 @@ def clients(directory: Path, counts: Sequence[int], seconds: float) -> bool:
             if count == 10_000:
                 kept &= verdict("10,000 idle clients, memory", f"{taken / MIB:.1f} MiB", kept=taken < MEMORY)
                 kept &= verdict("10,000 idle clients, CPU", f"{default:.3%} of a core", kept=default < SHARE)
+        print(f"all {made} left within {crowd.leave():.1f} s")
     return kept

@@ -46,12 +46,15 @@ class Crowd:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.submit(_leave).result()
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
 
     def grow(self, count: int) -> float:
         """Connect until there are so many; the seconds that it took."""
         return self._pool.submit(_grow, self._address, self._server_id, count).result()
+
+    def leave(self) -> float:
+        """Have all hang up; the seconds until the server has closed each link."""
+        return self._pool.submit(_leave).result()
 
     def rest(self, seconds: float, per_second: float = 0.0) -> Future[Done]:
         """Answer what comes, for so many seconds; send so many messages a second, from anyone to anyone."""
@@ -148,8 +151,14 @@ def _turn(frames: Counter[str], timeout: float) -> None:
         key.data.read(frames)
 
 
-def _leave() -> None:
+def _leave() -> float:
+    """Hang up, and wait until the other side has closed each link: it knows by then; the seconds that it took."""
+    began = time.perf_counter()
     for client in _clients:
+        client.sock.setblocking(True)
         client.sock.sendall(encode("HANGUP", pb.HangUp(reason=pb.HangUp.EXIT)))
     for client in _clients:
+        while client.sock.recv(READ):
+            pass
         client.sock.close()
+    return time.perf_counter() - began
