@@ -17,6 +17,7 @@ from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 
+from tests.support.commands import ServedNode
 from tests.support.nodes import SERVICES, Node, wait_linked, wait_until
 
 FEATURES = SERVICES[1:]
@@ -52,6 +53,22 @@ def start(directory: Path, rounds: int) -> bool:
         with Node("alpha", "127.0.200.1", directory / f"start{i}"):
             times.append(time.time() - began)
     return show("a node's start to all four processes ready", times, 3.0)
+
+
+def serve(directory: Path, rounds: int) -> bool:
+    """The same under `parley serve`, which forks them; and from a killed process to the next one being ready."""
+    starts, restarts = [], []
+    for i in range(rounds):
+        began = time.time()
+        with ServedNode("alpha", "127.0.200.1", directory / f"serve{i}") as node:
+            starts.append(time.time() - began)
+            killed, before = time.time(), node.pid("typing")
+            node.kill("typing")
+            wait_until(lambda before=before, node=node: node.is_running("typing") and node.pid("typing") != before)
+            node.wait_ready("typing")
+            restarts.append(time.time() - killed)
+    kept = show("`parley serve` to all four processes ready", starts, 3.0)
+    return show("a killed process to the next one being ready", restarts, 1.0) and kept
 
 
 def link(directory: Path, rounds: int) -> bool:
@@ -119,6 +136,7 @@ def main() -> None:
         directory = Path(name)
         if arguments.what in (None, "start"):
             kept.append(start(directory, max(arguments.rounds // 4, 2)))
+            kept.append(serve(directory, max(arguments.rounds // 4, 2)))
         if arguments.what in (None, "link"):
             kept.append(link(directory, arguments.rounds))
         if arguments.what in (None, "mesh"):
