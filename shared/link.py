@@ -14,10 +14,11 @@ from typing import Any, Final, Protocol, cast
 
 from shared.errors import HandshakeTimeout, PeerError, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
-from shared.framing import Frame, count_frames, count_sent
+from shared.framing import Frame
+from shared.link_io import SEND_LIMIT, TURN, LinkIO
 from shared.messages import pb
 from shared.session import Session, Timeouts
-from shared.tallies import OTHER, Frames
+from shared.tallies import Frames
 from shared.timer import Timer, clock
 from shared.transitions import State
 from shared.turn import turn_of
@@ -26,14 +27,8 @@ _link_ids = itertools.count(1)
 _NOTHING: Final[frozenset[str]] = frozenset()
 """One for all links: Python makes each empty set anew."""
 
-SEND_LIMIT = 1024 * 1024
-"""Bytes that may wait in a link's buffer before it stops being written to."""
-
-
 BUFFER_LIMIT = 16 * 1024 * 1024
 """Bytes in that buffer, of answers to what it goes on sending, at which a side that never reads is given up."""
-TURN = 64 * 1024
-"""Bytes of one link that are handled in one turn of the loop."""
 LINGER = 2.0
 """Seconds for the last words to be read before the connection is cut."""
 
@@ -60,7 +55,7 @@ class LinkOwner(Protocol):
         """The link is over; it was open before if `link.was_open`."""
 
 
-class Link(asyncio.Protocol):
+class Link(LinkIO, asyncio.Protocol):
     """One TCP connection and its session."""
 
     def __init__(
@@ -78,8 +73,17 @@ class Link(asyncio.Protocol):
 
         `track` holds the link for as long as it is connected. `tally` counts its frames.
         """
+        self._loop = asyncio.get_running_loop()
+        now = clock(self._loop)
+        super().__init__(
+            owner,
+            Session(timeouts=timeouts, limit=limit, now=now(), hello=hello),
+            turn_of(self._loop),
+            now,
+            tally.received if tally is not None else None,
+            tally.sent if tally is not None else None,
+        )
         self._track = track if track is not None else set()
-        self._tally = tally
         self.link_id = next(_link_ids)
         self.peer_id = ""
         """The serverId at the other end: expected when we dial, named by it when it dials; empty: a client."""
@@ -88,30 +92,15 @@ class Link(asyncio.Protocol):
         """How it ended, once it has."""
         self.told = _NOTHING
         """What has been logged about this link already: a flood of faults is one line."""
-        self.frames_received = 0
-        self.bytes_received = 0
-        self.bytes_sent = 0
-        self._is_paused = False
-        self._queued = 0
-        """Bytes sent in this turn of the loop and not written yet."""
-        self._owner = owner
         self._is_wanted = is_wanted
-        self._loop = asyncio.get_running_loop()
-        self._now = clock(self._loop)
-        self._turn = turn_of(self._loop)
-        self.session = Session(timeouts=timeouts, limit=limit, now=self._now(), hello=hello)
-        self.opened_at = self._now()
-        self._transport: asyncio.Transport | None = None
+        self.opened_at = now()
         self._timer = Timer(self._timer_fired)
         self._backlog = b""
         """What was read and has to wait for its turn; while there is any, nothing more is read."""
-        self._out: list[bytes] = []
-        self._flush_scheduled = False
         self._opening: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[Closed] | None = None
         self._is_gone = False
         self._gone: asyncio.Future[None] | None = None
-        self._performing = False
         self._last_resort: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -167,30 +156,6 @@ class Link(asyncio.Protocol):
     def _address(self, which: str) -> str:
         address = self._transport.get_extra_info(which) if self._transport else None
         return str(address[0]) if address else ""
-
-    @property
-    def writable(self) -> bool:
-        """Whether there is room for more: in the connection's buffer, and in what this turn writes to it."""
-        return not self._is_paused and self._queued < SEND_LIMIT
-
-    def send(self, raw: bytes) -> None:
-        """Queue a frame; it goes out at the end of the read that is handled, or of this turn of the loop.
-
-        Nothing goes out on a link that is over.
-        """
-        if self._transport is None or self._transport.is_closing():
-            return
-        self._out.append(raw)
-        self._queued += len(raw)
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._turn.flush_later(self._flush)
-
-    def send_run(self, raw: bytes, name: str, count: int) -> None:
-        """The same for several frames of one name, which follow each other."""
-        if count > 1 and self._tally is not None:
-            self._tally.count_more_sent(name, count - 1)
-        self.send(raw)
 
     def accept(self, *, server_id: str = "", instance_id: str = "") -> None:
         """Answer a CONNECT with CONNECTED."""
@@ -271,15 +236,15 @@ class Link(asyncio.Protocol):
             self.session.hang_up()
         self._perform()
 
-    def data_received(self, data: bytes) -> None:
-        """Feed the session, no more than TURN bytes a turn: others have their turns, too."""
+    def _read_on(self, data: bytes) -> None:
+        """What is more than TURN bytes has to wait; and so has what comes meanwhile."""
         self.bytes_received += len(data)
         if self._backlog:
             self._backlog += data
             return
-        self._receive(data[:TURN])
+        self.receive(data[:TURN])
         if len(data) > TURN and self._transport is not None:
-            self._backlog = data[TURN:]
+            self._backlog, self._has_backlog = data[TURN:], True
             self._transport.pause_reading()
             self._loop.call_soon(self._go_on)
 
@@ -287,39 +252,23 @@ class Link(asyncio.Protocol):
         """Feed the session what had to wait; then read on."""
         data, self._backlog = self._backlog[:TURN], self._backlog[TURN:]
         if data:
-            self._receive(data)
+            self.receive(data)
         if self._backlog:
             self._loop.call_soon(self._go_on)
-        elif self._transport is not None and not self._transport.is_closing():
+            return
+        self._has_backlog = False
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _receive(self, data: bytes) -> None:
-        """Handle a read; what is sent meanwhile, over any link, goes out at its end."""
-        session, turn, tally = self.session, self._turn, self._tally
-        frames = session.read(data, self._now())
-        if tally is not None:
-            count_frames(frames, tally.received, OTHER)
-        turn.is_reading = True
-        try:
-            if not session.is_run:
-                session.queue(frames)
-                self._perform()
-            elif frames:  # most reads are messages and nothing else: the session has no say in them
-                self._performing = True
-                try:
-                    self._pass_on(frames)
-                finally:
-                    self._performing = False
-                if session.has_more:
-                    self._perform()
-        finally:
-            turn.end()
+    def _take_frames(self, frames: list[Frame]) -> None:
+        self.session.queue(frames)
+        self._perform()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
         """End: whatever the reason, the session is told."""
         data, self._backlog = self._backlog, b""
         if data:
-            self._receive(data)
+            self.receive(data)
         self._transport = None
         if self._last_resort is not None:
             self._last_resort.cancel()
@@ -346,21 +295,23 @@ class Link(asyncio.Protocol):
 
     def _perform(self) -> None:
         """Take all events, then write what the session has to say, then set the timer."""
-        if self._performing:  # an effect led back here: the loop below goes on with it
+        if self._is_performing:  # an effect led back here: whoever performs goes on with it
+            self._again = True
             return
-        self._performing = True
+        self._is_performing = True
         try:
             while (event := self.session.next_event()) is not None:
                 self._take(event)
         finally:
-            self._performing = False
+            self._is_performing = self._again = False
+        self._is_plain = self.session.is_plain
         self._write_session()
         self._timer.set(self.session.next_timeout())
 
     def _take(self, event: Event) -> None:
         match event:
             case MessagesReceived(frames):
-                self._pass_on(frames)
+                self._tell_messages(frames)
             case Rejected(reason, detail):
                 self._owner.message_rejected(self, reason, detail)
             case ConnectRequested(identity):
@@ -370,13 +321,20 @@ class Link(asyncio.Protocol):
             case Closed():
                 self._close(event)
 
-    def _pass_on(self, frames: list[Frame]) -> None:
-        """Hand a batch to the owner."""
+    def _tell_messages(self, frames: list[Frame]) -> None:
+        """Hand a batch to the owner that came together with something else."""
         self.frames_received += len(frames)
         try:
             self._owner.messages_received(self, frames)
         except RemoteProtocolError as error:
             self.session.fail(error)
+
+    def _failed(self, error: BaseException) -> bool:
+        if not isinstance(error, RemoteProtocolError):
+            return False
+        self.session.fail(error)
+        self._again = True
+        return True
 
     def _open(self) -> None:
         self.was_open = True
@@ -388,7 +346,7 @@ class Link(asyncio.Protocol):
         """Write the last words, close, and tell the owner."""
         self._timer.cancel()
         self._write_session()
-        self._flush()
+        self.flush()
         if self._transport is not None:
             self._transport.close()
             self._last_resort = self._loop.call_later(LINGER, self._transport.abort)
@@ -401,20 +359,7 @@ class Link(asyncio.Protocol):
         for frame in self.session.frames_to_send():
             self.send(frame)
 
-    def _flush(self) -> None:
-        """One write for all that was sent in this turn."""
-        self._flush_scheduled = False
-        out = self._out
-        if not out:
-            return
-        if self._transport is not None:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            self.bytes_sent += len(data)
-            if self._tally is not None:
-                count_sent(out, self._tally.sent, OTHER)
-            self._transport.write(data)
-        out.clear()
-        was_full, self._queued = self._queued >= SEND_LIMIT, 0
+    def _flushed(self, was_full: bool) -> None:
         if self._is_paused and self.is_open and self._buffered() > BUFFER_LIMIT:
             self.hang_up(pb.HangUp.TIMEOUT)
         elif was_full:

@@ -64,12 +64,10 @@ class Session:
         self.rtt: float | None = None
         """Seconds from the last PING to its PONG."""
         self.last_received = now
-        self.is_run = False
-        """Whether what was read last is messages only, of an open link on which nothing waited to be told."""
         self.timeouts = timeouts
         self._state = State.ACCEPTED if hello is None else State.DIALLED
         self.dialled = hello is not None
-        self._reader = FrameReader(limit, _CONTROL)
+        self.reader = FrameReader(limit, _CONTROL)
         self._frames: deque[Frame] = deque()
         self._events: list[Event] = []  # one or two at a time, mostly none: a deque takes 700 bytes for none
         self._out: list[bytes] = [] if hello is None else [hello]
@@ -97,22 +95,9 @@ class Session:
 
     def receive_data(self, data: bytes, now: float) -> list[Frame]:
         """Take what was read; then take events until `next_event` returns None. The frames, for who counts them."""
-        frames = self.read(data, now)
-        self.queue(frames)
-        return frames
-
-    def read(self, data: bytes, now: float) -> list[Frame]:
-        """The frames that were read: if `is_run`, the owner's as they are; else `queue` takes them."""
         self.last_received = now
-        reader = self._reader
-        frames = reader.feed(data)
-        self.is_run = (
-            self._state is State.OPEN
-            and not reader.has_control
-            and not self._frames
-            and not self._events
-            and reader.error is None
-        )
+        frames = self.reader.feed(data)
+        self.queue(frames)
         return frames
 
     def queue(self, frames: list[Frame]) -> None:
@@ -120,9 +105,9 @@ class Session:
         self._frames.extend(frames)
 
     @property
-    def has_more(self) -> bool:
-        """Whether there is something to tell or to send."""
-        return bool(self._events or self._out or self._frames)
+    def is_plain(self) -> bool:
+        """Whether the link is open and nothing waits to be told: then messages need not be queued."""
+        return self._state is State.OPEN and not self._frames and not self._events and self.reader.error is None
 
     def receive_eof(self) -> None:
         """The connection ended or broke without a HANGUP."""
@@ -142,9 +127,9 @@ class Session:
     def _take_frames(self) -> bool:
         """Advance by one control frame or one run of messages; False when there is nothing left."""
         if not self._frames:
-            if self._reader.error is None:
+            if self.reader.error is None:
                 return False
-            self._step(Input.FAULT, self._reader.error)
+            self._step(Input.FAULT, self.reader.error)
             return True
         if self._state is State.OPEN and self._frames[0].name not in _INPUTS:
             self._events.append(MessagesReceived(self._take_run()))

@@ -16,17 +16,13 @@ OTHER: Final = "other"
 
 
 class Frames:
-    """Frames by name, in and out; names that we do not know count as `other`. link.py counts (framing.py)."""
+    """Frames by name, in and out; names that we do not know count as `other`. link_io.py counts."""
 
     __slots__ = ("received", "sent")
 
     def __init__(self) -> None:
         self.received: dict[str, int] = dict.fromkeys([*REGISTRY, OTHER], 0)
         self.sent = self.received.copy()
-
-    def count_more_sent(self, name: str, more: int) -> None:
-        """Of a run that is sent as one frame of that name, the rest."""
-        self.sent[name if name in self.sent else OTHER] += more
 
     def samples(self) -> list[tuple[tuple[str, str], int]]:
         """(direction, name) and how many, where there were any."""

@@ -9,16 +9,15 @@ router's rules hold everywhere, and are written down once; a test compares the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from services.chat.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
 from services.chat.fingerprints import pair_mark
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.outbound import BURST
 from services.chat.quick import Sent
-from services.chat.roster import Roster, Sink
+from services.chat.roster import LocalRoster
 from services.chat.statuses import Status, Statuses, tail
-from shared.addresses import User
 from shared.compiled import core
 from shared.framing import Frame
 
@@ -31,61 +30,67 @@ class Express:
     def __init__(
         self,
         server_id: str,
-        roster: Roster,
+        roster: LocalRoster,
         mailbox: Mailbox,
         dispatcher: Dispatcher,
         statuses: Statuses,
         delivered: Callable[[bool, float, int], None],
+        arm: Callable[[float], None],
     ) -> None:
-        """`delivered` hears (whether of a recipient here, when it arrived, of how many messages) of deliveries."""
+        """`delivered` hears (whether of a recipient here, when it arrived, of how many messages) of deliveries.
+
+        `arm` is called with the time when something was sent and no timer is set that will ask `due`.
+        """
         if core is None:
             raise RuntimeError("there is no compiled core")
         self._server_id = server_id
-        self._roster = roster
         self._dispatcher = dispatcher
         recall = mailbox.recall
-        self._core = core.Express(
+        self.core = core.Express(
             memory=statuses.memory,
             mailbox=mailbox,
             dispatcher=dispatcher,
             on_disk=recall.on_disk,
             at_once=recall.at_once,
-            ways=dispatcher.ways,
-            hearers=self._hearers,
+            clients=roster.clients_by_user,
+            servers=roster.servers_by_id,
+            unheard=statuses.unheard,
             delivered=delivered,
             told=statuses.told_run,
+            arm=arm,
             most=BURST * ON_THEIR_WAY,
             most_bytes=BYTES_ON_THEIR_WAY,
         )
-        self.take: Callable[[Destination, list[Frame], int, float], int] = self._core.take
+        self.take: Callable[[Destination, list[Frame], int, float], int] = self.core.take
         """take(source, frames, start, now): handle frames from `start` on; the first that is left."""
-        self.settle: Callable[[Destination], Iterable[Sent]] = self._core.settle
-        self.settle_due: Callable[[float, float], Iterable[Sent]] = self._core.settle_due
-        self.due: Callable[[float], float | None] = self._core.due
-        self.forget: Callable[[], None] = self._core.forget
+        self.settle: Callable[[Destination], Iterable[Sent]] = self.core.settle
+        self.settle_due: Callable[[float, float], Iterable[Sent]] = self.core.settle_due
+        self.due: Callable[[float], float | None] = self.core.due
+        self.forget: Callable[[], None] = self.core.forget
         """Something changed that may concern any flow: learn all anew."""
-        self.leave: Callable[[Destination], None] = self._core.leave
+        self.leave: Callable[[Destination], None] = self.core.leave
         """A source is gone."""
 
+    def close(self) -> None:
+        """Take nothing any more."""
+        self.core.is_closed = True
+
+    def timer_is_set(self, is_set: bool) -> None:
+        """Whether a timer asks `due` in time for what is on its way."""
+        self.core.is_armed = is_set and len(self.core) > 0
+
     def __len__(self) -> int:
-        return len(self._core)
+        return len(self.core)
 
     @property
     def size(self) -> int:
         """Bytes on their way."""
-        return int(self._core.size)
-
-    def _hearers(self, destination: Destination) -> Sequence[Sink]:
-        """Where a destination hears statuses."""
-        if isinstance(destination, User):
-            return self._roster.clients(destination)
-        server = self._roster.server(destination)
-        return () if server is None else (server.sink,)
+        return int(self.core.size)
 
     def learn(self, item: Item, destination: Destination) -> None:
         """The router sent this at once: what is like it goes the quick way from now on."""
         author, recipient = item.author, item.recipient
-        self._core.learn(
+        self.core.learn(
             item.hears,
             item.raw,
             author,
@@ -101,4 +106,4 @@ class Express:
 
     def learn_answer(self, item: Item, payload: bytes) -> None:
         """This MESSAGE_ACK's payload said of an item that it was delivered."""
-        self._core.learn_answer(item.hears, item.raw, payload)
+        self.core.learn_answer(item.hears, item.raw, payload)

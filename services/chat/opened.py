@@ -32,6 +32,7 @@ class Opened:
         delivered: Callable[[list[Item]], None] = lambda _items: None,
         delivered_run: Callable[[bool, float, int], None] = lambda _is_local, _arrived, _count: None,
         express: bool = core is not None,
+        arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None],
     ) -> None:
         self.store = store
@@ -58,6 +59,7 @@ class Opened:
             delivered=delivered,
             delivered_run=delivered_run,
             express=express,
+            arm=arm,
             look_for=look_for,
         )
         self.requests = Requests(

@@ -62,14 +62,15 @@ class LocalRoster:
     """The roster of a server that is one process: in memory."""
 
     def __init__(self) -> None:
-        self._clients: dict[User, list[Sink]] = {}
+        self.clients_by_user: dict[User, list[Sink]] = {}
+        """The quick way reads this, and `servers_by_id` (express.py)."""
         self._known: set[User] = set()
-        self._servers: dict[str, ServerSink] = {}
+        self.servers_by_id: dict[str, ServerSink] = {}
         self._known_servers: set[str] = set()
 
     def clients(self, user: User) -> Sequence[Sink]:
         """The clients of a user here; empty when they are away."""
-        return self._clients.get(user, ())
+        return self.clients_by_user.get(user, ())
 
     def knows(self, user: User) -> bool:
         """Whether this user has ever been here."""
@@ -77,7 +78,7 @@ class LocalRoster:
 
     def server(self, server_id: str) -> ServerSink | None:
         """A linked server."""
-        return self._servers.get(server_id)
+        return self.servers_by_id.get(server_id)
 
     def knows_server(self, server_id: str) -> bool:
         """Whether this server has ever been heard of."""
@@ -86,24 +87,24 @@ class LocalRoster:
     def add_client(self, user: User, sink: Sink) -> None:
         """A client of a user connected."""
         self._known.add(user)
-        self._clients.setdefault(user, []).append(sink)
+        self.clients_by_user.setdefault(user, []).append(sink)
 
     def remove_client(self, user: User, sink: Sink) -> None:
         """It left."""
-        clients = self._clients.get(user, [])
+        clients = self.clients_by_user.get(user, [])
         if sink in clients:
             clients.remove(sink)
         if not clients:
-            self._clients.pop(user, None)
+            self.clients_by_user.pop(user, None)
 
     def add_server(self, server_id: str, server: ServerSink) -> None:
         """A server is linked."""
         self._known_servers.add(server_id)
-        self._servers[server_id] = server
+        self.servers_by_id[server_id] = server
 
     def remove_server(self, server_id: str) -> None:
         """It no longer is; it stays known."""
-        self._servers.pop(server_id, None)
+        self.servers_by_id.pop(server_id, None)
 
     def remember(self, destinations: Iterable[User | str]) -> bool:
         """These users and servers are known; whether any of them was new."""

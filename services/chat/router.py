@@ -17,7 +17,7 @@ from services.chat.dispatcher import Dispatcher
 from services.chat.express import Express
 from services.chat.groups import Groups, copies
 from services.chat.mailbox import Destination, Item, Mailbox
-from services.chat.roster import Roster, Sink
+from services.chat.roster import LocalRoster, Sink
 from services.chat.statuses import FINAL, Status, Statuses
 from shared.addresses import Group, Recipient, User
 from shared.compiled import core
@@ -37,7 +37,7 @@ class Router:
     def __init__(
         self,
         server_id: str,
-        roster: Roster,
+        roster: LocalRoster,
         mailbox: Mailbox,
         debts: Debts,
         groups: Groups,
@@ -49,6 +49,7 @@ class Router:
         delivered: Callable[[list[Item]], None] = lambda _items: None,
         delivered_run: Callable[[bool, float, int], None] = lambda _is_local, _arrived, _count: None,
         express: bool = core is not None,
+        arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
     ) -> None:
         self._server_id = server_id
@@ -72,7 +73,7 @@ class Router:
         self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses)
         self.express: Express | None = None
         if express:
-            self.express = Express(server_id, roster, mailbox, self._dispatcher, self._statuses, delivered_run)
+            self.express = Express(server_id, roster, mailbox, self._dispatcher, self._statuses, delivered_run, arm)
             self._dispatcher.quick = self.express
             blocks.changed = self.express.forget
 
@@ -355,6 +356,16 @@ class Router:
     def _destination(self, item: Item) -> Destination:
         local = item.recipient.server_id == self._server_id
         return User(*item.recipient) if local else item.recipient.server_id
+
+    def timer_is_set(self, is_set: bool) -> None:
+        """Whether a timer is set for `next_timeout`."""
+        if self.express is not None:
+            self.express.timer_is_set(is_set)
+
+    def close(self) -> None:
+        """Nothing is routed any more."""
+        if self.express is not None:
+            self.express.close()
 
     # Time ----------------------------------------------------------------------------------------------
 

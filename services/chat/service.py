@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from services.chat.counting import Counting
-from services.chat.express import Express
 from services.chat.mailbox import Destination, Item
 from services.chat.opened import Opened
 from services.chat.operator_socket import Operations, OperatorSocket
@@ -52,7 +51,6 @@ class ChatService(ServiceBase):
         self.roster = LocalRoster()
         self._timer = Timer(self._timer_fired)
         self._expiry = Timer(self._expire)
-        self._custody_delay = self.config.chat.custody_delay
         self._open: Opened | None = None
         self._operator: OperatorSocket | None = None
         self._counting = Counting(self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed)
@@ -97,6 +95,7 @@ class ChatService(ServiceBase):
                 count=self._counting.told,
                 delivered=self._delivered,
                 delivered_run=self._delivered_run,
+                arm=lambda now: self._timer.set(now + self.config.chat.custody_delay),
                 look_for=lambda _server_id: self.discover_now(),
             )
         except BaseException:
@@ -111,6 +110,7 @@ class ChatService(ServiceBase):
             self._operator = None
         opened, self._open = self._open, None
         if opened is not None:
+            opened.router.close()
             opened.store.close()
 
     async def stand_by(self) -> None:
@@ -219,6 +219,7 @@ class ChatService(ServiceBase):
         self._know(user)
         self.roster.add_client(user, link)
         self.opened.router.client_connected(user, self._now())
+        self._go_quickly(link, user)
         self._turn_over()
 
     def subscriber_disconnected(self, link: Link) -> None:
@@ -235,6 +236,7 @@ class ChatService(ServiceBase):
         self._know(link.peer_id)
         self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_ours))
         self.opened.router.server_connected(link.peer_id, self._now())
+        self._go_quickly(link, link.peer_id)
         self.opened.requests.server_connected(link.peer_id)
         self._turn_over()
 
@@ -254,35 +256,37 @@ class ChatService(ServiceBase):
     # Messages -----------------------------------------------------------------------------------------
 
     def messages_received(self, link: Link, frames: list[Frame]) -> None:
-        """What a batch gathers is told at its end; most goes the quick way, and gathers nothing."""
+        """What a batch gathers is told at its end."""
         if self._open is not None:
             router = self._open.router
-            router.batch_came = now = time.monotonic()
-            source: Destination | None = link.session.identity.user
-            if source is not None:
-                if router.unheard:
-                    router.heard_from(link)
-            else:
-                source = link.peer_id
-            if router.express is not None and source != self.server_id:
-                at = router.express.take(source, frames, 0, now)
-                if at == len(frames):
-                    self._timer.set(now + self._custody_delay)
-                    return
-                self._go_on(router.express, link, source, frames, at)
-                return
+            router.batch_came = time.monotonic()
+            if link.identity.is_client:
+                router.heard_from(link)
         super().messages_received(link, frames)
         self._turn_over()
 
-    def _go_on(self, express: Express, link: Link, source: Destination, frames: list[Frame], at: int) -> None:
-        """What does not go the quick way is handled as if there were none: more at a time where that repeats."""
-        now, count, step = self._now(), len(frames), 1
+    def messages_left(self, link: Link, frames: list[Frame], at: int, now: float) -> None:
+        """Most of a link's messages go the quick way; from `at` on they do not: at the first, or all.
+
+        They are handled as if there were no quick way: more at a time where that repeats.
+        """
+        source: Destination = link.identity.user or link.peer_id
+        count, step = len(frames), 1
         while at < count:
+            if self._open is not None:
+                self._open.router.batch_came = now
             super().messages_received(link, frames[at : at + step])
-            after = at + step
-            at = express.take(source, frames, after, now) if after < count else after
+            after = at = min(at + step, count)
+            if after < count and self._open is not None and self._open.router.express is not None:
+                at = self._open.router.express.take(source, frames, after, now)
             step = 2 * step if at == after else 1
         self._turn_over()
+
+    def _go_quickly(self, link: Link, source: Destination) -> None:
+        """Have what comes over a link go the quick way first, where there is one."""
+        express = self.opened.router.express
+        if express is not None:
+            link.go_quickly(express.core, source)
 
     def handle_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """A user's client sends, acknowledges or asks."""
@@ -359,9 +363,11 @@ class ChatService(ServiceBase):
         if self._open is not None:
             self._open.router.flush()
             self._timer.set(self._open.next_timeout())
+            self._open.router.timer_is_set(True)
 
     def _timer_fired(self) -> None:
         if self._open is not None:
+            self._open.router.timer_is_set(False)
             self._open.router.handle_timeout(self._now())
             self._open.requests.handle_timeout(self._now())
             self._turn_over()

@@ -25,7 +25,8 @@ from shared.config import Config
 from shared.datagram_lists import pack
 from shared.datagram_service import DatagramServiceBase
 from shared.framing import Frame, encode_frame
-from shared.link import SEND_LIMIT, Link
+from shared.link import Link
+from shared.link_io import SEND_LIMIT
 from shared.messages import LIVE_LOCATION, decode, pb
 from shared.recipients import Recipient
 from shared.snowflake import FIRSTS, MAKERS, Snowflakes

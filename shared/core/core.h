@@ -15,9 +15,21 @@ typedef struct {
     Py_ssize_t start, body, end;
 } Frame;
 
+typedef struct {
+    PyObject_HEAD
+    PyObject *error;
+    PyObject *control;
+    int64_t limit;
+    char *rest;
+    Py_ssize_t buffered, room, wanted;
+    char has_control;
+} Reader;
+
 extern PyTypeObject FrameType;
 extern PyTypeObject ReaderType;
 
+PyObject *reader_feed(Reader *reader, PyObject *data);
+int count_more(PyObject *counts, PyObject *name, PyObject *other, Py_ssize_t more);
 PyObject *frame_name(const char *text, Py_ssize_t length);
 PyObject *count_sent(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *count_frames(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
@@ -56,6 +68,13 @@ int is_utf8(const char *text, Py_ssize_t length);
 
 int express_ready(void);
 int recall_ready(void);
+/* Links: link.c. */
+int link_ready(void);
+int link_is_writable(PyObject *sink); /* -1: it is no such link */
+int link_send_run(PyObject *sink, PyObject *raw, PyObject *name, Py_ssize_t count);
+extern PyTypeObject LinkIOType;
+extern PyTypeObject TurnType;
+
 extern PyTypeObject ExpressType;
 extern PyTypeObject PartyType;
 extern PyTypeObject FlowType;

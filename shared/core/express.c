@@ -6,8 +6,10 @@
  */
 #include "express.h"
 
+#include <structmember.h>
+
 /* Names that are looked up in each call. */
-static PyObject *word_size, *word_count, *word_next_id, *word_window, *word_quick_window, *word_window_bytes, *word_queues, *word_send_run, *word_MESSAGE, *word_MESSAGE_ACK;
+static PyObject *word_size, *word_count, *word_next_id, *word_window, *word_quick_window, *word_window_bytes, *word_queues, *word_send_run, *word_MESSAGE, *word_MESSAGE_ACK, *word_writable, *word_sink;
 
 int express_ready(void)
 {
@@ -25,6 +27,8 @@ int express_ready(void)
         {&word_send_run, "send_run"},
         {&word_MESSAGE, "MESSAGE"},
         {&word_MESSAGE_ACK, "MESSAGE_ACK"},
+        {&word_writable, "writable"},
+        {&word_sink, "sink"},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if ((*words[i].word = PyUnicode_InternFromString(words[i].text)) == NULL)
@@ -58,6 +62,42 @@ static int64_t number_of(PyObject *object, PyObject *name)
     return number;
 }
 
+static int is_writable(PyObject *sink)
+{
+    int writable = link_is_writable(sink);
+    if (writable >= 0)
+        return writable;
+    PyObject *answer = PyObject_GetAttr(sink, word_writable);
+    writable = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    return writable;
+}
+
+/* The links of a destination, as a new list: all, or those with room; empty: it is not there. */
+static PyObject *links_of(Express *self, PyObject *destination, int with_room)
+{
+    PyObject *links = PyList_New(0), *sink = NULL, *sinks = NULL;
+    if (links == NULL)
+        return NULL;
+    if (PyUnicode_Check(destination)) {
+        PyObject *server = PyDict_GetItemWithError(self->servers, destination);
+        sink = server == NULL ? NULL : PyObject_GetAttr(server, word_sink);
+    } else {
+        sinks = PyDict_GetItemWithError(self->clients, destination);
+    }
+    int failed = PyErr_Occurred() != NULL;
+    Py_ssize_t count = sink != NULL ? 1 : sinks != NULL && PyList_Check(sinks) ? PyList_GET_SIZE(sinks) : 0;
+    for (Py_ssize_t i = 0; !failed && i < count; i++) {
+        PyObject *one = sink != NULL ? sink : PyList_GET_ITEM(sinks, i);
+        int wanted = with_room ? is_writable(one) : 1;
+        failed = wanted < 0 || (wanted && PyList_Append(links, one));
+    }
+    Py_XDECREF(sink);
+    if (failed)
+        Py_CLEAR(links);
+    return links;
+}
+
 /* Whether messages may go out there at once: nothing waits, and there is a link with room; -1 with an error. */
 static int may_send(Express *self, Party *to)
 {
@@ -70,12 +110,11 @@ static int may_send(Express *self, Party *to)
         if (waits)
             return waits < 0 ? -1 : 0;
     }
-    PyObject *ways = PyObject_CallOneArg(self->ways, to->destination);
+    PyObject *ways = links_of(self, to->destination, 1);
     if (ways == NULL)
         return -1;
-    Py_ssize_t count = PyObject_Length(ways);
-    int64_t size = count > 0 ? number_of(to->outbound, word_size) : 0;
-    if (count <= 0 || PyErr_Occurred()) {
+    int64_t size = PyList_GET_SIZE(ways) ? number_of(to->outbound, word_size) : 0;
+    if (PyList_GET_SIZE(ways) == 0 || PyErr_Occurred()) {
         Py_DECREF(ways);
         return PyErr_Occurred() ? -1 : 0;
     }
@@ -95,11 +134,11 @@ static int may_tell(Express *self, Party *hears)
         return hears->hearers != NULL;
     hears->heard_at = self->call;
     Py_CLEAR(hears->hearers);
-    PyObject *hearers = PyObject_CallOneArg(self->hearers, hears->destination);
-    Py_ssize_t count = hearers == NULL ? -1 : PyObject_Length(hearers);
-    if (count <= 0) {
+    PyObject *hearers = links_of(self, hears->destination, 0);
+    if (hearers == NULL || PyList_GET_SIZE(hearers) == 0) {
+        int failed = hearers == NULL;
         Py_XDECREF(hearers);
-        return count < 0 ? -1 : 0;
+        return failed ? -1 : 0;
     }
     hears->hearers = hearers;
     return touch(self, hears) ? -1 : 1;
@@ -257,23 +296,27 @@ static int begin(Express *self)
 /* Send a run to these links. */
 static int send_run(Run *run, PyObject *links, PyObject *name, PyObject **sent)
 {
-    PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length), *all = NULL;
-    PyObject *count = PyLong_FromSsize_t(run->count);
-    int failed = chunk == NULL || count == NULL || (all = PySequence_Fast(links, "links are a sequence")) == NULL;
+    Py_ssize_t frames = run->count;
+    PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length), *count = PyLong_FromSsize_t(frames);
+    int failed = chunk == NULL || count == NULL;
     run->length = run->count = 0;
     if (run->room > 1 << 16) {
         PyMem_Free(run->bytes);
         run->bytes = NULL;
         run->room = 0;
     }
-    for (Py_ssize_t i = 0; !failed && i < PySequence_Fast_GET_SIZE(all); i++) {
-        PyObject *call[] = {PySequence_Fast_GET_ITEM(all, i), chunk, name, count};
+    for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(links); i++) {
+        PyObject *sink = PyList_GET_ITEM(links, i);
+        if (link_is_writable(sink) >= 0) {
+            failed = link_send_run(sink, chunk, name, frames);
+            continue;
+        }
+        PyObject *call[] = {sink, chunk, name, count};
         PyObject *done = PyObject_VectorcallMethod(word_send_run, call, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
         failed = done == NULL;
         Py_XDECREF(done);
     }
     Py_XDECREF(count);
-    Py_XDECREF(all);
     *sent = chunk;
     return failed ? -1 : 0;
 }
@@ -322,6 +365,45 @@ static int end(Express *self)
     return failed ? -1 : 0;
 }
 
+/* A client's link lives: what it was told before has come. */
+static int note_heard(Express *self, PyObject *source, PyObject *link)
+{
+    if (link == NULL || PyUnicode_Check(source) || PyDict_GET_SIZE(self->unheard) == 0)
+        return 0;
+    int is_there = PyDict_Contains(self->unheard, link);
+    return is_there > 0 ? PyDict_DelItem(self->unheard, link) : is_there;
+}
+
+Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **kept, PyObject *link, PyObject *frames,
+                               Py_ssize_t at, double now)
+{
+    if (self->is_closed)
+        return at;
+    Party *party = (Party *)*kept;
+    if (party == NULL) {
+        party = (Party *)PyDict_GetItemWithError(self->parties, source);
+        if (party == NULL)
+            return PyErr_Occurred() || note_heard(self, source, link) ? -1 : at;
+        *kept = Py_NewRef(party);
+    }
+    Py_INCREF(party);
+    self->now = now;
+    if (note_heard(self, source, link) == 0 && begin(self) == 0)
+        while (at < PyList_GET_SIZE(frames) && take_one(self, party, PyList_GET_ITEM(frames, at)) > 0)
+            at++;
+    Py_DECREF(party);
+    if (end(self))
+        return -1;
+    if (self->count && !self->is_armed) {
+        self->is_armed = 1;
+        PyObject *done = PyObject_CallFunction(self->arm, "d", now);
+        Py_XDECREF(done);
+        if (done == NULL)
+            return -1;
+    }
+    return at;
+}
+
 /* take(source, frames, start, now): the index of the first frame that is left to the router. */
 static PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssize_t count)
 {
@@ -329,18 +411,14 @@ static PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssiz
         PyErr_SetString(PyExc_TypeError, "take(source, frames, start, now)");
         return NULL;
     }
-    PyObject *frames = arguments[1];
+    PyObject *party = NULL;
     Py_ssize_t at = PyLong_AsSsize_t(arguments[2]);
-    self->now = PyFloat_AsDouble(arguments[3]);
-    Party *source = (Party *)PyDict_GetItemWithError(self->parties, arguments[0]);
-    if (source == NULL || PyErr_Occurred())
-        return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(at);
-    Py_INCREF(source);
-    if (begin(self) == 0)
-        while (at < PyList_GET_SIZE(frames) && take_one(self, source, PyList_GET_ITEM(frames, at)) > 0)
-            at++;
-    Py_DECREF(source);
-    return end(self) ? NULL : PyLong_FromSsize_t(at);
+    double now = PyFloat_AsDouble(arguments[3]);
+    if (PyErr_Occurred())
+        return NULL;
+    at = express_take_frames(self, arguments[0], &party, NULL, arguments[1], at, now);
+    Py_XDECREF(party);
+    return at < 0 ? NULL : PyLong_FromSsize_t(at);
 }
 
 /* What Python tells -------------------------------------------------------------------------------------------------- */
@@ -512,12 +590,13 @@ static Py_ssize_t express_length(Express *self)
 
 static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"memory", "mailbox", "dispatcher", "on_disk", "at_once", "ways", "hearers",
-                            "delivered", "told", "most", "most_bytes", NULL};
-    PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once, *ways, *hearers, *delivered, *told;
+    static char *words[] = {"memory", "mailbox", "dispatcher", "on_disk", "at_once", "clients", "servers", "unheard",
+                            "delivered", "told", "arm", "most", "most_bytes", NULL};
+    PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once, *clients, *servers, *unheard, *delivered, *told, *arm;
     long long most, most_bytes;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOOOOOLL", words, &MemoryType, &memory, &mailbox,
-                                     &dispatcher, &on_disk, &at_once, &ways, &hearers, &delivered, &told, &most, &most_bytes))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOO!O!O!OOOLL", words, &MemoryType, &memory, &mailbox,
+                                     &dispatcher, &on_disk, &at_once, &PyDict_Type, &clients, &PyDict_Type, &servers,
+                                     &PyDict_Type, &unheard, &delivered, &told, &arm, &most, &most_bytes))
         return NULL;
     Express *self = (Express *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -527,10 +606,12 @@ static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->dispatcher = Py_NewRef(dispatcher);
     self->on_disk = Py_NewRef(on_disk);
     self->at_once = Py_NewRef(at_once);
-    self->ways = Py_NewRef(ways);
-    self->hearers = Py_NewRef(hearers);
+    self->clients = Py_NewRef(clients);
+    self->servers = Py_NewRef(servers);
+    self->unheard = Py_NewRef(unheard);
     self->delivered = Py_NewRef(delivered);
     self->told = Py_NewRef(told);
+    self->arm = Py_NewRef(arm);
     self->most = most;
     self->most_bytes = most_bytes;
     self->parties = PyDict_New();
@@ -546,8 +627,10 @@ static int express_traverse(Express *self, visitproc visit, void *arg)
     Py_VISIT(self->dispatcher);
     Py_VISIT(self->on_disk);
     Py_VISIT(self->at_once);
-    Py_VISIT(self->ways);
-    Py_VISIT(self->hearers);
+    Py_VISIT(self->clients);
+    Py_VISIT(self->servers);
+    Py_VISIT(self->unheard);
+    Py_VISIT(self->arm);
     Py_VISIT(self->delivered);
     Py_VISIT(self->told);
     return 0;
@@ -555,6 +638,7 @@ static int express_traverse(Express *self, visitproc visit, void *arg)
 
 static int express_clear(Express *self)
 {
+    self->is_closed = 1;
     while (self->oldest != NULL)
         item_remove(self, self->oldest);
     if (self->parties != NULL)
@@ -563,8 +647,10 @@ static int express_clear(Express *self)
     Py_CLEAR(self->dispatcher);
     Py_CLEAR(self->on_disk);
     Py_CLEAR(self->at_once);
-    Py_CLEAR(self->ways);
-    Py_CLEAR(self->hearers);
+    Py_CLEAR(self->clients);
+    Py_CLEAR(self->servers);
+    Py_CLEAR(self->unheard);
+    Py_CLEAR(self->arm);
     Py_CLEAR(self->delivered);
     Py_CLEAR(self->told);
     return 0;
@@ -603,6 +689,12 @@ static PyGetSetDef express_attributes[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+static PyMemberDef express_members[] = {
+    {"is_armed", T_BOOL, offsetof(Express, is_armed), 0, "Whether a timer will ask `due` before anything is."},
+    {"is_closed", T_BOOL, offsetof(Express, is_closed), 0, "Whether nothing is taken any more."},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PySequenceMethods express_sequence = {.sq_length = (lenfunc)express_length};
 
 PyTypeObject ExpressType = {
@@ -615,5 +707,6 @@ PyTypeObject ExpressType = {
     .tp_clear = (inquiry)express_clear,
     .tp_methods = express_methods,
     .tp_getset = express_attributes,
+    .tp_members = express_members,
     .tp_new = express_new,
 };

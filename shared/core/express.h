@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once;
-    PyObject *ways, *hearers, *delivered, *told;
+    PyObject *clients, *servers, *unheard, *delivered, *told, *arm;
     int64_t most, most_bytes;
     PyObject *parties; /* destination → Party */
     Item **table, *spare, *oldest, *youngest;
@@ -41,7 +41,13 @@ typedef struct {
     Recall known;
     Deliveries run;
     int has_begun;
+    char is_armed, is_closed;
 } Express;
+
+/* Handle frames of a source from `start` on; the index of the first that is left, -1 with an error. `party` is the
+ * caller's to keep: the source, once it is known. `link` is where it came from, or NULL. */
+Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **party, PyObject *link, PyObject *frames,
+                               Py_ssize_t start, double now);
 
 /* items.c */
 Item *item_find(Express *self, const Party *party, uint64_t snowflake);

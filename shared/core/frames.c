@@ -94,16 +94,6 @@ PyTypeObject FrameType = {
 
 /* FrameReader ------------------------------------------------------------------------------------------ */
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *error;
-    PyObject *control;
-    int64_t limit;
-    char *rest;
-    Py_ssize_t buffered, room, wanted;
-    char has_control;
-} Reader;
-
 static PyObject *reader_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *words[] = {"limit", "control", NULL};
@@ -248,7 +238,7 @@ static int reader_cut(Reader *self, PyObject *data, PyObject *frames)
     return 0;
 }
 
-static PyObject *reader_feed(Reader *self, PyObject *data)
+PyObject *reader_feed(Reader *self, PyObject *data)
 {
     PyObject *frames = PyList_New(0);
     self->has_control = 0;
@@ -339,6 +329,12 @@ static int add(PyObject *counts, PyObject *name, PyObject *other, Py_ssize_t run
     int failed = sum == NULL || PyDict_SetItem(counts, name, sum);
     Py_XDECREF(sum);
     return failed ? -1 : 0;
+}
+
+/* Count so many more of a name. */
+int count_more(PyObject *counts, PyObject *name, PyObject *other, Py_ssize_t more)
+{
+    return add(counts, name, other, more);
 }
 
 /* count_sent(raws, counts, other): the same of frames as bytes, each by the name that it begins with. */

@@ -10,7 +10,8 @@ import asyncio
 from contextlib import asynccontextmanager
 
 from shared.addresses import Endpoint
-from shared.link import SEND_LIMIT, Link
+from shared.link import Link
+from shared.link_io import SEND_LIMIT
 from shared.messages import decode, encode
 from shared.session import Timeouts
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from shared.errors import PeerUnreachable
-from shared.link import BUFFER_LIMIT, SEND_LIMIT, TURN, Link
+from shared.link import BUFFER_LIMIT, Link
+from shared.link_io import SEND_LIMIT, TURN
 from shared.messages import decode, encode, pb
 from shared.session import Timeouts
 

@@ -1,0 +1,535 @@
+/* The hot half of a link, shared/link_io.py compiled: from a read to the owner, from what is sent to one write.
+ *
+ * Where the owner has a quick way (express.c), messages go there first, and the owner gets what is left.
+ */
+#include "express.h"
+
+#include <structmember.h>
+#include <time.h>
+
+enum { SEND_LIMIT = 1024 * 1024, TURN = 64 * 1024 };
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *call_soon, *links;
+    char is_reading;
+} Turn;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *owner, *session, *reader, *turn, *now;
+    PyObject *received, *sent; /* counts by name, or None */
+    PyObject *transport;       /* None: not connected */
+    PyObject *out;
+    PyObject *express, *source, *party;
+    long long bytes_received, bytes_sent, frames_received;
+    Py_ssize_t queued;
+    char is_paused, is_plain, has_backlog, is_performing, again, is_scheduled, is_real_clock;
+} LinkIO;
+
+static PyObject *word_flush, *word_is_closing, *word_write, *word_last_received, *word_messages_received,
+    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_other, *word_join, *monotonic;
+
+int link_ready(void)
+{
+    static const struct {
+        PyObject **word;
+        const char *text;
+    } words[] = {
+        {&word_flush, "flush"},
+        {&word_is_closing, "is_closing"},
+        {&word_write, "write"},
+        {&word_last_received, "last_received"},
+        {&word_messages_received, "messages_received"},
+        {&word_messages_left, "messages_left"},
+        {&word_take, "_take_frames"},
+        {&word_perform, "_perform"},
+        {&word_failed, "_failed"},
+        {&word_flushed, "_flushed"},
+        {&word_read_on, "_read_on"},
+        {&word_other, "other"},
+        {&word_join, "join"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if ((*words[i].word = PyUnicode_InternFromString(words[i].text)) == NULL)
+            return -1;
+    PyObject *time = PyImport_ImportModule("time");
+    monotonic = time == NULL ? NULL : PyObject_GetAttrString(time, "monotonic");
+    Py_XDECREF(time);
+    return monotonic == NULL ? -1 : 0;
+}
+
+/* Call a method, for what it does. */
+static int call(PyObject *object, PyObject *method, PyObject *argument)
+{
+    PyObject *done = argument == NULL ? PyObject_CallMethodNoArgs(object, method)
+                                      : PyObject_CallMethodOneArg(object, method, argument);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Writing ---------------------------------------------------------------------------------------------------------- */
+
+/* Keep the error that there is, or the one that was before. */
+static void keep_first_error(PyObject **type, PyObject **value, PyObject **traceback)
+{
+    if (*type == NULL)
+        PyErr_Fetch(type, value, traceback);
+    else
+        PyErr_WriteUnraisable(NULL);
+}
+
+static int count_out(LinkIO *self)
+{
+    if (self->sent == Py_None)
+        return 0;
+    PyObject *arguments[] = {self->out, self->sent, word_other}, *done = count_sent(NULL, arguments, 3);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static int write_out(LinkIO *self)
+{
+    PyObject *data, *empty = NULL;
+    if (PyList_GET_SIZE(self->out) == 1) {
+        data = Py_NewRef(PyList_GET_ITEM(self->out, 0));
+    } else {
+        empty = PyBytes_FromStringAndSize(NULL, 0);
+        data = empty == NULL ? NULL : PyObject_CallMethodOneArg(empty, word_join, self->out);
+        Py_XDECREF(empty);
+    }
+    if (data == NULL)
+        return -1;
+    int failed = count_out(self);
+    if (!failed) {
+        self->bytes_sent += PyBytes_GET_SIZE(data);
+        PyObject *transport = Py_NewRef(self->transport);
+        failed = call(transport, word_write, data);
+        Py_DECREF(transport);
+    }
+    Py_DECREF(data);
+    return failed;
+}
+
+static int link_flush(LinkIO *self)
+{
+    self->is_scheduled = 0;
+    if (PyList_GET_SIZE(self->out) == 0)
+        return 0;
+    int failed = self->transport != Py_None ? write_out(self) : 0;
+    if (PyList_SetSlice(self->out, 0, PyList_GET_SIZE(self->out), NULL))
+        failed = -1;
+    int was_full = self->queued >= SEND_LIMIT;
+    self->queued = 0;
+    if (!failed && (was_full || self->is_paused))
+        failed = call((PyObject *)self, word_flushed, was_full ? Py_True : Py_False);
+    return failed;
+}
+
+static int turn_flush_later(Turn *turn, LinkIO *link)
+{
+    if (turn->is_reading)
+        return PyList_Append(turn->links, (PyObject *)link);
+    PyObject *flush = PyObject_GetAttr((PyObject *)link, word_flush);
+    PyObject *handle = flush == NULL ? NULL : PyObject_CallOneArg(turn->call_soon, flush);
+    Py_XDECREF(flush);
+    Py_XDECREF(handle);
+    return handle == NULL ? -1 : 0;
+}
+
+/* The read is handled: write all that was sent meanwhile, whatever one of them meets. */
+static int turn_end(Turn *turn)
+{
+    turn->is_reading = 0;
+    if (PyList_GET_SIZE(turn->links) == 0)
+        return 0;
+    PyObject *type = NULL, *value = NULL, *traceback = NULL, *links = turn->links;
+    if (PyErr_Occurred())
+        PyErr_Fetch(&type, &value, &traceback);
+    PyObject *fresh = PyList_New(0);
+    if (fresh == NULL) {
+        keep_first_error(&type, &value, &traceback);
+        PyErr_Restore(type, value, traceback);
+        return -1;
+    }
+    turn->links = fresh;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(links); i++)
+        if (link_flush((LinkIO *)PyList_GET_ITEM(links, i)))
+            keep_first_error(&type, &value, &traceback);
+    Py_DECREF(links);
+    if (type != NULL)
+        PyErr_Restore(type, value, traceback);
+    return type != NULL ? -1 : 0;
+}
+
+static int link_send(LinkIO *self, PyObject *raw)
+{
+    if (!PyBytes_Check(raw)) {
+        PyErr_SetString(PyExc_TypeError, "a frame is bytes");
+        return -1;
+    }
+    if (self->transport == Py_None)
+        return 0;
+    PyObject *closing = PyObject_CallMethodNoArgs(self->transport, word_is_closing);
+    int is_closing = closing == NULL ? -1 : PyObject_IsTrue(closing);
+    Py_XDECREF(closing);
+    if (is_closing)
+        return is_closing < 0 ? -1 : 0;
+    if (PyList_Append(self->out, raw))
+        return -1;
+    self->queued += PyBytes_GET_SIZE(raw);
+    if (self->is_scheduled)
+        return 0;
+    self->is_scheduled = 1;
+    return turn_flush_later((Turn *)self->turn, self);
+}
+
+/* For express.c: whether `sink` is a link of this kind; then whether there is room, and sending without a call. */
+int link_is_writable(PyObject *sink)
+{
+    if (!PyObject_TypeCheck(sink, &LinkIOType))
+        return -1;
+    const LinkIO *self = (const LinkIO *)sink;
+    return !self->is_paused && self->queued < SEND_LIMIT;
+}
+
+int link_send_run(PyObject *sink, PyObject *raw, PyObject *name, Py_ssize_t count)
+{
+    LinkIO *self = (LinkIO *)sink;
+    if (count > 1 && self->sent != Py_None && count_more(self->sent, name, word_other, count - 1))
+        return -1;
+    return link_send(self, raw);
+}
+
+/* Reading ------------------------------------------------------------------------------------------------------------ */
+
+static double clock_now(LinkIO *self)
+{
+    if (self->is_real_clock) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    }
+    PyObject *now = PyObject_CallNoArgs(self->now);
+    double seconds = now == NULL ? -1.0 : PyFloat_AsDouble(now);
+    Py_XDECREF(now);
+    return seconds;
+}
+
+/* To the owner; what goes the quick way first. */
+static int hand_over(LinkIO *self, PyObject *frames, double now)
+{
+    Py_ssize_t at = 0;
+    if (self->express == Py_None) {
+        PyObject *to[] = {self->owner, (PyObject *)self, frames};
+        PyObject *done =
+            PyObject_VectorcallMethod(word_messages_received, to, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        Py_XDECREF(done);
+        return done == NULL ? -1 : 0;
+    }
+    at = express_take_frames((Express *)self->express, self->source, &self->party, (PyObject *)self, frames, at, now);
+    if (at < 0 || at == PyList_GET_SIZE(frames))
+        return at < 0 ? -1 : 0;
+    PyObject *done = NULL, *index = PyLong_FromSsize_t(at), *when = PyFloat_FromDouble(now);
+    if (index != NULL && when != NULL) {
+        PyObject *to[] = {self->owner, (PyObject *)self, frames, index, when};
+        done = PyObject_VectorcallMethod(word_messages_left, to, 5 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
+    Py_XDECREF(index);
+    Py_XDECREF(when);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static int pass_on(LinkIO *self, PyObject *frames, double now)
+{
+    self->frames_received += PyList_GET_SIZE(frames);
+    self->is_performing = 1;
+    int failed = hand_over(self, frames, now);
+    self->is_performing = 0;
+    if (failed) { /* theirs: it is answered; ours: it goes on */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        PyErr_NormalizeException(&type, &value, &traceback);
+        if (value != NULL && traceback != NULL)
+            PyException_SetTraceback(value, traceback);
+        PyObject *is_theirs =
+            value == NULL ? NULL : PyObject_CallMethodOneArg((PyObject *)self, word_failed, value);
+        failed = is_theirs == NULL ? -1 : is_theirs != Py_True;
+        Py_XDECREF(is_theirs);
+        if (failed > 0) {
+            PyErr_Restore(type, value, traceback);
+            return -1;
+        }
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+        if (failed)
+            return -1;
+    }
+    if (!self->again)
+        return 0;
+    self->again = 0;
+    return call((PyObject *)self, word_perform, NULL);
+}
+
+static int receive(LinkIO *self, PyObject *data)
+{
+    double now = clock_now(self);
+    PyObject *when = now == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(now);
+    int failed = when == NULL || PyObject_SetAttr(self->session, word_last_received, when);
+    Py_XDECREF(when);
+    PyObject *frames = failed ? NULL : reader_feed((Reader *)self->reader, data);
+    if (frames == NULL)
+        return -1;
+    if (self->received != Py_None) {
+        PyObject *arguments[] = {frames, self->received, word_other}, *done = count_frames(NULL, arguments, 3);
+        Py_XDECREF(done);
+        if (done == NULL) {
+            Py_DECREF(frames);
+            return -1;
+        }
+    }
+    const Reader *reader = (const Reader *)self->reader;
+    Turn *turn = (Turn *)self->turn;
+    turn->is_reading = 1;
+    if (!self->is_plain || reader->has_control || reader->error != Py_None)
+        failed = call((PyObject *)self, word_take, frames);
+    else if (PyList_GET_SIZE(frames))
+        failed = pass_on(self, frames, now);
+    Py_DECREF(frames);
+    return turn_end(turn) || failed ? -1 : 0;
+}
+
+/* For Python ------------------------------------------------------------------------------------------------------------ */
+
+static PyObject *py_data_received(LinkIO *self, PyObject *data)
+{
+    int failed = 0;
+    if (!PyBytes_Check(data)) {
+        PyErr_SetString(PyExc_TypeError, "what is read is bytes");
+        return NULL;
+    }
+    if (self->has_backlog || PyBytes_GET_SIZE(data) > TURN) {
+        failed = call((PyObject *)self, word_read_on, data);
+    } else {
+        self->bytes_received += PyBytes_GET_SIZE(data);
+        failed = receive(self, data);
+    }
+    return failed ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *py_receive(LinkIO *self, PyObject *data)
+{
+    return receive(self, data) ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *py_send(LinkIO *self, PyObject *raw)
+{
+    return link_send(self, raw) ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *py_send_run(LinkIO *self, PyObject *arguments)
+{
+    PyObject *raw, *name;
+    Py_ssize_t count;
+    if (!PyArg_ParseTuple(arguments, "SUn", &raw, &name, &count))
+        return NULL;
+    return link_send_run((PyObject *)self, raw, name, count) ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *py_flush(LinkIO *self, PyObject *Py_UNUSED(none))
+{
+    return link_flush(self) ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *py_go_quickly(LinkIO *self, PyObject *arguments)
+{
+    PyObject *express, *source;
+    if (!PyArg_ParseTuple(arguments, "O!O", &ExpressType, &express, &source))
+        return NULL;
+    Py_XSETREF(self->express, Py_NewRef(express));
+    Py_XSETREF(self->source, Py_NewRef(source));
+    Py_CLEAR(self->party);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *get_writable(LinkIO *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(link_is_writable((PyObject *)self));
+}
+
+static int link_init(LinkIO *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *words[] = {"owner", "session", "turn", "now", "received", "sent", NULL};
+    PyObject *owner, *session, *turn, *now, *received, *sent;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!OOO", words, &owner, &session, &TurnType, &turn, &now,
+                                     &received, &sent))
+        return -1;
+    if ((received != Py_None && !PyDict_Check(received)) || (sent != Py_None && !PyDict_Check(sent))) {
+        PyErr_SetString(PyExc_TypeError, "counts are dicts, or None");
+        return -1;
+    }
+    PyObject *reader = PyObject_GetAttrString(session, "reader");
+    if (reader == NULL || !Py_IS_TYPE(reader, &ReaderType)) {
+        Py_XDECREF(reader);
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_TypeError, "the session's reader is not compiled");
+        return -1;
+    }
+    Py_XSETREF(self->reader, reader);
+    Py_XSETREF(self->owner, Py_NewRef(owner));
+    Py_XSETREF(self->session, Py_NewRef(session));
+    Py_XSETREF(self->turn, Py_NewRef(turn));
+    Py_XSETREF(self->now, Py_NewRef(now));
+    Py_XSETREF(self->received, Py_NewRef(received));
+    Py_XSETREF(self->sent, Py_NewRef(sent));
+    Py_XSETREF(self->transport, Py_NewRef(Py_None));
+    Py_XSETREF(self->express, Py_NewRef(Py_None));
+    Py_XSETREF(self->out, PyList_New(0));
+    self->is_real_clock = now == monotonic;
+    return self->out == NULL ? -1 : 0;
+}
+
+static int link_traverse(LinkIO *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->owner);
+    Py_VISIT(self->session);
+    Py_VISIT(self->turn);
+    Py_VISIT(self->now);
+    Py_VISIT(self->received);
+    Py_VISIT(self->sent);
+    Py_VISIT(self->transport);
+    Py_VISIT(self->out);
+    Py_VISIT(self->express);
+    Py_VISIT(self->source);
+    return 0;
+}
+
+static int link_clear(LinkIO *self)
+{
+    /* Everything that the methods look at stays an object: a link may be called once more while it is collected. */
+    Py_XSETREF(self->owner, Py_NewRef(Py_None));
+    Py_XSETREF(self->session, Py_NewRef(Py_None));
+    Py_XSETREF(self->now, Py_NewRef(Py_None));
+    Py_XSETREF(self->received, Py_NewRef(Py_None));
+    Py_XSETREF(self->sent, Py_NewRef(Py_None));
+    Py_XSETREF(self->transport, Py_NewRef(Py_None));
+    Py_XSETREF(self->express, Py_NewRef(Py_None));
+    Py_CLEAR(self->source);
+    Py_CLEAR(self->party);
+    return 0;
+}
+
+static void link_dealloc(LinkIO *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->owner);
+    Py_CLEAR(self->session);
+    Py_CLEAR(self->reader);
+    Py_CLEAR(self->turn);
+    Py_CLEAR(self->now);
+    Py_CLEAR(self->received);
+    Py_CLEAR(self->sent);
+    Py_CLEAR(self->transport);
+    Py_CLEAR(self->out);
+    Py_CLEAR(self->express);
+    Py_CLEAR(self->source);
+    Py_CLEAR(self->party);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef link_methods[] = {
+    {"data_received", (PyCFunction)py_data_received, METH_O, "Handle a read: what asyncio calls."},
+    {"receive", (PyCFunction)py_receive, METH_O, "Handle a part of a read."},
+    {"send", (PyCFunction)py_send, METH_O, "Queue a frame."},
+    {"send_run", (PyCFunction)py_send_run, METH_VARARGS, "Queue several frames of one name."},
+    {"flush", (PyCFunction)py_flush, METH_NOARGS, "Write what was queued."},
+    {"go_quickly", (PyCFunction)py_go_quickly, METH_VARARGS, "Hand what this source sends to the quick way first."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef link_members[] = {
+    {"_owner", T_OBJECT, offsetof(LinkIO, owner), READONLY, NULL},
+    {"session", T_OBJECT, offsetof(LinkIO, session), READONLY, NULL},
+    {"_turn", T_OBJECT, offsetof(LinkIO, turn), READONLY, NULL},
+    {"_now", T_OBJECT, offsetof(LinkIO, now), READONLY, NULL},
+    {"_transport", T_OBJECT, offsetof(LinkIO, transport), 0, NULL},
+    {"bytes_received", T_LONGLONG, offsetof(LinkIO, bytes_received), 0, NULL},
+    {"bytes_sent", T_LONGLONG, offsetof(LinkIO, bytes_sent), 0, NULL},
+    {"frames_received", T_LONGLONG, offsetof(LinkIO, frames_received), 0, NULL},
+    {"_is_paused", T_BOOL, offsetof(LinkIO, is_paused), 0, NULL},
+    {"_is_plain", T_BOOL, offsetof(LinkIO, is_plain), 0, NULL},
+    {"_has_backlog", T_BOOL, offsetof(LinkIO, has_backlog), 0, NULL},
+    {"_is_performing", T_BOOL, offsetof(LinkIO, is_performing), 0, NULL},
+    {"_again", T_BOOL, offsetof(LinkIO, again), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef link_attributes[] = {
+    {"writable", (getter)get_writable, NULL, "Whether there is room for more.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject LinkIOType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.LinkIO",
+    .tp_basicsize = sizeof(LinkIO),
+    .tp_dealloc = (destructor)link_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = (traverseproc)link_traverse,
+    .tp_clear = (inquiry)link_clear,
+    .tp_methods = link_methods,
+    .tp_members = link_members,
+    .tp_getset = link_attributes,
+    .tp_init = (initproc)link_init,
+    .tp_new = PyType_GenericNew,
+};
+
+/* Turn ---------------------------------------------------------------------------------------------------------------- */
+
+static PyObject *turn_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *words[] = {"call_soon", NULL};
+    PyObject *call_soon;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O", words, &call_soon))
+        return NULL;
+    Turn *self = (Turn *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->call_soon = Py_NewRef(call_soon);
+    self->links = PyList_New(0);
+    if (self->links == NULL)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static int turn_traverse(Turn *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->call_soon);
+    Py_VISIT(self->links);
+    return 0;
+}
+
+static int turn_clear(Turn *self)
+{
+    Py_XSETREF(self->call_soon, Py_NewRef(Py_None));
+    return 0;
+}
+
+static void turn_dealloc(Turn *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->call_soon);
+    Py_CLEAR(self->links);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+PyTypeObject TurnType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Turn",
+    .tp_basicsize = sizeof(Turn),
+    .tp_dealloc = (destructor)turn_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = (traverseproc)turn_traverse,
+    .tp_clear = (inquiry)turn_clear,
+    .tp_new = turn_new,
+};

@@ -1,0 +1,182 @@
+"""The hot half of a link: from a read to the owner, from what is sent to one write.
+
+Most reads are messages on an open link and nothing else: their frames go to the owner at once. All else is the
+other half's, link.py. What is sent while a read is handled goes out at its end (turn.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shared.compiled import core
+from shared.errors import RemoteProtocolError
+from shared.framing import Frame, count_frames, count_sent
+from shared.session import Session
+from shared.tallies import OTHER
+from shared.turn import Turn
+
+SEND_LIMIT = 1024 * 1024
+"""Bytes that may wait in a link's buffer before it stops being written to."""
+TURN = 64 * 1024
+"""Bytes of one link that are handled in one turn of the loop."""
+
+
+class Owner(Protocol):
+    """Who gets the messages."""
+
+    def messages_received(self, link: Any, frames: list[Frame]) -> None:
+        """One read's messages; raise RemoteProtocolError to have the link hung up."""
+
+
+class LinkIO:
+    """Reads and writes for a Link, which is a subclass. The compiled core has the same class (shared/core/link.c).
+
+    There the owner can have messages go a quick way first (`go_quickly`); what is left of a read comes to
+    `owner.messages_left(link, frames, index, now)`.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        session: Session,
+        turn: Turn,
+        now: Callable[[], float],
+        received: dict[str, int] | None,
+        sent: dict[str, int] | None,
+    ) -> None:
+        """`received` and `sent` count frames by name."""
+        self._owner: Any = owner
+        self.session = session
+        self._turn = turn
+        self._now = now
+        self._received = received
+        self._sent = sent
+        self._transport: Any = None
+        """None: not connected."""
+        self.frames_received = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self._is_paused = False
+        self._is_plain = False
+        """Whether the link is open and nothing waits to be told: messages go to the owner as they come."""
+        self._has_backlog = False
+        self._is_performing = False
+        self._again = False
+        """Whether something happened meanwhile that `_perform` has to see."""
+        self._out: list[bytes] = []
+        self._queued = 0
+        """Bytes sent in this turn of the loop and not written yet."""
+        self._is_scheduled = False
+
+    def go_quickly(self, express: object, source: object) -> None:
+        """Have what this source sends go a quick way first: only the compiled class has one."""
+        raise NotImplementedError
+
+    # What the other half does ----------------------------------------------------------------
+
+    def _read_on(self, data: bytes) -> None:
+        """Take a read that has to wait, or of which a part has to."""
+        raise NotImplementedError
+
+    def _take_frames(self, frames: list[Frame]) -> None:
+        """Take frames that are not for the owner alone."""
+        raise NotImplementedError
+
+    def _perform(self) -> None:
+        """Do what the session says."""
+        raise NotImplementedError
+
+    def _failed(self, error: BaseException) -> bool:
+        """The owner raised this; whether it is the other side's fault, and has been answered."""
+        raise NotImplementedError
+
+    def _flushed(self, was_full: bool) -> None:
+        """It was written to a link that is or was full."""
+        raise NotImplementedError
+
+    # Reading --------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Handle a read, no more than TURN bytes a turn: others have their turns, too."""
+        if self._has_backlog or len(data) > TURN:
+            self._read_on(data)
+        else:
+            self.bytes_received += len(data)
+            self.receive(data)
+
+    def receive(self, data: bytes) -> None:
+        """Handle a read, or a part of one."""
+        self.session.last_received = self._now()
+        reader = self.session.reader
+        frames = reader.feed(data)
+        if self._received is not None:
+            count_frames(frames, self._received, OTHER)
+        self._turn.is_reading = True
+        try:
+            if not self._is_plain or reader.has_control or reader.error is not None:
+                self._take_frames(frames)
+            elif frames:
+                self._pass_on(frames)
+        finally:
+            self._turn.end()
+
+    def _pass_on(self, frames: list[Frame]) -> None:
+        self.frames_received += len(frames)
+        self._is_performing = True
+        try:
+            self._owner.messages_received(self, frames)
+        except RemoteProtocolError as error:
+            self._failed(error)
+        finally:
+            self._is_performing = False
+        if self._again:
+            self._again = False
+            self._perform()
+
+    # Writing ----------------------------------------------------------------------------------------
+
+    @property
+    def writable(self) -> bool:
+        """Whether there is room for more: in the connection's buffer, and in what this turn writes to it."""
+        return not self._is_paused and self._queued < SEND_LIMIT
+
+    def send(self, raw: bytes) -> None:
+        """Queue a frame; it goes out at the end of the read that is handled, or of this turn of the loop.
+
+        Nothing goes out on a link that is over.
+        """
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._out.append(raw)
+        self._queued += len(raw)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._turn.flush_later(self)
+
+    def send_run(self, raw: bytes, name: str, count: int) -> None:
+        """The same for several frames of one name, which follow each other."""
+        if count > 1 and self._sent is not None:
+            self._sent[name if name in self._sent else OTHER] += count - 1  # it counts once when it is written
+        self.send(raw)
+
+    def flush(self) -> None:
+        """One write for all that was sent in this turn."""
+        self._is_scheduled = False
+        out, self._out = self._out, []
+        if not out:
+            return
+        if self._transport is not None:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self.bytes_sent += len(data)
+            if self._sent is not None:
+                count_sent(out, self._sent, OTHER)
+            self._transport.write(data)
+        was_full, self._queued = self._queued >= SEND_LIMIT, 0
+        if was_full or self._is_paused:
+            self._flushed(was_full)
+
+
+PureLinkIO = LinkIO
+if not TYPE_CHECKING and core is not None:
+    LinkIO = core.LinkIO
