@@ -1,0 +1,289 @@
+"""What clients do to a server, in the loading process (bench/load.py), where the server's own cost is read as well."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from statistics import median
+from typing import NamedTuple
+
+from bench.cost import cpu
+from bench.load import READ, Author, Connection, Recipient, leave, serve, varint
+from shared.addresses import Group, User
+from shared.framing import FrameReader, encode_frame
+from shared.messages import encode, pb
+
+Where = tuple[str, str]
+"""A server's address, and a user's name USER@SERVER."""
+ACKNOWLEDGED = b"\x12\x02\x10\x01"
+"""A MESSAGE_ACK's payload behind its snowflake: DELIVERED."""
+
+
+class Cost(NamedTuple):
+    """What something took: seconds, and seconds of CPU of the servers and of the loading process."""
+
+    seconds: float
+    servers: float
+    loading: float
+
+
+class Stopwatch:
+    """Measures a cost from its making on."""
+
+    def __init__(self, servers: Sequence[int]) -> None:
+        self._servers = servers
+        self._cpu = cpu(servers)
+        self._loading = time.process_time()
+        self._began = time.perf_counter()
+
+    def stop(self) -> Cost:
+        """What has been used."""
+        seconds = time.perf_counter() - self._began
+        return Cost(seconds, cpu(self._servers) - self._cpu, time.process_time() - self._loading)
+
+
+# Links ------------------------------------------------------------------------------------------------
+
+_held: list[Connection] = []
+
+
+def hold(address: str, names: Sequence[str]) -> int:
+    """Connect these, and leave them connected; how many links there are now."""
+    for start in range(0, len(names), 500):
+        some = [Connection(address, User.parse(name)) for name in names[start : start + 500]]
+        serve(some)
+        _held.extend(some)
+    if not all(each.is_connected for each in _held):
+        raise ConnectionError(f"{sum(not each.is_connected for each in _held)} links were not admitted")
+    return len(_held)
+
+
+def let_go() -> None:
+    """End all that are held."""
+    while _held:
+        _held.pop().sock.close()
+
+
+class Connects(NamedTuple):
+    """So many connected and left in this time; `greeting`: the median time from connect() to CONNECTED (seconds)."""
+
+    cost: Cost
+    greeting: float
+
+
+def connect_and_leave(address: str, names: Sequence[str], total: int, servers: Sequence[int]) -> Connects:
+    """Each of these connects, hangs up, waits until the link is closed, and connects again."""
+    greetings: list[float] = []
+    goodbye = encode("HANGUP", pb.HangUp(reason=pb.HangUp.EXIT))
+    users = [User.parse(name) for name in names]
+    left = total
+    with select.epoll() as poll:
+        watch = Stopwatch(servers)
+        links: dict[int, Connection] = {}
+        for user in users:
+            _dial(address, user, links, poll)
+        left -= len(users)
+        while links:
+            for fd, _events in poll.poll():
+                link = links[fd]
+                try:
+                    link.read()
+                except ConnectionError:
+                    if not link.is_connected:
+                        raise
+                    del links[fd]
+                    link.sock.close()
+                    if left > 0:
+                        left -= 1
+                        _dial(address, link.user, links, poll)
+                    continue
+                greetings.append(time.perf_counter() - link.began)
+                link.sock.sendall(goodbye)
+        cost = watch.stop()
+    assert len(greetings) == total, (len(greetings), total)
+    return Connects(cost, median(greetings))
+
+
+def _dial(address: str, user: User, links: dict[int, Connection], poll: select.epoll) -> None:
+    link = Connection(address, user)
+    links[link.sock.fileno()] = link
+    poll.register(link.sock, select.EPOLLIN)
+
+
+# Groups --------------------------------------------------------------------------------------------------
+
+
+class Joined(Connection):
+    """A member's link: it asks to be one."""
+
+    def __init__(self, address: str, user: User, group: Group) -> None:
+        super().__init__(address, user)
+        self.is_member = False
+        self.out += encode("JOIN_GROUP", pb.ChangeGroup(group=group.to_pb(), request=1))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is a member."""
+        return super().is_done and self.is_member
+
+    def handle(self, name: str, payload: bytes) -> None:
+        """Hear whether it is one."""
+        if name == "GROUP_MEMBERS":
+            self.is_member = pb.GroupMembers.FromString(payload).result == pb.GroupMembers.OK
+
+
+class FanOut(NamedTuple):
+    """What joining cost; for each message the seconds until all had it, and its cost until its author was told so."""
+
+    joined: Cost
+    arrived: list[float]
+    told: list[Cost]
+
+
+def fan_out(author: Where, members: Sequence[Where], group: str, messages: int, servers: Sequence[int]) -> FanOut:
+    """All join, then one after another so many messages go to the group."""
+    crew = Group.parse(group)
+    first = time.time_ns() // 1_000_000 << 22
+    with ExitStack() as stack:
+        watch = Stopwatch(servers)
+        links = [Joined(address, User.parse(name), crew) for address, name in (author, *members)]
+        for each in links:
+            stack.callback(leave, each)
+        serve(links)
+        joined = watch.stop()
+        assert all(each.is_member for each in links), f"{sum(not e.is_member for e in links)} could not join"
+        poll = stack.enter_context(select.epoll())
+        for each in links:
+            poll.register(each.sock, select.EPOLLIN)
+        arrived, told = [], []
+        for i in range(messages):
+            message = pb.ChatMessage(
+                messageSnowflake=first + i,
+                author=links[0].user.to_pb(),
+                group=crew.to_pb(),
+                textContent="x" * 100,
+            )
+            seconds, cost = _fan_one(links[0], links[1:], poll, message, servers)
+            arrived.append(seconds)
+            told.append(cost)
+    return FanOut(joined, arrived, told)
+
+
+def _fan_one(
+    author: Connection,
+    members: Sequence[Connection],
+    poll: select.epoll,
+    message: pb.ChatMessage,
+    servers: Sequence[int],
+) -> tuple[float, Cost]:
+    """One message: until all have it, and until its author knows that. Members answer without looking closely."""
+    by_fd = {each.sock.fileno(): each.sock for each in members}
+    answer = encode_frame("MESSAGE_ACK", b"\x08" + varint(message.messageSnowflake) + ACKNOWLEDGED)
+    own, reader = author.sock.fileno(), FrameReader(1 << 24)
+    left, told, is_complete, last = len(members), 0, False, 0.0
+    watch = Stopwatch(servers)
+    began = time.perf_counter()
+    author.sock.sendall(encode("MESSAGE", message))
+    while left or not is_complete or told < len(members):
+        ready = poll.poll(10.0)
+        if not ready:
+            raise TimeoutError(f"{left} of {len(members)} members have no copy; {told} statuses, {is_complete}")
+        for fd, _events in ready:
+            if fd != own:
+                assert by_fd[fd].recv(READ).startswith(b"MESSAGE ")
+                last = time.perf_counter()
+                by_fd[fd].send(answer)
+                left -= 1
+                continue
+            for frame in reader.feed(author.sock.recv(READ)):
+                ack = pb.ChatMessageResponse.FromString(frame.payload)
+                told += len(ack.statuses)
+                is_complete |= ack.complete
+    return last - began, watch.stop()
+
+
+# One hop ------------------------------------------------------------------------------------------------
+
+
+class Sender(Author):
+    """An author who begins when told to."""
+
+    def begin(self, total: int) -> None:
+        """Send so many more."""
+        self._total += total
+
+
+class Receiver(Recipient):
+    """A recipient who is told how many messages will come."""
+
+    def begin(self, total: int) -> None:
+        """So many more will come."""
+        self._expected += total
+
+
+Pair = tuple[Where, Where]
+"""An author and their recipient."""
+
+
+def exchange(
+    pairs: Sequence[Pair], total: int, window: int, servers: Sequence[int], *, rounds: int, document: bytes = b""
+) -> list[Cost]:
+    """Each author sends total/pairs messages to their recipient, `window` unanswered at most, all at once; each round."""
+    authors = [
+        Sender(address, User.parse(name), [User.parse(to)], 0, window, document=document)
+        for (address, name), (_, to) in pairs
+    ]
+    recipients = [Receiver(address, User.parse(name), 0) for _, (address, name) in pairs]
+    costs = []
+    try:
+        serve([*authors, *recipients])
+        for _ in range(rounds):
+            watch = Stopwatch(servers)
+            for each in (*authors, *recipients):
+                each.begin(total // len(pairs))
+            serve([*authors, *recipients])
+            costs.append(watch.stop())
+            unanswered, again = sum(a.unanswered for a in authors), sum(r.again for r in recipients)
+            assert (unanswered, again) == (0, 0), f"{unanswered} unanswered, {again} again or out of order"
+    finally:
+        for link in (*authors, *recipients):
+            leave(link)
+    assert sum(each.received for each in recipients) == total // len(pairs) * len(pairs) * rounds
+    return costs
+
+
+def one_at_a_time(pair: Pair, count: int, document: bytes) -> list[float]:
+    """Seconds from a message's sending until all of it is at its recipient; the next goes when it was answered."""
+    (here, name), (there, to) = pair
+    sender, receiver = Connection(here, User.parse(name)), Connection(there, User.parse(to))
+    try:
+        serve([sender, receiver])
+        for each in (sender, receiver):
+            each.sock.settimeout(10.0)
+        message = pb.ChatMessage(author=sender.user.to_pb(), user=receiver.user.to_pb())
+        message.document.data = document
+        tail, first = message.SerializeToString(), time.time_ns() // 1_000_000 << 22
+        return [_send_one(sender, receiver, b"\x08" + varint(first + i), tail) for i in range(count)]
+    finally:
+        leave(sender)
+        leave(receiver)
+
+
+def _send_one(sender: Connection, receiver: Connection, number: bytes, tail: bytes) -> float:
+    data = encode_frame("MESSAGE", number + tail)
+    began = time.perf_counter()
+    sender.sock.sendall(data)
+    _await_frame(receiver, "MESSAGE")
+    seconds = time.perf_counter() - began
+    receiver.sock.sendall(encode_frame("MESSAGE_ACK", number + ACKNOWLEDGED))
+    _await_frame(sender, "MESSAGE_ACK")
+    return seconds
+
+
+def _await_frame(link: Connection, name: str) -> None:
+    reader = FrameReader(1 << 24)
+    while not (frames := reader.feed(link.sock.recv(READ))):
+        pass
+    assert [frame.name for frame in frames] == [name], frames

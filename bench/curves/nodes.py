@@ -1,0 +1,70 @@
+"""How a federation's cost grows with its nodes: all start at once, mesh, and rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+
+from bench.cost import cpu, pids
+from bench.curves.curve import Curve, Quantity
+from bench.curves.setting import Setting
+from tests.support.nodes import SERVICES, Node, wait_linked
+
+LONG = 180.0
+"""Seconds that starting may take."""
+SETTLING = 6.0
+"""Seconds from the mesh until it counts as resting: more than one `discovery_interval`."""
+RESTING = 10.0
+LEAST = 0.001
+"""Seconds: the logs' times are no finer, and the last link may be there before the last process is ready."""
+
+
+def curve() -> Curve:
+    """What is measured."""
+    return Curve(
+        "nodes",
+        "A federation of N nodes, started at once",
+        "nodes",
+        [
+            Quantity("mesh", "last process ready → full mesh", "s"),
+            Quantity("start_cpu", "CPU per node until meshed", "s", at_most=0.6),
+            Quantity("rest_cpu", "CPU per node at rest", "s/min", at_most=1.15),
+        ],
+    )
+
+
+def measure(setting: Setting) -> Curve:
+    """Each size, several times from the start."""
+    found = curve()
+    for count in setting.sizes(2, 5, 10, 20, 30):
+        found.add(count, [_round(setting, count, i) for i in range(setting.rounds)])
+    return found
+
+
+def _round(setting: Setting, count: int, number: int) -> dict[str, float]:
+    directory = setting.directory / f"nodes-{count}-{number}"
+    nodes = [Node(f"node{i:02}", f"127.0.206.{i + 1}", directory) for i in range(count)]
+    with ExitStack() as stack:
+        for node in nodes:
+            stack.push(node)
+            for service in SERVICES:
+                node.start(service)
+        for node in nodes:
+            node.wait_ready(timeout=LONG)
+        wait_linked(nodes, timeout=LONG)
+        processes = pids(nodes)
+        started = cpu(processes)
+        mesh = _last(nodes, SERVICES[1:], "peer_connected") - _last(nodes, SERVICES[:1], "process_registered")
+        time.sleep(1.0 if setting.is_short else SETTLING)
+        used, began = cpu(processes), time.monotonic()
+        time.sleep(1.0 if setting.is_short else RESTING)
+        rest = (cpu(processes) - used) / (time.monotonic() - began)
+    return {"mesh": max(mesh, LEAST), "start_cpu": started / count, "rest_cpu": 60 * rest / count}
+
+
+def _last(nodes: Sequence[Node], services: Sequence[str], event: str) -> float:
+    """When (Unix seconds) the last of these was logged."""
+    times = (line["timestamp"] for node in nodes for service in services for line in node.logged(service, event))
+    return max(datetime.fromisoformat(each).timestamp() for each in times)
