@@ -54,7 +54,7 @@ def main() -> None:
     alone()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    steep = []
+    steep: list[str] = []
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name, Loader() as loader:
         rounds = arguments.rounds or (1 if arguments.short else 3)
         setting = Setting(Path(name), loader, rounds, arguments.short)

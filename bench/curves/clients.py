@@ -1,4 +1,4 @@
-"""What clients do to a server, in the loading process (bench/load.py), where the server's own cost is read as well."""
+"""What clients do to a server, in the loading process (bench/load.py); what it costs the servers is read there."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def let_go() -> None:
 
 
 class Connects(NamedTuple):
-    """So many connected and left in this time; `greeting`: the median time from connect() to CONNECTED (seconds)."""
+    """What so many cost who connected and left; `greeting`: seconds from connect() to CONNECTED, the median."""
 
     cost: Cost
     greeting: float
@@ -135,7 +135,7 @@ class Joined(Connection):
 
 
 class FanOut(NamedTuple):
-    """What joining cost; for each message the seconds until all had it, and its cost until its author was told so."""
+    """What joining cost; for each message the seconds until all had it, and its cost until its author knew."""
 
     joined: Cost
     arrived: list[float]
@@ -230,26 +230,27 @@ Pair = tuple[Where, Where]
 def exchange(
     pairs: Sequence[Pair], total: int, window: int, servers: Sequence[int], *, rounds: int, document: bytes = b""
 ) -> list[Cost]:
-    """Each author sends total/pairs messages to their recipient, `window` unanswered at most, all at once; each round."""
+    """All at once: each author sends total/pairs messages to their recipient, `window` unanswered at most."""
     authors = [
         Sender(address, User.parse(name), [User.parse(to)], 0, window, document=document)
         for (address, name), (_, to) in pairs
     ]
     recipients = [Receiver(address, User.parse(name), 0) for _, (address, name) in pairs]
+    links: list[Sender | Receiver] = [*authors, *recipients]
     costs = []
     try:
-        serve([*authors, *recipients])
+        serve(links)
         for _ in range(rounds):
             watch = Stopwatch(servers)
-            for each in (*authors, *recipients):
+            for each in links:
                 each.begin(total // len(pairs))
-            serve([*authors, *recipients])
+            serve(links)
             costs.append(watch.stop())
             unanswered, again = sum(a.unanswered for a in authors), sum(r.again for r in recipients)
             assert (unanswered, again) == (0, 0), f"{unanswered} unanswered, {again} again or out of order"
     finally:
-        for link in (*authors, *recipients):
-            leave(link)
+        for each in links:
+            leave(each)
     assert sum(each.received for each in recipients) == total // len(pairs) * len(pairs) * rounds
     return costs
 

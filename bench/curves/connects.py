@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.curves.clients import connect_and_leave
 from bench.cost import pids
+from bench.curves.clients import connect_and_leave
 from bench.curves.curve import Curve, Quantity
 from bench.curves.setting import ALPHA, CHAT, Setting
 from tests.support.nodes import Node

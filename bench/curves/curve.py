@@ -1,8 +1,8 @@
 """A curve: quantities measured in rounds at several sizes, and how they grow. Pure.
 
-Growth is the slope of a straight line through the medians on two logarithmic axes: 0 where size changes nothing, 1
-where twice the size costs twice as much, 2 where it costs four times as much. It is told for the whole curve and for
-its last tenfold, because what a beginning costs hides the growth at small sizes.
+Growth is the slope of a straight line through the medians on two logarithmic axes: 0 where size changes nothing,
+1 where twice the size costs twice as much, 2 where it costs four times as much. It is told for the whole curve and
+for its last tenfold, because what a beginning costs hides the growth at small sizes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import linear_regression, median
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
@@ -121,8 +121,7 @@ def slope(points: Iterable[tuple[float, float]]) -> float | None:
     logs = [(math.log(x), math.log(y)) for x, y in points if x > 0 and y > 0]
     if len({x for x, _y in logs}) < 2:
         return None
-    mean_x, mean_y = (sum(each) / len(logs) for each in zip(*logs, strict=True))
-    return sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _y in logs)
+    return linear_regression(*zip(*logs, strict=True)).slope
 
 
 # For people -------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from bench.curves.clients import Where, fan_out
 from bench.cost import pids
+from bench.curves.clients import Where, fan_out
 from bench.curves.curve import Curve, Quantity
 from bench.curves.setting import ALPHA, BETA, Setting
 

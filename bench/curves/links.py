@@ -1,4 +1,4 @@
-"""One federated hop while so many other links rest at each of its two chat processes, and so many pairs are active."""
+"""One federated hop while so many other links rest at each of its two chat processes, and so many pairs talk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import resource
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from bench.curves.clients import exchange, hold, let_go
 from bench.cost import pids
+from bench.curves.clients import exchange, hold, let_go
 from bench.curves.curve import Curve, Quantity
 from bench.curves.setting import ALPHA, BETA, Setting
 from bench.load import Loader

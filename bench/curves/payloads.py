@@ -1,12 +1,12 @@
-"""One federated hop with messages of 100 bytes to 2 MiB: how soon, how many bytes a second, and what a byte costs."""
+"""One federated hop with documents of 100 bytes to 2 MiB: how soon, how many bytes a second, what a byte costs."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from statistics import median
 
-from bench.curves.clients import exchange, one_at_a_time
 from bench.cost import pids
+from bench.curves.clients import exchange, one_at_a_time
 from bench.curves.curve import Curve, Quantity
 from bench.curves.setting import ALPHA, BETA, Setting
 
