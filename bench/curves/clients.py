@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import select
 import time
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ Where = tuple[str, str]
 """A server's address, and a user's name USER@SERVER."""
 ACKNOWLEDGED = b"\x12\x02\x10\x01"
 """A MESSAGE_ACK's payload behind its snowflake: DELIVERED."""
+LEAST = 3
+"""Messages to a group: the first, and two that count."""
 
 
 class Cost(NamedTuple):
@@ -142,8 +145,10 @@ class FanOut(NamedTuple):
     told: list[Cost]
 
 
-def fan_out(author: Where, members: Sequence[Where], group: str, messages: int, servers: Sequence[int]) -> FanOut:
-    """All join, then one after another so many messages go to the group."""
+def fan_out(
+    author: Where, members: Sequence[Where], group: str, servers: Sequence[int], *, seconds: float
+) -> FanOut:
+    """All join, then messages go to the group, one after another, for so many seconds; the first does not count."""
     crew = Group.parse(group)
     first = time.time_ns() // 1_000_000 << 22
     with ExitStack() as stack:
@@ -157,18 +162,22 @@ def fan_out(author: Where, members: Sequence[Where], group: str, messages: int, 
         poll = stack.enter_context(select.epoll())
         for each in links:
             poll.register(each.sock, select.EPOLLIN)
-        arrived, told = [], []
-        for i in range(messages):
+        arrived: list[float] = []
+        told: list[Cost] = []
+        end = time.perf_counter() + seconds
+        for i in itertools.count():
+            if len(told) >= LEAST and time.perf_counter() > end:
+                break
             message = pb.ChatMessage(
                 messageSnowflake=first + i,
                 author=links[0].user.to_pb(),
                 group=crew.to_pb(),
                 textContent="x" * 100,
             )
-            seconds, cost = _fan_one(links[0], links[1:], poll, message, servers)
-            arrived.append(seconds)
+            took, cost = _fan_one(links[0], links[1:], poll, message, servers)
+            arrived.append(took)
             told.append(cost)
-    return FanOut(joined, arrived, told)
+    return FanOut(joined, arrived[1:], told[1:])
 
 
 def _fan_one(
@@ -227,32 +236,51 @@ Pair = tuple[Where, Where]
 """An author and their recipient."""
 
 
+class Exchange(NamedTuple):
+    """So many messages were delivered and acknowledged, at this cost."""
+
+    messages: int
+    cost: Cost
+
+
 def exchange(
-    pairs: Sequence[Pair], total: int, window: int, servers: Sequence[int], *, rounds: int, document: bytes = b""
-) -> list[Cost]:
-    """All at once: each author sends total/pairs messages to their recipient, `window` unanswered at most."""
+    pairs: Sequence[Pair],
+    window: int,
+    servers: Sequence[int],
+    *,
+    rounds: int,
+    seconds: float,
+    document: bytes = b"",
+) -> list[Exchange]:
+    """All at once: each author sends to their recipient, `window` messages unanswered at most.
+
+    A round has as many messages as take about so many seconds, as one before, which does not count, has shown.
+    """
     authors = [
         Sender(address, User.parse(name), [User.parse(to)], 0, window, document=document)
         for (address, name), (_, to) in pairs
     ]
     recipients = [Receiver(address, User.parse(name), 0) for _, (address, name) in pairs]
     links: list[Sender | Receiver] = [*authors, *recipients]
-    costs = []
+    done: list[Exchange] = []
+    each_sends, total = max(2 * window, 200 // len(pairs)), 0
     try:
         serve(links)
-        for _ in range(rounds):
+        for _ in range(1 + rounds):
             watch = Stopwatch(servers)
             for each in links:
-                each.begin(total // len(pairs))
+                each.begin(each_sends)
             serve(links)
-            costs.append(watch.stop())
+            done.append(Exchange(each_sends * len(pairs), watch.stop()))
+            total += done[-1].messages
+            each_sends = max(each_sends, int(done[0].messages / done[0].cost.seconds * seconds / len(pairs)))
             unanswered, again = sum(a.unanswered for a in authors), sum(r.again for r in recipients)
             assert (unanswered, again) == (0, 0), f"{unanswered} unanswered, {again} again or out of order"
     finally:
         for each in links:
             leave(each)
-    assert sum(each.received for each in recipients) == total // len(pairs) * len(pairs) * rounds
-    return costs
+    assert sum(each.received for each in recipients) == total
+    return done[1:]
 
 
 def one_at_a_time(pair: Pair, count: int, document: bytes) -> list[float]:

@@ -17,7 +17,7 @@ def curve() -> Curve:
         "clients at a time",
         [
             Quantity("rate", "connects", "/s"),
-            Quantity("greeting", "connect() → CONNECTED, median", "s", at_most=1.15),
+            Quantity("greeting", "connect() → CONNECTED, median", "s"),
             Quantity("cpu", "chat CPU per connect", "s", at_most=0.15),
             Quantity("load", "load's share", "core"),
         ],

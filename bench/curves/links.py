@@ -12,7 +12,6 @@ from bench.curves.curve import Curve, Quantity
 from bench.curves.setting import ALPHA, BETA, Setting
 from bench.load import Loader
 
-MESSAGES = 20_000
 IN_FLIGHT = 512
 """Messages unanswered, of all authors together."""
 RESERVE = 500
@@ -55,10 +54,9 @@ def measure(setting: Setting) -> Curve:
 def _rounds(setting: Setting, active: int, servers: list[int]) -> list[dict[str, float]]:
     pairs = [((ALPHA, f"ann{i}@alpha"), (BETA, f"bob{i}@beta")) for i in range(active)]
     setting.loader.introduce(BETA, [to for _, (_, to) in pairs])
-    total = 1000 if setting.is_short else MESSAGES
     window = max(1, IN_FLIGHT // active)
-    costs = setting.loader.call(exchange, pairs, total, window, servers, rounds=setting.rounds)
-    return [{"rate": total / c.seconds, "cpu": c.servers / total, "load": c.loading / c.seconds} for c in costs]
+    done = setting.loader.call(exchange, pairs, window, servers, rounds=setting.rounds, seconds=setting.seconds)
+    return [{"rate": n / c.seconds, "cpu": c.servers / n, "load": c.loading / c.seconds} for n, c in done]
 
 
 def _variant(active: int) -> str:

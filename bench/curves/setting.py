@@ -23,6 +23,11 @@ class Setting:
     rounds: int = 3
     is_short: bool = False
 
+    @property
+    def seconds(self) -> float:
+        """How long a round of a load should take."""
+        return 0.1 if self.is_short else 1.0
+
     def sizes(self, *sizes: int, short: int = 2) -> Sequence[int]:
         """All of these, or the first `short`."""
         return sizes[:short] if self.is_short else sizes
