@@ -132,18 +132,19 @@ _BYTES = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"), (1.0, "B"))
 
 def text(value: float, unit: str) -> str:
     """A value with its unit, three digits long."""
+    factor, name = _scale(value, unit)
+    return f"{_digits(value / factor)}{name}"
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """By what a value of about that size is divided to be shown, and the unit then."""
     if unit == "core":
-        return f"{_digits(100 * value)} %"
-    if unit in ("s", "s/min"):
-        return _scaled(value, _TIMES) + unit[1:]
-    if unit in ("B", "B/s"):
-        return _scaled(value, _BYTES) + unit[1:]
-    return _digits(value) + unit
-
-
-def _scaled(value: float, scale: Sequence[tuple[float, str]]) -> str:
-    factor, name = next((each for each in scale if abs(value) >= each[0]), scale[-1])
-    return f"{_digits(value / factor)} {name}"
+        return 0.01, " %"
+    scale: Sequence[tuple[float, str]] = _TIMES if unit[:1] == "s" else _BYTES if unit[:1] == "B" else ()
+    for factor, name in scale:
+        if abs(value) >= factor or factor == scale[-1][0]:
+            return factor, f" {name}{unit[1:]}"
+    return 1.0, unit
 
 
 def _digits(value: float) -> str:
@@ -178,7 +179,8 @@ def _cell(row: Row, quantity: Quantity) -> str:
     shown = text(value.median, quantity.unit)
     if value.rounds < 2:
         return shown
-    return f"{shown} ({text(value.least, quantity.unit)} … {text(value.most, quantity.unit)})"
+    factor, _name = _scale(value.median, quantity.unit)
+    return f"{shown} ({_digits(value.least / factor)} … {_digits(value.most / factor)})"
 
 
 def _growth(curve: Curve, quantity: Quantity, variant: str) -> str:
