@@ -62,9 +62,9 @@ class Curve:
     rows: list[Row] = field(default_factory=list)
 
     def add(self, size: float, rounds: Sequence[dict[str, float]], variant: str = "") -> Row:
-        """Take the rounds measured at a size."""
-        keys = [quantity.key for quantity in self.quantities if quantity.key in rounds[0]]
-        row = Row(variant, size, {key: Value.of([each[key] for each in rounds]) for key in keys})
+        """Take the rounds measured at a size; not each has to have each quantity."""
+        found = {q.key: [each[q.key] for each in rounds if q.key in each] for q in self.quantities}
+        row = Row(variant, size, {key: Value.of(values) for key, values in found.items() if values})
         self.rows.append(row)
         return row
 

@@ -14,9 +14,10 @@ from tests.support.nodes import SERVICES, Node, wait_linked
 
 LONG = 180.0
 """Seconds that starting may take."""
-SETTLING = 6.0
-"""Seconds from the mesh until it counts as resting: more than one `discovery_interval`."""
+SETTLING = 3.0
+"""Seconds from the mesh until it counts as resting."""
 RESTING = 10.0
+"""Seconds for which it is watched: two of `discovery_interval` and of `peer_ping_timeout`."""
 LEAST = 0.001
 """Seconds: the logs' times are no finer, and the last link may be there before the last process is ready."""
 

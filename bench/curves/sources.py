@@ -63,8 +63,8 @@ def _idle(like: Curve, size: str, rows: Sequence[dict[str, Any]]) -> Curve:
     found = Curve(like.name, like.title, like.axis, [q for q in like.quantities if q.key in keys])
     for row in sorted(rows, key=lambda each: each[size]):
         values = {q.key: _rounds(row[q.key]) for q in found.quantities if q.key in row}
-        count = min(map(len, values.values()))
-        found.add(row[size], [{key: value[i] for key, value in values.items()} for i in range(count)])
+        count = max(map(len, values.values()))
+        found.add(row[size], [{k: v[i] for k, v in values.items() if i < len(v)} for i in range(count)])
     return found
 
 
