@@ -254,7 +254,8 @@ def exchange(
 ) -> list[Exchange]:
     """All at once: each author sends to their recipient, `window` messages unanswered at most.
 
-    A round has as many messages as take about so many seconds, as one before, which does not count, has shown.
+    A round has as many messages as take about so many seconds; the first is short, shows how many those are, and
+    does not count.
     """
     authors = [
         Sender(address, User.parse(name), [User.parse(to)], 0, window, document=document)
@@ -263,7 +264,7 @@ def exchange(
     recipients = [Receiver(address, User.parse(name), 0) for _, (address, name) in pairs]
     links: list[Sender | Receiver] = [*authors, *recipients]
     done: list[Exchange] = []
-    each_sends, total = max(2 * window, 200 // len(pairs)), 0
+    each_sends, total = 2 * window, 0
     try:
         serve(links)
         for _ in range(1 + rounds):
@@ -280,7 +281,7 @@ def exchange(
         for each in links:
             leave(each)
     assert sum(each.received for each in recipients) == total
-    return done[1:]
+    return done
 
 
 def one_at_a_time(pair: Pair, count: int, document: bytes) -> list[float]:

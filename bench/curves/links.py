@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from bench.cost import pids
-from bench.curves.clients import exchange, hold, let_go
+from bench.curves.clients import hold, let_go
 from bench.curves.curve import Curve, Quantity
+from bench.curves.hop import hop
 from bench.curves.setting import ALPHA, BETA, Setting
 from bench.load import Loader
+from tests.support.nodes import Node
 
-IN_FLIGHT = 512
-"""Messages unanswered, of all authors together."""
+IN_FLIGHT = 128
+"""Messages unanswered, of all authors together: so few that none should wait for `custody_delay` and be written."""
 RESERVE = 500
 """File descriptors that a process needs for other things than idle links."""
 
@@ -27,6 +28,7 @@ def curve() -> Curve:
         [
             Quantity("rate", "messages, acknowledged", "/s"),
             Quantity("cpu", "CPU of both chat processes per message", "s", at_most=0.1),
+            Quantity("written", "rows written to disk per message", ""),
             Quantity("load", "load's share", "core"),
         ],
     )
@@ -36,7 +38,7 @@ def measure(setting: Setting) -> Curve:
     """All numbers of active pairs beside each number of idle links."""
     found = curve()
     with ExitStack() as stack:
-        servers = pids(setting.pair(stack, "links"), "chat")
+        nodes = setting.pair(stack, "links")
         holders = [stack.enter_context(_holder()) for _ in (ALPHA, BETA)]
         idle = 0
         for links in setting.sizes(0, 100, 1000, 5000, 10_000):
@@ -47,16 +49,14 @@ def measure(setting: Setting) -> Curve:
                 holder.call(hold, address, [f"idle{i}@{server_id}" for i in range(idle, links)])
             idle = links
             for active in setting.sizes(1, 10, 100):
-                found.add(links, _rounds(setting, active, servers), _variant(active))
+                found.add(links, _rounds(setting, active, nodes), _variant(active))
     return found
 
 
-def _rounds(setting: Setting, active: int, servers: list[int]) -> list[dict[str, float]]:
+def _rounds(setting: Setting, active: int, nodes: Sequence[Node]) -> list[dict[str, float]]:
     pairs = [((ALPHA, f"ann{i}@alpha"), (BETA, f"bob{i}@beta")) for i in range(active)]
     setting.loader.introduce(BETA, [to for _, (_, to) in pairs])
-    window = max(1, IN_FLIGHT // active)
-    done = setting.loader.call(exchange, pairs, window, servers, rounds=setting.rounds, seconds=setting.seconds)
-    return [{"rate": n / c.seconds, "cpu": c.servers / n, "load": c.loading / c.seconds} for n, c in done]
+    return hop(setting, nodes, pairs, max(1, IN_FLIGHT // active))
 
 
 def _variant(active: int) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 
-from bench.cost import pids
-from bench.curves.clients import exchange, one_at_a_time
+from bench.curves.clients import one_at_a_time
 from bench.curves.curve import Curve, Quantity
+from bench.curves.hop import hop
 from bench.curves.setting import ALPHA, BETA, Setting
+from tests.support.nodes import Node
 
 KIB, MIB = 1024, 1024 * 1024
 PAIR = ((ALPHA, "ann@alpha"), (BETA, "bob@beta"))
-IN_FLIGHT = 4 * MIB
-"""Bytes unanswered, at most …"""
-WINDOW = 256
-"""… and messages."""
+IN_FLIGHT = 2 * MIB
+"""Bytes unanswered, at most, where that are two messages or more …"""
+WINDOW = 128
+"""… and messages: so few that none should wait for `custody_delay` and be written."""
 
 
 def curve() -> Curve:
@@ -30,6 +32,7 @@ def curve() -> Curve:
             Quantity("rate", "messages", "/s"),
             Quantity("cpu", "CPU of both chat processes per message", "s", at_most=1.15),
             Quantity("byte", "… per byte", "s", at_most=0.1),
+            Quantity("written", "rows written to disk per message", ""),
             Quantity("load", "load's share", "core"),
         ],
     )
@@ -39,29 +42,20 @@ def measure(setting: Setting) -> Curve:
     """Each size over the same link."""
     found = curve()
     with ExitStack() as stack:
-        servers = pids(setting.pair(stack, "payloads"), "chat")
+        nodes = setting.pair(stack, "payloads")
         setting.loader.introduce(BETA, ["bob@beta"])
         for size in setting.sizes(100, KIB, 10 * KIB, 100 * KIB, MIB, 2 * MIB, short=4):
-            found.add(size, _rounds(setting, size, servers))
+            found.add(size, _rounds(setting, size, nodes))
     return found
 
 
-def _rounds(setting: Setting, size: int, servers: list[int]) -> list[dict[str, float]]:
+def _rounds(setting: Setting, size: int, nodes: Sequence[Node]) -> list[dict[str, float]]:
     document = bytes(i * 31 % 251 for i in range(size))
     alone = 20 if setting.is_short else max(30, min(500, 20 * MIB // size))
     window = max(2, min(WINDOW, IN_FLIGHT // size))
     seconds = [median(setting.loader.call(one_at_a_time, PAIR, alone, document)) for _ in range(setting.rounds)]
-    done = setting.loader.call(
-        exchange, [PAIR], window, servers, rounds=setting.rounds, seconds=setting.seconds, document=document
-    )
+    rounds = hop(setting, nodes, [PAIR], window, document)
     return [
-        {
-            "latency": latency,
-            "throughput": messages * size / cost.seconds,
-            "rate": messages / cost.seconds,
-            "cpu": cost.servers / messages,
-            "byte": cost.servers / messages / size,
-            "load": cost.loading / cost.seconds,
-        }
-        for latency, (messages, cost) in zip(seconds, done, strict=True)
+        each | {"latency": latency, "throughput": each["rate"] * size, "byte": each["cpu"] / size}
+        for latency, each in zip(seconds, rounds, strict=True)
     ]
