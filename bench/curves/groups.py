@@ -22,7 +22,7 @@ def curve() -> Curve:
             Quantity("arrived", "send → all have it", "s"),
             Quantity("told", "send → author knows", "s"),
             Quantity("cpu", "chat CPU per copy, answered", "s", at_most=0.15),
-            Quantity("join_cpu", "chat CPU per joining member", "s", at_most=0.15),
+            Quantity("join_cpu", "chat CPU per joining member", "s", at_most=1.1),
             Quantity("load", "load's share", "core"),
         ],
     )

@@ -16,8 +16,8 @@ LONG = 180.0
 """Seconds that starting may take."""
 SETTLING = 3.0
 """Seconds from the mesh until it counts as resting."""
-RESTING = 10.0
-"""Seconds for which it is watched: two of `discovery_interval` and of `peer_ping_timeout`."""
+RESTING = 6.0
+"""Seconds for which it is watched at a time: in them each node asks the network once, and pings what is silent."""
 LEAST = 0.001
 """Seconds: the logs' times are no finer, and the last link may be there before the last process is ready."""
 
@@ -37,14 +37,15 @@ def curve() -> Curve:
 
 
 def measure(setting: Setting) -> Curve:
-    """Each size, several times from the start."""
+    """Each size, several times from the start, and several times at rest."""
     found = curve()
     for count in setting.sizes(2, 5, 10, 20, 30):
-        found.add(count, [_round(setting, count, i) for i in range(setting.rounds)])
+        found.add(count, [each for i in range(setting.rounds) for each in _round(setting, count, i)])
     return found
 
 
-def _round(setting: Setting, count: int, number: int) -> dict[str, float]:
+def _round(setting: Setting, count: int, number: int) -> list[dict[str, float]]:
+    """From the start to the mesh; the first time also at rest, as often as there are rounds."""
     directory = setting.directory / f"nodes-{count}-{number}"
     nodes = [Node(f"node{i:02}", f"127.0.206.{i + 1}", directory) for i in range(count)]
     with ExitStack() as stack:
@@ -58,11 +59,20 @@ def _round(setting: Setting, count: int, number: int) -> dict[str, float]:
         processes = pids(nodes)
         started = cpu(processes)
         mesh = _last(nodes, SERVICES[1:], "peer_connected") - _last(nodes, SERVICES[:1], "process_registered")
-        time.sleep(1.0 if setting.is_short else SETTLING)
-        used, began = cpu(processes), time.monotonic()
-        time.sleep(1.0 if setting.is_short else RESTING)
-        rest = (cpu(processes) - used) / (time.monotonic() - began)
-    return {"mesh": max(mesh, LEAST), "start_cpu": started / count, "rest_cpu": 60 * rest / count}
+        found = [{"mesh": max(mesh, LEAST), "start_cpu": started / count}]
+        if number == 0:
+            time.sleep(1.0 if setting.is_short else SETTLING)
+            seconds = 1.0 if setting.is_short else RESTING
+            rests = [_cpu_in(seconds, processes) for _ in range(setting.rounds)]
+            found += [{"rest_cpu": 60 * rest / count} for rest in rests]
+    return found
+
+
+def _cpu_in(seconds: float, processes: Sequence[int]) -> float:
+    """Seconds of CPU that they use per second, over so many seconds from now."""
+    used, began = cpu(processes), time.monotonic()
+    time.sleep(seconds)
+    return (cpu(processes) - used) / (time.monotonic() - began)
 
 
 def _last(nodes: Sequence[Node], services: Sequence[str], event: str) -> float:
