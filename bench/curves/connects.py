@@ -19,7 +19,7 @@ def curve() -> Curve:
             Quantity("rate", "connects", "/s"),
             Quantity("greeting", "connect() → CONNECTED, median", "s"),
             Quantity("cpu", "chat CPU per connect", "s", at_most=0.15),
-            Quantity("load", "load's share", "core"),
+            Quantity("load", "load's share", "core", is_aside=True),
         ],
     )
 

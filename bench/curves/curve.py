@@ -24,7 +24,9 @@ class Quantity(NamedTuple):
     unit: str
     """s, B, B/s, /s, core (1: one core is busy), s/min or empty: the values' unit, without a prefix."""
     at_most: float | None = None
-    """The greatest growth that is as it should be."""
+    """The greatest growth that is as it should be. Times have none: they depend on what else runs."""
+    is_aside: bool = False
+    """Whether it only explains the others: nobody asks how it grows."""
 
 
 class Value(NamedTuple):
@@ -184,7 +186,7 @@ def _cell(row: Row, quantity: Quantity) -> str:
 
 
 def _growth(curve: Curve, quantity: Quantity, variant: str) -> str:
-    whole, last = curve.growth(quantity.key, variant)
+    whole, last = (None, None) if quantity.is_aside else curve.growth(quantity.key, variant)
     return "–" if whole is None else f"{whole:+.2f} ({'–' if last is None else f'{last:+.2f}'})"
 
 

@@ -23,7 +23,7 @@ def curve() -> Curve:
             Quantity("told", "send → author knows", "s"),
             Quantity("cpu", "chat CPU per copy, answered", "s", at_most=0.15),
             Quantity("join_cpu", "chat CPU per joining member", "s", at_most=1.1),
-            Quantity("load", "load's share", "core"),
+            Quantity("load", "load's share", "core", is_aside=True),
         ],
     )
 

@@ -27,9 +27,9 @@ def curve() -> Curve:
         "idle links",
         [
             Quantity("rate", "messages, acknowledged", "/s"),
-            Quantity("cpu", "CPU of both chat processes per message", "s", at_most=0.1),
-            Quantity("written", "rows written to disk per message", ""),
-            Quantity("load", "load's share", "core"),
+            Quantity("cpu", "CPU of both chat processes per message", "s", at_most=0.15),
+            Quantity("written", "rows written to disk per message", "", is_aside=True),
+            Quantity("load", "load's share", "core", is_aside=True),
         ],
     )
 
