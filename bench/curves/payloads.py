@@ -31,7 +31,7 @@ def curve() -> Curve:
             Quantity("throughput", "throughput, pipelined", "B/s"),
             Quantity("rate", "messages", "/s"),
             Quantity("cpu", "CPU of both chat processes per message", "s", at_most=1.15),
-            Quantity("byte", "… per byte", "s", at_most=0.15),
+            Quantity("byte", "… CPU per byte", "s", at_most=0.15),
             Quantity("written", "rows written to disk per message", "", is_aside=True),
             Quantity("load", "load's share", "core", is_aside=True),
         ],

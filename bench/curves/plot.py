@@ -47,12 +47,12 @@ PANELS: Mapping[str, Sequence[Sequence[str]]] = {
     "connects": [["rate"], ["greeting"], ["cpu"]],
     "groups": [["arrived"], ["cpu"], ["join_cpu"]],
     "typing": [["rate"], ["cpu"], ["each"]],
-    "mailbox": [["start", "first", "drain"], ["each"], ["memory", "drained_memory"]],
+    "mailbox": [["start"], ["first", "drain"], ["each"], ["memory", "drained_memory"]],
     "payloads": [["latency"], ["throughput"], ["byte"]],
     "links": [["rate"], ["cpu"]],
 }
 """For each curve its plots, and the quantities in each; of others each quantity has a plot."""
-WIDTH, HEIGHT = 2.9, 2.3
+WIDTH, HEIGHT = 2.8, 2.2
 """Inches, of one plot."""
 
 
@@ -105,7 +105,7 @@ def _scale(axes: Axes, curve: Curve, unit: str) -> None:
         axes.set_xscale("log")
     else:
         axes.set_xscale("symlog", linthresh=min(size for size in sizes if size > 0))
-    axes.set_xticks(sizes, [_size(size, curve.axis) for size in sizes])
+    axes.set_xticks(sizes, [_size(size, curve.axis) if size in _apart(sizes) else "" for size in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(curve.axis)
     axes.set_yscale("log", base=2 if unit.startswith("B") else 10)
@@ -126,6 +126,16 @@ def _room(axes: Axes) -> None:
     if high / low < 10:
         middle = (high * low) ** 0.5
         axes.set_ylim(middle / 10**0.5, middle * 10**0.5)
+
+
+def _apart(sizes: Sequence[float]) -> list[float]:
+    """Sizes whose names have room: from the greatest on, each that is a tenth of the axis from the one before."""
+    named = [sizes[-1]]
+    span = sizes[-1] / min(size for size in sizes if size > 0)
+    for size in reversed(sizes[:-1]):
+        if size == 0 or named[-1] / size >= span**0.1:
+            named.append(size)
+    return named
 
 
 def _size(size: float, axis: str) -> str:
