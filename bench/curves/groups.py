@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from bench.cost import pids
-from bench.curves.clients import Where, fan_out
+from bench.curves.clients import Where
 from bench.curves.curve import Curve, Quantity
+from bench.curves.members import fan_out
 from bench.curves.setting import ALPHA, BETA, Setting
 
 ONE, TWO = "one server", "half at a second server"

@@ -47,7 +47,7 @@ PANELS: Mapping[str, Sequence[Sequence[str]]] = {
     "connects": [["rate"], ["greeting"], ["cpu"]],
     "groups": [["arrived"], ["cpu"], ["join_cpu"]],
     "typing": [["rate"], ["cpu"], ["each"]],
-    "mailbox": [["start"], ["first", "drain"], ["each"], ["memory", "drained_memory"]],
+    "mailbox": [["start", "first"], ["drain"], ["each"], ["memory", "drained_memory"]],
     "payloads": [["latency"], ["throughput"], ["byte"]],
     "links": [["rate"], ["cpu"]],
 }
