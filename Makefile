@@ -2,9 +2,10 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos proto dashboards bench bench-federation bench-idle bench-mailbox bench-metrics bench-restart bench-typing base-image format clean
+.PHONY: help run setup test check chaos proto dashboards bench bench-curves bench-federation bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +45,16 @@ dashboards: $(READY) ## Generate Grafana's dashboards anew
 bench: $(READY) ## Measure one federated hop, here and at the servers one would pick instead: ROUNDS=3 (ONLY=parley,c-relay)
 	@deploy/bench-tools.sh
 	@$(BIN)/python -m bench.hop $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+
+bench-curves: $(READY) ## Measure how costs grow, a quarter of an hour: WHAT="links groups" (SHORT=1)
+	@$(BIN)/python -m bench.curves $(WHAT) $(if $(SHORT),--short)
+
+$(DRAWING): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[bench]'
+	@touch $@
+
+bench-plots: $(DRAWING) ## Draw what was measured: the plots and tables of docs/performance.md
+	@$(BIN)/python -m bench.curves.plot
 
 bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
 	@$(BIN)/python -m bench.federation

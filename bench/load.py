@@ -16,11 +16,11 @@ import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 from shared.addresses import User
 from shared.framing import FrameReader, encode_frame
@@ -35,6 +35,8 @@ READ = 256 * 1024
 """Bytes."""
 AHEAD = 256 * 1024
 """Bytes that wait in this process to be written."""
+P = ParamSpec("P")
+T = TypeVar("T")
 Status = pb.ChatMessageResponse.DeliveryStatus.Status
 
 
@@ -113,12 +115,20 @@ class Author(Connection):
     """Sends `total` messages to recipients in turn, `window` of them unanswered at most; counts what it is told."""
 
     def __init__(
-        self, address: str, user: User, recipients: Sequence[User], total: int, window: int, *, final: int = 0
+        self,
+        address: str,
+        user: User,
+        recipients: Sequence[User],
+        total: int,
+        window: int,
+        *,
+        final: int = 0,
+        document: bytes = b"",
     ) -> None:
-        """`final`: so many final statuses, of messages sent before, are waited for."""
+        """`final`: so many final statuses, of messages sent before, are waited for. `document`: what is sent."""
         super().__init__(address, user)
         self.statuses: Counter[int] = Counter()
-        self._tails = [_tail(user, recipient) for recipient in recipients]
+        self._tails = [_tail(user, recipient, document) for recipient in recipients]
         self._first = (time.time_ns() // 1_000_000 << 22) + secrets.randbelow(1 << 22)  # no other author's numbers
         self._total = total
         self._window = window
@@ -155,7 +165,7 @@ class Author(Connection):
         while self._sent < self._total and len(self._open) < self._window and len(self.out) < AHEAD:
             snowflake = self._first + self._sent
             self.out += encode_frame(
-                "MESSAGE", b"\x08" + _varint(snowflake) + self._tails[self._sent % len(self._tails)]
+                "MESSAGE", b"\x08" + varint(snowflake) + self._tails[self._sent % len(self._tails)]
             )
             self._open.add(snowflake)
             self._sent += 1
@@ -190,7 +200,7 @@ class Recipient(Connection):
         else:
             self.received += 1
             self._last[author] = snowflake
-        self.out += encode_frame("MESSAGE_ACK", b"\x08" + _varint(snowflake) + b"\x12\x02\x10\x01")
+        self.out += encode_frame("MESSAGE_ACK", b"\x08" + varint(snowflake) + b"\x12\x02\x10\x01")
 
 
 class Loader:
@@ -203,6 +213,10 @@ class Loader:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
+
+    def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call a function of a module in the loading process, and return what it returns."""
+        return self._pool.submit(function, *arguments, **named).result()
 
     def introduce(self, address: str, users: Sequence[str]) -> None:
         """Have users connect once and leave: their server knows them then."""
@@ -231,21 +245,21 @@ def _send(address: str, authors: Sequence[str], recipients: Sequence[str], total
     to = [User.parse(each) for each in recipients]
     count = total // len(authors)
     links = [Author(address, User.parse(each), to, count, window or count) for each in authors]
-    return _measure(links, [])
+    return measure(links, [])
 
 
 def _drain(address: str, recipients: Sequence[str], authors: Sequence[str], each: int, final: int) -> Load:
     links = [Author(address, User.parse(name), [], 0, 1, final=final) for name in authors]
-    return _measure(links, [Recipient(address, User.parse(name), each) for name in recipients])
+    return measure(links, [Recipient(address, User.parse(name), each) for name in recipients])
 
 
-def _measure(authors: list[Author], recipients: list[Recipient]) -> Load:
+def measure(authors: list[Author], recipients: list[Recipient]) -> Load:
     began, cpu = min(each.began for each in (*authors, *recipients)), time.process_time()
     try:
-        seconds = _run([*authors, *recipients]) - began
+        seconds = serve([*authors, *recipients]) - began
     finally:
         for each in (*authors, *recipients):
-            _leave(each)
+            leave(each)
     return Load(
         seconds,
         time.process_time() - cpu,
@@ -257,7 +271,7 @@ def _measure(authors: list[Author], recipients: list[Recipient]) -> Load:
     )
 
 
-def _leave(connection: Connection) -> None:
+def leave(connection: Connection) -> None:
     """Hang up, and wait until the other side has closed the link: it knows by then."""
     with connection.sock as sock:
         sock.settimeout(PATIENCE)
@@ -269,7 +283,7 @@ def _leave(connection: Connection) -> None:
             pass
 
 
-def _run(connections: Sequence[Connection]) -> float:
+def serve(connections: Sequence[Connection]) -> float:
     """Serve them all until each is done, or nothing comes any more; return when the last frame came."""
     with selectors.DefaultSelector() as selector:
         wanted = dict.fromkeys(connections, selectors.EVENT_READ)
@@ -302,13 +316,18 @@ def _prepare_output(each: Connection, selector: selectors.BaseSelector, wanted: 
         selector.modify(each.sock, events, each)
 
 
-def _tail(author: User, recipient: User) -> bytes:
+def _tail(author: User, recipient: User, document: bytes) -> bytes:
     """A message's payload behind its snowflake."""
-    message = pb.ChatMessage(author=author.to_pb(), user=recipient.to_pb(), textContent=TEXT)
+    message = pb.ChatMessage(author=author.to_pb(), user=recipient.to_pb())
+    if document:
+        message.document.data = document
+    else:
+        message.textContent = TEXT
     return message.SerializeToString()
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number as protobuf writes it."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -27,6 +27,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.cost import cpu, pids
 from bench.isolation import alone
 from shared.addresses import User
 from shared.framing import read_datagram
@@ -148,10 +149,7 @@ def sent(nodes: Sequence[Node]) -> float:
 
 def processor_time(nodes: Sequence[Node]) -> float:
     """Seconds that the typing processes have computed."""
-    import psutil  # noqa: PLC0415 - only this measurement looks at processes
-
-    times = [psutil.Process(node.pid("typing")).cpu_times() for node in nodes]
-    return sum(t.user + t.system for t in times)
+    return cpu(pids(nodes, "typing"))
 
 
 class Case(NamedTuple):
@@ -175,7 +173,7 @@ def curve(directory: Path, duration: float) -> bool:
     per_subscriber: dict[Case, float] = {}
     with Node("s0", "127.0.204.1", directory, SERVICES) as node:
         for case in CASES:
-            rate, busy = measure(node, case, duration)
+            ((rate, busy),) = measure(node, case, duration)
             per_subscriber[case] = rate / case.subscribers
             print(
                 f"{case.subscribers:11}  {case.typing:6}  {case.changes:16.1f}  {rate:11.0f}"
@@ -193,8 +191,9 @@ def all_near(values: Sequence[float], factor: float) -> bool:
     return max(values) <= factor * min(values)
 
 
-def measure(node: Node, case: Case, duration: float) -> tuple[float, float]:
-    """Datagrams a second, and the share of a core that they took."""
+def measure(node: Node, case: Case, duration: float, rounds: int = 1) -> list[tuple[float, float]]:
+    """Datagrams a second, and the share of a core that they took, in each round."""
+    measured = []
     with ExitStack() as stack:
         people = []
         for i in range(case.subscribers):
@@ -202,10 +201,11 @@ def measure(node: Node, case: Case, duration: float) -> tuple[float, float]:
             stack.callback(people[-1].close)
         typing, rate = people[: case.typing], case.changes / FANOUT_INTERVAL
         run(typing, [], rate, 2.0)  # what the beginning costs is no part of it
-        before, used, began = sent([node]), processor_time([node]), time.monotonic()
-        run(typing, [], rate, duration)
-        took = time.monotonic() - began
-        measured = (sent([node]) - before) / took, (processor_time([node]) - used) / took
+        for _ in range(rounds):
+            before, used, began = sent([node]), processor_time([node]), time.monotonic()
+            run(typing, [], rate, duration)
+            took = time.monotonic() - began
+            measured.append(((sent([node]) - before) / took, (processor_time([node]) - used) / took))
     wait_until(lambda: node.status("typing")["subscribers"] == 0, what="everyone has left")
     wait_until(lambda: node.status("typing")["typing"] == 0, what="nobody types any more")
     return measured

@@ -1,0 +1,114 @@
+"""Members of a group, in the loading process (bench/load.py): they join, and each acknowledges what it is sent."""
+
+from __future__ import annotations
+
+import itertools
+import select
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from bench.curves.clients import ACKNOWLEDGED, Cost, Stopwatch, Where
+from bench.load import READ, Connection, leave, serve, varint
+from shared.addresses import Group, User
+from shared.framing import FrameReader, encode_frame
+from shared.messages import encode, pb
+
+LEAST = 3
+"""Messages to a group: the first, and two that count."""
+
+
+class Joined(Connection):
+    """A member's link: it asks to be one."""
+
+    def __init__(self, address: str, user: User, group: Group) -> None:
+        super().__init__(address, user)
+        self.is_member = False
+        self.out += encode("JOIN_GROUP", pb.ChangeGroup(group=group.to_pb(), request=1))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is a member."""
+        return super().is_done and self.is_member
+
+    def handle(self, name: str, payload: bytes) -> None:
+        """Hear whether it is one."""
+        if name == "GROUP_MEMBERS":
+            self.is_member = pb.GroupMembers.FromString(payload).result == pb.GroupMembers.OK
+
+
+class FanOut(NamedTuple):
+    """What joining cost; for each message the seconds until all had it, and its cost until its author knew."""
+
+    joined: Cost
+    arrived: list[float]
+    told: list[Cost]
+
+
+def fan_out(
+    author: Where, members: Sequence[Where], group: str, servers: Sequence[int], *, seconds: float
+) -> FanOut:
+    """All join, then messages go to the group, one after another, for so many seconds; the first does not count."""
+    crew = Group.parse(group)
+    first = time.time_ns() // 1_000_000 << 22
+    with ExitStack() as stack:
+        watch = Stopwatch(servers)
+        links = [Joined(address, User.parse(name), crew) for address, name in (author, *members)]
+        for each in links:
+            stack.callback(leave, each)
+        serve(links)
+        joined = watch.stop()
+        assert all(each.is_member for each in links), f"{sum(not e.is_member for e in links)} could not join"
+        poll = stack.enter_context(select.epoll())
+        for each in links:
+            poll.register(each.sock, select.EPOLLIN)
+        arrived: list[float] = []
+        told: list[Cost] = []
+        end = time.perf_counter() + seconds
+        for i in itertools.count():
+            if len(told) >= LEAST and time.perf_counter() > end:
+                break
+            message = pb.ChatMessage(
+                messageSnowflake=first + i,
+                author=links[0].user.to_pb(),
+                group=crew.to_pb(),
+                textContent="x" * 100,
+            )
+            took, cost = _fan_one(links[0], links[1:], poll, message, servers)
+            arrived.append(took)
+            told.append(cost)
+    return FanOut(joined, arrived[1:], told[1:])
+
+
+def _fan_one(
+    author: Connection,
+    members: Sequence[Connection],
+    poll: select.epoll,
+    message: pb.ChatMessage,
+    servers: Sequence[int],
+) -> tuple[float, Cost]:
+    """One message: until all have it, and until its author knows that. Members answer without looking closely."""
+    by_fd = {each.sock.fileno(): each.sock for each in members}
+    answer = encode_frame("MESSAGE_ACK", b"\x08" + varint(message.messageSnowflake) + ACKNOWLEDGED)
+    own, reader = author.sock.fileno(), FrameReader(1 << 24)
+    left, told, is_complete, last = len(members), 0, False, 0.0
+    watch = Stopwatch(servers)
+    began = time.perf_counter()
+    author.sock.sendall(encode("MESSAGE", message))
+    while left or not is_complete or told < len(members):
+        ready = poll.poll(10.0)
+        if not ready:
+            raise TimeoutError(f"{left} of {len(members)} members have no copy; {told} statuses, {is_complete}")
+        for fd, _events in ready:
+            if fd != own:
+                assert by_fd[fd].recv(READ).startswith(b"MESSAGE ")
+                last = time.perf_counter()
+                by_fd[fd].send(answer)
+                left -= 1
+                continue
+            for frame in reader.feed(author.sock.recv(READ)):
+                ack = pb.ChatMessageResponse.FromString(frame.payload)
+                told += len(ack.statuses)
+                is_complete |= ack.complete
+    return last - began, watch.stop()
