@@ -58,6 +58,39 @@ class LinkOwner(Protocol):
 class Link(LinkIO, asyncio.Protocol):
     """One TCP connection and its session."""
 
+    __slots__ = (  # more than thirty attributes, and Python gives each instance a dict of its own: 1.5 KB
+        "_backlog",
+        "_closed",
+        "_flush_scheduled",
+        "_gone",
+        "_is_gone",
+        "_is_paused",
+        "_is_wanted",
+        "_last_resort",
+        "_loop",
+        "_now",
+        "_opening",
+        "_out",
+        "_owner",
+        "_performing",
+        "_queued",
+        "_tally",
+        "_timer",
+        "_track",
+        "_transport",
+        "_turn",
+        "bytes_received",
+        "bytes_sent",
+        "end",
+        "frames_received",
+        "link_id",
+        "opened_at",
+        "peer_id",
+        "session",
+        "told",
+        "was_open",
+    )
+
     def __init__(
         self,
         owner: LinkOwner,
