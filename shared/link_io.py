@@ -36,6 +36,27 @@ class LinkIO:
     `owner.messages_left(link, frames, index, now)`.
     """
 
+    __slots__ = (
+        "_again",
+        "_has_backlog",
+        "_is_paused",
+        "_is_performing",
+        "_is_plain",
+        "_is_scheduled",
+        "_now",
+        "_out",
+        "_owner",
+        "_queued",
+        "_received",
+        "_sent",
+        "_transport",
+        "_turn",
+        "bytes_received",
+        "bytes_sent",
+        "frames_received",
+        "session",
+    )
+
     def __init__(
         self,
         owner: Owner,
