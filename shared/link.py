@@ -250,6 +250,7 @@ class Link(LinkIO, asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._descriptor = sock.fileno()
         if not self._is_wanted():
             self.session.frames_to_send()  # our CONNECT is not for this link any more
             self.session.hang_up()
@@ -289,6 +290,7 @@ class Link(LinkIO, asyncio.Protocol):
         if data:
             self.receive(data)
         self._transport = None
+        self._descriptor = -1
         if self._last_resort is not None:
             self._last_resort.cancel()
         self.session.receive_eof()

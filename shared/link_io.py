@@ -38,6 +38,7 @@ class LinkIO:
 
     __slots__ = (
         "_again",
+        "_descriptor",
         "_has_backlog",
         "_is_paused",
         "_is_performing",
@@ -75,6 +76,8 @@ class LinkIO:
         self._sent = sent
         self._transport: Any = None
         """None: not connected."""
+        self._descriptor = -1
+        """The connection's: the compiled class writes past the transport what would only wait there."""
         self.frames_received = 0
         self.bytes_received = 0
         self.bytes_sent = 0

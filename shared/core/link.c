@@ -6,8 +6,12 @@
 
 #include <structmember.h>
 #include <time.h>
+#ifndef MS_WINDOWS
+#include <sys/socket.h>
+#endif
 
 enum { SEND_LIMIT = 1024 * 1024, TURN = 64 * 1024 };
+static const double QUIET = 100e-6; /* seconds without a write: what comes then is alone in its turn of the loop */
 
 typedef struct {
     PyObject_HEAD
@@ -24,11 +28,13 @@ typedef struct {
     PyObject *express, *source, *party;
     long long bytes_received, bytes_sent, frames_received;
     Py_ssize_t queued;
+    double written_at;
+    int descriptor; /* of the connection, where it may be written to past the transport; else -1 */
     char is_paused, is_plain, has_backlog, is_performing, again, is_scheduled, is_real_clock;
 } LinkIO;
 
 static PyObject *word_flush, *word_is_closing, *word_write, *word_last_received, *word_messages_received,
-    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_other, *word_join, *monotonic;
+    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_other, *word_join, *word_left, *monotonic;
 
 int link_ready(void)
 {
@@ -49,6 +55,7 @@ int link_ready(void)
         {&word_read_on, "_read_on"},
         {&word_other, "other"},
         {&word_join, "join"},
+        {&word_left, "get_write_buffer_size"},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if ((*words[i].word = PyUnicode_InternFromString(words[i].text)) == NULL)
@@ -88,6 +95,54 @@ static int count_out(LinkIO *self)
     return done == NULL ? -1 : 0;
 }
 
+static double clock_monotonic(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Write past the transport what goes out after a quiet time: at once, and not at the end of the loop's turn.
+ *
+ * What follows soon goes by way of the transport, which gathers a turn's writes. Returns how much was written: 0 also
+ * where the transport has something to write before, and where there is any fault, which it will meet, too.
+ */
+static Py_ssize_t write_at_once(LinkIO *self, PyObject *data)
+{
+#ifdef MSG_DONTWAIT
+    double now = clock_monotonic(), before = self->written_at;
+    self->written_at = now;
+    if (self->descriptor < 0 || now - before < QUIET || self->is_paused)
+        return 0;
+    PyObject *left = PyObject_CallMethodNoArgs(self->transport, word_left);
+    if (left == NULL)
+        return -1;
+    int is_empty = PyLong_AsSsize_t(left) == 0;
+    Py_DECREF(left);
+    if (!is_empty)
+        return PyErr_Occurred() ? -1 : 0;
+    Py_ssize_t sent = send(self->descriptor, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data),
+                           MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? 0 : sent;
+#else
+    return 0;
+#endif
+}
+
+static int write_through(LinkIO *self, PyObject *data)
+{
+    Py_ssize_t sent = write_at_once(self, data);
+    if (sent < 0 || sent == PyBytes_GET_SIZE(data))
+        return sent < 0 ? -1 : 0;
+    PyObject *rest = sent == 0 ? Py_NewRef(data)
+                               : PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + sent, PyBytes_GET_SIZE(data) - sent);
+    PyObject *transport = Py_NewRef(self->transport);
+    int failed = rest == NULL ? -1 : call(transport, word_write, rest);
+    Py_DECREF(transport);
+    Py_XDECREF(rest);
+    return failed;
+}
+
 static int write_out(LinkIO *self)
 {
     PyObject *data, *empty = NULL;
@@ -103,9 +158,7 @@ static int write_out(LinkIO *self)
     int failed = count_out(self);
     if (!failed) {
         self->bytes_sent += PyBytes_GET_SIZE(data);
-        PyObject *transport = Py_NewRef(self->transport);
-        failed = call(transport, word_write, data);
-        Py_DECREF(transport);
+        failed = write_through(self, data);
     }
     Py_DECREF(data);
     return failed;
@@ -205,11 +258,8 @@ int link_send_run(PyObject *sink, PyObject *raw, PyObject *name, Py_ssize_t coun
 
 static double clock_now(LinkIO *self)
 {
-    if (self->is_real_clock) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    }
+    if (self->is_real_clock)
+        return clock_monotonic();
     PyObject *now = PyObject_CallNoArgs(self->now);
     double seconds = now == NULL ? -1.0 : PyFloat_AsDouble(now);
     Py_XDECREF(now);
@@ -388,6 +438,7 @@ static int link_init(LinkIO *self, PyObject *arguments, PyObject *keywords)
     Py_XSETREF(self->express, Py_NewRef(Py_None));
     Py_XSETREF(self->out, PyList_New(0));
     self->is_real_clock = now == monotonic;
+    self->descriptor = -1;
     return self->out == NULL ? -1 : 0;
 }
 
@@ -458,6 +509,7 @@ static PyMemberDef link_members[] = {
     {"bytes_received", T_LONGLONG, offsetof(LinkIO, bytes_received), 0, NULL},
     {"bytes_sent", T_LONGLONG, offsetof(LinkIO, bytes_sent), 0, NULL},
     {"frames_received", T_LONGLONG, offsetof(LinkIO, frames_received), 0, NULL},
+    {"_descriptor", T_INT, offsetof(LinkIO, descriptor), 0, NULL},
     {"_is_paused", T_BOOL, offsetof(LinkIO, is_paused), 0, NULL},
     {"_is_plain", T_BOOL, offsetof(LinkIO, is_plain), 0, NULL},
     {"_has_backlog", T_BOOL, offsetof(LinkIO, has_backlog), 0, NULL},
