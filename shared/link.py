@@ -369,6 +369,7 @@ class Link(LinkIO, asyncio.Protocol):
         self._write_session()
         self.flush()
         if self._transport is not None:
+            self._descriptor = -1
             self._transport.close()
             self._last_resort = self._loop.call_later(LINGER, self._transport.abort)
         self.end = self.end or closed

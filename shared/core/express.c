@@ -8,6 +8,9 @@
 
 #include <structmember.h>
 
+enum { LOOK_EVERY = 32, FEW = 256 };
+/* Calls between two looks at what is on its way by the dispatcher, while little is on its way here. */
+
 /* Names that are looked up in each call. */
 static PyObject *word_size, *word_count, *word_next_id, *word_window, *word_quick_window, *word_window_bytes, *word_queues, *word_send_run, *word_MESSAGE, *word_MESSAGE_ACK, *word_writable, *word_sink;
 
@@ -282,13 +285,14 @@ static int begin(Express *self)
 {
     self->call++;
     self->has_begun = 0;
-    self->queues = PyObject_GetAttr(self->mailbox, word_queues);
-    if (self->queues == NULL || !PyDict_Check(self->queues))
-        return -1;
-    int64_t count = number_of(self->dispatcher, word_count), size = number_of(self->dispatcher, word_size);
+    if (self->call % LOOK_EVERY == 1 || self->count > FEW) {
+        self->others = number_of(self->dispatcher, word_count);
+        self->others_size = number_of(self->dispatcher, word_size);
+    }
     self->next_id = (uint64_t)number_of(self->mailbox, word_next_id);
-    self->left = self->most - count - self->count;
-    self->bytes_left = self->most_bytes - size - self->size;
+    self->first_id = self->next_id;
+    self->left = self->most - self->others - self->count;
+    self->bytes_left = self->most_bytes - self->others_size - self->size;
     self->has_begun = !PyErr_Occurred();
     return self->has_begun ? 0 : -1;
 }
@@ -297,8 +301,8 @@ static int begin(Express *self)
 static int send_run(Run *run, PyObject *links, PyObject *name, PyObject **sent)
 {
     Py_ssize_t frames = run->count;
-    PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length), *count = PyLong_FromSsize_t(frames);
-    int failed = chunk == NULL || count == NULL;
+    PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length);
+    int failed = chunk == NULL;
     run->length = run->count = 0;
     if (run->room > 1 << 16) {
         PyMem_Free(run->bytes);
@@ -311,12 +315,14 @@ static int send_run(Run *run, PyObject *links, PyObject *name, PyObject **sent)
             failed = link_send_run(sink, chunk, name, frames);
             continue;
         }
-        PyObject *call[] = {sink, chunk, name, count};
-        PyObject *done = PyObject_VectorcallMethod(word_send_run, call, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        PyObject *count = PyLong_FromSsize_t(frames), *call[] = {sink, chunk, name, count};
+        PyObject *done = count == NULL ? NULL
+                                       : PyObject_VectorcallMethod(word_send_run, call,
+                                                                   4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        Py_XDECREF(count);
         failed = done == NULL;
         Py_XDECREF(done);
     }
-    Py_XDECREF(count);
     *sent = chunk;
     return failed ? -1 : 0;
 }
@@ -349,17 +355,17 @@ static int end(Express *self)
     int failed = PyErr_Occurred() != NULL;
     PyErr_Fetch(&type, &value, &traceback);
     recall_close(self);
-    Py_CLEAR(self->queues);
     for (Py_ssize_t i = 0; i < self->touched_count; i++) {
         failed |= end_party(self, self->touched[i]);
         Py_DECREF(self->touched[i]);
     }
     self->touched_count = 0;
-    if (self->has_begun) { /* whatever failed, no number is given twice */
+    if (self->has_begun && self->next_id != self->first_id) { /* whatever failed, no number is given twice */
         PyObject *next = PyLong_FromUnsignedLongLong(self->next_id);
-        failed |= next == NULL || PyObject_SetAttr(self->mailbox, word_next_id, next) || tell_deliveries(self);
+        failed |= next == NULL || PyObject_SetAttr(self->mailbox, word_next_id, next);
         Py_XDECREF(next);
     }
+    failed |= tell_deliveries(self);
     if (type != NULL)
         PyErr_Restore(type, value, traceback);
     return failed ? -1 : 0;
@@ -615,8 +621,12 @@ static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->most = most;
     self->most_bytes = most_bytes;
     self->parties = PyDict_New();
-    if (self->parties == NULL)
+    self->queues = PyObject_GetAttr(mailbox, word_queues);
+    self->sorted = PyObject_GetAttrString(on_disk, "sorted");
+    if (self->parties == NULL || self->queues == NULL || !PyDict_Check(self->queues) || self->sorted == NULL)
         Py_CLEAR(self);
+    if (self == NULL && !PyErr_Occurred())
+        PyErr_SetString(PyExc_TypeError, "the mailbox's queues are a dict");
     return (PyObject *)self;
 }
 
@@ -661,6 +671,8 @@ static void express_dealloc(Express *self)
     PyObject_GC_UnTrack(self);
     express_clear(self);
     Py_CLEAR(self->parties);
+    Py_CLEAR(self->queues);
+    Py_CLEAR(self->sorted);
     Py_CLEAR(self->memory);
     while (self->spare != NULL) {
         Item *item = self->spare;

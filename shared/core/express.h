@@ -28,16 +28,17 @@ typedef struct {
     PyObject *clients, *servers, *unheard, *delivered, *told, *arm;
     int64_t most, most_bytes;
     PyObject *parties; /* destination → Party */
+    PyObject *queues;  /* the mailbox's: destination → what waits there */
+    PyObject *sorted;  /* on_disk's list of arrays */
     Item **table, *spare, *oldest, *youngest;
     Py_ssize_t buckets, count;
     int64_t size;
     /* In this call: */
-    uint64_t call, next_id;
-    int64_t left, bytes_left;
+    uint64_t call, first_id, next_id;
+    int64_t left, bytes_left, others, others_size;
     double now, next_look;
     Party **touched;
     Py_ssize_t touched_count, touched_room;
-    PyObject *queues;
     Recall known;
     Deliveries run;
     int has_begun;

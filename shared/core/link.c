@@ -223,11 +223,13 @@ static int link_send(LinkIO *self, PyObject *raw)
     }
     if (self->transport == Py_None)
         return 0;
-    PyObject *closing = PyObject_CallMethodNoArgs(self->transport, word_is_closing);
-    int is_closing = closing == NULL ? -1 : PyObject_IsTrue(closing);
-    Py_XDECREF(closing);
-    if (is_closing)
-        return is_closing < 0 ? -1 : 0;
+    if (self->descriptor < 0) { /* it may be closing: then nothing goes out any more */
+        PyObject *closing = PyObject_CallMethodNoArgs(self->transport, word_is_closing);
+        int is_closing = closing == NULL ? -1 : PyObject_IsTrue(closing);
+        Py_XDECREF(closing);
+        if (is_closing)
+            return is_closing < 0 ? -1 : 0;
+    }
     if (PyList_Append(self->out, raw))
         return -1;
     self->queued += PyBytes_GET_SIZE(raw);

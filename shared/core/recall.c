@@ -16,23 +16,19 @@ static int open_sorted(Recall *known, PyObject *arrays)
     return 1;
 }
 
-static PyObject *word_recent, *word_sorted, *word_table;
+static PyObject *word_recent, *word_table;
 
 int recall_ready(void)
 {
     word_recent = PyUnicode_InternFromString("recent");
-    word_sorted = PyUnicode_InternFromString("sorted");
     word_table = PyUnicode_InternFromString("table");
-    return word_recent && word_sorted && word_table ? 0 : -1;
+    return word_recent && word_table ? 0 : -1;
 }
 
-static int open_on_disk(Recall *known, PyObject *on_disk)
+static int open_on_disk(Recall *known, PyObject *on_disk, PyObject *arrays)
 {
-    PyObject *arrays = PyObject_GetAttr(on_disk, word_sorted);
     known->recent = PyObject_GetAttr(on_disk, word_recent);
-    int opened = arrays == NULL || known->recent == NULL ? -1 : open_sorted(known, arrays);
-    Py_XDECREF(arrays);
-    return opened;
+    return known->recent == NULL ? -1 : open_sorted(known, arrays);
 }
 
 static int open_at_once(Recall *known, PyObject *at_once)
@@ -55,7 +51,7 @@ static int recall_open(Express *self)
     if (known->is_open)
         return 0;
     known->is_open = 1;
-    int opened = open_on_disk(known, self->on_disk);
+    int opened = open_on_disk(known, self->on_disk, self->sorted);
     known->is_usable = opened == 1;
     return opened < 0 || open_at_once(known, self->at_once) ? -1 : 0;
 }
