@@ -19,10 +19,19 @@ class Groups:
         self._limit = limit
         self._members: dict[str, dict[User, None]] = {}
         self._former: dict[str, dict[User, None]] = {}
+        self._encoded: dict[str, bytearray] = {}
+        """Their members as GroupMembers has them: whoever joins is told all."""
 
     def members(self, group_id: str) -> KeysView[User]:
         """The members, in the order in which they came; none: there is no such group."""
         return self._members.get(group_id, {}).keys()
+
+    def encoded_members(self, group_id: str) -> bytearray:
+        """The same as the field `members` of a GroupMembers."""
+        encoded = self._encoded.get(group_id)
+        if encoded is None:
+            encoded = self._encoded[group_id] = bytearray(_encode(self.members(group_id)))
+        return encoded
 
     def former(self, group_id: str) -> KeysView[User]:
         """Who left, the last `limit` of them: what was sent to them before is still to be answered for."""
@@ -35,11 +44,16 @@ class Groups:
     def add(self, group_id: str, user: User) -> None:
         """Somebody joined."""
         self._former.get(group_id, {}).pop(user, None)
-        self._members.setdefault(group_id, {})[user] = None
+        members = self._members.setdefault(group_id, {})
+        encoded = self._encoded.get(group_id)
+        if encoded is not None and user not in members:
+            encoded += _encode([user])
+        members[user] = None
 
     def remove(self, group_id: str, user: User) -> None:
         """Somebody left; the last one ends the group."""
         members = self._members.get(group_id, {})
+        self._encoded.pop(group_id, None)
         if user in members:
             del members[user]
             former = self._former.setdefault(group_id, {})
@@ -48,6 +62,10 @@ class Groups:
                 del former[next(iter(former))]
         if not members:
             self._members.pop(group_id, None)
+
+
+def _encode(members: Iterable[User]) -> bytes:
+    return pb.GroupMembers(members=[member.to_pb() for member in members]).SerializeToString()
 
 
 class Copy(Item):

@@ -15,6 +15,7 @@ from services.chat.groups import Groups
 from services.chat.roster import Roster, Sink
 from shared.addresses import Group, User
 from shared.errors import UnexpectedMessage
+from shared.framing import encode_frame
 from shared.messages import encode, pb
 
 Result = pb.GroupMembers
@@ -152,10 +153,10 @@ class Requests:
 
     def _answer(self, ask: Ask, sink: Sink, result: pb.GroupMembers.Result) -> None:
         answer = pb.GroupMembers(group=ask.group, user=ask.user, request=ask.request, result=result)
-        members = self._groups.members(ask.group.groupId)
-        if result == Result.OK and User.of(ask.user) in members:
-            answer.members.extend(member.to_pb() for member in members)
-        sink.send(encode("GROUP_MEMBERS", answer))
+        payload = answer.SerializeToString()
+        if result == Result.OK and User.of(ask.user) in self._groups.members(ask.group.groupId):
+            payload += self._groups.encoded_members(ask.group.groupId)
+        sink.send(encode_frame("GROUP_MEMBERS", payload))
 
     # Passing on ---------------------------------------------------------------------------------
 
