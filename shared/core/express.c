@@ -297,78 +297,95 @@ static int begin(Express *self)
     return self->has_begun ? 0 : -1;
 }
 
-/* Send a run to these links. */
-static int send_run(Run *run, PyObject *links, PyObject *name, PyObject **sent)
+/* The first error of several steps, none of which is left out for it. */
+typedef struct {
+    PyObject *type, *value, *traceback;
+} Fault;
+
+static void note_fault(Fault *fault)
+{
+    if (fault->type == NULL)
+        PyErr_Fetch(&fault->type, &fault->value, &fault->traceback);
+    else
+        PyErr_Clear();
+}
+
+/* Send a run to one link. */
+static int send_to(PyObject *sink, PyObject *chunk, PyObject *name, Py_ssize_t frames)
+{
+    if (link_is_writable(sink) >= 0)
+        return link_send_run(sink, chunk, name, frames);
+    PyObject *count = PyLong_FromSsize_t(frames), *call[] = {sink, chunk, name, count};
+    PyObject *done = count == NULL ? NULL
+                                   : PyObject_VectorcallMethod(word_send_run, call,
+                                                               4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(count);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Send a run to these links; its bytes. */
+static PyObject *send_run(Run *run, PyObject *links, PyObject *name, Fault *fault)
 {
     Py_ssize_t frames = run->count;
     PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length);
-    int failed = chunk == NULL;
     run->length = run->count = 0;
     if (run->room > 1 << 16) {
         PyMem_Free(run->bytes);
         run->bytes = NULL;
         run->room = 0;
     }
-    for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(links); i++) {
-        PyObject *sink = PyList_GET_ITEM(links, i);
-        if (link_is_writable(sink) >= 0) {
-            failed = link_send_run(sink, chunk, name, frames);
-            continue;
-        }
-        PyObject *count = PyLong_FromSsize_t(frames), *call[] = {sink, chunk, name, count};
-        PyObject *done = count == NULL ? NULL
-                                       : PyObject_VectorcallMethod(word_send_run, call,
-                                                                   4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        Py_XDECREF(count);
-        failed = done == NULL;
-        Py_XDECREF(done);
-    }
-    *sent = chunk;
-    return failed ? -1 : 0;
+    if (chunk == NULL)
+        note_fault(fault);
+    for (Py_ssize_t i = 0; chunk != NULL && i < PyList_GET_SIZE(links); i++)
+        if (send_to(PyList_GET_ITEM(links, i), chunk, name, frames))
+            note_fault(fault);
+    return chunk;
 }
 
-static int end_party(Express *self, Party *party)
+static void end_party(Express *self, Party *party, Fault *fault)
 {
-    PyObject *chunk = NULL;
     Py_ssize_t count = party->statuses.count;
-    int failed = 0;
-    if (party->messages.count) {
-        failed = send_run(&party->messages, party->ways, word_MESSAGE, &chunk);
-        Py_CLEAR(chunk);
-    }
-    if (!failed && count) {
-        failed = send_run(&party->statuses, party->hearers, word_MESSAGE_ACK, &chunk);
-        PyObject *told = failed ? NULL : PyObject_CallFunction(self->told, "OOOn", party->destination, party->hearers,
-                                                              chunk, count);
-        failed |= told == NULL;
+    if (party->messages.count)
+        Py_XDECREF(send_run(&party->messages, party->ways, word_MESSAGE, fault));
+    if (count) {
+        PyObject *chunk = send_run(&party->statuses, party->hearers, word_MESSAGE_ACK, fault);
+        PyObject *told = chunk == NULL ? NULL : PyObject_CallFunction(self->told, "OOOn", party->destination,
+                                                                     party->hearers, chunk, count);
+        if (told == NULL)
+            note_fault(fault);
         Py_XDECREF(told);
-        Py_CLEAR(chunk);
+        Py_XDECREF(chunk);
     }
     Py_CLEAR(party->ways);
     Py_CLEAR(party->hearers);
+}
+
+static int set_next_id(Express *self)
+{
+    PyObject *next = PyLong_FromUnsignedLongLong(self->next_id);
+    int failed = next == NULL || PyObject_SetAttr(self->mailbox, word_next_id, next);
+    Py_XDECREF(next);
     return failed;
 }
 
 static int end(Express *self)
 {
-    PyObject *type, *value, *traceback;
-    int failed = PyErr_Occurred() != NULL;
-    PyErr_Fetch(&type, &value, &traceback);
+    Fault fault = {NULL, NULL, NULL};
+    note_fault(&fault);
     recall_close(self);
+    if (self->has_begun && self->next_id != self->first_id && set_next_id(self)) /* whatever failed, none is given twice */
+        note_fault(&fault);
     for (Py_ssize_t i = 0; i < self->touched_count; i++) {
-        failed |= end_party(self, self->touched[i]);
+        end_party(self, self->touched[i], &fault);
         Py_DECREF(self->touched[i]);
     }
     self->touched_count = 0;
-    if (self->has_begun && self->next_id != self->first_id) { /* whatever failed, no number is given twice */
-        PyObject *next = PyLong_FromUnsignedLongLong(self->next_id);
-        failed |= next == NULL || PyObject_SetAttr(self->mailbox, word_next_id, next);
-        Py_XDECREF(next);
-    }
-    failed |= tell_deliveries(self);
-    if (type != NULL)
-        PyErr_Restore(type, value, traceback);
-    return failed ? -1 : 0;
+    if (tell_deliveries(self))
+        note_fault(&fault);
+    if (fault.type != NULL)
+        PyErr_Restore(fault.type, fault.value, fault.traceback);
+    return fault.type != NULL ? -1 : 0;
 }
 
 /* A client's link lives: what it was told before has come. */

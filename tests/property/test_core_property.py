@@ -21,7 +21,9 @@ without_deadline = settings(deadline=None)
 
 # Streams ------------------------------------------------------------------------------------------------
 
-known_names = st.sampled_from(["PING", "MESSAGE", "MESSAGE_ACK", "A", "A" * 64, "A" * 65, "B" * 200, "a", "_A", "A_9"])
+known_names = st.sampled_from(
+    ["PING", "MESSAGE", "MESSAGE_ACK", "A", "A" * 64, "A" * 65, "B" * 200, "a", "_A", "A_9"]
+)
 names = known_names | st.from_regex(r"[A-Z][A-Z0-9_]{0,63}", fullmatch=True)
 payloads = st.binary(max_size=40) | st.sampled_from([b"", b"\n", b"PING 0 \n", b"x" * LIMIT, b"x" * (LIMIT + 1)])
 frames = st.builds(encode_frame, names, payloads)
@@ -103,7 +105,9 @@ def test_the_counts_are_the_same(messages, counted):
     assert counts[2] == counts[3]
 
 
-@pytest.mark.parametrize("raw", [b"", b" ", b" 0 \n", b"PING", b"PINGPONG 0 \n", b"P" * 64, b"P" * 65 + b" ", b"P" * 99])
+@pytest.mark.parametrize(
+    "raw", [b"", b" ", b" 0 \n", b"PING", b"PINGPONG 0 \n", b"P" * 64, b"P" * 65 + b" ", b"P" * 99]
+)
 def test_what_is_no_frame_is_counted_the_same(raw):
     for raws in ([raw], [raw, raw], [b"PING 0 \n", raw, b"PING 0 \n"], [raw, b"PING 0 \n", b"PING 0 \n"]):
         counts = [{"PING": 0, "other": 0}, {"PING": 0, "other": 0}]
