@@ -1,0 +1,162 @@
+"""The quick way (shared/core/express.c) against the router, which knows the rules: everybody gets and hears the same."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.chat import outbound
+from shared.compiled import core
+from tests.support.twins import ANSWERS, ELSEWHERE, MESSAGES, PEOPLE, SERVERS, SOURCES, Twins
+
+pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_window():
+    """So few on their way that some wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbound, "WINDOW", 4)
+        patch.setattr(outbound, "BURST", 1)
+        yield
+
+
+some = st.integers(0, 11)
+kinds = st.sampled_from(["text"] * 12 + ["text, too"] * 4 + ["words", "empty"] * 2 + list(MESSAGES))
+answers = st.sampled_from(["plain"] * 12 + ["both"] * 4 + list(ANSWERS))
+parts = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), some, some, kinds, st.sampled_from([True, True, True, True, False])),
+        st.tuples(st.just("answer"), answers),
+    ),
+    min_size=1,
+    max_size=7,
+)
+reads = st.tuples(st.just("read"), some, parts)
+answered = st.tuples(st.just("answer_all"), some, answers)
+links = st.one_of(
+    st.tuples(st.just("come"), some),
+    st.tuples(st.just("come"), some),
+    st.tuples(st.just("go"), some),
+    st.tuples(st.just("stop_reading"), some),
+    st.tuples(st.just("read_again"), some),
+)
+others = st.one_of(
+    st.tuples(st.just("block"), some, some, st.booleans()),
+    st.tuples(st.just("pass_time"), st.sampled_from([0.2, 0.4, 11.0])),
+    st.tuples(st.just("disk"), st.booleans()),
+    st.just(("restart",)),
+)
+stories = st.lists(st.one_of(reads, reads, reads, answered, answered, links, others), min_size=6, max_size=35)
+MOST_SMALL_STEPS = 20
+"""Short times together stay below an answer's: which of several deadlines within custody_delay came is no matter."""
+
+
+class Happenings:
+    """What a story is made of: numbers choose; without a choice nothing happens."""
+
+    def __init__(self, twins):
+        self.twins = twins
+
+    def come(self, which):
+        destination = SOURCES[which % len(SOURCES)]
+        there = len(self.twins.links[destination])
+        if destination in PEOPLE and there < 2:
+            self.twins.connect(destination)
+        elif destination in SERVERS and not there:
+            self.twins.link(destination)
+
+    def go(self, which):
+        destination = SOURCES[which % len(SOURCES)]
+        if there := self.twins.links[destination]:
+            if destination in SERVERS:
+                self.twins.unlink(destination)
+            else:
+                self.twins.disconnect(destination, which % len(there))
+
+    def stop_reading(self, which):
+        self._set_writable(which, writable=False)
+
+    def read_again(self, which):
+        self._set_writable(which, writable=True)
+
+    def _set_writable(self, which, *, writable):
+        destination = SOURCES[which % len(SOURCES)]
+        if there := self.twins.links[destination]:
+            self.twins.set_writable(destination, which % len(there), writable)
+
+    def read(self, which, parts):
+        source = SOURCES[which % len(SOURCES)]
+        if self.twins.links[source]:
+            self.twins.read(source, [getattr(self, f"_{name}")(source, *values) for name, *values in parts])
+
+    def _write(self, source, which, to, kind, is_new):
+        if source in SERVERS:
+            authors = [user for user in ELSEWHERE if user.server_id == source]
+            author, recipients = authors[which % len(authors)], PEOPLE
+        else:
+            author, recipients = source, [*PEOPLE, *ELSEWHERE]
+        return self.twins.message(source, author, recipients[to % len(recipients)], kind, is_new=is_new)
+
+    def _answer(self, source, kind):
+        return self.twins.answer(source, kind)
+
+    def answer_all(self, which, kind):
+        source = SOURCES[which % len(SOURCES)]
+        if self.twins.links[source] and (count := len(self.twins.unanswered[source])):
+            self.twins.read(source, [self.twins.answer(source, kind) for _ in range(count)])
+
+    def block(self, which, other, is_blocked):
+        others = [*PEOPLE, *ELSEWHERE]
+        self.twins.block(PEOPLE[which % len(PEOPLE)], others[other % len(others)], is_blocked=is_blocked)
+
+    def pass_time(self, seconds):
+        self.twins.pass_time(seconds)
+
+    def disk(self, works):
+        self.twins.set_disk(works)
+
+    def restart(self):
+        self.twins.restart()
+
+
+def tell(story, mailbox):
+    """Everybody is there and has written to everybody, then this story; the twins at its end."""
+    twins = Twins(mailbox=mailbox)
+    happenings = Happenings(twins)
+    for which in range(len(SOURCES)):
+        happenings.come(which)
+    for which in range(len(SOURCES)):
+        happenings.read(which, [("write", at, to, "text", True) for at in range(2) for to in range(6)])
+        twins.check()
+        for other in range(len(SOURCES)):
+            happenings.answer_all(other, "plain")
+    twins.check()
+    small_steps = 0
+    for name, *values in story:
+        small_steps += name == "pass_time" and values[0] < 1.0
+        if name != "pass_time" or values[0] > 1.0 or small_steps <= MOST_SMALL_STEPS:
+            getattr(happenings, name)(*values)
+            twins.check()
+    twins.set_disk(True)
+    for which in range(len(SOURCES)):
+        happenings.come(which)
+        happenings.read_again(which)
+        happenings.read_again(which + len(SOURCES))
+        happenings.answer_all(which, "plain")
+        twins.check()
+    twins.pass_time(12.0)
+    twins.check()
+    return twins
+
+
+def test_whatever_happens_everybody_gets_and_hears_the_same_with_the_quick_way_and_without():
+    quick = []
+
+    @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+    @given(stories, st.sampled_from([3, 1000]))
+    def any_story(story, mailbox):
+        twins = tell(story, mailbox)
+        quick.append((twins.nodes[0].quick["MESSAGE"], twins.nodes[0].quick["MESSAGE_ACK"]))
+
+    any_story()
+    assert sum(messages > 5 and answers > 5 for messages, answers in quick) > len(quick) / 3, "too few went that way"
