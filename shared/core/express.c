@@ -524,7 +524,12 @@ static PyObject *express_learn(Express *self, PyObject *arguments)
     PyObject *head = head_of(raw);
     if (head == NULL)
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
-    Party *source = party_of(self, source_name), *to = source ? party_of(self, destination) : NULL;
+    Party *source = party_of(self, source_name);
+    if (source != NULL && PyDict_Contains(source->flows, head) == 1) {
+        Py_DECREF(head);
+        return Py_NewRef(Py_True);
+    }
+    Party *to = source ? party_of(self, destination) : NULL;
     Party *hears = to ? party_of(self, hears_name) : NULL;
     Flow *flow = hears && !set_outbound(to, outbound) ? flow_new(self->memory, author, recipient, to, hears) : NULL;
     if (flow == NULL) {

@@ -21,16 +21,10 @@ def _small_window():
 
 
 some = st.integers(0, 11)
-kinds = st.sampled_from(["text"] * 12 + ["text, too"] * 4 + ["words", "empty"] * 2 + list(MESSAGES))
-answers = st.sampled_from(["plain"] * 12 + ["both"] * 4 + list(ANSWERS))
-parts = st.lists(
-    st.one_of(
-        st.tuples(st.just("write"), some, some, kinds, st.sampled_from([True, True, True, True, False])),
-        st.tuples(st.just("answer"), answers),
-    ),
-    min_size=1,
-    max_size=7,
-)
+kinds = st.sampled_from(["text"] * 40 + ["text, too"] * 4 + ["words", "empty"] * 2 + list(MESSAGES))
+answers = st.sampled_from(["plain"] * 40 + ["both"] * 4 + list(ANSWERS))
+writes = st.tuples(st.just("write"), some, some, kinds, st.sampled_from(["next"] * 9 + ["again", "another's"]))
+parts = st.lists(writes | st.tuples(st.just("answer"), answers), min_size=1, max_size=7)
 reads = st.tuples(st.just("read"), some, parts)
 answered = st.tuples(st.just("answer_all"), some, answers)
 links = st.one_of(
@@ -46,7 +40,10 @@ others = st.one_of(
     st.tuples(st.just("disk"), st.booleans()),
     st.just(("restart",)),
 )
-stories = st.lists(st.one_of(reads, reads, reads, answered, answered, links, others), min_size=6, max_size=35)
+steps = st.sampled_from([reads] * 9 + [st.just(("all_answer",))] * 6 + [answered] * 3 + [links, others]).flatmap(
+    lambda step: step
+)
+stories = st.lists(steps, min_size=20, max_size=50)
 MOST_SMALL_STEPS = 20
 """Short times together stay below an answer's: which of several deadlines within custody_delay came is no matter."""
 
@@ -89,13 +86,13 @@ class Happenings:
         if self.twins.links[source]:
             self.twins.read(source, [getattr(self, f"_{name}")(source, *values) for name, *values in parts])
 
-    def _write(self, source, which, to, kind, is_new):
+    def _write(self, source, which, to, kind, number):
         if source in SERVERS:
             authors = [user for user in ELSEWHERE if user.server_id == source]
             author, recipients = authors[which % len(authors)], PEOPLE
         else:
             author, recipients = source, [*PEOPLE, *ELSEWHERE]
-        return self.twins.message(source, author, recipients[to % len(recipients)], kind, is_new=is_new)
+        return self.twins.message(source, author, recipients[to % len(recipients)], kind, number)
 
     def _answer(self, source, kind):
         return self.twins.answer(source, kind)
@@ -104,6 +101,10 @@ class Happenings:
         source = SOURCES[which % len(SOURCES)]
         if self.twins.links[source] and (count := len(self.twins.unanswered[source])):
             self.twins.read(source, [self.twins.answer(source, kind) for _ in range(count)])
+
+    def all_answer(self):
+        for which in range(len(SOURCES)):
+            self.answer_all(which, "plain")
 
     def block(self, which, other, is_blocked):
         others = [*PEOPLE, *ELSEWHERE]
@@ -119,24 +120,32 @@ class Happenings:
         self.twins.restart()
 
 
-def tell(story, mailbox):
-    """Everybody is there and has written to everybody, then this story; the twins at its end."""
-    twins = Twins(mailbox=mailbox)
-    happenings = Happenings(twins)
+def meet(happenings):
+    """Everybody is there and has written to everybody, and was answered."""
+    twins = happenings.twins
     for which in range(len(SOURCES)):
         happenings.come(which)
     for which in range(len(SOURCES)):
-        happenings.read(which, [("write", at, to, "text", True) for at in range(2) for to in range(6)])
+        happenings.read(which, [("write", at, to, "text", "next") for at in range(2) for to in range(6)])
         twins.check()
-        for other in range(len(SOURCES)):
-            happenings.answer_all(other, "plain")
-    twins.check()
+        while any(twins.unanswered[source] for source in SOURCES):
+            happenings.all_answer()
+            twins.check()
+
+
+def tell(story, mailbox):
+    """Those who met live through a story; how many frames went the quick way meanwhile, by name."""
+    twins = Twins(mailbox=mailbox)
+    happenings = Happenings(twins)
+    meet(happenings)
+    twins.nodes[0].quick.clear()
     small_steps = 0
     for name, *values in story:
         small_steps += name == "pass_time" and values[0] < 1.0
         if name != "pass_time" or values[0] > 1.0 or small_steps <= MOST_SMALL_STEPS:
             getattr(happenings, name)(*values)
             twins.check()
+    quick = twins.nodes[0].quick.copy()
     twins.set_disk(True)
     for which in range(len(SOURCES)):
         happenings.come(which)
@@ -146,17 +155,18 @@ def tell(story, mailbox):
         twins.check()
     twins.pass_time(12.0)
     twins.check()
-    return twins
+    return quick
 
 
 def test_whatever_happens_everybody_gets_and_hears_the_same_with_the_quick_way_and_without():
     quick = []
 
-    @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+    @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
     @given(stories, st.sampled_from([3, 1000]))
     def any_story(story, mailbox):
-        twins = tell(story, mailbox)
-        quick.append((twins.nodes[0].quick["MESSAGE"], twins.nodes[0].quick["MESSAGE_ACK"]))
+        quick.append(tell(story, mailbox))
 
     any_story()
-    assert sum(messages > 5 and answers > 5 for messages, answers in quick) > len(quick) / 3, "too few went that way"
+    assert sum(min(each["MESSAGE"], each["MESSAGE_ACK"]) >= 3 for each in quick) > len(quick) / 4, (
+        "few went that way"
+    )

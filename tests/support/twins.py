@@ -110,6 +110,8 @@ class Twins:
         self.written = defaultdict(list)
         """Source → what it sent."""
         self.numbers = Counter()
+        self.number = 1
+        """The one given last."""
         self.unanswered = defaultdict(deque)
         self.seen = Counter()
 
@@ -201,12 +203,14 @@ class Twins:
 
     # What is written --------------------------------------------------------------------------
 
-    def message(self, source, author, to, kind, *, is_new):
-        """A frame from a source; not new: as it, or another, sent one before."""
-        if not is_new and self.written[source]:
-            return self.written[source][len(kind) % len(self.written[source])]
-        self.numbers[author] += 1
-        number = self.numbers[author] if len(kind) % 2 else self.numbers[author] << 45
+    def message(self, source, author, to, kind, number):
+        """A frame from a source: with its author's next number, as one that it sent before, or with another's number."""
+        if number == "again" and self.written[source]:
+            return self.written[source][-1 - len(kind) % min(len(self.written[source]), 20)]
+        if number == "next":
+            self.numbers[author] += 1
+            self.number = self.numbers[author] << 32 | (*PEOPLE, *ELSEWHERE).index(author)
+        number = self.number
         raw = encode_frame("MESSAGE", MESSAGES[kind](author, number, to))
         self.written[source].append(raw)
         return raw
@@ -270,7 +274,9 @@ MESSAGES = {
     "unknown field": _added(b"\xa2\x06\x01x"),
     "two texts": _added(b"\x5a\x01x"),
     "two numbers": _added(b"\x08\x63"),
-    "long number": lambda author, number, to: b"\x08\xe3\x80\0" + message(author, number, to).SerializeToString()[2:],
+    "long number": lambda author, number, to: (
+        b"\x08\xe3\x80\0" + message(author, number, to).SerializeToString()[2:]
+    ),
     "no number": lambda author, _number, to: message(author, 0, to, "hello").SerializeToString(),
     "greatest number": lambda author, _number, to: message(author, (1 << 64) - 1, to, "hello").SerializeToString(),
     "backwards": _fields_backwards,
