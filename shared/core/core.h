@@ -40,6 +40,14 @@ static inline const char *frame_payload(const Frame *frame, Py_ssize_t *length)
     return PyBytes_AS_STRING(frame->buffer) + frame->body;
 }
 
+/* For tables of what others number: whoever chooses the numbers cannot make them meet (splitmix64's finish). */
+static inline uint64_t mixed(uint64_t number)
+{
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9u;
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EBu;
+    return number ^ (number >> 31);
+}
+
 /* An author and a recipient, once for all that is remembered of what one wrote to the other. */
 typedef struct {
     PyObject_HEAD

@@ -39,6 +39,15 @@ int express_ready(void)
     return 0;
 }
 
+/* Whether a call of `take` has not left that stage: what it stands on may not change meanwhile. With an error. */
+static int is_in(const Express *self, int stage)
+{
+    if (self->stage < stage)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, "the quick way is in the midst of a batch");
+    return 1;
+}
+
 /* Looking at destinations, once a call --------------------------------------------------------------------------- */
 
 static int touch(Express *self, Party *party)
@@ -284,6 +293,7 @@ static int take_one(Express *self, Party *source, PyObject *object)
 static int begin(Express *self)
 {
     self->call++;
+    self->stage = TAKING;
     self->has_begun = 0;
     if (self->call % LOOK_EVERY == 1 || self->count > FEW) {
         self->others = number_of(self->dispatcher, word_count);
@@ -297,78 +307,98 @@ static int begin(Express *self)
     return self->has_begun ? 0 : -1;
 }
 
-/* Send a run to these links. */
-static int send_run(Run *run, PyObject *links, PyObject *name, PyObject **sent)
+/* The first error of several steps, none of which is left out for it. */
+typedef struct {
+    PyObject *type, *value, *traceback;
+} Fault;
+
+static void note_fault(Fault *fault)
+{
+    if (fault->type == NULL)
+        PyErr_Fetch(&fault->type, &fault->value, &fault->traceback);
+    else
+        PyErr_Clear();
+}
+
+/* Send a run to one link. */
+static int send_to(PyObject *sink, PyObject *chunk, PyObject *name, Py_ssize_t frames)
+{
+    if (link_is_writable(sink) >= 0)
+        return link_send_run(sink, chunk, name, frames);
+    PyObject *count = PyLong_FromSsize_t(frames), *call[] = {sink, chunk, name, count};
+    PyObject *done = count == NULL ? NULL
+                                   : PyObject_VectorcallMethod(word_send_run, call,
+                                                               4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_XDECREF(count);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Send a run to these links; its bytes. */
+static PyObject *send_run(Run *run, PyObject *links, PyObject *name, Fault *fault)
 {
     Py_ssize_t frames = run->count;
     PyObject *chunk = PyBytes_FromStringAndSize(run->bytes, run->length);
-    int failed = chunk == NULL;
     run->length = run->count = 0;
     if (run->room > 1 << 16) {
         PyMem_Free(run->bytes);
         run->bytes = NULL;
         run->room = 0;
     }
-    for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(links); i++) {
-        PyObject *sink = PyList_GET_ITEM(links, i);
-        if (link_is_writable(sink) >= 0) {
-            failed = link_send_run(sink, chunk, name, frames);
-            continue;
-        }
-        PyObject *count = PyLong_FromSsize_t(frames), *call[] = {sink, chunk, name, count};
-        PyObject *done = count == NULL ? NULL
-                                       : PyObject_VectorcallMethod(word_send_run, call,
-                                                                   4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        Py_XDECREF(count);
-        failed = done == NULL;
-        Py_XDECREF(done);
-    }
-    *sent = chunk;
-    return failed ? -1 : 0;
+    if (chunk == NULL)
+        note_fault(fault);
+    for (Py_ssize_t i = 0; chunk != NULL && i < PyList_GET_SIZE(links); i++)
+        if (send_to(PyList_GET_ITEM(links, i), chunk, name, frames))
+            note_fault(fault);
+    return chunk;
 }
 
-static int end_party(Express *self, Party *party)
+static void end_party(Express *self, Party *party, Fault *fault)
 {
-    PyObject *chunk = NULL;
     Py_ssize_t count = party->statuses.count;
-    int failed = 0;
-    if (party->messages.count) {
-        failed = send_run(&party->messages, party->ways, word_MESSAGE, &chunk);
-        Py_CLEAR(chunk);
-    }
-    if (!failed && count) {
-        failed = send_run(&party->statuses, party->hearers, word_MESSAGE_ACK, &chunk);
-        PyObject *told = failed ? NULL : PyObject_CallFunction(self->told, "OOOn", party->destination, party->hearers,
-                                                              chunk, count);
-        failed |= told == NULL;
+    if (party->messages.count)
+        Py_XDECREF(send_run(&party->messages, party->ways, word_MESSAGE, fault));
+    if (count) {
+        PyObject *chunk = send_run(&party->statuses, party->hearers, word_MESSAGE_ACK, fault);
+        PyObject *told = chunk == NULL ? NULL : PyObject_CallFunction(self->told, "OOOn", party->destination,
+                                                                     party->hearers, chunk, count);
+        if (told == NULL)
+            note_fault(fault);
         Py_XDECREF(told);
-        Py_CLEAR(chunk);
+        Py_XDECREF(chunk);
     }
     Py_CLEAR(party->ways);
     Py_CLEAR(party->hearers);
+}
+
+static int set_next_id(Express *self)
+{
+    PyObject *next = PyLong_FromUnsignedLongLong(self->next_id);
+    int failed = next == NULL || PyObject_SetAttr(self->mailbox, word_next_id, next);
+    Py_XDECREF(next);
     return failed;
 }
 
 static int end(Express *self)
 {
-    PyObject *type, *value, *traceback;
-    int failed = PyErr_Occurred() != NULL;
-    PyErr_Fetch(&type, &value, &traceback);
+    Fault fault = {NULL, NULL, NULL};
+    note_fault(&fault);
     recall_close(self);
+    self->stage = SENDING;
+    if (self->has_begun && self->next_id != self->first_id && set_next_id(self)) /* whatever failed, none is given twice */
+        note_fault(&fault);
     for (Py_ssize_t i = 0; i < self->touched_count; i++) {
-        failed |= end_party(self, self->touched[i]);
+        end_party(self, self->touched[i], &fault);
         Py_DECREF(self->touched[i]);
     }
     self->touched_count = 0;
-    if (self->has_begun && self->next_id != self->first_id) { /* whatever failed, no number is given twice */
-        PyObject *next = PyLong_FromUnsignedLongLong(self->next_id);
-        failed |= next == NULL || PyObject_SetAttr(self->mailbox, word_next_id, next);
-        Py_XDECREF(next);
-    }
-    failed |= tell_deliveries(self);
-    if (type != NULL)
-        PyErr_Restore(type, value, traceback);
-    return failed ? -1 : 0;
+    if (tell_deliveries(self))
+        note_fault(&fault);
+    self->stage = IDLE;
+    self->has_begun = 0;
+    if (fault.type != NULL)
+        PyErr_Restore(fault.type, fault.value, fault.traceback);
+    return fault.type != NULL ? -1 : 0;
 }
 
 /* A client's link lives: what it was told before has come. */
@@ -385,6 +415,8 @@ Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **kept,
 {
     if (self->is_closed)
         return at;
+    if (is_in(self, SENDING))
+        return -1;
     Party *party = (Party *)*kept;
     if (party == NULL) {
         party = (Party *)PyDict_GetItemWithError(self->parties, source);
@@ -420,6 +452,8 @@ static PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssiz
     PyObject *party = NULL;
     Py_ssize_t at = PyLong_AsSsize_t(arguments[2]);
     double now = PyFloat_AsDouble(arguments[3]);
+    if (at < 0 && !PyErr_Occurred())
+        PyErr_SetString(PyExc_IndexError, "there is no such frame");
     if (PyErr_Occurred())
         return NULL;
     at = express_take_frames(self, arguments[0], &party, NULL, arguments[1], at, now);
@@ -484,12 +518,18 @@ static PyObject *express_learn(Express *self, PyObject *arguments)
     unsigned long long mark;
     int is_local;
     if (!PyArg_ParseTuple(arguments, "OSOOOOOUSKp", &source_name, &raw, &author, &recipient, &destination, &outbound,
-                          &hears_name, &origin, &tail, &mark, &is_local))
+                          &hears_name, &origin, &tail, &mark, &is_local) ||
+        is_in(self, TAKING))
         return NULL;
     PyObject *head = head_of(raw);
     if (head == NULL)
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
-    Party *source = party_of(self, source_name), *to = source ? party_of(self, destination) : NULL;
+    Party *source = party_of(self, source_name);
+    if (source != NULL && PyDict_Contains(source->flows, head) == 1) {
+        Py_DECREF(head);
+        return Py_NewRef(Py_True);
+    }
+    Party *to = source ? party_of(self, destination) : NULL;
     Party *hears = to ? party_of(self, hears_name) : NULL;
     Flow *flow = hears && !set_outbound(to, outbound) ? flow_new(self->memory, author, recipient, to, hears) : NULL;
     if (flow == NULL) {
@@ -513,7 +553,7 @@ static PyObject *express_learn(Express *self, PyObject *arguments)
 static PyObject *express_learn_answer(Express *self, PyObject *arguments)
 {
     PyObject *source_name, *raw, *payload;
-    if (!PyArg_ParseTuple(arguments, "OSS", &source_name, &raw, &payload))
+    if (!PyArg_ParseTuple(arguments, "OSS", &source_name, &raw, &payload) || is_in(self, TAKING))
         return NULL;
     Party *source = (Party *)PyDict_GetItemWithError(self->parties, source_name);
     if (source == NULL)
@@ -525,7 +565,8 @@ static PyObject *express_learn_answer(Express *self, PyObject *arguments)
     Py_DECREF(head);
     uint64_t snowflake;
     const char *begin = PyBytes_AS_STRING(payload), *last = begin + PyBytes_GET_SIZE(payload), *rest;
-    if (flow != NULL && last > begin && *begin == 0x08 && (rest = read_varint(begin + 1, last, &snowflake)) != NULL) {
+    if (flow != NULL && last > begin && *begin == 0x08 && (rest = read_varint(begin + 1, last, &snowflake)) != NULL &&
+        !has_snowflake(rest, last)) {
         PyObject *answer = PyBytes_FromStringAndSize(rest, last - rest);
         if (answer == NULL)
             return NULL;
@@ -536,6 +577,8 @@ static PyObject *express_learn_answer(Express *self, PyObject *arguments)
 
 static PyObject *express_settle(Express *self, PyObject *destination)
 {
+    if (is_in(self, TAKING))
+        return NULL;
     if (self->count == 0)
         return PyTuple_New(0);
     Party *party = (Party *)PyDict_GetItemWithError(self->parties, destination);
@@ -547,7 +590,7 @@ static PyObject *express_settle(Express *self, PyObject *destination)
 static PyObject *express_settle_due(Express *self, PyObject *arguments)
 {
     double now, delay;
-    return PyArg_ParseTuple(arguments, "dd", &now, &delay) ? items_before(self, now, delay) : NULL;
+    return PyArg_ParseTuple(arguments, "dd", &now, &delay) && !is_in(self, TAKING) ? items_before(self, now, delay) : NULL;
 }
 
 static void clear_flows(Party *party)
@@ -556,17 +599,26 @@ static void clear_flows(Party *party)
     PyDict_Clear(party->flows);
 }
 
-static PyObject *express_forget(Express *self, PyObject *Py_UNUSED(none))
+static void forget_all(Express *self)
 {
     PyObject *name, *party;
     Py_ssize_t at = 0;
     while (PyDict_Next(self->parties, &at, &name, &party))
         clear_flows((Party *)party);
+}
+
+static PyObject *express_forget(Express *self, PyObject *Py_UNUSED(none))
+{
+    if (is_in(self, TAKING))
+        return NULL;
+    forget_all(self);
     return Py_NewRef(Py_None);
 }
 
 static PyObject *express_leave(Express *self, PyObject *source)
 {
+    if (is_in(self, TAKING))
+        return NULL;
     Party *party = (Party *)PyDict_GetItemWithError(self->parties, source);
     if (party != NULL)
         clear_flows(party);
@@ -643,6 +695,18 @@ static int express_traverse(Express *self, visitproc visit, void *arg)
     Py_VISIT(self->arm);
     Py_VISIT(self->delivered);
     Py_VISIT(self->told);
+    for (const Item *item = self->oldest; item != NULL; item = item->younger)
+        Py_VISIT(item->ways);
+    PyObject *name, *each;
+    Py_ssize_t at = 0;
+    while (self->parties != NULL && PyDict_Next(self->parties, &at, &name, &each)) {
+        const Party *party = (const Party *)each; /* ours, and links' that hold us, too: what it holds, we hold */
+        Py_VISIT(party->outbound);
+        Py_VISIT(party->items);
+        Py_VISIT(party->numbers);
+        Py_VISIT(party->ways);
+        Py_VISIT(party->hearers);
+    }
     return 0;
 }
 
@@ -651,8 +715,13 @@ static int express_clear(Express *self)
     self->is_closed = 1;
     while (self->oldest != NULL)
         item_remove(self, self->oldest);
-    if (self->parties != NULL)
-        Py_XDECREF(express_forget(self, NULL)); /* parties and flows hold each other */
+    if (self->parties != NULL) {
+        PyObject *name, *party;
+        Py_ssize_t at = 0;
+        forget_all(self); /* parties and flows hold each other */
+        while (PyDict_Next(self->parties, &at, &name, &party))
+            Py_CLEAR(((Party *)party)->outbound);
+    }
     Py_CLEAR(self->mailbox);
     Py_CLEAR(self->dispatcher);
     Py_CLEAR(self->on_disk);

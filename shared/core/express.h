@@ -6,6 +6,9 @@
 
 enum { MOST_ARRAYS = 16, SOURCES_FLOWS = 65536 };
 
+/* Of a call of `take`. */
+enum { IDLE, SENDING, TAKING };
+
 /* What is known of messages that were on disk or delivered at once: looked at once a call, as it is then. */
 typedef struct {
     int is_open, is_usable, count;
@@ -41,7 +44,7 @@ typedef struct {
     Py_ssize_t touched_count, touched_room;
     Recall known;
     Deliveries run;
-    int has_begun;
+    int has_begun, stage;
     char is_armed, is_closed;
 } Express;
 

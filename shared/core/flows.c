@@ -11,8 +11,7 @@ static const char *skip(const char *at, const char *end, unsigned char tag)
 {
     if (end - at < 2 || (unsigned char)at[0] != tag || (unsigned char)at[1] & 0x80)
         return NULL;
-    at += 2 + at[1];
-    return at <= end ? at : NULL;
+    return end - at - 2 < at[1] ? NULL : at + 2 + at[1];
 }
 
 int read_message(const Frame *frame, uint64_t *snowflake, const char **head, Py_ssize_t *head_length)
@@ -42,6 +41,30 @@ int read_answer(const Frame *frame, uint64_t *snowflake, const char **rest, Py_s
     *rest = at;
     *rest_length = end - at;
     return 1;
+}
+
+/* Whether a payload's part names the message's number (once more): the last one counts, not the one we read. */
+int has_snowflake(const char *at, const char *end)
+{
+    uint64_t tag, length;
+    while (at < end) {
+        if ((at = read_varint(at, end, &tag)) == NULL || tag >> 3 == SNOWFLAKE >> 3)
+            return 1;
+        switch (tag & 7) {
+        case 0:
+            at = read_varint(at, end, &length);
+            break;
+        case 2:
+            at = read_varint(at, end, &length);
+            at = at == NULL || length > (uint64_t)(end - at) ? NULL : at + length;
+            break;
+        default:
+            return 1; /* nothing of the protocol's: not by the quick way */
+        }
+        if (at == NULL)
+            return 1;
+    }
+    return 0;
 }
 
 char *run_room(Run *run, Py_ssize_t more)

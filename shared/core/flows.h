@@ -65,6 +65,7 @@ char *run_room(Run *run, Py_ssize_t more);
 int read_message(const Frame *frame, uint64_t *snowflake, const char **head, Py_ssize_t *head_length);
 /* An acknowledgement's: a number, and the rest. */
 int read_answer(const Frame *frame, uint64_t *snowflake, const char **rest, Py_ssize_t *rest_length);
+int has_snowflake(const char *at, const char *end);
 int write_status(Run *run, uint64_t snowflake, PyObject *tail);
 
 #endif

@@ -16,7 +16,7 @@ PyObject *frame_name(const char *text, Py_ssize_t length)
         memcmp(PyUnicode_1BYTE_DATA(name), text, (size_t)length) == 0)
         return Py_NewRef(name);
     name = PyUnicode_FromStringAndSize(text, length);
-    if (name != NULL) /* not interned: any side could fill the memory with names of its own */
+    if (name != NULL && PyUnicode_IS_ASCII(name)) /* not interned: any side could fill the memory with names of its own */
         Py_XSETREF(names[slot], Py_NewRef(name));
     return name;
 }
@@ -164,14 +164,15 @@ static int cut_one(Reader *self, PyObject *data, Py_ssize_t position, Frame **fo
     for (; at < end && *at >= '0' && *at <= '9'; at++) {
         if (at - digits == MOST_DIGITS)
             return WRONG;
-        length = length > UINT64_MAX / 10 - 1 ? UINT64_MAX / 10 : length * 10 + (uint64_t)(*at - '0');
+        length = length > UINT64_MAX / 10 - 1 ? UINT64_MAX : length * 10 + (uint64_t)(*at - '0');
     }
     if (at == end)
         return INCOMPLETE;
     if (*at++ != ' ' || at - digits == 1 || length > (uint64_t)self->limit)
         return WRONG;
     if ((uint64_t)(end - at) < length + 1) {
-        self->wanted = at - begin + (Py_ssize_t)length + 1;
+        uint64_t wanted = (uint64_t)(at - begin) + length + 1; /* a limit may be the largest number there is */
+        self->wanted = wanted < PY_SSIZE_T_MAX ? (Py_ssize_t)wanted : PY_SSIZE_T_MAX;
         return INCOMPLETE;
     }
     if (at[length] != '\n')

@@ -6,8 +6,7 @@ enum { PATIENCE = 3 };
 
 static Item **bucket(Express *self, const Party *party, uint64_t snowflake)
 {
-    uint64_t mixed = ((uint64_t)(uintptr_t)party ^ snowflake) * 0x9E3779B97F4A7C15u;
-    return &self->table[(mixed >> 32) & (uint64_t)(self->buckets - 1)];
+    return &self->table[mixed((uint64_t)(uintptr_t)party ^ snowflake) & (uint64_t)(self->buckets - 1)];
 }
 
 static int grow(Express *self)

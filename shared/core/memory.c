@@ -76,8 +76,7 @@ void memory_release(Memory *self, Pair *pair)
 
 static uint32_t *chain_of(Memory *self, const Pair *pair, uint64_t snowflake)
 {
-    uint64_t mixed = (pair->hash ^ snowflake) * 0x9E3779B97F4A7C15u;
-    return &self->chains[(uint32_t)(mixed >> 32) & self->mask];
+    return &self->chains[(uint32_t)mixed(pair->hash ^ snowflake) & self->mask];
 }
 
 static Entry *entry_of(Memory *self, const Pair *pair, uint64_t snowflake)

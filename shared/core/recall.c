@@ -83,6 +83,24 @@ static int is_in(const Py_buffer *array, int64_t number)
     return low < length && numbers[low] == number;
 }
 
+/* As delivered.py writes it: the file is the same on every machine. */
+static int64_t little_endian(int64_t number)
+{
+#if PY_BIG_ENDIAN
+    uint64_t bits = (uint64_t)number, swapped = 0;
+    for (int i = 0; i < 8; i++)
+        swapped = swapped << 8 | (bits >> 8 * i & 0xFF);
+    return (int64_t)swapped;
+#else
+    return number;
+#endif
+}
+
+static int is_at(const int64_t *place, int64_t stored)
+{
+    return place[0] == stored || place[1] == stored || place[2] == stored || place[3] == stored;
+}
+
 static int64_t *place_of(const Recall *known, int64_t fingerprint)
 {
     int64_t place = fingerprint % known->buckets;
@@ -112,8 +130,7 @@ int recall_has(Express *self, uint64_t mark)
             return 1;
     if (!known->has_at_once)
         return 0;
-    const int64_t *place = place_of(known, fingerprint);
-    return place[0] == fingerprint || place[1] == fingerprint || place[2] == fingerprint || place[3] == fingerprint;
+    return is_at(place_of(known, fingerprint), little_endian(fingerprint));
 }
 
 /* A message was delivered at once: the oldest in its bucket makes room. */
@@ -125,10 +142,10 @@ int recall_add(Express *self, uint64_t mark)
         return -1;
     if (!known->has_at_once)
         return 0;
-    int64_t *place = place_of(known, fingerprint);
-    if (place[0] != fingerprint && place[1] != fingerprint && place[2] != fingerprint && place[3] != fingerprint) {
+    int64_t *place = place_of(known, fingerprint), stored = little_endian(fingerprint);
+    if (!is_at(place, stored)) {
         memmove(place + 1, place, 3 * sizeof *place);
-        place[0] = fingerprint;
+        place[0] = stored;
     }
     return 0;
 }

@@ -181,41 +181,45 @@ class Node:
 
     def from_client(self, user, frame, sink=None):
         """A frame comes from a client: as services/chat/service.py has it."""
-        router, requests = self.router, self.opened.requests
         try:
-            if self.goes_the_quick_way(user, frame):
-                pass
-            elif frame.name == "MESSAGE":
-                router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self.now)
-            elif frame.name == "MESSAGE_ACK":
-                router.ack_from_client(user, decode(frame, pb.ChatMessageResponse), self.now, frame.payload)
-            elif frame.name in GROUPS:
-                requests.group_asked(user, frame.name, decode(frame, GROUPS[frame.name]), sink, self.now)
-            else:
-                requests.block_asked(user, frame.name, decode(frame, pb.ChangeBlock), sink)
+            if not self.goes_the_quick_way(user, frame):
+                self.route_from_client(user, frame, sink)
         finally:
             self.end_turn()
 
+    def route_from_client(self, user, frame, sink=None):
+        router, requests = self.router, self.opened.requests
+        if frame.name == "MESSAGE":
+            router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self.now)
+        elif frame.name == "MESSAGE_ACK":
+            router.ack_from_client(user, decode(frame, pb.ChatMessageResponse), self.now, frame.payload)
+        elif frame.name in GROUPS:
+            requests.group_asked(user, frame.name, decode(frame, GROUPS[frame.name]), sink, self.now)
+        else:
+            requests.block_asked(user, frame.name, decode(frame, pb.ChangeBlock), sink)
+
     def from_server(self, server_id, frame):
         """A frame comes from a server."""
-        router, requests = self.router, self.opened.requests
         try:
-            if self.goes_the_quick_way(server_id, frame):
-                pass
-            elif frame.name == "MESSAGE":
-                router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self.now)
-            elif frame.name == "MESSAGE_ACK":
-                router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self.now, frame.payload)
-            elif frame.name == "STATUS_RECEIVED":
-                router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
-            else:
-                asked = decode(frame, GROUPS[frame.name])
-                if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
-                    requests.group_answered(server_id, asked)
-                else:
-                    requests.group_asked_by_server(server_id, frame.name, asked, self.roster.server(server_id).sink)
+            if not self.goes_the_quick_way(server_id, frame):
+                self.route_from_server(server_id, frame)
         finally:
             self.end_turn()
+
+    def route_from_server(self, server_id, frame):
+        router, requests = self.router, self.opened.requests
+        if frame.name == "MESSAGE":
+            router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self.now)
+        elif frame.name == "MESSAGE_ACK":
+            router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self.now, frame.payload)
+        elif frame.name == "STATUS_RECEIVED":
+            router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
+        else:
+            asked = decode(frame, GROUPS[frame.name])
+            if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
+                requests.group_answered(server_id, asked)
+            else:
+                requests.group_asked_by_server(server_id, frame.name, asked, self.roster.server(server_id).sink)
 
     def writable(self, destination):
         self.router.writable(destination, self.now)
