@@ -152,6 +152,10 @@ class Dispatcher:
         if not item.is_saved:
             self._unsaved.append((item.deadline - self._ack_timeout + self._custody_delay, destination, item))
 
+    def is_open(self, destination: Destination) -> bool:
+        """Whether a message would be sent there at once: nothing waits, and there is a link with room."""
+        return self._mailbox.is_empty(destination) and bool(self.ways(destination))
+
     # Back -----------------------------------------------------------------------------------------
 
     def find(

@@ -10,7 +10,9 @@ router's rules hold everywhere, and are written down once; a test compares the t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
+from services.chat.blocks import Blocks
 from services.chat.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
 from services.chat.fingerprints import pair_mark
 from services.chat.mailbox import Destination, Item, Mailbox
@@ -18,10 +20,19 @@ from services.chat.outbound import BURST
 from services.chat.quick import Sent
 from services.chat.roster import LocalRoster
 from services.chat.statuses import Status, Statuses, tail
+from shared.addresses import User
 from shared.compiled import core
+from shared.errors import MalformedMessage
 from shared.framing import Frame
+from shared.messages import decode, pb
 
-_64_BITS = (1 << 64) - 1
+_64_BITS: Final = (1 << 64) - 1
+_PLAIN: Final = tail(None, None, Status.DELIVERED)
+"""What existing clients acknowledge with: a status that names nobody."""
+FLOWS_OF_USER: Final = 1024
+"""Recipients of one user's that are known at a time; beyond it all are learnt anew."""
+FLOWS_OF_SERVER: Final = 65_536
+"""The same of one server's users."""
 
 
 class Express:
@@ -34,6 +45,7 @@ class Express:
         mailbox: Mailbox,
         dispatcher: Dispatcher,
         statuses: Statuses,
+        blocks: Blocks,
         delivered: Callable[[bool, float, int], None],
         arm: Callable[[float], None],
     ) -> None:
@@ -45,6 +57,8 @@ class Express:
             raise RuntimeError("there is no compiled core")
         self._server_id = server_id
         self._dispatcher = dispatcher
+        self._blocks = blocks
+        blocks.changed = self.forget_all
         recall = mailbox.recall
         self.core = core.Express(
             memory=statuses.memory,
@@ -66,10 +80,12 @@ class Express:
         self.settle: Callable[[Destination], Iterable[Sent]] = self.core.settle
         self.settle_due: Callable[[float, float], Iterable[Sent]] = self.core.settle_due
         self.due: Callable[[float], float | None] = self.core.due
-        self.forget: Callable[[], None] = self.core.forget
-        """Something changed that may concern any flow: learn all anew."""
         self.leave: Callable[[Destination], None] = self.core.leave
         """A source is gone."""
+
+    def forget_all(self) -> None:
+        """Something changed that may concern any flow: learn all anew."""
+        self.core.forget()
 
     def close(self) -> None:
         """Take nothing any more."""
@@ -87,23 +103,49 @@ class Express:
         """Bytes on their way."""
         return int(self.core.size)
 
-    def learn(self, item: Item, destination: Destination) -> None:
-        """The router sent this at once: what is like it goes the quick way from now on."""
-        author, recipient = item.author, item.recipient
-        self.core.learn(
-            item.hears,
-            item.raw,
+    def introduce(self, source: Destination, frame: Frame) -> bool:
+        """Learn of whom a message is and for whom, if the router would send it at once; whether it was learnt.
+
+        From then on `take` handles it, and what is like it.
+        """
+        if not self.core.may_learn(source, frame):
+            return False
+        try:
+            message = decode(frame, pb.ChatMessage)
+        except MalformedMessage:
+            return False
+        if message.WhichOneof("recipient") != "user":
+            return False
+        author, recipient = User.of(message.author), User.of(message.user)
+        is_local = recipient.server_id == self._server_id
+        if not (recipient.is_complete and _may_speak(source, author) and (is_local or isinstance(source, User))):
+            return False
+        destination: Destination = recipient if is_local else recipient.server_id
+        if not self._dispatcher.is_open(destination) or (is_local and self._blocks.blocks(recipient, author)):
+            return False
+        confirmed = tail(author, recipient, Status.DELIVERED)
+        learnt: bool = self.core.learn(
+            source,
+            frame.raw,
             author,
             recipient,
             destination,
             self._dispatcher.outbound_to(destination),
-            item.hears,
-            item.origin,
-            tail(author if item.origin else None, recipient, Status.DELIVERED),
+            source,
+            "" if isinstance(source, User) else source,
+            tail(None, recipient, Status.DELIVERED) if isinstance(source, User) else confirmed,
+            (confirmed, _PLAIN),
             pair_mark(author, recipient) & _64_BITS,
-            recipient.server_id == self._server_id,
+            is_local,
+            FLOWS_OF_USER if isinstance(source, User) else FLOWS_OF_SERVER,
         )
+        return learnt
 
     def learn_answer(self, item: Item, payload: bytes) -> None:
         """This MESSAGE_ACK's payload said of an item that it was delivered."""
         self.core.learn_answer(item.hears, item.raw, payload)
+
+
+def _may_speak(source: Destination, author: User) -> bool:
+    """Whether an author's messages come from there."""
+    return author == source if isinstance(source, User) else author.is_complete and author.server_id == source

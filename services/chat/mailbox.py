@@ -80,16 +80,6 @@ class Item:
         """Whether it was answered finally, or another server has it."""
 
     @property
-    def is_new_on_its_way(self) -> bool:
-        """Whether a user's message was sent as it came, and nothing more is to be said of it."""
-        return (
-            self.deadline > 0.0
-            and not (self.is_saved or self.is_again)
-            and self.group is None
-            and isinstance(self.recipient, User)
-        )
-
-    @property
     def hears(self) -> Destination:
         """Who is told its statuses: the author, or the server that gave it to us."""
         return self.origin or self.author

@@ -22,6 +22,7 @@ from services.chat.statuses import FINAL, Status, Statuses
 from shared.addresses import Group, Recipient, User
 from shared.compiled import core
 from shared.errors import UnexpectedMessage
+from shared.framing import Frame
 from shared.messages import pb
 
 PATIENCE: Final = 1.0
@@ -73,14 +74,24 @@ class Router:
         self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses)
         self.express: Express | None = None
         if express:
-            self.express = Express(server_id, roster, mailbox, self._dispatcher, self._statuses, delivered_run, arm)
+            self.express = Express(
+                server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, delivered_run, arm
+            )
             self._dispatcher.quick = self.express
-            blocks.changed = self.express.forget
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is on its way and nobody is looked for."""
         return self._dispatcher.is_idle and not self._missing
+
+    def take(self, source: Destination, frames: list[Frame], at: int, now: float) -> int:
+        """Handle frames from `at` on the quick way; the index of the first that does not go it."""
+        if self.express is None:
+            return at
+        after = self.express.take(source, frames, at, now)
+        if after == at and frames[at].name == "MESSAGE" and self.express.introduce(source, frames[at]):
+            after = self.express.take(source, frames, at, now)
+        return after
 
     # Messages -------------------------------------------------------------------------------
 
@@ -134,14 +145,9 @@ class Router:
             return
         self._memory.note(item.key, None)
         if item.recipient.server_id == self._server_id:
-            user = User(*item.recipient)
-            self._to_user(item, user, now)
-            destination: Destination = user
+            self._to_user(item, User(*item.recipient), now)
         else:
-            destination = item.recipient.server_id
             self._to_server(item, item.recipient.server_id, now)
-        if self.express is not None and item.is_new_on_its_way:
-            self.express.learn(item, destination)
 
     def _is_asked_again(self, item: Item) -> bool:
         """Whether another server has this message: what has become of it is asked by sending it again."""

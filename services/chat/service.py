@@ -272,14 +272,15 @@ class ChatService(ServiceBase):
         """
         source: Destination = link.identity.user or link.peer_id
         count, step = len(frames), 1
-        while at < count:
-            if self._open is not None:
-                self._open.router.batch_came = now
-            super().messages_received(link, frames[at : at + step])
-            after = at = min(at + step, count)
-            if after < count and self._open is not None and self._open.router.express is not None:
-                at = self._open.router.express.take(source, frames, after, now)
-            step = 2 * step if at == after else 1
+        while at < count and self._open is not None:
+            self._open.router.batch_came = now
+            after = at
+            at = self._open.router.take(source, frames, at, now)
+            if at == after:
+                super().messages_received(link, frames[at : at + step])
+                at, step = min(at + step, count), 2 * step
+            else:
+                step = 1
         self._turn_over()
 
     def _go_quickly(self, link: Link, source: Destination) -> None:

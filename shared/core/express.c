@@ -247,6 +247,17 @@ static int count_delivery(Express *self, const Item *item)
     return 0;
 }
 
+static int says_delivered(const Flow *flow, const char *rest, Py_ssize_t length)
+{
+    for (int i = 0; i < ANSWERS; i++) {
+        PyObject *answer = flow->answers[i];
+        if (answer != NULL && PyBytes_GET_SIZE(answer) == length &&
+            memcmp(PyBytes_AS_STRING(answer), rest, (size_t)length) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 static int take_answer(Express *self, Party *source, const Frame *frame)
 {
     uint64_t snowflake;
@@ -258,8 +269,7 @@ static int take_answer(Express *self, Party *source, const Frame *frame)
     if (item == NULL)
         return 0;
     Flow *flow = item->flow;
-    if (flow->answer == NULL || PyBytes_GET_SIZE(flow->answer) != length ||
-        memcmp(PyBytes_AS_STRING(flow->answer), rest, (size_t)length) != 0)
+    if (!says_delivered(flow, rest, length))
         return 0;
     int outcome = may_tell(self, flow->hears);
     if (outcome <= 0)
@@ -511,14 +521,15 @@ static PyObject *head_of(PyObject *raw)
     return read_message(&frame, &snowflake, &head, &length) ? PyBytes_FromStringAndSize(head, length) : NULL;
 }
 
-/* learn(source, raw, author, recipient, destination, outbound, hears, origin, tail, mark, is_local) */
+/* learn(source, raw, author, recipient, destination, outbound, hears, origin, tail, answers, mark, is_local, most) */
 static PyObject *express_learn(Express *self, PyObject *arguments)
 {
-    PyObject *source_name, *raw, *author, *recipient, *destination, *outbound, *hears_name, *origin, *tail;
+    PyObject *source_name, *raw, *author, *recipient, *destination, *outbound, *hears_name, *origin, *tail, *one, *other;
     unsigned long long mark;
+    Py_ssize_t most;
     int is_local;
-    if (!PyArg_ParseTuple(arguments, "OSOOOOOUSKp", &source_name, &raw, &author, &recipient, &destination, &outbound,
-                          &hears_name, &origin, &tail, &mark, &is_local) ||
+    if (!PyArg_ParseTuple(arguments, "OSOOOOOUS(SS)Kpn", &source_name, &raw, &author, &recipient, &destination,
+                          &outbound, &hears_name, &origin, &tail, &one, &other, &mark, &is_local, &most) ||
         is_in(self, TAKING))
         return NULL;
     PyObject *head = head_of(raw);
@@ -539,14 +550,35 @@ static PyObject *express_learn(Express *self, PyObject *arguments)
     flow->head = head;
     flow->origin = Py_NewRef(origin);
     flow->tail = Py_NewRef(tail);
+    flow->answers[0] = Py_NewRef(one);
+    flow->answers[1] = Py_NewRef(other);
     flow->mark = mark;
     flow->is_local = is_local;
-    if (PyDict_GET_SIZE(source->flows) >= SOURCES_FLOWS)
+    if (PyDict_GET_SIZE(source->flows) >= most)
         PyDict_Clear(source->flows);
     Py_CLEAR(source->last);
     int failed = PyDict_SetItem(source->flows, head, (PyObject *)flow);
     Py_DECREF(flow);
     return failed ? NULL : Py_NewRef(Py_True);
+}
+
+/* may_learn(source, frame): whether a message is of the simple shape, and nothing like it was learnt. */
+static PyObject *express_may_learn(Express *self, PyObject *arguments)
+{
+    PyObject *source_name;
+    Frame *frame;
+    uint64_t snowflake;
+    const char *head;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(arguments, "OO!", &source_name, &FrameType, &frame) || is_in(self, TAKING))
+        return NULL;
+    if (!read_message(frame, &snowflake, &head, &length))
+        return Py_NewRef(Py_False);
+    Party *source = (Party *)PyDict_GetItemWithError(self->parties, source_name);
+    if (source == NULL)
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_True);
+    Flow *flow = flow_of(source, head, length);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(flow == NULL);
 }
 
 /* learn_answer(source, head_source, raw_message, payload): what says DELIVERED of messages like this one. */
@@ -570,7 +602,7 @@ static PyObject *express_learn_answer(Express *self, PyObject *arguments)
         PyObject *answer = PyBytes_FromStringAndSize(rest, last - rest);
         if (answer == NULL)
             return NULL;
-        Py_XSETREF(flow->answer, answer);
+        Py_XSETREF(flow->answers[ANSWERS - 1], answer);
     }
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
@@ -756,6 +788,7 @@ static void express_dealloc(Express *self)
 static PyMethodDef express_methods[] = {
     {"take", (PyCFunction)(void (*)(void))express_take, METH_FASTCALL, "Handle frames of a source from `start` on."},
     {"learn", (PyCFunction)express_learn, METH_VARARGS, "Handle messages like this one from now on."},
+    {"may_learn", (PyCFunction)express_may_learn, METH_VARARGS, "Whether there is something to learn of a message."},
     {"learn_answer", (PyCFunction)express_learn_answer, METH_VARARGS, "Know an answer that says DELIVERED."},
     {"settle", (PyCFunction)express_settle, METH_O, "Hand over what is on its way to a destination."},
     {"settle_due", (PyCFunction)express_settle_due, METH_VARARGS, "Hand over what was sent so long before now."},

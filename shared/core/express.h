@@ -4,7 +4,7 @@
 
 #include "flows.h"
 
-enum { MOST_ARRAYS = 16, SOURCES_FLOWS = 65536 };
+enum { MOST_ARRAYS = 16 };
 
 /* Of a call of `take`. */
 enum { IDLE, SENDING, TAKING };

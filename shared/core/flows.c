@@ -187,7 +187,8 @@ static void flow_dealloc(Flow *self)
     Py_XDECREF(self->head);
     Py_XDECREF(self->origin);
     Py_XDECREF(self->tail);
-    Py_XDECREF(self->answer);
+    for (int i = 0; i < ANSWERS; i++)
+        Py_XDECREF(self->answers[i]);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 

@@ -4,6 +4,8 @@
 
 #include "core.h"
 
+enum { ANSWERS = 3 };
+
 typedef struct Item Item;
 typedef struct Flow Flow;
 
@@ -40,7 +42,7 @@ struct Flow {
     Party *to, *hears;
     PyObject *author, *recipient, *head, *origin;
     PyObject *tail;   /* of the status that says DELIVERED, behind its number */
-    PyObject *answer; /* the same of the acknowledgement that says so; NULL: not seen yet */
+    PyObject *answers[ANSWERS]; /* the same of acknowledgements that say so; NULL: no other is known */
     uint64_t mark;    /* of the pair, in fingerprints */
     int is_local;
 };

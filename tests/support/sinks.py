@@ -118,7 +118,7 @@ class Node:
     def goes_the_quick_way(self, source, frame):
         """Whether a frame is handled by the compiled core."""
         express = self.router.express
-        return express is not None and express.take(source, [frame], 0, self.now) == 1
+        return express is not None and self.router.take(source, [frame], 0, self.now) == 1
 
     def end_turn(self):
         """What the event loop does when a batch is handled."""

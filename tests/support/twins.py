@@ -87,7 +87,7 @@ class TwinNode(Node):
     def _take(self, source, frames, start):
         if self.router.express is None:
             return start
-        at = self.router.express.take(source, frames, start, self.now)
+        at = self.router.take(source, frames, start, self.now)
         self.quick.update(frame.name for frame in frames[start:at])
         return at
 
