@@ -9,7 +9,7 @@ from client.deliveries import Status
 from shared.addresses import Group, User
 from shared.config import Config, LinkConfig
 from shared.errors import ConfigError, FrameTooLarge, PeerUnreachable
-from shared.link import BUFFER_LIMIT
+from shared.link import BUFFER_LIMIT, Link
 from shared.messages import pb
 from tests.support.wired import at_home, run
 
@@ -305,11 +305,11 @@ def test_a_message_is_shown_once_and_acknowledged_each_time_with_its_author():
     run(story())
 
 
-def test_it_is_acknowledged_only_after_it_was_shown():
+def test_it_is_acknowledged_only_after_it_was_shown(monkeypatch):
     async def story():
         order = []
         async with at_home(alice(on_message=lambda _message: order.append("shown"))) as home:
-            home.feature.link.send = lambda raw: order.append(raw.split()[0].decode())
+            monkeypatch.setattr(Link, "send", lambda _link, raw: order.append(raw.split()[0].decode()))
             await home.tell("MESSAGE", text_from(BOB, 7))
         assert order == ["shown", "MESSAGE_ACK"]
 
