@@ -725,6 +725,8 @@ static int express_traverse(Express *self, visitproc visit, void *arg)
     Py_VISIT(self->servers);
     Py_VISIT(self->unheard);
     Py_VISIT(self->arm);
+    Py_VISIT(self->queues);
+    Py_VISIT(self->sorted);
     Py_VISIT(self->delivered);
     Py_VISIT(self->told);
     for (const Item *item = self->oldest; item != NULL; item = item->younger)
