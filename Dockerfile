@@ -5,6 +5,10 @@ ARG BASE_IMAGE=python:3.13-slim
 FROM ${BASE_IMAGE} AS builder
 # A pip of its own, so that none is left in the image.
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/venv
+# A compiler and Python's headers for the compiled core, in this stage alone; where none can be had, the image goes
+# without the core.
+COPY deploy/core-tools.sh /opt/
+RUN sh /opt/core-tools.sh /opt/venv/bin/python
 # The dependencies, and /app as an editable installation before its sources are there: a change of source
 # installs nothing again. (pyproject.toml names the two empty files.)
 WORKDIR /app
@@ -12,7 +16,14 @@ COPY pyproject.toml ./
 RUN touch README.md LICENSE && \
     /opt/pip/bin/pip --python /opt/venv/bin/python --disable-pip-version-check install \
         --no-cache-dir --no-compile --config-settings editable_mode=compat --editable . && \
+    /opt/pip/bin/pip --disable-pip-version-check install --no-cache-dir --no-compile "setuptools>=77" && \
     /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+# The compiled core, in a layer of its own: a change of Python source builds it no second time.
+COPY shared/core shared/core
+RUN mkdir /opt/core && \
+    /opt/pip/bin/python -c 'import setuptools; setuptools.setup()' --quiet build_ext --inplace && \
+    find shared -maxdepth 1 -name '_core*.so' -exec cp {} /opt/core/ \; && \
+    test -n "$(ls /opt/core)" || echo "This image goes without the compiled core."
 
 FROM ${BASE_IMAGE}
 # With a read-only root file system nothing is compiled later, and slim images come without the standard
@@ -32,6 +43,7 @@ VOLUME /data
 EXPOSE 9999/udp 9998 6666 7777 7778/udp 8888 8889/udp 9401 9402 9403 9404
 STOPSIGNAL SIGTERM
 CMD ["parley", "serve"]
+COPY --from=builder /opt/core/ /app/shared/
 # Last, what changes most: nothing above is done again for it.
 COPY . .
 RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash .

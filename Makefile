@@ -10,7 +10,7 @@ DRAWING := $(VENV)/.drawing
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-$(READY): pyproject.toml deploy/setup.sh
+$(READY): pyproject.toml deploy/setup.sh deploy/core-tools.sh $(wildcard shared/core/*.[ch])
 	@deploy/setup.sh $(VENV)
 	@touch $@
 

@@ -34,7 +34,10 @@ python=$(find_python) || fail "Python 3.11 or newer is needed: on Debian or Ubun
 if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     install_venv_package "$python" || fail "$python has no ensurepip: install your system's python3-venv package"
 fi
+deploy/core-tools.sh "$python"
 echo "Setting up $venv with $("$python" --version) (once) …"
 "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[dev]' ||
     fail "the dependencies could not be installed; see above"
+"$venv/bin/python" -c 'import shared._core' 2>/dev/null ||
+    echo "Parley will run without its compiled core: all works, and a message costs several times as much."

@@ -12,7 +12,8 @@ enum { LOOK_EVERY = 32, FEW = 256 };
 /* Calls between two looks at what is on its way by the dispatcher, while little is on its way here. */
 
 /* Names that are looked up in each call. */
-static PyObject *word_size, *word_count, *word_next_id, *word_window, *word_quick_window, *word_window_bytes, *word_queues, *word_send_run, *word_MESSAGE, *word_MESSAGE_ACK, *word_writable, *word_sink;
+static PyObject *word_size, *word_count, *word_next_id, *word_window, *word_quick_window, *word_window_bytes, *word_queues, *word_send_run, *word_MESSAGE, *word_MESSAGE_ACK, *word_writable, *word_sink,
+    *word_held, *word_numbers, *word_sorted;
 
 int express_ready(void)
 {
@@ -27,6 +28,9 @@ int express_ready(void)
         {&word_quick_window, "quick_window"},
         {&word_window_bytes, "window_bytes"},
         {&word_queues, "queues"},
+        {&word_held, "held"},
+        {&word_numbers, "numbers"},
+        {&word_sorted, "sorted"},
         {&word_send_run, "send_run"},
         {&word_MESSAGE, "MESSAGE"},
         {&word_MESSAGE_ACK, "MESSAGE_ACK"},
@@ -490,7 +494,7 @@ static int set_outbound(Party *to, PyObject *outbound)
 {
     if (to->outbound != NULL)
         return 0;
-    PyObject *items = PyObject_GetAttrString(outbound, "held"), *numbers = PyObject_GetAttrString(outbound, "numbers");
+    PyObject *items = PyObject_GetAttr(outbound, word_held), *numbers = PyObject_GetAttr(outbound, word_numbers);
     int64_t window = number_of(outbound, word_window), quick_window = number_of(outbound, word_quick_window);
     int64_t window_bytes = number_of(outbound, word_window_bytes);
     if (PyErr_Occurred() || !PyDict_Check(items) || !PyDict_Check(numbers)) {
@@ -706,7 +710,7 @@ static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->most_bytes = most_bytes;
     self->parties = PyDict_New();
     self->queues = PyObject_GetAttr(mailbox, word_queues);
-    self->sorted = PyObject_GetAttrString(on_disk, "sorted");
+    self->sorted = PyObject_GetAttr(on_disk, word_sorted);
     if (self->parties == NULL || self->queues == NULL || !PyDict_Check(self->queues) || self->sorted == NULL)
         Py_CLEAR(self);
     if (self == NULL && !PyErr_Occurred())
@@ -725,6 +729,8 @@ static int express_traverse(Express *self, visitproc visit, void *arg)
     Py_VISIT(self->servers);
     Py_VISIT(self->unheard);
     Py_VISIT(self->arm);
+    Py_VISIT(self->queues);
+    Py_VISIT(self->sorted);
     Py_VISIT(self->delivered);
     Py_VISIT(self->told);
     for (const Item *item = self->oldest; item != NULL; item = item->younger)

@@ -166,7 +166,7 @@ Flow *flow_new(PyObject *memory, PyObject *author, PyObject *recipient, Party *t
         return NULL;
     }
     memset((char *)self + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
-    self->memory = Py_NewRef(memory);
+    self->memory = memory;
     self->pair = (Pair *)Py_NewRef(pair);
     self->to = (Party *)Py_NewRef(to);
     self->hears = (Party *)Py_NewRef(hears);
@@ -179,7 +179,6 @@ static void flow_dealloc(Flow *self)
 {
     memory_release((Memory *)self->memory, self->pair);
     Py_DECREF(self->pair);
-    Py_DECREF(self->memory);
     Py_DECREF(self->to);
     Py_DECREF(self->hears);
     Py_DECREF(self->author);

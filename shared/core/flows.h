@@ -37,7 +37,7 @@ typedef struct {
 /* What one author writes to one recipient, from one source. */
 struct Flow {
     PyObject_HEAD
-    PyObject *memory; /* whose pair it is */
+    PyObject *memory; /* whose pair it is; Express has it for longer than any flow */
     Pair *pair;
     Party *to, *hears;
     PyObject *author, *recipient, *head, *origin;

@@ -112,8 +112,22 @@ static PyObject *reader_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     return (PyObject *)self;
 }
 
+/* An error holds the frames that it was raised in, and these, by way of a link, this reader. */
+static int reader_traverse(Reader *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->error);
+    return 0;
+}
+
+static int reader_clear(Reader *self)
+{
+    Py_XSETREF(self->error, Py_NewRef(Py_None));
+    return 0;
+}
+
 static void reader_dealloc(Reader *self)
 {
+    PyObject_GC_UnTrack(self);
     Py_XDECREF(self->error);
     Py_XDECREF(self->control);
     PyMem_Free(self->rest);
@@ -302,7 +316,9 @@ PyTypeObject ReaderType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.FrameReader",
     .tp_basicsize = sizeof(Reader),
     .tp_dealloc = (destructor)reader_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_traverse = (traverseproc)reader_traverse,
+    .tp_clear = (inquiry)reader_clear,
     .tp_methods = reader_methods,
     .tp_getset = reader_attributes,
     .tp_new = reader_new,

@@ -448,6 +448,7 @@ static int link_traverse(LinkIO *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->owner);
     Py_VISIT(self->session);
+    Py_VISIT(self->reader);
     Py_VISIT(self->turn);
     Py_VISIT(self->now);
     Py_VISIT(self->received);

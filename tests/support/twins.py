@@ -1,4 +1,4 @@
-"""The same story told to two routers, one with the compiled core and one all in Python; and what each made of it."""
+"""The same story told to two routers, one with the compiled core and one in Python; and what each made of it."""
 
 from collections import Counter, defaultdict, deque
 from unittest import mock
@@ -47,7 +47,7 @@ class Record(Sink):
 class TwinNode(Node):
     """One of the two. Its disk may fail."""
 
-    disk_works = True
+    disk_state = "works"
 
     def __init__(self, *, express, mailbox):
         self.refused = []
@@ -64,9 +64,9 @@ class TwinNode(Node):
             self.opened.groups.add(CREW, member)
 
     def end_turn(self):
-        self.commits = self.disk_works
+        self.commits = self.disk_state == "works"
         super().end_turn()
-        if not self.disk_works:
+        if self.disk_state == "fails":
             self.disk.fail()
             self.router.flush()
 
@@ -111,7 +111,8 @@ class Twins:
         """Source → what it sent."""
         self.numbers = Counter()
         self.number = 1
-        """The one given last."""
+        """The one given last, and to whom that was written."""
+        self.last_recipient = None
         self.unanswered = defaultdict(deque)
         self.seen = Counter()
 
@@ -182,15 +183,17 @@ class Twins:
         for node in self.nodes:
             node.pass_time(seconds)
 
-    def set_disk(self, works):
+    def set_disk(self, state):
+        """It works, fails, or keeps everybody waiting."""
+
         def change(node):
-            node.disk_works = works
+            node.disk_state = state
 
         self.each(change)
 
     def restart(self):
         """What is on its way is written first: when exactly, is each one's own affair."""
-        self.set_disk(True)
+        self.set_disk("works")
         self.pass_time(0.5)
         self.links.clear()
         for node in self.nodes:
@@ -204,12 +207,13 @@ class Twins:
     # What is written --------------------------------------------------------------------------
 
     def message(self, source, author, to, kind, number):
-        """A frame from a source: with its author's next number, as one that it sent before, or with another's number."""
+        """A frame from a source: with its author's next number, another's, or one that it sent before."""
         if number == "again" and self.written[source]:
             return self.written[source][-1 - len(kind) % min(len(self.written[source]), 20)]
         if number == "next":
             self.numbers[author] += 1
             self.number = self.numbers[author] << 32 | (*PEOPLE, *ELSEWHERE).index(author)
+            self.last_recipient = to
         number = self.number
         raw = encode_frame("MESSAGE", MESSAGES[kind](author, number, to))
         self.written[source].append(raw)
@@ -236,8 +240,8 @@ def _text(text):
     return lambda author, number, to: message(author, number, to, text).SerializeToString()
 
 
-def _added(more):
-    return lambda author, number, to: message(author, number, to, "hello").SerializeToString() + more
+def _added(more, text="hello"):
+    return lambda author, number, to: message(author, number, to, text).SerializeToString() + more
 
 
 def _fields_backwards(author, number, to):
@@ -268,9 +272,9 @@ MESSAGES = {
     "empty text": lambda author, number, to: message(author, number, to).SerializeToString() + b"\x5a\0",
     "words": _text("schöne Grüße 🙂"),
     "long": _text("x" * 300),
-    "not utf-8": _added(b"\x5a\x02\xc3\x28"),
-    "surrogate": _added(b"\x5a\x03\xed\xa0\x80"),
-    "text is cut": _added(b"\x5a\x09x"),
+    "not utf-8": _added(b"\x5a\x02\xc3\x28", text=""),
+    "surrogate": _added(b"\x5a\x03\xed\xa0\x80", text=""),
+    "text is cut": _added(b"\x5a\x09x", text=""),
     "unknown field": _added(b"\xa2\x06\x01x"),
     "two texts": _added(b"\x5a\x01x"),
     "two numbers": _added(b"\x08\x63"),

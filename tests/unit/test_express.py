@@ -1,0 +1,212 @@
+"""The quick way (shared/core/express.c): faults within it, and that it lets go of everything."""
+
+import gc
+import sys
+import tracemalloc
+import weakref
+
+import pytest
+
+from services.chat.statuses import Status
+from shared.addresses import User
+from shared.compiled import core
+from shared.framing import FrameReader
+from shared.messages import encode
+from tests.support.sinks import Node, Sink, ack, message
+
+pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
+
+ANN, BOB = User("ann", "alpha"), User("bob", "alpha")
+ROUNDS = 20
+
+
+class Broken(Sink):
+    """A link that cannot be written to once it is broken."""
+
+    error = None
+
+    def send_run(self, raw, name, count):
+        if self.error is not None:
+            raise self.error
+        super().send_run(raw, name, count)
+
+
+def frames(*raws):
+    return FrameReader(1 << 20).feed(b"".join(raws))
+
+
+def written(*numbers, author=ANN, to=BOB):
+    return [encode("MESSAGE", message(author, number, to, "hello")) for number in numbers]
+
+
+def acknowledged(*numbers):
+    return [encode("MESSAGE_ACK", ack(number, Status.DELIVERED)) for number in numbers]
+
+
+def numbered(sinks):
+    return [[each.messageSnowflake for each in sink.take()] for sink in sinks]
+
+
+class Talk:
+    """Ann and Bob, who wrote to each other: what they write now goes the quick way."""
+
+    def __init__(self, *, sink=Sink):
+        self.node = Node("alpha")
+        self.ann, self.bob = self.node.connect(ANN, sink()), self.node.connect(BOB, sink())
+        for author, to, number in ((ANN, BOB, 1), (BOB, ANN, 2)):
+            self.node.send(author, number, to, "hello")
+            self.node.ack(to, number)
+        self.ann.take()
+        self.bob.take()
+
+    def take(self, source, *raws):
+        came = frames(*raws)
+        assert self.node.router.express.take(source, came, 0, self.node.now) == len(came)
+
+
+@pytest.fixture
+def talk():
+    return Talk(sink=Broken)
+
+
+def test_a_batch_goes_the_quick_way_whole(talk):
+    talk.take(ANN, *written(11, 12))
+    talk.take(BOB, *acknowledged(11), *written(21, author=BOB, to=ANN), *acknowledged(12))
+    assert numbered([talk.bob, talk.ann]) == [[11, 12], [21, 11, 12]]
+
+
+def test_a_link_that_fails_keeps_nothing_from_the_others(talk):
+    other = talk.node.connect(BOB, Broken())
+    talk.bob.error = OSError("broken")
+    with pytest.raises(OSError, match="broken"):
+        talk.take(ANN, *written(11))
+    assert numbered([other]) == [[11]]
+    other.error = ValueError("broken, too")
+    with pytest.raises(OSError, match="broken"):  # the first of both
+        talk.take(ANN, *written(10))
+    talk.bob.error = other.error = None
+    talk.take(ANN, *written(12))
+    talk.take(BOB, *acknowledged(12))
+    assert numbered([talk.bob, other, talk.ann]) == [[12], [12], [12]]
+
+
+def test_what_failed_is_as_much_on_its_way_as_what_did_not(talk):
+    talk.bob.error = OSError("broken")
+    with pytest.raises(OSError, match="broken"):
+        talk.take(ANN, *written(11))
+    talk.node.disconnect(BOB, talk.bob)
+    [again] = numbered([talk.node.connect(BOB)])
+    assert again[-1] == 11
+
+
+def test_an_answer_that_names_two_numbers_teaches_nothing(talk):
+    talk.node.router.express.forget_all()
+    talk.node.send(ANN, 11, BOB, "hello")
+    talk.node.send(ANN, 12, BOB, "hello")
+    talk.bob.take()
+    twice = ack(99, Status.DELIVERED).SerializeToString() + ack(11).SerializeToString()
+    [frame] = frames(b"MESSAGE_ACK %d %b\n" % (len(twice), twice))
+    talk.node.from_client(BOB, frame)
+    assert numbered([talk.ann]) == [[11]]
+    twice = ack(12, Status.DELIVERED).SerializeToString() + ack(11).SerializeToString()
+    [frame] = frames(b"MESSAGE_ACK %d %b\n" % (len(twice), twice))
+    assert not talk.node.goes_the_quick_way(BOB, frame)
+
+
+class Meddling(Sink):
+    """A link that calls back into what writes to it."""
+
+    meddle = staticmethod(lambda: None)
+
+    def send_run(self, raw, name, count):
+        self.meddle()
+        super().send_run(raw, name, count)
+
+
+def test_a_batch_cannot_begin_within_another():
+    talk = Talk(sink=Meddling)
+    talk.bob.meddle = lambda: talk.take(BOB, *written(21, author=BOB, to=ANN))
+    with pytest.raises(RuntimeError, match="in the midst"):
+        talk.take(ANN, *written(11))
+    talk.bob.meddle = lambda: None
+    talk.take(ANN, *written(12))
+    assert numbered([talk.bob]) == [[12]]
+
+
+def test_links_may_come_and_go_while_a_batch_is_sent():
+    talk = Talk(sink=Meddling)
+    talk.bob.meddle = lambda: talk.node.disconnect(ANN, talk.ann)
+    talk.take(ANN, *written(11))
+    assert numbered([talk.bob]) == [[11]]
+
+
+class Counted(Sink):
+    """A link that can be watched; it knows its node, as links do."""
+
+    def __init__(self, node=None):
+        super().__init__()
+        self.node = node
+
+
+def test_a_router_that_is_let_go_takes_the_core_and_its_links_along():
+    talk = Talk(sink=Counted)
+    talk.ann.node = talk.bob.node = talk.node
+    talk.take(ANN, *written(11, 12))  # the first by the router's hands soon, the second still on its way
+    talk.node.router._dispatcher.adopt(talk.node.router.express.settle(BOB))
+    talk.take(ANN, *written(13))
+    watched = [weakref.ref(each) for each in (talk.node, talk.bob, talk.node.router, talk.node.router.express)]
+    del talk
+    gc.collect()
+    assert [each() for each in watched] == [None] * 4
+
+
+def go_round():
+    """All that a router does, and some of what goes wrong; on disk and in memory nothing is to stay."""
+    talk = Talk(sink=Broken)
+    node, other = talk.node, talk.node.connect(BOB, Broken())
+    talk.take(ANN, *written(11, 12, 13))
+    talk.take(BOB, *acknowledged(11), *written(21, author=BOB, to=ANN))
+    talk.bob.error = talk.ann.error = KeyError("broken")
+    with pytest.raises(KeyError):
+        talk.take(ANN, *written(14, 15))
+    with pytest.raises(KeyError):
+        talk.take(BOB, *acknowledged(12))
+    talk.ann.error = None
+    node.pass_time(0.2)
+    node.ack(BOB, 13)
+    node.send(ANN, 14, BOB, "hello")
+    node.router.express.forget_all()
+    node.disconnect(BOB, other)
+    node.disconnect(BOB, talk.bob)
+    node.disconnect(ANN, talk.ann)
+    with pytest.raises(TypeError):
+        node.router.express.take(ANN, frames(), 0)
+    with pytest.raises(IndexError):
+        node.router.express.take(ANN, frames(), -1, 0.0)
+    for number in (0, 1 << 64):
+        with pytest.raises((OverflowError, TypeError)):
+            node.router.express.core.learn(number)
+    reader = FrameReader(20)
+    reader.feed(b"PING 0 \nPING 21 ")
+    assert reader.error is not None
+
+
+def test_rounds_of_everything_leave_nothing_behind():
+    """Neither objects nor memory nor references to what outlives a round."""
+    for _ in range(3):
+        go_round()
+    found = []
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            for _ in range(ROUNDS):
+                go_round()
+            gc.collect()
+            kept = [sys.getrefcount(each) for each in (ANN, BOB, ANN.user_id, "alpha", None, core.Express)]
+            found.append((len(gc.get_objects()), *kept, tracemalloc.get_traced_memory()[0] // ROUNDS))
+    finally:
+        tracemalloc.stop()
+    before, *_, after = found
+    assert all(late < early + ROUNDS for early, late in zip(before[:-1], after[:-1], strict=True)), found
+    a_round = (after[-1] - before[-1]) / (len(found) - 1)
+    assert a_round < 100, f"{found}: bytes; Python itself remembers the names that it looked up lately"
