@@ -6,4 +6,5 @@ bin=$1
 "$bin/ruff" format --check .
 "$bin/mypy"
 deploy/test-tools.sh
-exec "$bin/pytest" --durations=10 tests
+"$bin/pytest" --durations=10 tests
+exec "$bin/python" -m bench.guard
