@@ -1,5 +1,5 @@
 #!/bin/sh
-# All checks and tests, cheapest first. Argument: the virtual environment's bin directory.
+# All checks and tests, cheapest first; at the end, what a message costs. Argument: the virtual environment's bin.
 set -eu
 bin=$1
 "$bin/ruff" check .

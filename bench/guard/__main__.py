@@ -2,9 +2,9 @@
 
 Instructions: what the message path takes for a batch of messages and its answers, counted by callgrind, with the
 compiled core and without, as a ratio to a fixed piece of work in the same interpreter (work.py). Throughput:
-Parley's by the uvloop relay's, both measured in turn; the floors are low, because a shared machine is noisy. Nothing
-is an absolute time. limits.json has the limits; docs/performance.md tells how to change them. Exit code 1 where a
-figure is beyond its limit. A part that cannot be measured here is skipped, and says why.
+Parley's by the uvloop relay's, both measured in turn; the floors are low, because a shared machine is noisy. No
+figure is an absolute time. limits.json has the limits; docs/performance.md tells how to change them. Exit code 1
+where a figure is beyond its limit. A part that cannot be measured here is skipped, and says why.
 """
 
 from __future__ import annotations

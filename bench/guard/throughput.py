@@ -1,4 +1,4 @@
-"""Parley's speed beside the uvloop relay's: in turn, in one run, as ratios, which the machine's own speed is not in."""
+"""Parley's speed beside the uvloop relay's: in turn, in one run, as ratios: no machine's own speed."""
 
 from __future__ import annotations
 

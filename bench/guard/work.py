@@ -40,7 +40,7 @@ def count_of(size: int) -> int:
 
 
 def repeat(marks: Marks, name: str, work: Callable[[T], object], on: Sequence[T]) -> None:
-    """Count work on each of these but the first few. No garbage is collected meanwhile: that comes when it is due."""
+    """Count work on each of these but the first few. No garbage is collected meanwhile, or it is by chance."""
     for each in on[:WARM_UP]:
         work(each)
     gc.collect()
