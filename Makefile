@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos proto dashboards bench bench-curves bench-federation bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format clean
+.PHONY: help run setup test check chaos proto dashboards bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -58,6 +58,10 @@ bench-plots: $(DRAWING) ## Draw what was measured: the plots and tables of docs/
 
 bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
 	@$(BIN)/python -m bench.federation
+
+bench-guard: $(READY) ## See that no message costs more than it did: instructions, and speed beside a relay (UPDATE=1)
+	@deploy/test-tools.sh valgrind
+	@$(BIN)/python -m bench.guard $(if $(UPDATE),--update)
 
 bench-idle: $(READY) ## Measure what costs who does nothing: 10,000 clients, a node at rest, datagrams of 30 nodes
 	@$(BIN)/python -m bench.idle

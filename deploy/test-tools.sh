@@ -1,15 +1,23 @@
 #!/bin/sh
-# Installs what some tests run against, where it is absent and may be installed: Debian's prometheus and chromium.
-# Without them these tests are skipped, and say so. A failure here is never fatal.
+# Installs what some tests run against, where it is absent and may be installed: Debian's prometheus, chromium and
+# valgrind. Without them these tests are skipped, and say so. A failure here is never fatal. Arguments: which of them.
 set -u
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
+has() {
+    case $1 in
+    prometheus) command -v prometheus >/dev/null && command -v promtool >/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
 wanted=
-command -v prometheus >/dev/null && command -v promtool >/dev/null || wanted="$wanted prometheus"
-command -v chromium >/dev/null || wanted="$wanted chromium"
+for package in ${*:-prometheus chromium valgrind}; do
+    has "$package" || wanted="$wanted $package"
+done
 [ -n "$wanted" ] || exit 0
 
 skip() {

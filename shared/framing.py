@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from shared.compiled import core
 from shared.errors import FrameTooLarge, MalformedMessage, RemoteProtocolError
@@ -138,33 +138,35 @@ def find_fault(data: bytes, limit: int) -> RemoteProtocolError | None:
     return reader.error
 
 
-def count_pure(frames: Iterable[Frame], counts: dict[str, int], other: str) -> None:
-    """Count frames by name; names that are not in `counts` count as `other`. Most come in runs."""
-    name, run = other, 0
+class Counted(Protocol):
+    """Counts by name: tallies.py."""
+
+    def add(self, name: str, more: int) -> None:
+        """Count so many more of a name."""
+
+
+def count_pure(frames: Iterable[Frame], counts: Counted) -> None:
+    """Count frames by name. Most come in runs."""
+    name, run = "", 0
     for frame in frames:
         if frame.name == name:
             run += 1
         else:
-            counts[name if name in counts else other] += run
+            counts.add(name, run)
             name, run = frame.name, 1
-    counts[name if name in counts else other] += run
+    counts.add(name, run)
 
 
-def count_sent_pure(raws: Iterable[bytes], counts: dict[str, int], other: str) -> None:
+def count_sent_pure(raws: Iterable[bytes], counts: Counted) -> None:
     """The same of frames as bytes, each by the name that it begins with."""
     start, run = b"", 0
     for raw in raws:
         if start and raw.startswith(start):
             run += 1
         else:
-            _count_run(start, counts, other, run)
+            counts.add(start[:-1].decode(), run)
             start, run = raw[: raw.find(b" ") + 1], 1
-    _count_run(start, counts, other, run)
-
-
-def _count_run(start: bytes, counts: dict[str, int], other: str, run: int) -> None:
-    name = start[:-1].decode()
-    counts[name if name in counts else other] += run
+    counts.add(start[:-1].decode(), run)
 
 
 count_frames, count_sent = count_pure, count_sent_pure

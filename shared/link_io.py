@@ -13,7 +13,7 @@ from shared.compiled import core
 from shared.errors import RemoteProtocolError
 from shared.framing import Frame, count_frames, count_sent
 from shared.session import Session
-from shared.tallies import OTHER
+from shared.tallies import Counts
 from shared.turn import Turn
 
 SEND_LIMIT = 1024 * 1024
@@ -64,8 +64,8 @@ class LinkIO:
         session: Session,
         turn: Turn,
         now: Callable[[], float],
-        received: dict[str, int] | None,
-        sent: dict[str, int] | None,
+        received: Counts | None,
+        sent: Counts | None,
     ) -> None:
         """`received` and `sent` count frames by name."""
         self._owner: Any = owner
@@ -135,7 +135,7 @@ class LinkIO:
         reader = self.session.reader
         frames = reader.feed(data)
         if self._received is not None:
-            count_frames(frames, self._received, OTHER)
+            count_frames(frames, self._received)
         self._turn.is_reading = True
         try:
             if not self._is_plain or reader.has_control or reader.error is not None:
@@ -181,7 +181,7 @@ class LinkIO:
     def send_run(self, raw: bytes, name: str, count: int) -> None:
         """The same for several frames of one name, which follow each other."""
         if count > 1 and self._sent is not None:
-            self._sent[name if name in self._sent else OTHER] += count - 1  # it counts once when it is written
+            self._sent.add(name, count - 1)  # it counts once when it is written
         self.send(raw)
 
     def flush(self) -> None:
@@ -194,7 +194,7 @@ class LinkIO:
             data = out[0] if len(out) == 1 else b"".join(out)
             self.bytes_sent += len(data)
             if self._sent is not None:
-                count_sent(out, self._sent, OTHER)
+                count_sent(out, self._sent)
             self._transport.write(data)
         was_full, self._queued = self._queued >= SEND_LIMIT, 0
         if was_full or self._is_paused:

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from services.chat.mailbox import Item
 from services.chat.statuses import Status
+from shared.compiled import core
 from shared.tallies import Buckets
 
 DELIVERY: Final = (
@@ -63,6 +64,8 @@ class Counting:
             [("local",), ("remote",), ("mailbox",)],
         )
         self._local, self._remote, self._mailbox = delivery.values()
+        self.quick = core.Deliveries(self._local, self._remote) if core is not None else None
+        """Counts what is delivered the quick way: how many and their times at once, without a call."""
         metrics.watch_value("parley_mailbox_messages", "Messages that wait", waiting)
         metrics.watch_value("parley_mailbox_oldest_age_seconds", "Since the oldest of them was written", oldest)
         metrics.watch_value("parley_statuses_owed", "Statuses whose hearers are not there", owed)
@@ -70,9 +73,11 @@ class Counting:
         self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
 
     def _samples(self) -> Samples:
-        names = [Status.Status.Name(number).lower() for number in Status.Status.values()]
-        local = [(("local", name), count) for name, count in zip(names, self._told_local, strict=True)]
-        return local + [(("remote", name), count) for name, count in zip(names, self._told_remote, strict=True)]
+        quick = {} if self.quick is None else {"local": self.quick.local, "remote": self.quick.remote}
+        for scope, told in (("local", self._told_local), ("remote", self._told_remote)):
+            for number, count in zip(Status.Status.values(), told, strict=True):
+                quickly = quick.get(scope, 0) if number == Status.DELIVERED else 0
+                yield (scope, Status.Status.Name(number).lower()), count + quickly
 
     def told(self, scope: str, status: int) -> None:
         """An author was given a status; a number that this version does not know is 0, UNKNOWN_STATUS."""
@@ -93,12 +98,6 @@ class Counting:
                 buckets.observe(now - arrived, run)
                 buckets, arrived, run = wanted, item.arrived, 1
         buckets.observe(now - arrived, run)
-
-    def delivered_run(self, is_local: bool, seconds: float, count: int) -> None:
-        """So many messages were delivered the quick way, that long after they came: status and time at once."""
-        told = self._told_local if is_local else self._told_remote
-        told[Status.DELIVERED] += count
-        (self._local if is_local else self._remote).observe(seconds, count)
 
     def committed(self, seconds: float, writes: int) -> None:
         """So much was written at once; called on the mailbox's thread, and nowhere else."""

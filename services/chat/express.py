@@ -17,7 +17,7 @@ from services.chat.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatche
 from services.chat.fingerprints import pair_mark
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.outbound import BURST
-from services.chat.quick import Sent
+from services.chat.quick import DeliveredRun, Sent
 from services.chat.roster import LocalRoster
 from services.chat.statuses import Status, Statuses, tail
 from shared.addresses import User
@@ -46,10 +46,10 @@ class Express:
         dispatcher: Dispatcher,
         statuses: Statuses,
         blocks: Blocks,
-        delivered: Callable[[bool, float, int], None],
+        delivered: DeliveredRun | None,
         arm: Callable[[float], None],
     ) -> None:
-        """`delivered` hears (whether of a recipient here, when it arrived, of how many messages) of deliveries.
+        """`delivered` counts deliveries.
 
         `arm` is called with the time when something was sent and no timer is set that will ask `due`.
         """

@@ -9,6 +9,7 @@ from services.chat.debts import Debts
 from services.chat.disk_mailbox import DiskMailbox, Limits
 from services.chat.groups import Groups
 from services.chat.mailbox import Destination, Item
+from services.chat.quick import DeliveredRun
 from services.chat.requests import Requests
 from services.chat.roster import LocalRoster
 from services.chat.router import Router
@@ -30,7 +31,7 @@ class Opened:
         loaded: Callable[[Destination], None],
         count: Callable[[str, int], None],
         delivered: Callable[[list[Item]], None] = lambda _items: None,
-        delivered_run: Callable[[bool, float, int], None] = lambda _is_local, _arrived, _count: None,
+        delivered_run: DeliveredRun | None = None,
         express: bool = core is not None,
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None],

@@ -5,7 +5,7 @@ Without the compiled core there is no such way, and every message is routed by r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from services.chat.mailbox import Destination
@@ -15,6 +15,10 @@ from shared.addresses import Recipient, User
 Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[Sink]]
 """A message on its way: destination, author, snowflake, recipient, its frame, its origin (a serverId, or empty),
 when it came and was sent (seconds, monotonic), its number in the mailbox's order, the links it is on."""
+
+DeliveredRun = Callable[[bool, float, int], None]
+"""Hears of deliveries: whether of a recipient here, when they arrived (seconds, monotonic), of how many messages. Or
+the core's Deliveries, which count these themselves, with no call."""
 
 
 class QuickWay(Protocol):

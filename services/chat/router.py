@@ -17,6 +17,7 @@ from services.chat.dispatcher import Dispatcher
 from services.chat.express import Express
 from services.chat.groups import Groups, copies
 from services.chat.mailbox import Destination, Item, Mailbox
+from services.chat.quick import DeliveredRun
 from services.chat.roster import LocalRoster, Sink
 from services.chat.statuses import FINAL, Status, Statuses
 from shared.addresses import Group, Recipient, User
@@ -48,7 +49,7 @@ class Router:
         custody_delay: float = 0.05,
         count: Callable[[str, int], None] = lambda _scope, _status: None,
         delivered: Callable[[list[Item]], None] = lambda _items: None,
-        delivered_run: Callable[[bool, float, int], None] = lambda _is_local, _arrived, _count: None,
+        delivered_run: DeliveredRun | None = None,
         express: bool = core is not None,
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None] = lambda _server_id: None,

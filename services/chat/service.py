@@ -94,7 +94,7 @@ class ChatService(ServiceBase):
                 loaded=self._loaded,
                 count=self._counting.told,
                 delivered=self._delivered,
-                delivered_run=self._delivered_run,
+                delivered_run=self._counting.quick,
                 arm=lambda now: self._timer.set(now + self.config.chat.custody_delay),
                 look_for=lambda _server_id: self.discover_now(),
             )
@@ -377,9 +377,6 @@ class ChatService(ServiceBase):
 
     def _delivered(self, items: list[Item]) -> None:
         self._counting.delivered(items, self.server_id, time.monotonic())
-
-    def _delivered_run(self, is_local: bool, arrived: float, count: int) -> None:
-        self._counting.delivered_run(is_local, time.monotonic() - arrived, count)
 
     def _waiting(self) -> int:
         return len(self._open.mailbox) if self._open is not None else 0

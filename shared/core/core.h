@@ -29,10 +29,18 @@ extern PyTypeObject FrameType;
 extern PyTypeObject ReaderType;
 
 PyObject *reader_feed(Reader *reader, PyObject *data);
-int count_more(PyObject *counts, PyObject *name, PyObject *other, Py_ssize_t more);
 PyObject *frame_name(const char *text, Py_ssize_t length);
 PyObject *count_sent(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *count_frames(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* What is counted: tallies.c. */
+extern PyTypeObject CountsType;
+extern PyTypeObject BucketsType;
+extern PyTypeObject DeliveriesType;
+
+void counts_add(PyObject *counts, const char *text, Py_ssize_t length, Py_ssize_t more);
+void counts_add_name(PyObject *counts, PyObject *name, Py_ssize_t more);
+int tally_deliveries(PyObject *tally, int is_local, double seconds, Py_ssize_t count); /* 0: it is none */
 
 static inline const char *frame_payload(const Frame *frame, Py_ssize_t *length)
 {

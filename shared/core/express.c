@@ -232,9 +232,12 @@ static int tell_deliveries(Express *self)
 {
     if (self->run.count == 0)
         return 0;
-    PyObject *done = PyObject_CallFunction(self->delivered, "Odn", self->run.is_local ? Py_True : Py_False,
-                                           self->run.arrived, self->run.count);
+    const Deliveries run = self->run;
     self->run.count = 0;
+    if (self->delivered == Py_None || tally_deliveries(self->delivered, run.is_local, self->now - run.arrived, run.count))
+        return 0;
+    PyObject *done = PyObject_CallFunction(self->delivered, "Odn", run.is_local ? Py_True : Py_False, run.arrived,
+                                           run.count);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }

@@ -326,80 +326,39 @@ PyTypeObject ReaderType = {
 
 /* Counting ------------------------------------------------------------------------------------------------ */
 
-static int add(PyObject *counts, PyObject *name, PyObject *other, Py_ssize_t run)
+static int can_count(PyObject *const *arguments, Py_ssize_t count)
 {
-    if (run == 0)
-        return 0;
-    PyObject *before = PyDict_GetItemWithError(counts, name);
-    if (before == NULL) {
-        if (PyErr_Occurred())
-            return -1;
-        name = other;
-        before = PyDict_GetItemWithError(counts, name);
-    }
-    PyObject *sum = before == NULL ? PyLong_FromSsize_t(run) : NULL;
-    if (before != NULL) {
-        PyObject *more = PyLong_FromSsize_t(run);
-        sum = more == NULL ? NULL : PyNumber_Add(before, more);
-        Py_XDECREF(more);
-    }
-    int failed = sum == NULL || PyDict_SetItem(counts, name, sum);
-    Py_XDECREF(sum);
-    return failed ? -1 : 0;
+    if (count == 2 && PyList_Check(arguments[0]) && Py_IS_TYPE(arguments[1], &CountsType))
+        return 1;
+    PyErr_SetString(PyExc_TypeError, "a list and Counts are wanted");
+    return 0;
 }
 
-/* Count so many more of a name. */
-int count_more(PyObject *counts, PyObject *name, PyObject *other, Py_ssize_t more)
-{
-    return add(counts, name, other, more);
-}
-
-/* count_sent(raws, counts, other): the same of frames as bytes, each by the name that it begins with. */
+/* count_sent(raws, counts): count frames as bytes, each by the name that it begins with. */
 PyObject *count_sent(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 3 || !PyList_Check(arguments[0]) || !PyDict_Check(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "count_sent takes a list, a dict and a name");
+    if (!can_count(arguments, count))
         return NULL;
-    }
-    PyObject *raws = arguments[0], *counts = arguments[1], *other = arguments[2];
-    const char *before = "";
-    Py_ssize_t length = 0, run = 0;
-    for (Py_ssize_t i = 0; i <= PyList_GET_SIZE(raws); i++) {
-        const char *text = NULL, *end = NULL;
-        if (i < PyList_GET_SIZE(raws)) {
-            PyObject *raw = PyList_GET_ITEM(raws, i);
-            if (!PyBytes_Check(raw)) {
-                PyErr_SetString(PyExc_TypeError, "count_sent counts bytes");
-                return NULL;
-            }
-            text = PyBytes_AS_STRING(raw);
-            end = memchr(text, ' ', (size_t)Py_MIN(LONGEST_NAME + 1, PyBytes_GET_SIZE(raw)));
-            if (end != NULL && end - text == length && memcmp(text, before, (size_t)length) == 0) {
-                run++;
-                continue;
-            }
-        }
-        PyObject *name = length ? frame_name(before, length) : Py_NewRef(other);
-        int failed = name == NULL || add(counts, name, other, run);
-        Py_XDECREF(name);
-        if (failed)
+    PyObject *raws = arguments[0];
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(raws); i++) {
+        PyObject *raw = PyList_GET_ITEM(raws, i);
+        if (!PyBytes_Check(raw)) {
+            PyErr_SetString(PyExc_TypeError, "count_sent counts bytes");
             return NULL;
-        before = text;
-        length = end == NULL ? 0 : end - text;
-        run = 1;
+        }
+        const char *text = PyBytes_AS_STRING(raw);
+        const char *end = memchr(text, ' ', (size_t)Py_MIN(LONGEST_NAME + 1, PyBytes_GET_SIZE(raw)));
+        counts_add(arguments[1], text, end == NULL ? 0 : end - text, 1);
     }
     return Py_NewRef(Py_None);
 }
 
-/* count_frames(frames, counts, other): count a list of Frames by name; names not in `counts` count as `other`. */
+/* count_frames(frames, counts): count a list of Frames by name. */
 PyObject *count_frames(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 3 || !PyList_Check(arguments[0]) || !PyDict_Check(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "count_frames takes a list, a dict and a name");
+    if (!can_count(arguments, count))
         return NULL;
-    }
-    PyObject *frames = arguments[0], *counts = arguments[1], *other = arguments[2];
-    PyObject *name = other;
+    PyObject *frames = arguments[0], *name = NULL;
     Py_ssize_t run = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(frames); i++) {
         Frame *frame = (Frame *)PyList_GET_ITEM(frames, i);
@@ -407,14 +366,14 @@ PyObject *count_frames(PyObject *Py_UNUSED(module), PyObject *const *arguments, 
             PyErr_SetString(PyExc_TypeError, "count_frames counts compiled frames");
             return NULL;
         }
-        if (frame->name == name) {
-            run++;
-            continue;
+        if (frame->name != name && run) {
+            counts_add_name(arguments[1], name, run);
+            run = 0;
         }
-        if (add(counts, name, other, run))
-            return NULL;
         name = frame->name;
-        run = 1;
+        run++;
     }
-    return add(counts, name, other, run) ? NULL : Py_NewRef(Py_None);
+    if (run)
+        counts_add_name(arguments[1], name, run);
+    return Py_NewRef(Py_None);
 }

@@ -34,7 +34,7 @@ typedef struct {
 } LinkIO;
 
 static PyObject *word_flush, *word_is_closing, *word_write, *word_last_received, *word_messages_received,
-    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_other, *word_join, *word_left, *monotonic;
+    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_join, *word_left, *monotonic;
 
 int link_ready(void)
 {
@@ -53,7 +53,6 @@ int link_ready(void)
         {&word_failed, "_failed"},
         {&word_flushed, "_flushed"},
         {&word_read_on, "_read_on"},
-        {&word_other, "other"},
         {&word_join, "join"},
         {&word_left, "get_write_buffer_size"},
     };
@@ -90,7 +89,7 @@ static int count_out(LinkIO *self)
 {
     if (self->sent == Py_None)
         return 0;
-    PyObject *arguments[] = {self->out, self->sent, word_other}, *done = count_sent(NULL, arguments, 3);
+    PyObject *arguments[] = {self->out, self->sent}, *done = count_sent(NULL, arguments, 2);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -251,8 +250,8 @@ int link_is_writable(PyObject *sink)
 int link_send_run(PyObject *sink, PyObject *raw, PyObject *name, Py_ssize_t count)
 {
     LinkIO *self = (LinkIO *)sink;
-    if (count > 1 && self->sent != Py_None && count_more(self->sent, name, word_other, count - 1))
-        return -1;
+    if (count > 1 && self->sent != Py_None)
+        counts_add_name(self->sent, name, count - 1);
     return link_send(self, raw);
 }
 
@@ -335,7 +334,7 @@ static int receive(LinkIO *self, PyObject *data)
     if (frames == NULL)
         return -1;
     if (self->received != Py_None) {
-        PyObject *arguments[] = {frames, self->received, word_other}, *done = count_frames(NULL, arguments, 3);
+        PyObject *arguments[] = {frames, self->received}, *done = count_frames(NULL, arguments, 2);
         Py_XDECREF(done);
         if (done == NULL) {
             Py_DECREF(frames);
@@ -418,8 +417,8 @@ static int link_init(LinkIO *self, PyObject *arguments, PyObject *keywords)
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!OOO", words, &owner, &session, &TurnType, &turn, &now,
                                      &received, &sent))
         return -1;
-    if ((received != Py_None && !PyDict_Check(received)) || (sent != Py_None && !PyDict_Check(sent))) {
-        PyErr_SetString(PyExc_TypeError, "counts are dicts, or None");
+    if ((received != Py_None && !Py_IS_TYPE(received, &CountsType)) || (sent != Py_None && !Py_IS_TYPE(sent, &CountsType))) {
+        PyErr_SetString(PyExc_TypeError, "counts are Counts, or None");
         return -1;
     }
     PyObject *reader = PyObject_GetAttrString(session, "reader");

@@ -22,7 +22,8 @@ PyMODINIT_FUNC PyInit__core(void)
     if (module == NULL)
         return NULL;
     if (add_type(module, &FrameType) || add_type(module, &ReaderType) || add_type(module, &MemoryType) ||
-        add_type(module, &ExpressType) || add_type(module, &LinkIOType) || add_type(module, &TurnType) ||
+        add_type(module, &ExpressType) || add_type(module, &CountsType) || add_type(module, &BucketsType) ||
+        add_type(module, &DeliveriesType) || add_type(module, &LinkIOType) || add_type(module, &TurnType) ||
         PyType_Ready(&PairType) || PyType_Ready(&PartyType) ||
         PyType_Ready(&FlowType) || express_ready() || recall_ready() || link_ready()) {
         Py_DECREF(module);

@@ -11,6 +11,7 @@ from services.chat.memory import PureMemory
 from shared.addresses import Group, User
 from shared.compiled import core
 from shared.framing import PureFrameReader, count_pure, count_sent_pure, encode_frame
+from shared.tallies import PureBuckets, PureCounts
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
 
@@ -95,14 +96,29 @@ def test_the_readers_tell_the_same_of_a_frame_cut_anywhere():
 @given(st.lists(st.tuples(names, payloads), max_size=8), st.sets(known_names.filter(lambda name: len(name) <= 64)))
 def test_the_counts_are_the_same(messages, counted):
     raws = [encode_frame(*message) for message in messages] * 2
-    counts = [dict.fromkeys([*counted, "other"], 3) for _ in range(4)]
-    core.count_sent(raws, counts[0], "other")
-    count_sent_pure(raws, counts[1], "other")
-    assert counts[0] == counts[1]
+    compiled, pure = (kind([*counted, "other"]) for kind in (core.Counts, PureCounts))
+    core.count_sent(raws, compiled)
+    count_sent_pure(raws, pure)
+    assert compiled.items() == list(pure.items())
     stream = b"".join(raws)
-    core.count_frames(core.FrameReader(LIMIT).feed(stream), counts[2], "other")
-    count_pure(PureFrameReader(LIMIT).feed(stream), counts[3], "other")
-    assert counts[2] == counts[3]
+    core.count_frames(core.FrameReader(LIMIT).feed(stream), compiled)
+    count_pure(PureFrameReader(LIMIT).feed(stream), pure)
+    assert compiled.items() == list(pure.items())
+    for name in [*counted, *(name for name, _ in messages), "", "é"]:
+        compiled.add(name, 3)
+        pure.add(name, 3)
+    assert compiled.items() == list(pure.items())
+    assert len(compiled) == len(pure)
+
+
+@given(st.lists(st.floats(0, 100), unique=True, max_size=20).map(sorted), st.data())
+def test_the_buckets_are_the_same(bounds, data):
+    compiled, pure = core.Buckets(bounds), PureBuckets(bounds)
+    values = st.floats(-1, 101) | (st.sampled_from(bounds) if bounds else st.nothing())
+    for value, times in data.draw(st.lists(st.tuples(values, st.integers(0, 300)))):
+        compiled.observe(value, times)
+        pure.observe(value, times)
+    assert (compiled.bounds, compiled.counts, compiled.total) == (pure.bounds, pure.counts, pure.total)
 
 
 @pytest.mark.parametrize(
@@ -110,10 +126,10 @@ def test_the_counts_are_the_same(messages, counted):
 )
 def test_what_is_no_frame_is_counted_the_same(raw):
     for raws in ([raw], [raw, raw], [b"PING 0 \n", raw, b"PING 0 \n"], [raw, b"PING 0 \n", b"PING 0 \n"]):
-        counts = [{"PING": 0, "other": 0}, {"PING": 0, "other": 0}]
-        core.count_sent(raws, counts[0], "other")
-        count_sent_pure(raws, counts[1], "other")
-        assert counts[0] == counts[1]
+        compiled, pure = (kind(["PING", "other"]) for kind in (core.Counts, PureCounts))
+        core.count_sent(raws, compiled)
+        count_sent_pure(raws, pure)
+        assert compiled.items() == list(pure.items())
 
 
 # Memory -----------------------------------------------------------------------------------------------------

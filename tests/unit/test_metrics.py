@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from services.discovery.linking import LinkingTimes
 from shared.framing import Frame, count_frames, count_sent, encode_frame, read_datagram
 from shared.metrics import CLOSES, PEERS, Metrics
-from shared.tallies import OTHER, Buckets, Frames, Names
+from shared.tallies import Buckets, Frames, Names
 from tests.support.nodes import Samples
 
 
@@ -16,8 +16,8 @@ def frame(name):
 
 def test_frames_are_counted_by_name_and_direction():
     frames = Frames()
-    count_frames([frame("MESSAGE"), frame("PING"), frame("MESSAGE")], frames.received, OTHER)
-    count_sent([encode_frame("MESSAGE", b" x PING"), encode_frame("PONG")], frames.sent, OTHER)
+    count_frames([frame("MESSAGE"), frame("PING"), frame("MESSAGE")], frames.received)
+    count_sent([encode_frame("MESSAGE", b" x PING"), encode_frame("PONG")], frames.sent)
     assert dict(frames.samples()) == {
         ("received", "MESSAGE"): 2,
         ("received", "PING"): 1,
@@ -29,8 +29,8 @@ def test_frames_are_counted_by_name_and_direction():
 def test_names_that_nobody_knows_make_no_labels():
     frames = Frames()
     known = len(frames.received)
-    count_frames([read_datagram(b"X%d 0 \n" % n) for n in range(1000)], frames.received, OTHER)
-    count_sent([b"Y 0 \n"], frames.sent, OTHER)
+    count_frames([read_datagram(b"X%d 0 \n" % n) for n in range(1000)], frames.received)
+    count_sent([b"Y 0 \n"], frames.sent)
     assert dict(frames.samples()) == {("received", "other"): 1000, ("sent", "other"): 1}
     assert len(frames.received) == known
 
@@ -61,7 +61,7 @@ def test_everything_is_exported_in_prometheus_form():
     histogram = metrics.histogram("parley_wait_seconds", "Waits", (0.1, 1.0))
     for value in (0.05, 0.5, 5.0):
         histogram.observe(value)
-    count_frames([frame("PING")], metrics.frames.received, OTHER)
+    count_frames([frame("PING")], metrics.frames.received)
     samples = Samples(generate_latest(metrics.registry).decode())
     assert samples.value("parley_peers", feature="MESSAGES") == 3
     assert samples.value("parley_things_total") == 4

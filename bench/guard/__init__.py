@@ -1,0 +1,1 @@
+"""The regression guard: `make bench-guard` (__main__.py)."""

@@ -1,0 +1,43 @@
+"""Parley's speed beside the uvloop relay's: in turn, in one run, as ratios: no machine's own speed."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from typing import Final
+
+from bench.hop.measure import Plan, Result, rounds
+from bench.hop.processes import UnavailableError
+
+PLAN: Final = Plan(messages=5_000, singles=300, limit=30.0)
+ROUNDS: Final = 3
+PARLEY, RELAY = "parley", "uvloop-relay"
+RATIOS: Final = {
+    "64 per send": ("free_64", "free_64"),
+    "64 per send, acknowledged": ("free_64_acknowledged", "free_64"),
+    "one per send": ("free_1", "free_1"),
+    "one per send, acknowledged": ("free_1_acknowledged", "free_1"),
+}
+"""Messages/s of Parley and of the relay, which passes on whole frames and acknowledges nothing."""
+SINGLES: Final = "one at a time, acknowledged"
+"""The relay's median latency, which has no way back, by Parley's."""
+
+
+def throughput() -> dict[str, float]:
+    """Parley's messages/s by the relay's: the median of the rounds. UnavailableError where there is no compiler."""
+    if shutil.which("cc") is None:
+        raise UnavailableError("there is no C compiler for the load generator")
+    found = rounds([PARLEY, RELAY], PLAN, ROUNDS)
+    for name, result in found.items():
+        if result.skipped.startswith(UnavailableError.__name__):
+            raise UnavailableError(f"{name}: {result.skipped}")
+        if result.skipped:
+            raise RuntimeError(f"{name}: {result.skipped}")
+    figures = {words: ratio(found, ours, theirs) for words, (ours, theirs) in RATIOS.items()}
+    return figures | {SINGLES: 1 / ratio(found, "latency_p50", "latency_p50")}
+
+
+def ratio(found: dict[str, Result], ours: str, theirs: str) -> float:
+    """The median of each round's ratio: what the machine did in a round met both."""
+    pairs = zip(found[PARLEY].figures[ours], found[RELAY].figures[theirs], strict=True)
+    return statistics.median(one / other for one, other in pairs)

@@ -1,0 +1,51 @@
+"""A chat process that counts nothing, to compare with; as a program it has both counted (bench/metrics.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from bench.guard.instructions import Marks
+from bench.guard.work import WARM_UP, count_of, repeat
+from bench.inside import inside
+from services.chat import ChatService
+
+SIZES = (1, 16, 64, 300)
+"""Messages in one read."""
+COUNTED, UNCOUNTED = "counted", "uncounted"
+
+
+def nothing(*_: object) -> None:
+    """Count nothing."""
+
+
+class Uncounted(ChatService):
+    """Has no counts of frames, of statuses, or of how long messages took."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.metrics.frames = None  # type: ignore[assignment] # a link takes that
+        self._counting.told = nothing  # type: ignore[method-assign]
+        self._counting.quick = None
+
+    _delivered = staticmethod(nothing)
+
+
+async def main(library: str) -> None:
+    """Count both, each size."""
+    marks = Marks(library)
+    times = {}
+    for kind, name in ((ChatService, COUNTED), (Uncounted, UNCOUNTED)):
+        async with inside(kind) as path:
+            for size in SIZES:
+                batches = [path.batch(size) for _ in range(WARM_UP + count_of(size))]
+                repeat(marks, f"{name} {size}", path.hear, batches)
+                times[f"{name} {size}"] = count_of(size)
+            path.check()
+    print(json.dumps(times))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
