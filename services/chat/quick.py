@@ -14,7 +14,7 @@ from shared.addresses import Recipient, User
 
 Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[Sink]]
 """A message on its way: destination, author, snowflake, recipient, its frame, its origin (a serverId, or empty),
-when it came and was sent (seconds, monotonic), its number in the mailbox's order, the links it is on."""
+when it came and was sent (seconds, monotonic), its place in the mailbox's order, the links that it is on."""
 
 DeliveredRun = Callable[[bool, float, int], None]
 """Hears of deliveries: whether of a recipient here, when they arrived (seconds, monotonic), of how many messages. Or
