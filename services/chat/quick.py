@@ -17,8 +17,8 @@ Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[Sin
 when it came and was sent (seconds, monotonic), its place in the mailbox's order, the links that it is on."""
 
 DeliveredRun = Callable[[bool, float, int], None]
-"""Hears of deliveries: whether of a recipient here, when they arrived (seconds, monotonic), of how many messages. Or
-the core's Deliveries, which count these themselves, with no call."""
+"""Hears of deliveries: whether of a recipient here, when they arrived (seconds, monotonic), of how many messages.
+Or the core's Deliveries, which count these themselves, with no call."""
 
 
 class QuickWay(Protocol):
