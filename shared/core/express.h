@@ -53,6 +53,34 @@ typedef struct {
 Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **party, PyObject *link, PyObject *frames,
                                Py_ssize_t start, double now);
 
+/* destinations.c */
+typedef struct {
+    PyObject *size, *count, *next_id, *window, *quick_window, *window_bytes, *queues, *held;
+    PyObject *numbers, *sorted, *send_run, *MESSAGE, *MESSAGE_ACK, *writable, *sink;
+} Words;
+
+extern Words word;
+
+int64_t number_of(PyObject *object, PyObject *name);
+int express_may_send(Express *self, Party *to);
+int express_may_tell(Express *self, Party *hears);
+
+/* learning.c */
+int express_is_in(const Express *self, int stage);
+void express_forget_all(Express *self);
+PyObject *express_learn(Express *self, PyObject *arguments);
+PyObject *express_may_learn(Express *self, PyObject *arguments);
+PyObject *express_learn_answer(Express *self, PyObject *arguments);
+PyObject *express_settle(Express *self, PyObject *destination);
+PyObject *express_settle_due(Express *self, PyObject *arguments);
+PyObject *express_forget(Express *self, PyObject *none);
+PyObject *express_leave(Express *self, PyObject *source);
+PyObject *express_due(Express *self, PyObject *delay);
+
+/* express.c */
+Flow *express_flow_of(Party *source, const char *head, Py_ssize_t length);
+PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssize_t count);
+
 /* items.c */
 Item *item_find(Express *self, const Party *party, uint64_t snowflake);
 Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake);

@@ -2,39 +2,18 @@
  *
  * Where the owner has a quick way (express.c), messages go there first, and the owner gets what is left.
  */
-#include "express.h"
+#include "link.h"
 
-#include <structmember.h>
 #include <time.h>
 #ifndef MS_WINDOWS
 #include <sys/socket.h>
 #endif
 
-enum { SEND_LIMIT = 1024 * 1024, TURN = 64 * 1024 };
 static const double QUIET = 100e-6; /* seconds without a write: what comes then is alone in its turn of the loop */
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *call_soon, *links;
-    char is_reading;
-} Turn;
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *owner, *session, *reader, *turn, *now;
-    PyObject *received, *sent; /* counts by name, or None */
-    PyObject *transport;       /* None: not connected */
-    PyObject *out;
-    PyObject *express, *source, *party;
-    long long bytes_received, bytes_sent, frames_received;
-    Py_ssize_t queued;
-    double written_at;
-    int descriptor; /* of the connection, where it may be written to past the transport; else -1 */
-    char is_paused, is_plain, has_backlog, is_performing, again, is_scheduled, is_real_clock;
-} LinkIO;
-
 static PyObject *word_flush, *word_is_closing, *word_write, *word_last_received, *word_messages_received,
-    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_join, *word_left, *monotonic;
+    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_join, *word_left;
+PyObject *link_monotonic;
 
 int link_ready(void)
 {
@@ -60,13 +39,13 @@ int link_ready(void)
         if ((*words[i].word = PyUnicode_InternFromString(words[i].text)) == NULL)
             return -1;
     PyObject *time = PyImport_ImportModule("time");
-    monotonic = time == NULL ? NULL : PyObject_GetAttrString(time, "monotonic");
+    link_monotonic = time == NULL ? NULL : PyObject_GetAttrString(time, "monotonic");
     Py_XDECREF(time);
-    return monotonic == NULL ? -1 : 0;
+    return link_monotonic == NULL ? -1 : 0;
 }
 
 /* Call a method, for what it does. */
-static int call(PyObject *object, PyObject *method, PyObject *argument)
+int link_call(PyObject *object, PyObject *method, PyObject *argument)
 {
     PyObject *done = argument == NULL ? PyObject_CallMethodNoArgs(object, method)
                                       : PyObject_CallMethodOneArg(object, method, argument);
@@ -136,7 +115,7 @@ static int write_through(LinkIO *self, PyObject *data)
     PyObject *rest = sent == 0 ? Py_NewRef(data)
                                : PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + sent, PyBytes_GET_SIZE(data) - sent);
     PyObject *transport = Py_NewRef(self->transport);
-    int failed = rest == NULL ? -1 : call(transport, word_write, rest);
+    int failed = rest == NULL ? -1 : link_call(transport, word_write, rest);
     Py_DECREF(transport);
     Py_XDECREF(rest);
     return failed;
@@ -163,7 +142,7 @@ static int write_out(LinkIO *self)
     return failed;
 }
 
-static int link_flush(LinkIO *self)
+int link_flush(LinkIO *self)
 {
     self->is_scheduled = 0;
     if (PyList_GET_SIZE(self->out) == 0)
@@ -174,7 +153,7 @@ static int link_flush(LinkIO *self)
     int was_full = self->queued >= SEND_LIMIT;
     self->queued = 0;
     if (!failed && (was_full || self->is_paused))
-        failed = call((PyObject *)self, word_flushed, was_full ? Py_True : Py_False);
+        failed = link_call((PyObject *)self, word_flushed, was_full ? Py_True : Py_False);
     return failed;
 }
 
@@ -214,7 +193,7 @@ static int turn_end(Turn *turn)
     return type != NULL ? -1 : 0;
 }
 
-static int link_send(LinkIO *self, PyObject *raw)
+int link_send(LinkIO *self, PyObject *raw)
 {
     if (!PyBytes_Check(raw)) {
         PyErr_SetString(PyExc_TypeError, "a frame is bytes");
@@ -321,10 +300,10 @@ static int pass_on(LinkIO *self, PyObject *frames, double now)
     if (!self->again)
         return 0;
     self->again = 0;
-    return call((PyObject *)self, word_perform, NULL);
+    return link_call((PyObject *)self, word_perform, NULL);
 }
 
-static int receive(LinkIO *self, PyObject *data)
+int link_receive(LinkIO *self, PyObject *data)
 {
     double now = clock_now(self);
     PyObject *when = now == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(now);
@@ -345,245 +324,15 @@ static int receive(LinkIO *self, PyObject *data)
     Turn *turn = (Turn *)self->turn;
     turn->is_reading = 1;
     if (!self->is_plain || reader->has_control || reader->error != Py_None)
-        failed = call((PyObject *)self, word_take, frames);
+        failed = link_call((PyObject *)self, word_take, frames);
     else if (PyList_GET_SIZE(frames))
         failed = pass_on(self, frames, now);
     Py_DECREF(frames);
     return turn_end(turn) || failed ? -1 : 0;
 }
 
-/* For Python ------------------------------------------------------------------------------------------------------------ */
-
-static PyObject *py_data_received(LinkIO *self, PyObject *data)
+/* A read that has to wait, or of which a part has to. */
+int link_read_on(LinkIO *self, PyObject *data)
 {
-    int failed = 0;
-    if (!PyBytes_Check(data)) {
-        PyErr_SetString(PyExc_TypeError, "what is read is bytes");
-        return NULL;
-    }
-    if (self->has_backlog || PyBytes_GET_SIZE(data) > TURN) {
-        failed = call((PyObject *)self, word_read_on, data);
-    } else {
-        self->bytes_received += PyBytes_GET_SIZE(data);
-        failed = receive(self, data);
-    }
-    return failed ? NULL : Py_NewRef(Py_None);
+    return link_call((PyObject *)self, word_read_on, data);
 }
-
-static PyObject *py_receive(LinkIO *self, PyObject *data)
-{
-    return receive(self, data) ? NULL : Py_NewRef(Py_None);
-}
-
-static PyObject *py_send(LinkIO *self, PyObject *raw)
-{
-    return link_send(self, raw) ? NULL : Py_NewRef(Py_None);
-}
-
-static PyObject *py_send_run(LinkIO *self, PyObject *arguments)
-{
-    PyObject *raw, *name;
-    Py_ssize_t count;
-    if (!PyArg_ParseTuple(arguments, "SUn", &raw, &name, &count))
-        return NULL;
-    return link_send_run((PyObject *)self, raw, name, count) ? NULL : Py_NewRef(Py_None);
-}
-
-static PyObject *py_flush(LinkIO *self, PyObject *Py_UNUSED(none))
-{
-    return link_flush(self) ? NULL : Py_NewRef(Py_None);
-}
-
-static PyObject *py_go_quickly(LinkIO *self, PyObject *arguments)
-{
-    PyObject *express, *source;
-    if (!PyArg_ParseTuple(arguments, "O!O", &ExpressType, &express, &source))
-        return NULL;
-    Py_XSETREF(self->express, Py_NewRef(express));
-    Py_XSETREF(self->source, Py_NewRef(source));
-    Py_CLEAR(self->party);
-    return Py_NewRef(Py_None);
-}
-
-static PyObject *get_writable(LinkIO *self, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(link_is_writable((PyObject *)self));
-}
-
-static int link_init(LinkIO *self, PyObject *arguments, PyObject *keywords)
-{
-    static char *words[] = {"owner", "session", "turn", "now", "received", "sent", NULL};
-    PyObject *owner, *session, *turn, *now, *received, *sent;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!OOO", words, &owner, &session, &TurnType, &turn, &now,
-                                     &received, &sent))
-        return -1;
-    if ((received != Py_None && !Py_IS_TYPE(received, &CountsType)) || (sent != Py_None && !Py_IS_TYPE(sent, &CountsType))) {
-        PyErr_SetString(PyExc_TypeError, "counts are Counts, or None");
-        return -1;
-    }
-    PyObject *reader = PyObject_GetAttrString(session, "reader");
-    if (reader == NULL || !Py_IS_TYPE(reader, &ReaderType)) {
-        Py_XDECREF(reader);
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_TypeError, "the session's reader is not compiled");
-        return -1;
-    }
-    Py_XSETREF(self->reader, reader);
-    Py_XSETREF(self->owner, Py_NewRef(owner));
-    Py_XSETREF(self->session, Py_NewRef(session));
-    Py_XSETREF(self->turn, Py_NewRef(turn));
-    Py_XSETREF(self->now, Py_NewRef(now));
-    Py_XSETREF(self->received, Py_NewRef(received));
-    Py_XSETREF(self->sent, Py_NewRef(sent));
-    Py_XSETREF(self->transport, Py_NewRef(Py_None));
-    Py_XSETREF(self->express, Py_NewRef(Py_None));
-    Py_XSETREF(self->out, PyList_New(0));
-    self->is_real_clock = now == monotonic;
-    self->descriptor = -1;
-    return self->out == NULL ? -1 : 0;
-}
-
-static int link_traverse(LinkIO *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->owner);
-    Py_VISIT(self->session);
-    Py_VISIT(self->reader);
-    Py_VISIT(self->turn);
-    Py_VISIT(self->now);
-    Py_VISIT(self->received);
-    Py_VISIT(self->sent);
-    Py_VISIT(self->transport);
-    Py_VISIT(self->out);
-    Py_VISIT(self->express);
-    Py_VISIT(self->source);
-    return 0;
-}
-
-static int link_clear(LinkIO *self)
-{
-    /* Everything that the methods look at stays an object: a link may be called once more while it is collected. */
-    Py_XSETREF(self->owner, Py_NewRef(Py_None));
-    Py_XSETREF(self->session, Py_NewRef(Py_None));
-    Py_XSETREF(self->now, Py_NewRef(Py_None));
-    Py_XSETREF(self->received, Py_NewRef(Py_None));
-    Py_XSETREF(self->sent, Py_NewRef(Py_None));
-    Py_XSETREF(self->transport, Py_NewRef(Py_None));
-    Py_XSETREF(self->express, Py_NewRef(Py_None));
-    Py_CLEAR(self->source);
-    Py_CLEAR(self->party);
-    return 0;
-}
-
-static void link_dealloc(LinkIO *self)
-{
-    PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->owner);
-    Py_CLEAR(self->session);
-    Py_CLEAR(self->reader);
-    Py_CLEAR(self->turn);
-    Py_CLEAR(self->now);
-    Py_CLEAR(self->received);
-    Py_CLEAR(self->sent);
-    Py_CLEAR(self->transport);
-    Py_CLEAR(self->out);
-    Py_CLEAR(self->express);
-    Py_CLEAR(self->source);
-    Py_CLEAR(self->party);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-static PyMethodDef link_methods[] = {
-    {"data_received", (PyCFunction)py_data_received, METH_O, "Handle a read: what asyncio calls."},
-    {"receive", (PyCFunction)py_receive, METH_O, "Handle a part of a read."},
-    {"send", (PyCFunction)py_send, METH_O, "Queue a frame."},
-    {"send_run", (PyCFunction)py_send_run, METH_VARARGS, "Queue several frames of one name."},
-    {"flush", (PyCFunction)py_flush, METH_NOARGS, "Write what was queued."},
-    {"go_quickly", (PyCFunction)py_go_quickly, METH_VARARGS, "Hand what this source sends to the quick way first."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyMemberDef link_members[] = {
-    {"_owner", T_OBJECT, offsetof(LinkIO, owner), READONLY, NULL},
-    {"session", T_OBJECT, offsetof(LinkIO, session), READONLY, NULL},
-    {"_turn", T_OBJECT, offsetof(LinkIO, turn), READONLY, NULL},
-    {"_now", T_OBJECT, offsetof(LinkIO, now), READONLY, NULL},
-    {"_transport", T_OBJECT, offsetof(LinkIO, transport), 0, NULL},
-    {"bytes_received", T_LONGLONG, offsetof(LinkIO, bytes_received), 0, NULL},
-    {"bytes_sent", T_LONGLONG, offsetof(LinkIO, bytes_sent), 0, NULL},
-    {"frames_received", T_LONGLONG, offsetof(LinkIO, frames_received), 0, NULL},
-    {"_descriptor", T_INT, offsetof(LinkIO, descriptor), 0, NULL},
-    {"_is_paused", T_BOOL, offsetof(LinkIO, is_paused), 0, NULL},
-    {"_is_plain", T_BOOL, offsetof(LinkIO, is_plain), 0, NULL},
-    {"_has_backlog", T_BOOL, offsetof(LinkIO, has_backlog), 0, NULL},
-    {"_is_performing", T_BOOL, offsetof(LinkIO, is_performing), 0, NULL},
-    {"_again", T_BOOL, offsetof(LinkIO, again), 0, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyGetSetDef link_attributes[] = {
-    {"writable", (getter)get_writable, NULL, "Whether there is room for more.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-PyTypeObject LinkIOType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.LinkIO",
-    .tp_basicsize = sizeof(LinkIO),
-    .tp_dealloc = (destructor)link_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .tp_traverse = (traverseproc)link_traverse,
-    .tp_clear = (inquiry)link_clear,
-    .tp_methods = link_methods,
-    .tp_members = link_members,
-    .tp_getset = link_attributes,
-    .tp_init = (initproc)link_init,
-    .tp_new = PyType_GenericNew,
-};
-
-/* Turn ---------------------------------------------------------------------------------------------------------------- */
-
-static PyObject *turn_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
-{
-    static char *words[] = {"call_soon", NULL};
-    PyObject *call_soon;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O", words, &call_soon))
-        return NULL;
-    Turn *self = (Turn *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->call_soon = Py_NewRef(call_soon);
-    self->links = PyList_New(0);
-    if (self->links == NULL)
-        Py_CLEAR(self);
-    return (PyObject *)self;
-}
-
-static int turn_traverse(Turn *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->call_soon);
-    Py_VISIT(self->links);
-    return 0;
-}
-
-static int turn_clear(Turn *self)
-{
-    Py_XSETREF(self->call_soon, Py_NewRef(Py_None));
-    return 0;
-}
-
-static void turn_dealloc(Turn *self)
-{
-    PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->call_soon);
-    Py_CLEAR(self->links);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-PyTypeObject TurnType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Turn",
-    .tp_basicsize = sizeof(Turn),
-    .tp_dealloc = (destructor)turn_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_traverse = (traverseproc)turn_traverse,
-    .tp_clear = (inquiry)turn_clear,
-    .tp_new = turn_new,
-};

@@ -1,0 +1,37 @@
+/* A link's hot half, and what one loop's links have to write. */
+#ifndef PARLEY_LINK_H
+#define PARLEY_LINK_H
+
+#include "express.h"
+
+enum { SEND_LIMIT = 1024 * 1024, TURN = 64 * 1024 };
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *call_soon, *links;
+    char is_reading;
+} Turn;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *owner, *session, *reader, *turn, *now;
+    PyObject *received, *sent; /* counts by name, or None */
+    PyObject *transport;       /* None: not connected */
+    PyObject *out;
+    PyObject *express, *source, *party;
+    long long bytes_received, bytes_sent, frames_received;
+    Py_ssize_t queued;
+    double written_at;
+    int descriptor; /* of the connection, where it may be written to past the transport; else -1 */
+    char is_paused, is_plain, has_backlog, is_performing, again, is_scheduled, is_real_clock;
+} LinkIO;
+
+extern PyObject *link_monotonic; /* time.monotonic */
+
+int link_call(PyObject *object, PyObject *method, PyObject *argument);
+int link_flush(LinkIO *self);
+int link_send(LinkIO *self, PyObject *raw);
+int link_receive(LinkIO *self, PyObject *data);
+int link_read_on(LinkIO *self, PyObject *data);
+
+#endif
