@@ -24,6 +24,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from shared.compiled import core
 from shared.tallies import Buckets, Frames
 
 REJECTIONS = frozenset(
@@ -117,7 +118,8 @@ class Metrics(Collector):
 
     def identify(self, server_id: str) -> None:
         """Say who this is; an adopted serverId comes later."""
-        self._build.info({"version": version(), "feature": self._feature, "server_id": server_id})
+        core_is = "python" if core is None else "compiled"
+        self._build.info({"version": version(), "feature": self._feature, "server_id": server_id, "core": core_is})
 
     # What happens rarely ------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from shared import logs
+from shared.compiled import core
 from shared.config import load
 from shared.errors import ConfigError, StorageError
 from shared.http import HttpServer, Pages
@@ -44,6 +45,10 @@ def main(service_type: type[ServiceBase]) -> None:
         logs.configure(config.log)
         if not protobuf_is_fast():
             logs.get().warning("protobuf_is_slow", detail="its compiled implementation (upb) is not in use")
+        if core is None:
+            logs.get().warning(
+                "core_is_absent", detail="Python does what Parley's compiled core would: it takes longer"
+            )
         _spare_the_collector()
         _allow_links()
         run_loop(_serve(service_type(config=config)))

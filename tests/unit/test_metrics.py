@@ -4,6 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.discovery.linking import LinkingTimes
+from shared.compiled import core
 from shared.framing import Frame, count_frames, count_sent, encode_frame, read_datagram
 from shared.metrics import CLOSES, PEERS, Metrics
 from shared.tallies import Buckets, Frames, Names
@@ -70,6 +71,7 @@ def test_everything_is_exported_in_prometheus_form():
     assert samples.value("parley_wait_seconds_sum") == pytest.approx(5.55)
     assert samples.value("parley_frames_total", feature="MESSAGES", direction="received") == 1
     assert samples.value("parley_build_info", server_id="alpha") == 1
+    assert samples.value("parley_build_info", core="python" if core is None else "compiled") == 1
     assert not [sample for sample in samples.samples if sample.name.endswith("_created")]
 
 
