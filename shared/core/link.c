@@ -8,6 +8,9 @@
 #ifndef MS_WINDOWS
 #include <sys/socket.h>
 #endif
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* Python ignores SIGPIPE anyway */
+#endif
 
 static const double QUIET = 100e-6; /* seconds without a write: what comes then is alone in its turn of the loop */
 
