@@ -240,8 +240,17 @@ def _text(text):
     return lambda author, number, to: message(author, number, to, text).SerializeToString()
 
 
-def _added(more, text="hello"):
-    return lambda author, number, to: message(author, number, to, text).SerializeToString() + more
+def _added(more):
+    return lambda author, number, to: message(author, number, to, "hello").SerializeToString() + more
+
+
+def _without_text(more=b""):
+    def payload(author, number, to):
+        whole = message(author, number, to)
+        whole.ClearField("textContent")
+        return whole.SerializeToString() + more
+
+    return payload
 
 
 def _fields_backwards(author, number, to):
@@ -268,13 +277,13 @@ def _to_group(author, number, _to):
 MESSAGES = {
     "text": _text("hello"),
     "text, too": _text("PING 0 \n"),
-    "empty": lambda author, number, to: message(author, number, to).SerializeToString(),
-    "empty text": lambda author, number, to: message(author, number, to).SerializeToString() + b"\x5a\0",
+    "empty": _without_text(),
+    "empty text": _text(""),
     "words": _text("schöne Grüße 🙂"),
     "long": _text("x" * 300),
-    "not utf-8": _added(b"\x5a\x02\xc3\x28", text=""),
-    "surrogate": _added(b"\x5a\x03\xed\xa0\x80", text=""),
-    "text is cut": _added(b"\x5a\x09x", text=""),
+    "not utf-8": _without_text(b"\x5a\x02\xc3\x28"),
+    "surrogate": _without_text(b"\x5a\x03\xed\xa0\x80"),
+    "text is cut": _without_text(b"\x5a\x09x"),
     "unknown field": _added(b"\xa2\x06\x01x"),
     "two texts": _added(b"\x5a\x01x"),
     "two numbers": _added(b"\x08\x63"),
@@ -282,6 +291,7 @@ MESSAGES = {
         b"\x08\xe3\x80\0" + message(author, number, to).SerializeToString()[2:]
     ),
     "no number": lambda author, _number, to: message(author, 0, to, "hello").SerializeToString(),
+    "number 0": lambda author, _number, to: b"\x08\0" + message(author, 0, to, "hello").SerializeToString(),
     "greatest number": lambda author, _number, to: message(author, (1 << 64) - 1, to, "hello").SerializeToString(),
     "backwards": _fields_backwards,
     "document": _document,

@@ -16,7 +16,7 @@ from tests.support.sinks import Node, Sink, ack, message
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
 
-ANN, BOB = User("ann", "alpha"), User("bob", "alpha")
+ANN, AMY, BOB = (User(name, "alpha") for name in ("ann", "amy", "bob"))
 ROUNDS = 20
 
 
@@ -75,6 +75,49 @@ def test_a_batch_goes_the_quick_way_whole(talk):
     assert numbered([talk.bob, talk.ann]) == [[11, 12], [21, 11, 12]]
 
 
+def test_equal_numbers_of_two_authors_are_told_apart(talk):
+    """An answer names no author: the older message is meant, and both must be known where that is decided."""
+    amy = talk.node.connect(AMY)
+    talk.node.send(AMY, 5, BOB, "hello")
+    talk.node.ack(BOB, 5)
+    amy.take()
+    for number, held in ((11, False), (12, True)):
+        talk.take(ANN, *written(number))
+        if held:  # by the router
+            talk.node.pass_time(0.2)
+        [frame] = frames(*written(number, author=AMY))
+        assert not talk.node.goes_the_quick_way(AMY, frame)
+        talk.node.from_client(AMY, frame)
+        talk.node.ack(BOB, number)
+        assert numbered([talk.ann, amy]) == [[number], []]
+        talk.node.ack(BOB, number)
+        assert numbered([talk.ann, amy]) == [[], [number]]
+
+
+def test_whoever_is_blocked_is_not_heard_any_more(talk):
+    talk.node.opened.blocks.add(BOB.user_id, ANN)
+    talk.node.send(ANN, 11, BOB, "hello")
+    assert talk.ann.statuses() == [(11, BOB, "USER_BLOCKED")]
+    assert not talk.bob.sent
+
+
+@pytest.mark.parametrize("text", [b"\xc3\x28", b"\xed\xa0\x80", b"\xff", b"0123456789abcde\x80"])
+def test_what_is_no_text_is_not_passed_on(talk, text):
+    payload = message(ANN, 11, BOB).SerializeToString().removesuffix(b"\x5a\0") + b"\x5a%c" % len(text) + text
+    [frame] = frames(b"MESSAGE %d %b\n" % (len(payload), payload))
+    assert not talk.node.goes_the_quick_way(ANN, frame)
+    assert not talk.bob.sent
+
+
+def test_what_waits_goes_out_before_what_is_new(talk):
+    talk.node.disconnect(BOB, talk.bob)
+    talk.node.send(ANN, 11, BOB, "hello")
+    talk.bob.sent.clear()
+    talk.node.roster.add_client(BOB, talk.bob)  # and the router is not told yet
+    talk.node.send(ANN, 12, BOB, "hello")
+    assert numbered([talk.bob])[0][-2:] == [11, 12]
+
+
 def test_a_link_that_fails_keeps_nothing_from_the_others(talk):
     other = talk.node.connect(BOB, Broken())
     talk.bob.error = OSError("broken")
@@ -102,12 +145,12 @@ def test_what_failed_is_as_much_on_its_way_as_what_did_not(talk):
 def test_an_answer_that_names_two_numbers_teaches_nothing(talk):
     talk.node.router.express.forget_all()
     talk.node.send(ANN, 11, BOB, "hello")
-    talk.node.send(ANN, 12, BOB, "hello")
     talk.bob.take()
     twice = ack(99, Status.DELIVERED).SerializeToString() + ack(11).SerializeToString()
     [frame] = frames(b"MESSAGE_ACK %d %b\n" % (len(twice), twice))
     talk.node.from_client(BOB, frame)
     assert numbered([talk.ann]) == [[11]]
+    talk.take(ANN, *written(12))
     twice = ack(12, Status.DELIVERED).SerializeToString() + ack(11).SerializeToString()
     [frame] = frames(b"MESSAGE_ACK %d %b\n" % (len(twice), twice))
     assert not talk.node.goes_the_quick_way(BOB, frame)
