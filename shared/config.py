@@ -286,4 +286,4 @@ def _check_places(key: str, places: Iterable[str]) -> None:
 
 
 LISTS = frozenset({"static_peers"})
-NOT_KEYS = frozenset({"PARLEY_CONFIG", "PARLEY_SUPERVISED"})
+NOT_KEYS = frozenset({"PARLEY_CONFIG", "PARLEY_PURE", "PARLEY_SUPERVISED"})

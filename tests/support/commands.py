@@ -26,7 +26,9 @@ def client_environment(address: str, directory: Path, **settings: str) -> dict[s
     """What a client runs with: an address of its own, and neither this shell's settings nor a parley.yml."""
     config = directory / "client.yml"
     config.touch()
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PARLEY_")}
+    clean = {
+        key: value for key, value in os.environ.items() if key == "PARLEY_PURE" or not key.startswith("PARLEY_")
+    }
     return clean | {"PARLEY_ADDRESS": address, "PARLEY_CONFIG": str(config), **settings}
 
 

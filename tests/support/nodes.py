@@ -86,8 +86,8 @@ class Node:
     """Chosen services of one node, each a process; a context manager that leaves none behind.
 
     `directory` takes the node's data and its processes' standard error, under the node's name; `settings` are more
-    variables of their environment (PARLEY_LINK__BACKOFF_MAX="1"). The tests' own PARLEY_… variables and
-    a parley.yml in the working directory do not reach the processes.
+    variables of their environment (PARLEY_LINK__BACKOFF_MAX="1"). The tests' own PARLEY_… variables, but for
+    PARLEY_PURE, and a parley.yml in the working directory do not reach the processes.
     """
 
     def __init__(
@@ -133,7 +133,9 @@ class Node:
     @property
     def environment(self) -> dict[str, str]:
         """What the processes run with: for a client of this node or a process that a test starts itself."""
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("PARLEY_")}
+        clean = {
+            key: value for key, value in os.environ.items() if key == "PARLEY_PURE" or not key.startswith("PARLEY_")
+        }
         config = self.directory / "parley.yml"
         if not config.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
