@@ -15,11 +15,14 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+from prometheus_client import generate_latest
+
 from bench.guard.instructions import instructions
 from bench.hop.processes import UnavailableError
 from bench.inside import Inside, inside
 from bench.uncounted import COUNTED, SIZES, TURNS, UNCOUNTED, Uncounted, label
 from services.chat import ChatService
+from tests.support.nodes import Samples
 
 PER_ROUND = 1_600
 """Messages."""
@@ -50,6 +53,9 @@ async def measure(rounds: int) -> None:
             show(size, quick[COUNTED], quick[UNCOUNTED], unit="µs")
         for path in (counted, uncounted):
             path.check()
+        told = Samples(generate_latest(counted.service.metrics.registry).decode())
+        delivered = told.value("parley_messages_total", scope="remote", status="delivered")
+        assert delivered == counted.count, f"{delivered:.0f} of {counted.count} were counted"
     print(f"(the quickest quarter of {rounds} rounds of {PER_ROUND} messages)")
 
 
