@@ -90,9 +90,14 @@ class Inside:
         self.alice.data_received(batch.messages)
         self.beta.data_received(batch.answers)
 
+    @property
+    def count(self) -> int:
+        """Messages so far."""
+        return self._next - FIRST
+
     def check(self) -> None:
         """All that was sent was passed on and answered at once: nothing is on its way, nothing waits."""
-        opened, told = self.service.opened, self._next - FIRST
+        opened, told = self.service.opened, self.count
         assert opened.router.next_timeout() is None, "something is on its way"
         assert len(opened.mailbox) == 0, "something waits"
         sent = self.beta._transport.written, self.alice._transport.written  # noqa: SLF001 - what there is to see

@@ -15,11 +15,14 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+from prometheus_client import generate_latest
+
 from bench.guard.instructions import instructions
 from bench.hop.processes import UnavailableError
 from bench.inside import Inside, inside
-from bench.uncounted import COUNTED, SIZES, UNCOUNTED, Uncounted
+from bench.uncounted import COUNTED, SIZES, TURNS, UNCOUNTED, Uncounted, label
 from services.chat import ChatService
+from tests.support.nodes import Samples
 
 PER_ROUND = 1_600
 """Messages."""
@@ -47,9 +50,12 @@ async def measure(rounds: int) -> None:
                 name: 1e6 * statistics.mean(sorted(times[1:])[: max(1, rounds // 4)])
                 for name, times in found.items()
             }
-            show(size, quick[COUNTED], quick[UNCOUNTED], "µs")
+            show(size, quick[COUNTED], quick[UNCOUNTED], unit="µs")
         for path in (counted, uncounted):
             path.check()
+        told = Samples(generate_latest(counted.service.metrics.registry).decode())
+        delivered = told.value("parley_messages_total", scope="remote", status="delivered")
+        assert delivered == counted.count, f"{delivered:.0f} of {counted.count} were counted"
     print(f"(the quickest quarter of {rounds} rounds of {PER_ROUND} messages)")
 
 
@@ -57,10 +63,14 @@ def count(directory: Path) -> None:
     """Compare instructions."""
     found = instructions("bench.uncounted", [], directory)
     for size in SIZES:
-        show(size, found[f"{COUNTED} {size}"], found[f"{UNCOUNTED} {size}"], "instructions")
+        means = (
+            statistics.mean(found[label(name, size, turn)] for turn, each in enumerate(TURNS) if each == name)
+            for name in (COUNTED, UNCOUNTED)
+        )
+        show(size, *means, unit="instructions")
 
 
-def show(size: int, counted: float, uncounted: float, unit: str) -> None:
+def show(size: int, counted: float, uncounted: float, *, unit: str) -> None:
     """One line."""
     percent = 100 * (counted / uncounted - 1)
     print(

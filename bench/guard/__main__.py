@@ -64,7 +64,7 @@ def guard_throughput() -> bool:
     floors = load()["throughput"]["floors"]
     figures = throughput()
     if not all(verdict.ok for verdict in judge_throughput(figures, floors)):
-        print("throughput: below a floor, so measured once more")
+        print("throughput: below a floor, so measured once more", flush=True)
         again = throughput()
         figures = {name: max(value, again[name]) for name, value in figures.items()}
     return shown("throughput by the uvloop relay's", "floor", judge_throughput(figures, floors))

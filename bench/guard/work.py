@@ -28,7 +28,7 @@ REFERENCE = "reference"
 REFERENCE_SIZE = 16
 WARM_UP = 3
 """Batches before any is counted: what is learnt from the first of a kind, and memory that grows once."""
-FEWEST, MESSAGES = 2, 600 if core is not None else 60
+FEWEST, MESSAGES = 1, 600 if core is not None else 60
 """So many batches are counted, or as many as have so many messages."""
 
 T = TypeVar("T")

@@ -30,6 +30,8 @@ extern PyTypeObject ReaderType;
 
 PyObject *reader_feed(Reader *reader, PyObject *data);
 PyObject *frame_name(const char *text, Py_ssize_t length);
+int count_all_sent(PyObject *raws, PyObject *counts);
+int count_all_frames(PyObject *frames, PyObject *counts);
 PyObject *count_sent(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *count_frames(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 

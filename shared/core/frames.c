@@ -326,54 +326,59 @@ PyTypeObject ReaderType = {
 
 /* Counting ------------------------------------------------------------------------------------------------ */
 
-static int can_count(PyObject *const *arguments, Py_ssize_t count)
+int count_all_sent(PyObject *raws, PyObject *counts)
 {
-    if (count == 2 && PyList_Check(arguments[0]) && Py_IS_TYPE(arguments[1], &CountsType))
-        return 1;
-    PyErr_SetString(PyExc_TypeError, "a list and Counts are wanted");
-    return 0;
-}
-
-/* count_sent(raws, counts): count frames as bytes, each by the name that it begins with. */
-PyObject *count_sent(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
-{
-    if (!can_count(arguments, count))
-        return NULL;
-    PyObject *raws = arguments[0];
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(raws); i++) {
         PyObject *raw = PyList_GET_ITEM(raws, i);
         if (!PyBytes_Check(raw)) {
             PyErr_SetString(PyExc_TypeError, "count_sent counts bytes");
-            return NULL;
+            return -1;
         }
         const char *text = PyBytes_AS_STRING(raw);
         const char *end = memchr(text, ' ', (size_t)Py_MIN(LONGEST_NAME + 1, PyBytes_GET_SIZE(raw)));
-        counts_add(arguments[1], text, end == NULL ? 0 : end - text, 1);
+        counts_add(counts, text, end == NULL ? 0 : end - text, 1);
     }
-    return Py_NewRef(Py_None);
+    return 0;
 }
 
-/* count_frames(frames, counts): count a list of Frames by name. */
-PyObject *count_frames(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+int count_all_frames(PyObject *frames, PyObject *counts)
 {
-    if (!can_count(arguments, count))
-        return NULL;
-    PyObject *frames = arguments[0], *name = NULL;
+    PyObject *name = NULL;
     Py_ssize_t run = 0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(frames); i++) {
         Frame *frame = (Frame *)PyList_GET_ITEM(frames, i);
         if (!Py_IS_TYPE(frame, &FrameType)) {
             PyErr_SetString(PyExc_TypeError, "count_frames counts compiled frames");
-            return NULL;
+            return -1;
         }
         if (frame->name != name && run) {
-            counts_add_name(arguments[1], name, run);
+            counts_add_name(counts, name, run);
             run = 0;
         }
         name = frame->name;
         run++;
     }
     if (run)
-        counts_add_name(arguments[1], name, run);
-    return Py_NewRef(Py_None);
+        counts_add_name(counts, name, run);
+    return 0;
+}
+
+static PyObject *count_with(int (*count_all)(PyObject *, PyObject *), PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count == 2 && PyList_Check(arguments[0]) && Py_IS_TYPE(arguments[1], &CountsType))
+        return count_all(arguments[0], arguments[1]) ? NULL : Py_NewRef(Py_None);
+    PyErr_SetString(PyExc_TypeError, "a list and Counts are wanted");
+    return NULL;
+}
+
+/* count_sent(raws, counts): count frames as bytes, each by the name that it begins with. */
+PyObject *count_sent(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    return count_with(count_all_sent, arguments, count);
+}
+
+/* count_frames(frames, counts): count a list of Frames by name. */
+PyObject *count_frames(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    return count_with(count_all_frames, arguments, count);
 }

@@ -67,15 +67,6 @@ static void keep_first_error(PyObject **type, PyObject **value, PyObject **trace
         PyErr_WriteUnraisable(NULL);
 }
 
-static int count_out(LinkIO *self)
-{
-    if (self->sent == Py_None)
-        return 0;
-    PyObject *arguments[] = {self->out, self->sent}, *done = count_sent(NULL, arguments, 2);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
-}
-
 static double clock_monotonic(void)
 {
     struct timespec now;
@@ -136,7 +127,7 @@ static int write_out(LinkIO *self)
     }
     if (data == NULL)
         return -1;
-    int failed = count_out(self);
+    int failed = self->sent != Py_None && count_all_sent(self->out, self->sent);
     if (!failed) {
         self->bytes_sent += PyBytes_GET_SIZE(data);
         failed = write_through(self, data);
@@ -315,13 +306,9 @@ int link_receive(LinkIO *self, PyObject *data)
     PyObject *frames = failed ? NULL : reader_feed((Reader *)self->reader, data);
     if (frames == NULL)
         return -1;
-    if (self->received != Py_None) {
-        PyObject *arguments[] = {frames, self->received}, *done = count_frames(NULL, arguments, 2);
-        Py_XDECREF(done);
-        if (done == NULL) {
-            Py_DECREF(frames);
-            return -1;
-        }
+    if (self->received != Py_None && count_all_frames(frames, self->received)) {
+        Py_DECREF(frames);
+        return -1;
     }
     const Reader *reader = (const Reader *)self->reader;
     Turn *turn = (Turn *)self->turn;

@@ -8,10 +8,16 @@ enum { SLOTS = 128 };
 /* Counts: a number for each of some names ---------------------------------------------------------------------- */
 
 typedef struct {
+    const char *text; /* of the name in the tuple */
+    Py_ssize_t length;
+    int64_t number;
+} Count;
+
+typedef struct {
     PyObject_HEAD
     PyObject *names; /* a tuple of ASCII strings; the last stands for all that is not among them */
-    int64_t *numbers;
-    Py_ssize_t slots[SLOTS]; /* where a name is likely to be: its index + 1 */
+    Count *counts;   /* of each */
+    Count *likely[SLOTS];
 } Counts;
 
 static unsigned slot_of(const char *text, Py_ssize_t length)
@@ -19,32 +25,20 @@ static unsigned slot_of(const char *text, Py_ssize_t length)
     return (unsigned)(length * 7 + (unsigned char)text[0] + 3 * (unsigned char)text[length - 1]) % SLOTS;
 }
 
-static int is_named(const Counts *self, Py_ssize_t index, const char *text, Py_ssize_t length)
+static int is_named(const Count *count, const char *text, Py_ssize_t length)
 {
-    PyObject *name = PyTuple_GET_ITEM(self->names, index);
-    return PyUnicode_GET_LENGTH(name) == length && memcmp(PyUnicode_1BYTE_DATA(name), text, (size_t)length) == 0;
-}
-
-static Py_ssize_t index_of(const Counts *self, const char *text, Py_ssize_t length)
-{
-    Py_ssize_t last = PyTuple_GET_SIZE(self->names) - 1;
-    if (length == 0)
-        return last;
-    Py_ssize_t likely = self->slots[slot_of(text, length)];
-    if (likely == 0)
-        return last;
-    if (is_named(self, likely - 1, text, length))
-        return likely - 1;
-    Py_ssize_t index = 0;
-    while (index < last && !is_named(self, index, text, length))
-        index++;
-    return index;
+    return count->length == length && memcmp(count->text, text, (size_t)length) == 0;
 }
 
 void counts_add(PyObject *counts, const char *text, Py_ssize_t length, Py_ssize_t more)
 {
     Counts *self = (Counts *)counts;
-    self->numbers[index_of(self, text, length)] += more;
+    Count *last = self->counts + PyTuple_GET_SIZE(self->names) - 1, *count = last;
+    if (length && (count = self->likely[slot_of(text, length)]) == NULL)
+        count = last;
+    while (count < last && !is_named(count, text, length))
+        count++;
+    count->number += more;
 }
 
 void counts_add_name(PyObject *counts, PyObject *name, Py_ssize_t more)
@@ -65,30 +59,34 @@ static PyObject *counts_new(PyTypeObject *type, PyObject *arguments, PyObject *k
         Py_XDECREF(self);
         return NULL;
     }
-    Py_ssize_t count = PyTuple_GET_SIZE(self->names);
-    for (Py_ssize_t i = 0; i < count; i++) {
+    Py_ssize_t size = PyTuple_GET_SIZE(self->names);
+    self->counts = PyMem_Calloc((size_t)size + 1, sizeof *self->counts);
+    if (self->counts == NULL)
+        PyErr_NoMemory();
+    else if (size == 0)
+        PyErr_SetString(PyExc_ValueError, "there are no names");
+    for (Py_ssize_t i = 0; i < size && !PyErr_Occurred(); i++) {
         PyObject *name = PyTuple_GET_ITEM(self->names, i);
         if (!PyUnicode_Check(name) || !PyUnicode_IS_ASCII(name) || PyUnicode_GET_LENGTH(name) == 0) {
             PyErr_SetString(PyExc_TypeError, "names are ASCII strings");
-            Py_DECREF(self);
-            return NULL;
+            break;
         }
-        Py_ssize_t *slot = &self->slots[slot_of((char *)PyUnicode_1BYTE_DATA(name), PyUnicode_GET_LENGTH(name))];
-        if (*slot == 0)
-            *slot = i + 1;
+        Count *count = &self->counts[i];
+        count->text = (const char *)PyUnicode_1BYTE_DATA(name);
+        count->length = PyUnicode_GET_LENGTH(name);
+        Count **likely = &self->likely[slot_of(count->text, count->length)];
+        if (*likely == NULL) /* names that share a slot are looked for from the first of them on */
+            *likely = count;
     }
-    if (count == 0 || (self->numbers = PyMem_Calloc((size_t)count, sizeof *self->numbers)) == NULL) {
-        count == 0 ? PyErr_SetString(PyExc_ValueError, "there are no names") : (void)PyErr_NoMemory();
-        Py_DECREF(self);
-        return NULL;
-    }
+    if (PyErr_Occurred())
+        Py_CLEAR(self);
     return (PyObject *)self;
 }
 
 static void counts_dealloc(Counts *self)
 {
     Py_XDECREF(self->names);
-    PyMem_Free(self->numbers);
+    PyMem_Free(self->counts);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -109,7 +107,7 @@ static PyObject *counts_items(Counts *self, PyObject *Py_UNUSED(none))
 {
     PyObject *items = PyList_New(0);
     for (Py_ssize_t i = 0; items != NULL && i < PyTuple_GET_SIZE(self->names); i++) {
-        PyObject *item = Py_BuildValue("OL", PyTuple_GET_ITEM(self->names, i), (long long)self->numbers[i]);
+        PyObject *item = Py_BuildValue("OL", PyTuple_GET_ITEM(self->names, i), (long long)self->counts[i].number);
         if (item == NULL || PyList_Append(items, item))
             Py_CLEAR(items);
         Py_XDECREF(item);
@@ -152,15 +150,10 @@ typedef struct {
 
 static void observe(Buckets *self, double value, Py_ssize_t times)
 {
-    Py_ssize_t low = 0, high = PyTuple_GET_SIZE(self->bounds);
-    while (low < high) {
-        Py_ssize_t middle = (low + high) / 2;
-        if (self->limits[middle] < value)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    self->counts[low] += times;
+    Py_ssize_t bucket = 0, last = PyTuple_GET_SIZE(self->bounds);
+    while (bucket < last && self->limits[bucket] < value) /* one after another: most values are small */
+        bucket++;
+    self->counts[bucket] += times;
     self->total += value * (double)times;
 }
 
