@@ -120,9 +120,8 @@ def test_an_empty_list_in_the_environment_is_none(load_text):
 
 
 def test_what_is_not_parleys_is_left_alone(load_text):
-    assert (
-        load_text("", {"HOME": "x", "PARLEYX": "y", "parley_chat__port": "z", "PARLEY_SUPERVISED": "1"}) == Config()
-    )
+    environ = {"HOME": "x", "PARLEYX": "y", "parley_chat__port": "z", "PARLEY_SUPERVISED": "1", "PARLEY_PURE": "1"}
+    assert load_text("", environ) == Config()
 
 
 # What is refused -----------------------------------------------------------------------------------
