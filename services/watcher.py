@@ -15,6 +15,7 @@ from typing import Any
 
 from shared import logs
 from shared.addresses import ServerList
+from shared.compiled import core
 from shared.config import Config
 from shared.messages import pb
 from shared.process import stop_with_parent
@@ -71,6 +72,8 @@ class Watcher:
             self.server_id = server_id
             where = self.config.address or "all addresses"
             self._tell(f"Parley node {server_id} on {where}, starting …")
+            if core is None:
+                self._tell("without its compiled core: all works, and a message costs several times as much")
 
     async def not_registered(self, *, taken: bool) -> None:
         """Discovery is starting, or starting again."""

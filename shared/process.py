@@ -46,9 +46,9 @@ def main(service_type: type[ServiceBase]) -> None:
         if not protobuf_is_fast():
             logs.get().warning("protobuf_is_slow", detail="its compiled implementation (upb) is not in use")
         if core is None:
-            logs.get().warning(
-                "core_is_absent", detail="Python does what Parley's compiled core would: it takes longer"
-            )
+            # A node's supervisor has its watcher say so, once for all its processes.
+            tell = logs.get().info if os.environ.get(SUPERVISED) else logs.get().warning
+            tell("core_is_absent", detail="Python does what Parley's compiled core would: it takes longer")
         _spare_the_collector()
         _allow_links()
         run_loop(_serve(service_type(config=config)))
