@@ -40,4 +40,5 @@ echo "Setting up $venv with $("$python" --version) (once) …"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[dev]' ||
     fail "the dependencies could not be installed; see above"
 "$venv/bin/python" -c 'import shared._core' 2>/dev/null ||
-    echo "Parley will run without its compiled core: all works, and a message between servers costs tens of times as much."
+    echo "Parley will run without its compiled core: all works, and a message between servers costs tens of times as much." \
+        "Once there is a C compiler and Python's headers, \`make -B setup\` builds it."
