@@ -33,6 +33,7 @@ LONGEST = 16 * 1024 * 1024
 """Bytes of one event."""
 NAMES = {MESSAGES: "chat", TYPING_INDICATOR: "typing", LIVE_LOCATION: "location"}
 COLOURS = {"linked": "green", "partly linked": "yellow", "not linked": "red", "dialling": "red"}
+ALONE = Text("No other server has been heard of.")
 
 Status = dict[str, Any]
 
@@ -154,15 +155,18 @@ def is_well(status: Status) -> bool:
 
 
 def _shown(status: Status) -> Group:
+    others = [_links(status["links"]), Text(), _pairs(status["pairs"])] if _knows_others(status) else [ALONE]
     return Group(
         Text.assemble((harmless(status["server_id"]), "bold"), f"  Parley {harmless(status['version'])}"),
         Text(),
         _processes(status["processes"]),
         Text(),
-        _links(status["links"]),
-        Text(),
-        _pairs(status["pairs"]),
+        *others,
     )
+
+
+def _knows_others(status: Status) -> bool:
+    return bool(status["pairs"]) or any(status["links"].values())
 
 
 def _processes(processes: Mapping[str, Status | None]) -> Table:
@@ -179,7 +183,8 @@ def _processes(processes: Mapping[str, Status | None]) -> Table:
 
 def _besides(process: Status) -> str:
     if waiting := process.get("waiting_messages"):
-        return f"{waiting} messages wait, the oldest for {process['oldest_waiting_seconds']:.0f} s"
+        wait = "message waits" if waiting == 1 else "messages wait"
+        return f"{waiting} {wait}, the oldest for {process['oldest_waiting_seconds']:.0f} s"
     for key, words in (("typing", "type"), ("streams", "locations are shared")):
         if process.get(key):
             return f"{process[key]} {words}"
