@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.idle.crowd import Crowd
-from bench.idle.processes import KIB, MIB, cpu_in, memory, verdict
+from bench.idle.processes import KIB, MIB, Row, cpu_in, memory, verdict
 from tests.support.nodes import Node
 
 ADDRESS: Final = "127.0.206.1"
@@ -26,8 +26,8 @@ makes at the default, every {ASKED_EVERY:g} s); then also with a message per lin
   links  MiB PSS  KiB/link     idle   (300 s)  µs/PING   active  µs/message  connects/s  loader"""
 
 
-def clients(directory: Path, counts: Sequence[int], seconds: float) -> bool:
-    """Idle and a little active, for each number of links."""
+def clients(directory: Path, counts: Sequence[int], seconds: float, rows: list[Row]) -> bool:
+    """Idle and a little active, for each number of links; adds to `rows`. Whether the targets are kept."""
     settings = {"PARLEY_LINK__PING_TIMEOUT": str(seconds), "PARLEY_LOG__LEVEL": "warning"}
     print(_HEADING.format(seconds=seconds))
     kept = True
@@ -52,6 +52,7 @@ def clients(directory: Path, counts: Sequence[int], seconds: float) -> bool:
             print(f"{count:7} {taken / MIB:8.1f} {(taken - empty) / count / KIB:9.2f} {idle:8.3%}", end=" ")
             print(f"({default:7.3%}) {each * 1e6:8.1f} {active:8.3%} {per_message * 1e6:11.1f}", end=" ")
             print(f"{pace:11.0f} {done.share:7.1%}", flush=True)
+            rows.append({"links": count, "pss_bytes": taken, "cpu_share": default, "active_cpu_share": active})
             if count == 10_000:
                 kept &= verdict("10,000 idle clients, memory", f"{taken / MIB:.1f} MiB", kept=taken < MEMORY)
                 kept &= verdict("10,000 idle clients, CPU", f"{default:.3%} of a core", kept=default < SHARE)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from bench.idle.processes import cpu_in, verdict
+from bench.idle.processes import Row, cpu_in, verdict
 from tests.support.nodes import Node, wait_linked
 
 SERVICES: Final = ("discovery", "typing")
@@ -27,8 +27,8 @@ _HEADING: Final = (
 )
 
 
-def datagrams(directory: Path, counts: Sequence[int], seconds: float) -> bool:
-    """For each number of nodes."""
+def datagrams(directory: Path, counts: Sequence[int], seconds: float, rows: list[Row]) -> bool:
+    """For each number of nodes; adds the figures to `rows`. Whether the target is kept."""
     print(f"nodes at rest, discovery and typing, over {seconds:g} s; per node")
     print(_HEADING)
     kept = True
@@ -39,11 +39,15 @@ def datagrams(directory: Path, counts: Sequence[int], seconds: float) -> bool:
                 nodes.append(Node(f"node{i:02}", f"127.0.207.{i + 1}", directory, SERVICES))
                 stack.enter_context(nodes[-1])
             wait_linked(nodes, SERVICES[1:], 60.0)
-            kept &= _measure(nodes, seconds)
+            rows.append({"nodes": count, "per_second_and_node": (both := _measure(nodes, seconds))})
+            if count == TARGET:
+                words = f"{TARGET} nodes, datagrams per second and node"
+                kept &= verdict(words, f"{both:.2f}", kept=both < LIMIT)
     return kept
 
 
-def _measure(nodes: Sequence[Node], seconds: float) -> bool:
+def _measure(nodes: Sequence[Node], seconds: float) -> float:
+    """Prints what they sent and received; datagrams per second and node."""
     before, kernel, began = [_counts(node) for node in nodes], _kernel(), time.perf_counter()
     shares = cpu_in([node.pid(service) for node in nodes for service in SERVICES], seconds)
     passed, after, delivered = time.perf_counter() - began, [_counts(node) for node in nodes], _kernel()
@@ -55,10 +59,7 @@ def _measure(nodes: Sequence[Node], seconds: float) -> bool:
     cpu = [sum(shares[node.pid(service)] for node in nodes) / len(nodes) * 60_000 for service in SERVICES]
     print(f"{len(nodes):6} {sent:8.2f} {received:11.2f} {went:14.2f} {came:7.2f} {asked:11.2f}", end=" ")
     print(f"{announced:12.2f} {cpu[0]:25.1f} {cpu[1]:7.1f}", flush=True)
-    if len(nodes) != TARGET:
-        return True
-    both = sent + received
-    return verdict(f"{TARGET} nodes, datagrams per second and node", f"{both:.2f}", kept=both < LIMIT)
+    return sent + received
 
 
 def _counts(node: Node) -> tuple[float, float, float, float]:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 KIB, MIB = 1024, 1024 * 1024
 NS = 1e9
+Row = dict[str, float]
+"""One measurement's figures, as build/idle.json has them (bench/curves/sources.py)."""
 
 
 class Memory(NamedTuple):
@@ -60,5 +62,5 @@ def show(named: Mapping[str, int], shares: Mapping[int, float]) -> tuple[int, fl
 
 def verdict(what: str, value: str, *, kept: bool) -> bool:
     """Print whether a target is kept."""
-    print(f"  {what}: {value}: {'kept' if kept else 'MISSED'}")
+    print(f"  {what}: {value}: target {'kept' if kept else 'MISSED'}")
     return kept
