@@ -8,7 +8,7 @@ DRAWING := $(VENV)/.drawing
 .PHONY: help run setup test check chaos proto dashboards bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 $(READY): pyproject.toml deploy/setup.sh deploy/core-tools.sh $(wildcard shared/core/*.[ch])
 	@deploy/setup.sh $(VENV)
@@ -63,8 +63,8 @@ bench-guard: $(READY) ## See that no message costs more than it did: instruction
 	@deploy/test-tools.sh valgrind
 	@$(BIN)/python -m bench.guard $(if $(UPDATE),--update)
 
-bench-idle: $(READY) ## Measure what costs who does nothing: 10,000 clients, a node at rest, datagrams of 30 nodes
-	@$(BIN)/python -m bench.idle
+bench-idle: $(READY) ## Measure what costs who does nothing: 10,000 clients, a node at rest, datagrams of 30 nodes (WHAT=node)
+	@$(BIN)/python -m bench.idle $(WHAT)
 
 bench-mailbox: $(READY) ## Measure what waits: accepted, committed, started with, drained
 	@$(BIN)/python -m bench.mailbox

@@ -182,8 +182,14 @@ def main() -> None:
         contents["machine"] = machine_text(machine)
     if hop := read(arguments.build / "bench.json"):
         contents["hop"] = hop_table(hop)
+        print("filled in: one federated hop")
     page = arguments.page.read_text(encoding="utf-8")
     arguments.page.write_text(replaced(page, contents), encoding="utf-8")
+    print(
+        f"{arguments.page} has these figures now"
+        if contents
+        else f"nothing was measured: {arguments.build} is empty"
+    )
 
 
 if __name__ == "__main__":
