@@ -55,7 +55,8 @@ def main() -> None:
         if arguments.what in (None, "datagrams"):
             rows = found.setdefault("datagrams", [])
             kept.append(datagrams(directory, arguments.nodes, 2 * arguments.seconds, rows))
-    save(arguments.json, found)
+    if found:
+        save(arguments.json, found)
     raise SystemExit(0 if all(kept) else 1)
 
 
