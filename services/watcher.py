@@ -73,7 +73,7 @@ class Watcher:
             where = self.config.address or "all addresses"
             self._tell(f"Parley node {server_id} on {where}, starting …")
             if core is None:
-                self._tell("without its compiled core: all works, and a message between servers costs tens of times as much")
+                self._tell("without its compiled core: a message between servers costs tens of times as much")
 
     async def not_registered(self, *, taken: bool) -> None:
         """Discovery is starting, or starting again."""
