@@ -19,6 +19,7 @@ LEGEND = """\
 One federated hop: A at server 1 sends 100-byte messages to B at server 2. Medians of the rounds, least…greatest.
 latency: one message at a time, µs from A's send to having come whole at B; the next one goes when the one before is
   received, and acknowledged to A where the protocol does so (Parley's DELIVERED, MQTT's PUBACK, JetStream's ack).
+  at once: the next one goes when the one before is received; its acknowledgement is on its way beside it.
 w16, w64, w256: messages/s with so many unfinished at most; 64/send, 1/send: without a window, so many in each send.
 acked 64, acked 1: the same two, with the acknowledgement back at A as the end (Parley's comes from B; MQTT's and
   JetStream's from a server). B acknowledges each message wherever the protocol has that.
@@ -45,6 +46,7 @@ def thousands(value: float) -> str:
 COLUMNS = (
     Column("p50", "latency_p50"),
     Column("p99", "latency_p99"),
+    Column("p50 at once", "latency_p50_at_once"),
     Column("w16", "window_16", thousands),
     Column("w64", "window_64", thousands),
     Column("w256", "window_256", thousands),

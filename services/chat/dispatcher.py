@@ -113,6 +113,12 @@ class Dispatcher:
             self._outbound[destination] = outbound
         return outbound
 
+    def leave(self, user: User) -> None:
+        """A user is away: where nothing is on its way to them, nothing is to be remembered of them."""
+        outbound = self._outbound.get(user)
+        if outbound is not None and len(outbound) == 0:
+            del self._outbound[user]
+
     def _unanswered_by(self, destination: Destination) -> Outbound | None:
         """All that is on its way there, if anything ever was."""
         self.adopt(self.quick.settle(destination))

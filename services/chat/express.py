@@ -81,7 +81,7 @@ class Express:
         self.settle_due: Callable[[float, float], Iterable[Sent]] = self.core.settle_due
         self.due: Callable[[float], float | None] = self.core.due
         self.leave: Callable[[Destination], None] = self.core.leave
-        """A source is gone."""
+        """A destination is not there any more."""
 
     def forget_all(self) -> None:
         """Something changed that may concern any flow: learn all anew."""

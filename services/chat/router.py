@@ -235,6 +235,7 @@ class Router:
         if not self._roster.clients(user):
             if self.express is not None:
                 self.express.leave(user)
+            self._dispatcher.leave(user)
             for item in self._mailbox.waiting(user):
                 self._statuses.tell_when_safe(item, Status.USER_AWAY)
 

@@ -14,13 +14,18 @@ enum { LOOK_EVERY = 32, FEW = 256 };
 Flow *express_flow_of(Party *source, const char *head, Py_ssize_t length)
 {
     Flow *last = source->last;
-    if (last != NULL && PyBytes_GET_SIZE(last->head) == length &&
+    if (last != NULL && !last->to->is_gone && PyBytes_GET_SIZE(last->head) == length &&
         memcmp(PyBytes_AS_STRING(last->head), head, (size_t)length) == 0)
         return last;
     PyObject *key = PyBytes_FromStringAndSize(head, length);
     if (key == NULL)
         return NULL;
     Flow *flow = (Flow *)PyDict_GetItemWithError(source->flows, key);
+    if (flow != NULL && flow->to->is_gone) {
+        Py_CLEAR(source->last);
+        PyDict_DelItem(source->flows, key);
+        flow = NULL;
+    }
     Py_DECREF(key);
     if (flow != NULL)
         Py_XSETREF(source->last, (Flow *)Py_NewRef(flow));
@@ -283,6 +288,8 @@ Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **kept,
         return at;
     if (express_is_in(self, SENDING))
         return -1;
+    if (*kept != NULL && ((Party *)*kept)->is_gone)
+        Py_CLEAR(*kept);
     Party *party = (Party *)*kept;
     if (party == NULL) {
         party = (Party *)PyDict_GetItemWithError(self->parties, source);

@@ -73,7 +73,7 @@ PyObject *express_learn(Express *self, PyObject *arguments)
     if (head == NULL)
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
     Party *source = party_of(self, source_name);
-    if (source != NULL && PyDict_Contains(source->flows, head) == 1) {
+    if (source != NULL && express_flow_of(source, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head)) != NULL) {
         Py_DECREF(head);
         return Py_NewRef(Py_True);
     }
@@ -184,14 +184,21 @@ PyObject *express_forget(Express *self, PyObject *Py_UNUSED(none))
     return Py_NewRef(Py_None);
 }
 
+/* leave(destination): it is not there any more. What is known of it goes, unless something is on its way to it. */
 PyObject *express_leave(Express *self, PyObject *source)
 {
     if (express_is_in(self, TAKING))
         return NULL;
     Party *party = (Party *)PyDict_GetItemWithError(self->parties, source);
-    if (party != NULL)
-        clear_flows(party);
-    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    if (party == NULL)
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    clear_flows(party);
+    if (party->count == 0) {
+        party->is_gone = 1;
+        if (PyDict_DelItem(self->parties, source))
+            return NULL;
+    }
+    return Py_NewRef(Py_None);
 }
 
 PyObject *express_due(Express *self, PyObject *delay)

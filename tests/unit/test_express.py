@@ -11,7 +11,7 @@ from services.chat.statuses import Status
 from shared.addresses import User
 from shared.compiled import core
 from shared.framing import FrameReader
-from shared.messages import encode
+from shared.messages import encode, pb
 from tests.support.sinks import Node, Sink, ack, message
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
@@ -45,6 +45,11 @@ def acknowledged(*numbers):
 
 def numbered(sinks):
     return [[each.messageSnowflake for each in sink.take()] for sink in sinks]
+
+
+def texts(sink):
+    """The numbers of the messages that came; statuses that may be owed are left aside."""
+    return [each.messageSnowflake for each in sink.take() if isinstance(each, pb.ChatMessage)]
 
 
 class Talk:
@@ -92,6 +97,26 @@ def test_equal_numbers_of_two_authors_are_told_apart(talk):
         assert numbered([talk.ann, amy]) == [[number], []]
         talk.node.ack(BOB, number)
         assert numbered([talk.ann, amy]) == [[], [number]]
+
+
+def test_who_left_is_forgotten_and_hears_all_once_they_are_back(talk):
+    node = talk.node
+    held = len(node.router._dispatcher._outbound)
+    node.disconnect(BOB, talk.bob)
+    assert len(node.router._dispatcher._outbound) == held - 1
+    node.send(ANN, 30, BOB, "hello")
+    bob = node.connect(BOB)
+    node.send(ANN, 31, BOB, "hello")
+    assert texts(bob) == [30, 31]
+    node.ack(BOB, 30)
+    node.ack(BOB, 31)
+    node.disconnect(BOB, bob)
+    bob = node.connect(BOB)
+    node.send(ANN, 32, BOB, "hello")
+    assert len(node.router.express) == 1  # the flow from before led to who is not there any more
+    node.disconnect(BOB, bob)
+    bob = node.connect(BOB)
+    assert texts(bob) == [32]
 
 
 def test_whoever_is_blocked_is_not_heard_any_more(talk):
