@@ -16,6 +16,7 @@ _MARKED = re.compile(r"(?P<begin><!-- (?P<name>[a-z]+(?:: [a-z]+)?) -->\n).*?(?P
 HOP = (
     ("latency_p50", "latency p50", lambda value: text(value / 1e6, "s")),
     ("latency_p99", "p99", lambda value: text(value / 1e6, "s")),
+    ("latency_p50_at_once", "p50, the next at once", lambda value: text(value / 1e6, "s")),
     ("free_64", "messages/s, 64 per send", lambda value: f"{value:,.0f}"),
     ("free_1", "one per send", lambda value: f"{value:,.0f}"),
     ("free_64_acknowledged", "acknowledged, 64 per send", lambda value: f"{value:,.0f}"),
