@@ -22,5 +22,6 @@ else
         $unit/test_expiry.py $unit/test_group_messages.py $property/test_framing_property.py \
         $property/test_router_property.py $property/test_durable_property.py
 fi
-"$bin/pytest" --durations=10 tests
+"$bin/pytest" -q --no-header -n auto tests/unit tests/property
+"$bin/pytest" --durations=10 tests/federation tests/integration
 exec "$bin/python" -m bench.guard

@@ -626,11 +626,11 @@ def test_what_was_delivered_at_once_is_recognised_by_the_next_process(tmp_path):
 
 
 def test_the_oldest_of_what_was_delivered_make_room(tmp_path):
-    table = Delivered(tmp_path / "delivered", buckets=2)
+    table = Delivered.open(tmp_path / "delivered", buckets=2)
     for number in (2, 4, 6, 8, 8, 10, -1):
         table.add(number)
     assert [number in table for number in (2, 4, 6, 8, 10, -1)] == [False, True, True, True, True, True]
     table.close()
-    table = Delivered(tmp_path / "delivered", buckets=2)
+    table = Delivered.open(tmp_path / "delivered", buckets=2)
     assert [number in table for number in (2, 4, 6, 8, 10, -1)] == [False, True, True, True, True, True]
     table.close()
