@@ -201,6 +201,5 @@ class LinkIO:
             self._flushed(was_full)
 
 
-PureLinkIO = LinkIO
 if not TYPE_CHECKING and core is not None:
     LinkIO = core.LinkIO

@@ -49,7 +49,6 @@ class Turn:
                 stack.callback(link.flush)
 
 
-PureTurn = Turn
 if not TYPE_CHECKING and core is not None:
     Turn = core.Turn
 

@@ -70,8 +70,6 @@ class Router:
         """Servers with waiting messages and no link → when their authors are answered."""
         self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered)
         self._memory = self._statuses.memory
-        self.unheard = self._statuses.unheard
-        """Whom `heard_from` is to be told of."""
         self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses)
         self.express: Express | None = None
         if express:
