@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import statistics
 from typing import Final
 
-from bench.hop.measure import Plan, Result, rounds
+from bench.hop.latency import together
+from bench.hop.measure import Plan, rounds
 from bench.hop.processes import UnavailableError
 
 PLAN: Final = Plan(messages=5_000, singles=300, limit=30.0)
@@ -30,17 +30,13 @@ def throughput() -> dict[str, float]:
     """
     if shutil.which("cc") is None:
         raise UnavailableError("there is no C compiler for the load generator")
-    found = rounds([PARLEY, RELAY], PLAN, ROUNDS)
+    found = together([PARLEY, RELAY], PLAN, ROUNDS)
+    rounds([PARLEY, RELAY], PLAN, ROUNDS, found)
     if found[RELAY].skipped:
         raise UnavailableError(f"{RELAY}: {found[RELAY].skipped}")
     if found[PARLEY].skipped:
         print(f"throughput: {PARLEY}: {found[PARLEY].skipped}")
         return dict.fromkeys([*RATIOS, SINGLES], 0.0)
-    figures = {words: ratio(found, ours, theirs) for words, (ours, theirs) in RATIOS.items()}
-    return figures | {SINGLES: 1 / ratio(found, "latency_p50", "latency_p50")}
-
-
-def ratio(found: dict[str, Result], ours: str, theirs: str) -> float:
-    """The median of each round's ratio: what the machine did in a round met both."""
-    pairs = zip(found[PARLEY].figures[ours], found[RELAY].figures[theirs], strict=True)
-    return statistics.median(one / other for one, other in pairs)
+    ours, theirs = found[PARLEY], found[RELAY]
+    figures = {words: ours.ratio(theirs, *figures) or 0.0 for words, figures in RATIOS.items()}
+    return figures | {SINGLES: theirs.ratio(ours, "latency_p50") or 0.0}

@@ -1,7 +1,8 @@
 """Measure one federated hop, here and at the peers, in one run: `python -m bench.hop [--only parley,c-relay]`.
 
-A at server 1 sends 100-byte messages to B at server 2, both clients of one compiled generator (generator.py). In
-each round every system is started, measured and stopped in turn. The peers come from Debian's packages
+A at server 1 sends 100-byte messages to B at server 2, both clients of one compiled generator (generator.py). First
+latency, with all systems running, each measured in turn in many rounds; then throughput, CPU and memory: in each
+round every system is started, measured and stopped in turn. The peers come from Debian's packages
 (deploy/bench-tools.sh); one that is not there or does not work is skipped, with the reason. All is on loopback
 addresses, in a network namespace where there can be one. The table goes to standard output; every round's values go
 as JSON to build/bench.json.
@@ -14,6 +15,7 @@ import signal
 import sys
 from pathlib import Path
 
+from bench.hop.latency import together
 from bench.hop.measure import Plan, rounds
 from bench.hop.systems import SYSTEMS
 from bench.hop.table import table, write_json
@@ -24,8 +26,9 @@ def main() -> int:
     """Measure what is named, or all. 1 where something that was named could not be measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    parser.add_argument("--latency-rounds", type=int, default=10, metavar="N")
     parser.add_argument("--messages", type=int, default=Plan.messages, metavar="N", help="of each throughput")
-    parser.add_argument("--singles", type=int, default=Plan.singles, metavar="N", help="messages one at a time")
+    parser.add_argument("--singles", type=int, default=Plan.singles, metavar="N", help="of each latency, a round")
     parser.add_argument("--limit", type=float, default=Plan.limit, metavar="SECONDS", help="for one visit")
     parser.add_argument("--only", metavar="NAMES", help=f"of {','.join(SYSTEMS)}")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), metavar="FILE")
@@ -36,9 +39,10 @@ def main() -> int:
     alone()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     plan = Plan(arguments.messages, arguments.singles, arguments.limit)
-    results = rounds(names, plan, arguments.rounds)
+    results = together(names, plan, arguments.latency_rounds)
+    rounds(names, plan, arguments.rounds, results)
     print(table(results))
-    write_json(arguments.json, results, plan, arguments.rounds)
+    write_json(arguments.json, results, plan, {"rounds": arguments.rounds, "latency": arguments.latency_rounds})
     return int(bool(arguments.only) and any(result.skipped for result in results.values()))
 
 

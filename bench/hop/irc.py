@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.hop.generator import DELIMITED, Hop, Records, text
 from bench.hop.processes import Program, dial, probe, program, read_until
-from bench.hop.system import ONE, TWO, Running
+from bench.hop.system import Place, Running
 from bench.isolation import MARK
 
 CLIENTS, SERVERS = 6667, 7000
@@ -68,29 +68,29 @@ INSPIRCD = """\
 """
 
 
-def ngircd(stack: ExitStack, directory: Path) -> Running:
+def ngircd(stack: ExitStack, directory: Path, place: Place) -> Running:
     """Start two, the second one dialling the first, and connect the clients."""
     pids = []
     for name, address, other, dials in (
-        ("one", ONE, "two", "Passive = yes"),
-        ("two", TWO, "one", f"Host = {ONE}\nPort = {SERVERS}\nBind = {TWO}"),
+        ("one", place.one, "two", "Passive = yes"),
+        ("two", place.two, "one", f"Host = {place.one}\nPort = {SERVERS}\nBind = {place.two}"),
     ):
         path = directory / f"{name}.conf"
         path.write_text(NGIRCD.format(name=name, address=address, other=other, dials=dials))
         server = Program(stack, directory, name, [program("ngircd"), "-n", "-f", str(path)])
         server.wait_port(address, CLIENTS)
         pids.append(server.pid)
-    return Running(_hop(stack), pids)
+    return Running(_hop(stack, place), pids)
 
 
-def inspircd(stack: ExitStack, directory: Path) -> Running:
+def inspircd(stack: ExitStack, directory: Path, place: Place) -> Running:
     """Start two, the second one dialling the first, and connect the clients."""
     pids = []
     short_queues(stack)
     (directory / "motd").write_text("hello\n")
     for name, address, other, other_address, number, dials in (
-        ("one", ONE, "two", TWO, "001", ""),
-        ("two", TWO, "one", ONE, "002", '<autoconnect period="1s" server="one.hop.test">'),
+        ("one", place.one, "two", place.two, "001", ""),
+        ("two", place.two, "one", place.one, "002", '<autoconnect period="1s" server="one.hop.test">'),
     ):
         path = directory / f"{name}.conf"
         values = {
@@ -105,7 +105,7 @@ def inspircd(stack: ExitStack, directory: Path) -> Running:
         server = Program(stack, directory, name, command)
         server.wait_port(address, CLIENTS)
         pids.append(server.pid)
-    return Running(_hop(stack), pids)
+    return Running(_hop(stack, place), pids)
 
 
 def short_queues(stack: ExitStack) -> None:
@@ -125,8 +125,8 @@ def short_queues(stack: ExitStack) -> None:
     stack.callback(BUFFERS.write_text, before, encoding="ascii")
 
 
-def _hop(stack: ExitStack) -> Hop:
-    author, recipient = _connect(stack, ONE, b"ann"), _connect(stack, TWO, b"bob")
+def _hop(stack: ExitStack, place: Place) -> Hop:
+    author, recipient = _connect(stack, place.one, b"ann"), _connect(stack, place.two, b"bob")
     probe(author, recipient, b"NOTICE bob :probe\r\n", b"NOTICE bob :probe")
     comes = Records(DELIMITED, marker=b" PRIVMSG bob :", end=b"\r\n")
     return Hop(author, recipient, lambda number: b"PRIVMSG bob :" + text(number) + b"\r\n", comes)

@@ -1,4 +1,4 @@
-"""What is measured of a system in one visit, and the rounds of visits.
+"""Throughput, CPU and memory: what is measured of a system in one visit, and the rounds of visits.
 
 Each round visits each system in turn: what else the machine does meanwhile meets all of them.
 """
@@ -14,16 +14,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from bench.hop.generator import ACKNOWLEDGED, RECEIVED, Generator, LoadError, Run
 from bench.hop.processes import UnavailableError, memory, processor_time
-from bench.hop.system import Running, Start
+from bench.hop.system import Place, Running, Start
 from bench.hop.systems import SYSTEMS
 
 WINDOWS = (16, 64, 256)
 BATCHES = (64, 1)
 """Messages per send where there is no window."""
 WARM_UP = 500
+FAILURES: Final = (UnavailableError, LoadError, OSError, RuntimeError, AssertionError)
+"""What a system may do that cannot be measured: it is skipped."""
 BURSTS, ENOUGH = 5, 2.0
 """Without a window: so many bursts, or as many as take so many seconds: CPU time is then more than its noise."""
 
@@ -35,7 +38,7 @@ class Plan:
     messages: int = 20_000
     """Of each throughput."""
     singles: int = 2_000
-    """Messages one at a time."""
+    """Messages one at a time, a round."""
     limit: float = 120.0
     """Seconds that one visit may take."""
 
@@ -53,27 +56,41 @@ class Result:
         for name, value in figures.items():
             self.figures.setdefault(name, []).append(value)
 
+    def skip(self, name: str, error: BaseException) -> None:
+        """It cannot be measured, or no further; say so."""
+        self.skipped = f"{type(error).__name__}: {error}"
+        say(f"{name}: skipped: {self.skipped}")
+
     def median(self, figure: str) -> float | None:
         """Of the rounds; None where there is none."""
         values = self.figures.get(figure)
         return statistics.median(values) if values else None
 
+    def ratio(self, other: Result | None, figure: str, theirs: str = "") -> float | None:
+        """By another system's figure: the median of each round's ratio, as what the machine did met both.
 
-def rounds(names: Sequence[str], plan: Plan, count: int) -> dict[str, Result]:
+        None where one of them is missing, or was not measured as often.
+        """
+        ours, base = self.figures.get(figure, []), other.figures.get(theirs or figure, []) if other else []
+        if not ours or len(ours) != len(base) or not all(base):
+            return None
+        return statistics.median(one / another for one, another in zip(ours, base, strict=True))
+
+
+def rounds(names: Sequence[str], plan: Plan, count: int, results: dict[str, Result]) -> None:
     """Visit the systems of these names in turn, so many times. What cannot be measured is skipped, and said.
 
     In the main thread only: each visit's time limit is an alarm.
     """
-    results = {name: Result() for name in names}
     for number in range(count):
-        for name, result in results.items():
+        for name in names:
+            result = results.setdefault(name, Result())
             if result.skipped:
                 continue
             try:
                 figures = visit(SYSTEMS[name], plan)
-            except (UnavailableError, LoadError, OSError, RuntimeError, AssertionError) as error:
-                result.skipped = f"{type(error).__name__}: {error}"
-                say(f"{name}: skipped: {result.skipped}")
+            except FAILURES as error:
+                result.skip(name, error)
             else:
                 result.add(figures)
                 say(f"round {number + 1}: {name}: {_brief(figures)}")
@@ -82,9 +99,9 @@ def rounds(names: Sequence[str], plan: Plan, count: int) -> dict[str, Result]:
 
 def visit(start: Start, plan: Plan) -> dict[str, float]:
     """Start a system, measure it, stop it. LoadError, UnavailableError; TimeoutError where it takes too long."""
-    with tempfile.TemporaryDirectory(prefix="hop-") as name, ExitStack() as stack, _within(plan.limit):
+    with tempfile.TemporaryDirectory(prefix="hop-") as name, ExitStack() as stack, within(plan.limit):
         directory = Path(name)
-        running = start(stack, directory)
+        running = start(stack, directory, Place())
         return measure(running, Generator(directory, running.hop, plan.limit), plan)
 
 
@@ -95,7 +112,6 @@ def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, flo
         figures["memory_idle_whole"] = memory(running.whole)
     generator.run(WARM_UP, window=1)
     generator.run(plan.messages // 4, batch=64)
-    figures |= one_at_a_time(running, generator, plan.singles)
     ways = {"": RECEIVED}
     if running.hop.is_told:
         ways["_acknowledged"] = RECEIVED | ACKNOWLEDGED
@@ -109,23 +125,6 @@ def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, flo
     figures["memory_after"] = memory(running.servers)
     if running.whole:
         figures["memory_after_whole"] = memory(running.whole)
-    return figures
-
-
-def one_at_a_time(running: Running, generator: Generator, count: int) -> dict[str, float]:
-    """Latency: the next message goes when the one before is received, and acknowledged where the author is told.
-
-    `at_once`: when it is received, so that its acknowledgement is on its way beside the next message.
-    """
-    ways = {"": RECEIVED | (ACKNOWLEDGED if running.hop.is_told else 0), "_at_once": RECEIVED}
-    figures = {}
-    for name, until in ways.items():
-        run = generator.run(count, window=1, until=until, timed=True)
-        ordered = sorted(run.latencies)
-        figures[f"latency_p50{name}"] = 1e6 * ordered[len(ordered) // 2]
-        figures[f"latency_p99{name}"] = 1e6 * ordered[int(len(ordered) * 0.99)]
-        if not name:
-            figures["generator_latency"] = run.cpu / run.seconds
     return figures
 
 
@@ -148,7 +147,7 @@ def without_window(
 
 
 @contextmanager
-def _within(seconds: float) -> Iterator[None]:
+def within(seconds: float) -> Iterator[None]:
     """A hard limit: TimeoutError in the main thread, whatever it waits for in Python."""
 
     def late(_number: int, _frame: FrameType | None) -> None:
@@ -169,5 +168,5 @@ def say(line: str) -> None:
 
 
 def _brief(figures: Mapping[str, float]) -> str:
-    shown: Iterable[str] = ("latency_p50", "latency_p99", "free_64", "free_1", "free_64_acknowledged")
+    shown: Iterable[str] = ("window_16", "free_64", "free_1", "free_64_acknowledged")
     return ", ".join(f"{name} {figures[name]:,.0f}" for name in shown if name in figures)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.hop.generator import FIXED, Answer, Hop, Records, text
 from bench.hop.processes import Program, dial, probe, program, read_until
-from bench.hop.system import ONE, TWO, Running
+from bench.hop.system import Place, Running
 
 PORT = 1883
 TOPIC = b"bob"
@@ -39,17 +39,17 @@ restart_timeout 1
 """
 
 
-def mosquitto(qos: int, stack: ExitStack, directory: Path) -> Running:
+def mosquitto(qos: int, stack: ExitStack, directory: Path, place: Place) -> Running:
     """Start the second, then the first which dials it, and connect the clients."""
     pids = []
-    for name, address in (("two", TWO), ("one", ONE)):
+    for name, address in (("two", place.two), ("one", place.one)):
         path = directory / f"{name}.conf"
-        bridge = BRIDGE.format(other=TWO, port=PORT, qos=qos) if name == "one" else ""
+        bridge = BRIDGE.format(other=place.two, port=PORT, qos=qos) if name == "one" else ""
         path.write_text(CONFIGURATION.format(port=PORT, address=address) + bridge)
         server = Program(stack, directory, name, [program("mosquitto"), "-c", str(path)])
         server.wait_port(address, PORT)
         pids.append(server.pid)
-    author, recipient = _connect(stack, ONE, b"ann"), _connect(stack, TWO, b"bob")
+    author, recipient = _connect(stack, place.one, b"ann"), _connect(stack, place.two, b"bob")
     recipient.sendall(_packet(0x82, b"\x00\x01" + _string(TOPIC) + bytes([qos])))
     read_until(recipient, b"\x90\x03\x00\x01" + bytes([qos]))
     probe(author, recipient, _packet(0x30, _string(TOPIC) + b"probe"), b"probe")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.hop.generator import NATS, Answer, Hop, Records, text
 from bench.hop.processes import READY, Program, UnavailableError, dial, probe, program, quiet, read_until
-from bench.hop.system import ONE, TWO, Running
+from bench.hop.system import Place, Running
 
 CLIENTS, ROUTES = 4222, 6222
 """Ports."""
@@ -29,10 +29,10 @@ cluster {{ name: hop, listen: "{address}:6222", routes: ["nats://{other}:6222"] 
 OPTIONS = {"verbose": False, "pedantic": False, "lang": "c", "version": "1", "protocol": 1, "headers": True}
 
 
-def core(stack: ExitStack, directory: Path) -> Running:
+def core(stack: ExitStack, directory: Path, place: Place) -> Running:
     """Start two, connect the clients, subscribe."""
-    pids = _start(stack, directory, is_durable=False)
-    author, recipient = _connect(stack, ONE), _connect(stack, TWO)
+    pids = _start(stack, directory, place, is_durable=False)
+    author, recipient = _connect(stack, place.one), _connect(stack, place.two)
     recipient.sendall(b"SUB bob 1\r\nPING\r\n")
     read_until(recipient, b"PONG\r\n")
     probe(author, recipient, b"PUB bob 5\r\nprobe\r\n", b"probe")
@@ -40,10 +40,10 @@ def core(stack: ExitStack, directory: Path) -> Running:
     return Running(Hop(author, recipient, lambda n: b"PUB bob 100\r\n" + text(n) + b"\r\n", comes), pids)
 
 
-def jetstream(stack: ExitStack, directory: Path) -> Running:
+def jetstream(stack: ExitStack, directory: Path, place: Place) -> Running:
     """The same with a stream on disk, whose messages are pushed to the recipient, who acknowledges each."""
-    pids = _start(stack, directory, is_durable=True)
-    author, recipient = _connect(stack, ONE), _connect(stack, TWO)
+    pids = _start(stack, directory, place, is_durable=True)
+    author, recipient = _connect(stack, place.one), _connect(stack, place.two)
     author.sendall(b"SUB ann 1\r\n")
     recipient.sendall(b"SUB bob 1\r\nPING\r\n")
     read_until(recipient, b"PONG\r\n")
@@ -84,9 +84,9 @@ def jetstream(stack: ExitStack, directory: Path) -> Running:
     )
 
 
-def _start(stack: ExitStack, directory: Path, *, is_durable: bool) -> list[int]:
+def _start(stack: ExitStack, directory: Path, place: Place, *, is_durable: bool) -> list[int]:
     servers = []
-    for name, address, other in (("one", ONE, TWO), ("two", TWO, ONE)):
+    for name, address, other in (("one", place.one, place.two), ("two", place.two, place.one)):
         jetstream = f'jetstream {{ store_dir: "{directory}/{name}" }}' if is_durable else ""
         path = directory / f"{name}.conf"
         path.write_text(CONFIGURATION.format(name=name, address=address, other=other, jetstream=jetstream))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.hop.generator import FIXED, PARLEY_ACK, Answer, Hop, Records, text
 from bench.hop.processes import UnavailableError, dial, read_until
-from bench.hop.system import ONE, TWO, Running
+from bench.hop.system import Place, Running
 from shared.addresses import User
 from shared.framing import encode_frame
 from shared.messages import encode, pb
@@ -22,9 +22,9 @@ VARINT = 9
 """Bytes of every snowflake, as numbers of this century are."""
 
 
-def parley(stack: ExitStack, directory: Path) -> Running:
+def parley(stack: ExitStack, directory: Path, place: Place) -> Running:
     """Start two nodes, connect one client to each."""
-    nodes = [Node(ANN.server_id, ONE, directory), Node(BOB.server_id, TWO, directory)]
+    nodes = [Node(ANN.server_id, place.one, directory), Node(BOB.server_id, place.two, directory)]
     for node in nodes:
         stack.enter_context(node)
     try:

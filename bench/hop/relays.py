@@ -11,52 +11,53 @@ from pathlib import Path
 from bench.hop.generator import compiled
 from bench.hop.parley import hop
 from bench.hop.processes import READY, Program, UnavailableError, dial
-from bench.hop.system import ONE, TWO, Running
+from bench.hop.system import Place, Running
 from tests.support.nodes import ROOT, wait_until
 
 PORT = 6600
+UVLOOP = (sys.executable, str(Path(__file__).with_name("uvloop_relay.py")))
 
 
-def c_relay(stack: ExitStack, directory: Path) -> Running:
+def c_relay(stack: ExitStack, directory: Path, place: Place) -> Running:
     """In C, reading only the length."""
     try:
         binary = compiled(directory, "relay.c", "relay")
     except RuntimeError as error:
         raise UnavailableError(str(error)) from error
-    return _two_hops(stack, directory, [str(binary)])
+    return _two_hops(stack, directory, place, [str(binary)])
 
 
-def uvloop_relay(stack: ExitStack, directory: Path) -> Running:
+def uvloop_relay(stack: ExitStack, directory: Path, place: Place) -> Running:
     """In uvloop, reading only the length."""
-    return _two_hops(stack, directory, [sys.executable, str(Path(__file__).with_name("uvloop_relay.py")), "length"])
+    return _two_hops(stack, directory, place, [*UVLOOP, "length"])
 
 
-def uvloop_parse(stack: ExitStack, directory: Path) -> Running:
+def uvloop_parse(stack: ExitStack, directory: Path, place: Place) -> Running:
     """In uvloop, parsing each message and making it anew."""
-    return _two_hops(stack, directory, [sys.executable, str(Path(__file__).with_name("uvloop_relay.py")), "parse"])
+    return _two_hops(stack, directory, place, [*UVLOOP, "parse"])
 
 
-def direct(stack: ExitStack, directory: Path) -> Running:  # noqa: ARG001 - every system is started so
+def direct(stack: ExitStack, directory: Path, place: Place) -> Running:  # noqa: ARG001 - every system is started so
     """No server at all: what the generator itself and one TCP link can do."""
-    with _listener("127.0.206.3") as listener:
-        author = dial(stack, "127.0.206.3", PORT)
+    with _listener(place.end) as listener:
+        author = dial(stack, place.end, PORT)
         recipient = stack.enter_context(listener.accept()[0])
     return Running(hop(author, recipient, acknowledges=False), [])
 
 
-def _two_hops(stack: ExitStack, directory: Path, command: list[str]) -> Running:
+def _two_hops(stack: ExitStack, directory: Path, place: Place, command: list[str]) -> Running:
     """The second relay dials the recipient, the first one dials the second."""
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     pids = []
-    with _listener("127.0.206.3") as listener:
-        for address, to in ((TWO, "127.0.206.3"), (ONE, TWO)):
+    with _listener(place.end) as listener:
+        for address, to in ((place.two, place.end), (place.one, place.two)):
             words = [*command, address, str(PORT), to, str(PORT)]
             relay = Program(stack, directory, f"relay-{address}", words, environment)
             pids.append(relay.pid)
-            if to == "127.0.206.3":
+            if to == place.end:
                 recipient = stack.enter_context(listener.accept()[0])
             wait_until(partial(_is_listening, address), READY, "a relay to listen")
-    return Running(hop(dial(stack, ONE, PORT), recipient, acknowledges=False), pids)
+    return Running(hop(dial(stack, place.one, PORT), recipient, acknowledges=False), pids)
 
 
 def _listener(address: str) -> socket.socket:

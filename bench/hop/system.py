@@ -9,8 +9,19 @@ from pathlib import Path
 
 from bench.hop.generator import Hop
 
-ONE, TWO = "127.0.206.1", "127.0.206.2"
-"""The addresses of the two servers."""
+
+@dataclass(frozen=True)
+class Place:
+    """Where a system is: the addresses of its two servers, and one more, for who listens without a server."""
+
+    one: str = "127.0.206.1"
+    two: str = "127.0.206.2"
+    end: str = "127.0.206.3"
+
+    @classmethod
+    def number(cls, number: int) -> Place:
+        """Places of numbers below 64 have nothing in common: systems can run beside one another."""
+        return cls(*(f"127.0.206.{4 * number + each}" for each in (1, 2, 3)))
 
 
 @dataclass
@@ -24,8 +35,8 @@ class Running:
     """The ids of all its processes, where there are more that belong to it."""
 
 
-Start = Callable[[ExitStack, Path], Running]
-"""Starts a system in a new directory; what must be stopped goes onto the stack.
+Start = Callable[[ExitStack, Path, Place], Running]
+"""Starts a system in a new directory, at a place; what must be stopped goes onto the stack.
 
 Raises:
     UnavailableError: it cannot be measured here; says why.

@@ -17,16 +17,19 @@ OURS, LIMIT = "parley", "c-relay"
 GAP = "–"
 LEGEND = """\
 One federated hop: A at server 1 sends 100-byte messages to B at server 2. Medians of the rounds, least…greatest.
-latency: one message at a time, µs from A's send to having come whole at B; the next one goes when the one before is
-  received, and acknowledged to A where the protocol does so (Parley's DELIVERED, MQTT's PUBACK, JetStream's ack).
+latency: one message at a time, µs from A's send to having come whole at B, all systems running, each in turn; the
+  next one goes when the one before is received, and acknowledged to A where the protocol does so (Parley's
+  DELIVERED, MQTT's PUBACK, JetStream's ack).
   at once: the next one goes when the one before is received; its acknowledgement is on its way beside it.
+  p99/p50: the median of each round's.
 w16, w64, w256: messages/s with so many unfinished at most; 64/send, 1/send: without a window, so many in each send.
 acked 64, acked 1: the same two, with the acknowledgement back at A as the end (Parley's comes from B; MQTT's and
   JetStream's from a server). B acknowledges each message wherever the protocol has that.
 CPU: seconds per 10,000 messages of all server processes together, 64 per send. MiB: their memory (PSS), idle→after.
 generator: the share of one CPU that the two clients took: at 64/send, 1/send, one at a time.
 InspIRCd has receive buffers of 64 KiB: it stalls where more comes at once.
-× limit, × ours: latency p50 / throughput at 64/send / at 1/send, as multiples of the limit's and of Parley's."""
+× limit, × ours: latency p50, the next when acknowledged / at once, throughput at 64/send / at 1/send, as multiples
+  of the limit's and of Parley's: the median of each round's."""
 
 
 class Column(NamedTuple):
@@ -46,7 +49,10 @@ def thousands(value: float) -> str:
 COLUMNS = (
     Column("p50", "latency_p50"),
     Column("p99", "latency_p99"),
+    Column("p99/p50", "latency_tail", lambda value: f"{value:.2f}"),
     Column("p50 at once", "latency_p50_at_once"),
+    Column("p99", "latency_p99_at_once"),
+    Column("p99/p50", "latency_tail_at_once", lambda value: f"{value:.2f}"),
     Column("w16", "window_16", thousands),
     Column("w64", "window_64", thousands),
     Column("w256", "window_256", thousands),
@@ -56,7 +62,7 @@ COLUMNS = (
     Column("acked 1", "free_1_acknowledged", thousands),
     Column("CPU", "cpu_64", lambda value: f"{value:.3f}"),
 )
-RATIOS = ("latency_p50", "free_64", "free_1")
+RATIOS = ("latency_p50", "latency_p50_at_once", "free_64", "free_1")
 GENERATOR = ("generator_64", "generator_1", "generator_latency")
 
 
@@ -83,7 +89,8 @@ def _spread(result: Result, column: Column) -> str:
 
 
 def _memory(result: Result, suffix: str = "") -> str:
-    return f"{result.median('memory_idle' + suffix):.1f} → {result.median('memory_after' + suffix):.1f}"
+    values = result.median("memory_idle" + suffix), result.median("memory_after" + suffix)
+    return " → ".join(GAP if value is None else f"{value:.1f}" for value in values)
 
 
 def _generator(result: Result) -> str:
@@ -91,14 +98,8 @@ def _generator(result: Result) -> str:
 
 
 def _ratios(result: Result, other: Result | None) -> str:
-    found = [ratio(result, other, figure) for figure in RATIOS]
+    found = [result.ratio(other, figure) for figure in RATIOS]
     return " / ".join(GAP if each is None else f"{each:.2f}" for each in found)
-
-
-def ratio(result: Result, other: Result | None, figure: str) -> float | None:
-    """A median as a multiple of the other system's; None where one of them is missing."""
-    value, base = result.median(figure), other.median(figure) if other else None
-    return value / base if value is not None and base else None
 
 
 def _whole(results: Mapping[str, Result]) -> list[str]:
@@ -122,14 +123,14 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def write_json(path: Path, results: Mapping[str, Result], plan: Plan, rounds: int) -> None:
+def write_json(path: Path, results: Mapping[str, Result], plan: Plan, rounds: Mapping[str, int]) -> None:
     """Everything, each round's value and the median."""
     systems = {
         name: {
             "skipped": result.skipped or None,
             "figures": {f: {"median": result.median(f), "rounds": v} for f, v in result.figures.items()},
             "ratios": {
-                f"to_{base}": {f: ratio(result, results.get(base), f) for f in result.figures}
+                f"to_{base}": {f: result.ratio(results.get(base), f) for f in result.figures}
                 for base in (OURS, LIMIT)
             },
         }
@@ -143,7 +144,7 @@ def write_json(path: Path, results: Mapping[str, Result], plan: Plan, rounds: in
         "compiled_core": core is not None,
         "messages": plan.messages,
         "one_at_a_time": plan.singles,
-        "rounds": rounds,
+        "rounds": dict(rounds),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"about": about, "systems": systems}, indent=1) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.hop.generator import DELIMITED, Hop, Records, text
 from bench.hop.processes import Program, dial, probe, program, read_until
-from bench.hop.system import ONE, TWO, Running
+from bench.hop.system import Place, Running
 
 CLIENTS = 5222
 PASSWORD = "hop"
@@ -58,10 +58,10 @@ modules:
 """
 
 
-def prosody(stack: ExitStack, directory: Path) -> Running:
+def prosody(stack: ExitStack, directory: Path, place: Place) -> Running:
     """Start two, connect the clients; the first message has the servers connect."""
     pids = []
-    for address, user in ((ONE, "ann"), (TWO, "bob")):
+    for address, user in ((place.one, "ann"), (place.two, "bob")):
         accounts = directory / address / address.replace(".", "%2e") / "accounts"
         accounts.mkdir(parents=True)
         (accounts / f"{user}.dat").write_text(f'return {{ ["password"] = "{PASSWORD}"; }};\n')
@@ -70,16 +70,16 @@ def prosody(stack: ExitStack, directory: Path) -> Running:
         server = Program(stack, directory, address, [program("prosody"), "-F", "--config", str(path)])
         server.wait_port(address, CLIENTS)
         pids.append(server.pid)
-    return Running(_hop(stack), pids)
+    return Running(_hop(stack, place), pids)
 
 
-def ejabberd(stack: ExitStack, directory: Path) -> Running:
+def ejabberd(stack: ExitStack, directory: Path, place: Place) -> Running:
     """Start two as Erlang programs without distribution, connect the clients."""
     command = [program("erl"), "-noinput", "+K", "true", "+P", "250000", "-start_epmd", "false"]
     program("ejabberdctl")
     libraries = {"ERL_LIBS": os.pathsep.join(str(path) for path in Path("/usr/lib").glob("*-linux-gnu"))}
     servers = []
-    for address in (ONE, TWO):
+    for address in (place.one, place.two):
         path = directory / f"{address}.yml"
         path.write_text(EJABBERD.format(address=address))
         environment = (
@@ -95,16 +95,16 @@ def ejabberd(stack: ExitStack, directory: Path) -> Running:
         servers.append((Program(stack, directory, address, words, environment), address))
     for server, address in servers:
         server.wait_port(address, CLIENTS)
-    return Running(_hop(stack), [server.pid for server, _ in servers])
+    return Running(_hop(stack, place), [server.pid for server, _ in servers])
 
 
-def _hop(stack: ExitStack) -> Hop:
-    author, recipient = _connect(stack, ONE, "ann"), _connect(stack, TWO, "bob")
+def _hop(stack: ExitStack, place: Place) -> Hop:
+    author, recipient = _connect(stack, place.one, "ann"), _connect(stack, place.two, "bob")
     recipient.sendall(b"<presence/>")
     read_until(recipient, b"<presence")
 
     def message(content: bytes) -> bytes:
-        return b"<message to='bob@%b' type='chat'><body>%b</body></message>" % (TWO.encode(), content)
+        return b"<message to='bob@%b' type='chat'><body>%b</body></message>" % (place.two.encode(), content)
 
     probe(author, recipient, message(b"probe").replace(b"chat", b"headline"), b"probe")
     comes = Records(DELIMITED, marker=b"<body>", end=b"</body></message>")

@@ -6,7 +6,7 @@ import pytest
 
 from bench.hop import parley
 from bench.hop.measure import Plan, Result
-from bench.hop.table import ratio, table, write_json
+from bench.hop.table import table, write_json
 from shared.framing import FrameReader
 from shared.messages import pb
 
@@ -61,23 +61,27 @@ def test_the_table_has_medians_spreads_ratios_and_reasons():
     at = next(number for number, line in enumerate(lines) if line.startswith("parley "))
     assert lines[at].split()[1:3] == ["200", "–"]
     assert "100k" in lines[at]
-    assert lines[at].endswith("1.00 / 1.00 / 1.00  1.00 / 1.00 / 1.00")
+    assert lines[at].endswith("1.00 / – / 1.00 / 1.00  1.00 / – / 1.00 / 1.00")
     assert lines[at + 1].split() == ["100…400", "50.0k…200k", "20.0k…80.0k"]
     assert "prosody: skipped: nothing is installed" in lines
 
 
-def test_a_ratio_is_of_the_medians_and_absent_where_one_is_missing():
+def test_a_ratio_is_the_median_of_each_rounds_and_absent_where_one_is_missing():
     found = results()
-    assert ratio(found["c-relay"], found["parley"], "free_1") == pytest.approx(1.0)
-    assert ratio(found["prosody"], found["parley"], "free_1") is None
-    assert ratio(found["parley"], None, "free_1") is None
+    found["c-relay"].figures["free_1"] = [20_000.0, 20_000.0, 8_000.0]
+    assert found["c-relay"].ratio(found["parley"], "free_1") == pytest.approx(0.5)
+    assert found["c-relay"].ratio(found["parley"], "free_1", "free_64") == pytest.approx(0.2)
+    assert found["prosody"].ratio(found["parley"], "free_1") is None
+    assert found["parley"].ratio(None, "free_1") is None
+    found["c-relay"].figures["free_1"].pop()
+    assert found["c-relay"].ratio(found["parley"], "free_1") is None
 
 
 def test_the_json_has_each_round(tmp_path):
     path = tmp_path / "build" / "bench.json"
-    write_json(path, results(), Plan(), 3)
+    write_json(path, results(), Plan(), {"rounds": 3})
     written = json.loads(path.read_text())
     figure = written["systems"]["parley"]["figures"]["free_1"]
     assert figure == {"median": 40_000.0, "rounds": [20_000.0, 40_000.0, 80_000.0]}
     assert written["systems"]["prosody"]["skipped"] == "nothing is installed"
-    assert written["about"]["rounds"] == 3
+    assert written["about"]["rounds"] == {"rounds": 3}
