@@ -13,6 +13,7 @@ class Frame:
 class FrameReader:
     error: RemoteProtocolError | None
     buffered: int
+    fed_at: float
     has_control: bool
     def __init__(self, limit: int, control: frozenset[str] = ...) -> None: ...
     def feed(self, data: bytes, /) -> list[Frame]: ...
@@ -54,12 +55,14 @@ class Express:
         dispatcher: object,
         on_disk: object,
         at_once: object | None,
-        ways: Callable[..., Sequence[object]],
-        hearers: Callable[..., Sequence[object]],
+        clients: dict[object, list[object]],
+        servers: dict[str, object],
+        unheard: dict[object, list[bytes]],
         delivered: Callable[[bool, float, int], None] | Deliveries | None,
-        told: Callable[..., None],
+        arm: Callable[[float], None],
         most: int,
         most_bytes: int,
+        most_unheard: int,
     ) -> None: ...
     def __len__(self) -> int: ...
     def take(self, source: object, frames: list[Frame], start: int, now: float, /) -> int: ...

@@ -53,13 +53,15 @@ class FrameReader:
     What was read before a fault is returned; the fault then stands in `error`, and nothing more is read.
     """
 
-    __slots__ = ("_control", "_limit", "_rest", "_wanted", "error", "has_control")
+    __slots__ = ("_control", "_limit", "_rest", "_wanted", "error", "fed_at", "has_control")
 
     def __init__(self, limit: int, control: frozenset[str] = frozenset()) -> None:
         """`limit` is the largest payload accepted, in bytes; `control` are names that are told apart."""
         self.error: RemoteProtocolError | None = None
         self.has_control = False
         """Whether any of the frames that `feed` returned last has such a name."""
+        self.fed_at = 0.0
+        """When it was fed last (seconds, monotonic): whoever feeds it notes it."""
         self._control = control
         self._limit = limit
         self._rest = bytearray()

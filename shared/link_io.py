@@ -131,8 +131,8 @@ class LinkIO:
 
     def receive(self, data: bytes) -> None:
         """Handle a read, or a part of one."""
-        self.session.last_received = self._now()
         reader = self.session.reader
+        reader.fed_at = self._now()
         frames = reader.feed(data)
         if self._received is not None:
             count_frames(frames, self._received)

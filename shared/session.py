@@ -63,11 +63,11 @@ class Session:
         self.identity = Identity()
         self.rtt: float | None = None
         """Seconds from the last PING to its PONG."""
-        self.last_received = now
         self.timeouts = timeouts
         self._state = State.ACCEPTED if hello is None else State.DIALLED
         self.dialled = hello is not None
         self.reader = FrameReader(limit, _CONTROL)
+        self.reader.fed_at = now
         self._frames: deque[Frame] = deque()
         self._events: list[Event] = []  # one or two at a time, mostly none: a deque takes 700 bytes for none
         self._out: list[bytes] = [] if hello is None else [hello]
@@ -89,13 +89,13 @@ class Session:
 
     def is_silent(self, now: float) -> bool:
         """Whether nothing came for `ping_timeout`."""
-        return now - self.last_received >= self.timeouts.ping
+        return now - self.reader.fed_at >= self.timeouts.ping
 
     # In ------------------------------------------------------------------------
 
     def receive_data(self, data: bytes, now: float) -> list[Frame]:
         """Take what was read; then take events until `next_event` returns None. The frames, for who counts them."""
-        self.last_received = now
+        self.reader.fed_at = now
         frames = self.reader.feed(data)
         self.queue(frames)
         return frames
@@ -115,7 +115,7 @@ class Session:
 
     def note_alive(self, now: float) -> None:
         """Anything received is a sign of life, a client's datagrams too."""
-        self.last_received = now
+        self.reader.fed_at = now
 
     def next_event(self) -> Event | None:
         """What happened next, or None; a DECIDING link tells nothing until it is decided."""
@@ -193,8 +193,8 @@ class Session:
         if self._state is not State.OPEN:
             return self._began + self.timeouts.connect
         if self._waits_for_pong():
-            return max(self.last_received + self.timeouts.ping, self._ping_sent or 0.0) + self._patience
-        return self.last_received + self.timeouts.ping
+            return max(self.reader.fed_at + self.timeouts.ping, self._ping_sent or 0.0) + self._patience
+        return self.reader.fed_at + self.timeouts.ping
 
     @property
     def _patience(self) -> float:
@@ -203,7 +203,7 @@ class Session:
 
     def _waits_for_pong(self) -> bool:
         """Whether nothing came since our PING."""
-        return self._ping_sent is not None and self.last_received < self._ping_sent
+        return self._ping_sent is not None and self.reader.fed_at < self._ping_sent
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`.
@@ -280,7 +280,7 @@ class Session:
     def _measure(self, frame: Frame) -> None:
         decode(frame, pb.Pong)
         if self._ping_sent is not None:
-            self.rtt = self.last_received - self._ping_sent
+            self.rtt = self.reader.fed_at - self._ping_sent
             self._ping_sent = None
 
     def _not_supported(self, frame: Frame) -> None:

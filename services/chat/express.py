@@ -19,7 +19,7 @@ from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.outbound import BURST
 from services.chat.quick import DeliveredRun, Sent
 from services.chat.roster import LocalRoster
-from services.chat.statuses import Status, Statuses, tail
+from services.chat.statuses import UNHEARD, Status, Statuses, tail
 from shared.addresses import User
 from shared.compiled import core
 from shared.errors import MalformedMessage
@@ -70,10 +70,10 @@ class Express:
             servers=roster.servers_by_id,
             unheard=statuses.unheard,
             delivered=delivered,
-            told=statuses.told_run,
             arm=arm,
             most=BURST * ON_THEIR_WAY,
             most_bytes=BYTES_ON_THEIR_WAY,
+            most_unheard=UNHEARD,
         )
         self.take: Callable[[Destination, list[Frame], int, float], int] = self.core.take
         """take(source, frames, start, now): handle frames from `start` on; the first that is left."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -50,7 +49,7 @@ class Statuses:
         """What was delivered in this turn: told at its end, so that it costs little."""
         self.memory = Memory(mailbox.find, REMEMBERED)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
-        self.unheard: dict[Sink, deque[bytes]] = {}
+        self.unheard: dict[Sink, list[bytes]] = {}
         """Frames of final statuses told to one of our clients since it was last heard: its link may be dead."""
         self._expected: dict[tuple[User, int, Group], set[User]] = {}
         """Messages to our groups → the members who have no status yet."""
@@ -180,15 +179,6 @@ class Statuses:
             for frame in frames[-UNHEARD:]:
                 self._debts.owe(user, frame.payload)
 
-    def told_run(self, destination: Destination, sinks: Iterable[Sink], raw: bytes, count: int) -> None:
-        """So many final statuses were told at once (express.py)."""
-        if isinstance(destination, User):
-            for sink in sinks:
-                unheard = self.unheard.setdefault(sink, deque(maxlen=UNHEARD))
-                if count >= UNHEARD:
-                    unheard.clear()
-                unheard.append(raw)
-
     # Sending -----------------------------------------------------------------------------------------
 
     def _tell_one(self, item: Item, status: int, *, for_certain: bool = False) -> None:
@@ -212,7 +202,9 @@ class Statuses:
         for sink in sinks:
             sink.send(raw)
             if is_final and isinstance(destination, User):
-                self.unheard.setdefault(sink, deque(maxlen=UNHEARD)).append(raw)
+                unheard = self.unheard.setdefault(sink, [])
+                del unheard[: len(unheard) + 1 - UNHEARD]
+                unheard.append(raw)
 
 
 def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:

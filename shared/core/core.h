@@ -22,6 +22,7 @@ typedef struct {
     int64_t limit;
     char *rest;
     Py_ssize_t buffered, room, wanted;
+    double fed_at;
     char has_control;
 } Reader;
 

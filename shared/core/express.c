@@ -170,8 +170,6 @@ static int begin(Express *self)
         self->others = number_of(self->dispatcher, word.count);
         self->others_size = number_of(self->dispatcher, word.size);
     }
-    self->next_id = (uint64_t)number_of(self->mailbox, word.next_id);
-    self->first_id = self->next_id;
     self->left = self->most - self->others - self->count;
     self->bytes_left = self->most_bytes - self->others_size - self->size;
     self->has_begun = !PyErr_Occurred();
@@ -231,11 +229,10 @@ static void end_party(Express *self, Party *party, Fault *fault)
         Py_XDECREF(send_run(&party->messages, party->ways, word.MESSAGE, fault));
     if (count) {
         PyObject *chunk = send_run(&party->statuses, party->hearers, word.MESSAGE_ACK, fault);
-        PyObject *told = chunk == NULL ? NULL : PyObject_CallFunction(self->told, "OOOn", party->destination,
-                                                                     party->hearers, chunk, count);
-        if (told == NULL)
-            note_fault(fault);
-        Py_XDECREF(told);
+        Py_ssize_t links = PyUnicode_Check(party->destination) || chunk == NULL ? 0 : PyList_GET_SIZE(party->hearers);
+        for (Py_ssize_t i = 0; i < links; i++)
+            if (unheard_add(self, PyList_GET_ITEM(party->hearers, i), chunk, count))
+                note_fault(fault);
         Py_XDECREF(chunk);
     }
     Py_CLEAR(party->ways);
@@ -244,6 +241,9 @@ static void end_party(Express *self, Party *party, Fault *fault)
 
 static int set_next_id(Express *self)
 {
+    if (!self->has_ids)
+        return 0;
+    self->has_ids = 0;
     PyObject *next = PyLong_FromUnsignedLongLong(self->next_id);
     int failed = next == NULL || PyObject_SetAttr(self->mailbox, word.next_id, next);
     Py_XDECREF(next);
@@ -256,7 +256,7 @@ static int end(Express *self)
     note_fault(&fault);
     recall_close(self);
     self->stage = SENDING;
-    if (self->has_begun && self->next_id != self->first_id && set_next_id(self)) /* whatever failed, none is given twice */
+    if (set_next_id(self)) /* whatever failed, none is given twice */
         note_fault(&fault);
     for (Py_ssize_t i = 0; i < self->touched_count; i++) {
         end_party(self, self->touched[i], &fault);
@@ -272,15 +272,6 @@ static int end(Express *self)
     return fault.type != NULL ? -1 : 0;
 }
 
-/* A client's link lives: what it was told before has come. */
-static int note_heard(Express *self, PyObject *source, PyObject *link)
-{
-    if (link == NULL || PyUnicode_Check(source) || PyDict_GET_SIZE(self->unheard) == 0)
-        return 0;
-    int is_there = PyDict_Contains(self->unheard, link);
-    return is_there > 0 ? PyDict_DelItem(self->unheard, link) : is_there;
-}
-
 Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **kept, PyObject *link, PyObject *frames,
                                Py_ssize_t at, double now)
 {
@@ -294,12 +285,12 @@ Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **kept,
     if (party == NULL) {
         party = (Party *)PyDict_GetItemWithError(self->parties, source);
         if (party == NULL)
-            return PyErr_Occurred() || note_heard(self, source, link) ? -1 : at;
+            return PyErr_Occurred() || unheard_clear(self, source, link) ? -1 : at;
         *kept = Py_NewRef(party);
     }
     Py_INCREF(party);
     self->now = now;
-    if (note_heard(self, source, link) == 0 && begin(self) == 0)
+    if (unheard_clear(self, source, link) == 0 && begin(self) == 0)
         while (at < PyList_GET_SIZE(frames) && take_one(self, party, PyList_GET_ITEM(frames, at)) > 0)
             at++;
     Py_DECREF(party);

@@ -28,8 +28,9 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once;
-    PyObject *clients, *servers, *unheard, *delivered, *told, *arm;
+    PyObject *clients, *servers, *unheard, *delivered, *arm;
     int64_t most, most_bytes;
+    Py_ssize_t most_unheard;
     PyObject *parties; /* destination → Party */
     PyObject *queues;  /* the mailbox's: destination → what waits there */
     PyObject *sorted;  /* on_disk's list of arrays */
@@ -37,14 +38,14 @@ typedef struct {
     Py_ssize_t buckets, count;
     int64_t size;
     /* In this call: */
-    uint64_t call, first_id, next_id;
+    uint64_t call, next_id;
     int64_t left, bytes_left, others, others_size;
     double now, next_look;
     Party **touched;
     Py_ssize_t touched_count, touched_room;
     Recall known;
     Deliveries run;
-    int has_begun, stage;
+    int has_begun, has_ids, stage;
     char is_armed, is_closed;
 } Express;
 
@@ -87,6 +88,10 @@ Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake
 void item_remove(Express *self, Item *item);
 PyObject *items_of(Express *self, Party *party);
 PyObject *items_before(Express *self, double now, double delay);
+
+/* unheard.c */
+int unheard_add(Express *self, PyObject *link, PyObject *raw, Py_ssize_t count);
+int unheard_clear(Express *self, PyObject *source, PyObject *link);
 
 /* recall.c */
 int recall_has(Express *self, uint64_t fingerprint);

@@ -16,12 +16,14 @@ static Py_ssize_t express_length(Express *self)
 static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *words[] = {"memory", "mailbox", "dispatcher", "on_disk", "at_once", "clients", "servers", "unheard",
-                            "delivered", "told", "arm", "most", "most_bytes", NULL};
-    PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once, *clients, *servers, *unheard, *delivered, *told, *arm;
+                            "delivered", "arm", "most", "most_bytes", "most_unheard", NULL};
+    PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once, *clients, *servers, *unheard, *delivered, *arm;
     long long most, most_bytes;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOO!O!O!OOOLL", words, &MemoryType, &memory, &mailbox,
+    Py_ssize_t most_unheard;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOO!O!O!OOLLn", words, &MemoryType, &memory, &mailbox,
                                      &dispatcher, &on_disk, &at_once, &PyDict_Type, &clients, &PyDict_Type, &servers,
-                                     &PyDict_Type, &unheard, &delivered, &told, &arm, &most, &most_bytes))
+                                     &PyDict_Type, &unheard, &delivered, &arm, &most, &most_bytes,
+                                     &most_unheard))
         return NULL;
     Express *self = (Express *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -35,10 +37,10 @@ static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->servers = Py_NewRef(servers);
     self->unheard = Py_NewRef(unheard);
     self->delivered = Py_NewRef(delivered);
-    self->told = Py_NewRef(told);
     self->arm = Py_NewRef(arm);
     self->most = most;
     self->most_bytes = most_bytes;
+    self->most_unheard = most_unheard;
     self->parties = PyDict_New();
     self->queues = PyObject_GetAttr(mailbox, word.queues);
     self->sorted = PyObject_GetAttr(on_disk, word.sorted);
@@ -63,7 +65,6 @@ static int express_traverse(Express *self, visitproc visit, void *arg)
     Py_VISIT(self->queues);
     Py_VISIT(self->sorted);
     Py_VISIT(self->delivered);
-    Py_VISIT(self->told);
     for (const Item *item = self->oldest; item != NULL; item = item->younger)
         Py_VISIT(item->ways);
     PyObject *name, *each;
@@ -100,7 +101,6 @@ static int express_clear(Express *self)
     Py_CLEAR(self->unheard);
     Py_CLEAR(self->arm);
     Py_CLEAR(self->delivered);
-    Py_CLEAR(self->told);
     return 0;
 }
 

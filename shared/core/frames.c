@@ -1,6 +1,8 @@
 /* Bytes in, frames out: shared/framing.py, compiled. It knows what is right; what is wrong is told by framing.py. */
 #include "core.h"
 
+#include <structmember.h>
+
 enum { LONGEST_NAME = 64, MOST_DIGITS = 20, NAMES = 64 };
 
 /* Names ---------------------------------------------------------------------------------------------- */
@@ -312,6 +314,11 @@ static PyGetSetDef reader_attributes[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+static PyMemberDef reader_members[] = {
+    {"fed_at", T_DOUBLE, offsetof(Reader, fed_at), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 PyTypeObject ReaderType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.FrameReader",
     .tp_basicsize = sizeof(Reader),
@@ -321,6 +328,7 @@ PyTypeObject ReaderType = {
     .tp_clear = (inquiry)reader_clear,
     .tp_methods = reader_methods,
     .tp_getset = reader_attributes,
+    .tp_members = reader_members,
     .tp_new = reader_new,
 };
 

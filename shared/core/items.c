@@ -42,6 +42,12 @@ Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake
 {
     if (self->count >= self->buckets && grow(self))
         return NULL;
+    if (!self->has_ids) { /* once a call */
+        self->next_id = (uint64_t)number_of(self->mailbox, word.next_id);
+        if (PyErr_Occurred())
+            return NULL;
+        self->has_ids = 1;
+    }
     Item *item = self->spare;
     if (item == NULL) {
         item = PyMem_Malloc(sizeof *item);

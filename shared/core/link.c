@@ -14,7 +14,7 @@
 
 static const double QUIET = 100e-6; /* seconds without a write: what comes then is alone in its turn of the loop */
 
-static PyObject *word_flush, *word_is_closing, *word_write, *word_last_received, *word_messages_received,
+static PyObject *word_flush, *word_is_closing, *word_write, *word_messages_received,
     *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_join, *word_left;
 PyObject *link_monotonic;
 
@@ -27,7 +27,6 @@ int link_ready(void)
         {&word_flush, "flush"},
         {&word_is_closing, "is_closing"},
         {&word_write, "write"},
-        {&word_last_received, "last_received"},
         {&word_messages_received, "messages_received"},
         {&word_messages_left, "messages_left"},
         {&word_take, "_take_frames"},
@@ -86,13 +85,15 @@ static Py_ssize_t write_at_once(LinkIO *self, PyObject *data)
     self->written_at = now;
     if (self->descriptor < 0 || now - before < QUIET || self->is_paused)
         return 0;
-    PyObject *left = PyObject_CallMethodNoArgs(self->transport, word_left);
-    if (left == NULL)
-        return -1;
-    int is_empty = PyLong_AsSsize_t(left) == 0;
-    Py_DECREF(left);
-    if (!is_empty)
-        return PyErr_Occurred() ? -1 : 0;
+    if (self->may_wait) {
+        PyObject *left = PyObject_CallMethodNoArgs(self->transport, word_left);
+        if (left == NULL)
+            return -1;
+        self->may_wait = PyLong_AsSsize_t(left) != 0;
+        Py_DECREF(left);
+        if (self->may_wait)
+            return PyErr_Occurred() ? -1 : 0;
+    }
     Py_ssize_t sent = send(self->descriptor, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data),
                            MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent < 0 ? 0 : sent;
@@ -109,6 +110,7 @@ static int write_through(LinkIO *self, PyObject *data)
     PyObject *rest = sent == 0 ? Py_NewRef(data)
                                : PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + sent, PyBytes_GET_SIZE(data) - sent);
     PyObject *transport = Py_NewRef(self->transport);
+    self->may_wait = 1;
     int failed = rest == NULL ? -1 : link_call(transport, word_write, rest);
     Py_DECREF(transport);
     Py_XDECREF(rest);
@@ -300,10 +302,10 @@ static int pass_on(LinkIO *self, PyObject *frames, double now)
 int link_receive(LinkIO *self, PyObject *data)
 {
     double now = clock_now(self);
-    PyObject *when = now == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(now);
-    int failed = when == NULL || PyObject_SetAttr(self->session, word_last_received, when);
-    Py_XDECREF(when);
-    PyObject *frames = failed ? NULL : reader_feed((Reader *)self->reader, data);
+    if (now == -1.0 && PyErr_Occurred())
+        return -1;
+    ((Reader *)self->reader)->fed_at = now;
+    PyObject *frames = reader_feed((Reader *)self->reader, data);
     if (frames == NULL)
         return -1;
     if (self->received != Py_None && count_all_frames(frames, self->received)) {
@@ -312,6 +314,7 @@ int link_receive(LinkIO *self, PyObject *data)
     }
     const Reader *reader = (const Reader *)self->reader;
     Turn *turn = (Turn *)self->turn;
+    int failed = 0;
     turn->is_reading = 1;
     if (!self->is_plain || reader->has_control || reader->error != Py_None)
         failed = link_call((PyObject *)self, word_take, frames);

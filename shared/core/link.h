@@ -23,6 +23,7 @@ typedef struct {
     Py_ssize_t queued;
     double written_at;
     int descriptor; /* of the connection, where it may be written to past the transport; else -1 */
+    char may_wait; /* whether the transport may have something to write: it was given some */
     char is_paused, is_plain, has_backlog, is_performing, again, is_scheduled, is_real_clock;
 } LinkIO;
 

@@ -99,6 +99,18 @@ def test_equal_numbers_of_two_authors_are_told_apart(talk):
         assert numbered([talk.ann, amy]) == [[], [number]]
 
 
+@pytest.mark.parametrize("run", [1, 3, 100])
+def test_what_a_dead_link_was_told_last_is_owed_and_no_more_of_it(talk, run):
+    """The last hundred statuses, in whatever runs they were told; memory holds no more than a hundred runs."""
+    numbers = [*range(1000, 1300)]
+    for first in range(0, len(numbers), run):
+        talk.take(ANN, *written(*numbers[first : first + run]))
+        talk.take(BOB, *acknowledged(*numbers[first : first + run]))
+    assert len(talk.node.router._statuses.unheard[talk.ann]) == (1 if run == 100 else 100)
+    talk.node.disconnect(ANN, talk.ann)
+    assert numbered([talk.node.connect(ANN)]) == [numbers[-100:]]
+
+
 def test_who_left_is_forgotten_and_hears_all_once_they_are_back(talk):
     node = talk.node
     held = len(node.router._dispatcher._outbound)
