@@ -16,6 +16,7 @@ _MARKED = re.compile(r"(?P<begin><!-- (?P<name>[a-z]+(?:: [a-z]+)?) -->\n).*?(?P
 HOP = (
     ("latency_p50", "latency p50", lambda value: text(value / 1e6, "s")),
     ("latency_p99", "p99", lambda value: text(value / 1e6, "s")),
+    ("latency_tail", "p99/p50", lambda value: f"{value:.2f}"),
     ("latency_p50_at_once", "p50, the next at once", lambda value: text(value / 1e6, "s")),
     ("free_64", "messages/s, 64 per send", lambda value: f"{value:,.0f}"),
     ("free_1", "one per send", lambda value: f"{value:,.0f}"),
@@ -24,6 +25,8 @@ HOP = (
     ("memory_after", "memory after", lambda value: f"{value:.1f} MiB"),
 )
 """The figures of bench/hop that are shown: key, title, how."""
+RATIOS = (("latency_p50", "p50 × C relay"), ("latency_p50_at_once", "at once × C relay"))
+"""Of these the ratio to the limit is shown, too: the median of each round's."""
 
 
 def replaced(page: str, contents: Mapping[str, str]) -> str:
@@ -61,9 +64,12 @@ def hop_table(data: Mapping[str, Any]) -> str:
     systems: Mapping[str, Any] = data["systems"]
     measured = {name: each["figures"] for name, each in systems.items() if not each["skipped"]}
     columns = [each for each in HOP if any(each[0] in figures for figures in measured.values())]
-    lines = [["", *(title for _, title, _ in columns)]]
+    ratios = RATIOS if any("ratios" in each for each in systems.values()) else ()
+    lines = [["", *(title for _, title, _ in columns), *(title for _, title in ratios)]]
     for name, figures in measured.items():
         lines.append([name, *(_hop_cell(figures.get(key), shown) for key, _, shown in columns)])
+        to_limit = systems[name].get("ratios", {}).get("to_c-relay", {})
+        lines[-1] += [f"{to_limit[key]:.2f}" if to_limit.get(key) else "–" for key, _ in ratios]
     skipped = [f"{name} was skipped: {each['skipped']}." for name, each in systems.items() if each["skipped"]]
     return markdown(lines) + "".join(f"\n{line}\n" for line in skipped)
 

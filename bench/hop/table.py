@@ -51,7 +51,6 @@ COLUMNS = (
     Column("p99", "latency_p99"),
     Column("p99/p50", "latency_tail", lambda value: f"{value:.2f}"),
     Column("p50 at once", "latency_p50_at_once"),
-    Column("p99", "latency_p99_at_once"),
     Column("p99/p50", "latency_tail_at_once", lambda value: f"{value:.2f}"),
     Column("w16", "window_16", thousands),
     Column("w64", "window_64", thousands),

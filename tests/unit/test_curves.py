@@ -103,15 +103,16 @@ def test_the_hop_has_a_row_for_each_system_and_a_reason_for_each_that_was_skippe
                         "latency_p50": {"median": 100.0, "rounds": [90.0, 100.0, 110.0]},
                         "free_64": {"median": 250000.0, "rounds": [250000.0]},
                     },
+                    "ratios": {"to_c-relay": {"latency_p50": 1.25, "latency_p50_at_once": None}},
                 },
                 "other": {"skipped": "not installed", "figures": {}},
             }
         }
     )
     assert shown == (
-        "|  | latency p50 | messages/s, 64 per send |\n"
-        "| --- | ---: | ---: |\n"
-        "| parley | 100 µs (90.0 µs … 110 µs) | 250,000 |\n"
+        "|  | latency p50 | messages/s, 64 per send | p50 × C relay | at once × C relay |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+        "| parley | 100 µs (90.0 µs … 110 µs) | 250,000 | 1.25 | – |\n"
         "\nother was skipped: not installed.\n"
     )
 
