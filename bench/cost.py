@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import psutil
 
 from tests.support.nodes import Node
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
 
 
 def pids(nodes: Iterable[Node], *services: str) -> list[int]:
@@ -31,14 +35,42 @@ def _scheduled(pid: int) -> float:
         for thread in threads:
             with suppress(FileNotFoundError):  # it ended meanwhile
                 nanoseconds += int((thread / "schedstat").read_text(encoding="ascii").split()[0])
-    except FileNotFoundError:  # not Linux
+    except FileNotFoundError:  # not Linux, or it has ended
         nanoseconds = 0
-    if nanoseconds:
+    if nanoseconds or not psutil.pid_exists(pid):
         return nanoseconds / 1e9
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
 
 
+class Memory(NamedTuple):
+    """Bytes: all that is resident, and that with shared pages divided among those that share them."""
+
+    rss: int
+    pss: int
+
+
+def memory_of(pid: int) -> Memory:
+    """What a process takes now; nothing where it has ended, or the kernel (Linux only) does not say."""
+    found = dict.fromkeys(("Rss", "Pss"), 0)
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            key, _, value = line.partition(":")
+            if key in found:
+                found[key] = int(value.split()[0]) * KIB
+    return Memory(found["Rss"], found["Pss"])
+
+
 def memory(processes: Iterable[int]) -> float:
     """Bytes: what only they have, and their share of what several have (PSS)."""
-    return float(sum(psutil.Process(pid).memory_full_info().pss for pid in processes))
+    return float(sum(memory_of(pid).pss for pid in processes))
+
+
+def tree(processes: Iterable[int]) -> list[int]:
+    """These processes and all below them."""
+    found = []
+    for pid in processes:
+        found.append(pid)
+        with suppress(psutil.NoSuchProcess):
+            found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    return found

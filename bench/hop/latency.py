@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.hop.generator import ACKNOWLEDGED, RECEIVED, Generator
-from bench.hop.measure import FAILURES, WARM_UP, Plan, Result, say, within
-from bench.hop.processes import processor_time
+from bench.hop.measure import FAILURES, WARM_UP, Plan, Result, say, used, within
 from bench.hop.system import Place, Running
 from bench.hop.systems import SYSTEMS
 
@@ -75,12 +74,12 @@ def one_at_a_time(running: Running, generator: Generator, count: int) -> dict[st
     ways = {"": RECEIVED | (ACKNOWLEDGED if running.hop.is_told else 0), "_at_once": RECEIVED}
     figures = {}
     for name, until in ways.items():
-        before = processor_time(running.servers)
+        before = used(running.servers)
         run = generator.run(count, window=1, until=until, timed=True)
         ordered = sorted(run.latencies)
         figures[f"latency_p50{name}"] = 1e6 * ordered[len(ordered) // 2]
         figures[f"latency_p99{name}"] = 1e6 * ordered[int(len(ordered) * 0.99)]
-        figures[f"latency_cpu{name}"] = CPU_UNIT * (processor_time(running.servers) - before) / count
+        figures[f"latency_cpu{name}"] = CPU_UNIT * (used(running.servers) - before) / count
         if not name:
             figures["generator_latency"] = run.cpu / run.seconds
     for name in ways:

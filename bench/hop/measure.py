@@ -16,8 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from bench.cost import MIB, cpu, memory, tree
 from bench.hop.generator import ACKNOWLEDGED, RECEIVED, Generator, LoadError, Run
-from bench.hop.processes import UnavailableError, memory, processor_time
+from bench.hop.processes import UnavailableError
 from bench.hop.system import Place, Running, Start
 from bench.hop.systems import SYSTEMS
 
@@ -107,9 +108,9 @@ def visit(start: Start, plan: Plan) -> dict[str, float]:
 
 def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, float]:
     """The figures of a system: µs, messages/s, CPU seconds per 10,000 messages, MiB, shares of a CPU."""
-    figures = {"memory_idle": memory(running.servers)}
+    figures = {"memory_idle": held(running.servers)}
     if running.whole:
-        figures["memory_idle_whole"] = memory(running.whole)
+        figures["memory_idle_whole"] = held(running.whole)
     generator.run(WARM_UP, window=1)
     generator.run(plan.messages // 4, batch=64)
     ways = {"": RECEIVED}
@@ -122,9 +123,9 @@ def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, flo
         for batch in BATCHES:
             found = without_window(running, generator, plan.messages, batch, until)
             figures |= {f"{figure}_{batch}{name}": value for figure, value in found.items()}
-    figures["memory_after"] = memory(running.servers)
+    figures["memory_after"] = held(running.servers)
     if running.whole:
-        figures["memory_after_whole"] = memory(running.whole)
+        figures["memory_after_whole"] = held(running.whole)
     return figures
 
 
@@ -132,11 +133,11 @@ def without_window(
     running: Running, generator: Generator, messages: int, batch: int, until: int
 ) -> dict[str, float]:
     """Throughput and what it costs, over some bursts."""
-    before = processor_time(running.servers), processor_time(running.whole)
+    before = used(running.servers), used(running.whole)
     runs: list[Run] = []
     while len(runs) < BURSTS and sum(run.seconds for run in runs) < ENOUGH:
         runs.append(generator.run(messages, batch=batch, until=until))
-    after = processor_time(running.servers), processor_time(running.whole)
+    after = used(running.servers), used(running.whole)
     seconds, sent = sum(run.seconds for run in runs), sum(run.messages for run in runs)
     figures = {
         "free": sent / seconds,
@@ -144,6 +145,16 @@ def without_window(
         "generator": sum(run.cpu for run in runs) / seconds,
     }
     return figures | ({"cpu_whole": 10_000 * (after[1] - before[1]) / sent} if running.whole else {})
+
+
+def used(processes: Sequence[int]) -> float:
+    """Seconds of CPU of these processes and all below them."""
+    return cpu(tree(processes))
+
+
+def held(processes: Sequence[int]) -> float:
+    """MiB (PSS) of these processes and all below them."""
+    return memory(tree(processes)) / MIB
 
 
 @contextmanager

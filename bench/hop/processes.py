@@ -6,11 +6,13 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
+
+from bench.cost import tree
 
 READY = 30.0
 """Seconds within which a server must answer."""
@@ -85,37 +87,6 @@ class Program:
 
     def _last_words(self) -> str:
         return " / ".join(self._log.read_text(errors="replace").splitlines()[-TAIL:])
-
-
-def tree(pids: Iterable[int]) -> list[int]:
-    """These processes and all below them."""
-    found = []
-    for pid in pids:
-        found.append(pid)
-        with suppress(psutil.NoSuchProcess):
-            found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    return found
-
-
-def processor_time(pids: Iterable[int]) -> float:
-    """Seconds that processes and their children have computed, of all their threads, to the nanosecond."""
-    nanoseconds = 0
-    for pid in tree(pids):
-        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            with suppress(OSError):
-                nanoseconds += int(path.read_text().split()[0])
-    return nanoseconds / 1e9
-
-
-def memory(pids: Iterable[int]) -> float:
-    """MiB that processes and their children hold, what they share with others by their part of it (PSS)."""
-    kibibytes = 0
-    for pid in tree(pids):
-        with suppress(OSError):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    kibibytes += int(line.split()[1])
-    return kibibytes / 1024
 
 
 def dial(stack: ExitStack, address: str, port: int) -> socket.socket:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.cost import KIB, MIB, memory
 from bench.idle.crowd import Crowd
-from bench.idle.processes import KIB, MIB, Row, cpu_in, memory, verdict
+from bench.idle.processes import Row, cpu_in, verdict
 from tests.support.nodes import Node
 
 ADDRESS: Final = "127.0.206.1"
@@ -33,7 +34,7 @@ def clients(directory: Path, counts: Sequence[int], seconds: float, rows: list[R
     kept = True
     with Node("alpha", ADDRESS, directory, SERVICES, settings) as node, Crowd(ADDRESS, node.server_id) as crowd:
         pid = node.pid("chat")
-        empty = memory(pid).pss
+        empty = memory([pid])
         rest = cpu_in([pid], seconds)[pid]
         print(f"{0:7} {empty / MIB:8.1f} {'':9} {rest:8.3%}")
         made = 0
@@ -41,7 +42,7 @@ def clients(directory: Path, counts: Sequence[int], seconds: float, rows: list[R
             pace = (count - made) / crowd.grow(count)
             made = count
             resting = crowd.rest(seconds)
-            idle, taken = cpu_in([pid], seconds)[pid], memory(pid).pss
+            idle, taken = cpu_in([pid], seconds)[pid], memory([pid])
             pings = resting.result().frames["PING"]
             each = (idle - rest) * seconds / pings if pings else 0.0
             default = rest + each * count / ASKED_EVERY

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from bench.idle.processes import MIB, cpu_in, show, verdict
+from bench.cost import MIB
+from bench.idle.processes import cpu_in, show, verdict
 from tests.support.commands import ServedNode
 from tests.support.nodes import SERVICES, Node, wait_linked
 
