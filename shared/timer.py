@@ -31,19 +31,20 @@ class Timer:
     A second later where that is more than DISTANT seconds away.
     """
 
-    __slots__ = ("_due", "_fired", "_handle")
+    __slots__ = ("_fired", "_handle", "due")
 
     def __init__(self, fired: Callable[[], None]) -> None:
         self._fired = fired
         self._handle: asyncio.Handle | _Place | None = None
-        self._due = 0.0
+        self.due = 0.0
+        """When it fires, or fired last (the loop's seconds)."""
 
     def set(self, due: float | None) -> None:
         """Fire at `due` (the loop's seconds) or, where it is set already, before; None asks for nothing."""
-        if due is None or (self._handle is not None and self._due <= due):
+        if due is None or (self._handle is not None and self.due <= due):
             return
         self.cancel()
-        self._due = due
+        self.due = due
         loop = asyncio.get_running_loop()
         if due - loop.time() > DISTANT:
             self._handle = _wheel(loop).put(self, due, loop)

@@ -40,7 +40,7 @@ class QuickWay(Protocol):
     def settle_due(self, now: float, delay: float) -> Iterable[Sent]:
         """Hand over what was sent `delay` seconds before `now` or earlier, in order.
 
-        What is for one who answers just now has three times as long: it is about to be answered.
+        What is for one who answers just now has ten times as long: it is about to be answered.
         """
 
 

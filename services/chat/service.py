@@ -38,6 +38,8 @@ SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
 EXPIRY_CHECKS: Final = 60.0
 """Seconds between two looks for what has waited too long."""
 EXPIRED_AT_ONCE: Final = 1000
+LATE, AGAIN = 0.005, 0.001
+"""Seconds: a timer that comes so late tells that we ourselves were held up; it fires again so soon."""
 
 
 class ChatService(ServiceBase):
@@ -50,6 +52,8 @@ class ChatService(ServiceBase):
         super().__init__(server_id, config)
         self.roster = LocalRoster()
         self._timer = Timer(self._timer_fired)
+        self._is_late = False
+        """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
         self._expiry = Timer(self._expire)
         self._open: Opened | None = None
         self._operator: OperatorSocket | None = None
@@ -367,11 +371,18 @@ class ChatService(ServiceBase):
             self._open.router.timer_is_set(True)
 
     def _timer_fired(self) -> None:
-        if self._open is not None:
-            self._open.router.timer_is_set(False)
-            self._open.router.handle_timeout(self._now())
-            self._open.requests.handle_timeout(self._now())
-            self._turn_over()
+        if self._open is None:
+            return
+        now = self._now()
+        if now - self._timer.due > LATE and not self._is_late:
+            self._is_late = True
+            self._timer.set(now + AGAIN)
+            return
+        self._is_late = False
+        self._open.router.timer_is_set(False)
+        self._open.router.handle_timeout(now)
+        self._open.requests.handle_timeout(now)
+        self._turn_over()
 
     # For people ---------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 /* What is on its way by the quick way: found by destination and number, in order of time. */
 #include "express.h"
 
-enum { PATIENCE = 3 };
+enum { PATIENCE = 10 };
 
 
 static Item **bucket(Express *self, const Party *party, uint64_t snowflake)

@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing, contextmanager
 
 import pytest
@@ -144,6 +145,32 @@ def test_what_is_unanswered_is_on_disk_soon_and_survives(nodes):
             wait_texts(recipient, sent.values())
             wait_statuses(author, sent, "DELIVERED")
     assert "USER_NOT_FOUND" not in str(author.acks)
+
+
+def test_answers_that_waited_to_be_read_while_the_process_was_held_up_are_no_silence(tmp_path):
+    """What they answer is not written to disk: after a pause the answers are read before what is unanswered is."""
+    delay = 1.0
+    settings = SETTINGS | {"PARLEY_CHAT__CUSTODY_DELAY": str(delay)}
+    with (
+        Node("gamma", "127.0.31.4", tmp_path, SERVICES, settings) as gamma,
+        connected("ann", gamma, 13) as author,
+        connected("bob", gamma, 14, status=None) as recipient,
+    ):
+        began = time.monotonic()
+        sent = [author.send_text("bob", "gamma", f"held up {n}") for n in range(COUNT)]
+        recipient.wait_for(lambda: len(recipient.messages) >= COUNT)
+        written = gamma.metrics("chat").value("parley_mailbox_commit_writes_sum")
+        gamma.kill("chat", signal.SIGSTOP)
+        try:
+            assert time.monotonic() < began + delay, "this machine is too slow to stop it in time"
+            for snowflake in sent:
+                answer = {"messageSnowflake": snowflake, "statuses": [{"status": "DELIVERED"}]}
+                recipient.connected["MESSAGES"].send("MESSAGE_ACK", answer)
+            wait_until(lambda: time.monotonic() > began + 1.5 * delay)
+        finally:
+            gamma.kill("chat", signal.SIGCONT)
+        wait_statuses(author, sent, "DELIVERED")
+        assert gamma.metrics("chat").value("parley_mailbox_commit_writes_sum") == written
 
 
 def test_a_final_status_that_is_owed_to_an_author_survives_the_death_of_their_server(nodes):
