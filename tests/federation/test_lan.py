@@ -13,8 +13,8 @@ from tests.federation.evidence import (
     assert_message_crosses,
     assert_typing_crosses,
 )
-from tests.federation.namespaces import Lan, why_not
 from tests.support.container_nodes import TIMEOUT
+from tests.support.namespaces import Lan, why_not
 from tests.support.nodes import HTTP_PORTS
 from tests.support.plain_client import PlainClient
 

@@ -10,6 +10,8 @@ from tests.support.plain_client import PlainClient
 from tests.support.plain_server import LOCATION, MESSAGES, TYPING
 from tests.support.standing import assert_still_standing, standing_links
 
+pytestmark = pytest.mark.timed
+
 ALPHA, BETA = "127.0.25.1", "127.0.25.2"
 STOPPED = 5.0
 """Seconds for which a stopped node loses no link."""

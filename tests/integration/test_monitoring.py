@@ -12,7 +12,7 @@ from tests.support.monitoring import ROOT, Prometheus, needs_prometheus
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.traffic import Traffic
 
-pytestmark = needs_prometheus
+pytestmark = [needs_prometheus, pytest.mark.timed]
 
 NETWORK = "127.0.91"
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))

@@ -8,6 +8,8 @@ import pytest
 from tests.support.commands import ServedNode
 from tests.support.nodes import SERVICES, Node, wait_linked, wait_until
 
+pytestmark = pytest.mark.timed
+
 READY = 3.0
 """Seconds from `parley serve` to all four processes ready."""
 LINKED = 1.0

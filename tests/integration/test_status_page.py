@@ -14,7 +14,7 @@ from tests.support.commands import client_environment, run_parley
 from tests.support.monitoring import needs_chromium
 from tests.support.nodes import HTTP_PORTS, ROOT, Node, wait_linked
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.timed]
 playwright = pytest.importorskip("playwright.sync_api")
 
 NETWORK = "127.0.93"

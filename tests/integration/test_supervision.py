@@ -14,6 +14,8 @@ from tests.support.plain_client import PlainClient
 from tests.support.plain_server import LOCATION, MESSAGES, TYPING
 from tests.support.standing import assert_still_standing, standing_links
 
+pytestmark = pytest.mark.timed
+
 ALPHA, BETA = "127.0.24.1", "127.0.24.2"
 FEATURES = (MESSAGES, TYPING, LOCATION)
 RELINKED = 1.0

@@ -5,12 +5,16 @@ import random
 import time
 from contextlib import AsyncExitStack
 
+import pytest
+
 from client.location import LocationFeature
 from client.typing import TypingFeature
 from services.location import LocationService
 from services.typing import TypingService
 from tests.support.federation import Federation, until
 from tests.support.relay import Relay
+
+pytestmark = pytest.mark.timed
 
 PAIRS = 12
 ROUNDS = 3
