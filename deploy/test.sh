@@ -7,21 +7,48 @@ bin=$1
 "$bin/ruff" format --check .
 "$bin/mypy"
 deploy/test-tools.sh
-if ! "$bin/python" -c 'import shared._core' 2>/dev/null; then
-    if deploy/core-tools.sh "$bin/python" | grep .; then
-        echo "Testing without the compiled core."
-    else
-        echo "The compiled core was not built, though there is a compiler: import shared._core says why." >&2
-        exit 1
-    fi
+if "$bin/python" -c 'import shared._core' 2>/dev/null; then
+    has_core=1
+elif deploy/core-tools.sh "$bin/python" | grep .; then
+    has_core=
+    echo "Testing without the compiled core."
 else
+    echo "The compiled core was not built, though there is a compiler: import shared._core says why." >&2
+    exit 1
+fi
+
+# What the image of tests/federation is made from takes minutes, most of them the network's. Only from here on: apt-get
+# installs for one at a time.
+said=$(mktemp)
+"$bin/python" -m tests.support.containers >"$said" 2>&1 &
+preparing=$!
+clean_up() {
+    if kill "$preparing" 2>/dev/null; then wait "$preparing" || true; fi
+    rm -f "$said"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+
+if [ -n "$has_core" ]; then
     echo "Testing without the compiled core what it does, then everything with it."
     unit=tests/unit property=tests/property
-    PARLEY_PURE=1 "$bin/pytest" -q --no-header $unit/test_router*.py $unit/test_framing.py $unit/test_vectors.py \
-        $unit/test_link.py $unit/test_session.py $unit/test_metrics.py $unit/test_blocks.py $unit/test_debts.py \
-        $unit/test_expiry.py $unit/test_group_messages.py $property/test_framing_property.py \
+    PARLEY_PURE=1 "$bin/pytest" -q --no-header -n auto $unit/test_router*.py $unit/test_framing.py \
+        $unit/test_vectors.py $unit/test_link.py $unit/test_session.py $unit/test_metrics.py $unit/test_blocks.py \
+        $unit/test_debts.py $unit/test_expiry.py $unit/test_group_messages.py $property/test_framing_property.py \
         $property/test_router_property.py $property/test_durable_property.py
 fi
 "$bin/pytest" -q --no-header -n auto tests/unit tests/property
-"$bin/pytest" --durations=10 tests/federation tests/integration
-exec "$bin/python" -m bench.guard
+
+# Most of the rest waits more than it computes. Several at a time where each can be in a network of its own, which takes
+# root; what is timed comes alone.
+workers=
+if unshare --net ip link set lo up 2>/dev/null; then workers="-n 3 --dist loadfile --no-loadscope-reorder"; fi
+# shellcheck disable=SC2086 # several words, or none
+"$bin/pytest" --durations=10 -m "not timed" $workers tests/integration
+if ! wait "$preparing"; then
+    cat "$said"
+    echo "The image was not made beforehand; tests/federation makes it, or says what is wrong."
+fi
+"$bin/pytest" --durations=10 -m timed tests/integration
+"$bin/pytest" --durations=10 tests/federation
+"$bin/python" -m bench.guard

@@ -14,6 +14,7 @@ import gc
 import ipaddress
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import warnings
@@ -227,18 +228,39 @@ def run(
 ) -> None:
     """Run a command in the checkout; where it fails, `failure` with its last words."""
     try:
-        done = subprocess.run(
+        # A session of its own, so that all that it started can be told to end, and may clean up.
+        with subprocess.Popen(
             command,
             cwd=ROOT,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
+            start_new_session=True,
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=timeout)
+            except BaseException:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
+                raise
     except (OSError, subprocess.TimeoutExpired) as error:
         raise failure(f"{' '.join(command)}: {error}") from None
-    if done.returncode != 0:
-        words = "\n".join(done.stdout.decode(errors="replace").splitlines()[-TAIL:])
-        raise failure(f"{' '.join(command)}: exit code {done.returncode}\n{words}")
+    if process.returncode != 0:
+        words = "\n".join(output.decode(errors="replace").splitlines()[-TAIL:])
+        raise failure(f"{' '.join(command)}: exit code {process.returncode}\n{words}")
+
+
+def prepare() -> None:
+    """Make the base image and the layers that `Engine.build` takes from the engine's cache, while others wait.
+
+    Says nothing where there is no engine: the tests say so, and are skipped.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(Unavailable), Engine.find() as engine:
+        engine.build()
+
+
+if __name__ == "__main__":
+    prepare()
