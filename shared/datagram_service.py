@@ -227,6 +227,8 @@ class DatagramServiceBase(ServiceBase):
 
     def _run_repeat(self) -> None:
         """Tell again what changed of late; stop when that was told often enough."""
+        if self.last_change() != self._told_subscribers:
+            self._run_round()  # what is told again may be cut short: what was never told would come behind it
         self.expire()
         horizon = asyncio.get_running_loop().time() - REPEATED_FOR
         while len(self._marks) > 1 and self._marks[1][0] <= horizon:

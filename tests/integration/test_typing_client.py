@@ -115,3 +115,20 @@ def test_a_client_that_connects_gets_the_present_state_at_once():
             await until(lambda: ben.places, 0.3, "ben sees what was shared before")
 
     asyncio.run(check())
+
+
+def test_what_is_new_is_told_whole_before_it_is_told_again(monkeypatch):
+    """What is told again is the newest only: who keeps the newest list would get it ahead of older people."""
+
+    async def check():
+        async with Federation(TypingService, "127.0.74", ["alpha"]) as federation:
+            service, told = federation.services["alpha"], []
+            monkeypatch.setattr(service, "fan_out", lambda since, *, again: told.append((since, again)))
+            ann, ben = pb.User(userId="ann", serverId="beta"), pb.User(userId="ben", serverId="beta")
+            service._take(pb.TypingEvent(user=ann, timestamp=time.time()))
+            await until(lambda: told)
+            service._take(pb.TypingEvent(user=ben, timestamp=time.time()))
+            service._run_repeat()
+            assert told == [(0, False), (1, False), (0, True)]
+
+    asyncio.run(check())
