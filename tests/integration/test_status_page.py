@@ -12,7 +12,7 @@ from shared.messages import pb
 from shared.streams import READERS
 from tests.support.commands import client_environment, run_parley
 from tests.support.monitoring import needs_chromium
-from tests.support.nodes import HTTP_PORTS, ROOT, Node, wait_linked
+from tests.support.nodes import HTTP_PORTS, ROOT, Node, wait_linked, wait_until
 
 pytestmark = [needs_chromium, pytest.mark.timed]
 playwright = pytest.importorskip("playwright.sync_api")
@@ -161,15 +161,23 @@ def test_it_is_read_on_a_telephone_and_in_the_dark(browser, nodes):
     context.close()
 
 
+def reads(node):
+    """A connection on which the node sends what changes; None where too many read."""
+    reader = socket.create_connection((node.address, HTTP_PORTS["discovery"]), timeout=5)
+    reader.sendall(b"GET /events HTTP/1.1\r\nHost: alpha\r\n\r\n")
+    if b" 200 " in reader.recv(100):
+        return reader
+    reader.close()
+    return None
+
+
 def test_a_page_too_many_says_so_and_goes_on_when_there_is_room(browser, nodes, tmp_path):
     node = nodes[0]
     environment = client_environment(f"{NETWORK}.50", tmp_path)
     with contextlib.ExitStack() as stack:
         for _ in range(READERS):
-            where = (node.address, HTTP_PORTS["discovery"])
-            reader = stack.enter_context(socket.create_connection(where, timeout=5))
-            reader.sendall(b"GET /events HTTP/1.1\r\nHost: alpha\r\n\r\n")
-            assert b" 200 " in reader.recv(100)
+            # A page that was just closed counts until the node has heard so.
+            stack.enter_context(wait_until(lambda: reads(node), what="room for all readers"))
         watching = run_parley("status", node.address, "--watch", environment=environment)
         assert (watching.returncode, watching.stderr.count("too many watch the node")) == (1, 1)
         context = browser.new_context()
