@@ -42,7 +42,7 @@ proto: $(READY) ## Generate the protobuf module anew
 dashboards: $(READY) ## Generate Grafana's dashboards anew
 	@$(BIN)/python -m deploy.grafana.generate
 
-bench: $(READY) ## Measure one federated hop, here and at the servers one would pick instead: ROUNDS=3 (ONLY=parley,c-relay)
+bench: $(READY) ## Measure one federated hop, here and at the servers one would pick instead: ROUNDS=3, of throughput (ONLY=parley,c-relay)
 	@deploy/bench-tools.sh
 	@$(BIN)/python -m bench.hop $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
@@ -82,4 +82,4 @@ base-image: ## Make the container base image from Debian packages (for machines 
 	@deploy/base-image.sh
 
 clean: ## Remove what the tools made
-	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	@rm -rf shared/_core*.so $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -15,7 +15,7 @@ from typing import Any
 
 from shared import logs
 from shared.addresses import ServerList
-from shared.compiled import core
+from shared.compiled import core, is_unwanted
 from shared.config import Config
 from shared.messages import pb
 from shared.process import stop_with_parent
@@ -73,7 +73,8 @@ class Watcher:
             where = self.config.address or "all addresses"
             self._tell(f"Parley node {server_id} on {where}, starting …")
             if core is None:
-                self._tell("without its compiled core: a message between servers costs tens of times as much")
+                why = " (PARLEY_PURE is set)" if is_unwanted() else ""
+                self._tell(f"without its compiled core{why}: a message between servers costs tens of times as much")
 
     async def not_registered(self, *, taken: bool) -> None:
         """Discovery is starting, or starting again."""

@@ -70,8 +70,15 @@ def hop_table(data: Mapping[str, Any]) -> str:
         lines.append([name, *(_hop_cell(figures.get(key), shown) for key, _, shown in columns)])
         to_limit = systems[name].get("ratios", {}).get("to_c-relay", {})
         lines[-1] += [f"{to_limit[key]:.2f}" if to_limit.get(key) else "–" for key, _ in ratios]
-    skipped = [f"{name} was skipped: {each['skipped']}." for name, each in systems.items() if each["skipped"]]
-    return markdown(lines) + "".join(f"\n{line}\n" for line in skipped)
+    said = [f"{name} was skipped: {each['skipped']}." for name, each in systems.items() if each["skipped"]]
+    if about := data.get("about"):
+        way = "with its compiled core" if about["compiled_core"] else "in pure Python"
+        rounds = about["rounds"]
+        said.append(
+            f"Measured {about['measured_at'][:10]} on {about['cores']} cores, Python {about['python']}, "
+            f"Parley {way}: {rounds['latency']} rounds of latency, {rounds['rounds']} of the rest."
+        )
+    return markdown(lines) + "".join(f"\n{line}\n" for line in said)
 
 
 def _hop_cell(figure: Mapping[str, Any] | None, shown: Callable[[float], str]) -> str:

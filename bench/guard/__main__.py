@@ -56,7 +56,7 @@ def guard_instructions(*, renews: bool) -> bool:
     limits = load()["instructions"]
     if (version := nearest(limits)) != PYTHON:
         print(f"there are no limits for Python {PYTHON}: those of {version} stand for them, with more room")
-    return shown("instructions by the reference's", "limit", judge_instructions(figures, limits))
+    return shown("instructions ÷ the reference's", "limit", judge_instructions(figures, limits))
 
 
 def guard_throughput() -> bool:
@@ -67,7 +67,7 @@ def guard_throughput() -> bool:
         print("throughput: below a floor, so measured once more", flush=True)
         again = throughput()
         figures = {name: max(value, again[name]) for name, value in figures.items()}
-    return shown("throughput by the uvloop relay's", "floor", judge_throughput(figures, floors))
+    return shown("throughput ÷ the uvloop relay's", "floor", judge_throughput(figures, floors))
 
 
 def shown(title: str, word: str, verdicts: list[Verdict]) -> bool:

@@ -28,8 +28,8 @@ acked 64, acked 1: the same two, with the acknowledgement back at A as the end (
 CPU: seconds per 10,000 messages of all server processes together, 64 per send. MiB: their memory (PSS), idle→after.
 generator: the share of one CPU that the two clients took: at 64/send, 1/send, one at a time.
 InspIRCd has receive buffers of 64 KiB: it stalls where more comes at once.
-× limit, × ours: latency p50, the next when acknowledged / at once, throughput at 64/send / at 1/send, as multiples
-  of the limit's and of Parley's: the median of each round's."""
+The second table: as multiples of the limit's, which is c-relay's, and of Parley's; the median of each round's. The
+  limit passes on each read as it comes: who gathers what comes in several sends may be quicker at 1/send."""
 
 
 class Column(NamedTuple):
@@ -61,20 +61,20 @@ COLUMNS = (
     Column("acked 1", "free_1_acknowledged", thousands),
     Column("CPU", "cpu_64", lambda value: f"{value:.3f}"),
 )
-RATIOS = ("latency_p50", "latency_p50_at_once", "free_64", "free_1")
+RATIOS = {"p50": "latency_p50", "at once": "latency_p50_at_once", "64/send": "free_64", "1/send": "free_1"}
 GENERATOR = ("generator_64", "generator_1", "generator_latency")
 
 
 def table(results: Mapping[str, Result]) -> str:
     """All systems that were measured, with their spread, and why others were not."""
-    rows = [["", *(c.title for c in COLUMNS), "MiB", "generator", "× limit", "× ours"]]
+    rows = [["", *(c.title for c in COLUMNS), "MiB", "generator"]]
     for name, result in results.items():
         if result.figures:
             rows.append([name, *(_median(result, c) for c in COLUMNS), _memory(result), _generator(result)])
-            rows[-1] += [_ratios(result, results.get(other)) for other in (LIMIT, OURS)]
-            rows.append(["", *(_spread(result, c) for c in COLUMNS), "", "", "", ""])
+            rows.append(["", *(_spread(result, c) for c in COLUMNS), "", ""])
     lines = [*_aligned(rows), *(f"{n}: skipped: {r.skipped}" for n, r in results.items() if r.skipped)]
-    return "\n".join([LEGEND, "", *(line for line in lines if line), *_whole(results)])
+    lines = [line for line in lines if line]
+    return "\n".join([LEGEND, "", *lines, *_whole(results), "", *_aligned(_ratios(results))])
 
 
 def _median(result: Result, column: Column) -> str:
@@ -96,9 +96,14 @@ def _generator(result: Result) -> str:
     return " ".join(f"{100 * (result.median(figure) or 0.0):.0f}%" for figure in GENERATOR)
 
 
-def _ratios(result: Result, other: Result | None) -> str:
-    found = [result.ratio(other, figure) for figure in RATIOS]
-    return " / ".join(GAP if each is None else f"{each:.2f}" for each in found)
+def _ratios(results: Mapping[str, Result]) -> list[list[str]]:
+    """A row for each system: what it is beside the limit, and beside Parley."""
+    rows = [["", *(f"{title} × {other}" for other in (LIMIT, OURS) for title in RATIOS)]]
+    for name, result in results.items():
+        if result.figures:
+            found = [result.ratio(results.get(other), each) for other in (LIMIT, OURS) for each in RATIOS.values()]
+            rows.append([name, *(GAP if each is None else f"{each:.2f}" for each in found)])
+    return rows
 
 
 def _whole(results: Mapping[str, Result]) -> list[str]:

@@ -31,12 +31,12 @@ def _measure(what: str, served: ServedNode, seconds: float) -> bool:
     others = {"supervisor": served.command.popen.pid}
     for process in served.command.family():
         if process.pid not in features.values():
-            others["its own child"] = process.pid
+            others["watcher"] = process.pid
     shares = cpu_in([*features.values(), *others.values()], seconds)
     print(f"{what}, over {seconds:g} s")
     taken, share = show(features, shares)
-    kept = verdict("memory of the four", f"{taken / MIB:.1f} MiB", kept=taken < MEMORY)
-    kept &= verdict("CPU of the four", f"{share:.3%} of a core", kept=share < SHARE)
+    kept = verdict("memory of the four", f"{taken / MIB:.1f} MiB of {MEMORY / MIB:.0f}", kept=taken < MEMORY)
+    kept &= verdict("CPU of the four", f"{share:.3%} of a core, of {SHARE:.1%}", kept=share < SHARE)
     print("  beside them:")
     show(others, shares)
     return kept
