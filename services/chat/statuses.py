@@ -203,7 +203,8 @@ class Statuses:
             sink.send(raw)
             if is_final and isinstance(destination, User):
                 unheard = self.unheard.setdefault(sink, [])
-                del unheard[: len(unheard) + 1 - UNHEARD]
+                if len(unheard) >= UNHEARD:
+                    del unheard[0]
                 unheard.append(raw)
 
 

@@ -451,6 +451,20 @@ def test_what_a_dead_link_was_told_last_is_told_over_the_next(node, ann, bob):
     assert bob.snowflakes() == [1]
 
 
+@pytest.mark.parametrize("count", [1, 70, 100, 130])
+def test_the_last_hundred_statuses_that_a_dead_link_was_told_are_told_over_the_next(count):
+    node = Node("alpha", express=False)
+    ann, _bob = node.connect(ANN), node.connect(BOB)
+    for snowflake in range(1, count + 1):
+        node.send(ANN, snowflake, BOB)
+    for snowflake in range(1, count + 1):
+        node.ack(BOB, snowflake)
+    ann.take()
+    node.disconnect(ANN, ann)
+    again = [(number, BOB, "DELIVERED") for number in range(1, count + 1)]
+    assert node.connect(ANN).statuses() == again[-100:]
+
+
 @pytest.mark.usefixtures("bob")
 @pytest.mark.parametrize("how", ["it spoke again", "it said goodbye", "another client heard it"])
 def test_what_a_link_heard_is_not_told_again(node, ann, how):
