@@ -1,11 +1,11 @@
 """Measure one federated hop, here and at the peers, in one run: `python -m bench.hop [--only parley,c-relay]`.
 
 A at server 1 sends 100-byte messages to B at server 2, both clients of one compiled generator (generator.py). First
-latency, with all systems running, each measured in turn in many rounds; then throughput, CPU and memory: in each
-round every system is started, measured and stopped in turn. The peers come from Debian's packages
-(deploy/bench-tools.sh); one that is not there or does not work is skipped, with the reason. All is on loopback
-addresses, in a network namespace where there can be one. The table goes to standard output; every round's values go
-as JSON to build/bench.json.
+latency: all systems are started, and each is measured in turn in many rounds, the others stopped meanwhile. Then
+throughput, CPU and memory: in each round every system is started, measured and ended in turn. The peers come from
+Debian's packages (deploy/bench-tools.sh); one that is not there or does not work is skipped, with the reason. All is
+on loopback addresses, in a network namespace where there can be one. The table goes to standard output; every round's
+values go as JSON to build/bench.json.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Latency, with all systems running at once: one message at a time, each system in turn, many short rounds.
+"""Latency, with all systems started: one message at a time, each system in turn, many short rounds.
 
 A machine that others share is now three times as fast and now slow, for seconds: what is compared must be measured
-within the same second. A system whose turn it is not is at rest.
+within the same seconds. A system whose turn it is not is stopped, all its processes (SIGSTOP): a dozen servers that
+look at their clocks a hundred times a second would be in every hundredth message of whoever's turn it is.
 """
 
 from __future__ import annotations
@@ -36,11 +37,15 @@ def together(names: Sequence[str], plan: Plan, count: int) -> dict[str, Result]:
                 running[name] = _started(stack, name, Place.number(number), plan)
             except FAILURES as error:
                 results[name].skip(name, error)
+            else:
+                stack.callback(running[name][0].go_on)  # whoever is stopped does not hear that it shall end
+                running[name][0].hold()
         for turn in range(count):
             for name in _in_turn(list(running), turn):
                 system, generator = running[name]
                 try:
-                    with within(plan.limit):
+                    with within(plan.limit), system.going():
+                        generator.run(WARM_UP, window=1)  # what its clocks asked for meanwhile is done
                         results[name].add(one_at_a_time(system, generator, plan.singles))
                 except FAILURES as error:
                     results[name].skip(name, error)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cost import tree
 from bench.hop.generator import Hop
 
 
@@ -33,6 +36,28 @@ class Running:
     """The ids of the processes whose CPU time and memory count."""
     whole: Sequence[int] = ()
     """The ids of all its processes, where there are more that belong to it."""
+
+    def hold(self) -> None:
+        """Stop all its processes where they are: it does nothing at all, and nobody sees it go."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let them go on."""
+        self._signal(signal.SIGCONT)
+
+    @contextmanager
+    def going(self) -> Iterator[None]:
+        """Let it go on for as long as this lasts."""
+        self.go_on()
+        try:
+            yield
+        finally:
+            self.hold()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in tree(self.whole or self.servers):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 Start = Callable[[ExitStack, Path, Place], Running]

@@ -17,9 +17,9 @@ OURS, LIMIT = "parley", "c-relay"
 GAP = "–"
 LEGEND = """\
 One federated hop: A at server 1 sends 100-byte messages to B at server 2. Medians of the rounds, least…greatest.
-latency: one message at a time, µs from A's send to having come whole at B, all systems running, each in turn; the
-  next one goes when the one before is received, and acknowledged to A where the protocol does so (Parley's
-  DELIVERED, MQTT's PUBACK, JetStream's ack).
+latency: one message at a time, µs from A's send to having come whole at B, each system in turn while the others are
+  stopped; the next one goes when the one before is received, and acknowledged to A where the protocol does so
+  (Parley's DELIVERED, MQTT's PUBACK, JetStream's ack).
   at once: the next one goes when the one before is received; its acknowledgement is on its way beside it.
   p99/p50: the median of each round's.
 w16, w64, w256: messages/s with so many unfinished at most; 64/send, 1/send: without a window, so many in each send.

@@ -3,17 +3,21 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 
+from bench.cost import tree
 from bench.hop import generator, parley
 from bench.hop.generator import FIXED, PARLEY_ACK, RECEIVED, Generator, Hop, LoadError, Records
+from bench.hop.system import Running
 from shared.framing import encode_frame
 from shared.messages import pb
-from tests.support.nodes import ROOT
+from tests.support.nodes import ROOT, wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
@@ -78,6 +82,24 @@ def test_a_final_status_that_is_not_delivered_is_wrong(link, tmp_path):
     two.sendall(encode_frame("MESSAGE_ACK", refusal))
     with pytest.raises(LoadError, match="1 came, 0 were acknowledged, 1 were wrong"):
         Generator(tmp_path, Hop(one, two, lambda _n: b"1", comes, told)).run(1, until=RECEIVED)
+
+
+def test_a_system_whose_turn_it_is_not_does_nothing(link):
+    def states():
+        return {psutil.Process(pid).status() == psutil.STATUS_STOPPED for pid in tree([parent.pid])}
+
+    with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as parent:
+        try:
+            wait_until(lambda: len(tree([parent.pid])) == 2, what="a child")
+            system = Running(parley.hop(*link), [parent.pid])
+            system.hold()
+            wait_until(lambda: states() == {True}, what="both stopped")
+            with system.going():
+                wait_until(lambda: states() == {False}, what="both going on")
+            wait_until(lambda: states() == {True}, what="both stopped again")
+        finally:
+            for pid in reversed(tree([parent.pid])):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_parley_and_a_relay_are_measured_in_one_run(tmp_path):
