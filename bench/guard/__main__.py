@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.guard.instructions import instructions
@@ -24,17 +24,16 @@ from bench.isolation import alone
 from shared.compiled import core
 
 PARTS = ("instructions", "throughput")
+WAYS = {"compiled": "", "python": "1"}
+"""What PARLEY_PURE is for each."""
 
 
-def count() -> dict[str, float]:
+def count(ways: Sequence[str]) -> dict[str, float]:
     """Instructions by the reference's: "compiled 16" is a batch of 16 with the compiled core. Prints the counts."""
     figures = {}
-    for way, pure in (("compiled", ""), ("python", "1")):
-        if core is None and not pure:
-            print("instructions, compiled: skipped: the compiled core is not there")
-            continue
+    for way in ways:
         with tempfile.TemporaryDirectory(prefix="guard-") as directory:
-            counts = instructions("bench.guard.work", [], Path(directory), PARLEY_PURE=pure)
+            counts = instructions("bench.guard.work", [], Path(directory), PARLEY_PURE=WAYS[way])
         reference = counts.pop(REFERENCE)
         for size, each in sorted(counts.items(), key=lambda entry: int(entry[0])):
             figures[f"{way} {size}"] = each / reference
@@ -48,7 +47,11 @@ def count() -> dict[str, float]:
 
 def guard_instructions(*, renews: bool) -> bool:
     """Whether the counts are within their limits; `renews` has them be the limits."""
-    figures = count()
+    ways = list(WAYS)
+    if core is None:
+        ways.remove("compiled")
+        print("instructions, compiled: skipped: the compiled core is not there")
+    figures = count(ways)
     if renews:
         update(figures)
         print(f"the limits of Python {PYTHON} are these now")
@@ -56,7 +59,7 @@ def guard_instructions(*, renews: bool) -> bool:
     limits = load()["instructions"]
     if (version := nearest(limits)) != PYTHON:
         print(f"there are no limits for Python {PYTHON}: those of {version} stand for them, with more room")
-    return shown("instructions ÷ the reference's", "limit", judge_instructions(figures, limits))
+    return shown("instructions ÷ the reference's", "limit", judge_instructions(figures, limits, ways))
 
 
 def guard_throughput() -> bool:

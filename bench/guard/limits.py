@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,8 +49,13 @@ def nearest(versions: Mapping[str, object], wanted: str = PYTHON) -> str:
     return min(versions, key=lambda version: (abs(int(version.partition(".")[2]) - minor), version))
 
 
-def judge_instructions(figures: Mapping[str, float], limits: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
-    """Whether what was counted is within the limits; where it is far below, the limits should be lowered."""
+def judge_instructions(
+    figures: Mapping[str, float], limits: Mapping[str, Mapping[str, float]], ways: Collection[str]
+) -> list[Verdict]:
+    """Whether what was counted is within the limits; where it is far below, the limits should be lowered.
+
+    A figure of one of these ways, the first word of its name, that has a limit and was not counted fails, too.
+    """
     version = nearest(limits)
     room = TOLERANCE if version == PYTHON else STRANGE
     found = []
@@ -66,6 +71,9 @@ def judge_instructions(figures: Mapping[str, float], limits: Mapping[str, Mappin
         elif change < -room and version == PYTHON:
             words += ": lower the limit (--update)"
         found.append(Verdict(name, value, limit, ok=change <= room, words=words))
+    for name, limit in limits[version].items():
+        if name not in figures and name.partition(" ")[0] in ways:
+            found.append(Verdict(name, float("nan"), limit, ok=False, words="was not counted"))
     return found
 
 

@@ -9,8 +9,9 @@ from bench.hop.latency import together
 from bench.hop.measure import Plan, rounds
 from bench.hop.processes import UnavailableError
 
-PLAN: Final = Plan(messages=5_000, singles=300, limit=30.0)
+PLAN: Final = Plan(messages=5_000, singles=1_000, limit=30.0)
 ROUNDS: Final = 3
+LATENCY_ROUNDS: Final = 5
 PARLEY, RELAY = "parley", "uvloop-relay"
 RATIOS: Final = {
     "64 per send": ("free_64", "free_64"),
@@ -19,8 +20,11 @@ RATIOS: Final = {
     "one per send, acknowledged": ("free_1_acknowledged", "free_1"),
 }
 """Messages/s of Parley and of the relay, which passes on whole frames and acknowledges nothing."""
-SINGLES: Final = "one at a time, acknowledged"
-"""The relay's median latency, which has no way back, by Parley's."""
+LATENCIES: Final = {
+    "one at a time, acknowledged": "latency_p50",
+    "one at a time, acknowledged, p99": "latency_p99",
+}
+"""The relay's latency, which has no way back, by Parley's: below 1 Parley is slower."""
 
 
 def throughput() -> dict[str, float]:
@@ -30,13 +34,13 @@ def throughput() -> dict[str, float]:
     """
     if shutil.which("cc") is None:
         raise UnavailableError("there is no C compiler for the load generator")
-    found = together([PARLEY, RELAY], PLAN, ROUNDS)
+    found = together([PARLEY, RELAY], PLAN, LATENCY_ROUNDS)
     rounds([PARLEY, RELAY], PLAN, ROUNDS, found)
     if found[RELAY].skipped:
         raise UnavailableError(f"{RELAY}: {found[RELAY].skipped}")
     if found[PARLEY].skipped:
         print(f"throughput: {PARLEY}: {found[PARLEY].skipped}")
-        return dict.fromkeys([*RATIOS, SINGLES], 0.0)
+        return dict.fromkeys([*RATIOS, *LATENCIES], 0.0)
     ours, theirs = found[PARLEY], found[RELAY]
     figures = {words: ours.ratio(theirs, *figures) or 0.0 for words, figures in RATIOS.items()}
-    return figures | {SINGLES: theirs.ratio(ours, "latency_p50") or 0.0}
+    return figures | {words: theirs.ratio(ours, figure) or 0.0 for words, figure in LATENCIES.items()}

@@ -10,6 +10,7 @@ def test_a_count_far_above_its_limit_fails_and_one_far_below_has_it_lowered():
     found = judge_instructions(
         {"same": 1.0, "a bit more": 1.09, "more": 1.11, "less": 0.8, "new": 1.0},
         {PYTHON: {"same": 1.0, "a bit more": 1.0, "more": 1.0, "less": 1.0}},
+        (),
     )
     assert {each.figure: each.ok for each in found} == {
         "same": True,
@@ -21,10 +22,16 @@ def test_a_count_far_above_its_limit_fails_and_one_far_below_has_it_lowered():
     assert [each.figure for each in found if "lower the limit" in each.words] == ["less"]
 
 
+def test_what_has_a_limit_and_was_not_counted_fails_but_where_its_way_is_left_out():
+    limit = {PYTHON: {"compiled 1": 1.0, "compiled 16": 1.0, "python 1": 1.0}}
+    found = judge_instructions({"compiled 1": 1.0}, limit, ["compiled"])
+    assert [(each.figure, each.ok) for each in found] == [("compiled 1", True), ("compiled 16", False)]
+
+
 def test_another_versions_limits_leave_more_room():
     other = {"3.1": {"figure": 1.0}}
-    assert [each.ok for each in judge_instructions({"figure": 1 + limits.STRANGE - 0.01}, other)] == [True]
-    assert [each.ok for each in judge_instructions({"figure": 1 + limits.STRANGE + 0.01}, other)] == [False]
+    assert [each.ok for each in judge_instructions({"figure": 1 + limits.STRANGE - 0.01}, other, ())] == [True]
+    assert [each.ok for each in judge_instructions({"figure": 1 + limits.STRANGE + 0.01}, other, ())] == [False]
 
 
 def test_the_nearest_version_stands_for_one_that_is_not_there():
