@@ -3,9 +3,9 @@
 A at server 1 sends 100-byte messages to B at server 2, both clients of one compiled generator (generator.py). First
 latency: all systems are started, and each is measured in turn in many rounds, the others stopped meanwhile. Then
 throughput, CPU and memory: in each round every system is started, measured and ended in turn. The peers come from
-Debian's packages (deploy/bench-tools.sh); one that is not there or does not work is skipped, with the reason. All is
-on loopback addresses, in a network namespace where there can be one. The table goes to standard output; every round's
-values go as JSON to build/bench.json.
+Debian's packages (deploy/bench-tools.sh); one that is not there or does not work is skipped, with the reason. All
+is on loopback addresses, in a network namespace where there can be one. The table goes to standard output; every
+round's values go as JSON to build/bench.json.
 """
 
 from __future__ import annotations
