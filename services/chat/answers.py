@@ -25,7 +25,7 @@ class Answers:
         self._receipts: dict[Sink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
 
-    def from_client(self, user: User, ack: pb.ChatMessageResponse) -> Item | None:
+    def from_client(self, user: User, ack: pb.ChatMessageResponse, now: float) -> Item | None:
         """A recipient's client acknowledged; an existing one names nobody: we fill in who it was.
 
         Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
@@ -35,12 +35,12 @@ class Answers:
         item = self._dispatcher.find(user, ack.messageSnowflake, author=author)
         if item is None or not ack.statuses:
             return None
-        self._dispatcher.answered(user, item)
+        self._dispatcher.answered(user, item, now)
         status = ack.statuses[0].status
         self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
         return item if status == Status.DELIVERED else None
 
-    def from_server(self, server_id: str, ack: pb.ChatMessageResponse) -> Item | None:
+    def from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> Item | None:
         """Another server answered for its users, or for the members of one of its groups.
 
         Returns what was delivered, if the answer says that of one message and nothing else.
@@ -53,7 +53,7 @@ class Answers:
             self._receipts[server.sink] = ack.receipt
         group = Group.of(ack.group) if ack.HasField("group") else None
         if group is not None and group.server_id == server_id:
-            self._for_members(server_id, group, ack)
+            self._for_members(server_id, group, ack, now)
             return None
         item = None
         for status in ack.statuses:
@@ -61,18 +61,21 @@ class Answers:
             if user is not None and user.server_id != server_id:
                 raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
             is_known = status.status in FINAL or status.status in INTERIM
-            item = self._for_one(server_id, ack, user, status.status if is_known else Status.UNKNOWN_STATUS)
+            told = status.status if is_known else Status.UNKNOWN_STATUS
+            item = self._for_one(server_id, ack, user, told, now)
         is_plain = len(ack.statuses) == 1 and not ack.receipt and group is None
         return item if is_plain and ack.statuses[0].status == Status.DELIVERED else None
 
-    def _for_one(self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int) -> Item | None:
+    def _for_one(
+        self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int, now: float
+    ) -> Item | None:
         author = User.of(ack.author) if ack.HasField("author") else None
         item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if item is not None:
             if status in INTERIM and author is None:
                 item.answered = True  # it names no author: we have to remember who it was
             else:
-                self._dispatcher.answered(server_id, item)
+                self._dispatcher.answered(server_id, item, now)
             self._statuses.tell(item, status)
             if item.deadline == 0.0 and status in INTERIM:
                 self._mailbox.handed_over(item, status)
@@ -96,7 +99,7 @@ class Answers:
             return  # told again, because a receipt was lost
         self._statuses.tell_late(late, status)
 
-    def _for_members(self, server_id: str, group: Group, ack: pb.ChatMessageResponse) -> None:
+    def _for_members(self, server_id: str, group: Group, ack: pb.ChatMessageResponse, now: float) -> None:
         """The group's server tells our user its members' statuses; with `complete` it answers for the message."""
         author = User.of(ack.author)
         if author.server_id != self._server_id or not self._roster.knows(author):
@@ -104,7 +107,7 @@ class Answers:
         self._statuses.relay(ack)
         key = server_id, ack.messageSnowflake, User(*group), author
         while ack.complete and (item := self._dispatcher.find(*key)) is not None:
-            self._dispatcher.answered(server_id, item)
+            self._dispatcher.answered(server_id, item, now)
             self._statuses.memory.note(item.key, Status.USER_AWAY)  # asked again, that server knows more
             self._mailbox.handed_over(item, Status.USER_AWAY)
 

@@ -21,6 +21,8 @@ BYTES_ON_THEIR_WAY: Final = 64 * 1024 * 1024
 SHARE: Final = 64
 """Messages of that share, to one destination."""
 SHARE_BYTES: Final = 256 * 1024
+PATIENCE: Final = 10
+"""So many times `custody_delay` has the answer of who answers just now (shared/core/items.c has the same)."""
 SLACK: Final = 1000
 """Deadlines of messages that were answered meanwhile, held at most beyond as many as are on their way."""
 
@@ -48,6 +50,8 @@ class Dispatcher:
         self._unanswered: deque[Due] = deque()
         self._unsaved: deque[Due] = deque()
         """What is on its way and not written yet, and when it will be, unanswered."""
+        self._look_again = 0.0
+        """Some of it has been due, but is for who answers just now: looked at again then."""
         self._not_saved: set[Destination] = set()
         """Where something on its way could not be written: it has to be, before anything that is later."""
         self.count = 0
@@ -175,9 +179,15 @@ class Dispatcher:
             item = outbound.find(snowflake, recipient, author) if outbound is not None else None
         return item
 
-    def answered(self, destination: Destination, item: Item) -> None:
-        """It is no longer on its way; deadlines that matter no more are dropped as they come to the front."""
-        self._outbound[destination].remove(item)
+    def answered(self, destination: Destination, item: Item, now: float | None = None) -> None:
+        """It is no longer on its way: its destination answered at `now`, or (None) it is given up.
+
+        Deadlines that matter no more are dropped as they come to the front.
+        """
+        outbound = self._outbound[destination]
+        outbound.remove(item)
+        if now is not None:
+            outbound.answered_at = now
         self.count -= 1
         self.size -= item.size
         self._drop_deadlines()
@@ -230,22 +240,38 @@ class Dispatcher:
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
-        due = [queue[0][0] for queue in (self._unanswered, self._unsaved) if queue]
+        due = [self._unanswered[0][0]] if self._unanswered else []
+        if self._unsaved:
+            due.append(max(self._unsaved[0][0], self._look_again))
         quick = self.quick.due(self._custody_delay)
         return due if quick is None else [*due, quick]
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; tell of what has been unanswered for too long."""
         self.adopt(self.quick.settle_due(now, self._custody_delay))
-        while self._unsaved and self._unsaved[0][0] <= now:
-            _due, destination, item = self._unsaved.popleft()
-            if item.deadline and destination in self._not_saved:
-                self._save_before(destination, [])
-            elif item.deadline:
-                self._mailbox.save(destination, item)
+        self._save_due(now)
         while self._unanswered and self._unanswered[0][0] <= now:
             deadline, destination, item = self._unanswered.popleft()
             if item.deadline == deadline:
                 self._mailbox.save(destination, item)  # again, where the disk was full
                 self._overdue(destination, item)
                 self.pump(destination, now)
+
+    def _save_due(self, now: float) -> None:
+        """Write what was not answered soon; it is about to be answered where its destination answers just now."""
+        waits = []
+        while self._unsaved and self._unsaved[0][0] <= now:
+            entry = due, destination, item = self._unsaved.popleft()
+            if not item.deadline:
+                continue
+            if self._is_answering(destination, now) and due + (PATIENCE - 1) * self._custody_delay > now:
+                waits.append(entry)
+            elif destination in self._not_saved:
+                self._save_before(destination, [])
+            else:
+                self._mailbox.save(destination, item)
+        self._unsaved.extendleft(reversed(waits))
+        self._look_again = now + self._custody_delay / 2 if waits else 0.0
+
+    def _is_answering(self, destination: Destination, now: float) -> bool:
+        return self._outbound[destination].answered_at + self._custody_delay > now

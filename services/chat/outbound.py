@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from services.chat.mailbox import Item
@@ -28,6 +29,8 @@ class Outbound:
         """By snowflake. What is sent at once reads both (express.py)."""
         self.size = 0
         """Bytes of them."""
+        self.answered_at = -math.inf
+        """When one was answered last (seconds, monotonic)."""
 
     def __len__(self) -> int:
         return len(self.held)

@@ -278,7 +278,7 @@ class Router:
 
     def ack_from_client(self, user: User, ack: pb.ChatMessageResponse, now: float, payload: bytes = b"") -> None:
         """A recipient's client acknowledged; `payload` is what it sent."""
-        self._learn_answer(self._answers.from_client(user, ack), payload)
+        self._learn_answer(self._answers.from_client(user, ack, now), payload)
         self._dispatcher.pump(user, now)
 
     def _learn_answer(self, delivered: Item | None, payload: bytes) -> None:
@@ -294,7 +294,7 @@ class Router:
             UnexpectedMessage: it answers for others.
 
         """
-        self._learn_answer(self._answers.from_server(server_id, ack), payload)
+        self._learn_answer(self._answers.from_server(server_id, ack, now), payload)
         self._dispatcher.pump(server_id, now)
 
     def statuses_received(self, server_id: str, receipt: int) -> None:

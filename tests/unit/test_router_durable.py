@@ -2,13 +2,16 @@
 
 import pytest
 
+from services.chat.dispatcher import PATIENCE
 from services.chat.statuses import Status
 from shared.addresses import User
+from shared.compiled import core
 from tests.support.durable_people import DurableNode
 from tests.support.sinks import ACK_TIMEOUT
 
 ANN, BOB, CID = User("ann", "alpha"), User("bob", "alpha"), User("cid", "beta")
 CUSTODY = 0.05
+with_core = pytest.mark.skipif(core is None, reason="the compiled core is not here")
 
 
 @pytest.fixture
@@ -69,6 +72,60 @@ def test_what_is_not_answered_soon_is_written_and_forgotten_once_it_is(node, ann
     node.disk.commit()
     assert node.disk.messages == {}
     assert node.disk.final == {(ANN, 1, BOB): Status.DELIVERED}
+
+
+@pytest.fixture(params=[pytest.param(True, marks=with_core, id="quick way"), pytest.param(False, id="router")])
+def talk(request):
+    """A node where Ann and Bob talk, by the quick way or not, and its disk has nothing to do."""
+    made = DurableNode("alpha", express=request.param)
+    made.connect(ANN), made.connect(BOB)
+    for snowflake in (1, 2):
+        made.send(ANN, snowflake, BOB)
+        made.ack(BOB, snowflake)
+    made.disk.commit_all()
+    return made
+
+
+def on_disk(node):
+    node.disk.commit_all()
+    return [row.snowflake for row in node.disk.messages.values()]
+
+
+def burst(node, count):
+    """Messages at once; their numbers."""
+    numbers = range(10, 10 + count)
+    for snowflake in numbers:
+        node.send(ANN, snowflake, BOB)
+    return numbers
+
+
+def test_a_burst_for_who_answers_all_the_while_touches_no_disk(talk):
+    for snowflake in burst(talk, 30):
+        talk.pass_time(PATIENCE * CUSTODY / 31)
+        assert on_disk(talk) == []
+        talk.ack(BOB, snowflake)
+    assert talk.is_at_rest
+
+
+def test_who_stops_answering_is_written_for_all_at_once(talk):
+    numbers = list(burst(talk, 20))
+    for snowflake in numbers[:10]:
+        talk.pass_time(CUSTODY / 2)
+        talk.ack(BOB, snowflake)
+    talk.pass_time(0.9 * CUSTODY)
+    assert on_disk(talk) == []
+    talk.pass_time(0.7 * CUSTODY)
+    assert on_disk(talk) == numbers[10:]
+
+
+def test_what_is_not_answered_among_answers_is_written_in_the_end(talk):
+    first, *numbers = burst(talk, 60)
+    for snowflake in numbers:
+        talk.pass_time(PATIENCE * CUSTODY / 50)
+        talk.ack(BOB, snowflake)
+        if talk.now < PATIENCE * CUSTODY:
+            assert on_disk(talk) == []
+    assert on_disk(talk) == [first]
 
 
 def test_what_could_not_be_written_was_not_taken(node, ann):
