@@ -44,7 +44,7 @@ def measure(setting: Setting) -> Curve:
     with ExitStack() as stack:
         nodes = setting.pair(stack, "payloads")
         setting.loader.introduce(BETA, ["bob@beta"])
-        for size in setting.sizes(100, KIB, 10 * KIB, 100 * KIB, MIB, 2 * MIB, short=4):
+        for size in setting.sizes(100, KIB, 10 * KIB, 100 * KIB, MIB // 4, MIB // 2, MIB, 2 * MIB, short=4):
             found.add(size, _rounds(setting, size, nodes))
     return found
 
