@@ -1,10 +1,11 @@
-"""The regression guard: `python -m bench.guard [--only instructions|throughput] [--update]`.
+"""The regression guard: `python -m bench.guard [--only instructions|speed] [--update]`.
 
 Instructions: what the message path takes for a batch of messages and its answers, counted by callgrind, with the
-compiled core and without, as a ratio to a fixed piece of work in the same interpreter (work.py). Throughput:
-Parley's by the uvloop relay's, both measured in turn; the floors are low, because a shared machine is noisy. No
-figure is an absolute time. limits.json has the limits; docs/performance.md tells how to change them. Exit code 1
-where a figure is beyond its limit. A part that cannot be measured here is skipped, and says why.
+compiled core and without, as a ratio to a fixed piece of work in the same interpreter (work.py). Speed: throughput
+and latency beside the uvloop relay's, both measured in turn; 1 is as quick, more is quicker. The floors are low,
+because a shared machine is noisy. No figure is an absolute time. limits.json has the limits; docs/performance.md
+tells how to change them. Exit code 1 where a figure is beyond its limit. A part that cannot be measured here is
+skipped, and says why.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.guard.instructions import instructions
-from bench.guard.limits import PYTHON, Verdict, judge_instructions, judge_throughput, load, nearest, update
-from bench.guard.throughput import throughput
+from bench.guard.limits import PYTHON, Verdict, judge_instructions, judge_speed, load, nearest, update
+from bench.guard.speed import speeds
 from bench.guard.work import REFERENCE
 from bench.hop.processes import UnavailableError
 from bench.isolation import alone
 from shared.compiled import core
 
-PARTS = ("instructions", "throughput")
+PARTS = ("instructions", "speed")
+TITLES = {
+    "throughput": "throughput ÷ the uvloop relay's",
+    "latency": "the uvloop relay's latency, one at a time, ÷ Parley's",
+}
 WAYS = {"compiled": "", "python": "1"}
 """What PARLEY_PURE is for each."""
 
@@ -62,15 +67,18 @@ def guard_instructions(*, renews: bool) -> bool:
     return shown("instructions ÷ the reference's", "limit", judge_instructions(figures, limits, ways))
 
 
-def guard_throughput() -> bool:
+def guard_speed() -> bool:
     """Whether Parley is quick enough beside the relay, or is at the second attempt."""
-    floors = load()["throughput"]["floors"]
-    figures = throughput()
-    if not all(verdict.ok for verdict in judge_throughput(figures, floors)):
-        print("throughput: below a floor, so measured once more", flush=True)
-        again = throughput()
-        figures = {name: max(value, again[name]) for name, value in figures.items()}
-    return shown("throughput ÷ the uvloop relay's", "floor", judge_throughput(figures, floors))
+    floors = {name: load()[name]["floors"] for name in TITLES}
+    found = speeds()
+    if not all(verdict.ok for name in TITLES for verdict in judge_speed(found[name], floors[name])):
+        print("speed: below a floor, so measured once more", flush=True)
+        again = speeds()
+        found = {name: {key: max(value, again[name][key]) for key, value in found[name].items()} for name in TITLES}
+    well = True
+    for name, title in TITLES.items():
+        well &= shown(title, "floor", judge_speed(found[name], floors[name]))
+    return well
 
 
 def shown(title: str, word: str, verdicts: list[Verdict]) -> bool:
@@ -90,7 +98,7 @@ def main() -> int:
     alone()
     parts: dict[str, Callable[[], bool]] = {
         "instructions": lambda: guard_instructions(renews=arguments.update),
-        "throughput": guard_throughput,
+        "speed": guard_speed,
     }
     began, well = time.monotonic(), True
     for name, part in parts.items():

@@ -30,7 +30,7 @@ class Verdict:
 
 
 def load(path: Path = LIMITS) -> dict[str, dict[str, dict[str, float]]]:
-    """All limits: "instructions" by version and figure, "throughput" by figure under "floors"."""
+    """All limits: "instructions" by version and figure, the speeds by figure under "floors"."""
     found: dict[str, dict[str, dict[str, float]]] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
@@ -77,6 +77,6 @@ def judge_instructions(
     return found
 
 
-def judge_throughput(figures: Mapping[str, float], floors: Mapping[str, float]) -> list[Verdict]:
+def judge_speed(figures: Mapping[str, float], floors: Mapping[str, float]) -> list[Verdict]:
     """Whether what was measured is above the floors."""
     return [Verdict(name, figures[name], floor, ok=figures[name] >= floor) for name, floor in floors.items()]

@@ -22,11 +22,15 @@ from bench.hop.table import table, write_json
 from bench.isolation import alone
 
 
+class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """The text as it stands, and what each option is without being given."""
+
+
 def main() -> int:
     """Measure what is named, or all. 1 where something that was named could not be measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, metavar="N")
-    parser.add_argument("--latency-rounds", type=int, default=10, metavar="N")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Formatter)
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of throughput, CPU and memory")
+    parser.add_argument("--latency-rounds", type=int, default=10, metavar="N", help="of latency")
     parser.add_argument("--messages", type=int, default=Plan.messages, metavar="N", help="of each throughput")
     parser.add_argument("--singles", type=int, default=Plan.singles, metavar="N", help="of each latency, a round")
     parser.add_argument("--limit", type=float, default=Plan.limit, metavar="SECONDS", help="for one visit")
@@ -47,4 +51,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted: all that was started has ended") from None

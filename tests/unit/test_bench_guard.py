@@ -3,7 +3,7 @@
 import json
 
 from bench.guard import limits
-from bench.guard.limits import PYTHON, judge_instructions, judge_throughput, load, nearest, update
+from bench.guard.limits import PYTHON, judge_instructions, judge_speed, load, nearest, update
 
 
 def test_a_count_far_above_its_limit_fails_and_one_far_below_has_it_lowered():
@@ -40,7 +40,7 @@ def test_the_nearest_version_stands_for_one_that_is_not_there():
 
 
 def test_less_than_a_floor_fails():
-    found = judge_throughput({"a": 0.5, "b": 0.49}, {"a": 0.5, "b": 0.5})
+    found = judge_speed({"a": 0.5, "b": 0.49}, {"a": 0.5, "b": 0.5})
     assert [(each.figure, each.ok) for each in found] == [("a", True), ("b", False)]
 
 

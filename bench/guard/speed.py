@@ -20,15 +20,14 @@ RATIOS: Final = {
     "one per send, acknowledged": ("free_1_acknowledged", "free_1"),
 }
 """Messages/s of Parley and of the relay, which passes on whole frames and acknowledges nothing."""
-LATENCIES: Final = {
-    "one at a time, acknowledged": "latency_p50",
-    "one at a time, acknowledged, p99": "latency_p99",
-}
-"""The relay's latency, which has no way back, by Parley's: below 1 Parley is slower."""
+LATENCIES: Final = {"p50": "latency_p50", "p99": "latency_p99"}
+"""Of one message at a time, the next when this one is acknowledged; the relay has no way back."""
 
 
-def throughput() -> dict[str, float]:
-    """Parley's messages/s by the relay's: the median of the rounds; 0 where Parley failed, which is said.
+def speeds() -> dict[str, dict[str, float]]:
+    """How quick Parley is, 1: as the relay; the median of the rounds; 0 where Parley failed, which is said.
+
+    "throughput": Parley's messages/s by the relay's. "latency": the relay's by Parley's.
 
     UnavailableError where there is no compiler, or no relay to compare with.
     """
@@ -39,8 +38,10 @@ def throughput() -> dict[str, float]:
     if found[RELAY].skipped:
         raise UnavailableError(f"{RELAY}: {found[RELAY].skipped}")
     if found[PARLEY].skipped:
-        print(f"throughput: {PARLEY}: {found[PARLEY].skipped}")
-        return dict.fromkeys([*RATIOS, *LATENCIES], 0.0)
+        print(f"speed: {PARLEY}: {found[PARLEY].skipped}")
+        return {"throughput": dict.fromkeys(RATIOS, 0.0), "latency": dict.fromkeys(LATENCIES, 0.0)}
     ours, theirs = found[PARLEY], found[RELAY]
-    figures = {words: ours.ratio(theirs, *figures) or 0.0 for words, figures in RATIOS.items()}
-    return figures | {words: theirs.ratio(ours, figure) or 0.0 for words, figure in LATENCIES.items()}
+    return {
+        "throughput": {words: ours.ratio(theirs, *figures) or 0.0 for words, figures in RATIOS.items()},
+        "latency": {words: theirs.ratio(ours, figure) or 0.0 for words, figure in LATENCIES.items()},
+    }
