@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush, merge
+from operator import itemgetter
 from typing import Final
 
 from services.chat.mailbox import Destination, Item, Kept, Mailbox
@@ -50,10 +52,15 @@ class Dispatcher:
         self._unanswered: deque[Due] = deque()
         self._unsaved: deque[Due] = deque()
         """What is on its way and not written yet, and when it will be, unanswered."""
+        self._about_to_be_answered: list[tuple[float, int, Destination, Item]] = []
+        """A heap: the same, longer, of destinations that answer just now."""
+        self._answering: set[Destination] = set()
+        """These destinations; whether they still answer is looked at again at `_look_again`."""
         self._look_again = 0.0
-        """Some of it has been due, but is for who answers just now: looked at again then."""
         self._not_saved: set[Destination] = set()
         """Where something on its way could not be written: it has to be, before anything that is later."""
+        self._save_again = 0.0
+        """When that is tried, at the latest."""
         self.count = 0
         """How many messages are on their way, and how many bytes of them; not those of the quick way."""
         self.size = 0
@@ -130,15 +137,21 @@ class Dispatcher:
 
     def adopt(self, sent: Iterable[Sent]) -> None:
         """Take over what the quick way sent: from now on it is as if it had been sent here."""
+        unsaved: list[Due] = []
         for destination, author, snowflake, recipient, raw, origin, at, number, sinks in sent:
             item = Item(author, snowflake, recipient, raw, origin=origin)
             item.arrived, item.id = at, number
             outbound = self.outbound_to(destination)
-            # Deadlines ascend. What came another way meanwhile was sent custody_delay later at most.
+            # Deadlines ascend. What came another way meanwhile was sent PATIENCE times custody_delay later at most.
             last = self._unanswered[-1][0] if self._unanswered else 0.0
             deadline = max(at + self._ack_timeout, last)
             outbound.hold(item, sinks, deadline)
             self._watch(destination, item)
+            unsaved.append((at + self._custody_delay, destination, item))
+        if unsaved and self._unsaved:
+            self._unsaved = deque(merge(self._unsaved, unsaved, key=itemgetter(0)))
+        else:
+            self._unsaved.extend(unsaved)
 
     def ways(self, destination: Destination) -> list[Sink]:
         """The links to a destination that have room."""
@@ -153,14 +166,14 @@ class Dispatcher:
         self._mailbox.number(item)
         outbound.send(item, sinks, deadline)
         self._watch(destination, item)
+        if not item.is_saved:
+            self._unsaved.append((deadline - self._ack_timeout + self._custody_delay, destination, item))
 
     def _watch(self, destination: Destination, item: Item) -> None:
-        """It was sent: note what is due, and when."""
+        """It was sent: note when its answer is due."""
         self.count += 1
         self.size += item.size
         self._unanswered.append((item.deadline, destination, item))
-        if not item.is_saved:
-            self._unsaved.append((item.deadline - self._ack_timeout + self._custody_delay, destination, item))
 
     def is_open(self, destination: Destination) -> bool:
         """Whether a message would be sent there at once: nothing waits, and there is a link with room."""
@@ -233,6 +246,9 @@ class Dispatcher:
         unsaved = self._unsaved
         while unsaved and not unsaved[0][2].deadline:
             unsaved.popleft()
+        if self.count == 0:
+            self._about_to_be_answered.clear()
+            self._answering.clear()
         if len(unanswered) > 2 * self.count + SLACK:  # one at the front would hold all that were sent after it
             self._unanswered = deque(due for due in unanswered if due[0] == due[2].deadline)
 
@@ -242,13 +258,21 @@ class Dispatcher:
         """When `handle_timeout` must be called at the latest."""
         due = [self._unanswered[0][0]] if self._unanswered else []
         if self._unsaved:
-            due.append(max(self._unsaved[0][0], self._look_again))
+            due.append(self._unsaved[0][0])
+        if self._answering:
+            due.append(self._look_again)
+        if self._not_saved:
+            due.append(self._save_again)
         quick = self.quick.due(self._custody_delay)
         return due if quick is None else [*due, quick]
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; tell of what has been unanswered for too long."""
         self.adopt(self.quick.settle_due(now, self._custody_delay))
+        if self._not_saved and self._save_again <= now:
+            self._save_again = now + self._ack_timeout
+            for destination in list(self._not_saved):
+                self._save_before(destination, [])
         self._save_due(now)
         while self._unanswered and self._unanswered[0][0] <= now:
             deadline, destination, item = self._unanswered.popleft()
@@ -258,20 +282,33 @@ class Dispatcher:
                 self.pump(destination, now)
 
     def _save_due(self, now: float) -> None:
-        """Write what was not answered soon; it is about to be answered where its destination answers just now."""
-        waits = []
+        """Write what was not answered soon; it is about to be answered where its destination answers just now.
+
+        Of one destination the earlier are written before the later.
+        """
+        for destination in [each for each in self._answering if not self._is_answering(each, now)]:
+            self._answering.discard(destination)
+            for item in list(self._outbound[destination].items) if destination in self._outbound else ():
+                self._save(destination, item)
+        while self._about_to_be_answered and self._about_to_be_answered[0][0] <= now:
+            _due, _number, destination, item = heappop(self._about_to_be_answered)
+            self._save(destination, item)
         while self._unsaved and self._unsaved[0][0] <= now:
-            entry = due, destination, item = self._unsaved.popleft()
-            if not item.deadline:
-                continue
-            if self._is_answering(destination, now) and due + (PATIENCE - 1) * self._custody_delay > now:
-                waits.append(entry)
-            elif destination in self._not_saved:
-                self._save_before(destination, [])
+            due, destination, item = self._unsaved.popleft()
+            due += (PATIENCE - 1) * self._custody_delay
+            if item.deadline and due > now and self._is_answering(destination, now):
+                heappush(self._about_to_be_answered, (due, item.id, destination, item))
+                self._answering.add(destination)
             else:
-                self._mailbox.save(destination, item)
-        self._unsaved.extendleft(reversed(waits))
-        self._look_again = now + self._custody_delay / 2 if waits else 0.0
+                self._save(destination, item)
+        self._look_again = now + self._custody_delay / 2
 
     def _is_answering(self, destination: Destination, now: float) -> bool:
-        return self._outbound[destination].answered_at + self._custody_delay > now
+        outbound = self._outbound.get(destination)
+        return outbound is not None and len(outbound) > 0 and outbound.answered_at + self._custody_delay > now
+
+    def _save(self, destination: Destination, item: Item) -> None:
+        if item.deadline and destination in self._not_saved:
+            self._save_before(destination, [])
+        elif item.deadline:
+            self._mailbox.save(destination, item)

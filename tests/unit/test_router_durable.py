@@ -6,8 +6,10 @@ from services.chat.dispatcher import PATIENCE
 from services.chat.statuses import Status
 from shared.addresses import User
 from shared.compiled import core
+from shared.framing import read_datagram
+from shared.messages import encode
 from tests.support.durable_people import DurableNode
-from tests.support.sinks import ACK_TIMEOUT
+from tests.support.sinks import ACK_TIMEOUT, message
 
 ANN, BOB, CID = User("ann", "alpha"), User("bob", "alpha"), User("cid", "beta")
 CUSTODY = 0.05
@@ -126,6 +128,48 @@ def test_what_is_not_answered_among_answers_is_written_in_the_end(talk):
         if talk.now < PATIENCE * CUSTODY:
             assert on_disk(talk) == []
     assert on_disk(talk) == [first]
+
+
+def test_what_comes_another_way_meanwhile_puts_off_nothing(talk):
+    dan = User("dan", "alpha")
+    talk.connect(dan)
+    first, *numbers = burst(talk, 55)
+    for snowflake in numbers:
+        talk.pass_time(PATIENCE * CUSTODY / 50)
+        talk.ack(BOB, snowflake)
+        if snowflake == numbers[48]:
+            talk.route_from_client(ANN, read_datagram(encode("MESSAGE", message(ANN, 100, dan))))
+    assert PATIENCE * CUSTODY + CUSTODY / 2 < talk.now < (PATIENCE + 1) * CUSTODY
+    assert on_disk(talk)[0] == first
+
+
+def test_what_goes_the_quick_way_is_not_written_because_all_else_was_answered(talk):
+    dan = User("dan", "alpha")
+    talk.connect(dan)
+    talk.send(ANN, 99, dan)  # and Dan does not answer
+    for snowflake in (10, 11):
+        talk.route_from_client(ANN, read_datagram(encode("MESSAGE", message(ANN, snowflake, BOB))))
+    talk.pass_time(0.8 * CUSTODY)
+    talk.ack(BOB, 10)
+    talk.pass_time(0.4 * CUSTODY)
+    talk.ack(BOB, 11)
+    for snowflake in range(20, 24):
+        talk.send(ANN, snowflake, BOB)
+        talk.pass_time(0.4 * CUSTODY)
+        assert on_disk(talk) == [99]
+        talk.ack(BOB, snowflake)
+
+
+def test_what_could_not_be_written_for_long_is_written_when_it_can_be(talk):
+    talk.send(ANN, 10, BOB)
+    talk.pass_time(2 * CUSTODY)
+    for _ in range(3):
+        talk.disk.fail()
+        talk.pass_time(ACK_TIMEOUT)
+    assert on_disk(talk) == [10]
+    talk.ack(BOB, 10)
+    assert on_disk(talk) == []
+    assert talk.is_at_rest
 
 
 def test_what_could_not_be_written_was_not_taken(node, ann):
