@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush, merge
-from operator import itemgetter
 from typing import Final
 
+from services.chat.custody import Custody, Watched
 from services.chat.mailbox import Destination, Item, Kept, Mailbox
 from services.chat.outbound import SERVER_WINDOWS, Outbound
 from services.chat.quick import NoQuickWay, QuickWay, Sent
@@ -23,8 +22,6 @@ BYTES_ON_THEIR_WAY: Final = 64 * 1024 * 1024
 SHARE: Final = 64
 """Messages of that share, to one destination."""
 SHARE_BYTES: Final = 256 * 1024
-PATIENCE: Final = 10
-"""So many times `custody_delay` has the answer of who answers just now (shared/core/items.c has the same)."""
 SLACK: Final = 1000
 """Deadlines of messages that were answered meanwhile, held at most beyond as many as are on their way."""
 
@@ -50,17 +47,13 @@ class Dispatcher:
         self._overdue = overdue
         self._outbound: dict[Destination, Outbound] = {}
         self._unanswered: deque[Due] = deque()
-        self._unsaved: deque[Due] = deque()
-        """What is on its way and not written yet, and when it will be, unanswered."""
-        self._about_to_be_answered: list[tuple[float, int, Destination, Item]] = []
-        """A heap: the same, longer, of destinations that answer just now."""
-        self._answering: set[Destination] = set()
-        """These destinations; whether they still answer is looked at again at `_look_again`."""
-        self._look_again = 0.0
-        self._not_saved: set[Destination] = set()
-        """Where something on its way could not be written: it has to be, before anything that is later."""
-        self._save_again = 0.0
-        """When that is tried, at the latest."""
+        self._custody = Custody(
+            self._outbound,
+            delay=custody_delay,
+            retry=ack_timeout,
+            save=mailbox.save,
+            save_all=lambda destination: self._save_before(destination, []),
+        )
         self.count = 0
         """How many messages are on their way, and how many bytes of them; not those of the quick way."""
         self.size = 0
@@ -82,7 +75,7 @@ class Dispatcher:
             if self._has_room(outbound):
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
-        if is_empty or destination in self._not_saved:
+        if is_empty or self._custody.is_behind(destination):
             self._save_before(destination, [])
         if self._mailbox.put(destination, item) is Kept.FULL:
             return False
@@ -137,7 +130,7 @@ class Dispatcher:
 
     def adopt(self, sent: Iterable[Sent]) -> None:
         """Take over what the quick way sent: from now on it is as if it had been sent here."""
-        unsaved: list[Due] = []
+        adopted: list[Watched] = []
         for destination, author, snowflake, recipient, raw, origin, at, number, sinks in sent:
             item = Item(author, snowflake, recipient, raw, origin=origin)
             item.arrived, item.id = at, number
@@ -147,11 +140,8 @@ class Dispatcher:
             deadline = max(at + self._ack_timeout, last)
             outbound.hold(item, sinks, deadline)
             self._watch(destination, item)
-            unsaved.append((at + self._custody_delay, destination, item))
-        if unsaved and self._unsaved:
-            self._unsaved = deque(merge(self._unsaved, unsaved, key=itemgetter(0)))
-        else:
-            self._unsaved.extend(unsaved)
+            adopted.append((at, destination, item))
+        self._custody.watch_earlier(adopted)
 
     def ways(self, destination: Destination) -> list[Sink]:
         """The links to a destination that have room."""
@@ -167,7 +157,7 @@ class Dispatcher:
         outbound.send(item, sinks, deadline)
         self._watch(destination, item)
         if not item.is_saved:
-            self._unsaved.append((deadline - self._ack_timeout + self._custody_delay, destination, item))
+            self._custody.watch(destination, item, deadline - self._ack_timeout)
 
     def _watch(self, destination: Destination, item: Item) -> None:
         """It was sent: note when its answer is due."""
@@ -227,14 +217,14 @@ class Dispatcher:
 
     def not_saved(self, destination: Destination) -> None:
         """Something on its way there could not be written."""
-        self._not_saved.add(destination)
+        self._custody.not_saved(destination)
 
     def _save_before(self, destination: Destination, items: list[Item]) -> None:
         """Write what is on its way, with these items, in order, before what comes after it is written.
 
         Else the later one would survive us, and the earlier one, sent again by its author, would come after it.
         """
-        self._not_saved.discard(destination)
+        self._custody.saving_all(destination)
         outbound = self._unanswered_by(destination)
         for item in sorted([*items, *(outbound.items if outbound is not None else ())], key=lambda item: item.id):
             self._mailbox.save(destination, item)
@@ -243,12 +233,7 @@ class Dispatcher:
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
             unanswered.popleft()
-        unsaved = self._unsaved
-        while unsaved and not unsaved[0][2].deadline:
-            unsaved.popleft()
-        if self.count == 0:
-            self._about_to_be_answered.clear()
-            self._answering.clear()
+        self._custody.drop_answered(is_idle=self.count == 0)
         if len(unanswered) > 2 * self.count + SLACK:  # one at the front would hold all that were sent after it
             self._unanswered = deque(due for due in unanswered if due[0] == due[2].deadline)
 
@@ -256,59 +241,19 @@ class Dispatcher:
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
-        due = [self._unanswered[0][0]] if self._unanswered else []
-        if self._unsaved:
-            due.append(self._unsaved[0][0])
-        if self._answering:
-            due.append(self._look_again)
-        if self._not_saved:
-            due.append(self._save_again)
+        due = self._custody.due()
+        if self._unanswered:
+            due.append(self._unanswered[0][0])
         quick = self.quick.due(self._custody_delay)
         return due if quick is None else [*due, quick]
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; tell of what has been unanswered for too long."""
         self.adopt(self.quick.settle_due(now, self._custody_delay))
-        if self._not_saved and self._save_again <= now:
-            self._save_again = now + self._ack_timeout
-            for destination in list(self._not_saved):
-                self._save_before(destination, [])
-        self._save_due(now)
+        self._custody.handle_timeout(now)
         while self._unanswered and self._unanswered[0][0] <= now:
             deadline, destination, item = self._unanswered.popleft()
             if item.deadline == deadline:
                 self._mailbox.save(destination, item)  # again, where the disk was full
                 self._overdue(destination, item)
                 self.pump(destination, now)
-
-    def _save_due(self, now: float) -> None:
-        """Write what was not answered soon; it is about to be answered where its destination answers just now.
-
-        Of one destination the earlier are written before the later.
-        """
-        for destination in [each for each in self._answering if not self._is_answering(each, now)]:
-            self._answering.discard(destination)
-            for item in list(self._outbound[destination].items) if destination in self._outbound else ():
-                self._save(destination, item)
-        while self._about_to_be_answered and self._about_to_be_answered[0][0] <= now:
-            _due, _number, destination, item = heappop(self._about_to_be_answered)
-            self._save(destination, item)
-        while self._unsaved and self._unsaved[0][0] <= now:
-            due, destination, item = self._unsaved.popleft()
-            due += (PATIENCE - 1) * self._custody_delay
-            if item.deadline and due > now and self._is_answering(destination, now):
-                heappush(self._about_to_be_answered, (due, item.id, destination, item))
-                self._answering.add(destination)
-            else:
-                self._save(destination, item)
-        self._look_again = now + self._custody_delay / 2
-
-    def _is_answering(self, destination: Destination, now: float) -> bool:
-        outbound = self._outbound.get(destination)
-        return outbound is not None and len(outbound) > 0 and outbound.answered_at + self._custody_delay > now
-
-    def _save(self, destination: Destination, item: Item) -> None:
-        if item.deadline and destination in self._not_saved:
-            self._save_before(destination, [])
-        elif item.deadline:
-            self._mailbox.save(destination, item)

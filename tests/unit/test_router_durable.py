@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.chat.dispatcher import PATIENCE
+from services.chat.custody import PATIENCE
 from services.chat.statuses import Status
 from shared.addresses import User
 from shared.compiled import core
