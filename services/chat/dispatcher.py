@@ -183,17 +183,13 @@ class Dispatcher:
         return item
 
     def answered(self, destination: Destination, item: Item, now: float | None = None) -> None:
-        """It is no longer on its way: its destination answered at `now`, or (None) it is given up.
-
-        Deadlines that matter no more are dropped as they come to the front.
-        """
+        """It is no longer on its way: its destination answered at `now`, or (None) it is given up."""
         outbound = self._outbound[destination]
         outbound.remove(item)
         if now is not None:
             outbound.answered_at = now
         self.count -= 1
         self.size -= item.size
-        self._drop_deadlines()
 
     def lost(self, destination: Destination, sink: Sink) -> list[Item]:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
@@ -201,7 +197,6 @@ class Dispatcher:
         items = outbound.take_from(sink) if outbound is not None else []
         self.count -= len(items)
         self.size -= sum(item.size for item in items)
-        self._drop_deadlines()
         return items
 
     def put_back(self, destination: Destination, items: list[Item]) -> None:
@@ -230,6 +225,7 @@ class Dispatcher:
             self._mailbox.save(destination, item)
 
     def _drop_deadlines(self) -> None:
+        """Those that matter no more, as they come to the front."""
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
             unanswered.popleft()
@@ -241,6 +237,7 @@ class Dispatcher:
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
+        self._drop_deadlines()
         due = self._custody.due()
         if self._unanswered:
             due.append(self._unanswered[0][0])
