@@ -18,8 +18,6 @@ IN_FLIGHT = 2 * MIB
 """Bytes unanswered, at most, where that are two messages or more …"""
 WINDOW = 128
 """… and messages: so few that none should wait for `custody_delay` and be written."""
-CACHES = 0.25
-"""Growth of a byte's cost that is the memory's: what fits into no cache takes a third longer to copy."""
 
 
 def curve() -> Curve:
@@ -32,8 +30,8 @@ def curve() -> Curve:
             Quantity("latency", "latency, median, one at a time", "s"),
             Quantity("throughput", "throughput, pipelined", "B/s"),
             Quantity("rate", "messages", "/s"),
-            Quantity("cpu", "CPU of both chat processes per message", "s", at_most=1 + CACHES),
-            Quantity("byte", "… CPU per byte", "s", at_most=CACHES),
+            Quantity("cpu", "CPU of both chat processes per message", "s", at_most=1.15),
+            Quantity("byte", "… CPU per byte", "s", at_most=0.15),
             Quantity("written", "rows written to disk per message", "", is_aside=True),
             Quantity("load", "load's share", "core", is_aside=True),
         ],
