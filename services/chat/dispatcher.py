@@ -224,8 +224,8 @@ class Dispatcher:
         for item in sorted([*items, *(outbound.items if outbound is not None else ())], key=lambda item: item.id):
             self._mailbox.save(destination, item)
 
-    def _drop_deadlines(self) -> None:
-        """Those that matter no more, as they come to the front."""
+    def drop_deadlines(self) -> None:
+        """At the end of a batch: drop those that matter no more, as they come to the front."""
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
             unanswered.popleft()
@@ -237,7 +237,6 @@ class Dispatcher:
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
-        self._drop_deadlines()
         due = self._custody.due()
         if self._unanswered:
             due.append(self._unanswered[0][0])

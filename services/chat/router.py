@@ -312,6 +312,7 @@ class Router:
         """Tell what was gathered, and say what came, once that is safe."""
         self._statuses.flush()
         self._answers.confirm()
+        self._dispatcher.drop_deadlines()
 
     # What the mailbox tells ------------------------------------------------------------------------------
 
