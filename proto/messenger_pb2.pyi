@@ -32,11 +32,25 @@ class UserOfGroup(_message.Message):
     def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
 
 class DiscoverServer(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("nonce", "padding")
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    PADDING_FIELD_NUMBER: _ClassVar[int]
+    nonce: bytes
+    padding: bytes
+    def __init__(self, nonce: _Optional[bytes] = ..., padding: _Optional[bytes] = ...) -> None: ...
+
+class Mark(_message.Message):
+    __slots__ = ("version", "instanceId", "capabilities")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    INSTANCEID_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    instanceId: str
+    capabilities: int
+    def __init__(self, version: _Optional[str] = ..., instanceId: _Optional[str] = ..., capabilities: _Optional[int] = ...) -> None: ...
 
 class ServerAnnounce(_message.Message):
-    __slots__ = ("serverId", "feature")
+    __slots__ = ("serverId", "feature", "mark", "nonce")
     class Feature(_message.Message):
         __slots__ = ("featureName", "port", "udpPort", "linked")
         FEATURENAME_FIELD_NUMBER: _ClassVar[int]
@@ -50,17 +64,31 @@ class ServerAnnounce(_message.Message):
         def __init__(self, featureName: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ..., linked: _Optional[_Iterable[str]] = ...) -> None: ...
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     FEATURE_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     feature: _containers.RepeatedCompositeFieldContainer[ServerAnnounce.Feature]
-    def __init__(self, serverId: _Optional[str] = ..., feature: _Optional[_Iterable[_Union[ServerAnnounce.Feature, _Mapping]]] = ...) -> None: ...
+    mark: Mark
+    nonce: bytes
+    def __init__(self, serverId: _Optional[str] = ..., feature: _Optional[_Iterable[_Union[ServerAnnounce.Feature, _Mapping]]] = ..., mark: _Optional[_Union[Mark, _Mapping]] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class Terms(_message.Message):
+    __slots__ = ("serverId", "capabilities")
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    serverId: str
+    capabilities: int
+    def __init__(self, serverId: _Optional[str] = ..., capabilities: _Optional[int] = ...) -> None: ...
 
 class ConnectClient(_message.Message):
-    __slots__ = ("user", "udpPort")
+    __slots__ = ("user", "udpPort", "terms")
     USER_FIELD_NUMBER: _ClassVar[int]
     UDPPORT_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     user: User
     udpPort: int
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., udpPort: _Optional[int] = ...) -> None: ...
+    terms: Terms
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., udpPort: _Optional[int] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
 
 class Endpoint(_message.Message):
     __slots__ = ("feature", "host", "port", "udpPort")
@@ -75,19 +103,21 @@ class Endpoint(_message.Message):
     def __init__(self, feature: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ...) -> None: ...
 
 class ConnectServer(_message.Message):
-    __slots__ = ("serverId", "features", "endpoints", "instanceId")
+    __slots__ = ("serverId", "features", "endpoints", "instanceId", "terms")
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     INSTANCEID_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     features: _containers.RepeatedScalarFieldContainer[str]
     endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
     instanceId: str
-    def __init__(self, serverId: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., instanceId: _Optional[str] = ...) -> None: ...
+    terms: Terms
+    def __init__(self, serverId: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
 
 class ConnectResponse(_message.Message):
-    __slots__ = ("result", "serverId", "instanceId")
+    __slots__ = ("result", "serverId", "instanceId", "terms")
     class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN_ERROR: _ClassVar[ConnectResponse.Result]
@@ -99,10 +129,12 @@ class ConnectResponse(_message.Message):
     RESULT_FIELD_NUMBER: _ClassVar[int]
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     INSTANCEID_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     result: ConnectResponse.Result
     serverId: str
     instanceId: str
-    def __init__(self, result: _Optional[_Union[ConnectResponse.Result, str]] = ..., serverId: _Optional[str] = ..., instanceId: _Optional[str] = ...) -> None: ...
+    terms: Terms
+    def __init__(self, result: _Optional[_Union[ConnectResponse.Result, str]] = ..., serverId: _Optional[str] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
 
 class HangUp(_message.Message):
     __slots__ = ("reason",)
@@ -443,12 +475,14 @@ class ServerList(_message.Message):
     def __init__(self, servers: _Optional[_Iterable[_Union[ServerList.Server, _Mapping]]] = ..., own: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ...) -> None: ...
 
 class AnnounceTo(_message.Message):
-    __slots__ = ("host", "port")
+    __slots__ = ("host", "port", "nonce")
     HOST_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
     host: str
     port: int
-    def __init__(self, host: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
+    nonce: bytes
+    def __init__(self, host: _Optional[str] = ..., port: _Optional[int] = ..., nonce: _Optional[bytes] = ...) -> None: ...
 
 class LinkedServers(_message.Message):
     __slots__ = ("serverIds", "links")

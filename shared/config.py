@@ -113,6 +113,13 @@ class LinkConfig(Section, frozen=True):
     """Full-jitter exponential backoff between dials."""
 
 
+class LimitsConfig(Section, frozen=True):
+    """What nobody may exceed, whoever they are: docs/operations.md, "Limits"."""
+
+    odd_names: Annotated[str, msgspec.Meta(pattern="^(admit|refuse)$")] = "admit"
+    """Clients with a userId that Parley would give nobody: names.py."""
+
+
 class ClientConfig(Section, frozen=True):
     """The command line and the client library."""
 
@@ -143,6 +150,7 @@ class Config(Section, frozen=True):
     typing: TypingConfig = TypingConfig()
     location: LocationConfig = LocationConfig()
     link: LinkConfig = LinkConfig()
+    limits: LimitsConfig = LimitsConfig()
     client: ClientConfig = ClientConfig()
     log: LogConfig = LogConfig()
 

@@ -25,6 +25,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from shared.compiled import core
+from shared.errors import LocalProtocolError
 from shared.tallies import Buckets, Frames
 
 REJECTIONS = frozenset(
@@ -42,6 +43,21 @@ CONNECTS: Final = {
     "listener": ("connected", "is_already_connected_error", "unknown_error"),
 }
 """Who dialled → every `result` of a handshake."""
+
+LIMITED_WHAT: Final = frozenset(
+    {
+        "bytes", "connections", "datagrams", "descriptors", "disk", "frames", "log_lines", "memory", "messages",
+        "names", "pings", "places", "proofs", "requests", "time",
+    }
+)  # fmt: skip
+"""Every `what` of which somebody can have had more than is allowed."""
+LIMITED_WHERE: Final = frozenset(
+    {
+        "blocks", "directory", "discovery", "groups", "http", "link", "listener", "location", "mailbox",
+        "operator", "registration", "roster", "router", "statuses", "typing",
+    }
+)  # fmt: skip
+"""Every `where` that a limit stands."""
 
 PEERS: Final = 100
 """Peers with a label of their own; the others share `other`."""
@@ -73,6 +89,11 @@ class Metrics(Collector):
         counter = self._counter
         self.connects = counter(
             "parley_connects", "Handshakes that ended, by who dialled and how", ["feature", "role", "result"]
+        )
+        self.limits_hit = counter(
+            "parley_limited",
+            "What was more than a limit allows, and so was refused, dropped or made to wait",
+            ["feature", "what", "where"],
         )
         self.link_closes = counter("parley_link_closes", "Links that ended", ["feature", "role", "reason"])
         self.frames_rejected = counter("parley_frames_rejected", "Frames refused", ["feature", "reason"])
@@ -126,6 +147,12 @@ class Metrics(Collector):
     def rejected(self, reason: str) -> None:
         """Count a refused frame."""
         self.frames_rejected.labels(self._feature, _known(reason)).inc()
+
+    def limited(self, what: str, where: str, more: int = 1) -> None:
+        """Count what a limit stopped; the words are of LIMITED_WHAT and LIMITED_WHERE."""
+        if what not in LIMITED_WHAT or where not in LIMITED_WHERE:
+            raise LocalProtocolError(f"no limit is of {what} at {where}")
+        self.limits_hit.labels(self._feature, what, where).inc(more)
 
     def dropped(self, reason: str) -> None:
         """Count a dropped datagram."""

@@ -136,6 +136,13 @@ def test_fields_of_ours_are_numbered_from_100_up():
         if name not in ours and field.number >= OURS_FROM
     }
     assert added == {
+        "DiscoverServer.nonce",
+        "DiscoverServer.padding",
+        "ServerAnnounce.mark",
+        "ServerAnnounce.nonce",
+        "ConnectClient.terms",
+        "ConnectServer.terms",
+        "ConnectResponse.terms",
         "ConnectServer.endpoints",
         "ConnectServer.instanceId",
         "ConnectResponse.serverId",

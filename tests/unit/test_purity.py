@@ -19,10 +19,11 @@ PURE_SHARED = [
     "events",
     "framing",
     "lifetimes",
+    "limits",
     "members",
     "messages",
 ]
-PURE_SHARED += ["peers", "recipients", "session", "snowflake", "transitions"]
+PURE_SHARED += ["names", "peers", "recipients", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
 SHELLS = {
     "__init__",

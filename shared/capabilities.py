@@ -1,0 +1,14 @@
+"""What a Parley can do beyond the fixed protocol: a bit each, announced in Mark and Terms.
+
+A name of ours goes only to who announced the capability for it (protocol.md, "Numbers of ours").
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PIECES: Final = 1 << 0
+"""Takes large messages in pieces, and goes on where a link broke."""
+
+OURS: Final = PIECES
+"""What this version can."""
