@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 from shared import logs
 from shared.addresses import Endpoint, Server, User
 from shared.backoff import Backoff
+from shared.capabilities import terms
 from shared.config import Config, load
 from shared.connector import Connector
 from shared.discovery import DiscoveryService
@@ -48,6 +49,8 @@ class FeatureBase:
         self.link: Link | None = None
         self.log = logs.get(feature=self.feature, user_server=self.user.server_id)
         self._server_list: Sequence[Server] = ()
+        self._chosen = ""
+        """The server that is dialled: its address may be another's by then."""
         self._connected = asyncio.Event()
         self._first_result: asyncio.Future[PeerError | None] | None = None
         self._connector: Connector | None = None
@@ -120,7 +123,9 @@ class FeatureBase:
         if not self._server_list:
             self._server_list = await self._discover()
         server_list, self._server_list = self._server_list, ()  # the next look is a new one, whatever comes of this
-        return self._choose(server_list).endpoints(self.feature)
+        server = self._choose(server_list)
+        self._chosen = server.server_id
+        return server.endpoints(self.feature)
 
     async def _discover(self) -> Sequence[Server]:
         """Ask the network. Without our address, while a cable is out, nobody is reachable, and we try again."""
@@ -134,7 +139,7 @@ class FeatureBase:
 
     def _make_link(self, endpoint: Endpoint) -> Link:
         self.endpoint = endpoint
-        hello = pb.ConnectClient(user=self.user.to_pb(), udpPort=self.udp_port)
+        hello = pb.ConnectClient(user=self.user.to_pb(), udpPort=self.udp_port, terms=terms(self._chosen))
         link = self.config.link
         return Link(
             self,

@@ -19,6 +19,10 @@ class Identity:
     features: tuple[str, ...] = ()
     endpoints: tuple[pb.Endpoint, ...] = ()
     instance_id: str = ""
+    expects: str = ""
+    """Which server the dialler means to reach; empty: whoever is there."""
+    capabilities: int = 0
+    """What it can beyond the fixed protocol: capabilities.py. 0: no Parley, or an old one."""
 
     @property
     def is_client(self) -> bool:

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
+from shared.capabilities import OURS
 from shared.errors import HandshakeTimeout, PeerError, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import Frame
@@ -178,11 +179,11 @@ class Link(LinkIO, asyncio.Protocol):
 
     def accept(self, *, server_id: str = "", instance_id: str = "") -> None:
         """Answer a CONNECT with CONNECTED."""
-        self.session.accept(server_id=server_id, instance_id=instance_id)
+        self.session.accept(server_id=server_id, instance_id=instance_id, capabilities=OURS)
 
-    def refuse(self, result: pb.ConnectResponse.Result) -> None:
-        """Answer a CONNECT with an error."""
-        self.session.refuse(result)
+    def refuse(self, result: pb.ConnectResponse.Result, *, server_id: str = "") -> None:
+        """Answer a CONNECT with an error; `server_id`: who we are, where another was expected."""
+        self.session.refuse(result, server_id=server_id)
 
     def set_ping_timeout(self, ping_timeout: float) -> None:
         """Servers are asked sooner than clients (seconds)."""

@@ -40,7 +40,7 @@ CLOSES: Final = ("exit", "handshake_timeout", "lost", "malformed", "refused", "t
 """Every `reason` that a link can end for."""
 CONNECTS: Final = {
     "dialler": ("connected", "unreachable", *CLOSES),
-    "listener": ("connected", "is_already_connected_error", "unknown_error"),
+    "listener": ("connected", "another_expected", "is_already_connected_error", "unknown_error"),
 }
 """Who dialled → every `result` of a handshake."""
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from shared.addresses import Endpoint, Group, User
 from shared.backoff import Backoff
+from shared.capabilities import terms
 from shared.config import Config
 from shared.connector import Connector, resolve
 from shared.events import Closed, Identity
@@ -178,6 +179,7 @@ class NodeChat:
     def _make_link(self, _endpoint: Endpoint) -> Link:
         me = self._user
         hello = pb.ConnectServer(serverId=me.server_id, features=[me.feature], instanceId=me.instance_id)
+        hello.terms.CopyFrom(terms(me.server_id))
         settings = self._config.link
         return Link(
             self,

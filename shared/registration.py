@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from shared.addresses import Endpoint, Server, ServerList
 from shared.backoff import Backoff
+from shared.capabilities import terms
 from shared.config import Config
 from shared.connector import Connector, resolve
 from shared.errors import PeerError
@@ -130,6 +131,7 @@ class Registration:
             features=[e.feature for e in endpoints],
             endpoints=endpoints,
             instanceId=me.instance_id,
+            terms=terms(),
         )
         return Link(
             self,

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from shared import logs
 from shared.addresses import Endpoint, Server, ServerList, User
 from shared.announcements import announce
+from shared.capabilities import terms
 from shared.config import Config, load
 from shared.errors import ConfigError, StorageError
 from shared.events import Closed, Identity
@@ -26,6 +27,7 @@ from shared.link import Link
 from shared.listener import Listener
 from shared.messages import encode, pb
 from shared.metrics import Metrics, version
+from shared.names import fold
 from shared.peering import Peer, Peering
 from shared.registration import Registration
 from shared.session import Timeouts, unsupported
@@ -33,6 +35,8 @@ from shared.streams import Stream
 from shared.vitals import export_links, link_states, peer_status
 
 Result = pb.ConnectResponse
+MOST_TOLD = 100
+"""Faults of one kind that are remembered as logged."""
 
 
 class ServiceBase:
@@ -57,6 +61,8 @@ class ServiceBase:
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._others_found: set[tuple[str, str]] = set()
+        """Where another server was found than the one expected, as far as it was logged."""
         self.fatal: ConfigError | StorageError | None = None
         """What makes it impossible to go on, found while running; `fatal_found` is set then."""
         self.fatal_found = asyncio.Event()
@@ -220,6 +226,7 @@ class ServiceBase:
             features=[self.feature],
             endpoints=self.own_endpoints(),
             instanceId=self.instance_id,
+            terms=terms(server_id),
         )
         link = self._make_link(
             self.config.link.peer_ping_timeout,
@@ -241,6 +248,9 @@ class ServiceBase:
 
     def connect_requested(self, link: Link, identity: Identity) -> None:
         """Let a client or a server in, or not."""
+        if identity.expects and fold(identity.expects) != fold(self.server_id):
+            self._not_meant(link)
+            return
         result = self.admit_client(identity) if identity.is_client else self.admit_server(link, identity)
         if result != Result.CONNECTED:
             self.metrics.connected("listener", _words(result))
@@ -252,6 +262,11 @@ class ServiceBase:
             link.peer_id = identity.server_id
             link.set_ping_timeout(self.config.link.peer_ping_timeout)
         link.accept(server_id=self.server_id, instance_id=self.instance_id)
+
+    def _not_meant(self, link: Link) -> None:
+        """Refuse a dialler that expects another server here; our links with it are not touched."""
+        self.metrics.connected("listener", "another_expected")
+        link.refuse(Result.UNKNOWN_ERROR, server_id=self.server_id)
 
     def admit_client(self, identity: Identity) -> pb.ConnectResponse.Result:
         """Whether a user's client may subscribe."""
@@ -279,13 +294,26 @@ class ServiceBase:
     def server_link_opened(self, link: Link) -> None:
         """A link with another server: it stands, or another one does."""
         identity = link.identity
-        if link.dialled and identity.server_id not in ("", link.peer_id):
-            self.log.warning("peer_is_another", expected=link.peer_id, found=identity.server_id)
+        if self._is_another(link):
+            self._tell_another(link)
             link.hang_up()
         elif not link.dialled and not identity.is_ours:
             self.peering.refuse_deaf(link)
         else:
             self.peering.opened(link, link.peer_id)
+
+    @staticmethod
+    def _is_another(link: Link) -> bool:
+        """Whether not the server that we dialled answered, but one that says who it is."""
+        found = link.identity.server_id
+        return link.dialled and bool(found) and fold(found) != fold(link.peer_id)
+
+    def _tell_another(self, link: Link) -> None:
+        """Say it once for each: it is dialled again and again for as long as it is expected there."""
+        pair = (link.peer_id, link.identity.server_id)
+        if pair not in self._others_found:
+            self._others_found = {*self._others_found, pair} if len(self._others_found) < MOST_TOLD else {pair}
+            self.log.warning("peer_is_another", expected=pair[0], found=pair[1])
 
     def peer_connected(self, link: Link) -> None:
         """A server is linked, both ways usable."""
@@ -372,6 +400,8 @@ class ServiceBase:
             reason=closed.reason,
             by_us=closed.by_us,
         )
+        if not link.was_open and self._is_another(link):
+            self._tell_another(link)
         user = link.identity.user
         if user is not None and link in self.subscribers.get(user, ()):
             self._unsubscribe(user, link)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from shared.addresses import User
 from shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, RemoteProtocolError
@@ -46,6 +46,13 @@ _REASONS: Final = {
     HangUp.PAYLOAD_LIMIT_EXCEEDED: "too_large",
     HangUp.MESSAGE_MALFORMED: "malformed",
 }
+
+
+class _Terms(TypedDict):
+    """The part of an Identity that a CONNECT's Terms tell."""
+
+    expects: str
+    capabilities: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +169,19 @@ class Session:
 
     # Our decisions ---------------------------------------------------------------
 
-    def accept(self, *, server_id: str = "", instance_id: str = "") -> None:
-        """Answer CONNECTED; the two ids, our additions, tell a server who we are."""
+    def accept(self, *, server_id: str = "", instance_id: str = "", capabilities: int = 0) -> None:
+        """Answer CONNECTED; our additions tell a server who we are, and what we can."""
         answer = pb.ConnectResponse(result=Result.CONNECTED, serverId=server_id, instanceId=instance_id)
+        if capabilities:
+            answer.terms.capabilities = capabilities
         self._step(Input.ACCEPT, answer)
 
-    def refuse(self, result: pb.ConnectResponse.Result) -> None:
-        """Answer CONNECTED with an error; the link stays as it was, unconnected."""
-        self._step(Input.REFUSE, pb.ConnectResponse(result=result))
+    def refuse(self, result: pb.ConnectResponse.Result, *, server_id: str = "") -> None:
+        """Answer CONNECTED with an error; the link stays as it was, unconnected.
+
+        `server_id` tells who we are where the dialler expected another.
+        """
+        self._step(Input.REFUSE, pb.ConnectResponse(result=result, serverId=server_id))
 
     def hang_up(self, reason: pb.HangUp.Reason = HangUp.EXIT) -> None:
         """Send HANGUP and be closed; nothing happens on a link that is closed already."""
@@ -264,13 +276,14 @@ class Session:
 
     def _begin(self, frame: Frame) -> None:
         answer = decode(frame, pb.ConnectResponse)
-        self.identity = Identity(server_id=answer.serverId, instance_id=answer.instanceId)
+        self.identity = _answerer(answer)
         self._events.append(Opened(self.identity))
 
     def _was_refused(self, frame: Frame) -> None:
         self._out.append(encode("HANGUP", pb.HangUp(reason=HangUp.EXIT)))
-        result = decode(frame, pb.ConnectResponse).result
-        self._events.append(Closed("refused", by_us=True, result=result))
+        answer = decode(frame, pb.ConnectResponse)
+        self.identity = _answerer(answer)
+        self._events.append(Closed("refused", by_us=True, result=answer.result))
 
     def _pong(self, frame: Frame) -> None:
         if frame.payload:
@@ -339,11 +352,22 @@ def _identify(frame: Frame) -> Identity:
         client = decode(frame, pb.ConnectClient)
         if not 0 <= client.udpPort <= 65535:  # noqa: PLR2004 - the range of ports
             raise MalformedMessage(f"{client.udpPort} is no port")
-        return Identity(user=User.of(client.user), udp_port=client.udpPort)
+        return Identity(user=User.of(client.user), udp_port=client.udpPort, **_terms(client.terms))
     server = decode(frame, pb.ConnectServer)
     return Identity(
         server_id=server.serverId,
         features=tuple(server.features),
         endpoints=tuple(server.endpoints),
         instance_id=server.instanceId,
+        **_terms(server.terms),
     )
+
+
+def _answerer(answer: pb.ConnectResponse) -> Identity:
+    """Who answers our CONNECT: an existing program says nothing of itself."""
+    capabilities = answer.terms.capabilities
+    return Identity(server_id=answer.serverId, instance_id=answer.instanceId, capabilities=capabilities)
+
+
+def _terms(terms: pb.Terms) -> _Terms:
+    return {"expects": terms.serverId, "capabilities": terms.capabilities}

@@ -8,6 +8,8 @@ import random
 import pytest
 import structlog
 
+from shared.addresses import Endpoint, Server
+from shared.capabilities import OURS
 from shared.config import LinkConfig
 from shared.framing import FrameReader
 from shared.messages import encode, pb
@@ -416,3 +418,56 @@ def test_an_existing_server_that_dials_us_while_we_dial_is_linked_once(pair):
     assert names(dialler.heard)[0] == "CONNECTED"
     assert pair.alpha.link_to(pair.beta).is_open
     assert len(stranger.heard) == 1
+
+
+@BOTH
+def test_a_dial_meant_for_a_dead_server_at_this_address_disturbs_no_link(pair, dialler):
+    """Alpha and beta are linked; beta takes over the address of gamma, which alpha still dials there."""
+    pair.link(dialled_by=dialler)
+    gamma = Server("gamma", {"MESSAGES": (Endpoint("10.0.0.2", PORT),)})
+    here, there = pair.alpha.link_to(pair.beta), pair.beta.link_to(pair.alpha)
+    pair.loop.run(pair.alpha.set_server_list_and_connect([pair.beta.as_server, gamma]))
+    pair.loop.run_for(60.0)
+    assert (pair.alpha.link_to(pair.beta), pair.beta.link_to(pair.alpha)) == (here, there)
+    assert pair.is_linked()
+    assert pair.alpha.peering.link_to("gamma") is None
+    refused = pair.alpha.metrics.connects.labels("MESSAGES", "dialler", "refused")
+    assert 5 <= refused._value.get() <= 40
+
+
+def test_who_answers_in_anothers_place_says_who_it_is(pair):
+    gamma = Server("gamma", {"MESSAGES": (Endpoint("10.0.0.2", PORT),)})
+    told = []
+    keep = [lambda _log, _name, event: told.append(event) or drop()]
+    pair.alpha.log = structlog.wrap_logger(None, processors=keep, wrapper_class=structlog.BoundLogger)
+    pair.loop.run(pair.alpha.set_server_list_and_connect([gamma]))
+    pair.loop.run_for(60.0)
+    warnings = [event for event in told if event["event"] == "peer_is_another"]
+    assert [(each["expected"], each["found"]) for each in warnings] == [("gamma", "beta")], "once for all dials"
+
+
+def drop():
+    raise structlog.DropEvent
+
+
+@pytest.mark.parametrize("spelt", ["BETA", "Beta", "beta"])
+def test_a_server_is_meant_however_it_is_spelt(pair, spelt):
+    pair.loop.run(
+        pair.alpha.set_server_list_and_connect([Server(spelt, {"MESSAGES": (Endpoint("10.0.0.2", PORT),)})])
+    )
+    pair.loop.run_for(1.0)
+    assert [link.identity.server_id for link in pair.alpha.peering.links] == ["beta"]
+
+
+@BOTH
+def test_each_side_knows_what_the_other_can(pair, dialler):
+    pair.link(dialled_by=dialler)
+    for one, other in ((pair.alpha, pair.beta), (pair.beta, pair.alpha)):
+        assert one.link_to(other).identity.capabilities == OURS
+
+
+def test_an_existing_server_can_nothing_beyond_the_protocol(pair):
+    Stranger(pair.loop, "10.0.0.2", ACCEPTED)
+    pair.loop.run(pair.alpha.knows(pair.beta))
+    pair.loop.run_for(1.0)
+    assert pair.alpha.link_to(pair.beta).identity.capabilities == 0

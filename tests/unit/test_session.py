@@ -243,6 +243,24 @@ def test_a_refused_dialler_hangs_up(result):
     assert side.sent() == [EXIT]
 
 
+def test_a_dialler_says_whom_it_expects_and_both_what_they_can():
+    terms = pb.Terms(serverId="alpha", capabilities=5)
+    hello = encode("CONNECT_SERVER", pb.ConnectServer(serverId="beta", instanceId="b1", terms=terms))
+    joined = Joined(hello, decide=lambda session, _: session.accept(server_id="alpha", capabilities=6))
+    joined.run()
+    assert joined.listener.session.identity == Identity(
+        server_id="beta", instance_id="b1", expects="alpha", capabilities=5
+    )
+    assert joined.dialler.session.identity == Identity(server_id="alpha", capabilities=6)
+
+
+def test_who_refuses_may_say_who_it_is():
+    joined = Joined(HELLO_SERVER, decide=lambda session, _: session.refuse(Result.UNKNOWN_ERROR, server_id="gamma"))
+    joined.run()
+    assert joined.dialler.closed == Closed("refused", by_us=True, result=Result.UNKNOWN_ERROR)
+    assert joined.dialler.session.identity == Identity(server_id="gamma")
+
+
 def test_a_refusal_leaves_the_listener_unconnected_until_the_dialler_hangs_up():
     joined = Joined(HELLO_SERVER, decide=refuse)
     joined.run()
