@@ -7,8 +7,11 @@ What is sent in one turn of the loop goes out as one write (a write costs 3 to 7
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import socket
+import struct
+import termios
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
@@ -157,6 +160,17 @@ class Link(LinkIO, asyncio.Protocol):
     def is_silent(self) -> bool:
         """Whether the other side has been silent for `ping_timeout`."""
         return self.session.is_silent(self._now())
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether all that was written has arrived at the other side's machine, be it read there or not."""
+        if self._descriptor < 0 or self._buffered():
+            return False
+        try:
+            (waiting,) = struct.unpack("i", fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4)))
+        except OSError:
+            return False
+        return int(waiting) == 0
 
     @property
     def age(self) -> float:

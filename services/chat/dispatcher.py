@@ -11,6 +11,7 @@ from typing import Final
 
 from services.chat.custody import Custody, Watched
 from services.chat.mailbox import Destination, Item, Kept, Mailbox
+from services.chat.offers import Offers
 from services.chat.outbound import SERVER_WINDOWS, Outbound
 from services.chat.quick import NoQuickWay, QuickWay, Sent
 from services.chat.roster import Roster, Sink
@@ -54,6 +55,7 @@ class Dispatcher:
             save=mailbox.save,
             save_all=lambda destination: self._save_before(destination, []),
         )
+        self._offers = Offers(ack_timeout)
         self.count = 0
         """How many messages are on their way, and how many bytes of them; not those of the quick way."""
         self.size = 0
@@ -230,6 +232,8 @@ class Dispatcher:
         while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
             unanswered.popleft()
         self._custody.drop_answered(is_idle=self.count == 0)
+        if self._offers:
+            self._offers.drop_answered(self.count)
         if len(unanswered) > 2 * self.count + SLACK:  # one at the front would hold all that were sent after it
             self._unanswered = deque(due for due in unanswered if due[0] == due[2].deadline)
 
@@ -237,7 +241,7 @@ class Dispatcher:
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
-        due = self._custody.due()
+        due = [*self._custody.due(), *self._offers.due()]
         if self._unanswered:
             due.append(self._unanswered[0][0])
         quick = self.quick.due(self._custody_delay)
@@ -252,4 +256,7 @@ class Dispatcher:
             if item.deadline == deadline:
                 self._mailbox.save(destination, item)  # again, where the disk was full
                 self._overdue(destination, item)
+                if isinstance(destination, User) and item.deadline:
+                    self._offers.add(destination, item, now)
                 self.pump(destination, now)
+        self._offers.handle_timeout(now)

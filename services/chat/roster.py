@@ -18,6 +18,10 @@ class Sink(Protocol):
     def writable(self) -> bool:
         """Whether there is room for more."""
 
+    @property
+    def has_arrived(self) -> bool:
+        """Whether all that was written has arrived at the other side's machine."""
+
     def send(self, raw: bytes) -> None:
         """Send a frame."""
 

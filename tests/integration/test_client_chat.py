@@ -6,6 +6,8 @@ import pytest
 
 from client import ChatFeature, DiscoveryService
 from shared.config import Config, DiscoveryConfig, LinkConfig
+from shared.link import Link
+from shared.session import Timeouts
 from tests.support.nodes import TIMEOUT, Node
 
 FIRST, SECOND, CLIENT = "127.0.48.1", "127.0.48.2", "127.0.48.50"
@@ -81,6 +83,54 @@ def test_what_on_message_did_not_take_comes_again_over_the_next_link(tmp_path):
 
     with Node("alpha", FIRST, tmp_path, ("discovery", "chat")):
         asyncio.run(story())
+
+
+def test_what_on_message_did_not_take_is_offered_again_over_the_same_link(tmp_path):
+    async def story():
+        came, tries = [], []
+
+        def on_message(message):
+            if message.textContent == "one" and len(tries) < 2:
+                tries.append(message.messageSnowflake)
+                raise OSError("no room")
+            came.append(message.textContent)
+
+        alice = await connected("alice@alpha")
+        bob = await connected("bob@alpha", on_message=on_message)
+        async with alice, bob:
+            link = bob.link
+            first = alice.send("bob@alpha", "one")
+            assert await in_time(alice.send("bob@alpha", "two").final) == "DELIVERED"
+            assert await in_time(first.final) == "DELIVERED"
+            assert came == ["two", "one"]
+            assert tries == [first.snowflake] * 2
+            assert bob.link is link
+
+    with Node("alpha", FIRST, tmp_path, ("discovery", "chat"), {"PARLEY_CHAT__ACK_TIMEOUT": "0.2"}):
+        asyncio.run(story())
+
+
+def test_whether_all_has_arrived_is_known_of_a_link():
+    """One whose machine takes nothing any more is offered nothing; what a program does not read has arrived."""
+
+    async def arrived(link):
+        while not link.has_arrived:
+            await asyncio.sleep(0)
+
+    async def story():
+        server = await asyncio.start_server(lambda _reader, _writer: None, CLIENT, 0)
+        link = Link(ChatFeature("bob@alpha", QUICK), timeouts=Timeouts(60, 60), limit=1 << 20, hello=b"HELLO 0 \n")
+        assert not link.has_arrived
+        await asyncio.get_running_loop().create_connection(lambda: link, *server.sockets[0].getsockname())
+        await in_time(arrived(link))
+        link.send(bytes(64 * 1024 * 1024))
+        link.flush()
+        assert not link.has_arrived
+        link.hang_up()
+        assert not link.has_arrived
+        server.close()
+
+    asyncio.run(story())
 
 
 def test_an_outbox_of_documents_that_no_link_could_hold_at_once_arrives_in_order(tmp_path):

@@ -1,13 +1,13 @@
 """People at joined routers, with clients that behave as Parley's do, and all that can happen to their links."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from itertools import combinations
 
 from services.chat.statuses import INTERIM, Status
 from shared.addresses import User
 from shared.framing import read_datagram
 from shared.messages import decode, encode, pb
-from tests.support.sinks import Joined, Node, Pipe, ack, message
+from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Pipe, ack, message
 
 NUMBERS = [n * 37 % 257 for n in range(1, 257)]
 """Every author's numbers: not rising, and every other author's too."""
@@ -20,6 +20,7 @@ class Client:
         self.person = person
         self.acknowledges = acknowledges
         self.received = []
+        self.came = Counter()
         self.statuses = defaultdict(list)
         self.unacknowledged = deque()
         self.forgotten = deque()
@@ -40,15 +41,24 @@ class Client:
         if frame.name == "MESSAGE":
             came = decode(frame, pb.ChatMessage)
             key = (User.of(came.author), came.messageSnowflake, User.of(came.user))
-            self.received.append(key)
+            if not self.came[key]:
+                self.received.append(key)
+            self.came[key] += 1
             self.person.world.note_arrived(key)
-            self.unacknowledged.append(came.messageSnowflake)
+            if came.messageSnowflake not in (*self.unacknowledged, *self.forgotten):
+                self.unacknowledged.append(came.messageSnowflake)
             if self.acknowledges:
                 self.acknowledge()
         else:
             for key, status in final_and_interim(frame, self.person.user):
                 self.statuses[key].append(status)
                 self.person.heard[key].append(status)
+
+    @property
+    def came_too_often(self):
+        """What came again sooner than what is not acknowledged is offered again."""
+        most = 1 + self.person.home.now / ACK_TIMEOUT
+        return {key: count for key, count in self.came.items() if count > most}
 
     def acknowledge(self):
         """Answer for the oldest message that is not answered for."""

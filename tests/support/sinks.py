@@ -40,6 +40,8 @@ def ack(snowflake, *statuses, author=None):
 class Sink:
     """A link that keeps what is sent to it."""
 
+    has_arrived = True
+
     def __init__(self, *, writable=True):
         self.writable = writable
         self.sent = deque()
@@ -256,6 +258,10 @@ class Pipe(Sink):
     def __init__(self, deliver):
         super().__init__()
         self._deliver = deliver
+
+    @property
+    def has_arrived(self):
+        return not self.sent
 
     def carry(self, count=None):
         """Let the first `count` frames arrive (all that are there now, if None); whether any did."""

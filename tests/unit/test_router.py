@@ -399,10 +399,10 @@ def test_a_client_that_does_not_answer_in_time_counts_as_away_and_may_answer_lat
     assert node.router.next_timeout() == ACK_TIMEOUT + 1
     node.pass_time(ACK_TIMEOUT)
     assert ann.statuses() == [(2, BOB, "USER_AWAY")]
-    assert node.router.next_timeout() is None
+    assert node.router.next_timeout() == 2 * ACK_TIMEOUT  # it is offered again
     node.ack(BOB, 1)
     assert ann.statuses() == [(1, BOB, "DELIVERED")]
-    assert bob.snowflakes() == [1, 2]  # nothing was sent again
+    assert bob.snowflakes() == [1, 2, 1, 2]  # each was offered again
 
 
 @pytest.mark.usefixtures("ann", "bob")
