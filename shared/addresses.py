@@ -1,15 +1,48 @@
-"""`alice@alpha`, `#crew@alpha`: the names of people and groups, and where servers are."""
+r"""`alice@alpha`, `#crew@alpha`: the names of people and groups, and where servers are.
+
+A name that Parley would give nobody is written in quotes, as in `"odd name\x1b"@alpha` (names.py), and read
+back to the character. What is typed without quotes is taken in Unicode's composed form: keyboards differ.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from shared.errors import ConfigError
 from shared.messages import pb
+from shared.names import quoted, spell, unspell
 
 MAX_ID = 255
 """Characters of a userId or serverId that we accept from elsewhere."""
+
+
+def split(text: str) -> tuple[str, str]:
+    """NAME@SERVER or NAME, each quoted or not, as the name and the server; an empty server where there is none.
+
+    Raises:
+        ValueError: there are quotes, and it is neither.
+
+    """
+    text = text.strip()
+    if found := quoted(text):
+        name, at, server_id = found[0], text[found.end() : found.end() + 1], text[found.end() + 1 :]
+        if at not in ("", "@") or (at and not server_id):
+            raise ValueError(f"{text!r} is not quoted as a name is")
+    elif text.endswith('"') and '@"' in text:
+        name, _, server_id = text.partition('@"')
+        server_id = '"' + server_id
+    elif "@" in text:
+        name, _, server_id = text.rpartition("@")
+    else:
+        name, server_id = text, ""
+    return _name(name), _name(server_id)
+
+
+def _name(text: str) -> str:
+    text = text.strip()
+    return unspell(text) if quoted(text) else unicodedata.normalize("NFC", text)
 
 
 class User(NamedTuple):
@@ -19,12 +52,15 @@ class User(NamedTuple):
     server_id: str
 
     def __str__(self) -> str:
-        return f"{self.user_id}@{self.server_id}"
+        return f"{spell(self.user_id)}@{spell(self.server_id)}"
 
     @classmethod
     def parse(cls, text: str) -> User:
         """Read USER@SERVER; ConfigError where it is not that."""
-        user_id, _, server_id = text.strip().rpartition("@")
+        try:
+            user_id, server_id = split(text)
+        except ValueError as error:
+            raise ConfigError(f"{text!r} is no address: {error}") from None
         if not user_id or not server_id:
             raise ConfigError(f"{text!r} is no address: write USER@SERVER, as in alice@alpha")
         return cls(user_id, server_id)
@@ -51,12 +87,15 @@ class Group(NamedTuple):
     server_id: str
 
     def __str__(self) -> str:
-        return f"#{self.group_id}@{self.server_id}"
+        return f"#{spell(self.group_id)}@{spell(self.server_id)}"
 
     @classmethod
     def parse(cls, text: str) -> Group:
         """Read #GROUP@SERVER, or GROUP@SERVER; ConfigError where it is not that."""
-        group_id, _, server_id = text.strip().removeprefix("#").rpartition("@")
+        try:
+            group_id, server_id = split(text.strip().removeprefix("#"))
+        except ValueError as error:
+            raise ConfigError(f"{text!r} is no group: {error}") from None
         if not group_id or not server_id:
             raise ConfigError(f"{text!r} is no group: write #GROUP@SERVER, as in #crew@alpha")
         return cls(group_id, server_id)
