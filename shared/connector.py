@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from shared.addresses import Endpoint
 from shared.backoff import Backoff
-from shared.errors import PeerError, PeerUnreachable
+from shared.errors import PeerError, PeerUnreachable, bare
 from shared.link import Link
 
 STEADY = 5.0
@@ -142,7 +142,7 @@ class Connector:
         try:
             places = await self._places()
         except PeerError as unknown:
-            places, error = (), unknown
+            places, error = (), bare(unknown)
         for endpoint in places:
             if not self._is_needed():
                 return None
@@ -155,7 +155,7 @@ class Connector:
                     timeout=self._dial_timeout,
                 )
             except PeerError as failure:
-                error = failure
+                error = bare(failure)
         if error is not None:
             self.last_error = str(error)
             self._failed(error)

@@ -18,6 +18,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 
 class ParleyError(Exception):
     """The root: catch it to catch all of Parley's own."""
@@ -98,3 +100,12 @@ class HandshakeTimeout(PeerError):
     """It accepted, and did not answer CONNECT in time."""
 
     reason = "handshake_timeout"
+
+
+_E = TypeVar("_E", bound=BaseException)
+
+
+def bare(error: _E) -> _E:
+    """Without where it was raised: whoever keeps an error would keep all that was at work there, too."""
+    error.__traceback__ = error.__context__ = None
+    return error

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from shared.compiled import core
-from shared.errors import FrameTooLarge, MalformedMessage, RemoteProtocolError
+from shared.errors import FrameTooLarge, MalformedMessage, RemoteProtocolError, bare
 
 MAX_DATAGRAM = 1024
 """Bytes: existing programs receive datagrams into buffers of this size."""
@@ -53,7 +53,7 @@ class FrameReader:
     What was read before a fault is returned; the fault then stands in `error`, and nothing more is read.
     """
 
-    __slots__ = ("_control", "_limit", "_rest", "_wanted", "error", "fed_at", "has_control")
+    __slots__ = ("_control", "_limit", "_rest", "_wanted", "allowed", "error", "fed_at", "has_control")
 
     def __init__(self, limit: int, control: frozenset[str] = frozenset()) -> None:
         """`limit` is the largest payload accepted, in bytes; `control` are names that are told apart."""
@@ -62,6 +62,9 @@ class FrameReader:
         """Whether any of the frames that `feed` returned last has such a name."""
         self.fed_at = 0.0
         """When it was fed last (seconds, monotonic): whoever feeds it notes it."""
+        self.allowed = limit
+        """The largest payload accepted just now. What is larger waits if it came in one read with what it follows,
+        which may change this; else it is refused."""
         self._control = control
         self._limit = limit
         self._rest = bytearray()
@@ -71,6 +74,10 @@ class FrameReader:
     def buffered(self) -> int:
         """Bytes of a frame that is not whole yet."""
         return len(self._rest)
+
+    def close(self) -> None:
+        """Let go of them: nothing more is read."""
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take what was read; return the frames that it completes."""
@@ -91,7 +98,7 @@ class FrameReader:
         try:
             position = self._cut(data, frames)
         except RemoteProtocolError as error:
-            self.error = error
+            self.error = bare(error)
             return frames
         if position < len(data):
             self._rest += data[position:] if position else data
@@ -104,6 +111,7 @@ class FrameReader:
             header = _HEADER.match(data, position)
             if header is None:
                 _check_begun_header(data[position : position + _LONGEST_HEADER + 1])
+            if header is None or (frames and self.allowed < int(header[2]) <= self._limit):
                 self._wanted = 0
                 return position
             end = header.end() + self._payload_size(header) + 1
@@ -118,9 +126,9 @@ class FrameReader:
 
     def _payload_size(self, header: re.Match[bytes]) -> int:
         """The announced length, checked against the limit before any payload is waited for."""
-        length = int(header[2])
-        if length > self._limit:
-            raise FrameTooLarge(length, self._limit)
+        length, limit = int(header[2]), min(self.allowed, self._limit)
+        if length > limit:
+            raise FrameTooLarge(length, limit)
         return length
 
 

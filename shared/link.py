@@ -63,6 +63,7 @@ class Link(LinkIO, asyncio.Protocol):
     """One TCP connection and its session."""
 
     __slots__ = (  # more than thirty attributes, and Python gives each instance a dict of its own: 1.5 KB
+        "__weakref__",
         "_backlog",
         "_closed",
         "_gone",
@@ -117,7 +118,7 @@ class Link(LinkIO, asyncio.Protocol):
         """What has been logged about this link already: a flood of faults is one line."""
         self._is_wanted = is_wanted
         self.opened_at = now()
-        self._timer = Timer(self._timer_fired)
+        self._timer: Timer | None = None
         self._backlog = b""
         """What was read and has to wait for its turn; while there is any, nothing more is read."""
         self._opening: asyncio.Future[None] | None = None
@@ -227,7 +228,10 @@ class Link(LinkIO, asyncio.Protocol):
         """
         self._opening = self._opening or self._loop.create_future()
         self._settle()
-        await self._opening
+        try:
+            await self._opening
+        finally:
+            self._opening = None  # an error in it would hold this frame, and so the link
 
     # Most links are waited for by nobody: the futures are made when somebody does.
 
@@ -260,6 +264,7 @@ class Link(LinkIO, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the dialling side's CONNECT goes out."""
         self._track.add(self)
+        self._timer = Timer(self._timer_fired)
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=SEND_LIMIT)
         sock = transport.get_extra_info("socket")
@@ -313,6 +318,15 @@ class Link(LinkIO, asyncio.Protocol):
         self._track.discard(self)
         self._is_gone = True
         self._settle()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Hold nothing that holds us: an ended link goes at once, the collector looks at what is old too late."""
+        if self._timer is not None:
+            self._timer.close()
+        self._is_wanted = _never
+        self.session.close()
+        self.close()
 
     def pause_writing(self) -> None:
         """The other side does not read: stop writing to it."""
@@ -342,7 +356,8 @@ class Link(LinkIO, asyncio.Protocol):
             self._is_performing = self._again = False
         self._is_plain = self.session.is_plain
         self._write_session()
-        self._timer.set(self.session.next_timeout())
+        if self._timer is not None:
+            self._timer.set(self.session.next_timeout())
 
     def _take(self, event: Event) -> None:
         match event:
@@ -380,7 +395,8 @@ class Link(LinkIO, asyncio.Protocol):
 
     def _close(self, closed: Closed) -> None:
         """Write the last words, close, and tell the owner."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._write_session()
         self.flush()
         if self._transport is not None:
@@ -408,6 +424,11 @@ class Link(LinkIO, asyncio.Protocol):
     def _timer_fired(self) -> None:
         self.session.handle_timeout(self._now())
         self._perform()
+
+
+def _never() -> bool:
+    """A link that is over is wanted by nobody."""
+    return False
 
 
 def _tell(future: asyncio.Future[Any] | None, outcome: object) -> None:

@@ -97,6 +97,10 @@ class LinkIO:
         """Have what this source sends go a quick way first: only the compiled class has one."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Let go of what waits to be written, and of the quick way: the link is over."""
+        self._out = []
+
     # What the other half does ----------------------------------------------------------------
 
     def _read_on(self, data: bytes) -> None:

@@ -21,6 +21,8 @@ from shared.transitions import TRANSITIONS, Effect, Input, State
 HangUp = pb.HangUp
 Result = pb.ConnectResponse
 
+EARLY_LIMIT: Final = 64 * 1024
+"""Bytes of payload that a side may send before it is connected: nobody knows yet who it is."""
 PING_GRACE: Final = 0.5
 """Seconds beyond twice the timeout before a silent side is given up: an answer may be on its way."""
 
@@ -74,6 +76,8 @@ class Session:
         self._state = State.ACCEPTED if hello is None else State.DIALLED
         self.dialled = hello is not None
         self.reader = FrameReader(limit, _CONTROL)
+        self.reader.allowed = min(limit, EARLY_LIMIT)
+        self._limit = limit
         self.reader.fed_at = now
         self._frames: deque[Frame] = deque()
         self._events: list[Event] = []  # one or two at a time, mostly none: a deque takes 700 bytes for none
@@ -119,6 +123,11 @@ class Session:
     def receive_eof(self) -> None:
         """The connection ended or broke without a HANGUP."""
         self._step(Input.LOST, None)
+
+    def close(self) -> None:
+        """Let go of what was read and not handled: nothing more happens."""
+        self._frames.clear()
+        self.reader.close()
 
     def note_alive(self, now: float) -> None:
         """Anything received is a sign of life, a client's datagrams too."""
@@ -262,6 +271,7 @@ class Session:
         self._events.append(ConnectRequested(self.identity))
 
     def _admit(self, answer: pb.ConnectResponse) -> None:
+        self.reader.allowed = self._limit
         self._out.append(encode("CONNECTED", answer))
         self._events.append(Opened(self.identity))
 
@@ -277,6 +287,7 @@ class Session:
     def _begin(self, frame: Frame) -> None:
         answer = decode(frame, pb.ConnectResponse)
         self.identity = _answerer(answer)
+        self.reader.allowed = self._limit
         self._events.append(Opened(self.identity))
 
     def _was_refused(self, frame: Frame) -> None:

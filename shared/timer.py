@@ -59,10 +59,19 @@ class Timer:
             self._handle.cancel()
         self._handle = None
 
+    def close(self) -> None:
+        """Never fire again, and let go of whom it would call: the two hold each other."""
+        self.cancel()
+        self._fired = _nobody
+
     def fire(self) -> None:
         """What the loop and the wheel call."""
         self._handle = None
         self._fired()
+
+
+def _nobody() -> None:
+    """Whoever was called is gone."""
 
 
 class _Place(set[Timer]):

@@ -19,7 +19,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *error;
     PyObject *control;
-    int64_t limit;
+    int64_t limit, allowed;
     char *rest;
     Py_ssize_t buffered, room, wanted;
     double fed_at;

@@ -106,7 +106,7 @@ static PyObject *reader_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     Reader *self = (Reader *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    self->limit = limit;
+    self->limit = self->allowed = limit;
     self->error = Py_NewRef(Py_None);
     self->control = control != NULL ? Py_NewRef(control) : PyFrozenSet_New(NULL);
     if (self->control == NULL)
@@ -159,7 +159,7 @@ static int reader_keep(Reader *self, const char *data, Py_ssize_t length)
 enum { CUT, INCOMPLETE, WRONG, BROKEN };
 
 /* Read one frame of `data` at `position` into `frame`. */
-static int cut_one(Reader *self, PyObject *data, Py_ssize_t position, Frame **found)
+static int cut_one(Reader *self, PyObject *data, Py_ssize_t position, int is_first, Frame **found)
 {
     const char *text = PyBytes_AS_STRING(data), *end = text + PyBytes_GET_SIZE(data);
     const char *begin = text + position, *at = begin;
@@ -186,6 +186,8 @@ static int cut_one(Reader *self, PyObject *data, Py_ssize_t position, Frame **fo
         return INCOMPLETE;
     if (*at++ != ' ' || at - digits == 1 || length > (uint64_t)self->limit)
         return WRONG;
+    if (length > (uint64_t)self->allowed) /* what came before it may change that */
+        return is_first ? WRONG : INCOMPLETE;
     if ((uint64_t)(end - at) < length + 1) {
         uint64_t wanted = (uint64_t)(at - begin) + length + 1; /* a limit may be the largest number there is */
         self->wanted = wanted < PY_SSIZE_T_MAX ? (Py_ssize_t)wanted : PY_SSIZE_T_MAX;
@@ -215,7 +217,8 @@ static int reader_fault(Reader *self, PyObject *data, Py_ssize_t position)
     if (module == NULL)
         return -1;
     PyObject *rest = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + position, PyBytes_GET_SIZE(data) - position);
-    PyObject *error = rest == NULL ? NULL : PyObject_CallMethod(module, "find_fault", "OL", rest, (long long)self->limit);
+    PyObject *error = rest == NULL ? NULL : PyObject_CallMethod(module, "find_fault", "OL", rest,
+                                                                (long long)Py_MIN(self->limit, self->allowed));
     Py_XDECREF(rest);
     Py_DECREF(module);
     if (error == NULL)
@@ -230,7 +233,7 @@ static int reader_cut(Reader *self, PyObject *data, PyObject *frames)
     PyObject *checked = NULL;
     while (position < size) {
         Frame *frame = NULL;
-        int outcome = cut_one(self, data, position, &frame);
+        int outcome = cut_one(self, data, position, PyList_GET_SIZE(frames) == 0, &frame);
         if (outcome == BROKEN)
             return -1;
         if (outcome == WRONG)
@@ -302,8 +305,18 @@ static PyObject *reader_has_control(Reader *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(self->has_control);
 }
 
+/* Let go of what is no whole frame. */
+static PyObject *reader_close(Reader *self, PyObject *Py_UNUSED(none))
+{
+    PyMem_Free(self->rest);
+    self->rest = NULL;
+    self->buffered = self->room = self->wanted = 0;
+    return Py_NewRef(Py_None);
+}
+
 static PyMethodDef reader_methods[] = {
     {"feed", (PyCFunction)reader_feed, METH_O, "Take what was read; return the frames that it completes."},
+    {"close", (PyCFunction)reader_close, METH_NOARGS, "Let go of what is no whole frame: nothing more is read."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -315,6 +328,7 @@ static PyGetSetDef reader_attributes[] = {
 };
 
 static PyMemberDef reader_members[] = {
+    {"allowed", T_LONGLONG, offsetof(Reader, allowed), 0, NULL},
     {"fed_at", T_DOUBLE, offsetof(Reader, fed_at), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };

@@ -54,6 +54,17 @@ static PyObject *py_go_quickly(LinkIO *self, PyObject *arguments)
     return Py_NewRef(Py_None);
 }
 
+/* The link is over: let go of what waits to be written, and of the quick way. */
+static PyObject *py_close(LinkIO *self, PyObject *Py_UNUSED(none))
+{
+    if (PyList_SetSlice(self->out, 0, PyList_GET_SIZE(self->out), NULL))
+        return NULL;
+    Py_XSETREF(self->express, Py_NewRef(Py_None));
+    Py_CLEAR(self->source);
+    Py_CLEAR(self->party);
+    return Py_NewRef(Py_None);
+}
+
 static PyObject *get_writable(LinkIO *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(link_is_writable((PyObject *)self));
@@ -147,6 +158,7 @@ static PyMethodDef link_methods[] = {
     {"send", (PyCFunction)py_send, METH_O, "Queue a frame."},
     {"send_run", (PyCFunction)py_send_run, METH_VARARGS, "Queue several frames of one name."},
     {"flush", (PyCFunction)py_flush, METH_NOARGS, "Write what was queued."},
+    {"close", (PyCFunction)py_close, METH_NOARGS, "Let go of what is not needed any more: the link is over."},
     {"go_quickly", (PyCFunction)py_go_quickly, METH_VARARGS, "Hand what this source sends to the quick way first."},
     {NULL, NULL, 0, NULL},
 };
