@@ -66,7 +66,11 @@ def fork(begin: Callable[[], None], signals: Signals, module: str = "") -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, signals.numbers)
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.numbers)
+        raise
     if pid == 0:
         os._exit(_run(begin, signals, module))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.numbers)

@@ -52,10 +52,15 @@ class Child:
         self.due: float | None = 0.0
         """When (monotonic) it is to be started; None while it runs."""
 
-    def start(self) -> None:
-        """Start it."""
+    def start(self) -> str:
+        """Start it; why that is not possible now, and then it is due again: no memory, too many processes."""
         self._began, self.due = time.monotonic(), None
-        self._pid = self._start()
+        try:
+            self._pid = self._start()
+        except OSError as error:
+            self.due = self._began + self._backoff.next_delay()
+            return error.strerror or repr(error)
+        return ""
 
     def ended(self) -> int | None:
         """Its exit code (-N: ended by signal N), once after its end; it is due again then."""
@@ -113,8 +118,8 @@ class Supervisor:
         while True:
             now = time.monotonic()
             for child in self._children:
-                if child.due is not None and child.due <= now:
-                    child.start()
+                if child.due is not None and child.due <= now and (error := child.start()):
+                    self._tell(f"{child.name} cannot be started now ({error}); trying again")
             due = [child.due for child in self._children if child.due is not None]
             if self._signals.wait(max(min(due) - now, 0.0) if due else None) - {signal.SIGCHLD}:
                 return 0

@@ -17,6 +17,7 @@ from shared import logs
 from shared.addresses import ServerList
 from shared.compiled import core, is_unwanted
 from shared.config import Config
+from shared.lasting import Faults
 from shared.messages import pb
 from shared.process import stop_with_parent
 from shared.registration import Registration
@@ -33,6 +34,7 @@ class Watcher:
         self.server_id = ""
         self.instance_id = secrets.token_hex(8)
         self.log = logs.get()
+        self.faults = Faults()
         self._tell = tell
         self._wanted = sum(service != "discovery" for service in services)
         self._tasks: set[asyncio.Task[Any]] = set()

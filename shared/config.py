@@ -25,6 +25,8 @@ Bytes = Annotated[int, msgspec.Meta(gt=0)]
 
 SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 PREFIX = "PARLEY_"
+MAX_HOST = 253
+"""Characters of a host's name in all."""
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -165,9 +167,25 @@ class Config(Section, frozen=True):
         return host or self.address or "127.0.0.1", port
 
 
+def _why_no_host(host: str) -> str:
+    """Why no name server will ever know this name (RFC 1035, 2.3.4); empty where one may."""
+    labels = host.removesuffix(".").split(".")
+    if host and not all(labels):
+        return "there is nothing between two dots, or before the first"
+    if any(c.isspace() or not c.isprintable() for c in host):
+        return "it has a space, or a character that is not seen"
+    try:
+        ascii_name = host.encode("idna") if host else b""
+    except UnicodeError:
+        return "a part between dots has over 63 characters, or one that may not be there"
+    return f"it has over {MAX_HOST} characters" if len(ascii_name.rstrip(b".")) > MAX_HOST else ""
+
+
 def split_host_port(text: str, default_port: int) -> tuple[str, int]:
-    """Split HOST[:PORT]; ConfigError where the port is no port."""
+    """Split HOST[:PORT]; ConfigError where the port is no port, or the host can be none."""
     host, colon, port = text.strip().partition(":")
+    if why := _why_no_host(host):
+        raise ConfigError(f"{text[:80]!r} can be no name of a host: {why}")
     if not colon:
         return host, default_port
     if not port.isdecimal() or not 0 < int(port) <= 65535:  # noqa: PLR2004 - the range of ports
@@ -288,9 +306,15 @@ def _check(config: Config) -> None:
 def _check_places(key: str, places: Iterable[str]) -> None:
     for place in places:
         try:
-            split_host_port(place, 0)
+            _check_place(place)
         except ConfigError as error:
             raise ConfigError(f"configuration key {key} ({_variable(key)}): {error}") from None
+
+
+def _check_place(place: str) -> None:
+    host, _ = split_host_port(place, 0)
+    if place and not host:
+        raise ConfigError(f"{place!r} names no host before the colon")
 
 
 LISTS = frozenset({"static_peers"})

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from shared.addresses import Endpoint
 from shared.backoff import Backoff
 from shared.errors import PeerError, PeerUnreachable, bare
+from shared.lasting import Faults, forever
 from shared.link import Link
 
 STEADY = 5.0
@@ -64,7 +65,7 @@ async def resolve(host: str, port: int) -> list[Endpoint]:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, ValueError):  # what can be no name is a UnicodeError, or another ValueError
         raise PeerUnreachable(f"{host} is no name that can be resolved now") from None
     return [Endpoint(str(address[0]), port) for *_, address in found]
 
@@ -74,6 +75,7 @@ class Connector:
 
     `places` gives the endpoints to try, in order; `make_link` builds the link to one; `is_needed` tells
     whether there is no link yet (another side may have dialled us); `failed` hears of each round's last error.
+    `what` names it in `faults`.
     """
 
     def __init__(
@@ -86,6 +88,8 @@ class Connector:
         dial_timeout: float,
         is_needed: Callable[[], bool] = lambda: True,
         failed: Callable[[PeerError], None] = lambda _error: None,
+        what: str = "connecting",
+        faults: Faults | None = None,
     ) -> None:
         self._places = places
         self._make_link = make_link
@@ -94,6 +98,8 @@ class Connector:
         self._dial_timeout = dial_timeout
         self._is_needed = is_needed
         self._failed = failed
+        self._what = what
+        self._faults = faults or Faults()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.attempts = 0
@@ -102,7 +108,7 @@ class Connector:
     def start(self) -> None:
         """Begin; a connector that runs goes on."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = asyncio.get_running_loop().create_task(forever(self._what, self._run, self._faults))
 
     async def stop(self) -> None:
         """End, also in the middle of a dial; an open link is left to its owner."""
@@ -110,6 +116,7 @@ class Connector:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+            self._faults.well(self._what)
 
     def wake(self) -> None:
         """Look again now: a link came or went."""
@@ -121,20 +128,20 @@ class Connector:
         self._wake.set()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            self._wake.clear()
-            if not self._is_needed():
-                await self._wake.wait()
-                continue
-            link = await self._dial_any()
-            if link is not None:
-                await asyncio.shield(link.closed)
-                self._wake.clear()  # it was this link that came and went: no reason to dial without a pause
-                if link.age >= STEADY:
-                    self._backoff.reset()
-            if self._is_needed():
-                await self._pause(loop, self._backoff.next_delay())
+        """One link from when it is needed until the pause behind its end; or a round of dials that brought none."""
+        self._wake.clear()
+        if not self._is_needed():
+            await self._wake.wait()
+            return
+        link = await self._dial_any()
+        if link is not None:
+            self._faults.well(self._what)
+            await asyncio.shield(link.closed)
+            self._wake.clear()  # it was this link that came and went: no reason to dial without a pause
+            if link.age >= STEADY:
+                self._backoff.reset()
+        if self._is_needed():
+            await self._pause(asyncio.get_running_loop(), self._backoff.next_delay())
 
     async def _dial_any(self) -> Link | None:
         """Try each place once; the first that becomes a link, or None."""

@@ -19,12 +19,11 @@ from shared.config import Config
 from shared.datagrams import Address, UdpSocket
 from shared.errors import RemoteProtocolError
 from shared.framing import Frame
+from shared.lasting import LastingPace, LastingTimer
 from shared.link import Link
 from shared.messages import encode, pb
 from shared.node_chat import Chat, NodeChat
-from shared.pace import Pace
 from shared.service_base import ServiceBase
-from shared.timer import Timer
 
 REPEAT_INTERVAL = 0.25
 """Seconds between two tellings of the same change."""
@@ -58,10 +57,10 @@ class DatagramServiceBase(ServiceBase):
         self._addresses: dict[Link, Address] = {}
         self._links_at: dict[Address, list[Link]] = {}
         interval = self._settings.fanout_interval
-        self._for_servers = Pace(interval / SERVER_SHARE, self._tell_servers)
-        self._for_subscribers = Pace(interval, self._run_round)
-        self._repeat = Pace(REPEAT_INTERVAL, self._run_repeat)
-        self._expiry = Timer(self._expired)
+        self._for_servers = LastingPace("telling servers", interval / SERVER_SHARE, self._tell_servers, self.faults)
+        self._for_subscribers = LastingPace("telling clients", interval, self._run_round, self.faults)
+        self._repeat = LastingPace("telling clients again", REPEAT_INTERVAL, self._run_repeat, self.faults)
+        self._expiry = LastingTimer("expiring", self._expired, self.faults)
         self._told_servers = self._told_subscribers = 0
         """The numbers of the last changes that they were told."""
         self._marks: deque[tuple[float, int]] = deque([(float("-inf"), 0)])

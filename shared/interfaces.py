@@ -27,7 +27,10 @@ class Interface:
 
 def interfaces() -> list[Interface]:
     """Every IPv4 address of an interface that is up."""
-    stats = psutil.net_if_stats()
+    try:
+        stats = psutil.net_if_stats()
+    except OSError:  # it reads /proc/net, which may be hidden; without it every interface counts as up
+        stats = {}
     found = []
     for name, addresses in psutil.net_if_addrs().items():
         if name in stats and not stats[name].isup:

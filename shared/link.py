@@ -291,8 +291,12 @@ class Link(LinkIO, asyncio.Protocol):
     def _go_on(self) -> None:
         """Feed the session what had to wait; then read on."""
         data, self._backlog = self._backlog[:TURN], self._backlog[TURN:]
-        if data:
-            self.receive(data)
+        try:
+            if data:
+                self.receive(data)
+        except Exception:
+            self._break_off()
+            raise
         if self._backlog:
             self._loop.call_soon(self._go_on)
             return
@@ -422,8 +426,17 @@ class Link(LinkIO, asyncio.Protocol):
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def _timer_fired(self) -> None:
-        self.session.handle_timeout(self._now())
-        self._perform()
+        try:
+            self.session.handle_timeout(self._now())
+            self._perform()
+        except Exception:
+            self._break_off()
+            raise
+
+    def _break_off(self) -> None:
+        """An error of ours: without its timer a link would stand for ever. It is dialled again."""
+        if self._transport is not None:
+            self._transport.abort()
 
 
 def _never() -> bool:

@@ -5,8 +5,10 @@ Never a message's text nor coordinates.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from typing import TextIO, cast
 
 _without_rich = sys.modules.setdefault("rich", None) is None  # type: ignore[arg-type] # None: no such module
 import structlog  # noqa: E402 - it imports rich where it finds it: 50 ms and 4 MiB that no process of a node needs
@@ -15,6 +17,23 @@ if _without_rich:
     del sys.modules["rich"]
 
 from shared.config import LogConfig  # noqa: E402
+
+
+class _Lossy:
+    """A stream that drops what it cannot write: a full disk behind the log, or a closed pipe, stops no process."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -34,7 +53,7 @@ def configure(config: LogConfig) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[config.level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

@@ -95,6 +95,9 @@ class Metrics(Collector):
             "What was more than a limit allows, and so was refused, dropped or made to wait",
             ["feature", "what", "where"],
         )
+        self.errors = counter(
+            "parley_errors", "Errors of ours that a loop, a timer or a callback survived", ["feature"]
+        ).labels(feature)
         self.link_closes = counter("parley_link_closes", "Links that ended", ["feature", "role", "reason"])
         self.frames_rejected = counter("parley_frames_rejected", "Frames refused", ["feature", "reason"])
         self.frames = Frames()

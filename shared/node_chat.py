@@ -17,12 +17,12 @@ from shared.config import Config
 from shared.connector import Connector, resolve
 from shared.events import Closed, Identity
 from shared.framing import Frame
+from shared.lasting import Faults, LastingTimer
 from shared.link import Link
 from shared.logs import Log
 from shared.members import Members
 from shared.messages import MESSAGES, decode, encode, pb
 from shared.session import Timeouts, unsupported
-from shared.timer import Timer
 
 MOST_PENDING = 1000
 """Messages that wait to be handed over; beyond that the oldest is forgotten."""
@@ -54,6 +54,7 @@ class ChatUser(Protocol):
     server_id: str
     instance_id: str
     log: Log
+    faults: Faults
 
     @property
     def feature(self) -> str:
@@ -75,7 +76,7 @@ class NodeChat:
         self._places: tuple[tuple[str, int], ...] = ()
         self._link: Link | None = None
         self._connector: Connector | None = None
-        self._timer = Timer(self._fired)
+        self._timer = LastingTimer("refreshing members", self._fired, user.faults)
         self._is_stopping = False
 
     @property
@@ -109,6 +110,8 @@ class NodeChat:
                 local_host=self._config.address,
                 dial_timeout=self._config.link.dial_timeout,
                 is_needed=lambda: self._is_needed,
+                what="dialling chat",
+                faults=self._user.faults,
             )
             self._connector.start()
 

@@ -12,6 +12,7 @@ from shared.backoff import Backoff
 from shared.config import LinkConfig
 from shared.connector import Connector
 from shared.events import Closed, Identity
+from shared.lasting import Faults
 from shared.link import Link
 from shared.messages import pb
 
@@ -24,6 +25,7 @@ class PeeringOwner(Protocol):
     """What the links of a process need of it."""
 
     server_id: str
+    faults: Faults
 
     @property
     def feature(self) -> str:
@@ -126,6 +128,8 @@ class Peering:
             dial_timeout=self._config.dial_timeout,
             is_needed=lambda: peer.link is None,
             failed=lambda _error: self._owner.dial_failed(peer),
+            what=f"dialling {peer.server_id[:64]!r}",
+            faults=self._owner.faults,
         )
 
     def _make_dial(self, peer: Peer, endpoint: Endpoint) -> Link:

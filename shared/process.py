@@ -26,6 +26,7 @@ from shared.compiled import core
 from shared.config import load
 from shared.errors import ConfigError, StorageError
 from shared.http import HttpServer, Pages
+from shared.lasting import catch_strays
 from shared.listener import bind
 from shared.messages import protobuf_is_fast
 from shared.service_base import ServiceBase
@@ -90,6 +91,7 @@ def run_loop(main_coroutine: Coroutine[Any, Any, None]) -> None:
 async def _serve(service: ServiceBase) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    catch_strays(loop, service.faults)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if os.environ.get(SUPERVISED):
@@ -102,7 +104,7 @@ async def _serve(service: ServiceBase) -> None:
     try:
         await http.start(bind(socket.SOCK_STREAM, service.config.bind_host, port, "HTTP"))
         await service.register()
-        pulse = Pulse(service.metrics.loop_lag, service.measure_links)
+        pulse = Pulse(service.metrics.loop_lag, service.measure_links, service.faults)
         await _first(loop, stop, service.fatal_found)
         if service.fatal is not None:
             raise service.fatal

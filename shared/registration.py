@@ -18,6 +18,7 @@ from shared.connector import Connector, resolve
 from shared.errors import PeerError
 from shared.events import Closed, Identity
 from shared.framing import Frame
+from shared.lasting import Faults
 from shared.link import Link
 from shared.logs import Log
 from shared.messages import decode, encode, pb
@@ -39,6 +40,7 @@ class Registrant(Protocol):
     server_id: str
     instance_id: str
     log: Log
+    faults: Faults
 
     @property
     def is_named(self) -> bool:
@@ -86,6 +88,8 @@ class Registration:
             local_host=config.address,
             dial_timeout=link.dial_timeout,
             failed=self._failed,
+            what="registering",
+            faults=registrant.faults,
         )
 
     @property

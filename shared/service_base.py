@@ -23,6 +23,7 @@ from shared.errors import ConfigError, StorageError
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.http import Answer
+from shared.lasting import Faults
 from shared.link import Link
 from shared.listener import Listener
 from shared.messages import encode, pb
@@ -61,6 +62,7 @@ class ServiceBase:
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self.faults = Faults(lambda: self.log, self.metrics.errors.inc)
         self._others_found: set[tuple[str, str]] = set()
         """Where another server was found than the one expected, as far as it was logged."""
         self.fatal: ConfigError | StorageError | None = None
@@ -141,7 +143,7 @@ class ServiceBase:
             self.fatal = error
             self.fatal_found.set()
         else:
-            self.log.error("task_failed", exc_info=error)
+            self.faults.stray("a task", error)
 
     # Belonging to a node: what Registration calls -----------------------------------------------
 
@@ -427,6 +429,7 @@ class ServiceBase:
             reasons.append("not accepting connections")
         if self.registration is not None and not self.registration.is_registered:
             reasons.append("not registered with discovery")
+        reasons += self.faults.reasons
         return reasons
 
     def pages(self) -> Mapping[str, Callable[[], Answer | Stream]]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
+from shared.lasting import Faults, LastingTimer
 from shared.link import Link
 from shared.messages import pb
 from shared.metrics import PEERS, Metrics, Samples
@@ -139,12 +140,13 @@ def _link_state(peer: Peer) -> pb.LinkState:
 class Pulse:
     """A timer that notes how late it comes, and has the ways to other servers measured now and then."""
 
-    def __init__(self, lag: Buckets, measure: Callable[[], None]) -> None:
+    def __init__(self, lag: Buckets, measure: Callable[[], None], faults: Faults) -> None:
         self._lag = lag
         self._measure = measure
         self._loop = asyncio.get_running_loop()
         self._now = clock(self._loop)
         self._measured = self._now()
+        self._timer = LastingTimer("measuring", self._beat, faults)
         self._set()
 
     def stop(self) -> None:
@@ -153,12 +155,12 @@ class Pulse:
 
     def _set(self) -> None:
         self._due = self._now() + BEAT
-        self._timer = self._loop.call_later(BEAT, self._beat)
+        self._timer.set(self._due)
 
     def _beat(self) -> None:
         now = self._now()
         self._lag.observe(max(now - self._due, 0.0))
+        self._set()
         if now - self._measured >= MEASURE:
             self._measured = now
             self._measure()
-        self._set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import runpy
@@ -50,8 +51,9 @@ def serve(services: Sequence[str], config_file: str | None, *, verbose: bool) ->
 
 
 def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(OSError, ValueError):  # a node goes on where nobody reads what it tells
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 async def servers(config: Config, unicast: Sequence[str], timeout: float, *, as_json: bool) -> int:

@@ -19,10 +19,10 @@ from shared.config import Config
 from shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
 from shared.events import Closed, Identity
 from shared.framing import Frame
+from shared.lasting import LastingTimer
 from shared.link import Link
 from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, pb
 from shared.service_base import ServiceBase
-from shared.timer import Timer
 
 Result = pb.ConnectResponse
 GROUPS: Final[dict[str, type[Ask]]] = {
@@ -51,10 +51,10 @@ class ChatService(ServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.roster = LocalRoster()
-        self._timer = Timer(self._timer_fired)
+        self._timer = LastingTimer("answering in time", self._timer_fired, self.faults)
         self._is_late = False
         """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
-        self._expiry = Timer(self._expire)
+        self._expiry = LastingTimer("expiring messages", self._expire, self.faults)
         self._open: Opened | None = None
         self._operator: OperatorSocket | None = None
         self._counting = Counting(self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed)
@@ -397,6 +397,11 @@ class ChatService(ServiceBase):
 
     def _oldest_age(self) -> float:
         return self._open.store.oldest_age() if self._open is not None else 0.0
+
+    def reasons_not_ready(self) -> list[str]:
+        """Adds a disk that takes nothing."""
+        error = self._open.store.error if self._open is not None else ""
+        return super().reasons_not_ready() + ([f"the mailbox cannot be written: {error}"] if error else [])
 
     def status(self) -> dict[str, object]:
         """Adds how many messages wait, and for how long."""

@@ -332,14 +332,19 @@ class Store:
 
     def _write(self, batch: list[Work]) -> None:
         works = self._waiting + [work for work in batch if work.read is None]
-        if not works and not self.error:
-            return
+        if works or self.error:
+            self._waiting = []
+            self._write_works(works)
+
+    def _write_works(self, works: list[Work]) -> None:
         try:
             self._commit(works)
         except sqlite3.Error as error:
-            self._failed(error, batch)
+            self._failed(error, works)
             return
-        self._waiting = []
+        except Exception as error:  # noqa: BLE001 - one that can never be written must not stop the others
+            self._divide(error, works)
+            return
         self.error = ""
         if items := [work.item for work in works if work.item is not None]:
             self._tell(self._kept, items)
@@ -384,11 +389,24 @@ class Store:
             self._db.execute(rows.statement(head, len(first), count), values)
             start += count
 
-    def _failed(self, error: sqlite3.Error, batch: list[Work]) -> None:
-        """Nothing of the batch was written: no message of it is safe, no change made; the rest is tried again."""
+    def _divide(self, error: Exception, works: list[Work]) -> None:
+        """Something among these can never be written, whatever the disk does: refuse it alone."""
+        middle = len(works) // 2
+        if middle:
+            self._write_works(works[:middle])
+            self._write_works(works[middle:])
+            return
+        self.error = repr(error)
+        self._refuse(works)
+
+    def _failed(self, error: sqlite3.Error, works: list[Work]) -> None:
+        """Nothing of these was written: no message is safe, no change made; the rest is tried again."""
         self.error = str(error)
-        works = [work for work in batch if work.read is None]
         self._waiting += [work for work in works if work.item is None and work.done is None]
+        self._refuse(works)
+
+    def _refuse(self, works: list[Work]) -> None:
+        """Tell whoever waits for it."""
         if items := [work.item for work in works if work.item is not None]:
             self._tell(self._not_kept, items)
         for work in works:
@@ -401,8 +419,8 @@ class Store:
             return True
         try:
             found = work.read(self._db)
-        except sqlite3.Error as error:
-            self.error = str(error)
+        except Exception as error:  # noqa: BLE001 - it is tried again, and meanwhile the others have their turns
+            self.error = str(error) if isinstance(error, sqlite3.Error) else repr(error)
             return False
         self._tell(work.found, found)
         return True

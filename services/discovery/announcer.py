@@ -17,6 +17,7 @@ from shared.discovery import REQUEST
 from shared.errors import MalformedMessage
 from shared.framing import Frame
 from shared.interfaces import interfaces, network_of
+from shared.lasting import Faults, forever
 from shared.logs import Log
 from shared.metrics import Metrics
 
@@ -104,16 +105,18 @@ class Announcer:
         self._ask_askers = True
         self._wake.set()
 
-    async def run(self) -> None:
+    async def run(self, faults: Faults) -> None:
         """Ask for ever: at once, then every interval, jittered."""
-        while True:
-            self._wake.clear()
-            await self._ask()
-            await asyncio.sleep(SHORTEST)
-            rest = self._interval() * random.uniform(1 - JITTER, 1 + JITTER) - SHORTEST  # noqa: S311 - a jitter
-            timer = asyncio.get_running_loop().call_later(max(rest, 0.0), self._wake.set)
-            await self._wake.wait()
-            timer.cancel()
+        await forever("asking the network", self._ask_and_wait, faults)
+
+    async def _ask_and_wait(self) -> None:
+        self._wake.clear()
+        await self._ask()
+        await asyncio.sleep(SHORTEST)
+        rest = self._interval() * random.uniform(1 - JITTER, 1 + JITTER) - SHORTEST  # noqa: S311 - a jitter
+        timer = asyncio.get_running_loop().call_later(max(rest, 0.0), self._wake.set)
+        await self._wake.wait()
+        timer.cancel()
 
     async def _ask(self) -> None:
         self._own = {self._config.address} if self._config.address else {i.address for i in interfaces()}

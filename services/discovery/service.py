@@ -23,13 +23,13 @@ from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.http import Answer
 from shared.interfaces import gateways
+from shared.lasting import LastingTimer, forever
 from shared.link import Link
 from shared.messages import decode, encode, pb
 from shared.metrics import version
 from shared.registration import write_server_list
 from shared.service_base import ServiceBase
 from shared.streams import Events, Stream
-from shared.timer import Timer
 
 Result = pb.ConnectResponse
 
@@ -56,7 +56,7 @@ class DirectoryService(ServiceBase):
         self._times = LinkingTimes(self._counters.measured)
         self._reports: dict[Link, Report] = {}
         self._events = Events(self._live)
-        self._refresh = Timer(self._send_live)
+        self._refresh = LastingTimer("telling the status page", self._send_live, self.faults)
         self._announcer: Announcer | None = None
         self._namesakes: set[str] = set()
         """Addresses where another server has our name, of which we have warned."""
@@ -84,8 +84,8 @@ class DirectoryService(ServiceBase):
         """Discovery registers with nobody: it begins to ask the network."""
         await self.start()
         if self._announcer is not None:
-            self.spawn(self._announcer.run())
-        self.spawn(self._expire_for_ever())
+            self.spawn(self._announcer.run(self.faults))
+        self.spawn(forever("forgetting servers", self._expire, self.faults))
 
     async def stop(self) -> None:
         """Hear no more, then end as any service."""
@@ -94,14 +94,13 @@ class DirectoryService(ServiceBase):
             self._announcer.close()
         await super().stop()
 
-    async def _expire_for_ever(self) -> None:
+    async def _expire(self) -> None:
         """Forget servers, and notice a moved gateway, once an interval."""
-        while True:
-            await asyncio.sleep(self.config.discovery.discovery_interval)
-            self._gateways = gateways()
-            if self.directory.expire(self._now()):
-                self._times.keep(entry.server_id for entry in self.directory.entries)
-                self._directory_changed()
+        await asyncio.sleep(self.config.discovery.discovery_interval)
+        self._gateways = gateways()
+        if self.directory.expire(self._now()):
+            self._times.keep(entry.server_id for entry in self.directory.entries)
+            self._directory_changed()
 
     def discover_now(self) -> None:
         """Ask the network at once."""

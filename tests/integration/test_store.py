@@ -634,3 +634,29 @@ def test_the_oldest_of_what_was_delivered_make_room(tmp_path):
     table = Delivered.open(tmp_path / "delivered", buckets=2)
     assert [number in table for number in (2, 4, 6, 8, 10, -1)] == [False, True, True, True, True, True]
     table.close()
+
+
+@pytest.mark.parametrize("poison", [1 << 64, "\ud800"], ids=["a number too large", "half a character"])
+def test_what_can_never_be_written_is_refused_alone_and_the_others_are_kept(tmp_path, poison):
+    async def story():
+        broken = []
+        told = Told()
+        store = Store(tmp_path, kept=told.kept.put_nowait, not_kept=told.not_kept.put_nowait, broken=broken.append)
+        bad = item(2)
+        if isinstance(poison, str):
+            bad.author = User(poison, "alpha")
+        else:
+            bad.id = poison
+        for each in (item(1), bad, item(3)):
+            store.keep(BOB, each)
+        kept = await told.next_kept()
+        while len(kept) < 2:
+            kept += await told.next_kept()
+        assert (kept, await told.next_not_kept()) == ([1, 3], [2])
+        store.keep(BOB, item(4))
+        assert await told.next_kept() == [4]
+        assert (store.error, broken) == ("", [])
+        store.close()
+        assert rows(tmp_path) == [(1,), (3,), (4,)]
+
+    run(story())

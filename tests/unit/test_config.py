@@ -153,6 +153,27 @@ FAULTS = {
     "discovery: {static_peers: [a, 'b:0']}": (
         "discovery.static_peers", "PARLEY_DISCOVERY__STATIC_PEERS", "'b:0' names no port from 1 to 65535",
     ),
+    "discovery: {static_peers: [a, ship..example]}": (
+        "discovery.static_peers", "PARLEY_DISCOVERY__STATIC_PEERS", "'ship..example' can be no name of a host",
+    ),
+    "discovery: {static_peers: [.example]}": (
+        "discovery.static_peers", "PARLEY_DISCOVERY__STATIC_PEERS", "nothing between two dots, or before the first",
+    ),
+    f"discovery: {{static_peers: ['{'a' * 64}.example:9999']}}": (
+        "discovery.static_peers", "PARLEY_DISCOVERY__STATIC_PEERS", "a part between dots has over 63 characters",
+    ),
+    f"discovery: {{static_peers: [{'.'.join(['a' * 60] * 5)}]}}": (
+        "discovery.static_peers", "PARLEY_DISCOVERY__STATIC_PEERS", "it has over 253 characters",
+    ),
+    "discovery: {static_peers: ['a b']}": (
+        "discovery.static_peers", "PARLEY_DISCOVERY__STATIC_PEERS", "it has a space",
+    ),
+    "discovery: {static_peers: [':9999']}": (
+        "discovery.static_peers", "PARLEY_DISCOVERY__STATIC_PEERS", "':9999' names no host before the colon",
+    ),
+    "discovery: {address: beta..local}": (
+        "discovery.address", "PARLEY_DISCOVERY__ADDRESS", "'beta..local' can be no name of a host",
+    ),
     "discovery: {address: 'b:x'}": (
         "discovery.address", "PARLEY_DISCOVERY__ADDRESS", "'b:x' names no port from 1 to 65535",
     ),
@@ -176,6 +197,11 @@ def test_a_fault_is_one_line_with_the_key_its_variable_and_what_is_wrong(load_te
     sentence = refusal(text, load_text)
     assert sentence.startswith(f"configuration key {key} ({variable}): ")
     assert what in sentence
+
+
+def test_what_may_be_a_name_of_a_host_is_taken(load_text):
+    names = ["ship.example.", "SHIP", "bücher.example", "a" * 63, "192.0.2.1:9999", "a_b"]
+    assert load_text(f"discovery: {{static_peers: {names}}}").discovery.static_peers == tuple(names)
 
 
 TRAPS = {

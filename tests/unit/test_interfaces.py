@@ -111,3 +111,11 @@ def test_an_address_that_is_not_ours_broadcasts_nowhere():
 
 def test_this_machine_has_a_loopback_interface():
     assert LOOPBACK_BROADCAST in {i.broadcast for i in interfaces()}
+
+
+def test_without_proc_net_every_interface_counts_as_up(monkeypatch):
+    def hidden():
+        raise FileNotFoundError("/proc/net/dev")
+
+    monkeypatch.setattr(module.psutil, "net_if_stats", hidden)
+    assert "127.0.0.1" in [interface.address for interface in interfaces()]
