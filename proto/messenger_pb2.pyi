@@ -247,6 +247,48 @@ class StatusReceived(_message.Message):
     receipt: int
     def __init__(self, receipt: _Optional[int] = ...) -> None: ...
 
+class Whole(_message.Message):
+    __slots__ = ("hash", "size", "kind")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        MESSAGE: _ClassVar[Whole.Kind]
+    MESSAGE: Whole.Kind
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    hash: bytes
+    size: int
+    kind: Whole.Kind
+    def __init__(self, hash: _Optional[bytes] = ..., size: _Optional[int] = ..., kind: _Optional[_Union[Whole.Kind, str]] = ...) -> None: ...
+
+class Piece(_message.Message):
+    __slots__ = ("whole", "offset", "data")
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    whole: Whole
+    offset: int
+    data: bytes
+    def __init__(self, whole: _Optional[_Union[Whole, _Mapping]] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class PieceReceived(_message.Message):
+    __slots__ = ("whole", "offset", "result")
+    class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        OK: _ClassVar[PieceReceived.Result]
+        LATER: _ClassVar[PieceReceived.Result]
+        REFUSED: _ClassVar[PieceReceived.Result]
+    OK: PieceReceived.Result
+    LATER: PieceReceived.Result
+    REFUSED: PieceReceived.Result
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    whole: Whole
+    offset: int
+    result: PieceReceived.Result
+    def __init__(self, whole: _Optional[_Union[Whole, _Mapping]] = ..., offset: _Optional[int] = ..., result: _Optional[_Union[PieceReceived.Result, str]] = ...) -> None: ...
+
 class ChangeGroup(_message.Message):
     __slots__ = ("group", "user", "request")
     GROUP_FIELD_NUMBER: _ClassVar[int]

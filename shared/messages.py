@@ -43,6 +43,8 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "DOWNLOADING_DOCUMENT": pb.DownloadingDocument,
     # Ours: chat.
     "STATUS_RECEIVED": pb.StatusReceived,
+    "PIECE": pb.Piece,
+    "PIECE_RECEIVED": pb.PieceReceived,
     "JOIN_GROUP": pb.ChangeGroup,
     "LEAVE_GROUP": pb.ChangeGroup,
     "GROUP_MEMBERS": pb.GroupMembers,

@@ -23,7 +23,7 @@ PURE_SHARED = [
     "members",
     "messages",
 ]
-PURE_SHARED += ["names", "peers", "printable", "recipients", "session", "snowflake", "transitions"]
+PURE_SHARED += ["names", "peers", "pieces", "printable", "recipients", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
 SHELLS = {
     "__init__",
