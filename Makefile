@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos proto dashboards bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format clean
+.PHONY: help run setup test check chaos attack proto dashboards bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,6 +31,10 @@ check: $(READY) ## Lint, types, unit and property tests: under a minute
 chaos: $(READY) ## Break nodes in containers for a while, see that no message is lost: SEED=… MINUTES=10 (RATE=…, FAULTS=…)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(FAULTS),--faults $(FAULTS))
+
+attack: $(READY) ## Attack a node while people write: ONLY=pings,silent (SECONDS=15, OLD=a revision beside it, KEEP=1: only look)
+	@$(BIN)/python -m tests.attack $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(OLD),--old $(OLD)) $(if $(KEEP),--keep-going)
 
 format: $(READY) ## Format the sources
 	@$(BIN)/ruff check --fix .

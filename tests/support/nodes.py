@@ -87,7 +87,8 @@ class Node:
 
     `directory` takes the node's data and its processes' standard error, under the node's name; `settings` are more
     variables of their environment (PARLEY_LINK__BACKOFF_MAX="1"). The tests' own PARLEY_… variables, but for
-    PARLEY_PURE, and a parley.yml in the working directory do not reach the processes.
+    PARLEY_PURE, and a parley.yml in the working directory do not reach the processes. `root`: the
+    checkout that runs.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Node:
         directory: Path,
         services: Sequence[str] = SERVICES,
         settings: Mapping[str, str] | None = None,
+        root: Path = ROOT,
     ) -> None:
         if not address.startswith("127."):
             raise ValueError(f"{address} is no loopback address: a test broadcasts on no other network")
@@ -104,6 +106,7 @@ class Node:
         self.address = address
         self.services = tuple(services)
         self.directory = directory / server_id
+        self.root = root
         self._settings = dict(settings or {})
         self._processes: dict[str, Process] = {}
 
@@ -158,14 +161,18 @@ class Node:
         stderr = self.directory / f"{service}.stderr"
         with stderr.open("ab") as file:
             popen = subprocess.Popen(
-                [sys.executable, "-m", f"services.{service}"],
-                cwd=ROOT,
+                self.command_of(service),
+                cwd=self.root,
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
             )
         self._processes[service] = Process(popen, stderr)
+
+    def command_of(self, service: str) -> list[str]:
+        """What runs a service."""
+        return [sys.executable, "-m", f"services.{service}"]
 
     def pid(self, service: str) -> int:
         """The process id."""

@@ -1,0 +1,242 @@
+"""The honest users, in a process of their own: they write to one another all the time, and a ledger is kept.
+
+Twenty write, at a rate in all, each to anyone of the others. Newcomers, whom their servers know from before, come
+one after another while an attack goes on. Two more are away until it is over, and are written to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from random import Random
+from typing import Final
+
+from shared import logs
+from shared.addresses import Endpoint, Server, ServerList
+from shared.config import Config, LinkConfig, LogConfig
+from shared.discovery import DiscoveryService
+from shared.messages import MESSAGES
+from shared.process import run_loop
+from tests.attack.places import ALPHA, BETA, HOUSES, MESSAGES_PORT, NAMES, NEWCOMERS
+from tests.chaos.ledger import Ledger, Message
+from tests.chaos.people import Client
+
+EACH: Final = 10
+"""Users of each node."""
+TICK: Final = 0.002
+"""Seconds between two turns of the writing."""
+LATE: Final = 2.0
+"""Seconds after which an honest message is late."""
+SETTLED: Final = 8.0
+"""Seconds in which everything must be received and told when all is over."""
+EVERY: Final = 2.0
+"""Seconds from one newcomer to the next."""
+MAIL: Final = 0.25
+"""Seconds from one message for somebody away to the next."""
+COMERS: Final = 40
+PING_TIMEOUT: Final = 3.0
+ARRIVAL: Final = 30.0
+SHOWN: Final = 3
+"""Messages of each kind that are told of."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What became of what was written in one phase. Seconds."""
+
+    written: int
+    p50: float
+    p99: float
+    worst: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came of it all. `wrong`: what must not be, in words."""
+
+    phases: dict[str, Phase]
+    lost: int
+    late: int
+    wrong: list[str] = field(default_factory=list)
+    stall: float = 0.0
+    """The longest time for which this process did not get to write, in the last phase."""
+
+
+class Known(DiscoveryService):
+    """Knows where both nodes are, and asks nobody."""
+
+    async def discover_servers(self, *_: object, **__: object) -> ServerList:  # type: ignore[override]
+        """Both."""
+        return tuple(Server(NAMES[host], {MESSAGES: (Endpoint(host, MESSAGES_PORT),)}) for host in (ALPHA, BETA))
+
+
+class People:
+    """All of them."""
+
+    def __init__(self, rate: float, seed: int = 14) -> None:
+        self.ledger = Ledger()
+        self._rate = rate
+        self._random = Random(seed)
+        self._began = time.monotonic()
+        names = [f"{name}{n}@{name}" for n in range(EACH) for name in NAMES.values()]
+        self.regulars = [self._client(name, HOUSES[i % len(HOUSES)]) for i, name in enumerate(names)]
+        self._names = names
+        self.away = [self._client(f"away@{name}", HOUSES[0]) for name in NAMES.values()]
+        servers = itertools.cycle(NAMES.values())
+        self.comers = [self._client(f"new{n}@{next(servers)}", NEWCOMERS) for n in range(COMERS)]
+        self.phases: dict[str, tuple[float, float]] = {}
+        self._phase = ""
+        self._stall = 0.0
+        self._came = 0
+
+    def _client(self, name: str, source: str) -> Client:
+        config = Config(address=source, link=LinkConfig(ping_timeout=PING_TIMEOUT, backoff_max=0.5))
+        return Client(f"{name}/1", config, Known(config), self.ledger, self.now)
+
+    def now(self) -> float:
+        """Seconds of the run."""
+        return time.monotonic() - self._began
+
+    async def arrive(self) -> None:
+        """Everyone comes; the newcomers and those who will be away go again."""
+        for each in (*self.comers, *self.away):
+            await each.arrive()
+            await each.depart()
+        async with asyncio.timeout(ARRIVAL):
+            await asyncio.gather(*(each.arrive() for each in self.regulars))
+
+    def begin(self, phase: str) -> None:
+        """What is written from now on is of this phase; empty: of none."""
+        now = self.now()
+        if self._phase:
+            self.phases[self._phase] = self.phases[self._phase][0], now
+        self._phase = phase
+        self._stall = 0.0
+        if phase:
+            self.phases[phase] = now, now
+
+    async def write(self) -> None:
+        """Write, for ever."""
+        began = last = self.now()
+        written = mailed = 0
+        while True:
+            now = self.now()
+            if self._phase:
+                self._stall = max(self._stall, now - last - TICK)
+            last = now
+            while written < (now - began) * self._rate:
+                author, recipient = self._random.sample(range(len(self.regulars)), 2)
+                self.regulars[author].write(self._names[recipient], self._random.randrange(100))
+                written += 1
+            while mailed < (now - began) / MAIL:
+                self._mail(mailed)
+                mailed += 1
+            await asyncio.sleep(TICK)
+
+    def _mail(self, number: int) -> None:
+        """A message for somebody who is away, and whom others may have filled the mailbox of."""
+        away = self.away[number % len(self.away)]
+        self._random.choice(self.regulars).write(str(away.chat.user), 20)
+
+    async def come(self) -> None:
+        """While an attack goes on one newcomer after another comes, with something to say."""
+        while True:
+            await asyncio.sleep(EVERY)
+            if self._phase == "attack" and self._came < len(self.comers):
+                comer, self._came = self.comers[self._came], self._came + 1
+                comer.write(self._random.choice(self._names), 20)
+                coming = asyncio.create_task(comer.arrive())
+                coming.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def settle(self) -> None:
+        """Those who were away come back; wait until nothing is missing, for so long."""
+        for each in self.away:
+            coming = asyncio.create_task(each.arrive())
+            coming.add_done_callback(lambda done: done.cancelled() or done.exception())
+        end = self.now() + SETTLED
+        while self.now() < end and (any(self.ledger.missing()) or any(self.ledger.unfinished())):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+    # What came of it ------------------------------------------------------------------------------
+
+    def _is_ordinary(self, message: Message) -> bool:
+        """Whether both sides were there all the time."""
+        return message.recipient in self._names and message.author.partition("/")[0] in self._names
+
+    def _in(self, phase: str) -> Iterator[Message]:
+        began, ended = self.phases[phase]
+        return (m for m in self.ledger.messages.values() if began <= m.sent < ended and self._is_ordinary(m))
+
+    def phase(self, name: str) -> Phase:
+        """The latencies of a phase, what was never shown at the end of them."""
+        delays = sorted(m.shown[0][0] - m.sent if m.shown else float("inf") for m in self._in(name))
+        if not delays:
+            return Phase(0, 0.0, 0.0, 0.0)
+        return Phase(len(delays), _share(delays, 0.5), _share(delays, 0.99), delays[-1])
+
+    def record(self) -> Record:
+        """All of it."""
+        away = {str(each.chat.user) for each in self.away}
+        messages = self.ledger.messages.values()
+        lost = [m for m in messages if not m.shown]
+        late = [m for m in messages if m.shown and m.shown[0][0] - m.sent > LATE and m.recipient not in away]
+        wrong = [f"{each.kind}: {each}" for each in self.ledger.wrong() if each.kind != "lost"]
+        wrong = _few(wrong) + _few([f"lost: {each}" for each in lost]) + _few([f"late: {each}" for each in late])
+        wrong += _few([f"nobody sent {each}" for each in self.ledger.strangers])
+        return Record({name: self.phase(name) for name in self.phases}, len(lost), len(late), wrong, self._stall)
+
+
+def _few(lines: Sequence[str]) -> list[str]:
+    return [*lines[:SHOWN], *([f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])]
+
+
+def _share(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+# The process --------------------------------------------------------------------------------------------
+
+
+def serve(pipe: Connection, rate: float) -> None:
+    """The process: a word of `arrive`, `phase NAME`, `settle`; each is answered."""
+    logs.configure(LogConfig(level="error"))
+    run_loop(_serve(pipe, rate))
+
+
+async def _serve(pipe: Connection, rate: float) -> None:
+    people, words = People(rate), asyncio.Queue[str]()
+    asyncio.get_running_loop().add_reader(pipe.fileno(), _read, pipe, words)
+    going: list[asyncio.Task[None]] = []
+    while word := await words.get():
+        name, _, phase = word.partition(" ")
+        if name == "arrive":
+            await people.arrive()
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+            going = [asyncio.create_task(people.write()), asyncio.create_task(people.come())]
+            pipe.send("arrived")
+        elif name == "phase":
+            people.begin(phase)
+            pipe.send(phase)
+        elif name == "settle":
+            people.begin("")
+            for task in going:
+                task.cancel()
+            await people.settle()
+            pipe.send(people.record())
+    for client in (*people.regulars, *people.away, *people.comers):
+        client.abort()
+
+
+def _read(pipe: Connection, words: asyncio.Queue[str]) -> None:
+    try:
+        words.put_nowait(pipe.recv())
+    except (EOFError, OSError):
+        asyncio.get_running_loop().remove_reader(pipe.fileno())
+        words.put_nowait("")
