@@ -61,6 +61,7 @@ class Router:
         self._groups = groups
         self._blocks = blocks
         self._look_for = look_for
+        self._ack_timeout = ack_timeout
         self.batch_came = 0.0
         """When what is handled now came in (seconds, monotonic): what its messages say of their arrival."""
         self._dispatcher = Dispatcher(
@@ -323,14 +324,20 @@ class Router:
             if item.pending is not None and not item.is_over:
                 self._statuses.tell_once(item, item.pending)
 
-    def not_kept(self, items: Iterable[Item]) -> None:
-        """These could not be written: what is on its way goes on, the rest was not taken."""
+    def not_kept(self, items: Iterable[Item], now: float | None = None) -> None:
+        """These could not be written: what is on its way goes on, the rest was not taken.
+
+        Who waits for what is overdue, and can neither be confirmed nor kept, is told so.
+        """
         for item in items:
             item.is_saved = False
+            destination = self._destination(item)
             if item.deadline:
-                self._dispatcher.not_saved(self._destination(item))
+                self._dispatcher.not_saved(destination)
+                if item.pending is not None and now is not None and now - item.arrived >= self._ack_timeout:
+                    self._statuses.tell_unconfirmed(item)
             elif not item.is_over:
-                self._mailbox.remove(self._destination(item), item, is_written=False)
+                self._mailbox.remove(destination, item, is_written=False)
                 # One that was on a link before may have arrived.
                 self._refuse(item, Status.UNKNOWN_STATUS if item.attempts else Status.OTHER_ERROR)
 

@@ -132,7 +132,7 @@ class ChatService(ServiceBase):
     def _not_kept(self, items: list[Item]) -> None:
         if self._open is not None:
             self.log.error("mailbox_write_failed", messages=len(items), error=self._open.store.error)
-            self._open.router.not_kept(items)
+            self._open.router.not_kept(items, self._now())
             self._turn_over()
 
     def _broken(self, error: BaseException) -> None:

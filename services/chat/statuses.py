@@ -91,8 +91,18 @@ class Statuses:
 
     def tell_once(self, item: Item, status: int) -> None:
         """Tell an interim status, unless the author has it already, or a final one that came another way."""
-        if item.told != status and self.memory.status(item.key) not in FINAL:
+        if item.told != status and item.told not in FINAL and self.memory.status(item.key) not in FINAL:
             self.tell(item, status)
+
+    def tell_unconfirmed(self, item: Item) -> None:
+        """Tell, once, that one which goes on is neither confirmed nor kept: whatever comes of it is told, too."""
+        if item.told not in FINAL:
+            item.told = Status.UNKNOWN_STATUS
+            self._count("local" if item.recipient.server_id == self._server_id else "remote", item.told)
+            if item.group is not None:
+                self._gather(item, item.told)
+            else:
+                self._tell_one(item, item.told)
 
     def repeat(self, item: Item) -> None:
         """A message came again: its author hears the present status again, if there is one."""

@@ -112,7 +112,7 @@ class Node:
         )
         self.router, self.mailbox = self.opened.router, self.opened.mailbox
         self.disk.kept = self.router.kept
-        self.disk.not_kept = self.router.not_kept
+        self.disk.not_kept = lambda items: self.router.not_kept(items, self.now)
 
     def count_run(self, is_local, _arrived, count):
         self.counted += [("local" if is_local else "remote", Status.DELIVERED)] * count

@@ -195,6 +195,23 @@ def test_what_is_on_its_way_goes_on_where_it_could_not_be_written(node, ann):
     assert bob.snowflakes() == [1, 1]  # offered again, as it was not acknowledged in time
 
 
+def test_who_waits_for_what_is_overdue_and_cannot_be_kept_hears_so_once_and_what_comes_of_it(node, ann):
+    node.connect(BOB)
+    node.disk.commit_all()
+    node.send(ANN, 1, BOB)
+    node.pass_time(CUSTODY)
+    for _ in range(3):
+        node.pass_time(ACK_TIMEOUT)
+        node.disk.fail()
+        node.end_turn()
+    assert ann.statuses() == [(1, BOB, "UNKNOWN_STATUS")]
+    node.pass_time(ACK_TIMEOUT)
+    node.disk.commit_all()
+    assert ann.statuses() == [], "an interim status behind a final one"
+    node.ack(BOB, 1)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+
+
 def test_what_may_have_arrived_and_can_be_kept_no_longer_is_unconfirmed(node, ann):
     bob = node.connect(BOB)
     node.disk.commit_all()
