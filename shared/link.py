@@ -19,18 +19,20 @@ from shared.capabilities import OURS
 from shared.errors import HandshakeTimeout, PeerError, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import Frame
-from shared.link_io import SEND_LIMIT, TURN, LinkIO
+from shared.link_backlog import LinkBacklog
 from shared.messages import pb
 from shared.session import Session, Timeouts
 from shared.tallies import Frames
 from shared.timer import Timer, clock
 from shared.transitions import State
-from shared.turn import turn_of
+from shared.turn import SEND_LIMIT, turn_of
 
 _link_ids = itertools.count(1)
 _NOTHING: Final[frozenset[str]] = frozenset()
 """One for all links: Python makes each empty set anew."""
 
+AT_ONCE: Final = 64
+"""Control frames that are handled between two looks at what the turn may cost."""
 BUFFER_LIMIT = 16 * 1024 * 1024
 """Bytes in that buffer, of answers to what it goes on sending, at which a side that never reads is given up."""
 LINGER = 2.0
@@ -46,8 +48,11 @@ class LinkOwner(Protocol):
     def link_opened(self, link: Link) -> None:
         """The handshake is over."""
 
-    def messages_received(self, link: Link, frames: list[Frame]) -> None:
-        """One read's messages; raise RemoteProtocolError to have the link hung up."""
+    def messages_received(self, link: Link, frames: list[Frame]) -> int | None:
+        """One read's messages; how many were handled, where `link.had_its_turn` came before the last, or None.
+
+        Raise RemoteProtocolError to have the link hung up.
+        """
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
         """Something came that may not; it has been answered."""
@@ -59,12 +64,11 @@ class LinkOwner(Protocol):
         """The link is over; it was open before if `link.was_open`."""
 
 
-class Link(LinkIO, asyncio.Protocol):
+class Link(LinkBacklog, asyncio.Protocol):
     """One TCP connection and its session."""
 
     __slots__ = (  # more than thirty attributes, and Python gives each instance a dict of its own: 1.5 KB
         "__weakref__",
-        "_backlog",
         "_closed",
         "_gone",
         "_is_gone",
@@ -119,8 +123,6 @@ class Link(LinkIO, asyncio.Protocol):
         self._is_wanted = is_wanted
         self.opened_at = now()
         self._timer: Timer | None = None
-        self._backlog = b""
-        """What was read and has to wait for its turn; while there is any, nothing more is read."""
         self._opening: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[Closed] | None = None
         self._is_gone = False
@@ -276,51 +278,29 @@ class Link(LinkIO, asyncio.Protocol):
             self.session.hang_up()
         self._perform()
 
-    def _read_on(self, data: bytes) -> None:
-        """What is more than TURN bytes has to wait; and so has what comes meanwhile."""
-        self.bytes_received += len(data)
-        if self._backlog:
-            self._backlog += data
-            return
-        self.receive(data[:TURN])
-        if len(data) > TURN and self._transport is not None:
-            self._backlog, self._has_backlog = data[TURN:], True
-            self._transport.pause_reading()
-            self._loop.call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        """Feed the session what had to wait; then read on."""
-        data, self._backlog = self._backlog[:TURN], self._backlog[TURN:]
-        try:
-            if data:
-                self.receive(data)
-        except Exception:
-            self._break_off()
-            raise
-        if self._backlog:
-            self._loop.call_soon(self._go_on)
-            return
-        self._has_backlog = False
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
     def _take_frames(self, frames: list[Frame]) -> None:
         self.session.queue(frames)
         self._perform()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
         """End: whatever the reason, the session is told."""
-        data, self._backlog = self._backlog, b""
-        if data:
-            self.receive(data)
         self._transport = None
         self._descriptor = -1
         if self._last_resort is not None:
             self._last_resort.cancel()
+        self._is_gone = True
+        self._settle()
+        if self._has_backlog and self.is_open and self._resting is None:
+            self._is_lost = self._is_paused = True  # what came before is handled in its turn
+            self._wait()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self._drop_backlog()
         self.session.receive_eof()
         self._perform()
         self._track.discard(self)
-        self._is_gone = True
         self._settle()
         self._let_go()
 
@@ -340,6 +320,13 @@ class Link(LinkIO, asyncio.Protocol):
         """It reads again."""
         self._is_paused = False
         self._tell_writable()
+        self._have_room()
+
+    def _have_room(self) -> None:
+        """Who was not listened to because they did not read is again."""
+        self._answered = 0
+        if self._has_backlog and self._transport is not None:
+            self._wait()
 
     def _tell_writable(self) -> None:
         if self.is_open and self.writable:
@@ -354,19 +341,30 @@ class Link(LinkIO, asyncio.Protocol):
             return
         self._is_performing = True
         try:
-            while (event := self.session.next_event()) is not None:
-                self._take(event)
+            self._take_events()
         finally:
             self._is_performing = self._again = False
         self._is_plain = self.session.is_plain
         self._write_session()
+        if self.session.has_more:
+            self._wait()
         if self._timer is not None:
             self._timer.set(self.session.next_timeout())
+
+    def _take_events(self) -> None:
+        """Until there are none, or this link had its turn."""
+        while True:
+            event = self.session.next_event(AT_ONCE)
+            if event is not None:
+                self._take(event)
+            self._write_session()
+            if not self.session.has_more or (not self.session.has_events and self.had_its_turn):
+                return
 
     def _take(self, event: Event) -> None:
         match event:
             case MessagesReceived(frames):
-                self._tell_messages(frames)
+                self._pass_on(frames)
             case Rejected(reason, detail):
                 self._owner.message_rejected(self, reason, detail)
             case ConnectRequested(identity):
@@ -375,14 +373,6 @@ class Link(LinkIO, asyncio.Protocol):
                 self._open()
             case Closed():
                 self._close(event)
-
-    def _tell_messages(self, frames: list[Frame]) -> None:
-        """Hand a batch to the owner that came together with something else."""
-        self.frames_received += len(frames)
-        try:
-            self._owner.messages_received(self, frames)
-        except RemoteProtocolError as error:
-            self.session.fail(error)
 
     def _failed(self, error: BaseException) -> bool:
         if not isinstance(error, RemoteProtocolError):
@@ -407,6 +397,7 @@ class Link(LinkIO, asyncio.Protocol):
             self._descriptor = -1
             self._transport.close()
             self._last_resort = self._loop.call_later(LINGER, self._transport.abort)
+        self._drop_backlog()
         self.end = self.end or closed
         self._settle()
         self._owner.link_closed(self, closed)
@@ -414,29 +405,27 @@ class Link(LinkIO, asyncio.Protocol):
     def _write_session(self) -> None:
         """Queue what the session has to say, in order with what the owner sent."""
         for frame in self.session.frames_to_send():
-            self.send(frame)
+            self.answer(frame)
 
     def _flushed(self, was_full: bool) -> None:
         if self._is_paused and self.is_open and self._buffered() > BUFFER_LIMIT:
             self.hang_up(pb.HangUp.TIMEOUT)
-        elif was_full:
+        elif was_full and not self._is_paused:
             self._tell_writable()
+            self._have_room()
 
     def _buffered(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def _timer_fired(self) -> None:
+        if self._has_backlog and not self._is_full:
+            self.session.note_alive(self._now())  # something came, and waits for its turn
         try:
             self.session.handle_timeout(self._now())
             self._perform()
         except Exception:
             self._break_off()
             raise
-
-    def _break_off(self) -> None:
-        """An error of ours: without its timer a link would stand for ever. It is dialled again."""
-        if self._transport is not None:
-            self._transport.abort()
 
 
 def _never() -> bool:

@@ -14,19 +14,19 @@ from shared.errors import RemoteProtocolError
 from shared.framing import Frame, count_frames, count_sent
 from shared.session import Session
 from shared.tallies import Counts
-from shared.turn import Turn
+from shared.turn import SEND_LIMIT, TURN, Turn
 
-SEND_LIMIT = 1024 * 1024
-"""Bytes that may wait in a link's buffer before it stops being written to."""
-TURN = 64 * 1024
-"""Bytes of one link that are handled in one turn of the loop."""
+__all__ = ["SEND_LIMIT", "TURN", "LinkIO"]
 
 
 class Owner(Protocol):
     """Who gets the messages."""
 
-    def messages_received(self, link: Any, frames: list[Frame]) -> None:
-        """One read's messages; raise RemoteProtocolError to have the link hung up."""
+    def messages_received(self, link: Any, frames: list[Frame]) -> int | None:
+        """One read's messages; how many were handled before the turn was over (turn.py), or None for all.
+
+        Raise RemoteProtocolError to have the link hung up.
+        """
 
 
 class LinkIO:
@@ -103,6 +103,10 @@ class LinkIO:
 
     # What the other half does ----------------------------------------------------------------
 
+    def _hold(self, frames: list[Frame]) -> None:
+        """Have frames wait: this turn is over."""
+        raise NotImplementedError
+
     def _read_on(self, data: bytes) -> None:
         """Take a read that has to wait, or of which a part has to."""
         raise NotImplementedError
@@ -127,10 +131,12 @@ class LinkIO:
 
     def data_received(self, data: bytes) -> None:
         """Handle a read, no more than TURN bytes a turn: others have their turns, too."""
-        if self._has_backlog or len(data) > TURN:
+        now = self._now()
+        if self._has_backlog or len(data) > TURN or self._turn.is_busy(now):
             self._read_on(data)
         else:
             self.bytes_received += len(data)
+            self._turn.begin(now)
             self.receive(data)
 
     def receive(self, data: bytes) -> None:
@@ -148,17 +154,23 @@ class LinkIO:
                 self._pass_on(frames)
         finally:
             self._turn.end()
+            self._turn.last = self._now()
 
     def _pass_on(self, frames: list[Frame]) -> None:
-        self.frames_received += len(frames)
-        self._is_performing = True
+        """Hand messages to the owner; what has to wait is held."""
+        outer, self._is_performing = self._is_performing, True  # whoever performs goes on with it
+        at: int | None = 1
         try:
-            self._owner.messages_received(self, frames)
+            at = self._owner.messages_received(self, frames)
         except RemoteProtocolError as error:
             self._failed(error)
+        else:
+            if at is not None and at < len(frames):
+                self._hold(frames[at:])
         finally:
-            self._is_performing = False
-        if self._again:
+            self._is_performing = outer
+            self.frames_received += len(frames) if at is None else at
+        if self._again and not outer:
             self._again = False
             self._perform()
 
@@ -178,6 +190,7 @@ class LinkIO:
             return
         self._out.append(raw)
         self._queued += len(raw)
+        self._turn.produced += len(raw)
         if not self._is_scheduled:
             self._is_scheduled = True
             self._turn.flush_later(self)

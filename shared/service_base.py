@@ -356,15 +356,21 @@ class ServiceBase:
 
     # LinkOwner: messages ------------------------------------------------------------------------------
 
-    def messages_received(self, link: Link, frames: list[Frame]) -> None:
-        """Hand each message of a read to the feature; what it does not handle is not supported."""
+    def messages_received(self, link: Link, frames: list[Frame]) -> int:
+        """Hand each message of a read to the feature; what it does not handle is not supported.
+
+        How many were handled in this link's turn.
+        """
         handle = (
             self.handle_message_for_feature if link.identity.is_client else self.handle_server_message_for_feature
         )
-        for frame in frames:
+        for at, frame in enumerate(frames, start=1):
             if not handle(link, frame):
-                link.send(unsupported(frame.name))
+                link.answer(unsupported(frame.name))
                 self.message_rejected(link, "unknown_name", frame.name)
+            if link.had_its_turn:
+                return at
+        return len(frames)
 
     def handle_message_for_feature(self, link: Link, frame: Frame) -> bool:  # noqa: ARG002 - a seam
         """Handle a client's message; False when it is not one of this feature's."""

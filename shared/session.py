@@ -7,6 +7,7 @@ what must go out; time comes in as an argument (seconds, monotonic) and `next_ti
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
@@ -23,6 +24,8 @@ Result = pb.ConnectResponse
 
 EARLY_LIMIT: Final = 64 * 1024
 """Bytes of payload that a side may send before it is connected: nobody knows yet who it is."""
+RUN: Final = 256
+"""Messages that are told together at most."""
 PING_GRACE: Final = 0.5
 """Seconds beyond twice the timeout before a silent side is given up: an answer may be on its way."""
 
@@ -98,6 +101,11 @@ class Session:
         """Whether messages may be sent."""
         return self._state is State.OPEN
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is over."""
+        return self._state is State.CLOSED
+
     def is_silent(self, now: float) -> bool:
         """Whether nothing came for `ping_timeout`."""
         return now - self.reader.fed_at >= self.timeouts.ping
@@ -114,6 +122,22 @@ class Session:
     def queue(self, frames: list[Frame]) -> None:
         """Take frames, to be told as events."""
         self._frames.extend(frames)
+
+    def put_back(self, frames: list[Frame]) -> None:
+        """Take frames that were told and had to wait: they are told again, before all others."""
+        self._frames.extendleft(reversed(frames))
+
+    @property
+    def has_events(self) -> bool:
+        """Whether something happened that was not told yet."""
+        return bool(self._events)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something was read that was not handled yet, and can be."""
+        if self._state in (State.DECIDING, State.CLOSED):
+            return bool(self._events)
+        return bool(self._events or self._frames) or self.reader.error is not None
 
     @property
     def is_plain(self) -> bool:
@@ -133,11 +157,15 @@ class Session:
         """Anything received is a sign of life, a client's datagrams too."""
         self.reader.fed_at = now
 
-    def next_event(self) -> Event | None:
-        """What happened next, or None; a DECIDING link tells nothing until it is decided."""
-        while not self._events and self._state not in (State.DECIDING, State.CLOSED):
+    def next_event(self, most: int = sys.maxsize) -> Event | None:
+        """What happened next, or None; a DECIDING link tells nothing until it is decided.
+
+        No more than `most` frames are looked at: whether there are others is told by `has_more`.
+        """
+        while not self._events and self._state not in (State.DECIDING, State.CLOSED) and most > 0:
             if not self._take_frames():
                 break
+            most -= 1
         return self._events.pop(0) if self._events else None
 
     def _take_frames(self) -> bool:
@@ -158,14 +186,10 @@ class Session:
         return True
 
     def _take_run(self) -> list[Frame]:
-        """All frames up to the next control frame."""
+        """The frames up to the next control frame, a RUN of them at most."""
         frames = self._frames
-        if all(frame.name not in _INPUTS for frame in frames):
-            run = list(frames)
-            frames.clear()
-            return run
-        run = []
-        while frames[0].name not in _INPUTS:
+        run: list[Frame] = []
+        while frames and len(run) < RUN and frames[0].name not in _INPUTS:
             run.append(frames.popleft())
         return run
 

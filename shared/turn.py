@@ -1,7 +1,13 @@
-"""When what is sent goes out: at the end of the read that is handled, or of the turn of the loop.
+"""When what is sent goes out, and what a turn may cost: the account of one loop.
 
-uvloop itself gathers what is written to a connection in one turn, so a write at the end of each read costs no
-system call of its own; waiting for the turn's end with `call_soon` would cost a whole turn more, and so latency.
+What is sent goes out at the end of the read that is handled, or of the turn of the loop. uvloop itself gathers
+what is written to a connection in one turn, so a write at the end of each read costs no system call of its own;
+waiting for the turn's end with `call_soon` would cost a whole turn more, and so latency.
+
+Each link has a slice at a time: so many bytes read, so many bytes produced (whoever they are for), so much time.
+All that is handled as it comes has a round; when that is used up, what comes is queued, and served in turn
+(fairness.py). Messages between people who are online are not timed: their slice is the bytes that they are read
+in.
 """
 
 from __future__ import annotations
@@ -9,10 +15,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from shared.compiled import core
+from shared.fairness import RoundRobin
+from shared.timer import clock
+
+TURN: Final = 64 * 1024
+"""Bytes of one link that are read in one turn."""
+SEND_LIMIT: Final = 1024 * 1024
+"""Bytes that may wait in a link's buffer before it stops being written to."""
+
+
+class Bounds(NamedTuple):
+    """What a turn may cost. The compiled core is given these: nothing of it is written there."""
+
+    read: int = TURN
+    send: int = SEND_LIMIT
+    produced: int = 4 * 1024 * 1024
+    """Bytes that one link's frames may have sent to anybody."""
+    slice: float = 0.0005
+    """Seconds that one link has."""
+    round: float = 0.002
+    """Seconds for all that is handled as it comes."""
+    pause: float = 0.00005
+    """Seconds without anything to do after which a round begins anew."""
 
 
 class Flushed(Protocol):
@@ -23,15 +51,46 @@ class Flushed(Protocol):
 
 
 class Turn:
-    """What one loop's links have to write. The compiled core has the same class (shared/core/link.c)."""
+    """One loop's account. The compiled core has the same class (shared/core/turn.c)."""
 
-    __slots__ = ("_call_soon", "_links", "is_reading")
+    __slots__ = (
+        "_bounds", "_call_soon", "_is_busy", "_links", "_round_began", "_until", "is_reading", "last", "produced",
+    )  # fmt: skip
 
-    def __init__(self, call_soon: Callable[[Callable[[], None]], Any]) -> None:
+    def __init__(self, call_soon: Callable[[Callable[[], None]], Any], bounds: Bounds) -> None:
         self._call_soon = call_soon
+        self._bounds = bounds
         self._links: list[Flushed] = []
+        self._round_began = self._until = 0.0
+        self._is_busy = False
+        self.last = 0.0
+        """When something was done last (the loop's seconds)."""
+        self.produced = 0
+        """Bytes sent in this slice."""
         self.is_reading = False
         """Whether a read is handled: who sets it calls `end` then."""
+
+    def is_busy(self, now: float) -> bool:
+        """Whether this round is used up: what comes has to be queued, until there is another."""
+        if not self._is_busy:
+            if now - self.last > self._bounds.pause:
+                self._round_began = now
+            self._is_busy = now - self._round_began > self._bounds.round
+        return self._is_busy
+
+    def begin_round(self, now: float) -> None:
+        """What comes is handled as it comes again."""
+        self._is_busy = False
+        self._round_began = self.last = now
+
+    def begin(self, now: float) -> None:
+        """A slice begins."""
+        self._until = now + self._bounds.slice
+        self.produced = 0
+
+    def is_over(self, now: float) -> bool:
+        """Whether the slice is used up."""
+        return now >= self._until or self.produced >= self._bounds.produced
 
     def flush_later(self, link: Flushed) -> None:
         """Flush a link at the end of the read, or, outside of one, of this turn of the loop."""
@@ -49,15 +108,26 @@ class Turn:
                 stack.callback(link.flush)
 
 
+PureTurn = Turn
 if not TYPE_CHECKING and core is not None:
     Turn = core.Turn
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
+
+class Loop(NamedTuple):
+    """What one loop's links share."""
+
+    turn: Turn
+    queue: RoundRobin
 
 
-def turn_of(loop: asyncio.AbstractEventLoop) -> Turn:
-    """A loop's turn: there is one."""
-    turn = _turns.get(loop)
-    if turn is None:
-        turn = _turns[loop] = Turn(loop.call_soon)
-    return turn
+_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Loop] = WeakKeyDictionary()
+
+
+def turn_of(loop: asyncio.AbstractEventLoop) -> Loop:
+    """A loop's account and queue: there is one of each."""
+    found = _loops.get(loop)
+    if found is None:
+        bounds = Bounds()
+        turn = Turn(loop.call_soon, bounds)
+        found = _loops[loop] = Loop(turn, RoundRobin(turn, loop.call_soon, clock(loop), bounds.round, bounds.slice))
+    return found

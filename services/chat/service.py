@@ -259,33 +259,38 @@ class ChatService(ServiceBase):
 
     # Messages -----------------------------------------------------------------------------------------
 
-    def messages_received(self, link: Link, frames: list[Frame]) -> None:
+    def messages_received(self, link: Link, frames: list[Frame]) -> int:
         """What a batch gathers is told at its end."""
         if self._open is not None:
             router = self._open.router
             router.batch_came = time.monotonic()
             if link.identity.is_client:
                 router.heard_from(link)
-        super().messages_received(link, frames)
+        handled = super().messages_received(link, frames)
         self._turn_over()
+        return handled
 
-    def messages_left(self, link: Link, frames: list[Frame], at: int, now: float) -> None:
+    def messages_left(self, link: Link, frames: list[Frame], at: int, now: float) -> int:
         """Most of a link's messages go the quick way; from `at` on they do not: at the first, or all.
 
-        They are handled as if there were no quick way: more at a time where that repeats.
+        They are handled as if there were no quick way: more at a time where that repeats. How many were handled in
+        this link's turn, with those before `at`.
         """
+        if self._open is None:
+            return len(frames)
         source: Destination = link.identity.user or link.peer_id
         count, step = len(frames), 1
-        while at < count and self._open is not None:
+        while at < count and self._open is not None and not (at and link.had_its_turn):
             self._open.router.batch_came = now
             after = at
             at = self._open.router.take(source, frames, at, now)
             if at == after:
-                super().messages_received(link, frames[at : at + step])
-                at, step = min(at + step, count), 2 * step
+                at += super().messages_received(link, frames[at : at + step])
+                step = 2 * step
             else:
                 step = 1
         self._turn_over()
+        return at
 
     def _go_quickly(self, link: Link, source: Destination) -> None:
         """Have what comes over a link go the quick way first, where there is one."""

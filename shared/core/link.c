@@ -14,9 +14,10 @@
 
 static const double QUIET = 100e-6; /* seconds without a write: what comes then is alone in its turn of the loop */
 
-static PyObject *word_flush, *word_is_closing, *word_write, *word_messages_received,
-    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_join, *word_left;
-PyObject *link_monotonic;
+static PyObject *word_is_closing, *word_write, *word_messages_received,
+    *word_messages_left, *word_take, *word_perform, *word_failed, *word_flushed, *word_read_on, *word_join, *word_left,
+    *word_hold;
+PyObject *link_monotonic, *link_word_flush;
 
 int link_ready(void)
 {
@@ -24,7 +25,7 @@ int link_ready(void)
         PyObject **word;
         const char *text;
     } words[] = {
-        {&word_flush, "flush"},
+        {&link_word_flush, "flush"},
         {&word_is_closing, "is_closing"},
         {&word_write, "write"},
         {&word_messages_received, "messages_received"},
@@ -36,6 +37,7 @@ int link_ready(void)
         {&word_read_on, "_read_on"},
         {&word_join, "join"},
         {&word_left, "get_write_buffer_size"},
+        {&word_hold, "_hold"},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if ((*words[i].word = PyUnicode_InternFromString(words[i].text)) == NULL)
@@ -57,15 +59,6 @@ int link_call(PyObject *object, PyObject *method, PyObject *argument)
 
 /* Writing ---------------------------------------------------------------------------------------------------------- */
 
-/* Keep the error that there is, or the one that was before. */
-static void keep_first_error(PyObject **type, PyObject **value, PyObject **traceback)
-{
-    if (*type == NULL)
-        PyErr_Fetch(type, value, traceback);
-    else
-        PyErr_WriteUnraisable(NULL);
-}
-
 static double clock_monotonic(void)
 {
     struct timespec now;
@@ -82,7 +75,7 @@ static Py_ssize_t write_at_once(LinkIO *self, PyObject *data)
 {
 #ifdef MSG_DONTWAIT
     double now = clock_monotonic(), before = self->written_at;
-    self->written_at = now;
+    self->written_at = ((Turn *)self->turn)->last = now;
     if (self->descriptor < 0 || now - before < QUIET || self->is_paused)
         return 0;
     if (self->may_wait) {
@@ -146,47 +139,11 @@ int link_flush(LinkIO *self)
     int failed = self->transport != Py_None ? write_out(self) : 0;
     if (PyList_SetSlice(self->out, 0, PyList_GET_SIZE(self->out), NULL))
         failed = -1;
-    int was_full = self->queued >= SEND_LIMIT;
+    int was_full = self->queued >= ((Turn *)self->turn)->send;
     self->queued = 0;
     if (!failed && (was_full || self->is_paused))
         failed = link_call((PyObject *)self, word_flushed, was_full ? Py_True : Py_False);
     return failed;
-}
-
-static int turn_flush_later(Turn *turn, LinkIO *link)
-{
-    if (turn->is_reading)
-        return PyList_Append(turn->links, (PyObject *)link);
-    PyObject *flush = PyObject_GetAttr((PyObject *)link, word_flush);
-    PyObject *handle = flush == NULL ? NULL : PyObject_CallOneArg(turn->call_soon, flush);
-    Py_XDECREF(flush);
-    Py_XDECREF(handle);
-    return handle == NULL ? -1 : 0;
-}
-
-/* The read is handled: write all that was sent meanwhile, whatever one of them meets. */
-static int turn_end(Turn *turn)
-{
-    turn->is_reading = 0;
-    if (PyList_GET_SIZE(turn->links) == 0)
-        return 0;
-    PyObject *type = NULL, *value = NULL, *traceback = NULL, *links = turn->links;
-    if (PyErr_Occurred())
-        PyErr_Fetch(&type, &value, &traceback);
-    PyObject *fresh = PyList_New(0);
-    if (fresh == NULL) {
-        keep_first_error(&type, &value, &traceback);
-        PyErr_Restore(type, value, traceback);
-        return -1;
-    }
-    turn->links = fresh;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(links); i++)
-        if (link_flush((LinkIO *)PyList_GET_ITEM(links, i)))
-            keep_first_error(&type, &value, &traceback);
-    Py_DECREF(links);
-    if (type != NULL)
-        PyErr_Restore(type, value, traceback);
-    return type != NULL ? -1 : 0;
 }
 
 int link_send(LinkIO *self, PyObject *raw)
@@ -207,6 +164,7 @@ int link_send(LinkIO *self, PyObject *raw)
     if (PyList_Append(self->out, raw))
         return -1;
     self->queued += PyBytes_GET_SIZE(raw);
+    ((Turn *)self->turn)->produced += PyBytes_GET_SIZE(raw);
     if (self->is_scheduled)
         return 0;
     self->is_scheduled = 1;
@@ -219,7 +177,7 @@ int link_is_writable(PyObject *sink)
     if (!PyObject_TypeCheck(sink, &LinkIOType))
         return -1;
     const LinkIO *self = (const LinkIO *)sink;
-    return !self->is_paused && self->queued < SEND_LIMIT;
+    return !self->is_paused && self->queued < ((const Turn *)self->turn)->send;
 }
 
 int link_send_run(PyObject *sink, PyObject *raw, PyObject *name, Py_ssize_t count)
@@ -232,7 +190,7 @@ int link_send_run(PyObject *sink, PyObject *raw, PyObject *name, Py_ssize_t coun
 
 /* Reading ------------------------------------------------------------------------------------------------------------ */
 
-static double clock_now(LinkIO *self)
+double link_now(LinkIO *self)
 {
     if (self->is_real_clock)
         return clock_monotonic();
@@ -242,20 +200,28 @@ static double clock_now(LinkIO *self)
     return seconds;
 }
 
-/* To the owner; what goes the quick way first. */
-static int hand_over(LinkIO *self, PyObject *frames, double now)
+/* How many frames the owner says that it handled: it answers with a number, or None for all. */
+static Py_ssize_t handled(LinkIO *self, PyObject *answer, Py_ssize_t count)
 {
-    Py_ssize_t at = 0;
+    Py_ssize_t number = answer == NULL ? -1 : answer == Py_None ? count : PyLong_AsSsize_t(answer);
+    Py_XDECREF(answer);
+    if (number >= 0)
+        ((Turn *)self->turn)->last = link_now(self);
+    return PyErr_Occurred() ? -1 : Py_MIN(number, count);
+}
+
+/* To the owner; what goes the quick way first. How many of the frames were handled: the others wait. */
+static Py_ssize_t hand_over(LinkIO *self, PyObject *frames, double now)
+{
+    Py_ssize_t at = 0, count = PyList_GET_SIZE(frames);
     if (self->express == Py_None) {
         PyObject *to[] = {self->owner, (PyObject *)self, frames};
-        PyObject *done =
-            PyObject_VectorcallMethod(word_messages_received, to, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        Py_XDECREF(done);
-        return done == NULL ? -1 : 0;
+        return handled(
+            self, PyObject_VectorcallMethod(word_messages_received, to, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL), count);
     }
     at = express_take_frames((Express *)self->express, self->source, &self->party, (PyObject *)self, frames, at, now);
-    if (at < 0 || at == PyList_GET_SIZE(frames))
-        return at < 0 ? -1 : 0;
+    if (at < 0 || at == count)
+        return at;
     PyObject *done = NULL, *index = PyLong_FromSsize_t(at), *when = PyFloat_FromDouble(now);
     if (index != NULL && when != NULL) {
         PyObject *to[] = {self->owner, (PyObject *)self, frames, index, when};
@@ -263,48 +229,62 @@ static int hand_over(LinkIO *self, PyObject *frames, double now)
     }
     Py_XDECREF(index);
     Py_XDECREF(when);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    return handled(self, done, count);
 }
 
-static int pass_on(LinkIO *self, PyObject *frames, double now)
+/* The owner raised an error: theirs is answered, ours goes on. */
+static int blame(LinkIO *self)
 {
-    self->frames_received += PyList_GET_SIZE(frames);
-    self->is_performing = 1;
-    int failed = hand_over(self, frames, now);
-    self->is_performing = 0;
-    if (failed) { /* theirs: it is answered; ours: it goes on */
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        PyErr_NormalizeException(&type, &value, &traceback);
-        if (value != NULL && traceback != NULL)
-            PyException_SetTraceback(value, traceback);
-        PyObject *is_theirs =
-            value == NULL ? NULL : PyObject_CallMethodOneArg((PyObject *)self, word_failed, value);
-        failed = is_theirs == NULL ? -1 : is_theirs != Py_True;
-        Py_XDECREF(is_theirs);
-        if (failed > 0) {
-            PyErr_Restore(type, value, traceback);
-            return -1;
-        }
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
-        if (failed)
-            return -1;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value != NULL && traceback != NULL)
+        PyException_SetTraceback(value, traceback);
+    PyObject *is_theirs = value == NULL ? NULL : PyObject_CallMethodOneArg((PyObject *)self, word_failed, value);
+    int failed = is_theirs == NULL ? -1 : is_theirs != Py_True;
+    Py_XDECREF(is_theirs);
+    if (failed > 0) {
+        PyErr_Restore(type, value, traceback);
+        return -1;
     }
-    if (!self->again)
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return failed;
+}
+
+/* Have frames wait, from the first that was not handled. */
+static int hold(LinkIO *self, PyObject *frames, Py_ssize_t at)
+{
+    PyObject *rest = PyList_GetSlice(frames, at, PyList_GET_SIZE(frames));
+    int failed = rest == NULL ? -1 : link_call((PyObject *)self, word_hold, rest);
+    Py_XDECREF(rest);
+    return failed;
+}
+
+int link_pass_on(LinkIO *self, PyObject *frames, double now)
+{
+    char outer = self->is_performing; /* whoever performs goes on with it */
+    self->is_performing = 1;
+    Py_ssize_t at = hand_over(self, frames, now);
+    self->is_performing = outer;
+    self->frames_received += at < 0 ? 1 : at;
+    if (at < 0) {
+        if (blame(self))
+            return -1;
+    } else if (at < PyList_GET_SIZE(frames) && hold(self, frames, at)) {
+        return -1;
+    }
+    if (outer || !self->again)
         return 0;
     self->again = 0;
     return link_call((PyObject *)self, word_perform, NULL);
 }
 
-int link_receive(LinkIO *self, PyObject *data)
+int link_receive(LinkIO *self, PyObject *data, double now)
 {
-    double now = clock_now(self);
-    if (now == -1.0 && PyErr_Occurred())
-        return -1;
-    ((Reader *)self->reader)->fed_at = now;
+    Turn *turn = (Turn *)self->turn;
+    ((Reader *)self->reader)->fed_at = turn->last = now;
     PyObject *frames = reader_feed((Reader *)self->reader, data);
     if (frames == NULL)
         return -1;
@@ -313,13 +293,12 @@ int link_receive(LinkIO *self, PyObject *data)
         return -1;
     }
     const Reader *reader = (const Reader *)self->reader;
-    Turn *turn = (Turn *)self->turn;
     int failed = 0;
     turn->is_reading = 1;
     if (!self->is_plain || reader->has_control || reader->error != Py_None)
         failed = link_call((PyObject *)self, word_take, frames);
     else if (PyList_GET_SIZE(frames))
-        failed = pass_on(self, frames, now);
+        failed = link_pass_on(self, frames, now);
     Py_DECREF(frames);
     return turn_end(turn) || failed ? -1 : 0;
 }

@@ -4,12 +4,15 @@
 
 #include "express.h"
 
-enum { SEND_LIMIT = 1024 * 1024, TURN = 64 * 1024 };
-
 typedef struct {
     PyObject_HEAD
     PyObject *call_soon, *links;
-    char is_reading;
+    Py_ssize_t read, send; /* shared/turn.py, Bounds */
+    long long most_produced;
+    double slice, round, pause;
+    double last, round_began, until;
+    long long produced;
+    char is_reading, is_busy;
 } Turn;
 
 typedef struct {
@@ -28,11 +31,19 @@ typedef struct {
 } LinkIO;
 
 extern PyObject *link_monotonic; /* time.monotonic */
+extern PyObject *link_word_flush;
 
 int link_call(PyObject *object, PyObject *method, PyObject *argument);
 int link_flush(LinkIO *self);
 int link_send(LinkIO *self, PyObject *raw);
-int link_receive(LinkIO *self, PyObject *data);
+int link_receive(LinkIO *self, PyObject *data, double now);
+int link_pass_on(LinkIO *self, PyObject *frames, double now);
+double link_now(LinkIO *self);
 int link_read_on(LinkIO *self, PyObject *data);
+
+int turn_flush_later(Turn *turn, LinkIO *link);
+int turn_end(Turn *turn);
+int turn_is_busy(Turn *turn, double now);
+void turn_begin(Turn *turn, double now);
 
 #endif

@@ -10,18 +10,38 @@ static PyObject *py_data_received(LinkIO *self, PyObject *data)
         PyErr_SetString(PyExc_TypeError, "what is read is bytes");
         return NULL;
     }
-    if (self->has_backlog || PyBytes_GET_SIZE(data) > TURN) {
+    Turn *turn = (Turn *)self->turn;
+    double now = link_now(self);
+    if (now == -1.0 && PyErr_Occurred())
+        return NULL;
+    if (self->has_backlog || PyBytes_GET_SIZE(data) > turn->read || turn_is_busy(turn, now)) {
         failed = link_read_on(self, data);
     } else {
         self->bytes_received += PyBytes_GET_SIZE(data);
-        failed = link_receive(self, data);
+        turn_begin(turn, now);
+        failed = link_receive(self, data, now);
     }
     return failed ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *py_receive(LinkIO *self, PyObject *data)
 {
-    return link_receive(self, data) ? NULL : Py_NewRef(Py_None);
+    double now = link_now(self);
+    if (now == -1.0 && PyErr_Occurred())
+        return NULL;
+    return link_receive(self, data, now) ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *py_pass_on(LinkIO *self, PyObject *frames)
+{
+    double now = link_now(self);
+    if (now == -1.0 && PyErr_Occurred())
+        return NULL;
+    if (!PyList_Check(frames)) {
+        PyErr_SetString(PyExc_TypeError, "frames are a list");
+        return NULL;
+    }
+    return link_pass_on(self, frames, now) ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *py_send(LinkIO *self, PyObject *raw)
@@ -155,6 +175,7 @@ static void link_dealloc(LinkIO *self)
 static PyMethodDef link_methods[] = {
     {"data_received", (PyCFunction)py_data_received, METH_O, "Handle a read: what asyncio calls."},
     {"receive", (PyCFunction)py_receive, METH_O, "Handle a part of a read."},
+    {"_pass_on", (PyCFunction)py_pass_on, METH_O, "Hand messages to the owner; what has to wait is held."},
     {"send", (PyCFunction)py_send, METH_O, "Queue a frame."},
     {"send_run", (PyCFunction)py_send_run, METH_VARARGS, "Queue several frames of one name."},
     {"flush", (PyCFunction)py_flush, METH_NOARGS, "Write what was queued."},
@@ -171,6 +192,7 @@ static PyMemberDef link_members[] = {
     {"_transport", T_OBJECT, offsetof(LinkIO, transport), 0, NULL},
     {"bytes_received", T_LONGLONG, offsetof(LinkIO, bytes_received), 0, NULL},
     {"bytes_sent", T_LONGLONG, offsetof(LinkIO, bytes_sent), 0, NULL},
+    {"_queued", T_PYSSIZET, offsetof(LinkIO, queued), READONLY, NULL},
     {"frames_received", T_LONGLONG, offsetof(LinkIO, frames_received), 0, NULL},
     {"_descriptor", T_INT, offsetof(LinkIO, descriptor), 0, NULL},
     {"_is_paused", T_BOOL, offsetof(LinkIO, is_paused), 0, NULL},
@@ -198,53 +220,4 @@ PyTypeObject LinkIOType = {
     .tp_getset = link_attributes,
     .tp_init = (initproc)link_init,
     .tp_new = PyType_GenericNew,
-};
-
-/* Turn ---------------------------------------------------------------------------------------------------------------- */
-
-static PyObject *turn_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
-{
-    static char *words[] = {"call_soon", NULL};
-    PyObject *call_soon;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O", words, &call_soon))
-        return NULL;
-    Turn *self = (Turn *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->call_soon = Py_NewRef(call_soon);
-    self->links = PyList_New(0);
-    if (self->links == NULL)
-        Py_CLEAR(self);
-    return (PyObject *)self;
-}
-
-static int turn_traverse(Turn *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->call_soon);
-    Py_VISIT(self->links);
-    return 0;
-}
-
-static int turn_clear(Turn *self)
-{
-    Py_XSETREF(self->call_soon, Py_NewRef(Py_None));
-    return 0;
-}
-
-static void turn_dealloc(Turn *self)
-{
-    PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->call_soon);
-    Py_CLEAR(self->links);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-PyTypeObject TurnType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Turn",
-    .tp_basicsize = sizeof(Turn),
-    .tp_dealloc = (destructor)turn_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_traverse = (traverseproc)turn_traverse,
-    .tp_clear = (inquiry)turn_clear,
-    .tp_new = turn_new,
 };

@@ -6,6 +6,7 @@ import pytest
 
 from shared.errors import PeerUnreachable
 from shared.link import BUFFER_LIMIT, Link
+from shared.link_backlog import ANSWERS
 from shared.link_io import SEND_LIMIT, TURN
 from shared.messages import decode, encode, pb
 from shared.session import Timeouts
@@ -72,12 +73,12 @@ class Transport(asyncio.Transport):
         pass
 
 
-def opened():
+def opened(owner=None, connect=CONNECT):
     """An open link over such a connection."""
-    owner, transport = Owner(), Transport()
+    owner, transport = owner or Owner(), Transport()
     link = Link(owner, timeouts=Timeouts(10.0, 300.0), limit=1000)
     link.connection_made(transport)
-    link.data_received(CONNECT)
+    link.data_received(connect)
     return owner, transport, link
 
 
@@ -149,13 +150,9 @@ def test_a_link_that_brings_much_is_handled_a_turn_at_a_time_in_order():
         assert 0 < first <= TURN // 12
         assert not transport.is_reading
         link.data_received(encode("MESSAGE", pb.ChatMessage(messageSnowflake=40_001)))
-        turns = 0
+        assert len(owner.frames) == first
         while not transport.is_reading:
-            before = len(owner.frames)
             await turn()
-            turns += 1
-            assert len(owner.frames) - before <= 3 * TURN // 12  # a future takes more than one turn to be awaited
-        assert turns >= len(data) // TURN // 3
         numbers = [decode(frame, pb.ChatMessage).messageSnowflake for frame in owner.frames]
         assert numbers == list(range(1, 40_002))
 
@@ -167,9 +164,110 @@ def test_what_waits_for_its_turn_is_not_lost_with_the_connection():
         owner, _transport, link = opened()
         link.data_received(encode("MESSAGE", pb.ChatMessage(messageSnowflake=1)) * 20_000)
         link.connection_lost(None)
+        assert len(owner.frames) < 20_000  # nor does it keep others waiting
+        assert owner.closed is None
+        while owner.closed is None:
+            await turn()
         assert len(owner.frames) == 20_000
+
+    asyncio.run(story())
+
+
+class Slow(Owner):
+    """An owner for whom each message is a turn's work."""
+
+    def messages_received(self, link, frames):
+        self.frames.append(frames[0])
+        link._turn.produced = 1 << 40
+        assert link.had_its_turn
+        return 1
+
+
+@pytest.mark.parametrize("data", [b"", encode("PING")], ids=["messages", "with a ping among them"])
+def test_what_its_turn_does_not_allow_waits_and_comes_in_order(data):
+    async def story():
+        owner, transport, link = opened(Slow())
+        messages = [encode("MESSAGE", pb.ChatMessage(messageSnowflake=n)) for n in range(1, 601)]
+        link.data_received(b"".join([*messages[:200], data, *messages[200:400]]))
+        assert len(owner.frames) == 1
+        assert not transport.is_reading
+        link.data_received(b"".join(messages[400:]))
+        assert len(owner.frames) == 1
+        while not transport.is_reading:
+            await turn()
+        assert [decode(frame, pb.ChatMessage).messageSnowflake for frame in owner.frames] == list(range(1, 601))
+        assert link.frames_received == 600
+        link.connection_lost(None)
+
+    asyncio.run(story())
+
+
+def test_a_link_with_little_does_not_wait_for_one_with_much():
+    async def story():
+        _, _, busy = opened(Slow())
+        owner, _, honest = opened()
+        busy.data_received(encode("MESSAGE") * 5000)
         await turn()
-        assert len(owner.frames) == 20_000
+        honest.data_received(encode("MESSAGE"))
+        await turn()
+        await turn()
+        assert len(owner.frames) == 1
+        assert busy._has_backlog
+        for link in (busy, honest):
+            link.connection_lost(None)
+
+    asyncio.run(story())
+
+
+def test_who_asks_and_does_not_read_is_not_listened_to_until_they_do():
+    async def story():
+        owner, transport, link = opened()
+        link.pause_writing()
+        asked, before = 0, transport.buffered
+        while not link._is_full:
+            link.data_received(encode("PING") * 1000)
+            asked += 1000
+            await turn()
+        answered = transport.buffered - before
+        assert ANSWERS <= answered < 2 * ANSWERS
+        link.data_received(encode("PING") * 1000 + encode("MESSAGE"))
+        await turn()
+        assert (transport.buffered - before, owner.frames, transport.is_reading) == (answered, [], False)
+        link.resume_writing()
+        while not owner.frames:
+            await turn()
+        assert transport.buffered - before == (asked + 1000) * len(encode("PONG"))
+        assert transport.is_reading
+        link.connection_lost(None)
+
+    asyncio.run(story())
+
+
+def test_a_server_is_listened_to_however_full_its_buffer_is():
+    async def story():
+        owner, _, link = opened(connect=encode("CONNECT_SERVER", pb.ConnectServer(serverId="beta")))
+        link.pause_writing()
+        for _ in range(200):
+            link.data_received(encode("PING") * 1000)
+            while link._has_backlog:
+                await turn()
+        link.data_received(encode("MESSAGE"))
+        assert owner.frames
+        link.connection_lost(None)
+
+    asyncio.run(story())
+
+
+def test_a_link_that_rests_is_read_again_after_that():
+    async def story():
+        owner, transport, link = opened()
+        link.rest(0.001)
+        link.data_received(encode("MESSAGE"))
+        assert (owner.frames, transport.is_reading) == ([], False)
+        while not owner.frames:
+            await turn()
+        assert transport.is_reading
+        link.connection_lost(None)
 
     asyncio.run(story())
 

@@ -7,7 +7,7 @@ from shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, U
 from shared.events import Closed, ConnectRequested, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import FrameReader, encode_frame
 from shared.messages import encode, pb
-from shared.session import Session, Timeouts
+from shared.session import RUN, Session, Timeouts
 from shared.transitions import TRANSITIONS, Input, State
 from tests.support.joined import (
     ACCEPTED,
@@ -378,8 +378,8 @@ def test_messages_before_and_after_a_ping_keep_their_order():
     assert side.received == [text(1), text(2), text(3)]
 
 
-def test_one_read_is_one_event_however_many_messages():
-    assert len(Side.open().feed(text(1) * 500)) == 1
+def test_one_read_is_one_event_for_each_run_of_messages():
+    assert [len(event.frames) for event in Side.open().feed(text(1) * (RUN + 1))] == [RUN, 1]
 
 
 def test_an_unknown_name_on_an_open_link_is_the_owners_to_answer():
