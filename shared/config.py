@@ -72,6 +72,8 @@ class ChatConfig(Section, frozen=True):
     """How many bytes of them."""
     mailbox_ttl: Seconds = 7 * 86400.0
     """A message that has waited for so long is given up."""
+    stuck_ttl: Seconds = 86400.0
+    """Something large that did not pass for so long, while there was a link, is given up."""
     group_members: Bytes = 10_000
     """How many members a group may have."""
 

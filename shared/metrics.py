@@ -53,8 +53,8 @@ LIMITED_WHAT: Final = frozenset(
 """Every `what` of which somebody can have had more than is allowed."""
 LIMITED_WHERE: Final = frozenset(
     {
-        "blocks", "directory", "discovery", "groups", "http", "link", "listener", "location", "mailbox",
-        "operator", "registration", "roster", "router", "statuses", "typing",
+        "blocks", "directory", "discovery", "groups", "http", "lanes", "link", "listener", "location", "mailbox",
+        "operator", "pieces", "registration", "roster", "router", "statuses", "typing",
     }
 )  # fmt: skip
 """Every `where` that a limit stands."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Protocol
 
-from services.chat.mailbox import Destination, Item, Kept, Key, Recall
+from services.chat.mailbox import Destination, Item, Kept, Key, Pair, Recall
 from shared.addresses import User
 
 IN_MEMORY: Final = 512
@@ -33,8 +34,15 @@ class Disk(Protocol):
     def forget(self, item: Item, status: int) -> None:
         """A message that was written is over."""
 
-    def load(self, destination: Destination, after: int, limit: int, found: Callable[[list[Item]], None]) -> None:
-        """Read the next messages with ids greater than `after`."""
+    def load(
+        self,
+        destination: Destination,
+        after: int,
+        limit: int,
+        found: Callable[[list[Item]], None],
+        pair: Pair | None = None,
+    ) -> None:
+        """Read the next messages with ids greater than `after`: all, or those of a pair."""
 
     @property
     def recall(self) -> Recall:
@@ -61,9 +69,13 @@ class Limits:
 
 
 class _Queue:
-    """What waits for one destination: first what is in memory, then what is only on disk."""
+    """What waits for one destination: first what is in memory, then what is only on disk.
 
-    __slots__ = ("count", "is_loading", "last_id", "next_read", "on_disk", "ready", "size")
+    A pair's lane is another, beside it. What is only on disk and has not been come to is counted by the
+    destination's queue, whoever sent it; reading on, that finds what belongs into lanes.
+    """
+
+    __slots__ = ("count", "is_loading", "lanes", "last_id", "next_read", "on_disk", "ready", "size")
 
     def __init__(self, on_disk: int = 0, size: int = 0, last_id: int = 0) -> None:
         self.ready: deque[Item] = deque()
@@ -74,7 +86,19 @@ class _Queue:
         self.next_read = FIRST_READ
         """How many are read next; twice as many each time."""
         self.count = on_disk
+        """How many wait, and their bytes: in the lanes, too."""
         self.size = size
+        self.lanes: dict[Pair, _Queue] = {}
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing waits here."""
+        return not self.ready and not self.on_disk and not self.is_loading
+
+    @property
+    def all(self) -> Iterable[_Queue]:
+        """This one, and its lanes."""
+        return (self, *self.lanes.values())
 
 
 class DiskMailbox:
@@ -123,13 +147,21 @@ class DiskMailbox:
         if queue is None:  # what is on disk with smaller numbers is on its way
             queue = self.queues[destination] = _Queue(last_id=item.id - 1)
         self._add(queue, item, 1)
+        lane = queue.lanes.get(item.pair) if queue.lanes else None
+        if lane is None or queue.on_disk or queue.is_loading:
+            self._append(queue, item)
+        else:
+            self._append(lane, item)
+            queue.last_id = item.id
+        return self.save(destination, item)
+
+    def _append(self, queue: _Queue, item: Item) -> None:
         if queue.on_disk or queue.is_loading or not self._has_memory(queue, item):
             queue.on_disk += 1
         else:
             queue.ready.append(item)
             queue.last_id = item.id
             self._remember([item])
-        return self.save(destination, item)
 
     def _has_memory(self, queue: _Queue, item: Item) -> bool:
         return (
@@ -174,35 +206,39 @@ class DiskMailbox:
         queue = self.queues.get(destination)
         if queue is None:  # all others of it that are on disk are on their way, too
             queue = self.queues[destination] = _Queue(last_id=self.next_id - 1)
-        queue.ready.extendleft(reversed(batch))
-        self._remember(batch)
-        for item in batch:
+        self._return(destination, queue, queue, batch)
+
+    def _return(self, destination: Destination, queue: _Queue, part: _Queue, items: list[Item]) -> None:
+        part.ready.extendleft(reversed(items))
+        self._remember(items)
+        for item in items:
             self._add(queue, item, 1)
             self.save(destination, item)
 
-    def take(self, destination: Destination) -> Item | None:
-        """The first that waits; None when nothing does, or it has to be read first."""
+    def take(self, destination: Destination, pair: Pair | None = None) -> Item | None:
+        """The first that waits, or that waits in a lane; None when nothing does, or it has to be read first."""
         queue = self.queues.get(destination)
-        if queue is None:
+        part = queue if queue is None or pair is None else queue.lanes.get(pair)
+        if queue is None or part is None:
             return None
-        if not queue.ready:
-            self._load(destination, queue)
+        if not part.ready:
+            self._load(destination, queue, pair)
             return None
-        item = queue.ready.popleft()
+        item = part.ready.popleft()
         self._forget([item])
         self._add(queue, item, -1)
-        if len(queue.ready) < queue.next_read // 4:
-            self._load(destination, queue)
+        if len(part.ready) < part.next_read // 4:
+            self._load(destination, queue, pair)
         self._tidy(destination, queue)
         return item
 
     def waiting(self, destination: Destination) -> Iterable[Item]:
-        """All that waits and is in memory, in order."""
+        """All that waits and is in memory, in order; each lane's behind the rest."""
         queue = self.queues.get(destination)
-        return queue.ready if queue is not None else ()
+        return chain.from_iterable(part.ready for part in queue.all) if queue is not None else ()
 
     def is_empty(self, destination: Destination) -> bool:
-        """Whether nothing waits there."""
+        """Whether nothing waits there, and no pair has a lane."""
         return destination not in self.queues
 
     def clear(self, destination: Destination) -> list[Item]:
@@ -210,31 +246,66 @@ class DiskMailbox:
         queue = self.queues.get(destination)
         if queue is None:
             return []
-        items = list(queue.ready)
-        queue.ready.clear()
+        items = list(self.waiting(destination))
         self._forget(items)
         for item in items:
             self._add(queue, item, -1)
-        self._load(destination, queue)  # the rest follows, and `loaded` tells
+        for pair in (None, *queue.lanes):
+            part = queue if pair is None else queue.lanes[pair]
+            part.ready.clear()
+            self._load(destination, queue, pair)  # the rest follows, and `loaded` tells
         self._tidy(destination, queue)
         return items
 
     def is_waiting_on_disk(self, destination: Destination) -> bool:
         """Whether some of what waits there is not in memory."""
         queue = self.queues.get(destination)
-        return queue is not None and queue.on_disk > 0
+        return queue is not None and any(part.on_disk > 0 for part in queue.all)
+
+    # Lanes ------------------------------------------------------------------------------------
+
+    def is_clear(self, destination: Destination) -> bool:
+        """Whether nothing waits there but what pairs have in lanes of their own."""
+        queue = self.queues.get(destination)
+        return queue is None or queue.is_clear
+
+    def open_lane(self, destination: Destination, pair: Pair, items: Iterable[Item]) -> None:
+        """Have what waits of a pair wait apart, from now on; first of it these, that had been taken."""
+        queue = self.queues.get(destination)
+        if queue is None:
+            queue = self.queues[destination] = _Queue(last_id=self.next_id - 1)
+        lane = queue.lanes.get(pair)
+        if lane is None:
+            lane = queue.lanes[pair] = _Queue(last_id=queue.last_id)
+            lane.ready.extend(item for item in queue.ready if item.pair == pair)
+            if lane.ready:
+                queue.ready = deque(item for item in queue.ready if item.pair != pair)
+        self._return(destination, queue, lane, list(items))
+
+    def lane_is_empty(self, destination: Destination, pair: Pair) -> bool:
+        """Whether nothing waits in a lane."""
+        queue = self.queues.get(destination)
+        return queue is None or pair not in queue.lanes or queue.lanes[pair].is_clear
+
+    def close_lane(self, destination: Destination, pair: Pair) -> None:
+        """The pair's messages wait among all others again: its lane is empty."""
+        queue = self.queues.get(destination)
+        if queue is not None and queue.lanes.pop(pair, None) is not None:
+            self._tidy(destination, queue)
 
     def remove(self, destination: Destination, item: Item, *, is_written: bool = True) -> bool:
         """Take one item from what waits; False when it does not, or is being read just now."""
         queue = self.queues.get(destination)
         if queue is None:
             return False
-        if item.id > queue.last_id:
-            if not queue.on_disk or (queue.is_loading and is_written):
+        lane = queue.lanes.get(item.pair)
+        part = queue if lane is None or item.id > queue.last_id else lane
+        if item.id > part.last_id:
+            if not part.on_disk or (part.is_loading and is_written):
                 return False
-            queue.on_disk -= 1
-        elif (found := next((each for each in queue.ready if each.id == item.id), None)) is not None:
-            queue.ready.remove(found)
+            part.on_disk -= 1
+        elif (found := next((each for each in part.ready if each.id == item.id), None)) is not None:
+            part.ready.remove(found)
             self._forget([found])
             found.is_over = True  # it may still be on its way to the disk
         else:
@@ -263,29 +334,44 @@ class DiskMailbox:
 
     # Reading ------------------------------------------------------------------------------------
 
-    def _load(self, destination: Destination, queue: _Queue) -> None:
-        if queue.is_loading or not queue.on_disk:
+    def _load(self, destination: Destination, queue: _Queue, pair: Pair | None = None) -> None:
+        """Read on: what belongs to nobody's lane, or to this pair's."""
+        part = queue if pair is None else queue.lanes[pair]
+        if part.is_loading or not part.on_disk:
             return
-        queue.is_loading = True
+        part.is_loading = True
 
         def found(items: list[Item]) -> None:
-            queue.is_loading = False
-            queue.ready.extend(items)
-            self._remember(items)
-            queue.on_disk -= len(items)  # none: what it was asked for could not be written; more may have come
+            part.is_loading = False
+            self._take_in(queue, part, items)
+            part.on_disk -= len(items)  # none: what it was asked for could not be written; more may have come
             if items:
-                queue.last_id = items[-1].id
+                part.last_id = items[-1].id
             self._tidy(destination, queue)
             self._loaded(destination)
 
-        count = min(queue.next_read, IN_MEMORY)
+        count = min(part.next_read, IN_MEMORY)
         if self._ready >= ALL_IN_MEMORY or self._ready_bytes >= ALL_BYTES_IN_MEMORY:
             count = min(FIRST_READ, IN_MEMORY)
-        queue.next_read = min(2 * queue.next_read, IN_MEMORY)
-        self._disk.load(destination, queue.last_id, count, found)
+        part.next_read = min(2 * part.next_read, IN_MEMORY)
+        if pair is None:
+            self._disk.load(destination, part.last_id, count, found)
+        else:  # what is beyond is still the queue's
+            self._disk.load(destination, part.last_id, min(count, part.on_disk), found, pair)
+
+    def _take_in(self, queue: _Queue, part: _Queue, items: list[Item]) -> None:
+        """These were read: they are a lane's, or the queue's but for what belongs into lanes."""
+        mine = items
+        if part is queue and queue.lanes:
+            mine = [item for item in items if item.pair not in queue.lanes]
+            for item in items:
+                if (lane := queue.lanes.get(item.pair)) is not None:
+                    self._append(lane, item)
+        part.ready.extend(mine)
+        self._remember(mine)
 
     def _tidy(self, destination: Destination, queue: _Queue) -> None:
-        if not queue.ready and not queue.on_disk and not queue.is_loading:
+        if queue.is_clear and not queue.lanes:
             self.queues.pop(destination, None)
 
     def _remember(self, items: list[Item]) -> None:

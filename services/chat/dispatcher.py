@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from services.chat.custody import Custody, Watched
-from services.chat.mailbox import Destination, Item, Kept, Mailbox
+from services.chat.lanes import Lanes, Stuck
+from services.chat.mailbox import Destination, Item, Kept, Mailbox, Pair
 from services.chat.offers import Offers
 from services.chat.outbound import SERVER_WINDOWS, Outbound
 from services.chat.quick import NoQuickWay, QuickWay, Sent
 from services.chat.roster import Roster, Sink
 from shared.addresses import User
+from shared.messages import pb
 
 ON_THEIR_WAY: Final = 50_000
 """Messages that are on their way to all destinations: beyond it each has a small share only."""
@@ -30,7 +32,10 @@ Due = tuple[float, Destination, Item]
 
 
 class Dispatcher:
-    """One window per destination. `overdue` hears of what is unanswered for `ack_timeout` seconds."""
+    """One window per destination. `overdue` hears of what is unanswered for `ack_timeout` seconds.
+
+    `stuck` gives up what did not pass for `stuck_ttl` seconds (lanes.py).
+    """
 
     def __init__(
         self,
@@ -39,7 +44,9 @@ class Dispatcher:
         *,
         ack_timeout: float,
         custody_delay: float,
+        stuck_ttl: float,
         overdue: Callable[[Destination, Item], None],
+        stuck: Stuck,
     ) -> None:
         self._roster = roster
         self._mailbox = mailbox
@@ -56,6 +63,7 @@ class Dispatcher:
             save_all=lambda destination: self._save_before(destination, []),
         )
         self._offers = Offers(ack_timeout)
+        self._lanes = Lanes(roster, mailbox, stuck_ttl=stuck_ttl, send_next=self._send_next, stuck=stuck)
         self.count = 0
         """How many messages are on their way, and how many bytes of them; not those of the quick way."""
         self.size = 0
@@ -71,14 +79,17 @@ class Dispatcher:
     def dispatch(self, destination: Destination, item: Item, now: float) -> bool:
         """Send at once where nothing waits; else keep. False where there is no room."""
         self.adopt(self.quick.settle(destination))
-        is_empty = self._mailbox.is_empty(destination)
-        if is_empty and (sinks := self.ways(destination)):
+        lane = self._lanes.lane_of(destination, item)
+        is_clear = lane is None and self._mailbox.is_clear(destination)
+        if is_clear and (sinks := self.ways(destination)):
             outbound = self.outbound_to(destination)
             if self._has_room(outbound):
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
-        if is_empty or self._custody.is_behind(destination):
+        if is_clear or (lane is not None and not lane.is_kept) or self._custody.is_behind(destination):
             self._save_before(destination, [])
+        if lane is not None:
+            lane.is_kept = True
         if self._mailbox.put(destination, item) is Kept.FULL:
             return False
         self.pump(destination, now)
@@ -95,6 +106,16 @@ class Dispatcher:
             if item is None:
                 break
             self._send(destination, outbound, item, sinks, deadline)
+        self._lanes.pump(destination, now)
+
+    def _send_next(self, destination: Destination, pair: Pair, now: float) -> Item | None:
+        """Send what waits first in a pair's lane, if there is room; what that was."""
+        outbound = self.outbound_to(destination)
+        sinks = self.ways(destination) if self._has_room(outbound) else []
+        item = self._mailbox.take(destination, pair) if sinks else None
+        if item is not None:
+            self._send(destination, outbound, item, sinks, now + self._ack_timeout)
+        return item
 
     def _has_room(self, outbound: Outbound) -> bool:
         if self.count + len(self.quick) < ON_THEIR_WAY and self.size + self.quick.size < BYTES_ON_THEIR_WAY:
@@ -156,10 +177,16 @@ class Dispatcher:
         self, destination: Destination, outbound: Outbound, item: Item, sinks: Sequence[Sink], deadline: float
     ) -> None:
         self._mailbox.number(item)
-        outbound.send(item, sinks, deadline)
+        is_in_pieces = self._lanes.carries(destination, item)
+        if is_in_pieces:
+            outbound.hold(item, sinks, deadline)
+        else:
+            outbound.send(item, sinks, deadline)
         self._watch(destination, item)
         if not item.is_saved:
             self._custody.watch(destination, item, deadline - self._ack_timeout)
+        if is_in_pieces:
+            self._lanes.begin(destination, item, deadline - self._ack_timeout)
 
     def _watch(self, destination: Destination, item: Item) -> None:
         """It was sent: note when its answer is due."""
@@ -192,6 +219,7 @@ class Dispatcher:
             outbound.answered_at = now
         self.count -= 1
         self.size -= item.size
+        self._lanes.answered(destination, item)
 
     def lost(self, destination: Destination, sink: Sink) -> list[Item]:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
@@ -201,16 +229,36 @@ class Dispatcher:
         self.size -= sum(item.size for item in items)
         return items
 
-    def put_back(self, destination: Destination, items: list[Item]) -> None:
-        """What was lost waits again, before what is new."""
+    def given_up(self, destination: Destination, item: Item) -> None:
+        """It was lost, and is not to be sent again."""
+        self._lanes.answered(destination, item)
+
+    def put_back(self, destination: Destination, items: list[Item], now: float, *, cleanly: bool) -> None:
+        """What was lost waits again, before what is new; what may not have passed, and its pair, behind all others.
+
+        `cleanly`: the link was ended, and not lost.
+        """
         if items:
             self._save_before(destination, items)
-            self._mailbox.put_back(destination, items)
+        self._mailbox.put_back(destination, self._lanes.lost(destination, items, now, cleanly=cleanly))
+
+    def connected(self, destination: Destination, now: float) -> None:
+        """There is a link: what waits goes out."""
+        self._lanes.connected(destination, now)
+        self.pump(destination, now)
+
+    def piece_received(self, server_id: str, answer: pb.PieceReceived, now: float) -> None:
+        """Another server says how much there is of what goes there in pieces."""
+        self._lanes.received(server_id, answer, now)
+        self.pump(server_id, now)
 
     def send_again(self, destination: Destination) -> int:
         """Write what is unanswered to its links once more; how many messages."""
         outbound = self._unanswered_by(destination)
-        return outbound.send_again() if outbound is not None else 0
+        self._lanes.retry(destination)
+        if outbound is None:
+            return 0
+        return outbound.send_again(lambda item: self._lanes.is_in_pieces(destination, item))
 
     def not_saved(self, destination: Destination) -> None:
         """Something on its way there could not be written."""
@@ -241,7 +289,7 @@ class Dispatcher:
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
-        due = [*self._custody.due(), *self._offers.due()]
+        due = [*self._custody.due(), *self._offers.due(), *self._lanes.due()]
         if self._unanswered:
             due.append(self._unanswered[0][0])
         quick = self.quick.due(self._custody_delay)
@@ -260,3 +308,5 @@ class Dispatcher:
                     self._offers.add(destination, item, now)
                 self.pump(destination, now)
         self._offers.handle_timeout(now)
+        for destination in self._lanes.handle_timeout(now):
+            self.pump(destination, now)

@@ -22,13 +22,17 @@ Key = tuple[User, int, Recipient]
 """By which a message is recognised when it comes again: author, snowflake, recipient."""
 
 
+Pair = tuple[User, Recipient]
+"""Author and recipient: what one sent to the other stays in order, whatever happens."""
+
+
 class Item:
     """One message on its way to one recipient."""
 
     __slots__ = (
         "answered", "arrived", "attempts", "author", "deadline", "group", "id", "is_again", "is_over", "is_safe",
         "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
-        "waited",
+        "waited", "was_whole",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +64,8 @@ class Item:
         """Whether it ever lay in the mailbox: what is only written there while it is on its way did not."""
         self.attempts = 0
         """How often it was written to a link."""
+        self.was_whole = False
+        """Whether all of it was ever written to a link: it may have arrived."""
         self.sent_to: list[Sink] = []
         """The links that it is on now."""
         self.deadline = 0.0
@@ -78,6 +84,11 @@ class Item:
         """The interim status that its author is given once it is safe."""
         self.is_over = False
         """Whether it was answered finally, or another server has it."""
+
+    @property
+    def pair(self) -> Pair:
+        """Within what it keeps its place."""
+        return self.author, self.recipient
 
     @property
     def hears(self) -> Destination:
@@ -146,14 +157,29 @@ class Mailbox(Protocol):
     def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
         """Keep items, in order, before all that waits there: they had been taken. There is always room."""
 
-    def take(self, destination: Destination) -> Item | None:
-        """The first that waits, no longer waiting; None when nothing does, or it has to be read first."""
+    def take(self, destination: Destination, pair: Pair | None = None) -> Item | None:
+        """The first that waits, or that waits in a pair's lane, no longer waiting.
+
+        None when nothing does, or it has to be read first.
+        """
 
     def waiting(self, destination: Destination) -> Iterable[Item]:
         """All that waits and is in memory, in order."""
 
     def is_empty(self, destination: Destination) -> bool:
-        """Whether nothing waits there."""
+        """Whether nothing waits there, and no pair has a lane."""
+
+    def is_clear(self, destination: Destination) -> bool:
+        """Whether nothing waits there but what pairs have in lanes of their own."""
+
+    def open_lane(self, destination: Destination, pair: Pair, items: Iterable[Item]) -> None:
+        """Have what waits of a pair wait apart, from now on; first of it these, that had been taken."""
+
+    def lane_is_empty(self, destination: Destination, pair: Pair) -> bool:
+        """Whether nothing waits in a lane."""
+
+    def close_lane(self, destination: Destination, pair: Pair) -> None:
+        """The pair's messages wait among all others again: its lane is empty."""
 
     def is_waiting_on_disk(self, destination: Destination) -> bool:
         """Whether some of what waits there is not in memory."""

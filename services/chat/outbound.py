@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from services.chat.mailbox import Item
 from services.chat.roster import Sink
@@ -64,6 +64,7 @@ class Outbound:
         """Write an item to its links; an answer is due at `deadline`."""
         for sink in sinks:
             sink.send(item.raw)
+        item.was_whole = True
         self.hold(item, sinks, deadline)
 
     def hold(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:
@@ -82,10 +83,15 @@ class Outbound:
                 sink.send(item.raw)
                 item.sent_to.append(sink)
 
-    def send_again(self) -> int:
-        """Write what is unanswered to its links once more, while they have room; how many messages."""
+    def send_again(self, but: Callable[[Item], bool]) -> int:
+        """Write what is unanswered to its links once more, while they have room; how many messages.
+
+        `but` what is on its way there in pieces.
+        """
         count = 0
         for item in self.held:
+            if but(item):
+                continue
             sinks = [sink for sink in item.sent_to if sink.writable]
             if not sinks:
                 break

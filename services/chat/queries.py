@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final
 
 from services.chat import rows
-from services.chat.mailbox import Destination, Item, Key
+from services.chat.mailbox import Destination, Item, Key, Pair
 from services.chat.statuses import Status
 from shared.addresses import User
 
@@ -19,8 +19,9 @@ TRIMMED: Final = 5_000
 
 _WAITING: Final = (
     "SELECT kept_at, id, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
-    "group_server, raw FROM message WHERE destination = ? AND id > ? ORDER BY id LIMIT ?"
+    "group_server, raw FROM message WHERE destination = ? AND id > ? %s ORDER BY id LIMIT ?"
 )
+_OF_PAIR: Final = "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ?"
 _OLDEST: Final = (
     "SELECT kept_at, destination, id, author, author_server, snowflake, recipient, recipient_server, "
     "origin, kind, group_id, group_server, raw FROM message WHERE id > ? ORDER BY id LIMIT ?"
@@ -48,10 +49,19 @@ def find(db: sqlite3.Connection, key: Key) -> int | None:
     return Status.USER_AWAY if is_for_user else Status.OTHER_SERVER_TIMEOUT
 
 
-def load(db: sqlite3.Connection, destination: Destination, after: int, limit: int) -> list[Item]:
-    """Read the messages with ids greater than `after` that wait there, in order; `arrived` is the file's age."""
+def load(
+    db: sqlite3.Connection, destination: Destination, after: int, limit: int, pair: Pair | None = None
+) -> list[Item]:
+    """Read the messages with ids greater than `after` that wait there, in order: all, or those of a pair.
+
+    `arrived` is the file's age.
+    """
     items, size = [], 0
-    for kept_at, *row in db.execute(_WAITING, (rows.name(destination), after, limit)):
+    query, values = _WAITING % "", [rows.name(destination), after]
+    if pair is not None:
+        query = _WAITING % _OF_PAIR
+        values += [*pair[0], *pair[1]]
+    for kept_at, *row in db.execute(query, (*values, limit)):
         items.append(rows.item(tuple(row)))
         items[-1].arrived = kept_at
         size += items[-1].size

@@ -37,6 +37,10 @@ class ServerSink(Protocol):
     def confirms(self) -> bool:
         """Whether it answers for each message: a Parley does, an existing server may not."""
 
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether it takes what is large in pieces: PIECE."""
+
 
 class Roster(Protocol):
     """Who is connected where."""
@@ -57,9 +61,10 @@ class Roster(Protocol):
 class LinkedServer:
     """A server and its link."""
 
-    def __init__(self, sink: Sink, *, confirms: bool) -> None:
+    def __init__(self, sink: Sink, *, confirms: bool, takes_pieces: bool = False) -> None:
         self.sink = sink
         self.confirms = confirms
+        self.takes_pieces = takes_pieces
 
 
 class LocalRoster:

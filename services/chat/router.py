@@ -47,6 +47,8 @@ class Router:
         *,
         ack_timeout: float,
         custody_delay: float = 0.05,
+        stuck_ttl: float = 86400.0,
+        limited: Callable[[str, str], None] = lambda _what, _where: None,
         count: Callable[[str, int], None] = lambda _scope, _status: None,
         delivered: Callable[[list[Item]], None] = lambda _items: None,
         delivered_run: DeliveredRun | None = None,
@@ -64,8 +66,15 @@ class Router:
         self._ack_timeout = ack_timeout
         self.batch_came = 0.0
         """When what is handled now came in (seconds, monotonic): what its messages say of their arrival."""
+        self._limited = limited
         self._dispatcher = Dispatcher(
-            roster, mailbox, ack_timeout=ack_timeout, custody_delay=custody_delay, overdue=self._overdue
+            roster,
+            mailbox,
+            ack_timeout=ack_timeout,
+            custody_delay=custody_delay,
+            stuck_ttl=stuck_ttl,
+            overdue=self._overdue,
+            stuck=self._stuck,
         )
         self._missing: dict[str, float] = {}
         """Servers with waiting messages and no link → when their authors are answered."""
@@ -221,7 +230,7 @@ class Router:
         """A user's client is in the roster: what waits for them goes out."""
         self._debts.connected(user)
         self._dispatcher.catch_up(user)
-        self._dispatcher.pump(user, now)
+        self._dispatcher.connected(user, now)
 
     def heard_from(self, sink: Sink) -> None:
         """Something came over a client's link."""
@@ -230,7 +239,7 @@ class Router:
     def client_disconnected(self, user: User, sink: Sink, now: float, *, cleanly: bool = False) -> None:
         """It is out of the roster: what it did not acknowledge waits again. `cleanly`: it or we said so."""
         self._statuses.link_lost(user, sink, cleanly=cleanly)
-        self._unsend(user, sink, now)
+        self._unsend(user, sink, now, cleanly=cleanly)
         if not self._roster.clients(user):
             if self.express is not None:
                 self.express.leave(user)
@@ -242,14 +251,16 @@ class Router:
         """A server is in the roster."""
         self._missing.pop(server_id, None)
         self._debts.connected(server_id)
-        self._dispatcher.pump(server_id, now)
+        self._dispatcher.connected(server_id, now)
 
-    def server_disconnected(self, server_id: str, sink: Sink, now: float, *, confirms: bool) -> None:
-        """It is out of the roster: what it did not answer waits again.
+    def server_disconnected(
+        self, server_id: str, sink: Sink, now: float, *, confirms: bool, cleanly: bool = False
+    ) -> None:
+        """It is out of the roster: what it did not answer waits again. `cleanly`: it or we said so.
 
         An existing server (not `confirms`) recognises no duplicates: it gets a message at most twice.
         """
-        self._unsend(server_id, sink, now, at_most=None if confirms else 2)
+        self._unsend(server_id, sink, now, at_most=None if confirms else 2, cleanly=cleanly)
         if not self._mailbox.is_empty(server_id):
             self._miss(server_id, now)
 
@@ -260,7 +271,9 @@ class Router:
         self._debts.tell(destination)
         self._dispatcher.pump(destination, now)
 
-    def _unsend(self, destination: Destination, sink: Sink, now: float, *, at_most: int | None = None) -> None:
+    def _unsend(
+        self, destination: Destination, sink: Sink, now: float, *, at_most: int | None = None, cleanly: bool
+    ) -> None:
         """A link is gone: what was on it alone waits again, before what is new.
 
         `at_most`: how often a message is written in all before it is given up. One that the other server took
@@ -269,10 +282,11 @@ class Router:
         again = []
         for item in self._dispatcher.lost(destination, sink):
             if item.answered or (at_most is not None and item.attempts >= at_most):
+                self._dispatcher.given_up(destination, item)
                 self._statuses.tell(item, Status.UNKNOWN_STATUS)
             else:
                 again.append(item)
-        self._dispatcher.put_back(destination, again)
+        self._dispatcher.put_back(destination, again, now, cleanly=cleanly)
         self._dispatcher.pump(destination, now)
 
     # Answers ----------------------------------------------------------------------------------------
@@ -297,6 +311,15 @@ class Router:
         """
         self._learn_answer(self._answers.from_server(server_id, ack, now), payload)
         self._dispatcher.pump(server_id, now)
+
+    def piece_received(self, server_id: str, answer: pb.PieceReceived, now: float) -> None:
+        """Another server says how much there is of what goes there in pieces.
+
+        Raises:
+            UnexpectedMessage: more than was sent.
+
+        """
+        self._dispatcher.piece_received(server_id, answer, now)
 
     def statuses_received(self, server_id: str, receipt: int) -> None:
         """Another server has all statuses safe that we owed it, up to this receipt.
@@ -404,6 +427,19 @@ class Router:
         elif not item.answered:
             self._dispatcher.answered(destination, item)
             self._statuses.tell(item, Status.UNKNOWN_STATUS)
+
+    def _stuck(self, destination: Destination, item: Item, is_refused: bool) -> bool:
+        """It did not pass for too long, or is too large there: its author is told; False: not just now."""
+        if item.is_over:
+            return True
+        if item.deadline:
+            self._dispatcher.answered(destination, item)
+        elif not self._mailbox.remove(destination, item):
+            return False
+        may_have_arrived = item.was_whole and not is_refused
+        self._statuses.tell(item, Status.UNKNOWN_STATUS if may_have_arrived else Status.OTHER_ERROR)
+        self._limited("bytes" if is_refused else "time", "lanes")
+        return True
 
     def _still_missing(self, server_id: str) -> None:
         if self._roster.knows_server(server_id):

@@ -15,13 +15,15 @@ from services.chat.requests import Ask
 from services.chat.roster import LinkedServer, LocalRoster
 from services.chat.store import Store
 from shared.addresses import Server, User
+from shared.capabilities import PIECES
 from shared.config import Config
 from shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
 from shared.events import Closed, Identity
-from shared.framing import Frame
+from shared.framing import Frame, encode_frame, read_datagram
 from shared.lasting import LastingTimer
 from shared.link import Link
-from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, pb
+from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, encode, pb
+from shared.pieces import Limits, Partials, Whole
 from shared.service_base import ServiceBase
 
 Result = pb.ConnectResponse
@@ -30,6 +32,7 @@ GROUPS: Final[dict[str, type[Ask]]] = {
     "LEAVE_GROUP": pb.ChangeGroup,
     "GROUP_MEMBERS": pb.GroupMembers,
 }
+PIECE_NAMES: Final = frozenset({"PIECE", "PIECE_RECEIVED"})
 BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
 
 SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
@@ -57,6 +60,9 @@ class ChatService(ServiceBase):
         self._expiry = LastingTimer("expiring messages", self._expire, self.faults)
         self._open: Opened | None = None
         self._operator: OperatorSocket | None = None
+        self._partials = Partials(
+            Limits(self.config.link.payload_limit), lambda what: self.metrics.limited(what, "pieces")
+        )
         self._counting = Counting(self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed)
 
     @property
@@ -97,6 +103,7 @@ class ChatService(ServiceBase):
                 store,
                 loaded=self._loaded,
                 count=self._counting.told,
+                limited=self.metrics.limited,
                 delivered=self._delivered,
                 delivered_run=self._counting.quick,
                 arm=lambda now: self._timer.set(now + self.config.chat.custody_delay),
@@ -151,6 +158,7 @@ class ChatService(ServiceBase):
     def _expire(self) -> None:
         """Look for what has waited too long, now and then."""
         if self._open is not None:
+            self._partials.expire(self._now())
             self._expiry.set(self._now() + min(EXPIRY_CHECKS, self.config.chat.mailbox_ttl / 10))
             self._expire_after(0)
 
@@ -238,7 +246,9 @@ class ChatService(ServiceBase):
         """What waits for the server goes out."""
         super().peer_connected(link)
         self._know(link.peer_id)
-        self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_ours))
+        identity = link.identity
+        server = LinkedServer(link, confirms=identity.is_ours, takes_pieces=bool(identity.capabilities & PIECES))
+        self.roster.add_server(link.peer_id, server)
         self.opened.router.server_connected(link.peer_id, self._now())
         self._go_quickly(link, link.peer_id)
         self.opened.requests.server_connected(link.peer_id)
@@ -248,7 +258,10 @@ class ChatService(ServiceBase):
         """What it did not answer waits."""
         super().peer_disconnected(link)
         self.roster.remove_server(link.peer_id)
-        self.opened.router.server_disconnected(link.peer_id, link, self._now(), confirms=link.identity.is_ours)
+        cleanly = link.end is not None and link.end.reason == "exit"
+        self.opened.router.server_disconnected(
+            link.peer_id, link, self._now(), confirms=link.identity.is_ours, cleanly=cleanly
+        )
         self._turn_over()
 
     def link_writable(self, link: Link) -> None:
@@ -338,6 +351,8 @@ class ChatService(ServiceBase):
         elif name == "MESSAGE_ACK":
             payload = frame.payload
             router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self._now(), payload)
+        elif name in PIECE_NAMES and link.identity.capabilities & PIECES:
+            self._piece(link, server_id, frame)
         elif name == "STATUS_RECEIVED":
             router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         elif name in GROUPS:
@@ -349,6 +364,21 @@ class ChatService(ServiceBase):
         else:
             return False
         return True
+
+    def _piece(self, link: Link, server_id: str, frame: Frame) -> None:
+        """A part of something large came, or of ours there; what is whole now is as if it had come whole."""
+        if frame.name == "PIECE_RECEIVED":
+            self.opened.router.piece_received(server_id, decode(frame, pb.PieceReceived), self._now())
+            return
+        piece = decode(frame, pb.Piece)
+        whole = Whole.read(piece.whole)
+        taken = self._partials.take(server_id, link.link_id, whole, piece.offset, piece.data, self._now())
+        if taken.data is not None:
+            message = read_datagram(encode_frame("MESSAGE", taken.data))
+            self.handle_server_message_for_feature(link, message)
+        result = pb.PieceReceived.Result.Name(taken.result)
+        answer = pb.PieceReceived(whole=piece.whole, offset=taken.offset, result=result)
+        link.send(encode("PIECE_RECEIVED", answer))
 
     def _from_sibling(self, link: Link, frame: Frame) -> bool:
         """Another process of this node speaks for its users: location sends a first fix, and asks for members."""

@@ -23,7 +23,7 @@ from typing import Any, Final
 from services.chat import queries, rows, schema
 from services.chat.delivered import Delivered
 from services.chat.fingerprints import Fingerprints, fingerprint
-from services.chat.mailbox import Destination, Item, Key, Recall
+from services.chat.mailbox import Destination, Item, Key, Pair, Recall
 from services.chat.statuses import Status
 from shared.addresses import User
 from shared.errors import ConfigError
@@ -243,11 +243,18 @@ class Store:
         """Call when all that was put here so far is committed."""
         self._ask(Work(safe=then))
 
-    def load(self, destination: Destination, after: int, limit: int, found: Callable[[list[Item]], None]) -> None:
-        """Read the next messages that wait there, in order: those with ids greater than `after`."""
+    def load(
+        self,
+        destination: Destination,
+        after: int,
+        limit: int,
+        found: Callable[[list[Item]], None],
+        pair: Pair | None = None,
+    ) -> None:
+        """Read the next messages that wait there, in order: those with ids greater than `after`, or a pair's."""
 
         def read(db: sqlite3.Connection) -> list[Item]:
-            items = queries.load(db, destination, after, limit)
+            items = queries.load(db, destination, after, limit, pair)
             for item in items:
                 item.arrived = self._ages.moment(item.arrived)
             return items

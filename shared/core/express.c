@@ -8,6 +8,8 @@
 
 enum { LOOK_EVERY = 32, FEW = 256 };
 /* Calls between two looks at what is on its way by the dispatcher, while little is on its way here. */
+enum { LARGE = 32 * 1024 };
+/* Bytes of a frame beyond which it is the router's: it may go in pieces (services/chat/lanes.py, WHOLE). */
 
 /* Messages -------------------------------------------------------------------------------------------------------- */
 
@@ -54,7 +56,7 @@ static int take_message(Express *self, Party *source, const Frame *frame)
     uint64_t snowflake;
     const char *head;
     Py_ssize_t head_length, size = frame->end - frame->start;
-    if (!read_message(frame, &snowflake, &head, &head_length))
+    if (size > LARGE || !read_message(frame, &snowflake, &head, &head_length))
         return 0;
     Flow *flow = express_flow_of(source, head, head_length);
     if (flow == NULL)

@@ -112,8 +112,8 @@ class FakeDisk:
     def when_safe(self, then):
         self._waiting.append(("safe", None, then))
 
-    def load(self, destination, after, limit, found):
-        self._waiting.append(("read", None, lambda: found(self.read(destination, after, limit))))
+    def load(self, destination, after, limit, found, pair=None):
+        self._waiting.append(("read", None, lambda: found(self.read(destination, after, limit, pair))))
 
     def load_owed(self, destination, after, limit, found):
         def read():
@@ -219,11 +219,11 @@ class FakeDisk:
     def blocked(self):
         return list(self.blockings)
 
-    def read(self, destination, after, limit):
+    def read(self, destination, after, limit, pair=None):
         found = [
             (number, row)
             for number, row in sorted(self.messages.items())
-            if row.destination == destination and number > after
+            if row.destination == destination and number > after and pair in (None, (row.author, row.recipient))
         ]
         return [_item(number, row) for number, row in found[:limit]]
 

@@ -146,18 +146,18 @@ class Node:
         self.router.client_disconnected(user, sink, self.now)
         self.end_turn()
 
-    def link(self, server_id, sink=None, *, confirms=True):
+    def link(self, server_id, sink=None, *, confirms=True, takes_pieces=False):
         sink = sink or Sink()
         self.know(server_id)
-        self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms))
+        self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms, takes_pieces=takes_pieces))
         self.router.server_connected(server_id, self.now)
         self.opened.requests.server_connected(server_id)
         self.end_turn()
         return sink
 
-    def unlink(self, server_id, sink, *, confirms=True):
+    def unlink(self, server_id, sink, *, confirms=True, cleanly=False):
         self.roster.remove_server(server_id)
-        self.router.server_disconnected(server_id, sink, self.now, confirms=confirms)
+        self.router.server_disconnected(server_id, sink, self.now, confirms=confirms, cleanly=cleanly)
         self.end_turn()
 
     def send(self, author, snowflake, to, text="", **recipient):
@@ -214,6 +214,8 @@ class Node:
             router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self.now)
         elif frame.name == "MESSAGE_ACK":
             router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self.now, frame.payload)
+        elif frame.name == "PIECE_RECEIVED":
+            router.piece_received(server_id, decode(frame, pb.PieceReceived), self.now)
         elif frame.name == "STATUS_RECEIVED":
             router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         else:
