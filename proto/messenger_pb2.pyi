@@ -80,6 +80,14 @@ class Terms(_message.Message):
     capabilities: int
     def __init__(self, serverId: _Optional[str] = ..., capabilities: _Optional[int] = ...) -> None: ...
 
+class Proof(_message.Message):
+    __slots__ = ("nonce", "proof")
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    nonce: bytes
+    proof: bytes
+    def __init__(self, nonce: _Optional[bytes] = ..., proof: _Optional[bytes] = ...) -> None: ...
+
 class ConnectClient(_message.Message):
     __slots__ = ("user", "udpPort", "terms")
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -103,21 +111,23 @@ class Endpoint(_message.Message):
     def __init__(self, feature: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ...) -> None: ...
 
 class ConnectServer(_message.Message):
-    __slots__ = ("serverId", "features", "endpoints", "instanceId", "terms")
+    __slots__ = ("serverId", "features", "endpoints", "instanceId", "terms", "proof")
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     INSTANCEID_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     features: _containers.RepeatedScalarFieldContainer[str]
     endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
     instanceId: str
     terms: Terms
-    def __init__(self, serverId: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
+    proof: Proof
+    def __init__(self, serverId: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ...) -> None: ...
 
 class ConnectResponse(_message.Message):
-    __slots__ = ("result", "serverId", "instanceId", "terms")
+    __slots__ = ("result", "serverId", "instanceId", "terms", "proof")
     class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN_ERROR: _ClassVar[ConnectResponse.Result]
@@ -130,11 +140,13 @@ class ConnectResponse(_message.Message):
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     INSTANCEID_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     result: ConnectResponse.Result
     serverId: str
     instanceId: str
     terms: Terms
-    def __init__(self, result: _Optional[_Union[ConnectResponse.Result, str]] = ..., serverId: _Optional[str] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
+    proof: Proof
+    def __init__(self, result: _Optional[_Union[ConnectResponse.Result, str]] = ..., serverId: _Optional[str] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ...) -> None: ...
 
 class HangUp(_message.Message):
     __slots__ = ("reason",)

@@ -23,6 +23,9 @@ class Identity:
     """Which server the dialler means to reach; empty: whoever is there."""
     capabilities: int = 0
     """What it can beyond the fixed protocol: capabilities.py. 0: no Parley, or an old one."""
+    nonce: bytes = b""
+    proof: bytes = b""
+    """Of a process that says to be of our node: proofs.py."""
 
     @property
     def is_client(self) -> bool:

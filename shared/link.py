@@ -194,9 +194,9 @@ class Link(LinkBacklog, asyncio.Protocol):
         address = self._transport.get_extra_info(which) if self._transport else None
         return str(address[0]) if address else ""
 
-    def accept(self, *, server_id: str = "", instance_id: str = "") -> None:
-        """Answer a CONNECT with CONNECTED."""
-        self.session.accept(server_id=server_id, instance_id=instance_id, capabilities=OURS)
+    def accept(self, *, server_id: str = "", instance_id: str = "", proof: pb.Proof | None = None) -> None:
+        """Answer a CONNECT with CONNECTED; `proof` is for a process of our own node."""
+        self.session.accept(server_id=server_id, instance_id=instance_id, capabilities=OURS, proof=proof)
 
     def refuse(self, result: pb.ConnectResponse.Result, *, server_id: str = "") -> None:
         """Answer a CONNECT with an error; `server_id`: who we are, where another was expected."""

@@ -55,6 +55,7 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     # Ours: typing and location.
     "HEARD": pb.Heard,
     # Ours, between the processes of one node.
+    "PROOF": pb.Proof,
     "SERVER_LIST": pb.ServerList,
     "ANNOUNCE_TO": pb.AnnounceTo,
     "LINKED_SERVERS": pb.LinkedServers,

@@ -22,6 +22,7 @@ from shared.link import Link
 from shared.logs import Log
 from shared.members import Members
 from shared.messages import MESSAGES, decode, encode, pb
+from shared.proofs import Dialling
 from shared.session import Timeouts, unsupported
 
 MOST_PENDING = 1000
@@ -59,6 +60,9 @@ class ChatUser(Protocol):
     @property
     def feature(self) -> str:
         """The process's feature."""
+
+    def secret(self) -> bytes | None:
+        """What processes of our node know."""
 
     def members_changed(self, group: Group) -> None:
         """The members of a group are others than before."""
@@ -181,8 +185,10 @@ class NodeChat:
 
     def _make_link(self, _endpoint: Endpoint) -> Link:
         me = self._user
+        self._proving = Dialling(me.secret() or b"", me.server_id, me.instance_id)
         hello = pb.ConnectServer(serverId=me.server_id, features=[me.feature], instanceId=me.instance_id)
         hello.terms.CopyFrom(terms(me.server_id))
+        hello.proof.CopyFrom(self._proving.nonce)
         settings = self._config.link
         return Link(
             self,
@@ -198,7 +204,13 @@ class NodeChat:
         link.refuse(pb.ConnectResponse.UNKNOWN_ERROR)
 
     def link_opened(self, link: Link) -> None:
-        """What may not have arrived goes out again."""
+        """Prove that we are of its node, if it is of ours; what may not have arrived goes out again."""
+        proof = self._proving.answer(link.identity)
+        if proof is None:
+            self._user.log.warning("chat_is_another", detail="it does not know the secret of our data directory")
+            link.hang_up()
+            return
+        link.send(proof)
         self._link = link
         self._user.log.info("chat_connected", link_id=link.link_id)
         self._hand_over()

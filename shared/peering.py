@@ -143,6 +143,15 @@ class Peering:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
+    async def pause(self) -> None:
+        """Dial nobody until the next `update`; the links are their owner's to hang up."""
+        for peer in list(self._peers.values()):
+            connector, peer.connector = peer.connector, None
+            if peer.link is None:
+                del self._peers[peer.server_id]
+            if connector is not None:
+                await connector.stop()
+
     async def stop(self) -> None:
         """End all connectors; the links are their owner's to hang up."""
         for peer in list(self._peers.values()):

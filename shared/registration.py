@@ -15,13 +15,15 @@ from shared.backoff import Backoff
 from shared.capabilities import terms
 from shared.config import Config
 from shared.connector import Connector, resolve
-from shared.errors import PeerError
+from shared.data_directory import FILE, DataDirectory
+from shared.errors import PeerError, PeerUnreachable
 from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.lasting import Faults
 from shared.link import Link
 from shared.logs import Log
 from shared.messages import decode, encode, pb
+from shared.proofs import Dialling
 from shared.session import Timeouts, unsupported
 
 TELL_AFTER = 5.0
@@ -75,6 +77,10 @@ class Registration:
         self._link: Link | None = None
         self._taken = False
         self._disagrees = False
+        self._data = DataDirectory(config.data_dir)
+        self._secret = b""
+        self._unproven = False
+        """Whether discovery there could not prove to be of our node."""
         self._disagrees_since: float | None = None
         self._told = False
         self._failing_since: float | None = None
@@ -123,6 +129,7 @@ class Registration:
 
     async def _places(self) -> Sequence[Endpoint]:
         """Every address of discovery; the one that took us last first."""
+        self._secret = _known_secret(self._data)
         found = await resolve(self._host, self._port)
         return sorted(found, key=lambda endpoint: endpoint != self._last_good)
 
@@ -130,8 +137,11 @@ class Registration:
         self._dialled = endpoint
         me = self._registrant
         endpoints = me.own_endpoints()
+        server_id = "" if self._may_adopt_again() else me.server_id
+        self._proving = Dialling(self._secret, server_id, me.instance_id)
         hello = pb.ConnectServer(
-            serverId="" if self._may_adopt_again() else me.server_id,
+            serverId=server_id,
+            proof=self._proving.nonce,
             features=[e.feature for e in endpoints],
             endpoints=endpoints,
             instanceId=me.instance_id,
@@ -161,11 +171,13 @@ class Registration:
             self._disagrees_since = now
         if self._failing_since is None:
             self._failing_since = now
-        if not self._told and (self._taken or self._disagrees or now - self._failing_since >= TELL_AFTER):
+        if not self._told and (
+            self._taken or self._disagrees or self._unproven or now - self._failing_since >= TELL_AFTER
+        ):
             self._told = True
             self._tell(error)
         taken, self._taken = self._taken, False
-        self._disagrees = False
+        self._disagrees = self._unproven = False
         me.spawn(me.not_registered(taken=taken))
 
     def _tell(self, error: PeerError) -> None:
@@ -174,6 +186,9 @@ class Registration:
             log.info("standing_by", detail="another process serves this feature; we take over when it is gone")
         elif self._disagrees:
             detail = "discovery there is of another node: make server_id the same, or discovery.address right"
+            log.warning("registration_refused", detail=detail, address=where)
+        elif self._unproven:
+            detail = "discovery there has another data directory than we have: make data_dir the same"
             log.warning("registration_refused", detail=detail, address=where)
         else:
             log.warning("discovery_unreachable", detail=f"{error}; waiting for it", address=where)
@@ -185,7 +200,14 @@ class Registration:
         link.refuse(Result.UNKNOWN_ERROR)
 
     def link_opened(self, link: Link) -> None:
-        """We are registered."""
+        """We are registered, if that is the discovery process of our node; and it is told that we are of it."""
+        proof = self._proving.answer(link.identity)
+        if proof is None:
+            link.hang_up()
+            self._unproven = True
+            self._failed(PeerUnreachable("it does not know the secret of our data directory"))
+            return
+        link.send(proof)
         self._link = link
         self._told = False
         self._failing_since = self._disagrees_since = None
@@ -223,6 +245,17 @@ class Registration:
         if self._link is link:
             self._link = None
             self._registrant.log.debug("registration_lost", reason=closed.reason)
+
+
+def _known_secret(directory: DataDirectory) -> bytes:
+    """The secret that discovery has made. PeerUnreachable where it has not, or we may not read it."""
+    try:
+        secret = directory.secret()
+    except OSError as error:
+        raise PeerUnreachable(f"{directory.path / FILE} cannot be read: {error.strerror}") from None
+    if secret is None:
+        raise PeerUnreachable(f"discovery has not made {directory.path / FILE} yet, or has another data_dir")
+    return secret
 
 
 def read_server_list(message: pb.ServerList) -> ServerList:

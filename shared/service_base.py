@@ -19,6 +19,7 @@ from shared.addresses import Endpoint, Server, ServerList, User
 from shared.announcements import announce
 from shared.capabilities import terms
 from shared.config import Config, load
+from shared.data_directory import DataDirectory
 from shared.errors import ConfigError, StorageError
 from shared.events import Closed, Identity
 from shared.framing import Frame
@@ -32,6 +33,7 @@ from shared.names import fold
 from shared.peering import Peer, Peering
 from shared.registration import Registration
 from shared.session import Timeouts, unsupported
+from shared.siblings import Siblings, read_secret
 from shared.streams import Stream
 from shared.vitals import export_links, link_states, peer_status
 
@@ -63,6 +65,12 @@ class ServiceBase:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.faults = Faults(lambda: self.log, self.metrics.errors.inc)
+        self.data_directory = DataDirectory(self.config.data_dir)
+        self.siblings = Siblings(self, self.secret)
+        self._stands_by = False
+        """Whether another process of our feature serves this node."""
+        self._belonging = asyncio.Lock()
+        """Whatever discovery decides about us is done whole before the next: it takes seconds to hang up on all."""
         self._others_found: set[tuple[str, str]] = set()
         """Where another server was found than the one expected, as far as it was logged."""
         self.fatal: ConfigError | StorageError | None = None
@@ -162,12 +170,18 @@ class ServiceBase:
         """Whether our serverId was given to us, and not adopted."""
         return self._is_named
 
+    def secret(self) -> bytes | None:
+        """What processes of our node know."""
+        return read_secret(self.data_directory)
+
     async def registered(self, server_id: str) -> None:
         """This node's name is known: serve."""
-        if server_id != self.server_id:
-            await self._hang_up_all()  # they know us by an older name, if there are any
-            self.adopt(server_id)
-        await self.listen()
+        async with self._belonging:
+            if server_id != self.server_id:
+                await self._hang_up_all()  # they know us by an older name, if there are any
+                self.adopt(server_id)
+            self._stands_by = False
+            await self.listen()
 
     def adopt(self, server_id: str) -> None:
         """Take the name that discovery gave us."""
@@ -178,20 +192,25 @@ class ServiceBase:
 
     async def not_registered(self, *, taken: bool) -> None:
         """A standby serves nobody; without discovery a process that knows its name goes on."""
-        if taken:
-            await self.stand_by()
-        elif self.server_id:
-            await self.listen()
+        async with self._belonging:
+            if taken:
+                self._stands_by = True
+                await self.stand_by()
+            elif self.server_id and not self._stands_by:
+                await self.listen()
 
     async def stand_by(self) -> None:
         """Serve nobody, and let go of what the one that serves needs."""
+        await self.peering.pause()
         if self.listener is not None and self.listener.is_accepting:
             self.listener.pause()
+        if self._links:
             await self._hang_up_all()
 
     async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:  # noqa: ARG002 - for watchers
         """The directory changed."""
-        await self.set_server_list_and_connect(server_list)
+        async with self._belonging:
+            await self.set_server_list_and_connect(server_list)
 
     def announce_to(self, host: str, port: int) -> None:
         """Tell an asker where we are, from the address that we are at."""
@@ -210,6 +229,8 @@ class ServiceBase:
 
         A client's `handle_connection(server_list)` is the same step.
         """
+        if self._stands_by:
+            return
         await self.start()
         self.server_list = tuple(server_list)
         self.peering.update(server_list)
@@ -250,20 +271,37 @@ class ServiceBase:
 
     def connect_requested(self, link: Link, identity: Identity) -> None:
         """Let a client or a server in, or not."""
+        if self._stands_by:
+            link.hang_up()
+            return
         if identity.expects and fold(identity.expects) != fold(self.server_id):
             self._not_meant(link)
             return
         result = self.admit_client(identity) if identity.is_client else self.admit_server(link, identity)
         if result != Result.CONNECTED:
-            self.metrics.connected("listener", _words(result))
-            if result == Result.UNKNOWN_ERROR:
-                self.message_rejected(link, "bad_connect", identity.name[:64])
-            link.refuse(result)
+            self._refuse(link, result)
             return
+        proof = None
         if not identity.is_client:
             link.peer_id = identity.server_id
             link.set_ping_timeout(self.config.link.peer_ping_timeout)
-        link.accept(server_id=self.server_id, instance_id=self.instance_id)
+            if self.is_sibling(identity) and (proof := self.siblings.challenge(link, identity)) is None:
+                self._refuse(link, Result.UNKNOWN_ERROR, "no_proof")
+                return
+        link.accept(server_id=self.server_id, instance_id=self.instance_id, proof=proof)
+
+    def _refuse(self, link: Link, result: pb.ConnectResponse.Result, reason: str = "bad_connect") -> None:
+        self.metrics.connected("listener", _words(result))
+        if result == Result.UNKNOWN_ERROR:
+            self.message_rejected(link, reason, link.identity.name[:64])
+        link.refuse(result)
+
+    def is_sibling(self, identity: Identity) -> bool:  # noqa: ARG002 - a seam
+        """Whether that server says to be a process of our own node, and so has to prove it."""
+        return False
+
+    def sibling_proven(self, link: Link) -> None:
+        """It is."""
 
     def _not_meant(self, link: Link) -> None:
         """Refuse a dialler that expects another server here; our links with it are not touched."""
@@ -418,6 +456,7 @@ class ServiceBase:
 
     def server_link_closed(self, link: Link, closed: Closed) -> None:
         """A link with another server is over: it is dialled again."""
+        self.siblings.closed(link)
         self.peering.closed(link, link.peer_id, closed)
 
     def _unsubscribe(self, user: User, link: Link) -> None:

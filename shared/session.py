@@ -202,9 +202,18 @@ class Session:
 
     # Our decisions ---------------------------------------------------------------
 
-    def accept(self, *, server_id: str = "", instance_id: str = "", capabilities: int = 0) -> None:
+    def accept(
+        self,
+        *,
+        server_id: str = "",
+        instance_id: str = "",
+        capabilities: int = 0,
+        proof: pb.Proof | None = None,
+    ) -> None:
         """Answer CONNECTED; our additions tell a server who we are, and what we can."""
-        answer = pb.ConnectResponse(result=Result.CONNECTED, serverId=server_id, instanceId=instance_id)
+        answer = pb.ConnectResponse(
+            result=Result.CONNECTED, serverId=server_id, instanceId=instance_id, proof=proof
+        )
         if capabilities:
             answer.terms.capabilities = capabilities
         self._step(Input.ACCEPT, answer)
@@ -394,14 +403,20 @@ def _identify(frame: Frame) -> Identity:
         features=tuple(server.features),
         endpoints=tuple(server.endpoints),
         instance_id=server.instanceId,
+        nonce=server.proof.nonce,
         **_terms(server.terms),
     )
 
 
 def _answerer(answer: pb.ConnectResponse) -> Identity:
     """Who answers our CONNECT: an existing program says nothing of itself."""
-    capabilities = answer.terms.capabilities
-    return Identity(server_id=answer.serverId, instance_id=answer.instanceId, capabilities=capabilities)
+    return Identity(
+        server_id=answer.serverId,
+        instance_id=answer.instanceId,
+        capabilities=answer.terms.capabilities,
+        nonce=answer.proof.nonce,
+        proof=answer.proof.proof,
+    )
 
 
 def _terms(terms: pb.Terms) -> _Terms:

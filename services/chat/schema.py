@@ -125,8 +125,12 @@ def ages(db: sqlite3.Connection) -> Ages:
     return Ages(*row) if row is not None else Ages(0.0, time.time())
 
 
+class InUse(ConfigError):
+    """Another process has the file: as a rule one that is just told to let go of it."""
+
+
 def lock(directory: Path) -> int:
-    """One process a file: two would each deliver what the other keeps. ConfigError where it is taken."""
+    """One process a file: two would each deliver what the other keeps. InUse where it is taken."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # people's letters are nobody else's
         descriptor = os.open(directory / "chat.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -136,7 +140,7 @@ def lock(directory: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise ConfigError(f"{directory} is in use by another chat process of this name") from None
+        raise InUse(f"{directory} is in use by another chat process of this name") from None
     return descriptor
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.chat.opened import Opened
 from services.chat.operator_socket import Operations, OperatorSocket
 from services.chat.requests import Ask
 from services.chat.roster import LinkedServer, LocalRoster
+from services.chat.schema import InUse
 from services.chat.store import Store
 from shared.addresses import Server, User
 from shared.capabilities import PIECES
@@ -38,6 +40,8 @@ BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
 SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
 """What the other processes of this node offer that have messages and questions for chat."""
 
+TAKE_OVER, RETRY = 6.0, 0.2
+"""Seconds in which a process that served before must let go of the mailbox, and between two tries to open it."""
 EXPIRY_CHECKS: Final = 60.0
 """Seconds between two looks for what has waited too long."""
 EXPIRED_AT_ONCE: Final = 1000
@@ -75,7 +79,7 @@ class ChatService(ServiceBase):
     async def listen(self) -> None:
         """Open the mailbox of our name before anybody is let in."""
         if self._open is None:
-            self._open = self._open_mailbox()
+            self._open = await self._take_over_mailbox()
             self._expire()
             operations = Operations(self._directory, self._open, self.roster, self._turn_over)
             self._operator = OperatorSocket(self._directory, operations, self.log)
@@ -85,6 +89,17 @@ class ChatService(ServiceBase):
     @property
     def _directory(self) -> Path:
         return Path(self.config.data_dir) / self.server_id
+
+    async def _take_over_mailbox(self) -> Opened:
+        """The process that served before may have heard a moment later than we that it does not any more."""
+        until = self._now() + TAKE_OVER
+        while True:
+            try:
+                return self._open_mailbox()
+            except InUse:
+                if self._now() >= until:
+                    raise
+            await asyncio.sleep(RETRY)
 
     def _open_mailbox(self) -> Opened:
         """What waits from before goes on waiting. ConfigError where the file cannot be used."""
@@ -211,9 +226,11 @@ class ChatService(ServiceBase):
 
     def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
         """Other processes of this node have messages and questions, too."""
-        if identity.server_id == self.server_id and identity.is_ours and identity.features in SIBLINGS:
-            return Result.CONNECTED
-        return super().admit_server(link, identity)
+        return Result.CONNECTED if self.is_sibling(identity) else super().admit_server(link, identity)
+
+    def is_sibling(self, identity: Identity) -> bool:
+        """Whether it says to be typing or location of this node; what it says counts once that is proven."""
+        return identity.server_id == self.server_id and identity.is_ours and identity.features in SIBLINGS
 
     def server_link_opened(self, link: Link) -> None:
         """A process of this node is no peer."""
@@ -224,6 +241,8 @@ class ChatService(ServiceBase):
         """Nor when it leaves."""
         if link.peer_id != self.server_id:
             super().server_link_closed(link, closed)
+        else:
+            self.siblings.closed(link)
 
     def subscriber_connected(self, link: Link) -> None:
         """What waits for the user goes out."""
@@ -323,7 +342,8 @@ class ChatService(ServiceBase):
         """Another server's user sends to ours, or it answers for one of its own."""
         try:
             if link.peer_id == self.server_id:
-                return self._from_sibling(link, frame)
+                proven = self.siblings.is_proven(link)
+                return self._from_sibling(link, frame) if proven else self.siblings.take(link, frame)
             return self._from_server(link, link.peer_id, frame)
         except UnexpectedMessage as error:
             self.message_rejected(link, error.reason, str(error))

@@ -62,6 +62,7 @@ class DirectoryService(ServiceBase):
         """Addresses where another server has our name, of which we have warned."""
         self._gateways = gateways()
         self._tell_scheduled = False
+        self._secret: bytes | None = None
 
     # Life -------------------------------------------------------------------------------------
 
@@ -82,6 +83,7 @@ class DirectoryService(ServiceBase):
 
     async def register(self) -> None:
         """Discovery registers with nobody: it begins to ask the network."""
+        self._keep_secret()
         await self.start()
         if self._announcer is not None:
             self.spawn(self._announcer.run(self.faults))
@@ -97,10 +99,25 @@ class DirectoryService(ServiceBase):
     async def _expire(self) -> None:
         """Forget servers, and notice a moved gateway, once an interval."""
         await asyncio.sleep(self.config.discovery.discovery_interval)
+        self._keep_secret()
         self._gateways = gateways()
         if self.directory.expire(self._now()):
             self._times.keep(entry.server_id for entry in self.directory.entries)
             self._directory_changed()
+
+    def secret(self) -> bytes | None:
+        """What our processes have to know."""
+        return self._secret
+
+    def _keep_secret(self) -> None:
+        """Have it in our data directory, also after that was emptied."""
+        what = "keeping the node's secret"
+        try:
+            self._secret = self.data_directory.make_secret(self._secret)
+        except OSError as error:
+            self.faults.failed(what, error)
+        else:
+            self.faults.well(what)
 
     def discover_now(self) -> None:
         """Ask the network at once."""
@@ -162,8 +179,18 @@ class DirectoryService(ServiceBase):
             return Result.IS_ALREADY_CONNECTED_ERROR
         return Result.CONNECTED
 
+    def is_sibling(self, identity: Identity) -> bool:  # noqa: ARG002 - nobody else is admitted
+        """Whoever registers proves that it knows the secret of our data directory."""
+        return True
+
     def server_link_opened(self, link: Link) -> None:
-        """A process is registered."""
+        """Its proof is on its way."""
+
+    def sibling_proven(self, link: Link) -> None:
+        """A process is registered, unless another one was faster."""
+        if not self.registry.admits(_registrant(link, link.identity)):
+            link.hang_up()
+            return
         for old in self.registry.add(link, _registrant(link, link.identity)):
             cast("Link", old).hang_up()
         features = [e.feature for e in link.identity.endpoints]
@@ -174,6 +201,7 @@ class DirectoryService(ServiceBase):
 
     def server_link_closed(self, link: Link, closed: Closed) -> None:
         """It is gone: its feature is no longer announced."""
+        self.siblings.closed(link)
         self.directory.set_linked(link, ())
         self._reports.pop(link, None)
         if self.registry.remove(link):
@@ -181,7 +209,9 @@ class DirectoryService(ServiceBase):
             self._directory_changed()
 
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
-        """What our processes tell."""
+        """What our processes tell, once they have proven to be that."""
+        if not self.siblings.is_proven(link):
+            return self.siblings.take(link, frame)
         if frame.name == "LINKED_SERVERS":
             self._links_reported(link, decode(frame, pb.LinkedServers))
             return True

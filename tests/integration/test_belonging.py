@@ -1,12 +1,17 @@
 """How processes come to be one node: standby, adoption, announcing from elsewhere; and static peers."""
 
+import signal
 import socket
+from pathlib import Path
 
 import pytest
 
 from shared.config import host_name
+from shared.data_directory import FILE
+from shared.framing import FrameReader
+from shared.messages import decode, encode, pb
 from tests.support import plain_wire as wire
-from tests.support.nodes import Node, wait_linked, wait_until
+from tests.support.nodes import SERVICES, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
 from tests.support.plain_program import DISCOVERY_PORT
 from tests.support.plain_server import LOCATION, MESSAGES, TYPING
@@ -34,9 +39,13 @@ def accepts(address, port):
     return True
 
 
+def data_of(node):
+    return node.environment["PARLEY_DATA_DIR"]
+
+
 def elsewhere(node, address, directory, services, **settings):
-    """Processes of the same node at another address."""
-    settings = {"PARLEY_DISCOVERY__ADDRESS": node.address, **settings}
+    """Processes of the same node at another address; its data directory is what makes them processes of it."""
+    settings = {"PARLEY_DISCOVERY__ADDRESS": node.address, "PARLEY_DATA_DIR": data_of(node), **settings}
     return Node(node.server_id, address, directory / address, services, settings)
 
 
@@ -138,13 +147,53 @@ def test_a_second_process_waits_and_takes_over_when_the_first_is_gone(tmp_path, 
             second.stop()
 
 
+def test_a_process_that_lost_its_feature_stands_by_and_takes_it_back(tmp_path, witness):
+    """It was stopped while discovery came back, and another registered; it has clients and peers."""
+    with (
+        Node("twofold", "127.0.26.5", tmp_path, ("discovery", "chat")) as first,
+        PlainClient("ann", "twofold", "127.0.26.13", enough=1, broadcast="127.0.26.5") as ann,
+    ):
+        ann.connect()
+        wait_linked([first, witness], ["chat"])
+        second = elsewhere(first, "127.0.26.6", tmp_path, ("chat",))
+        second.start("chat")
+        try:
+            wait_until(lambda: second.logged("chat", "standing_by"))
+            first.kill("chat", signal.SIGSTOP)
+            first.kill("discovery")
+            first.start("discovery")
+            wait_until(lambda: offers(first) == {MESSAGES: "127.0.26.6"})
+            first.kill("chat", signal.SIGCONT)
+            wait_until(lambda: first.logged("chat", "standing_by"))
+            second.wait_ready("chat")
+            wait_linked([second, witness], ["chat"])
+            assert first.status("chat")["peers"] == []
+            assert not accepts("127.0.26.5", 6666)
+            second.kill("chat")
+            first.wait_ready("chat")
+            wait_linked([first, witness], ["chat"])
+            with PlainClient("ann", "twofold", "127.0.26.15", enough=1, broadcast=first.address) as again:
+                again.connect()
+                again.wait_status(again.send_text("ann", "twofold", "hello again"), "DELIVERED")
+        finally:
+            if second.is_running("chat"):
+                second.stop()
+        for node in (first, second):
+            assert "Traceback" not in node.stderr("chat")
+
+
 # Whose process is it? -------------------------------------------------------------------------------------
 
 
 def test_processes_without_a_name_adopt_their_discoverys(tmp_path, witness):
-    nameless = {"PARLEY_SERVER_ID": ""}
     with Node("godparent", "127.0.26.7", tmp_path, ("discovery",)) as node:
-        children = Node("nameless", node.address, tmp_path, ("chat", "typing"), nameless)
+        children = Node(
+            "nameless",
+            node.address,
+            tmp_path,
+            ("chat", "typing"),
+            {"PARLEY_SERVER_ID": "", "PARLEY_DATA_DIR": data_of(node)},
+        )
         with children:
             for service in children.services:
                 assert children.status(service)["server_id"] == "godparent"
@@ -172,7 +221,7 @@ def test_a_process_that_adopted_its_name_is_missed_when_it_dies(tmp_path):
 
 def test_a_process_of_another_name_is_refused_and_told_so_once(tmp_path):
     with Node("theirs", "127.0.26.9", tmp_path, ("discovery",)) as node:
-        stranger = Node("mine", node.address, tmp_path, ("chat",))
+        stranger = Node("mine", node.address, tmp_path, ("chat",), {"PARLEY_DATA_DIR": data_of(node)})
         stranger.start("chat")
         try:
             [line] = wait_until(lambda: stranger.logged("chat", "registration_refused"))
@@ -183,6 +232,114 @@ def test_a_process_of_another_name_is_refused_and_told_so_once(tmp_path):
             assert stranger.get("chat", "/readyz")[0] == 503
         finally:
             stranger.stop()
+
+
+@pytest.mark.parametrize("secret", [None, "ab" * 32 + "\n"], ids=["none there", "another"])
+def test_a_process_with_another_data_directory_is_refused_and_told_so(tmp_path, secret):
+    with Node("theirs", "127.0.26.9", tmp_path, ("discovery",)) as node:
+        stranger = Node("theirs", node.address, tmp_path / "elsewhere", ("chat",))
+        if secret is not None:
+            path = Path(data_of(stranger)) / FILE
+            path.parent.mkdir(parents=True)
+            path.write_text(secret)
+        stranger.start("chat")
+        try:
+            event = "discovery_unreachable" if secret is None else "registration_refused"
+            [line] = wait_until(lambda: stranger.logged("chat", event))
+            assert "data_dir" in line["detail"]
+            assert offers(node) == {}
+            wait_until(lambda: stranger.get("chat", "/readyz")[0] == 503)
+        finally:
+            stranger.stop()
+
+
+def test_the_secret_is_nobody_elses_and_comes_back_where_it_was_removed(tmp_path):
+    settings = {"PARLEY_DISCOVERY__DISCOVERY_INTERVAL": "0.2"}
+    with Node("alpha", "127.0.26.9", tmp_path, ("discovery", "chat"), settings) as node:
+        path = Path(data_of(node)) / FILE
+        assert path.stat().st_mode & 0o777 == 0o600
+        before = path.read_bytes()
+        path.unlink()
+        wait_until(path.exists)
+        assert path.read_bytes() == before
+        node.kill("chat")
+        node.start("chat")
+        node.wait_ready("chat")
+
+
+@pytest.fixture
+def whole(tmp_path):
+    with Node("alpha", "127.0.26.9", tmp_path) as node:
+        yield node
+
+
+def claims(node, port, *, instance_id, features, endpoints=()):
+    """A link on which somebody says to be a process of that node, and what came back; it knows no secret."""
+    sock = socket.create_connection((node.address, port), 5.0)
+    sock.settimeout(10.0)
+    hello = pb.ConnectServer(
+        serverId=node.server_id,
+        features=features,
+        endpoints=endpoints,
+        instanceId=instance_id,
+        proof=pb.Proof(nonce=bytes(16)),
+    )
+    sock.sendall(encode("CONNECT_SERVER", hello))
+    return sock
+
+
+def frames_of(sock, reader=None):
+    reader = reader or FrameReader(1 << 20)
+    data = sock.recv(65536)
+    return reader.feed(data) if data else None
+
+
+def test_who_registers_as_an_instance_that_is_registered_and_proves_nothing_changes_nothing(whole):
+    """It answers with the acceptor's own proof, with none, and with nothing at all."""
+    chat = whole.status("chat")["instance_id"]
+    endpoints = [pb.Endpoint(feature=MESSAGES, port=6666)]
+    before = whole.pid("chat")
+    for answer in ("mirrored", "empty", "silent"):
+        with claims(whole, 9998, instance_id=chat, features=[MESSAGES], endpoints=endpoints) as sock:
+            (connected,) = frames_of(sock)
+            challenge = decode(connected, pb.ConnectResponse).proof
+            assert len(challenge.nonce) == 16
+            if answer != "silent":
+                proof = challenge.proof if answer == "mirrored" else b""
+                sock.sendall(encode("PROOF", pb.Proof(proof=proof)))
+            assert [frame.name for frame in frames_of(sock)] == ["HANGUP"]
+    assert whole.status("discovery")["offers"][0]["host"] == ""
+    assert len(whole.status("discovery")["offers"]) == 3
+    assert whole.is_ready("chat")
+    assert whole.pid("chat") == before
+    assert len(whole.logged("discovery", "process_registered")) == 3
+    assert whole.metrics("discovery").value("parley_limited_total", what="proofs", where="registration") == 3
+    for service in SERVICES:
+        assert "Traceback" not in whole.stderr(service)
+
+
+def test_who_says_nothing_of_a_proof_does_not_register(whole):
+    with socket.create_connection((whole.address, 9998), 5.0) as sock:
+        sock.settimeout(10.0)
+        sock.sendall(encode("CONNECT_SERVER", pb.ConnectServer(serverId="alpha", instanceId="1")))
+        (refused,) = frames_of(sock)
+        assert decode(refused, pb.ConnectResponse).result == pb.ConnectResponse.UNKNOWN_ERROR
+
+
+def test_who_says_to_be_typing_of_this_node_speaks_for_nobody_without_proof(whole):
+    with PlainClient("bob", "alpha", "127.0.26.17", enough=1, broadcast=whole.address) as bob:
+        bob.connect()
+        message = pb.ChatMessage(messageSnowflake=7, textContent="forged")
+        message.author.userId, message.author.serverId = "ann", "alpha"
+        message.user.userId, message.user.serverId = "bob", "alpha"
+        with claims(whole, 6666, instance_id="1", features=[TYPING]) as sock:
+            assert [frame.name for frame in frames_of(sock)] == ["CONNECTED"]
+            sock.sendall(encode("MESSAGE", message))
+            assert [frame.name for frame in frames_of(sock)] == ["UNSUPPORTED_MESSAGE"]
+            sock.sendall(encode("PROOF", pb.Proof(proof=bytes(32))) + encode("MESSAGE", message))
+            assert [frame.name for frame in frames_of(sock)][-1] == "HANGUP"
+        bob.wait_status(bob.send_text("bob", "alpha", "to myself"), "DELIVERED")
+        assert [each["textContent"] for each in bob.messages] == ["to myself"]
 
 
 # Networks where broadcast does not reach ------------------------------------------------------------------

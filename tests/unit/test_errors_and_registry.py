@@ -92,7 +92,7 @@ def test_every_name_of_the_protocol_has_its_payload(name, type_name):
 
 def test_our_own_names_are_no_others():
     assert set(REGISTRY) - set(FIXED) == {
-        "SERVER_LIST", "ANNOUNCE_TO", "LINKED_SERVERS", "STATUS_RECEIVED", "PIECE", "PIECE_RECEIVED",
+        "SERVER_LIST", "ANNOUNCE_TO", "LINKED_SERVERS", "PROOF", "STATUS_RECEIVED", "PIECE", "PIECE_RECEIVED",
         "JOIN_GROUP", "LEAVE_GROUP", "GROUP_MEMBERS",
         "BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS", "BLOCKED_USERS",
         "HEARD",
@@ -143,6 +143,8 @@ def test_fields_of_ours_are_numbered_from_100_up():
         "ConnectClient.terms",
         "ConnectServer.terms",
         "ConnectResponse.terms",
+        "ConnectServer.proof",
+        "ConnectResponse.proof",
         "ConnectServer.endpoints",
         "ConnectServer.instanceId",
         "ConnectResponse.serverId",
