@@ -9,11 +9,13 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 
+from shared import sockets
 from shared.addresses import Endpoint
 from shared.backoff import Backoff
 from shared.errors import PeerError, PeerUnreachable, bare
 from shared.lasting import Faults, forever
 from shared.link import Link
+from shared.timer import clock
 
 STEADY = 5.0
 """Seconds a link must have lived for its end to count as the first failure and not one more."""
@@ -32,11 +34,16 @@ async def dial(make_link: Callable[[], Link], endpoint: Endpoint, *, local_host:
     """
     loop = asyncio.get_running_loop()
     local = (local_host, 0) if local_host else None
+    largest = sockets.segments_of(loop).largest(endpoint.host, clock(loop)())
     try:
         async with asyncio.timeout(timeout):
-            _, link = await loop.create_connection(
-                make_link, endpoint.host, endpoint.port, local_addr=local, family=socket.AF_INET
-            )
+            if largest is not None:
+                sock = await sockets.connect(loop, endpoint, local, largest)
+                _, link = await loop.create_connection(make_link, sock=sock)
+            else:
+                _, link = await loop.create_connection(
+                    make_link, endpoint.host, endpoint.port, local_addr=local, family=socket.AF_INET
+                )
     except (OSError, TimeoutError) as error:
         raise PeerUnreachable(f"{endpoint} does not accept connections ({_words(error)})") from None
     try:

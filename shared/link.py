@@ -7,20 +7,18 @@ What is sent in one turn of the loop goes out as one write (a write costs 3 to 7
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import itertools
-import socket
-import struct
-import termios
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
+from shared import sockets
 from shared.capabilities import OURS
 from shared.errors import HandshakeTimeout, PeerError, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import Frame
 from shared.link_backlog import LinkBacklog
 from shared.messages import pb
+from shared.segments import may_have_stalled
 from shared.session import Session, Timeouts
 from shared.tallies import Frames
 from shared.timer import Timer, clock
@@ -167,13 +165,7 @@ class Link(LinkBacklog, asyncio.Protocol):
     @property
     def has_arrived(self) -> bool:
         """Whether all that was written has arrived at the other side's machine, be it read there or not."""
-        if self._descriptor < 0 or self._buffered():
-            return False
-        try:
-            (waiting,) = struct.unpack("i", fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4)))
-        except OSError:
-            return False
-        return int(waiting) == 0
+        return self._descriptor >= 0 and not self._buffered() and sockets.unarrived(self._descriptor) == 0
 
     @property
     def age(self) -> float:
@@ -271,7 +263,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=SEND_LIMIT)
         sock = transport.get_extra_info("socket")
         if sock is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sockets.prepare(sock, self._loop, self.remote_host)
             self._descriptor = sock.fileno()
         if not self._is_wanted():
             self.session.frames_to_send()  # our CONNECT is not for this link any more
@@ -282,8 +274,10 @@ class Link(LinkBacklog, asyncio.Protocol):
         self.session.queue(frames)
         self._perform()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a loss is a loss
+    def connection_lost(self, exc: Exception | None) -> None:
         """End: whatever the reason, the session is told."""
+        if isinstance(exc, TimeoutError):  # what we sent did not arrive for too long
+            sockets.segments_of(self._loop).stalled(self.remote_host, self._now())
         self._transport = None
         self._descriptor = -1
         if self._last_resort is not None:
@@ -394,6 +388,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._write_session()
         self.flush()
         if self._transport is not None:
+            self._note_stall(closed)
             self._descriptor = -1
             self._transport.close()
             self._last_resort = self._loop.call_later(LINGER, self._transport.abort)
@@ -401,6 +396,13 @@ class Link(LinkBacklog, asyncio.Protocol):
         self.end = self.end or closed
         self._settle()
         self._owner.link_closed(self, closed)
+
+    def _note_stall(self, closed: Closed) -> None:
+        """Where a link ended by silence because something could not pass, the next has smaller packets."""
+        if closed.reason == "timeout" and self.was_open and self._descriptor >= 0:
+            unarrived = self._buffered() + sockets.unarrived(self._descriptor)
+            if may_have_stalled(unarrived, by_us=closed.by_us):
+                sockets.segments_of(self._loop).stalled(self.remote_host, self._now())
 
     def _write_session(self) -> None:
         """Queue what the session has to say, in order with what the owner sent."""

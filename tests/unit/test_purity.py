@@ -23,7 +23,8 @@ PURE_SHARED = [
     "members",
     "messages",
 ]
-PURE_SHARED += ["names", "peers", "pieces", "printable", "recipients", "session", "snowflake", "transitions"]
+PURE_SHARED += ["names", "peers", "pieces", "printable", "recipients"]
+PURE_SHARED += ["segments", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
 SHELLS = {
     "__init__",
