@@ -192,11 +192,11 @@ class ChatFeature(FeatureBase):
 
     def _received(self, message: pb.ChatMessage) -> None:
         """Show it once, and acknowledge it each time: an acknowledgement may have been lost."""
-        author = User.of(message.author)
-        if not self._seen.has(author, message.messageSnowflake):
+        key = self._seen.key(message)
+        if not self._seen.has(key):
             if self._on_message is None or not self._call(self._on_message, message):
                 return
-            self._seen.add(author, message.messageSnowflake)
+            self._seen.add(key)
         ack = pb.ChatMessageResponse(messageSnowflake=message.messageSnowflake, author=message.author)
         ack.statuses.add(user=self.user.to_pb(), status=DELIVERED)
         if self.link is not None:

@@ -30,7 +30,8 @@ from shared.tallies import Buckets, Frames
 
 REJECTIONS = frozenset(
     {
-        "bad_connect", "foreign_user", "malformed", "no_proof", "no_recipient", "not_a_subscriber",
+        "bad_connect", "foreign_user", "malformed", "never_given", "no_proof", "no_recipient",
+        "not_a_subscriber",
         "second_connect", "too_large", "unexpected", "unknown_name", "unsupported_there", "out_of_range",
     }
 )  # fmt: skip

@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final
+
 from services.chat.dispatcher import Dispatcher
-from services.chat.mailbox import Item, Mailbox
+from services.chat.mailbox import TO_GROUP, HandedOver, Item, Mailbox, Name, kind_of, name_of
 from services.chat.roster import Roster, Sink
 from services.chat.statuses import FINAL, INTERIM, Status, Statuses
 from shared.addresses import Group, User
 from shared.errors import UnexpectedMessage
 from shared.messages import encode, pb
 
+GIVEN: Final = 50_000
+"""Messages that were on broken links and are remembered."""
+NOTHING_TOLD: Final = -1
+"""No status."""
+
 
 class Answers:
     """Takes MESSAGE_ACKs: ends what they answer, and has the author told."""
 
     def __init__(
-        self, server_id: str, roster: Roster, mailbox: Mailbox, dispatcher: Dispatcher, statuses: Statuses
+        self,
+        server_id: str,
+        roster: Roster,
+        mailbox: Mailbox,
+        dispatcher: Dispatcher,
+        statuses: Statuses,
+        doubted: Callable[[], None],
     ) -> None:
+        """`doubted` counts answers of what nobody is known to have been given."""
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
         self._dispatcher = dispatcher
         self._statuses = statuses
+        self._doubted = doubted
         self._receipts: dict[Sink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
+        self._given: OrderedDict[Name, HandedOver] = OrderedDict()
+        """What was on links to servers that broke: its answer may come before it is written to the next."""
 
-    def from_client(self, user: User, ack: pb.ChatMessageResponse, now: float) -> Item | None:
+    def lost(self, items: Iterable[Item]) -> None:
+        """A link to a server broke, and these were on it."""
+        for item in items:
+            self._given[name_of(item)] = HandedOver(item.key, NOTHING_TOLD)
+            if len(self._given) > GIVEN:
+                self._given.popitem(last=False)
+
+    def from_client(
+        self, user: User, ack: pb.ChatMessageResponse, now: float, sink: Sink | None = None
+    ) -> Item | None:
         """A recipient's client acknowledged; an existing one names nobody: we fill in who it was.
 
         Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
         Returns what was delivered, if something was.
+
+        Raises:
+            UnexpectedMessage: that client's link (`sink`) was never given the message.
+
         """
         author = User.of(ack.author) if ack.HasField("author") else None
         item = self._dispatcher.find(user, ack.messageSnowflake, author=author)
         if item is None or not ack.statuses:
             return None
+        if sink is not None and sink not in item.sent_to:
+            raise UnexpectedMessage(f"a client of {user} answers a message that it was never given", "never_given")
         self._dispatcher.answered(user, item, now)
         status = ack.statuses[0].status
         self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
@@ -69,43 +103,61 @@ class Answers:
     def _for_one(
         self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int, now: float
     ) -> Item | None:
+        """What is on its way and was answered, if that is so."""
         author = User.of(ack.author) if ack.HasField("author") else None
         item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if item is not None:
             if status in INTERIM and author is None:
                 item.answered = True  # it names no author: we have to remember who it was
+                self._statuses.tell(item, status)
+            elif status in INTERIM:
+                self._dispatcher.answered(server_id, item, now)
+                if item.origin:  # nobody asks us again after a restart: so it is known then before it is told
+                    item.pending = status
+                else:
+                    self._statuses.tell(item, status)
+                self._mailbox.handed_over(item, status)
             else:
                 self._dispatcher.answered(server_id, item, now)
-            self._statuses.tell(item, status)
-            if item.deadline == 0.0 and status in INTERIM:
-                self._mailbox.handed_over(item, status)
+                self._statuses.tell(item, status)
         elif user is not None and author is not None and author.is_complete:
             self._late(ack, author, user, status)
         return item
 
     def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
-        """The other server has had the message for some time: we know only what it says."""
-        if author.server_id == self._server_id and self._roster.knows(author):
-            origin = ""
-        elif ack.HasField("group") and ack.group.serverId == self._server_id:
-            origin = author.server_id
-        else:
-            return
+        """The other server has had the message for some time: its answer counts if we gave it that message.
+
+        One that does not count may be made up. Or it comes again, because a receipt was lost; or we were restarted
+        since: then the message is written once more, and answered once more.
+        """
         group = Group.of(ack.group) if ack.HasField("group") else None
-        late = Item(author, ack.messageSnowflake, user, b"", origin=origin, group=group)
+        name = Name(author, ack.messageSnowflake, user, kind_of(user, group))
+        handed_over = self._mailbox.find_handed_over(name) or self._given.get(name)
+        if handed_over is None:
+            self._doubted()
+            return
+        origin = author.server_id if author.server_id != self._server_id else ""
+        late = Item(author, name.snowflake, user, b"", key=handed_over.key, origin=origin, group=group)
         late.is_saved = bool(origin)  # nobody but us would tell it again
         present = self._statuses.memory.status(late.key)
+        present = handed_over.status if present is None else present
         if present == status or (present in FINAL and status in INTERIM):
             return  # told again, because a receipt was lost
         self._statuses.tell_late(late, status)
+        if status in FINAL:
+            self._mailbox.answered_late(late, status)
 
     def _for_members(self, server_id: str, group: Group, ack: pb.ChatMessageResponse, now: float) -> None:
         """The group's server tells our user its members' statuses; with `complete` it answers for the message."""
         author = User.of(ack.author)
         if author.server_id != self._server_id or not self._roster.knows(author):
             raise UnexpectedMessage(f"{server_id} answers {author}", "foreign_user")
-        self._statuses.relay(ack)
         key = server_id, ack.messageSnowflake, User(*group), author
+        name = Name(author, ack.messageSnowflake, group, TO_GROUP)
+        if self._dispatcher.find(*key) is None and self._mailbox.find_handed_over(name) is None:
+            self._doubted()
+            return
+        self._statuses.relay(ack)
         while ack.complete and (item := self._dispatcher.find(*key)) is not None:
             self._dispatcher.answered(server_id, item, now)
             self._statuses.memory.note(item.key, Status.USER_AWAY)  # asked again, that server knows more

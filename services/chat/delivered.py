@@ -1,10 +1,10 @@
-"""Which messages were delivered without ever waiting: fingerprints in a file that is mapped into memory.
+"""Which messages were delivered without ever waiting: their keys in a file that is mapped into memory.
 
 A message between two who are online touches no disk, and yet is recognised when its author sends it again after a
-restart. Eight bytes in a page of the system's cache are written at once, and outlive the process; not a power cut:
-after that the recipient's client has to recognise it.
+restart. Sixteen bytes in a page of the system's cache are written at once, and outlive the process; not a power
+cut: after that the recipient's client has to recognise it.
 
-The file is a table of buckets, by the fingerprint's value; in a full one the oldest makes room.
+The file is a table of buckets, by the key's value; in a full one the oldest makes room.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from services.chat.mailbox import Key
+
 BUCKETS: Final = 1 << 18
-"""Of four fingerprints each: about the last million messages, in 8 MiB."""
-_BUCKET: Final = struct.Struct("<4q")
+"""Of four keys each: about the last million messages, in 16 MiB."""
+_BUCKET: Final = struct.Struct("16s16s16s16s")
 
 
 class Delivered:
@@ -38,18 +40,18 @@ class Delivered:
         finally:
             os.close(descriptor)
 
-    def __contains__(self, fingerprint: int) -> bool:
-        return fingerprint in _BUCKET.unpack_from(self.table, self._place(fingerprint))
+    def __contains__(self, key: Key) -> bool:
+        return key in _BUCKET.unpack_from(self.table, self._place(key))
 
-    def add(self, fingerprint: int) -> None:
+    def add(self, key: Key) -> None:
         """A message was delivered."""
-        place = self._place(fingerprint)
+        place = self._place(key)
         bucket = _BUCKET.unpack_from(self.table, place)
-        if fingerprint not in bucket:
-            _BUCKET.pack_into(self.table, place, fingerprint, *bucket[:3])
+        if key not in bucket:
+            _BUCKET.pack_into(self.table, place, key, *bucket[:3])
 
-    def _place(self, fingerprint: int) -> int:
-        return fingerprint % self._buckets * _BUCKET.size
+    def _place(self, key: Key) -> int:
+        return int.from_bytes(key[:8], "little") % self._buckets * _BUCKET.size
 
     def close(self) -> None:
         """Unmap it; the system writes it."""

@@ -5,13 +5,13 @@ The disk itself is behind `Disk` (store.py): it writes in order, and tells when 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
 
-from services.chat.mailbox import Destination, Item, Kept, Key, Pair, Recall
+from services.chat.mailbox import Destination, HandedOver, Item, Kept, Key, Name, Pair, Recall, name_of
 from shared.addresses import User
 
 IN_MEMORY: Final = 512
@@ -21,6 +21,8 @@ FIRST_READ: Final = 32
 ALL_IN_MEMORY: Final = 50_000
 """Waiting messages of all destinations in memory: beyond it what comes waits on disk alone."""
 ALL_BYTES_IN_MEMORY: Final = 32 * 1024 * 1024
+RECENT: Final = 50_000
+"""Messages handed over to other servers that are known without a look at the disk."""
 LARGE: Final = 64 * 1024
 """Bytes from which a message waits on disk alone."""
 
@@ -33,6 +35,15 @@ class Disk(Protocol):
 
     def forget(self, item: Item, status: int) -> None:
         """A message that was written is over."""
+
+    def hand_over(self, item: Item, status: int) -> None:
+        """Another server has a message, whether it was written or not."""
+
+    def find_handed_over(self, name: Name) -> HandedOver | None:
+        """A message that another server has, by what its statuses say of it."""
+
+    def answered_late(self, item: Item, status: int) -> None:
+        """Another server says the last of one that it has."""
 
     def load(
         self,
@@ -118,6 +129,8 @@ class DiskMailbox:
         self._ready = 0
         """How many messages are in memory."""
         self._ready_bytes = 0
+        self._handed_over: OrderedDict[Name, HandedOver] = OrderedDict()
+        """What was handed over lately: on disk it may not be found yet."""
         self.queues: dict[Destination, _Queue] = {}
         """What waits somewhere; what is sent at once reads it, and counts `next_id` on (express.py)."""
 
@@ -196,7 +209,19 @@ class DiskMailbox:
     def handed_over(self, item: Item, status: int) -> None:
         """Another server has it: that is known after a restart, too."""
         item.is_over = True
-        self._disk.forget(item, status)
+        self._disk.hand_over(item, status)
+        self._handed_over[name_of(item)] = HandedOver(item.key, status)
+        if len(self._handed_over) > RECENT:
+            self._handed_over.popitem(last=False)
+
+    def find_handed_over(self, name: Name) -> HandedOver | None:
+        """A message that another server has and has not said the last of."""
+        return self._handed_over.get(name) or self._disk.find_handed_over(name)
+
+    def answered_late(self, item: Item, status: int) -> None:
+        """It has said it now."""
+        self._handed_over.pop(name_of(item), None)
+        self._disk.answered_late(item, status)
 
     def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
         """Keep items, in order, before all that waits there."""

@@ -83,7 +83,7 @@ class Dispatcher:
         is_clear = lane is None and self._mailbox.is_clear(destination)
         if is_clear and (sinks := self.ways(destination)):
             outbound = self.outbound_to(destination)
-            if self._has_room(outbound):
+            if self._has_room(outbound) and not outbound.must_wait(item):
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
         if is_clear or (lane is not None and not lane.is_kept) or self._custody.is_behind(destination):
@@ -104,6 +104,9 @@ class Dispatcher:
         while self._has_room(outbound) and (sinks := self.ways(destination)):
             item = self._mailbox.take(destination)
             if item is None:
+                break
+            if outbound.must_wait(item):
+                self._mailbox.put_back(destination, [item])
                 break
             self._send(destination, outbound, item, sinks, deadline)
         self._lanes.pump(destination, now)
@@ -154,8 +157,8 @@ class Dispatcher:
     def adopt(self, sent: Iterable[Sent]) -> None:
         """Take over what the quick way sent: from now on it is as if it had been sent here."""
         adopted: list[Watched] = []
-        for destination, author, snowflake, recipient, raw, origin, at, number, sinks in sent:
-            item = Item(author, snowflake, recipient, raw, origin=origin)
+        for destination, author, snowflake, recipient, raw, origin, at, number, sinks, key in sent:
+            item = Item(author, snowflake, recipient, raw, key=key, origin=origin)
             item.arrived, item.id = at, number
             outbound = self.outbound_to(destination)
             # Deadlines ascend. What came another way meanwhile was sent PATIENCE times custody_delay later at most.
@@ -193,6 +196,13 @@ class Dispatcher:
         self.count += 1
         self.size += item.size
         self._unanswered.append((item.deadline, destination, item))
+
+    def _recognises(self, destination: Destination) -> bool:
+        """Whether what is written there twice is taken once: clients and Parleys do so, existing servers do not."""
+        if isinstance(destination, User):
+            return True
+        server = self._roster.server(destination)
+        return server is not None and server.confirms
 
     def is_open(self, destination: Destination) -> bool:
         """Whether a message would be sent there at once: nothing waits, and there is a link with room."""
@@ -304,8 +314,8 @@ class Dispatcher:
             if item.deadline == deadline:
                 self._mailbox.save(destination, item)  # again, where the disk was full
                 self._overdue(destination, item)
-                if isinstance(destination, User) and item.deadline:
-                    self._offers.add(destination, item, now)
+                if item.deadline and self._recognises(destination):
+                    self._offers.add(item, now, at_once=isinstance(destination, User))
                 self.pump(destination, now)
         self._offers.handle_timeout(now)
         for destination in self._lanes.handle_timeout(now):

@@ -14,19 +14,18 @@ from typing import Final
 
 from services.chat.blocks import Blocks
 from services.chat.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
-from services.chat.fingerprints import pair_mark
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.outbound import BURST
 from services.chat.quick import DeliveredRun, Sent
-from services.chat.roster import LocalRoster
+from services.chat.roster import LocalRoster, Sink
 from services.chat.statuses import UNHEARD, Status, Statuses, tail
 from shared.addresses import User
 from shared.compiled import core
 from shared.errors import MalformedMessage
 from shared.framing import Frame
+from shared.message_keys import MessageKeys
 from shared.messages import decode, pb
 
-_64_BITS: Final = (1 << 64) - 1
 _PLAIN: Final = tail(None, None, Status.DELIVERED)
 """What existing clients acknowledge with: a status that names nobody."""
 FLOWS_OF_USER: Final = 1024
@@ -46,6 +45,7 @@ class Express:
         dispatcher: Dispatcher,
         statuses: Statuses,
         blocks: Blocks,
+        keys: MessageKeys,
         delivered: DeliveredRun | None,
         arm: Callable[[float], None],
     ) -> None:
@@ -58,6 +58,7 @@ class Express:
         self._server_id = server_id
         self._dispatcher = dispatcher
         self._blocks = blocks
+        self._keys = keys
         blocks.changed = self.forget_all
         recall = mailbox.recall
         self.core = core.Express(
@@ -75,8 +76,8 @@ class Express:
             most_bytes=BYTES_ON_THEIR_WAY,
             most_unheard=UNHEARD,
         )
-        self.take: Callable[[Destination, list[Frame], int, float], int] = self.core.take
-        """take(source, frames, start, now): handle frames from `start` on; the first that is left."""
+        self.take: Callable[[Destination, list[Frame], int, float, Sink | None], int] = self.core.take
+        """take(source, frames, start, now, link): handle frames from `start` on; the first that is left."""
         self.settle: Callable[[Destination], Iterable[Sent]] = self.core.settle
         self.settle_due: Callable[[float, float], Iterable[Sent]] = self.core.settle_due
         self.due: Callable[[float], float | None] = self.core.due
@@ -135,7 +136,7 @@ class Express:
             "" if isinstance(source, User) else source,
             tail(None, recipient, Status.DELIVERED) if isinstance(source, User) else confirmed,
             (confirmed, _PLAIN),
-            pair_mark(author, recipient) & _64_BITS,
+            self._keys.pair(author, recipient, None),
             is_local,
             FLOWS_OF_USER if isinstance(source, User) else FLOWS_OF_SERVER,
         )

@@ -1,19 +1,16 @@
-"""By what a message that is on disk is recognised without a look at the disk. Pure.
+"""Which messages may be on disk, without a look at the disk. Pure.
 
-64 bits of each message's author, number and recipient, in 8 bytes each. What is not here is not on disk; what is
-here is there, but for one in 2^64, and but for what was trimmed since the last `renew`.
+The first 64 of the 128 bits of each message's key, in 8 bytes each. What is not here is not on disk. What is here
+is looked for there by its whole key: it may be another, or have been trimmed since the last `renew`.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 
 from services.chat.mailbox import Key
-from shared.addresses import Recipient, User
 
 NEW: Final = 100_000
 """So many are held in a set, at some 60 bytes each, before they are sorted into 8."""
@@ -56,15 +53,11 @@ class Fingerprints:
         self.sorted[:mark] = [numbers]
 
 
-@lru_cache(maxsize=1 << 16)
-def pair_mark(author: User, recipient: Recipient) -> int:
-    """What the fingerprints of all messages from one to the other have in common: 64 bits."""
-    text = "\0".join((*author, *recipient))
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
 def fingerprint(key: Key) -> int:
-    """A message's, as SQLite's signed integer; the same in every process."""
-    author, snowflake, recipient = key
-    number = pair_mark(author, recipient) ^ snowflake
-    return number - (1 << 64) if number >> 63 else number
+    """The first half of a message's key, as SQLite's signed integer."""
+    return int.from_bytes(key[:8], "little", signed=True)
+
+
+def rest(key: Key) -> int:
+    """The other half."""
+    return int.from_bytes(key[8:], "little", signed=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable, KeysView, Sequence
 from typing import Final
 
-from services.chat.mailbox import Item
+from services.chat.mailbox import Item, Key
 from shared.addresses import Group, User
 from shared.messages import pb
 
@@ -77,13 +77,13 @@ class Copy(Item):
     __slots__ = ("_body", "_head")
 
     def __init__(
-        self, author: User, snowflake: int, member: User, *, origin: str, group: Group, body: bytes
+        self, author: User, snowflake: int, member: User, *, key: Key, origin: str, group: Group, body: bytes
     ) -> None:
         recipient = pb.UserOfGroup(user=member.to_pb(), group=group.to_pb())
         head = pb.ChatMessage(userOfGroup=recipient).SerializeToString()
         self._head = b"%b %d %b" % (_NAME, len(head) + len(body), head)
         self._body = body
-        super().__init__(author, snowflake, member, b"", origin=origin, group=group)
+        super().__init__(author, snowflake, member, b"", key=key, origin=origin, group=group)
         self.size = len(self._head) + len(body) + 1
 
     @property
@@ -96,11 +96,16 @@ class Copy(Item):
         """It is made of its parts."""
 
 
-def copies(message: pb.ChatMessage, group: Group, members: Iterable[User], origin: str) -> list[Item]:
+def copies(
+    message: pb.ChatMessage, group: Group, members: Sequence[User], keys: Sequence[Key], origin: str
+) -> list[Item]:
     """What a message to a group becomes: one for each of these members. protobuf merges fields in any order."""
     shared = pb.ChatMessage()
     shared.CopyFrom(message)
     shared.ClearField("recipient")
     body = shared.SerializeToString()
     author, snowflake = User.of(message.author), message.messageSnowflake
-    return [Copy(author, snowflake, member, origin=origin, group=group, body=body) for member in members]
+    return [
+        Copy(author, snowflake, member, key=key, origin=origin, group=group, body=body)
+        for member, key in zip(members, keys, strict=True)
+    ]

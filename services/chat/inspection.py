@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from services.chat import rows, schema
-from services.chat.mailbox import Destination, Item
+from services.chat.mailbox import COPY, TO_GROUP, Destination, Item
 from services.chat.operator import Wanted
 from shared.addresses import Group, Recipient, User
 from shared.errors import ConfigError
@@ -146,13 +146,13 @@ def _entry(row: tuple[object, ...], now: float) -> Entry:
     number, name, author, author_server, to, to_server, kind, group, group_server, origin, snowflake, size, kept = (
         row
     )
-    recipient = Group(str(to), str(to_server)) if kind == rows.TO_GROUP else User(str(to), str(to_server))
+    recipient = Group(str(to), str(to_server)) if kind == TO_GROUP else User(str(to), str(to_server))
     return Entry(
         int(str(number)),
         rows.destination(str(name)),
         User(str(author), str(author_server)),
         recipient,
-        Group(str(group), str(group_server)) if kind == rows.COPY else None,
+        Group(str(group), str(group_server)) if kind == COPY else None,
         str(origin),
         rows.unsigned(int(str(snowflake))),
         int(str(size)),

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from mmap import mmap
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from services.chat.roster import Sink
 from shared.addresses import Group, Recipient, User
@@ -18,8 +18,8 @@ from shared.addresses import Group, Recipient, User
 Destination = User | str
 """A user of this server, or another server's serverId."""
 
-Key = tuple[User, int, Recipient]
-"""By which a message is recognised when it comes again: author, snowflake, recipient."""
+Key = bytes
+"""By which a message is recognised when it comes again (message_keys.py); empty: by nothing."""
 
 
 Pair = tuple[User, Recipient]
@@ -42,13 +42,14 @@ class Item:
         recipient: Recipient,
         raw: bytes,
         *,
+        key: Key = b"",
         origin: str = "",
         group: Group | None = None,
     ) -> None:
         self.author = author
         self.snowflake = snowflake
         self.recipient = recipient
-        self.key: Key = (author, snowflake, recipient)
+        self.key = key
         """By which it is recognised when it comes again."""
         self.raw = raw
         self.size = len(raw)
@@ -96,6 +97,40 @@ class Item:
         return self.origin or self.author
 
 
+class Name(NamedTuple):
+    """What a status from another server says of a message: who reads it knows the message by nothing else."""
+
+    author: User
+    snowflake: int
+    recipient: Recipient
+    kind: int
+    """TO_USER, COPY or TO_GROUP: a user may be called like a group."""
+
+
+class HandedOver(NamedTuple):
+    """What is known of a message that another server has."""
+
+    key: Key
+    status: int
+    """What its author was told last."""
+
+
+TO_USER: Final = 0
+COPY: Final = 1
+TO_GROUP: Final = 2
+"""Kinds of messages: for a user; a copy for a member of a group; for a group of another server."""
+
+
+def kind_of(recipient: Recipient, group: Group | None) -> int:
+    """The kind of a message to somebody, as a copy for a member of a group if there is one."""
+    return TO_GROUP if isinstance(recipient, Group) else COPY if group is not None else TO_USER
+
+
+def name_of(item: Item) -> Name:
+    """What another server's statuses say of an item."""
+    return Name(item.author, item.snowflake, item.recipient, kind_of(item.recipient, item.group))
+
+
 class Kept(Enum):
     """What became of an item that was to be kept."""
 
@@ -115,7 +150,7 @@ class OnDisk(Protocol):
 
 
 class AtOnce(Protocol):
-    """Fingerprints of what was delivered without ever waiting (delivered.py)."""
+    """The keys of what was delivered without ever waiting (delivered.py)."""
 
     @property
     def table(self) -> mmap | bytearray:
@@ -192,6 +227,12 @@ class Mailbox(Protocol):
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk; None: there is no such message."""
+
+    def find_handed_over(self, name: Name) -> HandedOver | None:
+        """A message that another server has and has not said the last of, by what its statuses say of it."""
+
+    def answered_late(self, item: Item, status: int) -> None:
+        """Another server says the last of a message that it has had for some time."""
 
     def delivered(self, item: Item) -> None:
         """One of our users has it."""

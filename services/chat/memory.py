@@ -14,7 +14,7 @@ REMEMBERED: Final = 50_000
 
 
 class Memory:
-    """The messages seen lately and their present status; None: none yet. Snowflake 0 is nobody's number.
+    """The messages seen lately and their present status; None: none yet. An empty key is nobody's.
 
     `find` tells the status of what was on disk. The compiled core has the same class (shared/core/memory.c).
     """
@@ -29,10 +29,12 @@ class Memory:
 
     def knows(self, key: Key) -> bool:
         """Whether this message came before."""
+        if not key:
+            return False
         if key in self._seen:
             return True
         status = self._find(key)
-        if status is None or key[1] == 0:
+        if status is None:
             return False
         self.note(key, status)
         return True
@@ -43,7 +45,7 @@ class Memory:
 
     def note(self, key: Key, status: int | None) -> None:
         """Remember a message and its status, and forget the oldest."""
-        if key[1] == 0:
+        if not key:
             return
         self._seen[key] = status
         if len(self._seen) > self._limit:

@@ -1,8 +1,10 @@
-"""What a client did not take once is offered to it again, while its link stands: when, and how often. Pure.
+"""What somebody did not take once is offered again, while the link stands: when, and how often. Pure.
 
 A client acknowledges a message when it has it, shown or saved. One that could not (a full disk, a closed terminal)
 says nothing, and may be able to a minute later: so what is unanswered after `ack_timeout` is written to the same
-links once more, and again after twice that, and twice that, up to LONGEST. Clients recognise what comes again.
+links once more, and again after twice that, and twice that, up to LONGEST. Clients recognise what comes again, and
+so do servers that are Parleys: one of them may have refused a copy for a group because it did not know yet that the
+message is its own user's.
 
 Nothing is offered to a link while something of what was written to it is still on its way: whoever sleeps or stands
 in a radio shadow would get all of it several times at once.
@@ -17,7 +19,6 @@ from typing import Final, NamedTuple
 
 from services.chat.mailbox import Item
 from services.chat.roster import Sink
-from shared.addresses import User
 
 LONGEST: Final = 320.0
 """Seconds between two offers, at most."""
@@ -31,7 +32,6 @@ class Offer(NamedTuple):
     deadline: float
     """Seconds, monotonic; it counts while the item has the same."""
     number: int
-    user: User
     item: Item
     delay: float
     """Seconds since the one before."""
@@ -43,7 +43,7 @@ class Offer(NamedTuple):
 
 
 class Offers:
-    """What clients have not answered within `ack_timeout`."""
+    """What has not been answered within `ack_timeout`."""
 
     def __init__(self, ack_timeout: float) -> None:
         self._first = ack_timeout
@@ -53,13 +53,14 @@ class Offers:
     def __len__(self) -> int:
         return len(self._due)
 
-    def add(self, user: User, item: Item, now: float) -> None:
-        """It has not been answered in time: offer it now, and again until it is."""
-        self._put(user, item, now, 0.0)
+    def add(self, item: Item, now: float, *, at_once: bool) -> None:
+        """It has not been answered in time: offer it now, or some time later; and again until it is answered."""
+        delay = 0.0 if at_once else self._first
+        self._put(item, now + delay, delay)
 
-    def _put(self, user: User, item: Item, due: float, delay: float) -> None:
+    def _put(self, item: Item, due: float, delay: float) -> None:
         item.deadline = due
-        heappush(self._due, Offer(due, next(self._numbers), user, item, delay))
+        heappush(self._due, Offer(due, next(self._numbers), item, delay))
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called."""
@@ -78,7 +79,7 @@ class Offers:
                     sink.send(offer.item.raw)
                     offered = True
             delay = offer.delay if not offered and offer.delay else max(2 * offer.delay, self._first)
-            self._put(offer.user, offer.item, now + min(delay, LONGEST), min(delay, LONGEST))
+            self._put(offer.item, now + min(delay, LONGEST), min(delay, LONGEST))
 
     def drop_answered(self, unanswered: int) -> None:
         """At the end of a batch: forget those that count no more."""

@@ -16,6 +16,7 @@ from services.chat.router import Router
 from services.chat.store import Store
 from shared.compiled import core
 from shared.config import ChatConfig
+from shared.message_keys import MessageKeys
 
 
 class Opened:
@@ -36,6 +37,7 @@ class Opened:
         express: bool = core is not None,
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None],
+        doubted: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         limits = Limits(
@@ -55,6 +57,7 @@ class Opened:
             self.debts,
             self.groups,
             self.blocks,
+            MessageKeys(store.secret),
             ack_timeout=settings.ack_timeout,
             custody_delay=settings.custody_delay,
             stuck_ttl=settings.stuck_ttl,
@@ -65,6 +68,7 @@ class Opened:
             express=express,
             arm=arm,
             look_for=look_for,
+            doubted=doubted,
         )
         self.requests = Requests(
             server_id,

@@ -13,10 +13,9 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from services.chat.mailbox import Destination, Item
+from services.chat.mailbox import TO_GROUP, Destination, Item
 from services.chat.roster import Roster
 from services.chat.router import Router
-from services.chat.rows import TO_GROUP
 from services.chat.rows import destination as destination_of
 from services.chat.rows import name as name_of
 from shared.addresses import User

@@ -60,6 +60,20 @@ class Outbound:
         """Whether more may be on its way at once."""
         return len(self.held) < self.window and self.size < self.window_bytes
 
+    def must_wait(self, item: Item) -> bool:
+        """Whether the author's message of this number to the same recipient, another one, is to be answered first.
+
+        An answer names number, author and recipient, or less; and some programs number by the second. One that is
+        overdue holds up nobody; 0 is nobody's number, and is answered in the order in which it came.
+        """
+        return bool(item.key) and any(
+            other.recipient == item.recipient
+            and other.author == item.author
+            and other.key != item.key
+            and other.told is other.pending is None
+            for other in self.numbers.get(item.snowflake, ())
+        )
+
     def send(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:
         """Write an item to its links; an answer is due at `deadline`."""
         for sink in sinks:

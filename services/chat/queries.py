@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final
 
 from services.chat import rows
-from services.chat.mailbox import Destination, Item, Key, Pair
+from services.chat.mailbox import Destination, HandedOver, Item, Key, Name, Pair
 from services.chat.statuses import Status
 from shared.addresses import User
 
@@ -18,35 +18,52 @@ TRIMMED: Final = 5_000
 """Final statuses removed at once."""
 
 _WAITING: Final = (
-    "SELECT kept_at, id, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
-    "group_server, raw FROM message WHERE destination = ? AND id > ? %s ORDER BY id LIMIT ?"
+    "SELECT kept_at, id, key, key_rest, author, author_server, snowflake, recipient, recipient_server, "
+    "origin, kind, group_id, group_server, raw FROM message WHERE destination = ? AND id > ? %s ORDER BY id LIMIT ?"
 )
 _OF_PAIR: Final = "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ?"
 _OLDEST: Final = (
-    "SELECT kept_at, destination, id, author, author_server, snowflake, recipient, recipient_server, "
-    "origin, kind, group_id, group_server, raw FROM message WHERE id > ? ORDER BY id LIMIT ?"
+    "SELECT kept_at, destination, id, key, key_rest, author, author_server, snowflake, recipient, "
+    "recipient_server, origin, kind, group_id, group_server, raw FROM message WHERE id > ? ORDER BY id LIMIT ?"
 )
-_STATUS: Final = (
-    "SELECT status FROM settled WHERE key = ? AND snowflake = ? AND author = ? AND author_server = ? "
-    "AND recipient = ? AND recipient_server = ? ORDER BY rowid DESC LIMIT 1"
+_STATUS: Final = "SELECT status FROM settled WHERE key = ? AND key_rest = ? ORDER BY rowid DESC LIMIT 1"
+_WAITS: Final = "SELECT destination FROM message WHERE key = ? AND key_rest = ?"
+_IS_ELSEWHERE: Final = "SELECT status FROM handed_over WHERE key = ? AND key_rest = ?"
+_HANDED_OVER: Final = (
+    "SELECT key, key_rest, status FROM handed_over WHERE snowflake = ? AND author = ? AND author_server = ? "
+    "AND recipient = ? AND recipient_server = ? AND kind = ?"
 )
 TRIM: Final = "DELETE FROM settled WHERE rowid < (SELECT MIN(rowid) FROM settled) + ?"
 """Removes the oldest final statuses."""
-_WAITS: Final = (
-    "SELECT destination FROM message WHERE key = ? AND snowflake = ? AND author = ? AND author_server = ? "
-    "AND recipient = ? AND recipient_server = ?"
+TRIM_HANDED_OVER: Final = "DELETE FROM handed_over WHERE rowid < (SELECT MIN(rowid) FROM handed_over) + ?"
+EXPIRE_HANDED_OVER: Final = "DELETE FROM handed_over WHERE at < ?"
+END_HANDED_OVER: Final = (
+    "DELETE FROM handed_over WHERE snowflake = ? AND author = ? AND author_server = ? AND recipient = ? "
+    "AND recipient_server = ? AND kind = ? AND key = ? AND key_rest = ?"
 )
 
 
+def secret(db: sqlite3.Connection) -> bytes:
+    """What the keys of messages are made with (message_keys.py)."""
+    return bytes(db.execute("SELECT secret FROM identity").fetchone()[0])
+
+
 def find(db: sqlite3.Connection, key: Key) -> int | None:
-    """The status of a message that waits or was settled; None: there is no such message."""
-    values = rows.key_values(key)
-    if (row := db.execute(_STATUS, values).fetchone()) is not None:
-        return int(row[0])
-    if (row := db.execute(_WAITS, values).fetchone()) is None:
+    """The status of a message that waits, was settled or is at another server; None: there is no such message."""
+    halves = rows.halves(key)
+    for query in (_STATUS, _IS_ELSEWHERE):
+        if (row := db.execute(query, halves).fetchone()) is not None:
+            return int(row[0])
+    if (row := db.execute(_WAITS, halves).fetchone()) is None:
         return None
     is_for_user = isinstance(rows.destination(row[0]), User)
     return Status.USER_AWAY if is_for_user else Status.OTHER_SERVER_TIMEOUT
+
+
+def find_handed_over(db: sqlite3.Connection, name: Name) -> HandedOver | None:
+    """A message that another server has, by what its statuses say of it."""
+    row = db.execute(_HANDED_OVER, rows.name_values(name)).fetchone()
+    return HandedOver(rows.key(row[0], row[1]), row[2]) if row is not None else None
 
 
 def load(
@@ -91,8 +108,6 @@ def expired(db: sqlite3.Connection, before: float, after: int, limit: int) -> li
 
 def fingerprints(db: sqlite3.Connection) -> array[int]:
     """Those of all that is on disk, sorted."""
-    numbers = array("q", (n for (n,) in db.execute("SELECT key FROM message ORDER BY key")))
-    settled = array("q", (n for (n,) in db.execute("SELECT key FROM settled ORDER BY key")))
-    if settled:
-        numbers = array("q", sorted(chain(numbers, settled)))  # two sorted runs: one merge
-    return numbers
+    tables = ("message", "settled", "handed_over")
+    found = [array("q", (n for (n,) in db.execute(f"SELECT key FROM {table} ORDER BY key"))) for table in tables]  # noqa: S608 - ours
+    return array("q", sorted(chain(*found))) if any(found[1:]) else found[0]  # sorted runs: one merge

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from services.chat.mailbox import Destination
+from services.chat.mailbox import Destination, Key
 from services.chat.roster import Sink
 from shared.addresses import Recipient, User
 
-Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[Sink]]
+Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[Sink], Key]
 """A message on its way: destination, author, snowflake, recipient, its frame, its origin (a serverId, or empty),
-when it came and was sent (seconds, monotonic), its place in the mailbox's order, the links that it is on."""
+when it came and was sent (seconds, monotonic), its place in the mailbox's order, the links that it is on, its
+key."""
 
 DeliveredRun = Callable[[bool, float, int], None]
 """Hears of deliveries: whether of a recipient here, when they arrived (seconds, monotonic), of how many messages.

@@ -20,10 +20,12 @@ from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.quick import DeliveredRun
 from services.chat.roster import LocalRoster, Sink
 from services.chat.statuses import FINAL, Status, Statuses
+from services.chat.unproven import Unproven
 from shared.addresses import Group, Recipient, User
 from shared.compiled import core
 from shared.errors import UnexpectedMessage
 from shared.framing import Frame
+from shared.message_keys import MessageKeys
 from shared.messages import pb
 
 PATIENCE: Final = 1.0
@@ -44,6 +46,7 @@ class Router:
         debts: Debts,
         groups: Groups,
         blocks: Blocks,
+        keys: MessageKeys,
         *,
         ack_timeout: float,
         custody_delay: float = 0.05,
@@ -55,6 +58,7 @@ class Router:
         express: bool = core is not None,
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
+        doubted: Callable[[], None] = lambda: None,
     ) -> None:
         self._server_id = server_id
         self._roster = roster
@@ -62,6 +66,9 @@ class Router:
         self._debts = debts
         self._groups = groups
         self._blocks = blocks
+        self._keys = keys
+        self._unproven = Unproven()
+        self._doubted = doubted
         self._look_for = look_for
         self._ack_timeout = ack_timeout
         self.batch_came = 0.0
@@ -80,11 +87,11 @@ class Router:
         """Servers with waiting messages and no link → when their authors are answered."""
         self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered)
         self._memory = self._statuses.memory
-        self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses)
+        self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses, doubted)
         self.express: Express | None = None
         if express:
             self.express = Express(
-                server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, delivered_run, arm
+                server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, keys, delivered_run, arm
             )
             self._dispatcher.quick = self.express
 
@@ -93,13 +100,13 @@ class Router:
         """Whether nothing is on its way and nobody is looked for."""
         return self._dispatcher.is_idle and not self._missing
 
-    def take(self, source: Destination, frames: list[Frame], at: int, now: float) -> int:
-        """Handle frames from `at` on the quick way; the index of the first that does not go it."""
+    def take(self, source: Destination, frames: list[Frame], at: int, now: float, sink: Sink | None = None) -> int:
+        """Handle frames of a link from `at` on the quick way; the index of the first that does not go it."""
         if self.express is None:
             return at
-        after = self.express.take(source, frames, at, now)
+        after = self.express.take(source, frames, at, now, sink)
         if after == at and frames[at].name == "MESSAGE" and self.express.introduce(source, frames[at]):
-            after = self.express.take(source, frames, at, now)
+            after = self.express.take(source, frames, at, now, sink)
         return after
 
     # Messages -------------------------------------------------------------------------------
@@ -117,7 +124,8 @@ class Router:
         if _copied_for(message) is not None:
             self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
             raise UnexpectedMessage(f"{user} speaks for a group", "foreign_user")
-        self._accept(Item(author, message.messageSnowflake, recipient, raw), message, now)
+        key = self._keys.of(author, recipient, None, message)
+        self._accept(Item(author, message.messageSnowflake, recipient, raw, key=key), message, now)
 
     def message_from_server(self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float) -> None:
         """Route what another server's user sent to one of ours.
@@ -136,7 +144,14 @@ class Router:
             raise UnexpectedMessage(f"{server_id} sends a message without a recipient", "no_recipient")
         if recipient.server_id != self._server_id:
             raise UnexpectedMessage(f"{server_id} sends us what is for {recipient}", "foreign_user")
-        item = Item(author, message.messageSnowflake, recipient, raw, origin=server_id, group=group)
+        key = self._keys.of(author, recipient, group, message)
+        item = Item(author, message.messageSnowflake, recipient, raw, key=key, origin=server_id, group=group)
+        if group is not None and author.server_id == self._server_id:
+            original = self._keys.of(author, group, None, message)
+            if not self._memory.knows(original):
+                self._unproven.hold(item, original)
+                self._doubted()
+                return
         self._accept(item, message, now)
 
     def _accept(self, item: Item, message: pb.ChatMessage, now: float) -> None:
@@ -144,6 +159,9 @@ class Router:
             self._to_group(item, item.recipient, message, now)
         else:
             self._accept_one(item, now)
+        if len(self._unproven):
+            for copy in self._unproven.known(item.author, self._memory.knows):
+                self._accept_one(copy, now)
 
     def _accept_one(self, item: Item, now: float) -> None:
         """Take a message once; one that comes again is answered with its present status."""
@@ -199,7 +217,7 @@ class Router:
     def _to_group(self, item: Item, group: Group, message: pb.ChatMessage, now: float) -> None:
         """Send each member but the author a copy."""
         members = self._groups.members(group.group_id)
-        others = self._members_for(item, group)
+        others = self._members_for(item, group, message)
         if not others and item.author not in members:
             self._statuses.tell(item, Status.USER_BLOCKED if members else Status.USER_NOT_FOUND)
             return
@@ -208,16 +226,19 @@ class Router:
             self._statuses.tell(item, Status.DELIVERED)
             return
         self._statuses.expect(item.author, item.snowflake, group, others)
-        for copy in copies(message, group, others, item.origin):
+        keys = self._keys.of_each(item.author, others, group, message)
+        for copy in copies(message, group, others, keys, item.origin):
             self._accept_one(copy, now)
 
-    def _members_for(self, item: Item, group: Group) -> list[User]:
+    def _members_for(self, item: Item, group: Group, message: pb.ChatMessage) -> list[User]:
         """Who gets a copy, or did: of a message that comes again, those too who have left since.
 
         One that we know gets nobody new; one that we do not, after a restart, may not have gone to all.
         """
         members, former = self._groups.members(group.group_id), self._groups.former(group.group_id)
-        sent = [each for each in (*members, *former) if self._memory.knows((item.author, item.snowflake, each))]
+        all_of_them = (*members, *former)
+        keys = self._keys.of_each(item.author, all_of_them, group, message)
+        sent = [each for each, key in zip(all_of_them, keys, strict=True) if self._memory.knows(key)]
         if sent and self._memory.knows(item.key):
             return sent
         may_send = item.author in members or (sent and item.author in former)  # it was a member when it was taken
@@ -287,13 +308,17 @@ class Router:
             else:
                 again.append(item)
         self._dispatcher.put_back(destination, again, now, cleanly=cleanly)
+        if not isinstance(destination, User):
+            self._answers.lost(again)
         self._dispatcher.pump(destination, now)
 
     # Answers ----------------------------------------------------------------------------------------
 
-    def ack_from_client(self, user: User, ack: pb.ChatMessageResponse, now: float, payload: bytes = b"") -> None:
-        """A recipient's client acknowledged; `payload` is what it sent."""
-        self._learn_answer(self._answers.from_client(user, ack, now), payload)
+    def ack_from_client(
+        self, user: User, ack: pb.ChatMessageResponse, now: float, payload: bytes = b"", *, sink: Sink | None = None
+    ) -> None:
+        """A recipient's client acknowledged over its link; `payload` is what it sent."""
+        self._learn_answer(self._answers.from_client(user, ack, now, sink), payload)
         self._dispatcher.pump(user, now)
 
     def _learn_answer(self, delivered: Item | None, payload: bytes) -> None:
@@ -345,6 +370,12 @@ class Router:
         for item in items:
             item.is_safe = True
             if item.pending is not None and not item.is_over:
+                self._statuses.tell_once(item, item.pending)
+
+    def handed_over(self, items: Iterable[Item]) -> None:
+        """That other servers have these is on disk, or could not be written: their authors are told either way."""
+        for item in items:
+            if item.pending is not None:
                 self._statuses.tell_once(item, item.pending)
 
     def not_kept(self, items: Iterable[Item], now: float | None = None) -> None:

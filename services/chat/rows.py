@@ -5,39 +5,55 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Final
 
-from services.chat.fingerprints import fingerprint
-from services.chat.mailbox import Destination, Item, Key
+from services.chat.fingerprints import fingerprint, rest
+from services.chat.mailbox import COPY, TO_GROUP, Destination, Item, Key, Name, kind_of, name_of
 from shared.addresses import Group, User
 
-TO_USER: Final = 0
-COPY: Final = 1
-TO_GROUP: Final = 2
-"""A row's `kind`: for a user; a copy for a member of a group; for a group of another server."""
-
-Row = tuple[int, str, str, int, str, str, str, int, str, str, bytes]
+Row = tuple[int, int, int, str, str, int, str, str, str, int, str, str, bytes]
 
 INSERT: Final = "INSERT OR REPLACE INTO message VALUES "
 SETTLE: Final = "INSERT INTO settled VALUES "
+HAND_OVER: Final = "INSERT OR REPLACE INTO handed_over VALUES "
 DELETE: Final = "DELETE FROM message WHERE id IN "
 """What comes often is written many rows at a time: each statement lets go of the interpreter's lock once."""
 SIZES: Final = (512, 64, 8, 1)
 """Rows at a time."""
 
 
-def values(destination: Destination, item: Item, mark: int, age: float) -> tuple[object, ...]:
-    """An item as INSERT takes it; `mark` is its fingerprint."""
-    author, recipient = item.author, item.recipient
+def values(destination: Destination, item: Item, age: float) -> tuple[object, ...]:
+    """An item as INSERT takes it."""
     group = item.group or ("", "")
-    kind = TO_GROUP if isinstance(recipient, Group) else COPY if item.group is not None else TO_USER
     return (
-        item.id, name(destination), mark, *author, signed(item.snowflake), *recipient,
-        item.origin, kind, *group, item.size, age, item.raw,
+        item.id, name(destination), *halves(item.key), *item.author, signed(item.snowflake), *item.recipient,
+        item.origin, kind_of(item.recipient, item.group), *group, item.size, age, item.raw,
     )  # fmt: skip
 
 
-def settled(item: Item, status: int, mark: int, age: float) -> tuple[object, ...]:
+def settled(key: Key, status: int, age: float) -> tuple[object, ...]:
     """A final status as SETTLE takes it."""
-    return (mark, *item.author, signed(item.snowflake), *item.recipient, status, age)
+    return (*halves(key), status, age)
+
+
+def handed_over(item: Item, status: int, age: float) -> tuple[object, ...]:
+    """What another server has, as HAND_OVER takes it."""
+    return (*name_values(name_of(item)), *halves(item.key), status, age)
+
+
+def name_values(name: Name) -> tuple[object, ...]:
+    """What a status says of a message, as queries.py takes it."""
+    return (signed(name.snowflake), *name.author, *name.recipient, name.kind)
+
+
+def halves(key: Key) -> tuple[int, int]:
+    """A key as two of SQLite's integers; 0 and 0 of a message that is recognised by nothing."""
+    return (fingerprint(key), rest(key)) if key else (0, 0)
+
+
+def key(first: int, second: int) -> Key:
+    """A key from its halves."""
+    if first == second == 0:
+        return b""
+    return first.to_bytes(8, "little", signed=True) + second.to_bytes(8, "little", signed=True)
 
 
 @cache
@@ -50,25 +66,22 @@ def statement(head: str, columns: int, count: int) -> str:
 
 def item(row: Row) -> Item:
     """An item as queries.py reads it."""
-    number, author, author_server, snowflake, to, to_server, origin, kind, group_id, group_server, raw = row
+    number, first, second, author, author_server, snowflake, to, to_server, origin, kind, *group_of, raw = row
     recipient = Group(to, to_server) if kind == TO_GROUP else User(to, to_server)
-    group = Group(group_id, group_server) if kind == COPY else None
-    read = Item(User(author, author_server), unsigned(snowflake), recipient, raw, origin=origin, group=group)
+    group = Group(*group_of) if kind == COPY else None
+    writer = User(author, author_server)
+    read = Item(writer, unsigned(snowflake), recipient, raw, key=key(first, second), origin=origin, group=group)
     read.id = number
     read.is_saved = read.is_safe = read.waited = True
     return read
 
 
-def key_values(key: Key) -> tuple[object, ...]:
-    """A key as queries.py takes it."""
-    author, snowflake, recipient = key
-    return (fingerprint(key), signed(snowflake), *author, *recipient)
-
-
 @lru_cache(maxsize=1 << 14)
 def name(destination: Destination) -> str:
     """A destination as a text."""
-    return f"user:{destination}" if isinstance(destination, User) else f"server:{destination}"
+    if isinstance(destination, User):  # spelt as it is, not as people are shown it
+        return f"user:{destination.user_id}@{destination.server_id}"
+    return f"server:{destination}"
 
 
 def destination(text: str) -> Destination:

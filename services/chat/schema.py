@@ -8,15 +8,19 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from services.chat.fingerprints import fingerprint
-from shared.addresses import User
-from shared.errors import ConfigError, StorageError
+from services.chat import queries, rows
+from services.chat.mailbox import COPY, TO_GROUP
+from shared.addresses import Group, User
+from shared.errors import ConfigError, MalformedMessage, StorageError
+from shared.framing import read_datagram
+from shared.message_keys import MessageKeys
+from shared.messages import decode, pb
 
-VERSION: Final = 2
+VERSION: Final = 3
 FRAME_PARTS: Final = 3
 """Name, length and the rest: version 1 had whole frames."""
 FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM", "SQLITE_IOERR_TRUNCATE")
@@ -26,7 +30,7 @@ LARGE: Final = 64 * 1024 * 1024
 
 _MESSAGE: Final = """
 CREATE TABLE message (
-    id INTEGER PRIMARY KEY, destination TEXT NOT NULL, key INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, destination TEXT NOT NULL, key INTEGER NOT NULL, key_rest INTEGER NOT NULL,
     author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
     recipient TEXT NOT NULL, recipient_server TEXT NOT NULL,
     origin TEXT NOT NULL, kind INTEGER NOT NULL, group_id TEXT NOT NULL, group_server TEXT NOT NULL,
@@ -37,10 +41,23 @@ CREATE INDEX message_key ON message (key);
 """
 _SETTLED: Final = """
 CREATE TABLE settled (
-    key INTEGER NOT NULL, author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
-    recipient TEXT NOT NULL, recipient_server TEXT NOT NULL, status INTEGER NOT NULL, at REAL NOT NULL
+    key INTEGER NOT NULL, key_rest INTEGER NOT NULL, status INTEGER NOT NULL, at REAL NOT NULL
 );
 CREATE INDEX settled_key ON settled (key);
+"""
+_HANDED_OVER: Final = """
+CREATE TABLE handed_over (
+    snowflake INTEGER NOT NULL, author TEXT NOT NULL, author_server TEXT NOT NULL,
+    recipient TEXT NOT NULL, recipient_server TEXT NOT NULL, kind INTEGER NOT NULL,
+    key INTEGER NOT NULL, key_rest INTEGER NOT NULL, status INTEGER NOT NULL, at REAL NOT NULL,
+    UNIQUE (snowflake, author, author_server, recipient, recipient_server, kind)
+);
+CREATE INDEX handed_over_key ON handed_over (key);
+CREATE INDEX handed_over_at ON handed_over (at);
+"""
+_IDENTITY: Final = """
+CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), secret BLOB NOT NULL);
+INSERT INTO identity VALUES (1, randomblob(32));
 """
 _OWED: Final = """
 CREATE TABLE owed (id INTEGER PRIMARY KEY, destination TEXT NOT NULL, at REAL NOT NULL, payload BLOB NOT NULL);
@@ -59,7 +76,17 @@ CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), age REAL NOT NULL, 
 """
 _KNOWN: Final = "CREATE TABLE known (destination TEXT PRIMARY KEY) WITHOUT ROWID;"
 
-SCHEMA: Final = _MESSAGE + _SETTLED + _OWED + _PEOPLE + _KNOWN
+_MESSAGE_2: Final = _MESSAGE.replace(" key_rest INTEGER NOT NULL,", "")
+_SETTLED_2: Final = """
+CREATE TABLE settled (
+    key INTEGER NOT NULL, author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
+    recipient TEXT NOT NULL, recipient_server TEXT NOT NULL, status INTEGER NOT NULL, at REAL NOT NULL
+);
+CREATE INDEX settled_key ON settled (key);
+"""
+"""The tables of version 2 that are others now."""
+
+SCHEMA: Final = _MESSAGE + _SETTLED + _HANDED_OVER + _OWED + _PEOPLE + _KNOWN + _IDENTITY
 
 
 class Ages:
@@ -210,30 +237,22 @@ def _statements(db: sqlite3.Connection, script: str) -> None:
         db.execute(statement)
 
 
-def _fingerprint(snowflake: int, author: str, author_server: str, to: str, to_server: str) -> int:
-    return fingerprint((User(author, author_server), snowflake & ((1 << 64) - 1), User(to, to_server)))
-
-
 def _from_1(db: sqlite3.Connection) -> None:
     """Groups, blocking, an own clock; statuses as payloads; messages found by their snowflake."""
     for table in ("message", "settled", "owed"):
         db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     for index in ("message_destination", "settled_at", "owed_destination"):
         db.execute(f"DROP INDEX {index}")
-    db.create_function("fingerprint", 5, _fingerprint)
-    _statements(db, _MESSAGE + _SETTLED + _OWED + _PEOPLE)
+    _statements(db, _MESSAGE_2 + _SETTLED_2 + _OWED + _PEOPLE)
     db.execute(
-        "INSERT INTO message SELECT id, destination, "
-        "fingerprint(snowflake, author, author_server, recipient, recipient_server), "
-        "author, author_server, snowflake, recipient, "
+        "INSERT INTO message SELECT id, destination, 0, author, author_server, snowflake, recipient, "
         "recipient_server, CASE destination WHEN 'user:' || recipient || '@' || recipient_server "
         "THEN author_server ELSE '' END, 0, '', '', size, 0.0, raw FROM old_message"
     )
     # The author's server hears of a message; ours is where what waits for users lives.
     db.execute("UPDATE message SET origin = '' WHERE origin = recipient_server")
     db.execute(
-        "INSERT INTO settled SELECT fingerprint(snowflake, author, author_server, recipient, recipient_server), "
-        "author, author_server, snowflake, recipient, recipient_server, status, 0.0 "
+        "INSERT INTO settled SELECT 0, author, author_server, snowflake, recipient, recipient_server, status, 0.0 "
         "FROM old_settled ORDER BY rowid"
     )
     for number, destination, raw in db.execute("SELECT id, destination, raw FROM old_owed ORDER BY id").fetchall():
@@ -245,5 +264,49 @@ def _from_1(db: sqlite3.Connection) -> None:
         db.execute(f"DROP TABLE old_{table}")
 
 
-MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1}
+def _from_2(db: sqlite3.Connection) -> None:
+    """Messages recognised by 128 bits of what they are, with a secret; a table of what other servers have.
+
+    What was settled was recognised by what anybody can make: it is forgotten. Who sends such a message again has it
+    delivered again, and the recipient's client recognises it.
+    """
+    for table in ("message", "settled"):
+        db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    for index in ("message_destination", "message_key", "settled_key"):
+        db.execute(f"DROP INDEX {index}")
+    _statements(db, _MESSAGE + _SETTLED + _HANDED_OVER + _IDENTITY)
+    keys = MessageKeys(queries.secret(db))
+    for row in db.execute(f"SELECT {_COLUMNS_2} FROM old_message ORDER BY id"):  # noqa: S608 - ours
+        number, destination, *parts, raw = row
+        key = rows.halves(_key_of(keys, parts, raw))
+        db.execute(f"INSERT INTO message VALUES ({','.join('?' * 16)})", (number, destination, *key, *parts, raw))  # noqa: S608 - ours
+    db.execute(
+        "INSERT INTO handed_over SELECT snowflake, author, author_server, recipient, recipient_server, kind, 0, 0, "
+        "status, at FROM old_settled, (SELECT 0 AS kind UNION SELECT 1 UNION SELECT 2) WHERE status IN (3, 5) AND "
+        "old_settled.rowid IN (SELECT MAX(rowid) FROM old_settled GROUP BY key, author, author_server, snowflake, "
+        "recipient, recipient_server)"  # of which kind each is was not kept
+    )
+    for table in ("message", "settled"):
+        db.execute(f"DROP TABLE old_{table}")
+
+
+_COLUMNS_2: Final = (
+    "id, destination, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
+    "group_server, size, kept_at, raw"
+)
+
+
+def _key_of(keys: MessageKeys, parts: Sequence[Any], raw: bytes) -> bytes:
+    """The key of a row of version 2; none of one that cannot be read: it goes out all the same."""
+    author, author_server, _snowflake, to, to_server, _origin, kind, group_id, group_server, *_ = parts
+    group = Group(group_id, group_server) if kind == COPY else None
+    recipient = Group(to, to_server) if kind == TO_GROUP else User(to, to_server)
+    try:
+        message = decode(read_datagram(raw), pb.ChatMessage)
+    except MalformedMessage:
+        return b""
+    return keys.of(User(author, author_server), recipient, group, message)
+
+
+MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1, 2: _from_2}
 """What brings a file of that version to the next."""

@@ -107,6 +107,7 @@ class ChatService(ServiceBase):
             self._directory,
             kept=self._kept,
             not_kept=self._not_kept,
+            handed_over=self._handed_over,
             broken=self._broken,
             committed=self._counting.committed,
         )
@@ -123,6 +124,7 @@ class ChatService(ServiceBase):
                 delivered_run=self._counting.quick,
                 arm=lambda now: self._timer.set(now + self.config.chat.custody_delay),
                 look_for=lambda _server_id: self.discover_now(),
+                doubted=lambda: self.metrics.rejected("never_given"),
             )
         except BaseException:
             store.close()
@@ -149,6 +151,11 @@ class ChatService(ServiceBase):
     def _kept(self, items: list[Item]) -> None:
         if self._open is not None:
             self._open.router.kept(items)
+            self._turn_over()
+
+    def _handed_over(self, items: list[Item]) -> None:
+        if self._open is not None:
+            self._open.router.handed_over(items)
             self._turn_over()
 
     def _not_kept(self, items: list[Item]) -> None:
@@ -315,7 +322,7 @@ class ChatService(ServiceBase):
         while at < count and self._open is not None and not (at and link.had_its_turn):
             self._open.router.batch_came = now
             after = at
-            at = self._open.router.take(source, frames, at, now)
+            at = self._open.router.take(source, frames, at, now, link)
             if at == after:
                 at += super().messages_received(link, frames[at : at + step])
                 step = 2 * step
@@ -355,7 +362,8 @@ class ChatService(ServiceBase):
             router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
         elif name == "MESSAGE_ACK":
             payload = frame.payload
-            router.ack_from_client(user, decode(frame, pb.ChatMessageResponse), self._now(), payload)
+            answer = decode(frame, pb.ChatMessageResponse)
+            router.ack_from_client(user, answer, self._now(), payload, sink=link)
         elif name in GROUPS:
             requests.group_asked(user, name, decode(frame, GROUPS[name]), link, self._now())
         elif name in BLOCKS:

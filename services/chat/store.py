@@ -23,7 +23,7 @@ from typing import Any, Final
 from services.chat import queries, rows, schema
 from services.chat.delivered import Delivered
 from services.chat.fingerprints import Fingerprints, fingerprint
-from services.chat.mailbox import Destination, Item, Key, Pair, Recall
+from services.chat.mailbox import Destination, HandedOver, Item, Key, Name, Pair, Recall, name_of
 from services.chat.statuses import Status
 from shared.addresses import User
 from shared.errors import ConfigError
@@ -32,6 +32,8 @@ BATCH: Final = 10_000
 """Writes in one transaction at most."""
 SETTLED: Final = 500_000
 """Final statuses of messages that were on disk: so many are kept, to answer who sends one again."""
+HANDED_OVER: Final = 1_000_000
+"""Messages that other servers have: of so many the last status is waited for."""
 RETRY: Final = 1.0
 """Seconds between attempts to write or read what could not be."""
 
@@ -48,6 +50,8 @@ class Work:
     writes: tuple[Write, ...] = ()
     item: Item | None = None
     """The message that is written."""
+    handed_over: Item | None = None
+    """The message that another server has."""
     done: Callable[[bool], None] | None = None
     """Hears whether it was written; it is not tried again. Without it, what is no message is, until it is."""
     safe: Callable[[], None] | None = None
@@ -60,6 +64,7 @@ class Work:
 class Store:
     """One server's file. `kept` and `not_kept` hear, on the event loop, what was and what could not be written.
 
+    `handed_over` hears of which messages it was noted that another server has them, or tried in vain.
     `broken` hears of an error that is ours: nothing is written any more. `committed` hears, on the store's own
     thread, how long each transaction took, and of how many writes it was.
     """
@@ -70,6 +75,7 @@ class Store:
         *,
         kept: Callable[[list[Item]], None],
         not_kept: Callable[[list[Item]], None],
+        handed_over: Callable[[list[Item]], None] = lambda _items: None,
         broken: Callable[[BaseException], None] = lambda _error: None,
         committed: Callable[[float, int], None] = lambda _seconds, _writes: None,
     ) -> None:
@@ -81,6 +87,7 @@ class Store:
         """
         self._kept = kept
         self._not_kept = not_kept
+        self._tell_handed_over = handed_over
         self._broken = broken
         self._committed = committed
         self._loop = asyncio.get_running_loop()
@@ -100,6 +107,9 @@ class Store:
             self._seen = Fingerprints()
             self._seen.renew(0, queries.fingerprints(self._db))
             self._settled = self._one("SELECT COUNT(*) FROM settled")
+            self._handed_over = self._one("SELECT COUNT(*) FROM handed_over")
+            self.secret = queries.secret(self._reader)
+            """What the keys of messages are made with."""
             self._delivered = _open_delivered(directory)
         except sqlite3.Error as error:
             os.close(self._lock)
@@ -174,24 +184,52 @@ class Store:
 
         What has been put here lately and is not committed may be missing: the caller remembers that.
         """
-        mark = fingerprint(key)
-        if mark in self._seen and (status := queries.find(self._reader, key)) is not None:
+        if not key:
+            return None
+        if fingerprint(key) in self._seen and (status := queries.find(self._reader, key)) is not None:
             return status
-        if self._delivered is not None and mark in self._delivered:
+        if self._delivered is not None and key in self._delivered:
             return Status.DELIVERED
         return None
 
+    def find_handed_over(self, name: Name) -> HandedOver | None:
+        """A message that another server has, by what its statuses say of it; the same holds as for `find`."""
+        return queries.find_handed_over(self._reader, name)
+
     def keep(self, destination: Destination, item: Item) -> None:
         """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
-        mark = fingerprint(item.key)
-        self._seen.add(mark)
-        self._ask(Work(((rows.INSERT, rows.values(destination, item, mark, self._ages.now)),), item))
+        self._note(item)
+        self._ask(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item))
 
     def forget(self, item: Item, status: int) -> None:
-        """A kept message was answered finally, or another server has it now."""
-        mark = fingerprint(item.key)
-        self._seen.add(mark)
-        self._put((rows.SETTLE, rows.settled(item, status, mark, self._ages.now)), (rows.DELETE, (item.id,)))
+        """A kept message was answered finally."""
+        self._note(item)
+        self._put((rows.SETTLE, rows.settled(item.key, status, self._ages.now)), (rows.DELETE, (item.id,)))
+        self._count_settled()
+
+    def hand_over(self, item: Item, status: int) -> None:
+        """Another server has it now, whether it was kept here or not."""
+        self._note(item)
+        row = rows.handed_over(item, status, self._ages.now)
+        self._ask(Work(((rows.HAND_OVER, row), (rows.DELETE, (item.id,))), handed_over=item))
+        self._handed_over += 1
+        if self._handed_over >= HANDED_OVER + queries.TRIMMED:
+            self._handed_over -= queries.TRIMMED
+            self._put((queries.TRIM_HANDED_OVER, (queries.TRIMMED,)))
+
+    def answered_late(self, item: Item, status: int) -> None:
+        """Another server said the last of what it had for some time."""
+        self._note(item)
+        which = (*rows.name_values(name_of(item)), *rows.halves(item.key))
+        settled = rows.settled(item.key, status, self._ages.now)
+        self._put((rows.SETTLE, settled), (queries.END_HANDED_OVER, which))
+        self._count_settled()
+
+    def _note(self, item: Item) -> None:
+        if item.key:
+            self._seen.add(fingerprint(item.key))
+
+    def _count_settled(self) -> None:
         self._settled += 1
         if self._settled >= SETTLED + queries.TRIMMED:
             self._trim()
@@ -207,8 +245,8 @@ class Store:
 
     def delivered(self, item: Item) -> None:
         """A message that never was here was delivered."""
-        if self._delivered is not None:
-            self._delivered.add(fingerprint(item.key))
+        if self._delivered is not None and item.key:
+            self._delivered.add(item.key)
 
     def owe(self, destination: Destination, number: int, payload: bytes) -> None:
         """Keep a status for somebody who cannot be told now, or has not said that it came."""
@@ -273,6 +311,7 @@ class Store:
         """Read the next messages that have waited for so long; and drop what has been owed for so long."""
         before = self._ages.now - seconds
         self._put(("DELETE FROM owed WHERE at < ?", (before,)))
+        self._put((queries.EXPIRE_HANDED_OVER, (before - seconds,)))  # it waits there as long as it may here
         self._ask(Work(read=lambda db: queries.expired(db, before, after, limit), found=found))
 
     def close(self) -> None:
@@ -355,6 +394,7 @@ class Store:
         self.error = ""
         if items := [work.item for work in works if work.item is not None]:
             self._tell(self._kept, items)
+        self._end_handing_over(works)
         for work in works:
             if work.done is not None:
                 self._tell(work.done, True)
@@ -367,13 +407,15 @@ class Store:
         others = [write for work in works if work.item is None for write in work.writes]
         deleted = [write for write in others if write[0] is rows.DELETE]
         settled = [write for write in others if write[0] is rows.SETTLE]
-        others = [write for write in others if write[0] is not rows.DELETE and write[0] is not rows.SETTLE]
+        handed_over = [write for write in others if write[0] is rows.HAND_OVER]
+        many_at_a_time = (rows.DELETE, rows.SETTLE, rows.HAND_OVER)
+        others = [write for write in others if write[0] not in many_at_a_time]
         if not messages and not deleted and not others and not self.error:
             return
         began = time.monotonic()
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            for many in (messages, settled, deleted):
+            for many in (messages, settled, handed_over, deleted):
                 self._write_many(many)
             for statement, values in others:
                 self._db.execute(statement, values)
@@ -383,7 +425,8 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
-        self._committed(time.monotonic() - began, len(messages) + len(settled) + len(deleted) + len(others))
+        count = len(messages) + len(settled) + len(handed_over) + len(deleted) + len(others)
+        self._committed(time.monotonic() - began, count)
 
     def _write_many(self, writes: list[Write]) -> None:
         """Many rows a statement; of few sizes, so that SQLite's module knows the statements."""
@@ -416,9 +459,20 @@ class Store:
         """Tell whoever waits for it."""
         if items := [work.item for work in works if work.item is not None]:
             self._tell(self._not_kept, items)
+        self._end_handing_over(works)
         for work in works:
             if work.done is not None:
                 self._tell(work.done, False)
+
+    def _end_handing_over(self, works: list[Work]) -> None:
+        """Written or not, and once: what could not be is tried again, and nobody waits for it."""
+        items = []
+        for work in works:
+            if work.handed_over is not None:
+                items.append(work.handed_over)
+                work.handed_over = None
+        if items:
+            self._tell(self._tell_handed_over, items)
 
     def _read(self, work: Work) -> bool:
         """Whether it could be read."""
@@ -443,6 +497,7 @@ class Store:
 def _open_delivered(directory: Path) -> Delivered | None:
     """Without room for it all else goes on: what is delivered at once is then known to this process only."""
     try:
-        return Delivered.open(directory / "delivered")
+        (directory / "delivered").unlink(missing_ok=True)  # of a Parley whose keys anybody could make
+        return Delivered.open(directory / "delivered.keys")
     except OSError:
         return None

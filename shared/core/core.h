@@ -59,15 +59,22 @@ static inline uint64_t mixed(uint64_t number)
     return number ^ (number >> 31);
 }
 
-/* An author and a recipient, once for all that is remembered of what one wrote to the other. */
+/* By what a message is recognised: keys.c. */
 typedef struct {
-    PyObject_HEAD
-    PyObject *key;
-    uint64_t hash;
-    Py_ssize_t uses;
-} Pair;
+    uint64_t low, high;
+} MessageKey;
 
-extern PyTypeObject PairType;
+/* What the keys of all messages from one to another have in common. */
+typedef struct {
+    uint64_t r[3], s[2];
+} PairKey;
+
+int keys_ready(void);
+void pair_key_set(PairKey *key, const unsigned char bytes[32]);
+int message_key(const PairKey *pair, uint64_t number, int kind, const char *content, Py_ssize_t length, MessageKey *key);
+int message_key_read(PyObject *bytes, MessageKey *key); /* -1: with an error */
+void message_key_write(const MessageKey *key, unsigned char bytes[16]);
+PyObject *key_of(PyObject *module, PyObject *arguments);
 
 typedef struct Memory Memory;
 
@@ -75,10 +82,8 @@ extern PyTypeObject MemoryType;
 
 enum { NO_STATUS = -1, UNKNOWN_MESSAGE = -2 };
 
-Pair *memory_pair(Memory *memory, PyObject *author, PyObject *recipient);
-void memory_release(Memory *memory, Pair *pair);
-int memory_status(Memory *memory, Pair *pair, uint64_t snowflake);
-int memory_note(Memory *memory, Pair *pair, uint64_t snowflake, int status);
+int memory_status(Memory *memory, const MessageKey *key);
+void memory_note(Memory *memory, const MessageKey *key, int status);
 
 /* Protobuf, as much of it as the quick way reads. Each returns the byte behind, or NULL. */
 const char *read_varint(const char *at, const char *end, uint64_t *value);

@@ -34,11 +34,10 @@ Flow *express_flow_of(Party *source, const char *head, Py_ssize_t length)
     return flow;
 }
 
-/* Whether this number is of a message that came before, or of one that is on its way there. */
-static int is_known(Express *self, Flow *flow, uint64_t snowflake)
+/* Whether this message came before, or one with its number is on its way there: that one is answered first. */
+static int is_known(Express *self, Flow *flow, uint64_t snowflake, const MessageKey *key)
 {
-    if (memory_status((Memory *)self->memory, flow->pair, snowflake) != UNKNOWN_MESSAGE ||
-        item_find(self, flow->to, snowflake) != NULL)
+    if (memory_status((Memory *)self->memory, key) != UNKNOWN_MESSAGE || item_find(self, flow->to, snowflake) != NULL)
         return 1;
     if (PyDict_GET_SIZE(flow->to->numbers)) {
         PyObject *number = PyLong_FromUnsignedLongLong(snowflake);
@@ -47,34 +46,36 @@ static int is_known(Express *self, Flow *flow, uint64_t snowflake)
         if (found)
             return found;
     }
-    return recall_has(self, flow->mark ^ snowflake);
+    return recall_has(self, key);
 }
 
 /* 1: it is on its way. 0: not by the quick way. -1: an error. */
 static int take_message(Express *self, Party *source, const Frame *frame)
 {
-    uint64_t snowflake;
-    const char *head;
-    Py_ssize_t head_length, size = frame->end - frame->start;
-    if (size > LARGE || !read_message(frame, &snowflake, &head, &head_length))
+    Message message;
+    MessageKey key;
+    Py_ssize_t size = frame->end - frame->start;
+    if (size > LARGE || !read_message(frame, &message))
         return 0;
-    Flow *flow = express_flow_of(source, head, head_length);
+    Flow *flow = express_flow_of(source, message.head, message.head_length);
     if (flow == NULL)
         return PyErr_Occurred() ? -1 : 0;
     Party *to = flow->to;
     int outcome = express_may_send(self, to);
     if (outcome <= 0 || self->left <= 0 || self->bytes_left <= 0)
         return outcome < 0 ? -1 : 0;
-    outcome = is_known(self, flow, snowflake);
+    if (message_key(&flow->key, message.snowflake, message.kind, message.text, message.text_length, &key))
+        return -1;
+    outcome = is_known(self, flow, message.snowflake, &key);
     if (outcome)
         return outcome < 0 ? -1 : 0;
     char *room = run_room(&to->messages, size);
-    if (room == NULL || item_add(self, flow, frame, snowflake) == NULL)
+    if (room == NULL || item_add(self, flow, frame, message.snowflake, &key) == NULL)
         return -1;
     memcpy(room, PyBytes_AS_STRING(frame->buffer) + frame->start, (size_t)size);
     to->messages.length += size;
     to->messages.count++;
-    memory_note((Memory *)self->memory, flow->pair, snowflake, NO_STATUS);
+    memory_note((Memory *)self->memory, &key, NO_STATUS);
     to->left--;
     to->bytes_left -= size;
     self->left--;
@@ -121,7 +122,18 @@ static int says_delivered(const Flow *flow, const char *rest, Py_ssize_t length)
     return 0;
 }
 
-static int take_answer(Express *self, Party *source, const Frame *frame)
+/* Whether a message is on that link: who was not given it does not answer it. A server has one link at a time. */
+static int is_on(const Item *item, PyObject *link)
+{
+    if (link == NULL || PyUnicode_Check(item->flow->to->destination))
+        return 1;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(item->ways); i++)
+        if (PyList_GET_ITEM(item->ways, i) == link)
+            return 1;
+    return 0;
+}
+
+static int take_answer(Express *self, Party *source, PyObject *link, const Frame *frame)
 {
     uint64_t snowflake;
     const char *rest;
@@ -129,7 +141,7 @@ static int take_answer(Express *self, Party *source, const Frame *frame)
     if (!read_answer(frame, &snowflake, &rest, &length))
         return 0;
     Item *item = item_find(self, source, snowflake);
-    if (item == NULL)
+    if (item == NULL || !is_on(item, link))
         return 0;
     Flow *flow = item->flow;
     if (!says_delivered(flow, rest, length))
@@ -139,9 +151,9 @@ static int take_answer(Express *self, Party *source, const Frame *frame)
         return outcome;
     if (write_status(&flow->hears->statuses, snowflake, flow->tail) || count_delivery(self, item))
         return -1;
-    if (flow->is_local && recall_add(self, flow->mark ^ snowflake))
+    if (flow->is_local && recall_add(self, &item->key))
         return -1;
-    memory_note((Memory *)self->memory, flow->pair, snowflake, 1 /* DELIVERED */);
+    memory_note((Memory *)self->memory, &item->key, 1 /* DELIVERED */);
     source->answered = self->now;
     item_remove(self, item);
     return 1;
@@ -149,7 +161,7 @@ static int take_answer(Express *self, Party *source, const Frame *frame)
 
 /* A call ------------------------------------------------------------------------------------------------------------ */
 
-static int take_one(Express *self, Party *source, PyObject *object)
+static int take_one(Express *self, Party *source, PyObject *link, PyObject *object)
 {
     const Frame *frame = (const Frame *)object;
     if (!Py_IS_TYPE(frame, &FrameType))
@@ -159,7 +171,7 @@ static int take_one(Express *self, Party *source, PyObject *object)
     if (length == 7 && memcmp(name, "MESSAGE", 7) == 0)
         return take_message(self, source, frame);
     if (length == 11 && memcmp(name, "MESSAGE_ACK", 11) == 0)
-        return take_answer(self, source, frame);
+        return take_answer(self, source, link, frame);
     return 0;
 }
 
@@ -293,7 +305,7 @@ Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **kept,
     Py_INCREF(party);
     self->now = now;
     if (unheard_clear(self, source, link) == 0 && begin(self) == 0)
-        while (at < PyList_GET_SIZE(frames) && take_one(self, party, PyList_GET_ITEM(frames, at)) > 0)
+        while (at < PyList_GET_SIZE(frames) && take_one(self, party, link, PyList_GET_ITEM(frames, at)) > 0)
             at++;
     Py_DECREF(party);
     if (end(self))
@@ -308,11 +320,11 @@ Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **kept,
     return at;
 }
 
-/* take(source, frames, start, now): the index of the first frame that is left to the router. */
+/* take(source, frames, start, now, link): the index of the first frame that is left to the router. */
 PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 4 || !PyList_Check(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "take(source, frames, start, now)");
+    if (count < 4 || count > 5 || !PyList_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "take(source, frames, start, now, link)");
         return NULL;
     }
     PyObject *party = NULL;
@@ -322,7 +334,8 @@ PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssize_t cou
         PyErr_SetString(PyExc_IndexError, "there is no such frame");
     if (PyErr_Occurred())
         return NULL;
-    at = express_take_frames(self, arguments[0], &party, NULL, arguments[1], at, now);
+    PyObject *link = count == 5 && arguments[4] != Py_None ? arguments[4] : NULL;
+    at = express_take_frames(self, arguments[0], &party, link, arguments[1], at, now);
     Py_XDECREF(party);
     return at < 0 ? NULL : PyLong_FromSsize_t(at);
 }

@@ -84,7 +84,7 @@ PyObject *express_take(Express *self, PyObject *const *arguments, Py_ssize_t cou
 
 /* items.c */
 Item *item_find(Express *self, const Party *party, uint64_t snowflake);
-Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake);
+Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake, const MessageKey *key);
 void item_remove(Express *self, Item *item);
 PyObject *items_of(Express *self, Party *party);
 PyObject *items_before(Express *self, double now, double delay);
@@ -94,8 +94,8 @@ int unheard_add(Express *self, PyObject *link, PyObject *raw, Py_ssize_t count);
 int unheard_clear(Express *self, PyObject *source, PyObject *link);
 
 /* recall.c */
-int recall_has(Express *self, uint64_t fingerprint);
-int recall_add(Express *self, uint64_t fingerprint);
+int recall_has(Express *self, const MessageKey *key);
+int recall_add(Express *self, const MessageKey *key);
 void recall_close(Express *self);
 
 #endif

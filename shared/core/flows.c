@@ -14,21 +14,28 @@ static const char *skip(const char *at, const char *end, unsigned char tag)
     return end - at - 2 < at[1] ? NULL : at + 2 + at[1];
 }
 
-int read_message(const Frame *frame, uint64_t *snowflake, const char **head, Py_ssize_t *head_length)
+int read_message(const Frame *frame, Message *message)
 {
     Py_ssize_t length;
     uint64_t text_length;
     const char *at = frame_payload(frame, &length), *end = at + length;
-    if (length < 1 || *at != SNOWFLAKE || (at = read_varint(at + 1, end, snowflake)) == NULL || *snowflake == 0)
+    if (length < 1 || *at != SNOWFLAKE || (at = read_varint(at + 1, end, &message->snowflake)) == NULL ||
+        message->snowflake == 0)
         return 0;
-    *head = at;
+    message->head = at;
     if ((at = skip(at, end, AUTHOR)) == NULL || (at = skip(at, end, USER)) == NULL)
         return 0;
-    *head_length = at - *head;
+    message->head_length = at - message->head;
+    message->text = at;
+    message->text_length = 0;
+    message->kind = 0;
     if (at == end)
         return 1;
     if ((unsigned char)*at != TEXT || (at = read_varint(at + 1, end, &text_length)) == NULL)
         return 0;
+    message->text = at;
+    message->text_length = end - at;
+    message->kind = TEXT >> 3;
     return text_length == (uint64_t)(end - at) && is_utf8(at, end - at);
 }
 
@@ -156,18 +163,12 @@ PyTypeObject PartyType = {
 
 /* Flows ---------------------------------------------------------------------------------------------------------- */
 
-Flow *flow_new(PyObject *memory, PyObject *author, PyObject *recipient, Party *to, Party *hears)
+Flow *flow_new(PyObject *author, PyObject *recipient, Party *to, Party *hears)
 {
-    Pair *pair = memory_pair((Memory *)memory, author, recipient);
-    Flow *self = pair == NULL ? NULL : PyObject_New(Flow, &FlowType);
-    if (self == NULL) {
-        if (pair != NULL)
-            memory_release((Memory *)memory, pair);
+    Flow *self = PyObject_New(Flow, &FlowType);
+    if (self == NULL)
         return NULL;
-    }
     memset((char *)self + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
-    self->memory = memory;
-    self->pair = (Pair *)Py_NewRef(pair);
     self->to = (Party *)Py_NewRef(to);
     self->hears = (Party *)Py_NewRef(hears);
     self->author = Py_NewRef(author);
@@ -177,8 +178,6 @@ Flow *flow_new(PyObject *memory, PyObject *author, PyObject *recipient, Party *t
 
 static void flow_dealloc(Flow *self)
 {
-    memory_release((Memory *)self->memory, self->pair);
-    Py_DECREF(self->pair);
     Py_DECREF(self->to);
     Py_DECREF(self->hears);
     Py_DECREF(self->author);

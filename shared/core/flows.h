@@ -38,13 +38,11 @@ typedef struct {
 /* What one author writes to one recipient, from one source. */
 struct Flow {
     PyObject_HEAD
-    PyObject *memory; /* whose pair it is; Express has it for longer than any flow */
-    Pair *pair;
     Party *to, *hears;
     PyObject *author, *recipient, *head, *origin;
     PyObject *tail;   /* of the status that says DELIVERED, behind its number */
     PyObject *answers[ANSWERS]; /* the same of acknowledgements that say so; NULL: no other is known */
-    uint64_t mark;    /* of the pair, in fingerprints */
+    PairKey key;      /* of its messages' keys */
     int is_local;
 };
 
@@ -53,6 +51,7 @@ struct Item {
     Flow *flow;
     PyObject *buffer, *ways; /* the bytes that it came in; the links that it is on */
     Py_ssize_t start, end;
+    MessageKey key;
     uint64_t snowflake, id;
     double sent; /* when it came and went: in the same call */
     Item *before, *after;   /* to the same destination */
@@ -61,11 +60,18 @@ struct Item {
 };
 
 Party *party_new(PyObject *destination);
-Flow *flow_new(PyObject *memory, PyObject *author, PyObject *recipient, Party *to, Party *hears);
+Flow *flow_new(PyObject *author, PyObject *recipient, Party *to, Party *hears);
 char *run_room(Run *run, Py_ssize_t more);
 
 /* A message's payload of the simple shape: a number, the head (author and recipient), a text. */
-int read_message(const Frame *frame, uint64_t *snowflake, const char **head, Py_ssize_t *head_length);
+typedef struct {
+    uint64_t snowflake;
+    const char *head, *text;
+    Py_ssize_t head_length, text_length;
+    int kind; /* of its content: message_keys.py */
+} Message;
+
+int read_message(const Frame *frame, Message *message);
 /* An acknowledgement's: a number, and the rest. */
 int read_answer(const Frame *frame, uint64_t *snowflake, const char **rest, Py_ssize_t *rest_length);
 int has_snowflake(const char *at, const char *end);

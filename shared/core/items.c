@@ -38,7 +38,7 @@ Item *item_find(Express *self, const Party *party, uint64_t snowflake)
     return item;
 }
 
-Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake)
+Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake, const MessageKey *key)
 {
     if (self->count >= self->buckets && grow(self))
         return NULL;
@@ -62,7 +62,7 @@ Item *item_add(Express *self, Flow *flow, const Frame *frame, uint64_t snowflake
     Item **at = bucket(self, to, snowflake);
     *item = (Item){
         .flow = (Flow *)Py_NewRef(flow), .buffer = Py_NewRef(frame->buffer), .ways = Py_NewRef(to->ways),
-        .start = frame->start, .end = frame->end, .snowflake = snowflake, .id = self->next_id++,
+        .start = frame->start, .end = frame->end, .key = *key, .snowflake = snowflake, .id = self->next_id++,
         .sent = self->now,
         .before = to->newest, .older = self->youngest, .chain = *at,
     };
@@ -100,16 +100,19 @@ void item_remove(Express *self, Item *item)
     self->spare = item;
 }
 
-/* For Python: (destination, author, snowflake, recipient, raw, origin, sent, id, ways). */
+/* For Python: (destination, author, snowflake, recipient, raw, origin, sent, id, ways, key). */
 static PyObject *described(const Item *item)
 {
     const Flow *flow = item->flow;
     PyObject *ways = PySequence_List(item->ways);
     if (ways == NULL)
         return NULL;
-    return Py_BuildValue("OOKOy#OdKN", flow->to->destination, flow->author, (unsigned long long)item->snowflake,
+    unsigned char key[16];
+    message_key_write(&item->key, key);
+    return Py_BuildValue("OOKOy#OdKNy#", flow->to->destination, flow->author, (unsigned long long)item->snowflake,
                          flow->recipient, PyBytes_AS_STRING(item->buffer) + item->start, item->end - item->start,
-                         flow->origin, item->sent, (unsigned long long)item->id, ways);
+                         flow->origin, item->sent, (unsigned long long)item->id, ways,
+                         (const char *)key, (Py_ssize_t)sizeof key);
 }
 
 static int hand_over(Express *self, Item *item, PyObject *found)

@@ -47,28 +47,32 @@ static int set_outbound(Party *to, PyObject *outbound)
 /* A frame of one message alone, read as `take` would; NULL without an error: it is not of the simple shape. */
 static PyObject *head_of(PyObject *raw)
 {
-    uint64_t snowflake;
-    const char *head, *begin = PyBytes_AS_STRING(raw), *end = begin + PyBytes_GET_SIZE(raw);
+    Message message;
+    const char *begin = PyBytes_AS_STRING(raw), *end = begin + PyBytes_GET_SIZE(raw);
     const char *body = memchr(begin, ' ', (size_t)(end - begin));
     body = body == NULL ? NULL : memchr(body + 1, ' ', (size_t)(end - body - 1));
     if (body == NULL)
         return NULL;
-    Py_ssize_t length;
     Frame frame = {.buffer = raw, .body = body + 1 - begin, .end = end - begin};
-    return read_message(&frame, &snowflake, &head, &length) ? PyBytes_FromStringAndSize(head, length) : NULL;
+    return read_message(&frame, &message) ? PyBytes_FromStringAndSize(message.head, message.head_length) : NULL;
 }
 
-/* learn(source, raw, author, recipient, destination, outbound, hears, origin, tail, answers, mark, is_local, most) */
+/* learn(source, raw, author, recipient, destination, outbound, hears, origin, tail, answers, pair, is_local, most) */
 PyObject *express_learn(Express *self, PyObject *arguments)
 {
     PyObject *source_name, *raw, *author, *recipient, *destination, *outbound, *hears_name, *origin, *tail, *one, *other;
-    unsigned long long mark;
-    Py_ssize_t most;
+    const char *pair;
+    Py_ssize_t pair_length, most;
     int is_local;
-    if (!PyArg_ParseTuple(arguments, "OSOOOOOUS(SS)Kpn", &source_name, &raw, &author, &recipient, &destination,
-                          &outbound, &hears_name, &origin, &tail, &one, &other, &mark, &is_local, &most) ||
+    if (!PyArg_ParseTuple(arguments, "OSOOOOOUS(SS)y#pn", &source_name, &raw, &author, &recipient, &destination,
+                          &outbound, &hears_name, &origin, &tail, &one, &other, &pair, &pair_length,
+                          &is_local, &most) ||
         express_is_in(self, TAKING))
         return NULL;
+    if (pair_length != 32) {
+        PyErr_SetString(PyExc_ValueError, "a pair has 32 bytes");
+        return NULL;
+    }
     PyObject *head = head_of(raw);
     if (head == NULL)
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
@@ -79,7 +83,7 @@ PyObject *express_learn(Express *self, PyObject *arguments)
     }
     Party *to = source ? party_of(self, destination) : NULL;
     Party *hears = to ? party_of(self, hears_name) : NULL;
-    Flow *flow = hears && !set_outbound(to, outbound) ? flow_new(self->memory, author, recipient, to, hears) : NULL;
+    Flow *flow = hears && !set_outbound(to, outbound) ? flow_new(author, recipient, to, hears) : NULL;
     if (flow == NULL) {
         Py_DECREF(head);
         return NULL;
@@ -89,7 +93,7 @@ PyObject *express_learn(Express *self, PyObject *arguments)
     flow->tail = Py_NewRef(tail);
     flow->answers[0] = Py_NewRef(one);
     flow->answers[1] = Py_NewRef(other);
-    flow->mark = mark;
+    pair_key_set(&flow->key, (const unsigned char *)pair);
     flow->is_local = is_local;
     if (PyDict_GET_SIZE(source->flows) >= most)
         PyDict_Clear(source->flows);
@@ -104,17 +108,15 @@ PyObject *express_may_learn(Express *self, PyObject *arguments)
 {
     PyObject *source_name;
     Frame *frame;
-    uint64_t snowflake;
-    const char *head;
-    Py_ssize_t length;
+    Message message;
     if (!PyArg_ParseTuple(arguments, "OO!", &source_name, &FrameType, &frame) || express_is_in(self, TAKING))
         return NULL;
-    if (!read_message(frame, &snowflake, &head, &length))
+    if (!read_message(frame, &message))
         return Py_NewRef(Py_False);
     Party *source = (Party *)PyDict_GetItemWithError(self->parties, source_name);
     if (source == NULL)
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_True);
-    Flow *flow = express_flow_of(source, head, length);
+    Flow *flow = express_flow_of(source, message.head, message.head_length);
     return PyErr_Occurred() ? NULL : PyBool_FromLong(flow == NULL);
 }
 

@@ -4,6 +4,7 @@
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
     {"count_sent", (PyCFunction)(void (*)(void))count_sent, METH_FASTCALL, "Count a list of framed bytes by name."},
+    {"key_of", (PyCFunction)key_of, METH_VARARGS, "The key of a message: pair, number, kind, content."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -24,8 +25,8 @@ PyMODINIT_FUNC PyInit__core(void)
     if (add_type(module, &FrameType) || add_type(module, &ReaderType) || add_type(module, &MemoryType) ||
         add_type(module, &ExpressType) || add_type(module, &CountsType) || add_type(module, &BucketsType) ||
         add_type(module, &DeliveriesType) || add_type(module, &LinkIOType) || add_type(module, &TurnType) ||
-        PyType_Ready(&PairType) || PyType_Ready(&PartyType) ||
-        PyType_Ready(&FlowType) || express_ready() || recall_ready() || link_ready()) {
+        PyType_Ready(&PartyType) ||
+        PyType_Ready(&FlowType) || express_ready() || keys_ready() || recall_ready() || link_ready()) {
         Py_DECREF(module);
         return NULL;
     }

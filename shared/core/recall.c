@@ -1,8 +1,11 @@
 /* Whether a message is on disk, was there, or was delivered at once: fingerprints.py's and delivered.py's tables.
  *
- * They are Python's; here they are read in place, and opened anew in each call.
+ * They are Python's; here they are read in place, and opened anew in each call. Of what is on disk they have the first half
+ * of each message's key: what may be known is left to the router, which compares the rest.
  */
 #include "express.h"
+
+enum { PER_BUCKET = 4 };
 
 static int open_sorted(Recall *known, PyObject *arrays)
 {
@@ -41,7 +44,7 @@ static int open_at_once(Recall *known, PyObject *at_once)
     if (failed)
         return -1;
     known->has_at_once = 1;
-    known->buckets = known->at_once.len / (4 * (Py_ssize_t)sizeof(int64_t));
+    known->buckets = known->at_once.len / (PER_BUCKET * (Py_ssize_t)sizeof(MessageKey));
     return 0;
 }
 
@@ -84,36 +87,41 @@ static int is_in(const Py_buffer *array, int64_t number)
 }
 
 /* As delivered.py writes it: the file is the same on every machine. */
-static int64_t little_endian(int64_t number)
+static uint64_t little_endian(uint64_t number)
 {
 #if PY_BIG_ENDIAN
-    uint64_t bits = (uint64_t)number, swapped = 0;
+    uint64_t swapped = 0;
     for (int i = 0; i < 8; i++)
-        swapped = swapped << 8 | (bits >> 8 * i & 0xFF);
-    return (int64_t)swapped;
+        swapped = swapped << 8 | (number >> 8 * i & 0xFF);
+    return swapped;
 #else
     return number;
 #endif
 }
 
-static int is_at(const int64_t *place, int64_t stored)
+static MessageKey stored(const MessageKey *key)
 {
-    return place[0] == stored || place[1] == stored || place[2] == stored || place[3] == stored;
+    return (MessageKey){little_endian(key->low), little_endian(key->high)};
 }
 
-static int64_t *place_of(const Recall *known, int64_t fingerprint)
+static int is_at(const MessageKey *place, const MessageKey *key)
 {
-    int64_t place = fingerprint % known->buckets;
-    if (place < 0)
-        place += known->buckets;
-    return (int64_t *)known->at_once.buf + 4 * place;
+    for (int i = 0; i < PER_BUCKET; i++)
+        if (place[i].low == key->low && place[i].high == key->high)
+            return 1;
+    return 0;
+}
+
+static MessageKey *place_of(const Recall *known, const MessageKey *key)
+{
+    return (MessageKey *)known->at_once.buf + PER_BUCKET * (Py_ssize_t)(key->low % (uint64_t)known->buckets);
 }
 
 /* Whether a message may be known: 1 also where that cannot be seen from here; -1 with an error. */
-int recall_has(Express *self, uint64_t mark)
+int recall_has(Express *self, const MessageKey *key)
 {
     Recall *known = &self->known;
-    int64_t fingerprint = (int64_t)mark;
+    int64_t fingerprint = (int64_t)key->low;
     if (recall_open(self))
         return -1;
     if (!known->is_usable)
@@ -130,22 +138,22 @@ int recall_has(Express *self, uint64_t mark)
             return 1;
     if (!known->has_at_once)
         return 0;
-    return is_at(place_of(known, fingerprint), little_endian(fingerprint));
+    MessageKey wanted = stored(key);
+    return is_at(place_of(known, key), &wanted);
 }
 
 /* A message was delivered at once: the oldest in its bucket makes room. */
-int recall_add(Express *self, uint64_t mark)
+int recall_add(Express *self, const MessageKey *key)
 {
     Recall *known = &self->known;
-    int64_t fingerprint = (int64_t)mark;
     if (recall_open(self))
         return -1;
     if (!known->has_at_once)
         return 0;
-    int64_t *place = place_of(known, fingerprint), stored = little_endian(fingerprint);
-    if (!is_at(place, stored)) {
-        memmove(place + 1, place, 3 * sizeof *place);
-        place[0] = stored;
+    MessageKey *place = place_of(known, key), wanted = stored(key);
+    if (!is_at(place, &wanted)) {
+        memmove(place + 1, place, (PER_BUCKET - 1) * sizeof *place);
+        place[0] = wanted;
     }
     return 0;
 }

@@ -7,11 +7,15 @@ from contextlib import closing
 import pytest
 
 from services.chat import schema
+from services.chat.mailbox import Name
 from services.chat.statuses import Status
 from services.chat.store import Store
-from shared.addresses import User
+from shared.addresses import Group, User
 from shared.errors import ConfigError
-from shared.messages import encode
+from shared.framing import read_datagram
+from shared.message_keys import MessageKeys
+from shared.messages import decode, encode, pb
+from tests.support.nodes import ROOT
 from tests.support.sinks import ack, message
 
 ANN, AMY, BOB = User("ann", "alpha"), User("amy", "alpha"), User("bob", "beta")
@@ -103,11 +107,15 @@ def test_what_waited_waits_in_the_same_order_with_its_bytes_and_whoever_gave_it(
 
 def test_what_comes_again_is_recognised(path):
     async def look(store):
-        keys = [(author, snowflake, to) for _id, author, snowflake, to, _origin in WAITING]
-        return [store.find(key) for key in [*keys, (ANN, LARGEST - 4, AMY), (ANN, 99, AMY)]]
+        keys = MessageKeys(store.secret)
+        sent = [(author, snowflake, to) for _id, author, snowflake, to, _origin in WAITING]
+        return [
+            store.find(keys.of(author, to, None, message(author, snowflake, to, "hello\n there")))
+            for author, snowflake, to in [*sent, (ANN, LARGEST - 4, AMY), (ANN, 99, AMY)]
+        ]
 
     away, timeout = Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT
-    assert migrated(path, look) == [away, away, timeout, away, Status.DELIVERED, None]
+    assert migrated(path, look) == [away, away, timeout, away, None, None]
 
 
 def test_what_was_owed_is_owed_and_who_was_known_is(path):
@@ -183,3 +191,74 @@ def test_a_row_that_cannot_be_read_leaves_the_old_file_whole(path):
     with pytest.raises(ConfigError, match="damaged"):
         schema.open_file(path)
     assert content(path) == before
+
+
+# What Parley had at 7054db1 ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A data directory of schema 2."""
+    with closing(sqlite3.connect(tmp_path / "chat.db", isolation_level=None)) as db:
+        db.executescript((ROOT / "tests/data/chat-2.sql").read_text(encoding="utf-8"))
+    (tmp_path / "delivered").write_bytes(bytes(8 * 1024 * 1024))
+    return tmp_path / "chat.db"
+
+
+ODD = User("o'dd name ", "alpha")
+CREW, FAR = Group("crew", "alpha"), Group("far", "beta")
+
+
+def test_all_that_waited_in_a_kept_directory_waits_and_is_recognised_by_what_it_is(kept):
+    async def look(store):
+        items = [i for to in (AMY, ANN, ODD, "beta") for i in await read(store.load, to, 0, 100)]
+        keys = MessageKeys(store.secret)
+        for item in items:
+            sent = decode(read_datagram(item.raw), pb.ChatMessage)
+            assert item.key == keys.of(item.author, item.recipient, item.group, sent)
+            assert (item.snowflake == 0) == (item.key == b"")
+            assert item.snowflake == 0 or store.find(item.key) is not None
+            sent.textContent = "another"
+            assert store.find(keys.of(item.author, item.recipient, item.group, sent)) is None
+        return {(i.id, i.author, i.snowflake, i.recipient, i.origin, i.group) for i in items}
+
+    ben = User("ben", "beta")
+    assert migrated(kept, look) == {
+        (1, ANN, 1, AMY, "", None),
+        (2, BOB, LARGEST, AMY, "beta", None),
+        (3, ANN, 2, BOB, "", None),
+        (4, ANN, 3, FAR, "", None),
+        (5, BOB, 4, ANN, "beta", CREW),
+        (6, BOB, 4, AMY, "beta", CREW),
+        (7, BOB, 4, ben, "beta", CREW),
+        (8, ANN, 5, ODD, "", None),
+        (9, ANN, 0, AMY, "", None),
+    }
+
+
+def test_nothing_else_of_a_kept_directory_is_lost(kept):
+    async def look(store):
+        assert set(store.known()) == {ANN, AMY, ODD, "beta"}
+        assert store.members() == [("crew", ANN, False), ("crew", User("ben", "beta"), False), ("crew", AMY, True)]
+        assert store.blocked() == [("ann", User("mallory", "beta"))]
+        assert await read(store.load_owed, ANN, 0, 10) == [(1, b"\x08\x09")]
+        return await read(store.load_owed, "beta", 0, 10)
+
+    assert migrated(kept, look) == [(2, b"\x08\x07")]
+    assert not kept.with_name("delivered").exists()
+
+
+def test_what_was_recognised_by_what_anybody_can_make_is_delivered_again_and_never_called_delivered(kept):
+    async def look(store):
+        keys = MessageKeys(store.secret)
+        sent = [(10, "was delivered"), (13, "went by")]
+        return [store.find(keys.of(ANN, AMY, None, message(ANN, number, AMY, text))) for number, text in sent]
+
+    assert migrated(kept, look) == [None, None]
+
+
+def test_what_another_server_had_is_still_answered_by_it(kept):
+    async def look(store):
+        return [store.find_handed_over(Name(ANN, number, BOB, kind)) for number in (11, 12) for kind in (0, 1, 2)]
+
+    assert migrated(kept, look) == [(b"", Status.USER_AWAY)] * 3 + [None] * 3

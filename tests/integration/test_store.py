@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager, closing
+from hashlib import blake2b
 
 import pytest
 
 from services.chat import queries
 from services.chat import store as store_module
 from services.chat.delivered import Delivered
-from services.chat.mailbox import Item
+from services.chat.mailbox import Item, name_of
 from services.chat.statuses import Status
 from services.chat.store import Store
 from shared.addresses import Group, User
@@ -24,8 +25,14 @@ ANN, BOB = User("ann", "alpha"), User("bob", "beta")
 LARGEST = (1 << 64) - 1
 
 
+def key(author, number):
+    """The store does not care how a key is made."""
+    return blake2b(f"{author} {number}".encode("utf-8", "replace"), digest_size=16).digest()
+
+
 def item(number, *, text=b"hello", snowflake=None):
-    made = Item(ANN, number if snowflake is None else snowflake, BOB, text)
+    snowflake = number if snowflake is None else snowflake
+    made = Item(ANN, snowflake, BOB, text, key=key(ANN, snowflake))
     made.id = number
     made.is_saved = True
     return made
@@ -98,14 +105,14 @@ def test_what_is_kept_is_there_after_closing_and_opening_again(tmp_path):
             assert (store.next_id, store.next_receipt) == (5, 4)
             assert sorted(store.counts(), key=str) == [("gamma", 1, 5), (BOB, 2, 8)]
             assert set(store.known()) == {BOB, "gamma"}
-            assert store.find((ANN, 2, BOB)) == Status.DELIVERED
+            assert store.find(key(ANN, 2)) == Status.DELIVERED
             assert sorted(store.owed_counts(), key=str) == [("gamma", 1), (ANN, 2)]
             assert await load_owed(store, ANN) == [(1, b"first"), (3, b"second")]
             assert await load_owed(store, ANN, after=1) == [(3, b"second")]
             found = await load(store, BOB)
             assert [(each.id, each.key, each.raw) for each in found] == [
-                (1, (ANN, 1, BOB), b"\0\xff"),
-                (3, (ANN, 3, BOB), b"\0\xff" * 3),
+                (1, key(ANN, 1), b"\0\xff"),
+                (3, key(ANN, 3), b"\0\xff" * 3),
             ]
             assert all(each.is_safe and each.is_saved for each in found)
             store.paid(ANN, 1)
@@ -125,7 +132,7 @@ def test_what_people_write_is_for_nobody_else_to_read(tmp_path):
             store.keep(BOB, item(1))
             await told.next_kept()
             modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
-            assert set(modes) == {"chat.db", "chat.db-wal", "chat.db-shm", "chat.lock", "delivered"}
+            assert set(modes) == {"chat.db", "chat.db-wal", "chat.db-shm", "chat.lock", "delivered.keys"}
             assert set(modes.values()) == {0o600}
             assert directory.stat().st_mode & 0o777 == 0o700
 
@@ -140,9 +147,9 @@ GROUP, COPY = Group("crew", "beta"), Group("crew", "alpha")
 
 def test_a_message_comes_back_as_it_was_with_who_gave_it_and_for_which_group(tmp_path):
     async def story():
-        from_gamma = Item(ANN, 1, BOB, b"one", origin="gamma")
-        copy = Item(ANN, 2, BOB, b"two", origin="gamma", group=COPY)
-        to_group = Item(ANN, 3, GROUP, b"three")
+        from_gamma = Item(ANN, 1, BOB, b"one", key=key(ANN, 1), origin="gamma")
+        copy = Item(ANN, 2, BOB, b"two", key=key(ANN, 2), origin="gamma", group=COPY)
+        to_group = Item(ANN, 3, GROUP, b"three", key=key(ANN, 3))
         async with opened(tmp_path) as (store, _told):
             for number, kept in enumerate((from_gamma, copy, to_group), 1):
                 kept.id, kept.is_saved = number, True
@@ -223,10 +230,10 @@ def test_a_number_is_known_as_long_as_its_message_waits_or_its_status_is_kept(tm
                 store.forget(item(number), Status.DELIVERED)
             await load(store, BOB)
             assert rows(tmp_path, "SELECT COUNT(*) FROM settled")[0][0] <= 30
-            assert store.find((ANN, 1, BOB)) is not None
-            assert store.find((ANN, 101, BOB)) == Status.DELIVERED
-            assert store.find((ANN, 2, BOB)) is None
-            assert store.find((BOB, 101, BOB)) is None
+            assert store.find(key(ANN, 1)) is not None
+            assert store.find(key(ANN, 101)) == Status.DELIVERED
+            assert store.find(key(ANN, 2)) is None
+            assert store.find(key(BOB, 101)) is None
             assert len(store._seen) < 60  # by what is gone nothing is recognised any more
 
     run(story())
@@ -287,7 +294,51 @@ def test_every_number_of_64_bits_comes_back(tmp_path, snowflake):
             assert await told.next_kept() == [snowflake]
             assert [each.snowflake for each in await load(store, BOB)] == [snowflake]
         async with opened(tmp_path) as (store, _told):
-            assert store.find((ANN, snowflake, BOB)) == Status.DELIVERED
+            assert store.find(key(ANN, snowflake)) == Status.DELIVERED
+
+    run(story())
+
+
+def test_what_another_server_has_is_found_by_what_its_statuses_say_until_the_last(tmp_path):
+    async def story():
+        mine = item(1)
+        copy = Item(ANN, 1, BOB, b"copy", key=key(ANN, "copy"), origin="gamma", group=COPY)
+        async with opened(tmp_path) as (store, told):
+            store.keep("beta", mine)
+            await told.next_kept()
+            store.hand_over(mine, Status.USER_AWAY)
+            store.hand_over(copy, Status.OTHER_SERVER_TIMEOUT)
+        async with opened(tmp_path) as (store, _told):
+            assert rows(tmp_path) == []
+            assert store.find(mine.key) == Status.USER_AWAY
+            assert store.find(copy.key) == Status.OTHER_SERVER_TIMEOUT
+            assert store.find_handed_over(name_of(mine)) == (mine.key, Status.USER_AWAY)
+            assert store.find_handed_over(name_of(copy)) == (copy.key, Status.OTHER_SERVER_TIMEOUT)
+            for other in (name_of(mine)._replace(snowflake=2), name_of(mine)._replace(author=BOB)):
+                assert store.find_handed_over(other) is None
+            store.answered_late(mine, Status.DELIVERED)
+        async with opened(tmp_path) as (store, _told):
+            assert store.find_handed_over(name_of(mine)) is None
+            assert store.find_handed_over(name_of(copy)) is not None
+            assert store.find(mine.key) == Status.DELIVERED
+
+    run(story())
+
+
+def test_what_other_servers_have_is_not_remembered_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "HANDED_OVER", 20)
+    monkeypatch.setattr(queries, "TRIMMED", 10)
+
+    async def story():
+        async with opened(tmp_path) as (store, _told):
+            for number in range(1, 102):
+                store.hand_over(item(number), Status.USER_AWAY)
+                await load(store, BOB)
+            assert rows(tmp_path, "SELECT COUNT(*) FROM handed_over")[0][0] <= 30
+            assert store.find_handed_over(name_of(item(101))) is not None
+            store.expired(0.0, 0, 10, lambda _found: None)
+            await load(store, BOB)
+            assert rows(tmp_path, "SELECT COUNT(*) FROM handed_over") == [(0,)]
 
     run(story())
 
@@ -298,7 +349,7 @@ def test_the_last_status_of_a_message_counts(tmp_path):
             store.forget(item(4), Status.USER_AWAY)
             store.forget(item(4), Status.DELIVERED)
         async with opened(tmp_path) as (store, _told):
-            assert store.find((ANN, 4, BOB)) == Status.DELIVERED
+            assert store.find(key(ANN, 4)) == Status.DELIVERED
 
     run(story())
 
@@ -438,6 +489,7 @@ def test_a_second_store_on_the_same_directory_is_refused_until_the_first_is_clos
 
 OPEN = """
 import asyncio, sys
+from hashlib import blake2b
 from pathlib import Path
 from services.chat.store import Store
 from shared.errors import ConfigError
@@ -517,7 +569,7 @@ async def main(directory, fill, free):
         store.keep(BOB, item(4, text=b"y" * 300_000))
         assert await told.next_kept() == [4]
     async with opened(directory) as (store, told):
-        assert store.find((ANN, 1, BOB)) == Status.DELIVERED
+        assert store.find(item(1).key) == Status.DELIVERED
         assert [each.snowflake for each in await load(store, BOB)] == [4]
     print("passed")
 """
@@ -616,23 +668,26 @@ def test_what_was_delivered_at_once_is_recognised_by_the_next_process(tmp_path):
         async with opened(tmp_path) as (store, _told):
             for number in range(1, 1001):
                 store.delivered(item(number))
-            assert store.find((ANN, 7, BOB)) == Status.DELIVERED
+            assert store.find(key(ANN, 7)) == Status.DELIVERED
         async with opened(tmp_path) as (store, _told):
-            assert [store.find((ANN, n, BOB)) for n in (1, 1000)] == [Status.DELIVERED] * 2
-            assert store.find((ANN, 1001, BOB)) is None
-            assert store.find((BOB, 7, BOB)) is None
+            assert [store.find(key(ANN, n)) for n in (1, 1000)] == [Status.DELIVERED] * 2
+            assert store.find(key(ANN, 1001)) is None
+            assert store.find(key(BOB, 7)) is None
 
     run(story())
 
 
 def test_the_oldest_of_what_was_delivered_make_room(tmp_path):
+    keys = {number: bytes([number]) * 16 for number in (2, 4, 6, 8, 10, 11)}
+    expected = [False, True, True, True, True, True]
     table = Delivered.open(tmp_path / "delivered", buckets=2)
-    for number in (2, 4, 6, 8, 8, 10, -1):
-        table.add(number)
-    assert [number in table for number in (2, 4, 6, 8, 10, -1)] == [False, True, True, True, True, True]
+    for number in (2, 4, 6, 8, 8, 10, 11):
+        table.add(keys[number])
+    assert [key in table for key in keys.values()] == expected
+    assert bytes([8]) * 8 + bytes(8) not in table, "half a key is no key"
     table.close()
     table = Delivered.open(tmp_path / "delivered", buckets=2)
-    assert [number in table for number in (2, 4, 6, 8, 10, -1)] == [False, True, True, True, True, True]
+    assert [key in table for key in keys.values()] == expected
     table.close()
 
 

@@ -5,9 +5,12 @@ from typing import NamedTuple
 
 from services.chat.delivered import Delivered
 from services.chat.fingerprints import Fingerprints, fingerprint
-from services.chat.mailbox import Item, Recall
+from services.chat.mailbox import HandedOver, Item, Recall, name_of
 from services.chat.statuses import Status
 from shared.addresses import User
+
+AGAIN = ("write", "safe", "hand_over")
+"""What is tried again where it could not be written."""
 
 
 class Row(NamedTuple):
@@ -20,6 +23,7 @@ class Row(NamedTuple):
     raw: bytes
     origin: str
     group: object
+    key: bytes
 
 
 class FakeDisk:
@@ -30,12 +34,15 @@ class FakeDisk:
     """
 
     def __init__(self):
-        self.kept = self.not_kept = lambda _items: None
+        self.kept = self.not_kept = self.handed_over = lambda _items: None
         self.messages = {}
         """id → Row"""
         self.final = {}
-        """(author, snowflake, recipient) → status of what was on disk"""
-        self.recall = Recall(Fingerprints(), Delivered(bytearray(32 * 1024)))
+        """key → status of what was on disk"""
+        self.elsewhere = {}
+        """Name → HandedOver, of what other servers have"""
+        self.secret = b"a secret of thirty-two bytes ..."
+        self.recall = Recall(Fingerprints(), Delivered(bytearray(64 * 1024)))
         """What is on disk or on its way there; what was delivered at once, which is written at once, too."""
         self.unpaid = {}
         """number → (destination, payload) of statuses."""
@@ -54,19 +61,27 @@ class FakeDisk:
         """What is committed; else what is put here and not committed, as the set of snowflakes has it."""
         if key in self.final:
             return self.final[key]
-        if fingerprint(key) in self.recall.at_once:
+        if key in self.recall.at_once:
             return Status.DELIVERED
+        for handed_over in self.elsewhere.values():
+            if handed_over.key == key:
+                return handed_over.status
         for row in self.messages.values():
-            if (row.author, row.snowflake, row.recipient) == key:
+            if row.key == key:
                 return Status.USER_AWAY if isinstance(row.destination, User) else Status.OTHER_SERVER_TIMEOUT
         return None
 
+    def find_handed_over(self, name):
+        return self.elsewhere.get(name)
+
     def delivered(self, item):
-        self.recall.at_once.add(fingerprint(item.key))
+        if item.key:
+            self.recall.at_once.add(item.key)
 
     def keep(self, destination, item):
         self.recall.on_disk.add(fingerprint(item.key))
-        row = Row(destination, item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group)
+        parts = item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group, item.key
+        row = Row(destination, *parts)
         self._waiting.append(("keep", item, lambda: self.messages.__setitem__(item.id, row)))
 
     def forget(self, item, status):
@@ -75,6 +90,23 @@ class FakeDisk:
         def write():
             self.messages.pop(item.id, None)
             self.final.pop(item.key, None)
+            self.final[item.key] = status
+
+        self._put(write)
+
+    def hand_over(self, item, status):
+        self.recall.on_disk.add(fingerprint(item.key))
+
+        def write():
+            self.messages.pop(item.id, None)
+            self.elsewhere[name_of(item)] = HandedOver(item.key, status)
+
+        self._waiting.append(("hand_over", item, write))
+
+    def answered_late(self, item, status):
+        def write():
+            if self.elsewhere.get(name_of(item), HandedOver(b"", 0)).key == item.key:
+                del self.elsewhere[name_of(item)]
             self.final[item.key] = status
 
         self._put(write)
@@ -139,9 +171,10 @@ class FakeDisk:
         """The first `count` (all) of what waits is done as one batch: written, told, then read."""
         batch = self._take(count)
         for kind, _item, do in batch:
-            if kind in ("keep", "write"):
+            if kind in ("keep", "write", "hand_over"):
                 do()
-        self._tell(self.kept, batch)
+        self._tell(self.kept, batch, "keep")
+        self._tell(self.handed_over, batch, "hand_over")
         for kind, _item, do in batch:
             if kind == "change":
                 do(True)
@@ -157,8 +190,12 @@ class FakeDisk:
     def fail(self, count=None):
         """Messages of the first `count` (all) that wait, and changes, could not be written; the rest waits on."""
         batch = self._take(count)
-        self._waiting.extendleft(reversed([each for each in batch if each[0] in ("write", "safe")]))
-        self._tell(self.not_kept, batch)
+        again = [
+            ("write" if each[0] == "hand_over" else each[0], None, each[2]) for each in batch if each[0] in AGAIN
+        ]
+        self._waiting.extendleft(reversed(again))
+        self._tell(self.not_kept, batch, "keep")
+        self._tell(self.handed_over, batch, "hand_over")
         for kind, _item, do in batch:
             if kind == "change":
                 do(False)
@@ -167,18 +204,18 @@ class FakeDisk:
     def crash(self, written=0):
         """The first `written` of what waits is committed, and nobody hears of it; the rest is lost."""
         for kind, _item, do in self._take(written):
-            if kind in ("keep", "write"):
+            if kind in ("keep", "write", "hand_over"):
                 do()
         self._waiting.clear()
-        self.kept = self.not_kept = lambda _items: None
+        self.kept = self.not_kept = self.handed_over = lambda _items: None
 
     def _take(self, count):
         count = len(self._waiting) if count is None else min(count, len(self._waiting))
         return [self._waiting.popleft() for _ in range(count)]
 
     @staticmethod
-    def _tell(whom, batch):
-        items = [item for _kind, item, _do in batch if item is not None]
+    def _tell(whom, batch, what):
+        items = [item for kind, item, _do in batch if kind == what]
         if items:
             whom(items)
 
@@ -229,7 +266,7 @@ class FakeDisk:
 
 
 def _item(number, row):
-    item = Item(row.author, row.snowflake, row.recipient, row.raw, origin=row.origin, group=row.group)
+    item = Item(row.author, row.snowflake, row.recipient, row.raw, key=row.key, origin=row.origin, group=row.group)
     item.id = number
     item.is_saved = item.is_safe = True
     return item

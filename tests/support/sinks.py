@@ -92,6 +92,7 @@ class Node:
         self.now = 0.0
         self.looked_for = []
         self.counted = []
+        self.doubted = 0
         self.settings = ChatConfig(ack_timeout=ACK_TIMEOUT, mailbox_messages=mailbox, **settings)
         self.disk = FakeDisk()
         self.start()
@@ -109,18 +110,23 @@ class Node:
             delivered_run=self.count_run,
             express=self.express,
             look_for=self.looked_for.append,
+            doubted=self.note_doubt,
         )
         self.router, self.mailbox = self.opened.router, self.opened.mailbox
         self.disk.kept = self.router.kept
         self.disk.not_kept = lambda items: self.router.not_kept(items, self.now)
+        self.disk.handed_over = self.router.handed_over
+
+    def note_doubt(self):
+        self.doubted += 1
 
     def count_run(self, is_local, _arrived, count):
         self.counted += [("local" if is_local else "remote", Status.DELIVERED)] * count
 
-    def goes_the_quick_way(self, source, frame):
+    def goes_the_quick_way(self, source, frame, sink=None):
         """Whether a frame is handled by the compiled core."""
         express = self.router.express
-        return express is not None and self.router.take(source, [frame], 0, self.now) == 1
+        return express is not None and self.router.take(source, [frame], 0, self.now, sink) == 1
 
     def end_turn(self):
         """What the event loop does when a batch is handled."""
@@ -169,9 +175,9 @@ class Node:
         """Another server sends."""
         self.from_server(server_id, read_datagram(encode("MESSAGE", sent)))
 
-    def ack(self, user, snowflake, status=Status.DELIVERED):
+    def ack(self, user, snowflake, status=Status.DELIVERED, sink=None):
         """A client acknowledges, as clients do: one status that names nobody."""
-        self.from_client(user, read_datagram(encode("MESSAGE_ACK", ack(snowflake, status))))
+        self.from_client(user, read_datagram(encode("MESSAGE_ACK", ack(snowflake, status))), sink)
 
     def answer(self, server_id, snowflake, *statuses, author=None):
         """Another server answers."""
@@ -184,7 +190,7 @@ class Node:
     def from_client(self, user, frame, sink=None):
         """A frame comes from a client: as services/chat/service.py has it."""
         try:
-            if not self.goes_the_quick_way(user, frame):
+            if not self.goes_the_quick_way(user, frame, sink):
                 self.route_from_client(user, frame, sink)
         finally:
             self.end_turn()
@@ -194,7 +200,8 @@ class Node:
         if frame.name == "MESSAGE":
             router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self.now)
         elif frame.name == "MESSAGE_ACK":
-            router.ack_from_client(user, decode(frame, pb.ChatMessageResponse), self.now, frame.payload)
+            answer = decode(frame, pb.ChatMessageResponse)
+            router.ack_from_client(user, answer, self.now, frame.payload, sink=sink)
         elif frame.name in GROUPS:
             requests.group_asked(user, frame.name, decode(frame, GROUPS[frame.name]), sink, self.now)
         else:

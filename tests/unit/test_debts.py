@@ -5,6 +5,7 @@ import pytest
 from services.chat import debts as debts_module
 from services.chat.debts import Debts
 from services.chat.roster import LinkedServer, LocalRoster
+from services.chat.statuses import Status
 from shared.addresses import User
 from shared.framing import read_datagram
 from shared.messages import decode, pb
@@ -190,7 +191,11 @@ class SlowNode(Node):
 def test_a_status_is_received_when_its_author_has_heard_it_or_it_is_on_disk():
     alpha = SlowNode("alpha")
     beta = alpha.link("beta")
-    alpha.disconnect(ANN, alpha.connect(ANN))
+    ann = alpha.connect(ANN)
+    alpha.send(ANN, 1, BOB)
+    alpha.answer("beta", 1, (BOB, Status.USER_AWAY), author=ANN)
+    assert beta.snowflakes() == [1]
+    alpha.disconnect(ANN, ann)
     alpha.disk.commit_all()
     status = pb.ChatMessageResponse(messageSnowflake=1, author=ANN.to_pb(), receipt=7)
     status.statuses.add(user=BOB.to_pb(), status="DELIVERED")

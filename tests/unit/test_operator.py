@@ -156,7 +156,7 @@ def file():
     ]
     for number, (destination, item) in enumerate(items, 1):
         item.id = number
-        values = rows.values(destination, item, number, 10.0 * number)
+        values = rows.values(destination, item, 10.0 * number)
         db.execute(f"INSERT INTO message VALUES ({','.join('?' * len(values))})", values)
     yield db
     db.close()

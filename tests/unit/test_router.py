@@ -7,7 +7,7 @@ from services.chat.statuses import Memory, Status
 from shared.addresses import User
 from shared.errors import UnexpectedMessage
 from shared.messages import encode, pb
-from tests.support.sinks import ACK_TIMEOUT, Node, ack, message
+from tests.support.sinks import ACK_TIMEOUT, Node, Sink, ack, message
 
 ANN, AMY, BOB = (User(name, "alpha") for name in ("ann", "amy", "bob"))
 NOBODY = User("nobody", "alpha")
@@ -229,9 +229,21 @@ def test_snowflake_zero_is_nobodys_number(node, ann, bob):
 def test_the_memory_forgets_the_oldest_message(node):
     memory = Memory(node.mailbox.find, limit=2)
     for snowflake in (1, 2, 3):
-        memory.note((ANN, snowflake, BOB), Status.DELIVERED)
-    memory.note((ANN, 0, BOB), Status.DELIVERED)
-    assert [memory.knows((ANN, snowflake, BOB)) for snowflake in (1, 2, 3)] == [False, True, True]
+        memory.note(bytes(15) + bytes([snowflake]), Status.DELIVERED)
+    memory.note(b"", Status.DELIVERED)  # of snowflake 0
+    assert [memory.knows(bytes(15) + bytes([snowflake])) for snowflake in (1, 2, 3)] == [False, True, True]
+    assert not memory.knows(b"")
+
+
+def test_a_client_answers_what_its_link_was_given_and_nothing_else(node, ann, bob):
+    node.send(ANN, 7, BOB)
+    late = Sink(writable=False)
+    node.connect(BOB, late)
+    with pytest.raises(UnexpectedMessage):
+        node.ack(BOB, 7, sink=late)
+    assert not ann.sent
+    node.ack(BOB, 7, sink=bob)
+    assert ann.statuses() == [(7, BOB, "DELIVERED")]
 
 
 # Several clients of one user -----------------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_what_is_not_answered_soon_is_written_and_forgotten_once_it_is(node, ann
     node.ack(BOB, 1)
     node.disk.commit()
     assert node.disk.messages == {}
-    assert node.disk.final == {(ANN, 1, BOB): Status.DELIVERED}
+    assert list(node.disk.final.values()) == [Status.DELIVERED]
 
 
 @pytest.fixture(params=[pytest.param(True, marks=with_core, id="quick way"), pytest.param(False, id="router")])

@@ -5,9 +5,10 @@ import pytest
 from services.chat import dispatcher, outbound
 from services.chat.router import PATIENCE
 from services.chat.statuses import Status
-from shared.addresses import User
+from shared.addresses import Group, User
 from shared.errors import UnexpectedMessage
-from shared.messages import pb
+from shared.framing import read_datagram
+from shared.messages import encode, pb
 from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Sink, message
 
 ANN, AMY = User("ann", "alpha"), User("amy", "alpha")
@@ -318,15 +319,89 @@ def test_a_status_that_a_newer_server_invented_is_unconfirmed(node, ann):
     assert ann.statuses() == [(1, BOB, "UNKNOWN_STATUS")]
 
 
-def test_a_status_of_a_message_that_we_forgot_reaches_its_author(node, ann):
+def test_a_late_status_of_what_another_server_has_reaches_its_author_once(node, ann):
+    node.link("beta")
+    node.send(ANN, 1, BOB)
+    node.answer("beta", 1, (BOB, Status.USER_AWAY), author=ANN)
+    assert ann.statuses() == [(1, BOB, "USER_AWAY")]
+    node.start()  # a new process, which has forgotten all that is not on disk
+    ann = node.connect(ANN)
     node.link("beta")
     node.answer("beta", 1, (BOB, Status.DELIVERED), author=ANN)
     assert ann.statuses() == [(1, BOB, "DELIVERED")]
     node.answer("beta", 1, (BOB, Status.DELIVERED), author=GUS)
     node.answer("beta", 1, (BOB, Status.DELIVERED))
     node.answer("beta", 1, Status.DELIVERED, author=ANN)
+    node.answer("beta", 1, (BOB, Status.DELIVERED), author=ANN)  # its receipt was lost
     assert not ann.sent
     assert node.is_at_rest
+
+
+@pytest.mark.parametrize("status", ["DELIVERED", "USER_AWAY", "OTHER_ERROR"])
+def test_a_status_of_a_message_that_its_server_was_never_given_is_told_to_nobody(node, ann, status):
+    node.link("beta")
+    node.link("gamma")
+    node.send(ANN, 1, GUS)
+    node.answer("beta", 1, (BOB, Status.Status.Value(status)), author=ANN)  # another number's, and another's
+    node.answer("beta", 2, (BOB, Status.Status.Value(status)), author=ANN)
+    assert not ann.sent
+    assert node.doubted == 2
+
+
+def test_a_groups_server_tells_statuses_of_what_it_was_given_only(node, ann):
+    node.link("gamma")
+    crew = Group("crew", "gamma")
+    told = pb.ChatMessageResponse(messageSnowflake=1, author=ANN.to_pb(), group=crew.to_pb(), complete=True)
+    told.statuses.add(user=GUS.to_pb(), status="DELIVERED")
+    node.from_server("gamma", read_datagram(encode("MESSAGE_ACK", told)))
+    assert not ann.sent
+    assert node.doubted == 1
+    node.send(ANN, 1, None, group=crew.to_pb())
+    node.from_server("gamma", read_datagram(encode("MESSAGE_ACK", told)))
+    assert ann.statuses() == [(1, GUS, "DELIVERED")]
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_groups_server_speaks_for_our_user_with_what_we_gave_it_only(node):
+    amy, gamma, crew = node.connect(AMY), node.link("gamma"), Group("crew", "gamma")
+    copy = pb.UserOfGroup(user=AMY.to_pb(), group=crew.to_pb())
+    node.receive("gamma", message(ANN, 1, None, "made up", userOfGroup=copy))
+    node.send(ANN, 1, None, "what ann wrote", group=crew.to_pb())
+    gamma.take()
+    node.receive("gamma", message(ANN, 1, None, "what ann never wrote", userOfGroup=copy))
+    node.receive("gamma", message(ANN, 2, None, "what ann wrote", userOfGroup=copy))
+    assert not amy.sent
+    assert node.doubted == 3
+    node.receive("gamma", message(ANN, 1, None, "what ann wrote", userOfGroup=copy))
+    assert [each.textContent for each in amy.take()] == ["what ann wrote"]
+
+
+def test_a_copy_of_what_we_have_forgotten_is_taken_when_its_author_sends_it_again(node, ann):
+    amy, crew = node.connect(AMY), Group("crew", "gamma")
+    node.link("gamma")
+    copy = pb.UserOfGroup(user=AMY.to_pb(), group=crew.to_pb())
+    for number in (1, 2):  # what ann sent a moment before this process's predecessor died
+        node.receive("gamma", message(ANN, number, None, userOfGroup=copy))
+    assert not amy.sent
+    for number in (1, 2):
+        node.send(ANN, number, None, group=crew.to_pb())
+    assert amy.snowflakes() == [1, 2]
+    assert not ann.sent
+
+
+def test_a_message_that_has_anothers_number_is_another_message(node):
+    """Whoever guesses the number of a message cannot have it taken for one that came before."""
+    bob = node.connect(ANN)
+    node.link("beta")
+    for text in ("first", "second"):
+        node.receive("beta", message(BOB, 7, ANN, text))
+    assert [each.textContent for each in bob.take()] == ["first"]
+    node.ack(ANN, 7)
+    assert [each.textContent for each in bob.take()] == ["second"]
+    node.ack(ANN, 7)
+    node.receive("beta", message(BOB, 7, ANN, "first"))
+    node.receive("beta", message(BOB, 7, ANN, "second"))
+    assert not bob.sent
 
 
 @pytest.mark.usefixtures("ann")
