@@ -4,9 +4,10 @@ A keyed hash over author, number, recipient, group and content. The secret is th
 process's), so nobody can make a message that is taken for another's: two that differ have the same key with a
 probability of less than one in 2^90, whoever chooses them.
 
-The hash is Poly1305 (RFC 8439), because it is quick for the few dozen bytes of most messages, compiled and in Python
-alike (shared/core/keys.c has the same). Its own key is BLAKE2b of the secret and of who writes to whom. That one such key
-serves many messages is safe here, other than where Poly1305 authenticates: nobody is ever shown a message's key.
+The hash is Poly1305 (RFC 8439), because it is quick for the few dozen bytes of most messages, compiled and in
+Python alike (shared/core/keys.c has the same). Its own key is BLAKE2b of the secret and of who writes to whom. That
+one such key serves many messages is safe here, other than where Poly1305 authenticates: nobody is shown a message's
+key.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def test_whether_all_has_arrived_is_known_of_a_link():
     """One whose machine takes nothing any more is offered nothing; what a program does not read has arrived."""
 
     async def arrived(link):
-        while not link.has_arrived:
+        while not link.has_arrived:  # noqa: ASYNC110 - the kernel tells nobody when the other's has all
             await asyncio.sleep(0)
 
     async def story():

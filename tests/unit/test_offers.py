@@ -1,5 +1,7 @@
 """What a client did not acknowledge is offered to it again, while its link stands."""
 
+import itertools
+
 import pytest
 
 from services.chat.offers import LONGEST
@@ -35,7 +37,7 @@ def test_what_is_not_acknowledged_is_offered_again_with_back_off(node, bob):
     node.send(ANN, 1, BOB)
     assert bob.snowflakes() == [1]
     times = offers(node, bob, 4000)
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     assert times[0] == ACK_TIMEOUT
     assert gaps[:6] == [10, 20, 40, 80, 160, 320]
     assert set(gaps[6:]) == {LONGEST}
@@ -55,7 +57,8 @@ def test_it_is_offered_while_others_that_came_later_are_taken(node, bob):
     assert node.is_at_rest
 
 
-def test_its_author_is_told_once_that_it_waits_and_then_that_it_is_there(node, bob):
+@pytest.mark.usefixtures("bob")
+def test_its_author_is_told_once_that_it_waits_and_then_that_it_is_there(node):
     ann = node.connect(ANN)
     node.send(ANN, 1, BOB)
     node.pass_time(300)
