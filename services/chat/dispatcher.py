@@ -197,10 +197,15 @@ class Dispatcher:
         self.size += item.size
         self._unanswered.append((item.deadline, destination, item))
 
-    def _recognises(self, destination: Destination) -> bool:
-        """Whether what is written there twice is taken once: clients and Parleys do so, existing servers do not."""
+    def _may_offer(self, destination: Destination, item: Item) -> bool:
+        """Whether it may be written there twice: clients and Parleys take it once, existing servers do not.
+
+        What is large has a lane of its own to a server.
+        """
         if isinstance(destination, User):
             return True
+        if item.size > WHOLE:
+            return False
         server = self._roster.server(destination)
         return server is not None and server.confirms
 
@@ -314,7 +319,7 @@ class Dispatcher:
             if item.deadline == deadline:
                 self._mailbox.save(destination, item)  # again, where the disk was full
                 self._overdue(destination, item)
-                if item.deadline and self._recognises(destination):
+                if item.deadline and self._may_offer(destination, item):
                     self._offers.add(item, now, at_once=isinstance(destination, User))
                 self.pump(destination, now)
         self._offers.handle_timeout(now)

@@ -376,7 +376,7 @@ def test_what_never_passes_is_given_up_and_what_waited_behind_it_goes(node, ann)
     node.pass_time(25)
     assert ann.statuses() == [(1, BOB, "UNKNOWN_STATUS")]
     node.pass_time(61)
-    assert beta.run() == [2]
+    assert set(beta.run()) == {2}  # offered again as long as it is unanswered
     end(node, beta, (2, BOB))
 
 
