@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from services.chat.custody import Custody, Watched
-from services.chat.lanes import Lanes, Stuck
+from services.chat.lanes import WHOLE, Lanes, Stuck
 from services.chat.mailbox import Destination, Item, Kept, Mailbox, Pair
 from services.chat.offers import Offers
 from services.chat.outbound import SERVER_WINDOWS, Outbound
