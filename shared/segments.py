@@ -1,10 +1,10 @@
-"""How much of a stream a TCP packet may carry: less where a link stalled before. Pure; times are seconds, monotonic.
+"""How much of a stream a TCP packet may carry: less where a link stalled before. Pure; times are seconds.
 
 Where a path has a smaller packet size somewhere, and nobody tells us (ICMP is filtered), a full packet is lost each
 time that it is sent: what is small passes, a document never does, and the link dies of silence. Linux has a remedy
 (net.ipv4.tcp_mtu_probing), but not for a single connection and not by default. So the next connection to that
-address says in its handshake that it takes, and sends, smaller packets; and those of one that comes from there may be
-cut on their way.
+address says in its handshake that it takes, and sends, smaller packets; and those of one that comes from there may
+be cut on their way.
 """
 
 from __future__ import annotations
