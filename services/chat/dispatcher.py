@@ -106,9 +106,9 @@ class Dispatcher:
             if item is None:
                 break
             if outbound.must_wait(item):
-                self._mailbox.put_back(destination, [item])
-                break
-            self._send(destination, outbound, item, sinks, deadline)
+                self._lanes.hold(destination, item)
+            else:
+                self._send(destination, outbound, item, sinks, deadline)
         self._lanes.pump(destination, now)
 
     def _send_next(self, destination: Destination, pair: Pair, now: float) -> Item | None:
@@ -116,8 +116,12 @@ class Dispatcher:
         outbound = self.outbound_to(destination)
         sinks = self.ways(destination) if self._has_room(outbound) else []
         item = self._mailbox.take(destination, pair) if sinks else None
-        if item is not None:
-            self._send(destination, outbound, item, sinks, now + self._ack_timeout)
+        if item is None:
+            return None
+        if outbound.must_wait(item):
+            self._lanes.hold(destination, item)
+            return None
+        self._send(destination, outbound, item, sinks, now + self._ack_timeout)
         return item
 
     def _has_room(self, outbound: Outbound) -> bool:
@@ -319,6 +323,7 @@ class Dispatcher:
             if item.deadline == deadline:
                 self._mailbox.save(destination, item)  # again, where the disk was full
                 self._overdue(destination, item)
+                self._lanes.may_go_on(destination, item)
                 if item.deadline and self._may_offer(destination, item):
                     self._offers.add(item, now, at_once=isinstance(destination, User))
                 self.pump(destination, now)

@@ -6,6 +6,7 @@ each loss again. Therefore a pair has a lane of its own beside the destination's
 
 - while something large of it travels in pieces (shared/pieces.py), to a server that takes them: what follows within
   the pair waits until all of it is there, and all others go in between the pieces;
+- while its next message bears a number of which another is on its way and unanswered (outbound.py, `must_wait`);
 - once a link was lost with something large of it unanswered: it goes out behind all others, whole or in pieces, one
   at a time, and later each time that it is lost without having come any further.
 
@@ -14,6 +15,7 @@ is given up. Lanes are not written down: after a restart all waits in one queue 
 
     ready     its turn has come, or will when there is room: out it goes, until something large is at its head
     active    its head travels in pieces; what follows waits
+    held      its head waits for the answer to another message of its pair
     suspect   its head was on a link that was lost: it waits for its turn, behind all others
 """
 
@@ -122,10 +124,10 @@ class Lanes:
     def _empty_ready(self, destination: Destination, path: Path, now: float, *, is_suspect: bool = False) -> bool:
         """Send what waits in these lanes, and close those that are empty; False where there was no room."""
         for lane in list(path.ready.values()):
-            while lane.head is None and (item := self._send_next(destination, lane.pair, now)) is not None:
+            while lane.pair in path.ready and (item := self._send_next(destination, lane.pair, now)) is not None:
                 if is_suspect and item.size > SUSPECT and lane.head is None:
                     path.trying = item
-            if lane.head is not None:
+            if lane.head is not None or lane.pair not in path.ready:
                 continue
             if not self._mailbox.lane_is_empty(destination, lane.pair):
                 return False
@@ -145,6 +147,17 @@ class Lanes:
                 server.sink.send(encode("PIECE", lane.sending.question()))
         while going and server.sink.writable:
             going = [lane for lane in going if _send_piece(server.sink, lane, now)]
+
+    def hold(self, destination: Destination, item: Item) -> None:
+        """An item that was taken has to wait for the answer to another of its pair: `may_go_on`."""
+        path = self._paths.setdefault(destination, Path())
+        path.move(self._open(destination, path, item.pair, [item]), path.held)
+
+    def may_go_on(self, destination: Destination, item: Item) -> None:
+        """A message was answered, or holds up nobody any more."""
+        path = self._paths.get(destination)
+        if path is not None and (lane := path.held.get(item.pair)) is not None:
+            path.move(lane, path.ready)
 
     # Back -----------------------------------------------------------------------------------------
 
@@ -192,6 +205,7 @@ class Lanes:
         lane = path.lanes.get(item.pair)
         if lane is not None and lane.head is item:
             path.finish(lane)
+        self.may_go_on(destination, item)
         if path.is_over:
             del self._paths[destination]
 

@@ -1,4 +1,4 @@
-"""The path to one destination, and the lanes on it: which are ready, active, suspect (lanes.py says why). Pure."""
+"""The path to one destination, and its lanes: ready, active, suspect or held (lanes.py says why). Pure."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class Path:
         self.ready: dict[Pair, Lane] = {}
         self.active: dict[Pair, Lane] = {}
         self.suspects: dict[Pair, Lane] = {}
+        self.held: dict[Pair, Lane] = {}
         self.sendings: dict[Whole, Lane] = {}
         self.window = Window()
         self.stuck: dict[Item, float] = {}
@@ -79,7 +80,7 @@ class Path:
 
     def move(self, lane: Lane, to: dict[Pair, Lane]) -> None:
         """Put a lane behind the others that are as far."""
-        for each in (self.ready, self.active, self.suspects):
+        for each in (self.ready, self.active, self.suspects, self.held):
             each.pop(lane.pair, None)
         to[lane.pair] = lane
 

@@ -356,6 +356,24 @@ def test_what_waits_on_disk_only_finds_its_lane(node):
     assert node.is_at_rest
 
 
+# One number twice --------------------------------------------------------------------------------------------
+
+
+def test_two_messages_of_one_number_go_one_after_the_other_and_hold_up_nobody_else(node, beta):
+    for text in ("one", "another", "a third"):
+        node.send(ANN, 1, BOB, text)
+    node.send(ANN, 2, BOB, "behind them")
+    node.send(ANN, 3, BEN, "to somebody else")
+    assert beta.run() == [1, 3]
+    beta.confirm(1, BOB, ANN)
+    assert beta.run() == [1]
+    node.pass_time(11)  # overdue: it holds up nobody any more
+    assert beta.run()[:2] == [1, 2]
+    beta.confirm(1, BOB, ANN)
+    beta.confirm(1, BOB, ANN)
+    end(node, beta, (2, BOB), (3, BEN))
+
+
 # Given up --------------------------------------------------------------------------------------------------
 
 
