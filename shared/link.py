@@ -167,6 +167,10 @@ class Link(LinkBacklog, asyncio.Protocol):
         """Whether all that was written has arrived at the other side's machine, be it read there or not."""
         return self._descriptor >= 0 and not self._buffered() and sockets.unarrived(self._descriptor) == 0
 
+    def heard_since(self, moment: float) -> bool:
+        """Whether anything came after that moment."""
+        return self.session.reader.fed_at > moment
+
     @property
     def age(self) -> float:
         """Seconds since the connection was made."""

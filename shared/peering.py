@@ -19,6 +19,8 @@ from shared.messages import pb
 Result = pb.ConnectResponse
 ENDINGS: Final = ("exit", "timeout", "lost", "malformed", "too_large", "unknown")
 """How a link that stood can end."""
+MOST_RIVALS: Final = 8
+"""Addresses of other servers of one name that are remembered."""
 
 
 class PeeringOwner(Protocol):
@@ -43,6 +45,9 @@ class PeeringOwner(Protocol):
     def dial_failed(self, peer: Peer) -> None:
         """A round of dials brought no link."""
 
+    def name_is_contested(self, server_id: str, here: str, there: str) -> None:
+        """Two servers of one name live: that at `here` is linked, that at `there` is refused."""
+
     def discover_now(self) -> None:
         """A server dialled us that the directory does not have yet, or has elsewhere."""
 
@@ -56,6 +61,8 @@ class Peer:
         self.connector: Connector | None = None
         self.dial: Link | None = None
         self.link: Link | None = None
+        self.rivals: dict[str, float] = {}
+        """Address of another server of this name that asks to be linked → when it first did, since this link."""
         self.lost_because = ""
         """How the link before this one ended."""
 
@@ -162,16 +169,31 @@ class Peering:
 
     # Which link stands ---------------------------------------------------------------------
 
-    def admits(self, identity: Identity) -> bool:
-        """Whether a CONNECT_SERVER may stand, given what there is to that server already."""
+    def admits(self, identity: Identity, host: str) -> bool:
+        """Whether a CONNECT_SERVER from that address may stand, given what there is to that server already."""
         peer = self._peers.get(identity.server_id)
-        standing = _standing(peer, identity) if peer is not None else None
+        standing = _standing(peer, identity, host) if peer is not None else None
         stays = peers.incoming_stays(self._owner.server_id, identity.server_id, standing)
-        if not stays:
+        if not stays and peer is not None and standing is not None and standing.is_open and standing.is_elsewhere:
+            self._note_rival(peer, host)
+        elif not stays:
             self.duplicates["dialled"] += 1
         if not stays and peer is not None and peer.link is not None:
             peer.link.probe()  # its dialler has lost it: if it is dead, we learn it before the next try
         return stays
+
+    def _note_rival(self, peer: Peer, host: str) -> None:
+        """Another server of a linked one's name: it is that once the linked one was heard again.
+
+        Else it may be the same one after a restart at another address, whose old link is not known to be dead yet.
+        """
+        link, now = peer.link, asyncio.get_running_loop().time()
+        if link is None:
+            return
+        if len(peer.rivals) < MOST_RIVALS:
+            peer.rivals.setdefault(host, now)
+        if link.heard_since(peer.rivals.get(host, now)):
+            self._owner.name_is_contested(peer.server_id, link.remote_host, host)
 
     def opened(self, link: Link, server_id: str) -> None:
         """A link was opened, by either side: it stands, or the one before does."""
@@ -182,6 +204,7 @@ class Peering:
             link.hang_up()
             return
         peer.link = link
+        peer.rivals.clear()
         if before is not None:
             self.duplicates["dialled" if link.dialled else "accepted"] += 1
             self._owner.peer_disconnected(before)
@@ -197,6 +220,8 @@ class Peering:
 
     def _keeps(self, before: Link, link: Link, server_id: str) -> bool:
         """Whether a dial of ours that was answered yields to a link that was opened meanwhile."""
+        if before.is_open and not before.is_silent and _is_elsewhere(before, link.identity, link.remote_host):
+            return True
         return link.dialled and not before.dialled and peers.smaller(server_id, self._owner.server_id)
 
     def refuse_deaf(self, link: Link) -> None:
@@ -226,7 +251,13 @@ class Peering:
             del self._peers[server_id]
 
 
-def _standing(peer: Peer, identity: Identity) -> peers.Standing | None:
+def _is_elsewhere(link: Link, identity: Identity, host: str) -> bool:
+    """Whether a link leads to another process than one of `identity` at `host`, and to another address."""
+    instances = {link.identity.instance_id, identity.instance_id}
+    return len(instances) > 1 and "" not in instances and link.remote_host != host
+
+
+def _standing(peer: Peer, identity: Identity, host: str) -> peers.Standing | None:
     """What a new link from that server would stand beside."""
     link = peer.link or peer.standing_dial
     if link is None:
@@ -236,4 +267,5 @@ def _standing(peer: Peer, identity: Identity) -> peers.Standing | None:
         is_open=link.is_open,
         is_silent=link.is_silent,
         same_instance=link.identity.instance_id == identity.instance_id,
+        is_elsewhere=_is_elsewhere(link, identity, host),
     )

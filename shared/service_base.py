@@ -35,6 +35,7 @@ from shared.registration import Registration
 from shared.session import Timeouts, unsupported
 from shared.siblings import Siblings, read_secret
 from shared.streams import Stream
+from shared.troubles import Troubles
 from shared.vitals import export_links, link_states, peer_status
 
 Result = pb.ConnectResponse
@@ -71,6 +72,17 @@ class ServiceBase:
         """Whether another process of our feature serves this node."""
         self._belonging = asyncio.Lock()
         """Whatever discovery decides about us is done whole before the next: it takes seconds to hang up on all."""
+        self.troubles = Troubles(
+            lambda: self.log,
+            lambda: asyncio.get_running_loop().time(),
+            lambda: self.metrics.limited("log_lines", "link"),
+        )
+        self.metrics.watch(
+            "parley_troubles",
+            "What is wrong around this process, by kind",
+            lambda: [((self.feature, kind), count) for kind, count in self.troubles.count().items()],
+            ["feature", "kind"],
+        )
         self._others_found: set[tuple[str, str]] = set()
         """Where another server was found than the one expected, as far as it was logged."""
         self.fatal: ConfigError | StorageError | None = None
@@ -313,13 +325,17 @@ class ServiceBase:
         user = identity.user
         return Result.CONNECTED if user is not None and user.is_complete else Result.UNKNOWN_ERROR
 
-    def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:  # noqa: ARG002 - for discovery
+    def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
         """Whether another server may be linked."""
         if not identity.server_id or identity.server_id == self.server_id:
             return Result.UNKNOWN_ERROR
         if identity.features and self.feature not in identity.features:
             return Result.UNKNOWN_ERROR
-        return Result.CONNECTED if self.peering.admits(identity) else Result.IS_ALREADY_CONNECTED_ERROR
+        return (
+            Result.CONNECTED
+            if self.peering.admits(identity, link.remote_host)
+            else Result.IS_ALREADY_CONNECTED_ERROR
+        )
 
     def link_opened(self, link: Link) -> None:
         """A client subscribed, or a server is linked."""
@@ -364,6 +380,18 @@ class ServiceBase:
         """A server's link is over, or another took its place."""
         self.log.info("peer_disconnected", peer_id=link.peer_id, link_id=link.link_id)
         self._peers_changed()
+
+    def name_is_contested(self, server_id: str, here: str, there: str) -> None:
+        """Say it for as long as it lasts."""
+        self.troubles.note(
+            "name_twice",
+            server_id,
+            f"two servers are called {server_id[:64]!r}: the one at {here} is linked and answers, the one at "
+            f"{there} is refused; give one of the two another PARLEY_SERVER_ID",
+            peer_id=server_id,
+            host=here,
+            other=there,
+        )
 
     def dial_failed(self, peer: Peer) -> None:
         """No link came of a dial; where not even a connection did, it is counted here."""
@@ -491,6 +519,7 @@ class ServiceBase:
             "version": version(),
             "ready": not reasons,
             "reasons_not_ready": reasons,
+            "troubles": self.troubles.status(),
             "subscribers": self.subscriber_count,
             "peers": [peer_status(peer) for peer in self.peering.peers],
         }

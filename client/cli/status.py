@@ -33,6 +33,8 @@ LONGEST = 16 * 1024 * 1024
 """Bytes of one event."""
 NAMES = {MESSAGES: "chat", TYPING_INDICATOR: "typing", LIVE_LOCATION: "location"}
 COLOURS = {"linked": "green", "partly linked": "yellow", "not linked": "red", "dialling": "red"}
+HINT = "other_data"
+"""What is worth a line, and nothing that is missing."""
 ALONE = Text("No other server has been heard of.")
 
 Status = dict[str, Any]
@@ -145,10 +147,14 @@ def _nobody(host: str, port: int, error: Exception) -> PeerUnreachable:
 
 
 def is_well(status: Status) -> bool:
-    """Whether all processes are ready, and all links that may be are there."""
+    """Whether all processes are ready, all links that may be are there, and nothing else is wrong."""
     processes = status["processes"].values()
     ready = all(process is not None and process["ready"] for process in processes)
-    return ready and all(pair["state"] == "linked" for pair in status["pairs"])
+    return (
+        ready
+        and not any(trouble["kind"] != HINT for trouble in _troubles(status))
+        and all(pair["state"] == "linked" for pair in status["pairs"])
+    )
 
 
 # Shown ---------------------------------------------------------------------------------------------
@@ -160,9 +166,23 @@ def _shown(status: Status) -> Group:
         Text.assemble((harmless(status["server_id"]), "bold"), f"  Parley {harmless(status['version'])}"),
         Text(),
         _processes(status["processes"]),
+        *_wrong(status),
         Text(),
         *others,
     )
+
+
+def _troubles(status: Status) -> list[Status]:
+    """What is wrong by any of the processes, each thing once: several may see the same."""
+    told = [status, *(process for process in status["processes"].values() if process is not None)]
+    every = [trouble for process in told for trouble in process.get("troubles", ())]
+    return list({(each["kind"], each["subject"]): each for each in every}.values())
+
+
+def _wrong(status: Status) -> list[Text]:
+    """A line for each thing that is wrong."""
+    lines = [Text(f"! {harmless(each['detail'])}", "yellow") for each in _troubles(status)]
+    return [Text(), *lines] if lines else []
 
 
 def _knows_others(status: Status) -> bool:

@@ -49,8 +49,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """No other thread wakes this loop."""
 
-    async def create_connection(self, protocol_factory: Protocols, host: str, port: int, **_: Any) -> Any:
-        return await self.network.connect(protocol_factory, host, port)
+    async def create_connection(
+        self, protocol_factory: Protocols, host: str, port: int, local_addr: Any = None, **_: Any
+    ) -> Any:
+        return await self.network.connect(protocol_factory, host, port, local_addr[0] if local_addr else host)
 
     def run_for(self, seconds: float) -> None:
         """Let that much time pass; raise what escaped meanwhile."""
@@ -82,8 +84,8 @@ class Network:
     def close_listener(self, host: str, port: int) -> None:
         self._listeners.pop((host, port), None)
 
-    async def connect(self, make_protocol: Protocols, host: str, port: int) -> Any:
-        """Connect as TCP does: there and back, or refused, or no answer at all."""
+    async def connect(self, make_protocol: Protocols, host: str, port: int, source: str = "") -> Any:
+        """Connect as TCP does: there and back, or refused, or no answer at all. `source`: who dials."""
         await self.delay()
         if host in self.unreachable:
             await self.loop.create_future()
@@ -91,7 +93,7 @@ class Network:
         if make_other is None:
             await self.delay()
             raise ConnectionRefusedError(111, "Connection refused")
-        connection = Connection(self, host)
+        connection = Connection(self, host, source or host)
         accepted, dialled = connection.accepted, connection.dialled
         accepted.begin(make_other())
         try:
@@ -113,9 +115,9 @@ class Network:
 class Connection:
     """Two transports and what is on its way between them."""
 
-    def __init__(self, network: Network, host: str) -> None:
+    def __init__(self, network: Network, host: str, source: str) -> None:
         self.dialled = SimulatedTransport(network, host)
-        self.accepted = SimulatedTransport(network, host)
+        self.accepted = SimulatedTransport(network, source)
         self.dialled.other, self.accepted.other = self.accepted, self.dialled
         network.connections.append(self)
 

@@ -20,7 +20,7 @@ class SimulatedServer(ServiceBase):
     section: ClassVar[str] = "chat"
 
     def __init__(self, loop: SimulatedLoop, server_id: str, host: str) -> None:
-        super().__init__(server_id=server_id, config=Config())
+        super().__init__(server_id=server_id, config=Config(address=host))
         self.loop = loop
         self.host = host
         self.changes = 0

@@ -471,3 +471,77 @@ def test_an_existing_server_can_nothing_beyond_the_protocol(pair):
     pair.loop.run(pair.alpha.knows(pair.beta))
     pair.loop.run_for(1.0)
     assert pair.alpha.link_to(pair.beta).identity.capabilities == 0
+
+
+class Three(Pair):
+    """alpha, and two servers that are both called beta."""
+
+    def __init__(self):
+        super().__init__()
+        self.other = self.loop.run(self.make("beta", "10.0.0.3"))
+
+    def end(self):
+        self.loop.run(self.other.stop())
+        super().end()
+
+    def troubles(self):
+        async def read():
+            return [(trouble.kind, trouble.subject) for trouble in self.alpha.troubles.now]
+
+        return self.loop.run(read())
+
+
+@pytest.fixture
+def three():
+    it = Three()
+    yield it
+    it.end()
+
+
+@BOTH
+def test_of_two_servers_of_one_name_the_one_that_is_linked_and_answers_stays(three, dialler):
+    three.link(dialled_by=dialler)
+    here, changes = three.alpha.link_to(three.beta), three.alpha.changes
+    three.loop.run(three.other.knows(three.alpha))
+    three.loop.run_for(60.0)
+    assert three.alpha.link_to(three.beta) is here
+    assert three.alpha.changes == changes
+    assert three.troubles() == [("name_twice", "beta")]
+    (peer,) = three.other.peering.peers
+    assert 4 <= peer.connector.attempts <= 40
+    three.loop.run(three.other.stop())
+    three.loop.run_for(70.0)
+    assert three.troubles() == []
+
+
+def test_the_other_server_of_a_name_is_linked_once_the_first_is_gone(three):
+    three.link(dialled_by="beta")
+    three.loop.run(three.other.knows(three.alpha))
+    three.loop.run_for(30.0)
+    three.loop.run(three.beta.stop())
+    three.loop.run_for(20.0)
+    assert three.alpha.link_to(three.beta).remote_host == three.other.host
+
+
+@BOTH
+def test_a_server_that_comes_back_at_another_address_is_linked_and_is_no_second_one(three, dialler):
+    """Its old link is not known to be dead: until it is silent the new one waits."""
+    three.link(dialled_by=dialler)
+    connection = three.connection
+    three.loop.run(three.beta.crash())
+    connection.cut()
+    three.loop.run(three.other.knows(three.alpha))
+    three.loop.run_for(2 * LINK.peer_ping_timeout + LINK.backoff_max)
+    assert three.alpha.link_to(three.beta).remote_host == three.other.host
+    assert three.troubles() == []
+
+
+def test_a_dial_of_ours_that_reaches_another_server_of_a_linked_name_yields(three):
+    """Alpha dials the one while the other dials alpha."""
+    three.loop.network.latency = lambda: 0.2
+    three.loop.run(three.alpha.set_server_list_and_connect([three.other.as_server]))
+    three.loop.network.latency = lambda: 0.001
+    three.loop.run(three.beta.knows(three.alpha))
+    three.loop.run_for(30.0)
+    assert three.alpha.changes == 1
+    assert len([link for link in three.alpha._links if link.is_open]) == 1

@@ -41,6 +41,14 @@ def test_the_table_has_every_standing_there_is():
     assert {row[:4] for row in TABLE} == every
 
 
+@pytest.mark.parametrize("by_us", [YES, NO])
+@pytest.mark.parametrize(("own", "peer"), [(SMALLER, GREATER), (GREATER, SMALLER)])
+@pytest.mark.parametrize(("silent", "stays"), [(NO, NO), (YES, YES)])
+def test_another_server_of_a_name_that_is_linked_waits_until_that_one_is_silent(by_us, own, peer, silent, stays):
+    standing = Standing(dialled_by_us=by_us, is_open=True, is_silent=silent, same_instance=False, is_elsewhere=True)
+    assert incoming_stays(own, peer, standing) is stays
+
+
 @pytest.mark.parametrize(("own", "peer"), [(SMALLER, GREATER), (GREATER, SMALLER)])
 def test_without_anything_standing_a_new_link_stays(own, peer):
     assert incoming_stays(own, peer, None)
