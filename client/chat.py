@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
 from client.deliveries import Delivery
@@ -28,13 +29,16 @@ from shared.snowflake import FIRSTS, MAKERS, Snowflakes
 
 DELIVERED: Final = pb.ChatMessageResponse.DeliveryStatus.DELIVERED
 ANY_BYTES: Final = "application/octet-stream"
+_FAILED: Final = object()
+"""What an application's function returned that raised."""
 
 
 class ChatFeature(FeatureBase):
     """Chat for one user.
 
-    `on_message` is called with each message received, once; when it has returned, the message is acknowledged.
-    Where it raises, or where there is none, the message is not, and waits at the server for a client that takes it.
+    `on_message` is called with each message received, once; when it has returned, the message is acknowledged. It
+    may return an awaitable, which is waited for first. Where it raises, or where there is none, the message is not
+    acknowledged, and waits at the server for a client that takes it.
     `on_status(delivery, whose, status)` is called with each status of a message that we sent; `whose` is the
     recipient, or a member of the group. `on_connection(is_connected)` tells that the link came or went.
     """
@@ -49,7 +53,7 @@ class ChatFeature(FeatureBase):
         user: str | User = "",
         config: Config | None = None,
         *,
-        on_message: Callable[[pb.ChatMessage], None] | None = None,
+        on_message: Callable[[pb.ChatMessage], Awaitable[None] | None] | None = None,
         on_status: Callable[[Delivery, Recipient, str], None] = lambda _delivery, _whose, _status: None,
         on_connection: Callable[[bool], None] = lambda _is_connected: None,
         discovery: DiscoveryService | None = None,
@@ -63,6 +67,8 @@ class ChatFeature(FeatureBase):
         self._outgoing = Outgoing()
         self._requests = Requests(self._outgoing, self.user.server_id)
         self._seen = Seen()
+        self._being_taken: dict[bytes, asyncio.Future[None]] = {}
+        """What was given to `on_message`, which has not done with it: it may come again meanwhile."""
 
     # Sending ---------------------------------------------------------------------------------
 
@@ -193,10 +199,37 @@ class ChatFeature(FeatureBase):
     def _received(self, message: pb.ChatMessage) -> None:
         """Show it once, and acknowledge it each time: an acknowledgement may have been lost."""
         key = self._seen.key(message)
-        if not self._seen.has(key):
-            if self._on_message is None or not self._call(self._on_message, message):
+        if self._seen.has(key):
+            self._acknowledge(message)
+        elif self._on_message is not None and key not in self._being_taken:
+            taking = self._call(self._on_message, message)
+            if isinstance(taking, Awaitable):
+                self._wait_for(taking, key, message)
+            elif taking is not _FAILED:
+                self._taken(key, message)
+
+    def _wait_for(self, taking: Awaitable[None], key: bytes, message: pb.ChatMessage) -> None:
+        """Acknowledge a message when the application is done with it."""
+        future = asyncio.ensure_future(taking)
+        if key:
+            self._being_taken[key] = future
+
+        def done(_: object) -> None:
+            self._being_taken.pop(key, None)
+            if future.cancelled():
                 return
-            self._seen.add(key)
+            if (error := future.exception()) is not None:
+                self.log.error("callback_failed", callback="on_message", exc_info=error)
+            else:
+                self._taken(key, message)
+
+        future.add_done_callback(done)
+
+    def _taken(self, key: bytes, message: pb.ChatMessage) -> None:
+        self._seen.add(key)
+        self._acknowledge(message)
+
+    def _acknowledge(self, message: pb.ChatMessage) -> None:
         ack = pb.ChatMessageResponse(messageSnowflake=message.messageSnowflake, author=message.author)
         ack.statuses.add(user=self.user.to_pb(), status=DELIVERED)
         if self.link is not None:
@@ -214,14 +247,13 @@ class ChatFeature(FeatureBase):
         for whose, status in heard:
             self._call(self._on_status, delivery, whose, status)
 
-    def _call(self, callback: Callable[..., None], *arguments: object) -> bool:
-        """Call what the application gave us; whether it returned. Its errors are not the link's."""
+    def _call(self, callback: Callable[..., object], *arguments: object) -> object:
+        """Call what the application gave us; what it returned, or _FAILED. Its errors are not the link's."""
         try:
-            callback(*arguments)
+            return callback(*arguments)
         except Exception:
             self.log.exception("callback_failed", callback=getattr(callback, "__name__", repr(callback)))
-            return False
-        return True
+            return _FAILED
 
 
 def _recipient(recipient: str | Recipient) -> Recipient:

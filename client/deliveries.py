@@ -41,7 +41,7 @@ class Delivery:
     @property
     def is_kept(self) -> bool:
         """Whether it waits for somebody, and nobody else's status is a failure."""
-        last = list(self.members.values()) if isinstance(self.recipient, Group) else self.statuses[-1:]
+        last = list(self.members.values()) or self.statuses[-1:]  # a group's server may be away: its own, then
         return not self.final.done() and bool(last) and INTERIM.union({DELIVERED}).issuperset(last)
 
     def take(self, ack: pb.ChatMessageResponse) -> list[tuple[Recipient, str]]:

@@ -22,6 +22,7 @@ from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.link import Link
 from shared.messages import encode, pb
+from shared.names import spell
 from shared.session import Timeouts, unsupported
 
 Result = pb.ConnectResponse
@@ -114,8 +115,8 @@ class FeatureBase:
                 return server
         if offering and not self.home_only:
             return offering[0]
-        found = ", ".join(server.server_id for server in offering) or "none"
-        wanted = self.user.server_id if self.home_only else "any server"
+        found = ", ".join(spell(server.server_id) for server in offering) or "none"
+        wanted = spell(self.user.server_id) if self.home_only else "any server"
         raise PeerUnreachable(f"{wanted} was not found to offer {self.feature} (found: {found})")
 
     async def _places(self) -> Sequence[Endpoint]:

@@ -11,6 +11,7 @@ from shared.addresses import Group, User
 from shared.errors import ParleyError
 from shared.framing import Frame
 from shared.messages import decode, pb
+from shared.names import spell
 
 Answer = pb.GroupMembers | pb.BlockedUsers
 _A = TypeVar("_A", pb.GroupMembers, pb.BlockedUsers)
@@ -19,8 +20,8 @@ _Request = pb.ChangeGroup | pb.GroupMembers | pb.ChangeBlock
 NAMES: Final = frozenset(
     {"JOIN_GROUP", "LEAVE_GROUP", "GROUP_MEMBERS", "BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"}
 )
-TIMEOUT: Final = 10.0
-"""Seconds for which an answer is waited for."""
+TIMEOUT: Final = 15.0
+"""Seconds for which an answer is waited for: a server gives another, which a group is at, 10."""
 
 _REFUSED: Final = {
     pb.GroupMembers.NOT_A_MEMBER: "you are not in {group}, or there is no such group; only its members may ask "
@@ -35,11 +36,12 @@ _REFUSED: Final = {
 class RequestFailed(ParleyError):
     """A request about groups or blocking that was refused, or not answered; one sentence for people.
 
-    `reason`: refused, timeout, unsupported.
+    `reason`: refused, timeout, unsupported. `is_away`: the server that the group is at does not answer.
     """
 
-    def __init__(self, reason: str, text: str) -> None:
+    def __init__(self, reason: str, text: str, *, is_away: bool = False) -> None:
         self.reason = reason
+        self.is_away = is_away
         super().__init__(text)
 
 
@@ -65,7 +67,9 @@ class Requests:
         answer = await self._ask(name, request, pb.GroupMembers, timeout)
         if answer.result != pb.GroupMembers.OK:
             text = _REFUSED.get(answer.result, _REFUSED[pb.GroupMembers.ERROR])
-            raise RequestFailed("refused", text.format(group=group, server=group.server_id, home=self._home))
+            is_away = answer.result == pb.GroupMembers.SERVER_TIMEOUT
+            names = {"group": group, "server": spell(group.server_id), "home": spell(self._home)}
+            raise RequestFailed("refused", text.format(**names), is_away=is_away)
         return [User.of(user) for user in answer.members]
 
     async def block(self, name: str, user: User | None, timeout: float) -> list[User]:
@@ -78,7 +82,9 @@ class Requests:
         request = pb.ChangeBlock(request=self._next(), user=user.to_pb() if user is not None else None)
         answer = await self._ask(name, request, pb.BlockedUsers, timeout)
         if not answer.ok:
-            raise RequestFailed("refused", f"{self._home} could not keep that, and nothing has changed; try again")
+            raise RequestFailed(
+                "refused", f"{spell(self._home)} could not keep that, and nothing has changed; try again"
+            )
         return [User.of(each) for each in answer.users]
 
     def _next(self) -> int:
@@ -94,13 +100,15 @@ class Requests:
             async with asyncio.timeout(timeout):
                 answer = await future
         except TimeoutError:
-            text = f"{self._home} gave no answer within {timeout:g} s; try again when it is back"
+            text = f"{spell(self._home)} gave no answer within {timeout:g} s; try again when it is back"
             raise RequestFailed("timeout", text) from None
         finally:
             self._outgoing.answered(-number)
             del self._waiting[number]
         if not isinstance(answer, kind):
-            raise RequestFailed("unsupported", f"{self._home} answered something else; it may need an update")
+            raise RequestFailed(
+                "unsupported", f"{spell(self._home)} answered something else; it may need an update"
+            )
         return answer
 
     def take(self, frame: Frame) -> bool:
@@ -123,4 +131,6 @@ class Requests:
         what = "groups" if name.endswith(("_GROUP", "_MEMBERS")) else "blocking"
         for asked, future in self._waiting.values():
             if asked == name and not future.done():
-                future.set_exception(RequestFailed("unsupported", f"the server {self._home} offers no {what}"))
+                future.set_exception(
+                    RequestFailed("unsupported", f"the server {spell(self._home)} offers no {what}")
+                )

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 try:
@@ -24,6 +25,7 @@ except ImportError:  # Windows
 from shared import logs
 from shared.compiled import core
 from shared.config import load
+from shared.descriptors import fill_standard_streams
 from shared.errors import ConfigError, StorageError
 from shared.http import HttpServer, Pages
 from shared.lasting import catch_strays
@@ -41,6 +43,9 @@ SUPERVISED = "PARLEY_SUPERVISED"
 
 def main(service_type: type[ServiceBase]) -> None:
     """Run one service until it is told to stop."""
+    fill_standard_streams()
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    sys.stderr = sys.stderr or sys.stdout
     try:
         config = load()
         logs.configure(config.log)

@@ -29,7 +29,7 @@ from shared.link import Link
 from shared.listener import Listener
 from shared.messages import encode, pb
 from shared.metrics import Metrics, version
-from shared.names import fold
+from shared.names import fold, why_odd
 from shared.peering import Peer, Peering
 from shared.registration import Registration
 from shared.session import Timeouts, unsupported
@@ -323,7 +323,12 @@ class ServiceBase:
     def admit_client(self, identity: Identity) -> pb.ConnectResponse.Result:
         """Whether a user's client may subscribe."""
         user = identity.user
-        return Result.CONNECTED if user is not None and user.is_complete else Result.UNKNOWN_ERROR
+        if user is None or not user.is_complete:
+            return Result.UNKNOWN_ERROR
+        if self.config.limits.odd_names == "refuse" and why_odd(user.user_id):
+            self.metrics.limited("names", "roster")
+            return Result.UNKNOWN_ERROR
+        return Result.CONNECTED
 
     def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
         """Whether another server may be linked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,10 +18,11 @@ from shared.config import Config
 
 
 async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> int:
-    """Lines in, lines out, until the input ends; 1 where something that was sent was not answered for."""
+    """Lines in, lines out, until the input ends; the exit code."""
     user = who_we_are(config, name)
     discovery = await finder(config, servers)
-    conversation = Conversation(user, Folder(save) if save else None)
+    is_typed = sys.stdin is not None and sys.stdin.isatty()
+    conversation = Conversation(user, Folder(save) if save else None, answers_for_all=not is_typed)
     conversation.screen = editor = screen(conversation.prompt, conversation.beside, conversation.edited)
     conversation.chat = ChatFeature(
         user,

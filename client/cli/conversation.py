@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,18 +11,23 @@ from client.chat import ChatFeature
 from client.cli.documents import Folder, read_file, too_large
 from client.cli.groups import joined
 from client.cli.indicators import Indicators
-from client.cli.names import group_named, other_than, recipient_named
+from client.cli.lines import LineRefused
+from client.cli.names import group_named, new_group, other_than, recipient_named
+from client.cli.naming import Known, addressee, likely_name
 from client.cli.receiving import save_document
+from client.cli.results import Results
 from client.cli.screens import Screen
-from client.cli.words import beginning, describe, explain, group_of, mark
+from client.cli.words import beginning, describe, describe_own, explain, group_of, mark
 from client.deliveries import INTERIM, Delivery
 from shared.addresses import Group, Recipient, User
 from shared.errors import ConfigError, FrameTooLarge, ParleyError
 from shared.messages import pb
+from shared.names import spell
 
 HELP: Final = """\
-someone: text       writes to someone at your server; someone@server: text at another one
-#group: text        writes to a group; the next lines go to the same person or group
+someone@server: text    writes to someone; the next lines go to the same person
+#group: text        writes to a group, and so do the next lines
+someone: text       writes to someone at your server whom you wrote to or heard from here; never inside of a group
 /to NAME            chooses whom the next lines go to; /who tells it
 /join #g  /leave #g  /members [#g]      groups
 /block NAME  /unblock NAME  /blocked    from whom you take no messages
@@ -31,23 +35,22 @@ someone: text       writes to someone at your server; someone@server: text at an
 /quit               ends, as Ctrl-D does
 A line that begins with a space is sent as it is; // sends a line that begins with a slash."""
 
-_ADDRESSED: Final = (
-    re.compile(r"(\S*@[^\s:]*):\s*(.*)", re.DOTALL),
-    re.compile(r"(#?[^\s:/#]+):(?:\s+(.*)|$)", re.DOTALL),
-)
-"""NAME@SERVER: text, or NAME: text with a space behind the colon: neither 12:30 nor http://x addresses anybody."""
-
-
-def _addressed(text: str) -> re.Match[str] | None:
-    """Whom a line names before its colon, and what comes behind it."""
-    return next(filter(None, (form.fullmatch(text) for form in _ADDRESSED)), None)
+PATIENCE: Final = 15.0
+"""Seconds without any status after which, at the end, what has none is given up: a server gives another 10."""
+PATIENCE_ALONE: Final = 5.0
+"""The same where our server is gone."""
 
 
 class Conversation:
     """One user's chat. `to`: whom the next line goes to."""
 
-    def __init__(self, user: User, folder: Folder | None = None) -> None:
+    def __init__(self, user: User, folder: Folder | None = None, *, answers_for_all: bool = False) -> None:
+        """`answers_for_all`: the exit code tells of each line, as a program that writes them would know."""
         self.to: Recipient | None = None
+        self._known = Known()
+        """Whom we wrote to, heard from or saw the name of."""
+        self._answers_for_all = answers_for_all
+        self._results = Results()
         self._home = user.server_id
         self._user = user
         self._folder = folder
@@ -72,11 +75,13 @@ class Conversation:
 
     # What comes ---------------------------------------------------------------------------------
 
-    def received(self, message: pb.ChatMessage) -> None:
+    def received(self, message: pb.ChatMessage) -> Awaitable[None] | None:
         """Show a message; the first who writes is whom the next lines go to, where nobody is chosen."""
-        self.screen.say(describe(message, save_document(message, self._folder)))
+        shown = self.screen.say(describe(message, save_document(message, self._folder), always_when=True))
+        self._know(User.of(message.author), group_of(message))
         if self.to is None:
             self._choose(group_of(message) or User.of(message.author))
+        return shown
 
     def told(self, delivery: Delivery, whose: Recipient, status: str) -> None:
         """Show a status; the message's beginning with it, where others were sent or told of since."""
@@ -87,15 +92,16 @@ class Conversation:
             text += f": “{beginning(delivery.message)}”"
         if status in INTERIM:
             self._kept.add(key)
+        self._results.told(delivery)
         self.screen.note(text)
 
     def connection(self, is_connected: bool) -> None:
         """Greet, before anything comes; later say that the server is gone, and that it is back."""
         self._is_connected = is_connected
         if is_connected:
-            self.screen.note(f"{self._home} is back" if self._was_connected else self._greeting())
+            self.screen.note(f"{spell(self._home)} is back" if self._was_connected else self._greeting())
         elif not is_connected and not self._ended:
-            self.screen.note(f"{self._home} is gone; what you write goes out when it is back")
+            self.screen.note(f"{spell(self._home)} is gone; what you write goes out when it is back")
         self._was_connected = True
 
     def _greeting(self) -> str:
@@ -104,33 +110,61 @@ class Conversation:
     # What is typed --------------------------------------------------------------------------------
 
     async def run(self) -> int:
-        """Read lines until the end; 1 where something sent was not answered for."""
+        """Read lines until the end; the exit code."""
         try:
-            while (text := await self.screen.read()) is not None:
-                try:
-                    if not self._line(text):
-                        break
-                except ParleyError as error:
-                    self.screen.note(f"{error}")
+            while await self._next():
+                await self._results.room()
             return await self._end()
         finally:
             self._ended = True
 
+    async def _next(self) -> bool:
+        """Read a line and do what it says; False at the end."""
+        try:
+            text = await self.screen.read()
+        except LineRefused as error:
+            self._results.failed = True
+            self.screen.note(str(error))
+            return True
+        return text is not None and self._line(text)
+
     def _line(self, text: str) -> bool:
-        """Do what a line says; False to end."""
+        """Do what a line says, or tell why not; False to end."""
+        is_command = text.startswith("/") and not text.startswith("//")
+        if is_command:
+            self.screen.own(self.prompt() + text)
+        try:
+            if is_command:
+                word, _, rest = text.partition(" ")
+                return self._command(word, rest.strip())
+            self._write(text)
+        except ParleyError as error:
+            if not is_command:
+                self._results.failed = True
+                self.screen.own(self.prompt() + text)
+            self.screen.note(str(error))
+        return True
+
+    def _write(self, text: str) -> None:
+        """Send a line to whom it names, or to whom the last one went."""
         if text.startswith("//"):
             self._send(text[1:])
-        elif text.startswith("/"):
-            word, _, rest = text.partition(" ")
-            return self._command(word, rest.strip())
-        elif addressed := _addressed(text):
-            to = recipient_named(addressed[1], self._home)
-            if (to, type(to)) != (self.to, type(self.to)):
-                self._choose(to)
-            self._send(addressed[2] or "")
-        else:
-            self._send(text)
-        return True
+            return
+        to, words = self._addressee(text)
+        if to is not None and (to, type(to)) != (self.to, type(self.to)):
+            self._choose(to)
+        self._send(words)
+        if to is None and (name := likely_name(text)):
+            self._tell_that_nobody_was_meant(name)
+
+    def _addressee(self, text: str) -> tuple[Recipient | None, str]:
+        return addressee(text, self.to, self._known, self._home)
+
+    def _tell_that_nobody_was_meant(self, name: str) -> None:
+        """A line that may have been meant for another went where the last one did: say how it goes elsewhere."""
+        user = User(name, self._home)
+        if user in self._known or not isinstance(self.to, Group):
+            self.screen.note(f"  that went to {self.to}; to write to {user}: /to {user}, or `{user}: text`")
 
     def edited(self, text: str) -> None:
         """The line that is being typed is another: tell it to whom it is for."""
@@ -141,23 +175,28 @@ class Conversation:
         """Whom a line would go to; None where it is no message, or for nobody."""
         if not text.strip() or (text.startswith("/") and not text.startswith("//")):
             return None
-        addressed = _addressed(text)
-        if addressed is None:
-            return self.to
         try:
-            return recipient_named(addressed[1], self._home)
+            return self._addressee(text)[0] or self.to
         except ConfigError:
             return None
 
+    def _know(self, *names: Recipient | None) -> None:
+        """Remember whom a line may name."""
+        for name in names:
+            if name is not None:
+                self._known.add(name)
+
     def _choose(self, to: Recipient) -> None:
         self.to = to
+        self._know(to)
         self.screen.note(f"your lines go to {to} now")
 
     def _send(self, text: str) -> None:
         if not text.strip():
             return
+        to = self._recipient()
         try:
-            self._note_sent(self.chat.send(self._recipient(), text.strip()))
+            self._note_sent(self.chat.send(to, text.strip()))
         except FrameTooLarge as error:
             raise ParleyError(too_large("the text", error.size, error.limit)) from None
 
@@ -168,8 +207,10 @@ class Conversation:
 
     def _note_sent(self, delivery: Delivery) -> None:
         self._newest = delivery.snowflake
+        self._results.sent(delivery)
+        self.screen.own(describe_own(delivery.message, delivery.recipient))
         if not self._is_connected:
-            self.screen.note(f"  … not sent yet: {self._home} is gone; it goes out when it is back")
+            self.screen.note(f"  … not sent yet: {spell(self._home)} is gone; it goes out when it is back")
 
     def _command(self, word: str, rest: str) -> bool:
         """One of the words of HELP; False to end."""
@@ -205,7 +246,7 @@ class Conversation:
     def _request(self, word: str, rest: str) -> Coroutine[Any, Any, str] | None:
         """What the server is to be asked, and what is shown then; None where the word means nothing."""
         if word in ("/join", "/leave", "/members"):
-            return self._group_request(word, self._group(rest))
+            return self._group_request(word, self._group(word, rest))
         if word in ("/block", "/unblock"):
             return self._block_request(word, self._person(rest))
         return self._list("you take no messages from: ", self.chat.blocked()) if word == "/blocked" else None
@@ -223,22 +264,28 @@ class Conversation:
         return self._done(self.chat.unblock(user), f"you take messages from {user}")
 
     async def _join(self, group: Group) -> str:
-        return joined("you are", group, await self.chat.join(group))
+        members = await self.chat.join(group)
+        self._know(*members)
+        self.screen.note(joined("you are", group, members))
+        self._choose(group)
+        return ""
 
     async def _done(self, request: Coroutine[Any, Any, None], words: str) -> str:
         await request
         return words
 
     async def _list(self, words: str, request: Coroutine[Any, Any, list[User]]) -> str:
-        return words + (", ".join(sorted(map(str, await request))) or "nobody")
+        users = await request
+        self._know(*users)
+        return words + (", ".join(sorted(map(str, users))) or "nobody")
 
-    def _group(self, text: str) -> Group:
+    def _group(self, word: str, text: str) -> Group:
         """The group that is named, or that we write to."""
         if not text and isinstance(self.to, Group):
             return self.to
         if not text.removeprefix("#"):
             raise ConfigError("which group? Write its name, as in #crew")
-        return group_named(text, self._home)
+        return new_group(text, self._home) if word == "/join" else group_named(text, self._home)
 
     def _person(self, text: str) -> User:
         if not text:
@@ -250,7 +297,8 @@ class Conversation:
 
         async def show() -> None:
             try:
-                self.screen.note(await ask)
+                if words := await ask:
+                    self.screen.note(words)
             except ParleyError as error:
                 self.screen.note(str(error))
 
@@ -258,16 +306,17 @@ class Conversation:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _end(self, timeout: float = 5.0) -> int:
+    async def _end(self) -> int:
         """At the end of the input, what was just sent may still be under way."""
-        waits: list[asyncio.Future[Any]] = [
-            *self._tasks,
-            *(delivery.final for delivery in self.chat.outbox if not delivery.statuses),
-        ]
-        if waits:
-            await asyncio.wait(waits, timeout=timeout)
-        lost = [delivery for delivery in self.chat.outbox if not delivery.statuses]
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._patience())
+        lost = await self._results.rest(self._patience)
         for delivery in lost:
             text = f"“{beginning(delivery.message)}” to {delivery.recipient}"
             self.screen.note(f"  ✗ no status came for {text}; it may not have been taken, send it again")
-        return 1 if lost else 0
+        if lost or not self._answers_for_all:
+            return 1 if lost else 0
+        return self._results.exit_code()
+
+    def _patience(self) -> float:
+        return PATIENCE if self._is_connected else PATIENCE_ALONE

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 
 from client.chat import ChatFeature
-from client.cli.names import group_named, other_than, user_named
-from client.cli.terminal import at_home, finder, line, who_we_are
+from client.cli.names import group_named, looks_like_a_group, new_group, no_group, to_block, user_named
+from client.cli.terminal import as_json, at_home, finder, line, who_we_are
 from client.requests import RequestFailed
 from shared.addresses import Group, User
 from shared.config import Config
@@ -32,7 +31,7 @@ async def _is_member(chat: ChatFeature, group: Group) -> bool:
     try:
         return chat.user in await chat.members(group)
     except RequestFailed as error:
-        if error.reason != "refused":
+        if error.reason != "refused" or error.is_away:
             raise
         return False
 
@@ -44,7 +43,7 @@ def joined(user: str, group: Group, members: Sequence[User]) -> str:
 
 async def join(config: Config, name: str, servers: Sequence[str], group_name: str) -> int:
     """Become a member."""
-    group = _group(config, name, group_name)
+    group = new_group(group_name, who_we_are(config, name).server_id)
 
     async def ask(chat: ChatFeature) -> None:
         was_in = await _is_member(chat, group)
@@ -66,24 +65,27 @@ async def leave(config: Config, name: str, servers: Sequence[str], group_name: s
     return await _ask(config, name, servers, ask)
 
 
-async def members(config: Config, name: str, servers: Sequence[str], group_name: str, *, as_json: bool) -> int:
+async def members(config: Config, name: str, servers: Sequence[str], group_name: str, *, in_json: bool) -> int:
     """Print who is in a group, one a line."""
     group = _group(config, name, group_name)
 
     async def ask(chat: ChatFeature) -> None:
         for user in sorted(map(str, await chat.members(group))):
-            line(json.dumps({"group": str(group), "member": user}, ensure_ascii=False) if as_json else user)
+            line(as_json({"group": str(group), "member": user}) if in_json else user)
 
     return await _ask(config, name, servers, ask)
 
 
 async def block(config: Config, name: str, servers: Sequence[str], person: str) -> int:
     """Take no more messages from a user."""
-    user = other_than(who_we_are(config, name), person)
+    user = to_block(who_we_are(config, name), person)
 
     async def ask(chat: ChatFeature) -> None:
         was_blocked = user in await chat.blocked()
-        await chat.block(user)
+        try:
+            await chat.block(user)
+        except RequestFailed as error:  # our server knows whether somebody of that name was ever there
+            raise no_group(person) if looks_like_a_group(person) and error.reason == "refused" else error from None
         before = " before, either" if was_blocked else ""
         line(f"{chat.user} {'took' if was_blocked else 'takes'} no messages from {user}{before}")
 
@@ -102,11 +104,11 @@ async def unblock(config: Config, name: str, servers: Sequence[str], person: str
     return await _ask(config, name, servers, ask)
 
 
-async def blocked(config: Config, name: str, servers: Sequence[str], *, as_json: bool) -> int:
+async def blocked(config: Config, name: str, servers: Sequence[str], *, in_json: bool) -> int:
     """Print whom a user has blocked, one a line."""
 
     async def ask(chat: ChatFeature) -> None:
         for user in sorted(map(str, await chat.blocked())):
-            line(json.dumps({"blocked": user}, ensure_ascii=False) if as_json else user)
+            line(as_json({"blocked": user}) if in_json else user)
 
     return await _ask(config, name, servers, ask)

@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from client.cli.words import harmless
 from client.typing import TypingFeature
 from client.typists import Typist
 from shared.addresses import Recipient, ServerList, User
 from shared.config import Config
 from shared.discovery import DiscoveryService
 from shared.errors import ParleyError
+from shared.printable import one_line
 
 LOOK_AGAIN: Final = 30.0
 """Seconds until it is looked for again where nobody offered it."""
@@ -74,4 +74,4 @@ class Indicators:
 
 def _name(typist: Typist) -> str:
     where = f" in {typist.recipient.group}" if typist.recipient.group is not None else ""
-    return harmless(f"{typist.user}{where}").replace("\n", " ")
+    return one_line(f"{typist.user}{where}")

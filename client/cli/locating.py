@@ -20,6 +20,7 @@ from shared.addresses import Recipient, User
 from shared.config import Config
 from shared.errors import ConfigError
 from shared.lifetimes import MAX_LIFETIME
+from shared.names import spell
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LAST_WORD = 2.0
@@ -135,9 +136,10 @@ def _begun(recipients: Sequence[Recipient], ends: float) -> str:
 
 def _check_servers(user: User, recipients: Sequence[Recipient], found: Collection[str]) -> None:
     """Our own server must be there; of the others, our server may know more than we."""
-    names = ", ".join(sorted(found))
+    names = ", ".join(sorted(map(spell, found)))
     if user.server_id not in found:
-        fail(f"{user.server_id} did not answer; found: {names}. Check the name behind the @ of --as")
+        fail(f"{spell(user.server_id)} did not answer; found: {names}. Check the name behind the @ of --as")
     for server_id in dict.fromkeys(to.server_id for to in recipients):
         if server_id not in found:
-            note(f"parley: no server {server_id} answered (found: {names}); check the name behind the @ of --to")
+            missing = f"no server {spell(server_id)} answered (found: {names})"
+            note(f"parley: {missing}; check the name behind the @ of --to")

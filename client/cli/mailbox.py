@@ -28,12 +28,12 @@ from client.cli.waiting import (
     since,
     size_of,
 )
-from client.cli.words import harmless
 from services.chat.inspection import LAST, Entry, Inspection, servers
 from services.chat.operator import MOST, Drop, Dropped, Retry, Wanted, seconds, wanted_by
 from services.chat.rows import name as name_of
 from shared.config import Config, load
 from shared.errors import ConfigError, ParleyError
+from shared.printable import harmless
 from shared.process import EXIT_CONFIG
 
 app = typer.Typer(

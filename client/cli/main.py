@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,9 @@ import typer
 
 from client.cli import chatting, groups, locating, mailbox, mapping, nodes, receiving, sending, status, typing
 from client.cli.options import As, ConfigFile, Json, ServerOption
+from client.cli.output import OutputError, take_over
 from client.cli.terminal import fail, run
+from shared.descriptors import fill_standard_streams
 from shared.metrics import version
 from shared.process import EXIT_CONFIG
 
@@ -93,7 +94,7 @@ def servers(
 
         parley servers --server 192.168.1.20
     """
-    sys.exit(run(lambda c: nodes.servers(c, server or (), timeout, as_json=as_json), config))
+    sys.exit(run(lambda c: nodes.servers(c, server or (), timeout, in_json=as_json), config))
 
 
 @app.command()
@@ -130,7 +131,7 @@ def send(
         fail("one message is a text or a file: write TEXT, or --file PATH", EXIT_CONFIG)
     body = sending.text_of(text) if text is not None else ""
     sys.exit(
-        run(lambda c: sending.send(c, sender, recipient, body, file, server or (), wait, as_json=as_json), config)
+        run(lambda c: sending.send(c, sender, recipient, body, file, server or (), wait, in_json=as_json), config)
     )
 
 
@@ -148,7 +149,7 @@ def listen(
 
         parley listen --as bob@beta --json | jq .text
     """
-    sys.exit(run(lambda c: receiving.listen(c, user, server or (), save, as_json=as_json), config))
+    sys.exit(run(lambda c: receiving.listen(c, user, server or (), save, in_json=as_json), config))
 
 
 @app.command()
@@ -200,7 +201,7 @@ def group_members(
 
         parley group members '#crew@alpha' --as bob@beta
     """
-    sys.exit(run(lambda c: groups.members(c, user, server or (), group, as_json=as_json), config))
+    sys.exit(run(lambda c: groups.members(c, user, server or (), group, in_json=as_json), config))
 
 
 Person = Annotated[str, typer.Argument(metavar="USER[@SERVER]", help="Without a server they are at yours.")]
@@ -236,7 +237,7 @@ def blocked(user: As = "", server: ServerOption = None, as_json: Json = False, c
 
         parley blocked --as alice@alpha
     """
-    sys.exit(run(lambda c: groups.blocked(c, user, server or (), as_json=as_json), config))
+    sys.exit(run(lambda c: groups.blocked(c, user, server or (), in_json=as_json), config))
 
 
 app.command("typing")(typing.command)
@@ -244,15 +245,6 @@ app.command("share")(locating.command)
 app.command("where")(mapping.command)
 app.command("status")(status.command)
 app.add_typer(mailbox.app, name="mailbox", rich_help_panel=None)
-
-
-def _fill_standard_streams() -> None:
-    """Where a standard stream is closed, no socket may take its number: the event loop would abort."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 def _program() -> Any:
@@ -272,7 +264,7 @@ def _name_no_type_of_flags(command: Any) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; what is wrong with it is one line, and exit code 2."""
-    _fill_standard_streams()
+    take_over(fill_standard_streams())
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _program()(args=given or ["--help"], prog_name="parley", standalone_mode=False)
@@ -282,5 +274,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         words = " ".join(error.format_message().replace("''", "'").split())  # type: ignore[attr-defined]
         command = error.ctx.command_path if error.ctx is not None else "parley"  # type: ignore[attr-defined]
         fail(f"{words.removesuffix('.')}. `{command} --help` shows examples.", EXIT_CONFIG)
+    except OutputError as error:
+        if error.is_gone:  # as in `parley servers | head -1`: nobody wants more
+            sys.exit(0)
+        fail(str(error))
     except typer.Abort:
         sys.exit(130)

@@ -18,11 +18,11 @@ from rich.text import Text
 from client.cli.options import As, ConfigFile, Json, ServerOption
 from client.cli.terminal import finder, line, note, out, run, who_we_are
 from client.cli.watching import connected
-from client.cli.words import harmless
 from client.location import LocationFeature
 from client.places import Place
 from shared.addresses import User
 from shared.config import Config
+from shared.printable import harmless
 from shared.recipients import Recipient
 
 GeoJson = Annotated[

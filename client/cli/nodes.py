@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import runpy
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 
 from rich.table import Table
 
-from client.cli.terminal import WHERE, fail, finder, note, out, unanswered
+from client.cli.output import Output, OutputError
+from client.cli.terminal import WHERE, as_json, fail, finder, line, mention, names_of, note, out, unanswered
 from services.supervisor import SERVICES, Supervisor, check_ports
 from shared import logs
 from shared.addresses import Endpoint, Server
 from shared.config import Config, load
 from shared.errors import ConfigError
 from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
+from shared.names import spell
+from shared.printable import one_line
 from shared.process import EXIT_CONFIG
 
 
@@ -50,26 +52,29 @@ def serve(services: Sequence[str], config_file: str | None, *, verbose: bool) ->
     return Supervisor(config, services or SERVICES, _print).run()
 
 
-def _print(line: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # a node goes on where nobody reads what it tells
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+def _print(text: str) -> None:
+    """A node goes on whoever reads what it says: where nobody does, as on a full disk, it is not said."""
+    if isinstance(sys.stdout, Output):
+        with suppress(OutputError):
+            sys.stdout.write_soon(one_line(text) + "\n")
+    else:
+        mention(one_line(text))
 
 
-async def servers(config: Config, unicast: Sequence[str], timeout: float, *, as_json: bool) -> int:
+async def servers(config: Config, unicast: Sequence[str], timeout: float, *, in_json: bool) -> int:
     """Discover, and print a table; 1 when nobody answered."""
     discovery = await finder(config, unicast)
     found = sorted(await discovery.discover_servers(timeout), key=lambda server: server.server_id)
-    if as_json:
+    if in_json:
         for server in found:
-            sys.stdout.write(json.dumps(_as_json(server)) + "\n")
+            line(as_json(_fields_of(server)))
     elif found:
         out.print(_table(found))
     silent = await unanswered(config, unicast, found)
     if not found:
         fail(f"no server answered within {timeout:g} s{silent}. {WHERE}")
     if silent:
-        note(f"parley: {', '.join(server.server_id for server in found)} answered{silent}")
+        note(one_line(f"parley: {names_of(found)} answered{silent}"))
     return 0
 
 
@@ -82,7 +87,7 @@ def _in_order(server: Server) -> list[tuple[str, tuple[Endpoint, ...]]]:
     )
 
 
-def _as_json(server: Server) -> dict[str, object]:
+def _fields_of(server: Server) -> dict[str, object]:
     return {
         "server_id": server.server_id,
         "features": {
@@ -97,9 +102,9 @@ def _table(found: Sequence[Server]) -> Table:
     for heading in ("SERVER", "FEATURE", "TCP", "UDP"):
         table.add_column(heading)
     for server in found:
-        name = server.server_id
+        name = spell(server.server_id)
         for feature, endpoints in _in_order(server):
             for e in endpoints:
-                table.add_row(name, feature, str(e), str(e.udp_port or ""))
+                table.add_row(name, spell(feature), str(e), str(e.udp_port or ""))
                 name = ""
     return table

@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Sequence
 
 from client.chat import ChatFeature
 from client.cli.documents import Folder, SaveFailed
-from client.cli.terminal import at_home, finder, line, note, who_we_are
+from client.cli.printer import Printer
+from client.cli.terminal import as_json, at_home, finder, note, who_we_are
 from client.cli.words import describe, group_of, written_at
 from shared.addresses import User
 from shared.config import Config
 from shared.messages import pb
+from shared.names import spell
 
 
-async def listen(config: Config, name: str, servers: Sequence[str], save: str, *, as_json: bool) -> int:
+async def listen(config: Config, name: str, servers: Sequence[str], save: str, *, in_json: bool) -> int:
     """Print each message, acknowledge it, until the output ends or for ever."""
     user = who_we_are(config, name)
     folder = Folder(save) if save else None
+    printer = Printer()
     ended = asyncio.Event()
     greeted = False
 
-    def on_message(message: pb.ChatMessage) -> None:
+    def on_message(message: pb.ChatMessage) -> asyncio.Future[None] | None:
+        printer.require_room()
         saved = save_document(message, folder)
-        try:
-            line(_as_json(message, saved) if as_json else describe(message, saved))
-        except BrokenPipeError:  # as in `parley listen | head -1`: what nobody reads is not acknowledged
-            ended.set()
-            raise
+        return printer.say(as_json(_fields(message, saved)) if in_json else describe(message, saved))
 
     def on_connection(is_connected: bool) -> None:
         nonlocal greeted
         if is_connected:
-            note(f"{user.server_id} is back" if greeted else f"listening as {user}; Ctrl-C ends it")
+            note(f"{spell(user.server_id)} is back" if greeted else f"listening as {user}; Ctrl-C ends it")
             greeted = True
         elif not is_connected and not ended.is_set():
-            note(f"{user.server_id} is gone; waiting for it")
+            note(f"{spell(user.server_id)} is gone; waiting for it")
 
     discovery = await finder(config, servers)
     chat = ChatFeature(user, config, on_message=on_message, on_connection=on_connection, discovery=discovery)
@@ -65,11 +64,11 @@ def save_document(message: pb.ChatMessage, folder: Folder | None) -> str:
         raise
 
 
-def _as_json(message: pb.ChatMessage, saved: str) -> str:
+def _fields(message: pb.ChatMessage, saved: str) -> dict[str, object]:
     group = group_of(message)
     is_document = message.HasField("document")
     now = time.time()
-    fields = {
+    return {
         "snowflake": message.messageSnowflake,
         "author": str(User.of(message.author)),
         "group": str(group) if group is not None else None,
@@ -80,4 +79,3 @@ def _as_json(message: pb.ChatMessage, saved: str) -> str:
         "bytes": len(message.document.data) if is_document else None,
         "saved": saved or None,
     }
-    return json.dumps({key: value for key, value in fields.items() if value is not None}, ensure_ascii=False)

@@ -5,14 +5,14 @@ prompt_toolkit is imported only for a terminal: no service and no other command 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from client.cli.lines import Lines
+from client.cli.printer import Printer
 from client.cli.terminal import line, note
-from client.sources import is_awaitable
 
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes; what is longer than a message may be is read, too, and refused with words."""
@@ -21,26 +21,38 @@ LONGEST_LINE = 4 * 1024 * 1024
 class Screen(Protocol):
     """What a conversation writes to and reads from."""
 
-    def say(self, text: str) -> None:
-        """Show what others wrote; it is shown when this returns."""
+    def say(self, text: str) -> Awaitable[None] | None:
+        """Show what others wrote; it is shown when this returns, or when what it returns is done."""
+
+    def own(self, text: str) -> None:
+        """Show what we wrote ourselves, where it does not stand there as it was typed."""
 
     def note(self, text: str) -> None:
         """Show what Parley has to say."""
 
     async def read(self) -> str | None:
-        """The next line that was typed; None at the end."""
+        """The next line that was typed; None at the end.
+
+        Raises:
+            LineRefused: it can be no message.
+
+        """
 
 
 class PlainScreen:
     """Messages on standard output, the rest on standard error, lines from standard input."""
 
     def __init__(self) -> None:
-        self._reader: asyncio.StreamReader | None = None
-        self._is_awaitable = sys.stdin is not None and is_awaitable(sys.stdin.buffer)
+        encoding = sys.stdin.encoding if sys.stdin is not None else "utf-8"
+        self._lines = Lines(0, LONGEST_LINE, encoding)
+        self._printer = Printer()
 
-    def say(self, text: str) -> None:
+    def say(self, text: str) -> Awaitable[None] | None:
         """Print it."""
-        line(text)
+        return self._printer.say(text)
+
+    def own(self, text: str) -> None:
+        """Who reads it wrote the lines."""
 
     def note(self, text: str) -> None:
         """Print it on standard error."""
@@ -48,21 +60,7 @@ class PlainScreen:
 
     async def read(self) -> str | None:
         """The next line of standard input; a closed one is at its end."""
-        if sys.stdin is None:
-            return None
-        raw = await self._read_pipe() if self._is_awaitable else sys.stdin.buffer.readline()
-        return raw.decode(errors="replace").rstrip("\n") if raw else None
-
-    async def _read_pipe(self) -> bytes:
-        if self._reader is None:
-            self._reader = reader = asyncio.StreamReader(limit=LONGEST_LINE)
-            loop = asyncio.get_running_loop()
-            await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while True:
-            try:
-                return await self._reader.readline()
-            except ValueError:
-                self.note(f"a line of over {LONGEST_LINE} bytes is too long for a message; send it as a file")
+        return await self._lines.next()
 
 
 class EditorScreen:
@@ -88,8 +86,11 @@ class EditorScreen:
 
         # Without asking for the cursor's position: not every terminal answers, and nothing here needs it.
         output = Vt100_Output(sys.stdout, size, term=os.environ.get("TERM"), enable_cpr=False)
-        self._session: PromptSession[str] = PromptSession(message=prompt, rprompt=beside, output=output)
+        self._session: PromptSession[str] = PromptSession(
+            message=prompt, rprompt=beside, output=output, erase_when_done=True
+        )
         self._edited = edited
+        self._prompt = prompt
         self._session.default_buffer.on_text_changed += lambda buffer: edited(buffer.text)
 
     def refresh(self) -> None:
@@ -104,13 +105,14 @@ class EditorScreen:
         line(text)
         app.invalidate()
 
-    note = say
+    note = own = say
 
     async def read(self) -> str | None:
         """The line, once Enter was pressed; None on Ctrl-D and Ctrl-C."""
         try:
             return await self._session.prompt_async(set_exception_handler=False, handle_sigint=False)
         except (EOFError, KeyboardInterrupt):
+            line(self._prompt())
             return None
         finally:
             self._edited("")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,27 +10,28 @@ from typing import Final
 from client.chat import ChatFeature
 from client.cli.documents import read_file, too_large
 from client.cli.names import recipient_named
-from client.cli.terminal import at_home, fail, finder, line, note, who_we_are
+from client.cli.terminal import EXIT_KEPT, as_json, at_home, fail, finder, mention, note, who_we_are
 from client.cli.words import explain
 from client.deliveries import DELIVERED, INTERIM, Delivery
 from shared.addresses import Group, Recipient
 from shared.config import Config
+from shared.descriptors import read_all
 from shared.errors import FrameTooLarge
+from shared.names import spell
 from shared.process import EXIT_CONFIG
 
 FIRST_STATUS: Final = 15.0
 """Seconds for the first status: a server that waits for another one's takes 10."""
-EXIT_KEPT: Final = 3
-"""The exit code where a message is kept, and not delivered yet."""
 
 
 def text_of(argument: str) -> str:
     """The text to send; that of standard input for -. Exits where it is none."""
     text = argument
     if argument == "-":
-        raw = sys.stdin.buffer.read() if sys.stdin is not None else b""
         try:
-            text = raw.decode().removesuffix("\n")
+            text = read_all(0).decode().removesuffix("\n")
+        except OSError as error:
+            fail(f"standard input cannot be read: {(error.strerror or str(error)).lower()}", EXIT_CONFIG)
         except UnicodeDecodeError:
             fail("standard input holds bytes that are no UTF-8 text; send them as a file, with --file", EXIT_CONFIG)
     if not text.strip():
@@ -49,7 +48,7 @@ async def send(
     servers: Sequence[str],
     wait: float,
     *,
-    as_json: bool,
+    in_json: bool,
 ) -> int:
     """Send one text or file, print each status as it comes; 0 only where all have it, EXIT_KEPT where they will."""
     user = who_we_are(config, sender)
@@ -59,7 +58,8 @@ async def send(
     kept: set[Recipient] = set()
 
     def on_status(delivery: Delivery, whose: Recipient, status: str) -> None:
-        line(_as_json(delivery, whose, status) if as_json else explain(status, whose, was_kept=whose in kept))
+        fields = _fields(delivery, whose, status)
+        mention(as_json(fields) if in_json else explain(status, whose, was_kept=whose in kept))
         if status in INTERIM:
             kept.add(whose)
 
@@ -76,7 +76,7 @@ async def send(
         await asyncio.wait([delivery.final], timeout=wait if delivery.statuses else 0)
     if not delivery.statuses:
         fail(
-            f"{user.server_id} gave no status within {patience:g} s; "
+            f"{spell(user.server_id)} gave no status within {patience:g} s; "
             "the message may not have been taken, send it again"
         )
     if delivery.is_kept:
@@ -84,8 +84,8 @@ async def send(
     return 0 if delivery.final.done() and delivery.final.result() == DELIVERED else 1
 
 
-def _as_json(delivery: Delivery, whose: Recipient, status: str) -> str:
-    fields = {"snowflake": delivery.snowflake, "to": str(delivery.recipient), "status": status}
+def _fields(delivery: Delivery, whose: Recipient, status: str) -> dict[str, object]:
+    fields: dict[str, object] = {"snowflake": delivery.snowflake, "to": str(delivery.recipient), "status": status}
     if isinstance(delivery.recipient, Group) and whose is not delivery.recipient:
         fields["member"] = str(whose)
-    return json.dumps(fields, ensure_ascii=False)
+    return fields

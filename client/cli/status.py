@@ -17,10 +17,10 @@ from rich.text import Text
 
 from client.cli.options import ConfigFile, Json
 from client.cli.terminal import line, out, run
-from client.cli.words import harmless
 from shared.config import Config, split_host_port
 from shared.errors import PeerUnreachable
 from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
+from shared.printable import harmless
 
 Where = Annotated[
     str, typer.Argument(metavar="[HOST[:PORT]]", help="The node's discovery process; without it, the one here.")

@@ -1,47 +1,88 @@
-"""What the commands share: being connected with words for people, errors in one line, running a coroutine."""
+"""What the commands share: being connected with words for people, errors in one line, running a coroutine.
+
+All that is printed passes `line`, `mention`, `note`, `fail` or `out`: others' words are harmless on their way
+(printable.py), and a stream that takes nothing more ends the command with words and an exit code (output.py).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import structlog
 from rich.console import Console
 
 from client.cli.names import ourselves
+from client.cli.output import Output, OutputError, fault
 from client.feature_base import FeatureBase
+from client.requests import RequestFailed
 from shared.addresses import Server, ServerList, User
 from shared.config import Config, load, split_host_port
 from shared.connector import resolve
 from shared.discovery import DiscoveryService
 from shared.errors import ConfigError, ParleyError, PeerError, PeerUnreachable
 from shared.messages import MESSAGES
+from shared.names import spell
+from shared.printable import one_line, printable, to_json
 from shared.process import EXIT_CONFIG, run_loop
 
 T = TypeVar("T")
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+EXIT_KEPT: Final = 3
+"""The exit code where another server is away: a message is kept and not delivered yet, a request unanswered."""
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # others' words are no markup
+_stop: list[Callable[[], object]] = []
+"""What ends the command that runs now."""
 
 
 def line(text: str) -> None:
-    """Print a line, now."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Print a line, now.
+
+    Raises:
+        OutputError: it could not be printed; the command ends.
+
+    """
+    try:
+        sys.stdout.write(printable(text) + "\n")
+        sys.stdout.flush()
+    except OutputError:
+        stop()
+        raise
+
+
+def mention(text: str) -> None:
+    """Print a line that the command goes on without, to its end; that it could not be printed is told there."""
+    with suppress(OutputError):
+        sys.stdout.write(printable(text) + "\n")
+        sys.stdout.flush()
+
+
+def as_json(fields: Mapping[str, Any]) -> str:
+    """One JSON object as a line, for the encoding of standard output; what is None is left out."""
+    is_unicode = not isinstance(sys.stdout, Output) or sys.stdout.is_unicode
+    return to_json({key: value for key, value in fields.items() if value is not None}, only_ascii=not is_unicode)
 
 
 def note(text: str) -> None:
-    """Say something beside what was asked for: on standard error."""
-    err.print(text, markup=False)
+    """Say something beside what was asked for: on standard error, where that takes it."""
+    with suppress(OutputError, OSError, ValueError):
+        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.flush()
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say in one line what is wrong and what to do, and exit."""
-    note(f"parley: {message}")
+    note(one_line(f"parley: {message}"))
     sys.exit(code)
+
+
+def stop() -> None:
+    """End the command that runs, since nobody can be told what it does."""
+    for each in _stop:
+        each()
 
 
 def run(make: Callable[[Config], Coroutine[Any, Any, T]], config_file: str | None = None) -> T:
@@ -53,8 +94,12 @@ def run(make: Callable[[Config], Coroutine[Any, Any, T]], config_file: str | Non
         run_loop(_until_interrupted(make(config), result))
     except ConfigError as error:
         fail(str(error), EXIT_CONFIG)
+    except OutputError:
+        raise
     except ParleyError as error:
-        fail(str(error))
+        fail(str(error), EXIT_KEPT if isinstance(error, RequestFailed) and error.is_away else 1)
+    if (found := fault()) is not None and not (found.is_gone and result):
+        raise found
     if not result:
         sys.exit(130)
     return result[0]
@@ -65,10 +110,21 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], result: list[T]) -> N
     task = loop.create_task(work)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
+    loop.set_exception_handler(_handle_exception)
+    cancel = task.cancel
+    _stop.append(cancel)
     try:
         result.append(await task)
     except asyncio.CancelledError:
         return
+    finally:
+        _stop.remove(cancel)
+
+
+def _handle_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What could not be printed where nobody could catch it has ended the command already."""
+    if not isinstance(context.get("exception"), OutputError):
+        loop.default_exception_handler(context)
 
 
 def who_we_are(config: Config, name: str) -> User:
@@ -120,7 +176,7 @@ async def at_home(feature: FeatureBase, servers: Sequence[str] = ()) -> AsyncIte
         try:
             await feature.handle_connection(found)
         except PeerError as error:
-            fail(f"{feature.user.server_id} was found, but {error}; see that its chat process runs")
+            fail(f"{spell(feature.user.server_id)} was found, but {error}; see that its chat process runs")
         yield
 
 
@@ -141,10 +197,16 @@ async def _discover_home(discovery: DiscoveryService, user: User, servers: Seque
     if not found:
         fail(f"no server answered{silent}. {WHERE}")
     if server := home(found):
-        offers = ", ".join(server.features) or "nothing"
-        fail(f"{server.server_id} answered, but offers no chat now (it offers {offers}); start its chat process")
-    names = ", ".join(sorted(server.server_id for server in found))
-    fail(f"{user.server_id} did not answer{silent}; found: {names}. Check the name behind the @. {WHERE}")
+        offers = ", ".join(map(spell, server.features)) or "nothing"
+        name = spell(server.server_id)
+        fail(f"{name} answered, but offers no chat now (it offers {offers}); start its chat process")
+    name, names = spell(user.server_id), names_of(found)
+    fail(f"{name} did not answer{silent}; found: {names}. Check the name behind the @. {WHERE}")
+
+
+def names_of(servers: Sequence[Server]) -> str:
+    """Servers' names in one line, as others spelt them."""
+    return ", ".join(sorted(spell(server.server_id) for server in servers))
 
 
 WHERE = "Start one with `make run`, or name its address with --server HOST[:PORT] where broadcast does not reach."

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 from client.cli.options import As, ConfigFile, Json, ServerOption
+from client.cli.terminal import as_json as to_line
 from client.cli.terminal import finder, line, note, run, who_we_are
 from client.cli.watching import connected
-from client.cli.words import harmless
 from client.typing import TypingFeature
 from client.typists import Typist
 from shared.addresses import User
 from shared.config import Config
+from shared.printable import one_line
 from shared.recipients import EVERYONE, Recipient
 
 
@@ -36,7 +36,7 @@ async def _watch(config: Config, name: str, servers: list[str] | tuple[()], *, a
     def changed(typists: list[Typist]) -> None:
         now = {(typist.user, typist.recipient): typist for typist in typists}
         for key in [*(key for key in now if key not in shown), *(key for key in shown if key not in now)]:
-            line(_as_json(*key, begins=key in now) if as_json else _in_words(*key, begins=key in now))
+            line(to_line(_fields(*key, begins=key in now)) if as_json else _in_words(*key, begins=key in now))
         shown.clear()
         shown.update(now)
 
@@ -48,14 +48,13 @@ async def _watch(config: Config, name: str, servers: list[str] | tuple[()], *, a
 
 def _in_words(user: User, recipient: Recipient, *, begins: bool) -> str:
     where = f" in {recipient.group}" if recipient.group is not None else " to you"
-    return harmless(f"{user} {'types' if begins else 'stopped'}{'' if recipient == EVERYONE else where}")
+    return one_line(f"{user} {'types' if begins else 'stopped'}{'' if recipient == EVERYONE else where}")
 
 
-def _as_json(user: User, recipient: Recipient, *, begins: bool) -> str:
-    fields = {
+def _fields(user: User, recipient: Recipient, *, begins: bool) -> dict[str, object]:
+    return {
         "user": str(user),
         "group": str(recipient.group) if recipient.group is not None else None,
         "to": str(recipient.user) if recipient.user is not None else None,
         "typing": begins,
     }
-    return json.dumps({key: value for key, value in fields.items() if value is not None}, ensure_ascii=False)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from client.cli.terminal import as_json as to_line
 from client.cli.terminal import line, note
-from client.cli.words import harmless
 from services.chat.inspection import Entry, Waiting
 from services.chat.operator import Dropped, Retried
 from services.chat.rows import destination as destination_of
 from shared.addresses import Recipient
 from shared.messages import pb
+from shared.printable import one_line
 
 _UNITS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -21,7 +21,7 @@ _SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 def print_json(fields: dict[str, Any]) -> None:
     """One JSON object on a line; what is None is left out."""
-    line(json.dumps({key: value for key, value in fields.items() if value is not None}, ensure_ascii=False))
+    line(to_line(fields))
 
 
 def _columns(rows: Sequence[Sequence[str]], left: int) -> None:
@@ -142,7 +142,7 @@ def print_dropped(done: Dropped, *, as_json: bool) -> None:
 
 def _word(name: Recipient | str) -> str:
     """Others' names, on one line."""
-    return harmless(str(name)).replace("\n", " ")
+    return one_line(name if isinstance(name, str) else str(name))
 
 
 def messages_of(count: int) -> str:

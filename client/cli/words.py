@@ -1,4 +1,4 @@
-"""What people read: statuses in words, messages as lines, sizes, and others' words made harmless."""
+"""What people read: statuses in words, messages as lines, times."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 from client.deliveries import DELIVERED, INTERIM
 from shared.addresses import Group, Recipient, User
 from shared.messages import pb
+from shared.names import spell
+from shared.printable import harmless, one_line
 
 EXPLAINED: Final = {
     DELIVERED: "{to} has it",
@@ -43,7 +45,7 @@ def explain(status: str, to: Recipient, *, was_kept: bool = False) -> str:
     words = OF_GROUPS.get(status) if isinstance(to, Group) else None
     if was_kept and status == "OTHER_ERROR":
         words = GIVEN_UP
-    return f"{status}: {(words or EXPLAINED[status]).format(to=to, server=to.server_id)}"
+    return f"{status}: {(words or EXPLAINED[status]).format(to=to, server=spell(to.server_id))}"
 
 
 def mark(status: str) -> str:
@@ -56,13 +58,7 @@ def mark(status: str) -> str:
 def beginning(message: pb.ChatMessage) -> str:
     """The first words of a message, or its document's name."""
     text = " ".join((message.document.filename or message.textContent).split())
-    return text if len(text) <= BEGINNING else text[: BEGINNING - 1] + "…"
-
-
-def harmless(text: str) -> str:
-    """Another's words for a terminal: no control characters, and no line that looks like somebody else's."""
-    shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-    return shown.replace("\n", "\n    ")
+    return one_line(text if len(text) <= BEGINNING else text[: BEGINNING - 1] + "…")
 
 
 def group_of(message: pb.ChatMessage) -> Group | None:
@@ -88,24 +84,33 @@ def clock(at: float, now: float) -> str:
     return time.strftime("%H:%M" if then[:3] == today[:3] else "%-d %b %H:%M", then)
 
 
-def describe(message: pb.ChatMessage, saved: str = "") -> str:
+def describe(message: pb.ChatMessage, saved: str = "", *, always_when: bool = False) -> str:
     """A message as a line: when it was written, where that is a while ago, who wrote, in which group, and what.
 
-    `saved`: where its document is now.
+    `saved`: where its document is now. `always_when`: say when in any case.
     """
     group, now = group_of(message), time.time()
     at = written_at(message.messageSnowflake, now)
-    when = f"{clock(at, now)} " if at is not None and now - at > NEW else ""
+    if always_when:
+        at = min(at or now, now)
+    when = f"{clock(at, now)} " if at is not None and (always_when or now - at > NEW) else ""
     where = f" in {group}" if group is not None else ""
-    return when + harmless(f"{User.of(message.author)}{where}: {_content(message, saved)}")
+    return f"{when}{User.of(message.author)}{where}: {_content(message, saved)}"
+
+
+def describe_own(message: pb.ChatMessage, to: Recipient) -> str:
+    """A message of ours as a line: when we wrote it, to whom, and what."""
+    now = time.time()
+    where = f"in {to}" if isinstance(to, Group) else f"to {to}"
+    return f"{clock(now, now)} {User.of(message.author)} {where}: {_content(message, '')}"
 
 
 def _content(message: pb.ChatMessage, saved: str) -> str:
     which = message.WhichOneof("content")
     if which == "document":
-        kept = f", saved as {saved}" if saved else ""
-        return f"[document {message.document.filename}, {len(message.document.data)} bytes{kept}]"
+        kept = f", saved as {one_line(saved)}" if saved else ""
+        return f"[document {one_line(message.document.filename)}, {len(message.document.data)} bytes{kept}]"
     if which == "live_location":
         at = message.live_location.location
         return f"[live location {at.latitude:.5f}, {at.longitude:.5f}; follow it with `parley where`]"
-    return message.textContent
+    return harmless(message.textContent)

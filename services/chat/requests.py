@@ -219,10 +219,17 @@ class Requests:
             answer(True)
         elif not other.is_complete:
             raise UnexpectedMessage(f"{user} blocks nobody: {other}", "no_recipient")
+        elif name == "BLOCK_USER" and self._is_rather_a_group(other):
+            answer(False)
         elif name == "BLOCK_USER":
             self._changes.block(user.user_id, other, answer)
         else:
             self._changes.unblock(user.user_id, other, answer)
+
+    def _is_rather_a_group(self, user: User) -> bool:
+        """Whether this is written like one of our groups, and was never a user here: groups cannot be blocked."""
+        is_ours = user.server_id == self._server_id
+        return is_ours and user.user_id.startswith("#") and not self._roster.knows(user)
 
 
 def _group(ask: Ask) -> Group:

@@ -16,6 +16,7 @@ from tests.support.wired import at_home, run
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
 CREW = Group("crew", "alpha")
+CARL, SMITH = User("carl", "alpha"), User("bob smith", "beta")
 GREETING = "you are alice@alpha. Write `someone@server: text`; /help tells more, Ctrl-D ends."
 
 
@@ -24,11 +25,20 @@ class Lines:
 
     def __init__(self):
         self.said = []
+        self.owned = []
         self.noted = []
         self.typed = asyncio.Queue()
 
     def say(self, text):
         self.said.append(text)
+
+    def own(self, text):
+        self.owned.append(text)
+
+    def without_times(self, lines):
+        """Lines that each begin with a time of today."""
+        assert [line for line in lines if not re.match(r"\d\d:\d\d ", line)] == []
+        return [line[6:] for line in lines]
 
     def note(self, text):
         self.noted.append(text)
@@ -101,6 +111,16 @@ def story(tell, config=None):
         (["/to bob@beta", "//quit"], [(BOB, "/quit")]),
         (["/to bob@beta", "", "   "], []),
         (["crew: hi", "#crew: hi"], [(User("crew", "alpha"), "hi"), (CREW, "hi")]),
+        (["bob@beta: hi", "note: this", "and this"], [(BOB, "hi"), (BOB, "note: this"), (BOB, "and this")]),
+        (["carl: hi", "/to bob@beta", "carl: and you"], [(CARL, "hi"), (CARL, "and you")]),
+        (["carl: hi", "#crew: hi", "carl: and you"], [(CARL, "hi"), (CREW, "hi"), (CREW, "carl: and you")]),
+        (["#crew: hi", "#1: first", "1: first"], [(CREW, "hi"), (CREW, "#1: first"), (CREW, "1: first")]),
+        (["#crew: hi", "#tea@alpha: hi", "#crew: a"], [(CREW, "hi"), (Group("tea", "alpha"), "hi"), (CREW, "a")]),
+        (["#crew: hi", "bob@beta: to you"], [(CREW, "hi"), (BOB, "to you")]),
+        (['"a: b"@beta: hi', "more"], [(User("a: b", "beta"), "hi"), (User("a: b", "beta"), "more")]),
+        (['"#odd\\x1b": hi'], [(User("#odd\x1b", "alpha"), "hi")]),
+        (["/to bob smith@beta", "a", "/to carl", "bob smith@beta: b"], [(SMITH, "a"), (SMITH, "b")]),
+        (["@" * 100_000 + ":", "bob: hi"], [(User("bob", "alpha"), "hi")]),
     ],
     ids=lambda value: " | ".join(value) if value and isinstance(value[0], str) else "",
 )
@@ -169,7 +189,7 @@ def test_the_first_who_writes_is_chosen_and_later_ones_are_not():
     async def tell(story):
         await story.home.tell("MESSAGE", message(BOB, 1, "hi"))
         await story.home.tell("MESSAGE", message(User("carl", "alpha"), 2, "me too"))
-        assert story.screen.said == ["bob@beta: hi", "carl@alpha: me too"]
+        assert story.screen.without_times(story.screen.said) == ["bob@beta: hi", "carl@alpha: me too"]
         assert story.conversation.prompt() == "bob@beta> "
         assert story.screen.noted == ["your lines go to bob@beta now"]
 
@@ -179,7 +199,7 @@ def test_the_first_who_writes_is_chosen_and_later_ones_are_not():
 def test_what_comes_in_a_group_names_it_and_is_answered_there():
     async def tell(story):
         await story.home.tell("MESSAGE", message(BOB, 1, "hi", CREW))
-        assert story.screen.said == ["bob@beta in #crew@alpha: hi"]
+        assert story.screen.without_times(story.screen.said) == ["bob@beta in #crew@alpha: hi"]
         await story.type("hi all")
         assert story.sent() == [(CREW, "hi all")]
 
@@ -253,7 +273,8 @@ class Told:
     ("line", "to"),
     [
         ("h", BOB),
-        ("carl: h", User("carl", "alpha")),
+        ("carl: h", BOB),  # nobody whom we know
+        ("carl@alpha: h", User("carl", "alpha")),
         ("#crew: h", CREW),
         ("at 12:30", BOB),
         ("//quit", BOB),
@@ -295,7 +316,9 @@ def test_a_command_about_a_group_shows_its_answer(line, name, shown):
         assert Group.of(request.group) == CREW
         answer = pb.GroupMembers(request=request.request, result="OK", members=[BOB.to_pb(), ALICE.to_pb()])
         await story.home.tell("GROUP_MEMBERS", answer)
-        assert story.screen.noted == [shown]
+        joined = ["your lines go to #crew@alpha now"] if name == "JOIN_GROUP" else []
+        assert story.screen.noted == [shown, *joined]
+        assert story.conversation.prompt() == ("#crew@alpha> " if joined else "> ")
         await story.type(line)
         [request] = story.home.taken(name, kind)
         await story.home.tell("GROUP_MEMBERS", pb.GroupMembers(request=request.request, result="GROUP_FULL"))
@@ -368,14 +391,21 @@ def test_it_ends_with_0_when_all_has_a_status():
 
 @pytest.mark.parametrize(
     ("ago", "shown"),
-    [(0, ""), (30, ""), (90, r"\d\d:\d\d "), (3 * 86400, r"[1-3]?\d [A-Z][a-z]{2} \d\d:\d\d ")],
+    [
+        (0, r"\d\d:\d\d "),
+        (30, r"\d\d:\d\d "),
+        (90, r"\d\d:\d\d "),
+        (3 * 86400, r"[1-3]?\d [A-Z][a-z]{2} \d\d:\d\d "),
+    ],
 )
-def test_what_was_written_a_while_ago_shows_when(ago, shown):
+def test_each_line_shows_when_it_was_written(ago, shown):
     async def tell(story):
         at = time.time() - ago
         await story.home.tell("MESSAGE", message(BOB, int(at * 1000) << 22, "hi"))
         [said] = story.screen.said
-        assert re.fullmatch(f"(\\d+ \\w+ )?{shown}bob@beta: hi" if ago == 90 else f"{shown}bob@beta: hi", said)
+        assert re.fullmatch(
+            f"(\\d+ \\w+ )?{shown}bob@beta: hi" if ago in (30, 90) else f"{shown}bob@beta: hi", said
+        )
         if shown:
             assert time.strftime("%H:%M", time.localtime(at)) in said
 
@@ -392,7 +422,8 @@ def test_a_live_location_is_shown_with_the_way_to_follow_it():
         payload = message(BOB, 1, "")
         payload.live_location.location.latitude, payload.live_location.location.longitude = 48.137, 11.575
         await story.home.tell("MESSAGE", payload)
-        assert story.screen.said == ["bob@beta: [live location 48.13700, 11.57500; follow it with `parley where`]"]
+        shown = "bob@beta: [live location 48.13700, 11.57500; follow it with `parley where`]"
+        assert story.screen.without_times(story.screen.said) == [shown]
 
     story(tell)
 
@@ -400,6 +431,87 @@ def test_a_live_location_is_shown_with_the_way_to_follow_it():
 def test_another_persons_words_move_no_cursor_and_forge_no_line():
     async def tell(story):
         await story.home.tell("MESSAGE", message(BOB, 1, "hi\x1b[2J\r\ncarl@alpha: forged\u202e"))
-        assert story.screen.said == ["bob@beta: hi\ufffd[2J\ufffd\n    carl@alpha: forged\ufffd"]
+        shown = "bob@beta: hi\ufffd[2J\n    carl@alpha: forged\ufffd"
+        assert story.screen.without_times(story.screen.said) == [shown]
 
     story(tell)
+
+
+def test_ones_own_lines_bear_ones_name_and_whom_they_go_to():
+    async def tell(story):
+        await story.type("bob@beta: hi", "#crew: all", "/who", "bob: note", "a@b@c: no")
+        owned = story.screen.owned
+        assert story.screen.without_times([owned[0], owned[1], owned[3]]) == [
+            "alice@alpha to bob@beta: hi",
+            "alice@alpha in #crew@alpha: all",
+            "alice@alpha in #crew@alpha: bob: note",
+        ]
+        assert [owned[2], *owned[4:]] == ["#crew@alpha> /who", "#crew@alpha> a@b@c: no"]
+
+    story(tell)
+
+
+def test_a_line_that_names_nobody_whom_we_know_is_told_to_have_gone_where_the_last_one_did():
+    async def tell(story):
+        await story.type("bob@beta: hi", "carl: hi")
+        assert story.screen.noted[-1] == (
+            "  that went to bob@beta; to write to carl@alpha: /to carl@alpha, or `carl@alpha: text`"
+        )
+        await story.type("/to carl", "#crew: hi")
+        story.screen.noted.clear()
+        await story.type("note: a line for all")  # of nobody's name
+        assert story.screen.noted == []
+        await story.type("carl: and you?")
+        assert "that went to #crew@alpha" in story.screen.noted[-1]
+
+    story(tell)
+
+
+def test_whoever_wrote_or_is_listed_may_be_named():
+    async def tell(story):
+        await story.home.tell("MESSAGE", message(User("carl", "alpha"), 1, "hi", CREW))
+        await story.type("/to bob@beta", "carl: hi")
+        assert story.sent() == [(CARL, "hi")]
+        await story.type("/members #crew")
+        [request] = story.home.taken("GROUP_MEMBERS", pb.GroupMembers)
+        members = [User("dora", "alpha").to_pb(), ALICE.to_pb()]
+        await story.home.tell(
+            "GROUP_MEMBERS", pb.GroupMembers(request=request.request, result="OK", members=members)
+        )
+        await story.type("dora: hi")
+        assert story.sent() == [(User("dora", "alpha"), "hi")]
+
+    story(tell)
+
+
+def test_an_odd_name_can_be_answered_as_it_is_shown():
+    odd = User("a\x1b: b", "beta")
+
+    async def tell(story):
+        await story.home.tell("MESSAGE", message(odd, 1, "hi"))
+        [said] = story.screen.without_times(story.screen.said)
+        shown, _, _ = said.rpartition(": ")
+        assert shown == '"a\\x1b: b"@beta'
+        await story.type("/to carl", f"{shown}: hello")
+        assert story.sent() == [(odd, "hello")]
+
+    story(tell)
+
+
+def test_a_program_that_writes_the_lines_hears_of_failures_by_the_exit_code():
+    async def tell(story, line, status, code):
+        story.conversation._answers_for_all = True
+        await story.type(line)
+        for sent in story.home.taken("MESSAGE", pb.ChatMessage):
+            ack = pb.ChatMessageResponse(messageSnowflake=sent.messageSnowflake)
+            ack.statuses.add(user=sent.user, status=status)
+            await story.home.tell("MESSAGE_ACK", ack)
+        assert await story.end() == code
+
+    for case in (
+        ("bob@beta: hi", "DELIVERED", 0),
+        ("bob@beta: hi", "USER_AWAY", 3),
+        ("bob@beta: hi", "USER_BLOCKED", 1),
+    ):
+        story(lambda found, case=case: tell(found, *case))
+    story(lambda found: tell(found, "to nobody", "DELIVERED", 1))
