@@ -96,6 +96,14 @@ def take_back(descriptor: int, count: int) -> bool:
     return True
 
 
+def is_file(descriptor: int) -> bool:
+    """Whether it is a file, which has all that it will have; an event loop can wait for some of them (FUSE's)."""
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+
 def read_some(descriptor: int, size: int) -> bytes:
     """Read what there is, up to `size` bytes, and wait for the first; nothing at the end.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,14 +14,14 @@ from client.cli.indicators import Indicators
 from client.cli.screens import EditorScreen, screen
 from client.cli.terminal import at_home, finder, who_we_are
 from shared.config import Config
+from shared.descriptors import is_file
 
 
 async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> int:
     """Lines in, lines out, until the input ends; the exit code."""
     user = who_we_are(config, name)
     discovery = await finder(config, servers)
-    is_typed = sys.stdin is not None and sys.stdin.isatty()
-    conversation = Conversation(user, Folder(save) if save else None, answers_for_all=not is_typed)
+    conversation = Conversation(user, Folder(save) if save else None, answers_for_all=is_file(0))
     conversation.screen = editor = screen(conversation.prompt, conversation.beside, conversation.edited)
     conversation.chat = ChatFeature(
         user,

@@ -45,7 +45,7 @@ class Conversation:
     """One user's chat. `to`: whom the next line goes to."""
 
     def __init__(self, user: User, folder: Folder | None = None, *, answers_for_all: bool = False) -> None:
-        """`answers_for_all`: the exit code tells of each line, as a program that writes them would know."""
+        """`answers_for_all`: the lines are a file's, and the exit code tells what became of all of them."""
         self.to: Recipient | None = None
         self._known = Known()
         """Whom we wrote to, heard from or saw the name of."""

@@ -1,5 +1,7 @@
 """`parley chat` against real nodes: at a terminal, as people use it, and through pipes."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -57,11 +59,12 @@ def test_what_comes_is_shown_above_the_line_that_is_being_typed(terminal, bob):
     terminal.type("half a li")
     terminal.wait("^bob@beta> half a li$")
     bob.send_text("alice", "alpha", "an interruption")
-    terminal.wait("^bob@beta: an interruption$")
+    terminal.wait(r"^\d\d:\d\d bob@beta: an interruption$")
     wait_until(lambda: terminal.lines[-1] == "bob@beta> half a li", what="the line below it")
     terminal.type("ne\x7f\x7fne\r")  # and it can be edited on
     assert bob.wait_text("half a line")
-    assert [line for line in terminal.lines if "interruption" in line] == ["bob@beta: an interruption"]
+    assert len([line for line in terminal.lines if "interruption" in line]) == 1
+    terminal.wait(r"^\d\d:\d\d alice@alpha to bob@beta: half a line$")
 
 
 def test_the_first_who_writes_is_whom_the_lines_go_to(terminal, bob):
@@ -122,7 +125,7 @@ def test_who_types_is_shown_beside_the_line_until_it_is_sent_or_given_up(termina
         terminal.type("carl: I")
         carl.wait(r"^> +alice@alpha … typing$")
         terminal.type(" come\r")
-        carl.wait("^alice@alpha: I come$")
+        carl.wait(r"^\d\d:\d\d alice@alpha: I come$")
         wait_until(lambda: not any("typing" in line for line in carl.lines), 2.0, "she has sent it")
         carl.type("see yo")
         terminal.wait(r"^carl@alpha> +carl@alpha … typing$")
@@ -160,7 +163,7 @@ def test_what_waited_is_shown_after_the_greeting(environment, bob):
         terminal.wait("are you there")
         greeting, said, *_ = terminal.lines
         assert greeting.startswith("you are wim@alpha")
-        assert said == "bob@beta: are you there?"
+        assert re.fullmatch(r"\d\d:\d\d bob@beta: are you there\?", said)
 
 
 def test_a_terminal_that_can_only_print_lines_gets_lines(environment, bob):
@@ -169,6 +172,7 @@ def test_a_terminal_that_can_only_print_lines_gets_lines(environment, bob):
         terminal.type("bob@beta: plain\n")
         bob.wait_text("plain")
         terminal.wait("✓ DELIVERED")
+        assert os.get_blocking(terminal.theirs)  # it is everybody's who is at this terminal
         terminal.type("\x04")
         assert terminal.wait_exit() == 0
 
@@ -189,6 +193,30 @@ def test_the_lines_may_come_from_a_file(environment, bob, tmp_path):
     assert (ended.returncode, ended.stdout) == (0, "")
     assert "✓ DELIVERED" in ended.stderr
     bob.wait_text("from a file")
+
+
+def test_a_file_of_lines_is_answered_for_line_by_line_and_by_the_exit_code(environment, bob, tmp_path):
+    count, text = 3000, "x" * (5 << 20)
+    (tmp_path / "lines").write_text(
+        "bob@beta: 0\n" + "".join(f"{n}\n" for n in range(1, count)) + f"{text}\nghost@beta: boo\n"
+    )
+    with (tmp_path / "lines").open() as lines:
+        ended = subprocess.run(
+            [PARLEY, "chat", "--as", "alice@alpha"],
+            env=environment,
+            stdin=lines,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    told = ended.stderr.splitlines()
+    assert [line for line in told if "no status came" in line] == []
+    assert len([line for line in told if line.startswith("  ✓ DELIVERED: bob@beta has it")]) == count
+    assert [line for line in told if "USER_NOT_FOUND" in line] != []
+    assert [line for line in told if line.startswith(f"line {count + 1} is too long for a message: ")] != []
+    assert ended.returncode == 1
+    assert [each["textContent"] for each in bob.messages] == [str(n) for n in range(count)]
 
 
 @pytest.mark.parametrize("standard_input", ["/dev/null", "closed"])
@@ -278,7 +306,8 @@ def test_two_people_meet_as_the_readme_tells_it(environment):
         alice.type("bob: hello\r")
         alice.wait("^your lines go to bob@alpha now$")
         alice.wait("^  ✓ DELIVERED: bob@alpha has it$")
-        bob.wait("^alice@alpha: hello$")
+        bob.wait(r"^\d\d:\d\d alice@alpha: hello$")
         bob.type("hello yourself\r")
-        alice.wait("^bob@alpha: hello yourself$")
+        alice.wait(r"^\d\d:\d\d alice@alpha to bob@alpha: hello$")
+        alice.wait(r"^\d\d:\d\d bob@alpha: hello yourself$")
         bob.wait("✓ DELIVERED: alice@alpha has it$")

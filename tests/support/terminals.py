@@ -105,7 +105,8 @@ class Terminal:
             stderr=theirs,
             start_new_session=True,
         )
-        self._theirs = theirs
+        self.theirs = theirs
+        """The end that the command has; its flags are shared with it."""
         os.set_blocking(self._ours, False)
         return self
 
@@ -113,7 +114,7 @@ class Terminal:
         self.popen.kill()
         self.popen.wait()
         os.close(self._ours)
-        os.close(self._theirs)
+        os.close(self.theirs)
 
     def type(self, keys: str) -> None:
         """Press keys; Enter is a carriage return."""
@@ -152,4 +153,4 @@ class Terminal:
 
     def is_as_before(self) -> bool:
         """Whether the terminal has the settings that it had at first: echo, whole lines, signals."""
-        return termios.tcgetattr(self._theirs) == self.settings
+        return termios.tcgetattr(self.theirs) == self.settings
