@@ -27,7 +27,7 @@ ANSWERS: Final = 256 * 1024
 class LinkBacklog(LinkIO):
     """What waits of one link. Link is a subclass."""
 
-    __slots__ = ("_answered", "_backlog", "_is_lost", "_is_reading", "_queue", "_resting")
+    __slots__ = ("_answered", "_backlog", "_is_held", "_is_lost", "_is_reading", "_queue", "_resting")
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class LinkBacklog(LinkIO):
         self._is_reading = True
         self._is_lost = False
         """Whether the connection is gone, and what came over it is still to be handled."""
+        self._is_held = False
         self._resting: asyncio.TimerHandle | None = None
         self._answered = 0
         """Bytes of answers since the buffer had room."""
@@ -69,6 +70,17 @@ class LinkBacklog(LinkIO):
             self._has_backlog = True
             self._stop_reading()
 
+    def hold(self) -> None:
+        """Listen to nothing more until `release`: what was asked for is not done yet."""
+        self._is_held = self._has_backlog = True
+        self._stop_reading()
+
+    def release(self) -> None:
+        """It is done."""
+        if self._is_held:
+            self._is_held = False
+            self._wait()
+
     def _rested(self) -> None:
         self._resting = None
         self.session.note_alive(self._now())
@@ -78,7 +90,7 @@ class LinkBacklog(LinkIO):
 
     @property
     def _has_to_wait(self) -> bool:
-        return self._resting is not None or self._is_full
+        return self._is_held or self._resting is not None or self._is_full
 
     @property
     def _is_full(self) -> bool:
@@ -154,7 +166,7 @@ class LinkBacklog(LinkIO):
 
     def _caught_up(self) -> None:
         """Nothing waits any more."""
-        if self._resting is not None:
+        if self._is_held or self._resting is not None:
             return
         self._has_backlog = False
         if not self._is_reading and self._transport is not None and not self._transport.is_closing():

@@ -13,7 +13,7 @@ key.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -82,13 +82,21 @@ class MessageKeys:
         self, author: User, recipients: Sequence[Recipient], group: Group | None, message: pb.ChatMessage
     ) -> list[bytes]:
         """The same of one message to each of several, in their order."""
+        return list(self.each(author, recipients, group, message))
+
+    def each(
+        self, author: User, recipients: Sequence[Recipient], group: Group | None, message: pb.ChatMessage
+    ) -> Iterator[bytes]:
+        """The same, made one by one."""
         number = message.messageSnowflake
         if number == 0:
-            return [b""] * len(recipients)
+            yield from [b""] * len(recipients)
+            return
         kind, content = content_of(message)
         if len(content) > LONG:
             kind, content = kind | IS_LONG, blake2b(content, digest_size=32).digest()
-        return [key_of(self.pair(author, each, group), number, kind, content) for each in recipients]
+        for recipient in recipients:
+            yield key_of(self.pair(author, recipient, group), number, kind, content)
 
 
 def content_of(message: pb.ChatMessage) -> tuple[int, bytes]:

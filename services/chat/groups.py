@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, KeysView, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 from typing import Final
 
 from services.chat.mailbox import Item, Key
@@ -19,12 +19,19 @@ class Groups:
         self._limit = limit
         self._members: dict[str, dict[User, None]] = {}
         self._former: dict[str, dict[User, None]] = {}
+        self._snapshots: dict[str, tuple[User, ...]] = {}
         self._encoded: dict[str, bytearray] = {}
         """Their members as GroupMembers has them: whoever joins is told all."""
 
     def members(self, group_id: str) -> KeysView[User]:
         """The members, in the order in which they came; none: there is no such group."""
         return self._members.get(group_id, {}).keys()
+
+    def members_now(self, group_id: str) -> tuple[User, ...]:
+        """The same as they are now: who joins or leaves later changes nothing of it."""
+        if (snapshot := self._snapshots.get(group_id)) is None:
+            snapshot = self._snapshots[group_id] = tuple(self.members(group_id))
+        return snapshot
 
     def encoded_members(self, group_id: str) -> bytearray:
         """The same as the field `members` of a GroupMembers."""
@@ -44,6 +51,7 @@ class Groups:
     def add(self, group_id: str, user: User) -> None:
         """Somebody joined."""
         self._former.get(group_id, {}).pop(user, None)
+        self._snapshots.pop(group_id, None)
         members = self._members.setdefault(group_id, {})
         encoded = self._encoded.get(group_id)
         if encoded is not None and user not in members:
@@ -54,6 +62,7 @@ class Groups:
         """Somebody left; the last one ends the group."""
         members = self._members.get(group_id, {})
         self._encoded.pop(group_id, None)
+        self._snapshots.pop(group_id, None)
         if user in members:
             del members[user]
             former = self._former.setdefault(group_id, {})
@@ -98,14 +107,14 @@ class Copy(Item):
 
 def copies(
     message: pb.ChatMessage, group: Group, members: Sequence[User], keys: Sequence[Key], origin: str
-) -> list[Item]:
+) -> Iterator[Item]:
     """What a message to a group becomes: one for each of these members. protobuf merges fields in any order."""
     shared = pb.ChatMessage()
     shared.CopyFrom(message)
     shared.ClearField("recipient")
     body = shared.SerializeToString()
     author, snowflake = User.of(message.author), message.messageSnowflake
-    return [
+    return (
         Copy(author, snowflake, member, key=key, origin=origin, group=group, body=body)
         for member, key in zip(members, keys, strict=True)
-    ]
+    )

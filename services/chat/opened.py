@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.chat.blocks import Blocks
+from services.chat.changes import ChangesInTurn
 from services.chat.debts import Debts
 from services.chat.disk_mailbox import DiskMailbox, Limits
 from services.chat.groups import Groups
+from services.chat.in_turn import InTurn
 from services.chat.mailbox import Destination, Item
 from services.chat.quick import DeliveredRun
 from services.chat.requests import Requests
@@ -38,7 +40,11 @@ class Opened:
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None],
         doubted: Callable[[], None] = lambda: None,
+        in_turn: InTurn | None = None,
     ) -> None:
+        """`in_turn` spreads messages to groups, and answers to changes, over turns; without it all is at once."""
+        if in_turn is not None:
+            in_turn.unwritten = lambda: store.unwritten
         self.store = store
         limits = Limits(
             settings.mailbox_messages,
@@ -69,13 +75,14 @@ class Opened:
             arm=arm,
             look_for=look_for,
             doubted=doubted,
+            fan_out=in_turn.fanouts.add if in_turn is not None else None,
         )
         self.requests = Requests(
             server_id,
             roster,
             self.groups,
             self.blocks,
-            store,
+            ChangesInTurn(store, in_turn.told) if in_turn is not None else store,
             timeout=settings.ack_timeout,
             look_for=look_for,
         )
@@ -94,6 +101,16 @@ class Opened:
         for user, other in self.store.blocked():
             self.blocks.add(user, other)
         roster.remember(self.store.known())
+
+    def kept(self, items: list[Item], _now: float) -> None:
+        """The disk has these."""
+        self.store.unwritten -= len(items)
+        self.router.kept(items)
+
+    def not_kept(self, items: list[Item], now: float) -> None:
+        """The disk could not take these."""
+        self.store.unwritten -= len(items)
+        self.router.not_kept(items, now)
 
     def next_timeout(self) -> float | None:
         """When the router or the requests must be woken, or None."""

@@ -20,6 +20,7 @@ from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.quick import DeliveredRun
 from services.chat.roster import LocalRoster, Sink
 from services.chat.statuses import FINAL, Status, Statuses
+from services.chat.steps import Task, run
 from services.chat.unproven import Unproven
 from shared.addresses import Group, Recipient, User
 from shared.compiled import core
@@ -59,7 +60,10 @@ class Router:
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
         doubted: Callable[[], None] = lambda: None,
+        fan_out: Callable[[User, Task, int], bool] | None = None,
     ) -> None:
+        """`fan_out` has a task of an author's done in its turn, or refuses it; None: it is done at once."""
+        self._fan_out = fan_out
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
@@ -149,12 +153,14 @@ class Router:
         if group is not None and author.server_id == self._server_id:
             original = self._keys.of(author, group, None, message)
             if not self._memory.knows(original):
+                item.arrived = self.batch_came
                 self._unproven.hold(item, original)
                 self._doubted()
                 return
         self._accept(item, message, now)
 
     def _accept(self, item: Item, message: pb.ChatMessage, now: float) -> None:
+        item.arrived = self.batch_came
         if isinstance(item.recipient, Group) and item.recipient.server_id == self._server_id:
             self._to_group(item, item.recipient, message, now)
         else:
@@ -165,7 +171,6 @@ class Router:
 
     def _accept_one(self, item: Item, now: float) -> None:
         """Take a message once; one that comes again is answered with its present status."""
-        item.arrived = self.batch_came
         item.is_again = self._memory.knows(item.key)
         if item.is_again and not self._is_asked_again(item):
             self._statuses.repeat(item)
@@ -215,10 +220,42 @@ class Router:
             self._look_for(server_id)
 
     def _to_group(self, item: Item, group: Group, message: pb.ChatMessage, now: float) -> None:
-        """Send each member but the author a copy."""
-        members = self._groups.members(group.group_id)
-        others = self._members_for(item, group, message)
-        if not others and item.author not in members:
+        """Send each member but the author a copy: those who are members now, each in their turn."""
+        members, former = self._groups.members_now(group.group_id), self._groups.former(group.group_id)
+        is_member, was_member = item.author in self._groups.members(group.group_id), item.author in former
+        task = self._copy_to(item, group, message, (members, tuple(former)), (is_member, was_member))
+        if self._fan_out is None:
+            run(task, now)
+        elif not self._fan_out(item.author, task, item.size):
+            self._refuse(item)
+
+    def _copy_to(
+        self,
+        item: Item,
+        group: Group,
+        message: pb.ChatMessage,
+        people: tuple[tuple[User, ...], tuple[User, ...]],
+        author_is: tuple[bool, bool],
+    ) -> Task:
+        """A step for each of the `people`: the members, and who was one; `author_is` tells the author's place.
+
+        Of a message that comes again, those too get a copy who have left since. One that we know gets nobody new;
+        one that we do not, after a restart, may not have gone to all.
+        """
+        now = yield
+        (members, former), (is_member, was_member) = people, author_is
+        sent, everybody, keys = [], (*members, *former), {}
+        for each, key in zip(everybody, self._keys.each(item.author, everybody, group, message), strict=True):
+            keys[each] = key
+            if self._memory.knows(key):
+                sent.append(each)
+            now = yield
+        others = sent
+        if not sent or not self._memory.knows(item.key):
+            may_send = is_member or (sent and was_member)  # it was a member when the message was taken
+            others = [each for each in members if each != item.author] if may_send else []
+            others = list(dict.fromkeys([*others, *sent]))
+        if not others and not is_member:
             self._statuses.tell(item, Status.USER_BLOCKED if members else Status.USER_NOT_FOUND)
             return
         self._memory.note(item.key, None)
@@ -226,24 +263,10 @@ class Router:
             self._statuses.tell(item, Status.DELIVERED)
             return
         self._statuses.expect(item.author, item.snowflake, group, others)
-        keys = self._keys.of_each(item.author, others, group, message)
-        for copy in copies(message, group, others, keys, item.origin):
+        for copy in copies(message, group, others, [keys[each] for each in others], item.origin):
+            copy.arrived = item.arrived
             self._accept_one(copy, now)
-
-    def _members_for(self, item: Item, group: Group, message: pb.ChatMessage) -> list[User]:
-        """Who gets a copy, or did: of a message that comes again, those too who have left since.
-
-        One that we know gets nobody new; one that we do not, after a restart, may not have gone to all.
-        """
-        members, former = self._groups.members(group.group_id), self._groups.former(group.group_id)
-        all_of_them = (*members, *former)
-        keys = self._keys.of_each(item.author, all_of_them, group, message)
-        sent = [each for each, key in zip(all_of_them, keys, strict=True) if self._memory.knows(key)]
-        if sent and self._memory.knows(item.key):
-            return sent
-        may_send = item.author in members or (sent and item.author in former)  # it was a member when it was taken
-        now = [each for each in members if each != item.author] if may_send else []
-        return list(dict.fromkeys([*now, *sent]))
+            now = yield
 
     # Who comes and goes ------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from services.chat.counting import Counting
+from services.chat.in_turn import InTurn
 from services.chat.mailbox import Destination, Item
 from services.chat.opened import Opened
 from services.chat.operator_socket import Operations, OperatorSocket
@@ -27,6 +28,7 @@ from shared.link import Link
 from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, encode, pb
 from shared.pieces import Limits, Partials, Whole
 from shared.service_base import ServiceBase
+from shared.turn import turn_of
 
 Result = pb.ConnectResponse
 GROUPS: Final[dict[str, type[Ask]]] = {
@@ -63,6 +65,7 @@ class ChatService(ServiceBase):
         """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
         self._expiry = LastingTimer("expiring messages", self._expire, self.faults)
         self._open: Opened | None = None
+        self._in_turn: InTurn | None = None
         self._operator: OperatorSocket | None = None
         self._partials = Partials(
             Limits(self.config.link.payload_limit), lambda what: self.metrics.limited(what, "pieces")
@@ -103,6 +106,10 @@ class ChatService(ServiceBase):
 
     def _open_mailbox(self) -> Opened:
         """What waits from before goes on waiting. ConfigError where the file cannot be used."""
+        turn, queue = turn_of(asyncio.get_running_loop())
+        in_turn = self._in_turn = InTurn(
+            queue, turn.is_over, now=self._now, turn_over=self._turn_over, released=self._release
+        )
         store = Store(
             self._directory,
             kept=self._kept,
@@ -125,6 +132,7 @@ class ChatService(ServiceBase):
                 arm=lambda now: self._timer.set(now + self.config.chat.custody_delay),
                 look_for=lambda _server_id: self.discover_now(),
                 doubted=lambda: self.metrics.rejected("never_given"),
+                in_turn=in_turn,
             )
         except BaseException:
             store.close()
@@ -132,7 +140,13 @@ class ChatService(ServiceBase):
         self.log.info("mailbox_opened", messages=len(opened.mailbox))
         return opened
 
+    def _release(self, author: User) -> None:
+        """An author whose messages were too many at a time is listened to again."""
+        for link in self.subscribers.get(author, ()):
+            link.release()
+
     def _close_mailbox(self) -> None:
+        self._in_turn = None
         if self._operator is not None:
             self._operator.close()
             self._operator = None
@@ -149,9 +163,8 @@ class ChatService(ServiceBase):
     # What the mailbox tells -----------------------------------------------------------------------
 
     def _kept(self, items: list[Item]) -> None:
-        if self._open is not None:
-            self._open.router.kept(items)
-            self._turn_over()
+        if self._open is not None and self._in_turn is not None:
+            self._in_turn.tell(items, self._open.kept)
 
     def _handed_over(self, items: list[Item]) -> None:
         if self._open is not None:
@@ -159,10 +172,9 @@ class ChatService(ServiceBase):
             self._turn_over()
 
     def _not_kept(self, items: list[Item]) -> None:
-        if self._open is not None:
+        if self._open is not None and self._in_turn is not None:
             self.log.error("mailbox_write_failed", messages=len(items), error=self._open.store.error)
-            self._open.router.not_kept(items, self._now())
-            self._turn_over()
+            self._in_turn.tell(items, self._open.not_kept)
 
     def _broken(self, error: BaseException) -> None:
         """Nothing can be kept any more: better no chat than one that forgets."""
@@ -360,6 +372,8 @@ class ChatService(ServiceBase):
         router, requests, name = self.opened.router, self.opened.requests, frame.name
         if name == "MESSAGE":
             router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
+            if self._in_turn is not None and self._in_turn.fanouts.holds(user):
+                link.hold()
         elif name == "MESSAGE_ACK":
             payload = frame.payload
             answer = decode(frame, pb.ChatMessageResponse)

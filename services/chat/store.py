@@ -96,6 +96,8 @@ class Store:
         """What was asked for in this turn of the loop. It is handed over at its end: each time costs a switch."""
         self._left: list[Work] = []
         """What the last batch had no room for."""
+        self.unwritten = 0
+        """Messages that were to be written, and of which was not told yet whether they were: who is told counts."""
         self.error = ""
         """Why nothing can be written now; empty: all is well."""
         self._lock = schema.lock(directory)
@@ -199,6 +201,7 @@ class Store:
     def keep(self, destination: Destination, item: Item) -> None:
         """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
         self._note(item)
+        self.unwritten += 1
         self._ask(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item))
 
     def forget(self, item: Item, status: int) -> None:

@@ -329,7 +329,7 @@ def test_a_document_is_in_memory_once_whatever_the_number_of_members():
     members = [User(f"user{n}", "beta") for n in range(1000)]
     tracemalloc.start()
     try:
-        made = copies(sent, group, members, [bytes(16)] * len(members), "")
+        made = list(copies(sent, group, members, [bytes(16)] * len(members), ""))
         used, _peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,0 +1,44 @@
+"""Changes that last, and are told of in turn: many come at once, and what is answered to each may be long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from services.chat.requests import Changes
+from services.chat.steps import Steps, Task
+from shared.addresses import User
+
+Done = Callable[[bool], None]
+
+
+class ChangesInTurn:
+    """The same changes as `changes` makes."""
+
+    def __init__(self, changes: Changes, steps: Steps) -> None:
+        self._changes = changes
+        self._steps = steps
+
+    def join(self, group: str, user: User, done: Done) -> None:
+        """Make somebody a member."""
+        self._changes.join(group, user, self._later(done))
+
+    def leave(self, group: str, user: User, done: Done) -> None:
+        """Make somebody no member."""
+        self._changes.leave(group, user, self._later(done))
+
+    def block(self, user: str, other: User, done: Done) -> None:
+        """Note that one of our users takes nothing from another user."""
+        self._changes.block(user, other, self._later(done))
+
+    def unblock(self, user: str, other: User, done: Done) -> None:
+        """Note that they do again."""
+        self._changes.unblock(user, other, self._later(done))
+
+    def _later(self, done: Done) -> Done:
+        return lambda is_safe: self._steps.add(_one_step(partial(done, is_safe)))
+
+
+def _one_step(call: Callable[[], None]) -> Task:
+    yield
+    call()

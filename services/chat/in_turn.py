@@ -1,0 +1,62 @@
+"""What chat does in turns and not at once: messages to groups, and what the disk tells of many. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from services.chat.mailbox import Item
+from services.chat.steps import Fanouts, Queue, Steps, Task
+from shared.addresses import User
+
+UNWRITTEN: Final = 10_000
+"""Messages that are to be written to disk, from which on no more copies are made of messages to groups."""
+AT_A_TIME: Final = 8
+"""Messages of which it is told between two looks at the clock."""
+
+Tell = Callable[[list[Item], float], None]
+
+
+class InTurn:
+    """One mailbox's. `turn_over` is called where something was done, `released` for authors who may go on."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        is_over: Callable[[float], bool],
+        *,
+        now: Callable[[], float],
+        turn_over: Callable[[], None],
+        released: Callable[[User], None],
+    ) -> None:
+        self._queue = queue
+        self._is_over = is_over
+        self._now = now
+        self._turn_over = turn_over
+        self.unwritten: Callable[[], int] = lambda: 0
+        """How many messages are to be written to disk."""
+        self.told = self._make_steps(lambda _size: None)
+        """What the disk told, and is still to be told to others."""
+        self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), released)
+
+    def _make_steps(self, done: Callable[[int], None], is_behind: Callable[[], bool] = lambda: False) -> Steps:
+        def task_done(size: int) -> None:
+            done(size)
+            self._turn_over()
+
+        return Steps(self._queue, self._now, self._is_over, task_done, is_behind)
+
+    def _is_behind(self) -> bool:
+        return self.unwritten() >= UNWRITTEN
+
+    def tell(self, items: list[Item], tell: Tell) -> None:
+        """Tell of a few messages at a time; then fan-outs that waited for it go on."""
+
+        def steps() -> Task:
+            now = yield
+            for start in range(0, len(items), AT_A_TIME):
+                tell(items[start : start + AT_A_TIME], now)
+                now = yield
+            self.fanouts.wake()
+
+        self.told.add(steps())

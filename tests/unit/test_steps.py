@@ -1,0 +1,132 @@
+"""Tasks that are done a step at a time, and authors who have too many of them."""
+
+import pytest
+
+from services.chat import steps
+from services.chat.steps import Fanouts, Steps, run
+from shared.addresses import User
+
+ANN, BOB = User("ann", "alpha"), User("bob", "alpha")
+
+
+class World:
+    """A queue, and a clock on which each step takes a second; a turn has ten."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.waiting = []
+        self.log = []
+        self.done = []
+        self.behind = False
+
+    def add(self, work):
+        if work not in self.waiting:
+            self.waiting.append(work)
+
+    def steps(self, done=None):
+        return Steps(self, lambda: self.now, self.is_over, done or self.done.append, lambda: self.behind)
+
+    def is_over(self, now):
+        return now - self.began >= 10
+
+    def turn(self):
+        self.began = self.now
+        work = self.waiting.pop(0)
+        if work.go_on():
+            self.add(work)
+
+    def run(self):
+        while self.waiting:
+            self.turn()
+
+    def task(self, name, count):
+        yield
+        for number in range(count):
+            self.now += 1
+            self.log.append(f"{name}{number}")
+            yield
+
+
+def test_a_task_is_done_in_turns_and_the_next_follows():
+    world = World()
+    tasks = world.steps()
+    tasks.add(world.task("a", 25), 7)
+    tasks.add(world.task("b", 2), 5)
+    assert tasks.size == 12
+    world.turn()
+    assert 10 <= len(world.log) <= 10 + steps.LOOK_EVERY
+    world.run()
+    assert world.log == [f"a{n}" for n in range(25)] + ["b0", "b1"]
+    assert (world.done, tasks.size, len(tasks)) == ([7, 5], 0, 0)
+
+
+def test_all_at_once_is_the_same():
+    world = World()
+    run(world.task("a", 3), 1.0)
+    assert world.log == ["a0", "a1", "a2"]
+
+
+def test_what_is_behind_goes_on_when_it_is_woken():
+    world = World()
+    tasks = world.steps()
+    tasks.add(world.task("a", 3))
+    world.behind = True
+    world.run()
+    assert world.log == []
+    world.behind = False
+    tasks.wake()
+    world.run()
+    assert len(world.log) == 3
+
+
+def test_an_error_in_a_task_does_not_stop_the_next():
+    world = World()
+
+    def broken():
+        yield
+        raise LookupError
+
+    tasks = world.steps()
+    tasks.add(broken())
+    tasks.add(world.task("a", 1))
+    with pytest.raises(LookupError):
+        world.turn()
+    world.run()
+    assert world.log == ["a0"]
+
+
+@pytest.fixture
+def fanouts():
+    world = World()
+    world.released = []
+    world.fanouts = Fanouts(world.steps, world.released.append)
+    return world
+
+
+def test_each_author_has_a_turn(fanouts):
+    fanouts.fanouts.add(ANN, fanouts.task("a", 30), 1)
+    fanouts.fanouts.add(BOB, fanouts.task("b", 30), 1)
+    fanouts.run()
+    first_of_b = fanouts.log.index("b0")
+    assert 0 < first_of_b < fanouts.log.index("a29")
+    assert len(fanouts.fanouts) == 0
+
+
+def test_who_has_many_is_held_and_released(fanouts):
+    for number in range(steps.HELD_AT):
+        assert not fanouts.fanouts.holds(ANN)
+        assert fanouts.fanouts.add(ANN, fanouts.task(f"{number}.", 1), 1)
+    assert fanouts.fanouts.holds(ANN)
+    assert not fanouts.fanouts.holds(BOB)
+    fanouts.run()
+    assert fanouts.released == [ANN]
+    assert not fanouts.fanouts.holds(ANN)
+
+
+@pytest.mark.parametrize("limit", ["MOST_OF_AUTHOR", "BYTES_OF_AUTHOR", "MOST", "BYTES"])
+def test_there_is_room_for_so_many_and_no_more(fanouts, monkeypatch, limit):
+    monkeypatch.setattr(steps, limit, 3)
+    taken = [fanouts.fanouts.add(ANN, fanouts.task("a", 1), 1) for _ in range(5)]
+    assert taken == [True, True, True, False, False]
+    fanouts.run()
+    assert fanouts.fanouts.add(ANN, fanouts.task("a", 1), 1)
