@@ -22,6 +22,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 """A port; 0 lets the system choose one."""
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Bytes = Annotated[int, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+"""A part of something; 1 is all of it."""
 
 SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 PREFIX = "PARLEY_"
@@ -70,6 +72,10 @@ class ChatConfig(Section, frozen=True):
     """How many messages may wait for one user."""
     mailbox_user_bytes: Bytes = 1024 * 1024 * 1024
     """How many bytes of them."""
+    mailbox_author_share: Share = 0.5
+    """The part of each of these that one author may have, of what the others leave of it (quotas.py)."""
+    mailbox_server_share: Share = 0.65
+    """The same for the users of one other server together, and for all that waits for one server."""
     mailbox_ttl: Seconds = 7 * 86400.0
     """A message that has waited for so long is given up."""
     stuck_ttl: Seconds = 86400.0

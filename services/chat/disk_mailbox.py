@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
 
 from services.chat.mailbox import Destination, HandedOver, Item, Kept, Key, Name, Pair, Recall, name_of
-from shared.addresses import User
+from services.chat.quotas import Limits, Quotas, Tally
 
 IN_MEMORY: Final = 512
 """Waiting messages of one destination in memory; more are read when those go out."""
@@ -69,16 +68,6 @@ class Disk(Protocol):
         """Call when all that was written so far is safe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many messages, and how many bytes of them, may wait: in all, and for one user."""
-
-    messages: int
-    size: int
-    user_messages: int
-    user_size: int
-
-
 class _Queue:
     """What waits for one destination: first what is in memory, then what is only on disk.
 
@@ -115,14 +104,27 @@ class _Queue:
 class DiskMailbox:
     """What waits, within limits.
 
-    `next_id` is greater than that of any message on disk. `loaded(destination)` is called when more of what
-    waits there is in memory.
+    `next_id` and `next_body` are greater than those of any message and body on disk. `loaded(destination)` is
+    called when more of what waits there is in memory; `limited` hears of what there was no room.
     """
 
-    def __init__(self, disk: Disk, limits: Limits, *, next_id: int, loaded: Callable[[Destination], None]) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        limits: Limits,
+        *,
+        next_id: int,
+        next_body: int = 1,
+        loaded: Callable[[Destination], None],
+        limited: Callable[[str], None] = lambda _what: None,
+    ) -> None:
         self._disk = disk
-        self._limits = limits
+        self._quotas = Quotas(limits)
+        self._limited = limited
         self.next_id = next_id
+        self._next_body = next_body
+        self._copies: dict[int, int] = {}
+        """Bodies of group messages → how many copies of each wait: a body counts once."""
         self._loaded = loaded
         self._count = 0
         self._bytes = 0
@@ -143,6 +145,15 @@ class DiskMailbox:
         self._count += count
         self._bytes += size
 
+    def shared_at_start(self, body: int, copies: int, size: int) -> None:
+        """So many of them share a body of that size."""
+        self._copies[body] = copies
+        self._bytes -= (copies - 1) * size
+
+    def counted_at_start(self, tally: Tally) -> None:
+        """Whose they are: it takes a while to count."""
+        self._quotas.found_at_start(tally)
+
     # Mailbox ----------------------------------------------------------------------------------
 
     def number(self, item: Item) -> None:
@@ -159,7 +170,7 @@ class DiskMailbox:
         self.number(item)
         if queue is None:  # what is on disk with smaller numbers is on its way
             queue = self.queues[destination] = _Queue(last_id=item.id - 1)
-        self._add(queue, item, 1)
+        self._add(destination, queue, item, 1)
         lane = queue.lanes.get(item.pair) if queue.lanes else None
         if lane is None or queue.on_disk or queue.is_loading:
             self._append(queue, item)
@@ -185,17 +196,22 @@ class DiskMailbox:
         )
 
     def _is_full(self, destination: Destination, queue: _Queue | None, item: Item) -> bool:
-        """What waits for another server is many users'."""
-        limits = self._limits
-        if self._count >= limits.messages or self._bytes + item.size > limits.size:
-            return True
-        if queue is None or not isinstance(destination, User):
-            return False
-        return queue.count >= limits.user_messages or queue.size + item.size > limits.user_size
+        more = item.own_size if item.body and item.body.number in self._copies else item.size
+        there = (0, 0) if queue is None else (queue.count, queue.size)
+        why = self._quotas.why_full(destination, item, more, (self._count, self._bytes), there)
+        if why:
+            self._limited(why)
+        return bool(why)
+
+    def _number_body(self, item: Item) -> None:
+        if item.body is not None and not item.body.number:
+            item.body.number = self._next_body
+            self._next_body += 1
 
     def save(self, destination: Destination, item: Item) -> Kept:
         """Write an item, once."""
         if not item.is_saved:
+            self._number_body(item)
             item.is_saved = True
             self._disk.keep(destination, item)
         return Kept.SAFE if item.is_safe else Kept.SOON
@@ -237,7 +253,7 @@ class DiskMailbox:
         part.ready.extendleft(reversed(items))
         self._remember(items)
         for item in items:
-            self._add(queue, item, 1)
+            self._add(destination, queue, item, 1)
             self.save(destination, item)
 
     def take(self, destination: Destination, pair: Pair | None = None) -> Item | None:
@@ -251,7 +267,7 @@ class DiskMailbox:
             return None
         item = part.ready.popleft()
         self._forget([item])
-        self._add(queue, item, -1)
+        self._add(destination, queue, item, -1)
         if len(part.ready) < part.next_read // 4:
             self._load(destination, queue, pair)
         self._tidy(destination, queue)
@@ -274,7 +290,7 @@ class DiskMailbox:
         items = list(self.waiting(destination))
         self._forget(items)
         for item in items:
-            self._add(queue, item, -1)
+            self._add(destination, queue, item, -1)
         for pair in (None, *queue.lanes):
             part = queue if pair is None else queue.lanes[pair]
             part.ready.clear()
@@ -335,7 +351,7 @@ class DiskMailbox:
             found.is_over = True  # it may still be on its way to the disk
         else:
             return False
-        self._add(queue, item, -1)
+        self._add(destination, queue, item, -1)
         self._tidy(destination, queue)
         return True
 
@@ -407,10 +423,25 @@ class DiskMailbox:
         self._ready -= len(items)
         self._ready_bytes -= sum(item.size for item in items)
 
-    def _add(self, queue: _Queue, item: Item, sign: int) -> None:
+    def _add(self, destination: Destination, queue: _Queue, item: Item, sign: int) -> None:
         """Count what came (1) or went (-1)."""
         item.waited = True
+        shared = self._add_body(item, sign)
         self._count += sign
-        self._bytes += sign * item.size
+        self._bytes += sign * (item.own_size + shared)
         queue.count += sign
         queue.size += sign * item.size
+        self._quotas.add(destination, item, sign, shared)
+
+    def _add_body(self, item: Item, sign: int) -> int:
+        """The bytes of the body that the first copy brings, and the last takes with it."""
+        if item.body is None:
+            return 0
+        self._number_body(item)
+        number = item.body.number
+        copies = self._copies.get(number, 0)
+        if copies + sign:
+            self._copies[number] = copies + sign
+        else:
+            self._copies.pop(number, None)
+        return item.body.size if min(copies, copies + sign) == 0 else 0

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Sequence
-from typing import Final
 
+from services.chat.bodies import Body, Copy, head_of
 from services.chat.mailbox import Item, Key
 from shared.addresses import Group, User
 from shared.messages import pb
-
-_NAME: Final = b"MESSAGE"
 
 
 class Groups:
@@ -77,34 +75,6 @@ def _encode(members: Iterable[User]) -> bytes:
     return pb.GroupMembers(members=[member.to_pb() for member in members]).SerializeToString()
 
 
-class Copy(Item):
-    """A member's copy of a group message: its own recipient before what it shares with the others.
-
-    A document is in memory once, not once per member: the bytes are put together when they are written.
-    """
-
-    __slots__ = ("_body", "_head")
-
-    def __init__(
-        self, author: User, snowflake: int, member: User, *, key: Key, origin: str, group: Group, body: bytes
-    ) -> None:
-        recipient = pb.UserOfGroup(user=member.to_pb(), group=group.to_pb())
-        head = pb.ChatMessage(userOfGroup=recipient).SerializeToString()
-        self._head = b"%b %d %b" % (_NAME, len(head) + len(body), head)
-        self._body = body
-        super().__init__(author, snowflake, member, b"", key=key, origin=origin, group=group)
-        self.size = len(self._head) + len(body) + 1
-
-    @property
-    def raw(self) -> bytes:
-        """The frame."""
-        return b"%b%b\n" % (self._head, self._body)
-
-    @raw.setter
-    def raw(self, _raw: bytes) -> None:
-        """It is made of its parts."""
-
-
 def copies(
     message: pb.ChatMessage, group: Group, members: Sequence[User], keys: Sequence[Key], origin: str
 ) -> Iterator[Item]:
@@ -112,9 +82,18 @@ def copies(
     shared = pb.ChatMessage()
     shared.CopyFrom(message)
     shared.ClearField("recipient")
-    body = shared.SerializeToString()
+    body = Body(shared.SerializeToString())
     author, snowflake = User.of(message.author), message.messageSnowflake
     return (
-        Copy(author, snowflake, member, key=key, origin=origin, group=group, body=body)
+        Copy(
+            author,
+            snowflake,
+            member,
+            key=key,
+            origin=origin,
+            group=group,
+            head=head_of(member, group, body),
+            body=body,
+        )
         for member, key in zip(members, keys, strict=True)
     )

@@ -25,9 +25,10 @@ _ENTRIES: Final = (
     "SELECT id, destination, author, author_server, recipient, recipient_server, kind, group_id, group_server, "
     "origin, snowflake, size, kept_at FROM message WHERE id > ? AND id <= ? AND {} ORDER BY id LIMIT ?"
 )
-_ITEMS: Final = (
-    "SELECT destination, size, id, author, author_server, snowflake, recipient, recipient_server, origin, kind, "
-    "group_id, group_server, x'' FROM message WHERE id IN ({})"
+_ITEMS: Final = rows.select("destination", rows.OUTLINE, "id IN ({})")
+_FRAME: Final = (
+    "SELECT raw, (SELECT data FROM body WHERE body.id = message.body AND message.kind = 3) "
+    "FROM message WHERE id = ?"
 )
 LAST: Final = (1 << 63) - 1
 """No message has a greater number."""
@@ -123,16 +124,18 @@ class Inspection:
 
     def message(self, number: int) -> pb.ChatMessage | None:
         """The message itself: what is in it is not for the operator's eyes, unless they must."""
-        row = self._db.execute("SELECT raw FROM message WHERE id = ?", (number,)).fetchone()
-        return pb.ChatMessage.FromString(bytes(row[0]).split(b" ", 2)[2][:-1]) if row is not None else None
+        row = self._db.execute(_FRAME, (number,)).fetchone()
+        if row is None:
+            return None
+        raw, shared = row
+        payload = bytes(raw).split(b" ", 2)[2]
+        return pb.ChatMessage.FromString(payload[:-1] if shared is None else payload + bytes(shared))
 
     def items(self, numbers: Sequence[int]) -> list[tuple[Destination, Item]]:
         """Read messages as the router knows them, but for their bytes."""
         found = []
-        for name, size, *row in self._db.execute(_ITEMS.format(",".join("?" * len(numbers))), numbers):
-            item = rows.item(tuple(row))
-            item.size = size
-            found.append((rows.destination(name), item))
+        for name, *row in self._db.execute(_ITEMS.format(",".join("?" * len(numbers))), numbers):
+            found.append((rows.destination(name), rows.item(tuple(row))))
         return found
 
 
@@ -152,7 +155,7 @@ def _entry(row: tuple[object, ...], now: float) -> Entry:
         rows.destination(str(name)),
         User(str(author), str(author_server)),
         recipient,
-        Group(str(group), str(group_server)) if kind == COPY else None,
+        Group(str(group), str(group_server)) if kind in (COPY, rows.SHARED) else None,
         str(origin),
         rows.unsigned(int(str(snowflake))),
         int(str(size)),

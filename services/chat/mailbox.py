@@ -10,10 +10,13 @@ from array import array
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from mmap import mmap
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from services.chat.roster import Sink
 from shared.addresses import Group, Recipient, User
+
+if TYPE_CHECKING:
+    from services.chat.bodies import Body
 
 Destination = User | str
 """A user of this server, or another server's serverId."""
@@ -34,6 +37,9 @@ class Item:
         "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
         "waited", "was_whole",
     )  # fmt: skip
+
+    body: Body | None = None
+    """What it shares with other copies of a group message (bodies.py)."""
 
     def __init__(
         self,
@@ -90,6 +96,11 @@ class Item:
     def pair(self) -> Pair:
         """Within what it keeps its place."""
         return self.author, self.recipient
+
+    @property
+    def own_size(self) -> int:
+        """Its bytes without those that it shares."""
+        return self.size if self.body is None else self.size - self.body.size
 
     @property
     def hears(self) -> Destination:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from services.chat.blocks import Blocks
 from services.chat.changes import ChangesInTurn
 from services.chat.debts import Debts
-from services.chat.disk_mailbox import DiskMailbox, Limits
+from services.chat.disk_mailbox import DiskMailbox
 from services.chat.groups import Groups
 from services.chat.in_turn import InTurn
 from services.chat.mailbox import Destination, Item
 from services.chat.quick import DeliveredRun
+from services.chat.quotas import Limits
 from services.chat.requests import Requests
 from services.chat.roster import LocalRoster
 from services.chat.router import Router
@@ -51,8 +52,17 @@ class Opened:
             settings.mailbox_bytes,
             settings.mailbox_user_messages,
             settings.mailbox_user_bytes,
+            settings.mailbox_author_share,
+            settings.mailbox_server_share,
         )
-        self.mailbox = DiskMailbox(store, limits, next_id=store.next_id, loaded=loaded)
+        self.mailbox = DiskMailbox(
+            store,
+            limits,
+            next_id=store.next_id,
+            next_body=store.next_body,
+            loaded=loaded,
+            limited=lambda what: limited(what, "mailbox"),
+        )
         self.debts = Debts(roster, store, store.next_receipt)
         self.groups = Groups(settings.group_members)
         self.blocks = Blocks()
@@ -92,6 +102,9 @@ class Opened:
         """What this server's last process knew."""
         for destination, count, size in self.store.counts():
             self.mailbox.found_at_start(destination, count, size)
+        for body, copies, size in self.store.shared():
+            self.mailbox.shared_at_start(body, copies, size)
+        self.store.count_by_author(self.mailbox.counted_at_start)
         for destination, count in self.store.owed_counts():
             self.debts.found_at_start(destination, count)
         for group, member, has_left in self.store.members():

@@ -8,7 +8,9 @@ from itertools import chain
 from typing import Final
 
 from services.chat import rows
+from services.chat.bodies import Known
 from services.chat.mailbox import Destination, HandedOver, Item, Key, Name, Pair
+from services.chat.quotas import Tally, count
 from services.chat.statuses import Status
 from shared.addresses import User
 
@@ -17,15 +19,9 @@ LOADED: Final = 4 * 1024 * 1024
 TRIMMED: Final = 5_000
 """Final statuses removed at once."""
 
-_WAITING: Final = (
-    "SELECT kept_at, id, key, key_rest, author, author_server, snowflake, recipient, recipient_server, "
-    "origin, kind, group_id, group_server, raw FROM message WHERE destination = ? AND id > ? %s ORDER BY id LIMIT ?"
-)
+_WAITING: Final = rows.select("kept_at", rows.WHOLE, "destination = ? AND id > ? %s ORDER BY id LIMIT ?")
 _OF_PAIR: Final = "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ?"
-_OLDEST: Final = (
-    "SELECT kept_at, destination, id, key, key_rest, author, author_server, snowflake, recipient, "
-    "recipient_server, origin, kind, group_id, group_server, raw FROM message WHERE id > ? ORDER BY id LIMIT ?"
-)
+_OLDEST: Final = rows.select("kept_at, destination", rows.OUTLINE, "id > ? ORDER BY id LIMIT ?")
 _STATUS: Final = "SELECT status FROM settled WHERE key = ? AND key_rest = ? ORDER BY rowid DESC LIMIT 1"
 _WAITS: Final = "SELECT destination FROM message WHERE key = ? AND key_rest = ?"
 _IS_ELSEWHERE: Final = "SELECT status FROM handed_over WHERE key = ? AND key_rest = ?"
@@ -41,6 +37,31 @@ END_HANDED_OVER: Final = (
     "DELETE FROM handed_over WHERE snowflake = ? AND author = ? AND author_server = ? AND recipient = ? "
     "AND recipient_server = ? AND kind = ? AND key = ? AND key_rest = ?"
 )
+
+
+SHARED: Final = (
+    "SELECT body, COUNT(*), (SELECT LENGTH(data) FROM body WHERE body.id = message.body) "
+    "FROM message WHERE kind = 3 GROUP BY body"
+)
+"""Each body, how many copies share it, and its bytes: one look at an index, and one row per body."""
+_BY_AUTHOR: Final = (
+    "SELECT destination, author, author_server, origin, COUNT(*), SUM(size), "
+    "SUM(CASE kind WHEN 3 THEN LENGTH(raw) + 1 ELSE size END) FROM message GROUP BY 1, 2, 3, 4"
+)
+_BODIES_BY_AUTHOR: Final = (
+    "SELECT destination, author, author_server, origin, LENGTH(data) FROM body JOIN message "
+    "ON kind = 3 AND message.body = body.id GROUP BY body.id"
+)
+
+
+def tally(db: sqlite3.Connection) -> Tally:
+    """Whose mail waits, and how much of it."""
+    counted = Tally()
+    for name, author, server, origin, messages, size, own in db.execute(_BY_AUTHOR):
+        count(counted, rows.destination(name), User(author, server), origin, messages, size, own)
+    for name, author, server, origin, size in db.execute(_BODIES_BY_AUTHOR):
+        count(counted, rows.destination(name), User(author, server), origin, 0, 0, size)
+    return counted
 
 
 def secret(db: sqlite3.Connection) -> bytes:
@@ -67,19 +88,30 @@ def find_handed_over(db: sqlite3.Connection, name: Name) -> HandedOver | None:
 
 
 def load(
-    db: sqlite3.Connection, destination: Destination, after: int, limit: int, pair: Pair | None = None
+    db: sqlite3.Connection,
+    destination: Destination,
+    after: int,
+    limit: int,
+    known: Known,
+    pair: Pair | None = None,
 ) -> list[Item]:
     """Read the messages with ids greater than `after` that wait there, in order: all, or those of a pair.
 
     `arrived` is the file's age.
     """
+
+    def body(number: int) -> bytes:
+        if (row := db.execute("SELECT data FROM body WHERE id = ?", (number,)).fetchone()) is None:
+            raise sqlite3.DatabaseError(f"the body {number} is not in it")
+        return bytes(row[0])
+
     items, size = [], 0
     query, values = _WAITING % "", [rows.name(destination), after]
     if pair is not None:
         query = _WAITING % _OF_PAIR
         values += [*pair[0], *pair[1]]
     for kept_at, *row in db.execute(query, (*values, limit)):
-        items.append(rows.item(tuple(row)))
+        items.append(rows.item(tuple(row), body, known))
         items[-1].arrived = kept_at
         size += items[-1].size
         if size >= LOADED:

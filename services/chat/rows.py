@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Final
 
+from services.chat.bodies import Body, Copy, Known
 from services.chat.fingerprints import fingerprint, rest
 from services.chat.mailbox import COPY, TO_GROUP, Destination, Item, Key, Name, kind_of, name_of
 from shared.addresses import Group, User
 
-Row = tuple[int, int, int, str, str, int, str, str, str, int, str, str, bytes]
+SHARED: Final = 3
+"""The kind of a row that is a copy (COPY), and has only the beginning of its frame itself; it shares the rest."""
+
+Row = tuple[int, int, int, str, str, int, str, str, str, int, str, str, int, int | None, bytes]
+_COLUMNS: Final = (
+    "id, key, key_rest, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
+    "group_server, size, CASE kind WHEN 3 THEN body END"
+)  # what stands behind a long frame is looked at only where there is none
+WHOLE: Final = f"{_COLUMNS}, raw"
+"""A Row's columns."""
+OUTLINE: Final = f"{_COLUMNS}, CASE kind WHEN 3 THEN raw ELSE x'' END"
+"""The same without what may be long."""
+
+
+def select(first: str, columns: str, condition: str) -> str:
+    """A query for rows, each behind these first columns; all of it is ours."""
+    return f"SELECT {first}, {columns} FROM message WHERE {condition}"  # noqa: S608 - only placeholders
+
 
 INSERT: Final = "INSERT OR REPLACE INTO message VALUES "
 SETTLE: Final = "INSERT INTO settled VALUES "
 HAND_OVER: Final = "INSERT OR REPLACE INTO handed_over VALUES "
+SHARE: Final = "INSERT OR IGNORE INTO body VALUES (?,?)"
 DELETE: Final = "DELETE FROM message WHERE id IN "
 """What comes often is written many rows at a time: each statement lets go of the interpreter's lock once."""
 SIZES: Final = (512, 64, 8, 1)
@@ -23,9 +43,14 @@ SIZES: Final = (512, 64, 8, 1)
 def values(destination: Destination, item: Item, age: float) -> tuple[object, ...]:
     """An item as INSERT takes it."""
     group = item.group or ("", "")
+    kind, raw, body = kind_of(item.recipient, item.group), b"", None
+    if isinstance(item, Copy):
+        kind, raw, body = SHARED, item.head, item.body.number
+    else:
+        raw = item.raw
     return (
         item.id, name(destination), *halves(item.key), *item.author, signed(item.snowflake), *item.recipient,
-        item.origin, kind_of(item.recipient, item.group), *group, item.size, age, item.raw,
+        item.origin, kind, *group, item.size, age, raw, body,
     )  # fmt: skip
 
 
@@ -64,19 +89,37 @@ def statement(head: str, columns: int, count: int) -> str:
     return head + ",".join([f"({','.join('?' * columns)})"] * count)
 
 
-def item(row: Row) -> Item:
-    """An item as queries.py reads it."""
-    number, first, second, author, author_server, snowflake, to, to_server, origin, kind, *group_of, raw = row
-    recipient = Group(to, to_server) if kind == TO_GROUP else User(to, to_server)
-    group = Group(*group_of) if kind == COPY else None
-    writer = User(author, author_server)
-    read = Item(writer, unsigned(snowflake), recipient, raw, key=key(first, second), origin=origin, group=group)
+def item(row: Row, body: Callable[[int], bytes] | None = None, known: Known | None = None) -> Item:
+    """An item as queries.py reads it; `body` reads one that is not `known`. Without both it is an outline."""
+    number, first, second, author, author_server, snowflake, to, to_server, origin, kind = row[:10]
+    group_id, group_server, size, shared, raw = row[10:]
+    writer, mark = User(author, author_server), key(first, second)
+    read: Item
+    if kind == SHARED and shared is not None:
+        group = Group(group_id, group_server)
+        found = _body(shared, size - len(raw) - 1, body, known)
+        member = User(to, to_server)
+        read = Copy(writer, unsigned(snowflake), member, key=mark, origin=origin, group=group, head=raw, body=found)
+    else:
+        recipient = Group(to, to_server) if kind == TO_GROUP else User(to, to_server)
+        copied_for = Group(group_id, group_server) if kind == COPY else None
+        read = Item(writer, unsigned(snowflake), recipient, raw, key=mark, origin=origin, group=copied_for)
+    read.size = size
     read.id = number
     read.is_saved = read.is_safe = read.waited = True
     return read
 
 
-@lru_cache(maxsize=1 << 14)
+def _body(number: int, size: int, read: Callable[[int], bytes] | None, known: Known | None) -> Body:
+    if read is None or known is None:
+        return Body(b"", number=number, size=size)
+    body = known.get(number)
+    if body is None:
+        body = known[number] = Body(read(number), number=number)
+    return body
+
+
+@lru_cache(maxsize=1 << 12)
 def name(destination: Destination) -> str:
     """A destination as a text."""
     if isinstance(destination, User):  # spelt as it is, not as people are shown it

@@ -7,12 +7,12 @@ import errno
 import fcntl
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from services.chat import queries, rows
+from services.chat.clock import Ages, Moment
 from services.chat.mailbox import COPY, TO_GROUP
 from shared.addresses import Group, User
 from shared.errors import ConfigError, MalformedMessage, StorageError
@@ -20,7 +20,7 @@ from shared.framing import read_datagram
 from shared.message_keys import MessageKeys
 from shared.messages import decode, pb
 
-VERSION: Final = 3
+VERSION: Final = 4
 FRAME_PARTS: Final = 3
 """Name, length and the rest: version 1 had whole frames."""
 FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM", "SQLITE_IOERR_TRUNCATE")
@@ -28,13 +28,13 @@ FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM", "SQLITE_
 LARGE: Final = 64 * 1024 * 1024
 """Bytes from which a file is looked at as a whole only after the start, which would otherwise take seconds."""
 
-_MESSAGE: Final = """
+_MESSAGE_3: Final = """
 CREATE TABLE message (
     id INTEGER PRIMARY KEY, destination TEXT NOT NULL, key INTEGER NOT NULL, key_rest INTEGER NOT NULL,
     author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
     recipient TEXT NOT NULL, recipient_server TEXT NOT NULL,
     origin TEXT NOT NULL, kind INTEGER NOT NULL, group_id TEXT NOT NULL, group_server TEXT NOT NULL,
-    size INTEGER NOT NULL, kept_at REAL NOT NULL, raw BLOB NOT NULL
+    size INTEGER NOT NULL, kept_at REAL NOT NULL, raw BLOB NOT NULL{more}
 );
 CREATE INDEX message_destination ON message (destination, id, size);
 CREATE INDEX message_key ON message (key);
@@ -72,11 +72,25 @@ CREATE TABLE blocked (
     user TEXT NOT NULL, other TEXT NOT NULL, other_server TEXT NOT NULL,
     UNIQUE (user, other, other_server)
 );
-CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), age REAL NOT NULL, wall REAL NOT NULL);
+CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), age REAL NOT NULL, wall REAL NOT NULL{more});
 """
-_KNOWN: Final = "CREATE TABLE known (destination TEXT PRIMARY KEY) WITHOUT ROWID;"
+_KNOWN: Final = "CREATE TABLE known (destination TEXT PRIMARY KEY{more}) WITHOUT ROWID;"
+_BODY: Final = """
+CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE INDEX message_body ON message (body) WHERE kind = 3;
+CREATE TRIGGER message_body_over AFTER DELETE ON message WHEN old.kind = 3 BEGIN
+    DELETE FROM body WHERE id = old.body AND NOT EXISTS (SELECT 1 FROM message WHERE kind = 3 AND body = old.body);
+END;
+"""
+"""A group message's body goes with the last copy of it (rows.py, SHARED)."""
+_ADDED_IN_4: Final = {
+    "message": ("body INTEGER",),
+    "clock": ("running REAL NOT NULL DEFAULT 0.0", "boot TEXT NOT NULL DEFAULT ''"),
+    "known": ("used INTEGER NOT NULL DEFAULT 1", "source TEXT NOT NULL DEFAULT ''", "at REAL NOT NULL DEFAULT 0.0"),
+}
+"""Columns. Whoever is known from before counts as somebody who is there in earnest."""
 
-_MESSAGE_2: Final = _MESSAGE.replace(" key_rest INTEGER NOT NULL,", "")
+_MESSAGE_2: Final = _MESSAGE_3.replace(" key_rest INTEGER NOT NULL,", "")
 _SETTLED_2: Final = """
 CREATE TABLE settled (
     key INTEGER NOT NULL, author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
@@ -86,27 +100,21 @@ CREATE INDEX settled_key ON settled (key);
 """
 """The tables of version 2 that are others now."""
 
-SCHEMA: Final = _MESSAGE + _SETTLED + _HANDED_OVER + _OWED + _PEOPLE + _KNOWN + _IDENTITY
+
+def _with_added(script: str, table: str) -> str:
+    return script.replace("{more}", "".join(f", {column}" for column in _ADDED_IN_4[table]))
 
 
-class Ages:
-    """How old things are, in seconds in which this mailbox existed, whatever the machine's clock does.
-
-    While a process runs, only its monotonic clock counts; the machine's clock says how long none ran.
-    """
-
-    def __init__(self, age: float, wall: float) -> None:
-        self._age = age + max(0.0, time.time() - wall)
-        self._started = time.monotonic()
-
-    @property
-    def now(self) -> float:
-        """Seconds since the mailbox was made."""
-        return self._age + time.monotonic() - self._started
-
-    def moment(self, age: float) -> float:
-        """When that age was (seconds, monotonic)."""
-        return age - self._age + self._started
+SCHEMA: Final = (
+    _with_added(_MESSAGE_3, "message")
+    + _SETTLED
+    + _HANDED_OVER
+    + _OWED
+    + _with_added(_PEOPLE, "clock")
+    + _with_added(_KNOWN, "known")
+    + _IDENTITY
+    + _BODY
+)
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -148,8 +156,8 @@ def _is_full(error: sqlite3.Error | OSError) -> bool:
 
 def ages(db: sqlite3.Connection) -> Ages:
     """The file's own clock."""
-    row = db.execute("SELECT age, wall FROM clock").fetchone()
-    return Ages(*row) if row is not None else Ages(0.0, time.time())
+    row = db.execute("SELECT age, wall, running, boot FROM clock").fetchone()
+    return Ages(row[0], Moment(*row[1:])) if row is not None else Ages()
 
 
 class InUse(ConfigError):
@@ -232,8 +240,8 @@ def _migrate(db: sqlite3.Connection, version: int) -> None:
 
 
 def _statements(db: sqlite3.Connection, script: str) -> None:
-    """`executescript` would commit first."""
-    for statement in filter(str.strip, script.split(";")):
+    """Those of an older version; `executescript` would commit first."""
+    for statement in filter(str.strip, script.replace("{more}", "").split(";")):
         db.execute(statement)
 
 
@@ -274,7 +282,7 @@ def _from_2(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     for index in ("message_destination", "message_key", "settled_key"):
         db.execute(f"DROP INDEX {index}")
-    _statements(db, _MESSAGE + _SETTLED + _HANDED_OVER + _IDENTITY)
+    _statements(db, _MESSAGE_3 + _SETTLED + _HANDED_OVER + _IDENTITY)
     keys = MessageKeys(queries.secret(db))
     for row in db.execute(f"SELECT {_COLUMNS_2} FROM old_message ORDER BY id"):  # noqa: S608 - ours
         number, destination, *parts, raw = row
@@ -308,5 +316,15 @@ def _key_of(keys: MessageKeys, parts: Sequence[Any], raw: bytes) -> bytes:
     return keys.of(User(author, author_server), recipient, group, message)
 
 
-MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1, 2: _from_2}
+def _from_3(db: sqlite3.Connection) -> None:
+    """Bodies that copies share; a clock that is compared; who is known in earnest. What waits stays as it is."""
+    for table, columns in _ADDED_IN_4.items():
+        for column in columns:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    trigger = _BODY.index("CREATE TRIGGER")
+    _statements(db, _BODY[:trigger])
+    db.execute(_BODY[trigger:])
+
+
+MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1, 2: _from_2, 3: _from_3}
 """What brings a file of that version to the next."""

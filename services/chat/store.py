@@ -19,11 +19,14 @@ from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from services.chat import queries, rows, schema
+from services.chat.bodies import Known
 from services.chat.delivered import Delivered
 from services.chat.fingerprints import Fingerprints, fingerprint
 from services.chat.mailbox import Destination, HandedOver, Item, Key, Name, Pair, Recall, name_of
+from services.chat.quotas import Tally
 from services.chat.statuses import Status
 from shared.addresses import User
 from shared.errors import ConfigError
@@ -37,7 +40,7 @@ HANDED_OVER: Final = 1_000_000
 RETRY: Final = 1.0
 """Seconds between attempts to write or read what could not be."""
 
-_CLOCK: Final = "INSERT OR REPLACE INTO clock VALUES (1,?,?)"
+_CLOCK: Final = "INSERT OR REPLACE INTO clock VALUES (1,?,?,?,?)"
 
 Write = tuple[str, tuple[object, ...]]
 """A statement, or one of rows.py's heads, and a row's values."""
@@ -100,6 +103,7 @@ class Store:
         """Messages that were to be written, and of which was not told yet whether they were: who is told counts."""
         self.error = ""
         """Why nothing can be written now; empty: all is well."""
+        self._path = directory / "chat.db"
         self._lock = schema.lock(directory)
         try:
             self._db = schema.open_file(directory / "chat.db")
@@ -119,6 +123,8 @@ class Store:
         except BaseException:
             os.close(self._lock)
             raise
+        self._bodies: Known = WeakValueDictionary()
+        """Bodies of group messages that are in memory."""
         self._stale = 0
         """How many have been trimmed since the fingerprints were read."""
         self._waiting: list[Work] = []
@@ -141,6 +147,11 @@ class Store:
         return self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM message")
 
     @property
+    def next_body(self) -> int:
+        """Greater than the number of any body that copies share here."""
+        return self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM body")
+
+    @property
     def next_receipt(self) -> int:
         """Greater than the number of any status that is owed here."""
         return self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM owed")
@@ -149,6 +160,22 @@ class Store:
         """Per destination: how many messages wait, and their bytes."""
         found = self._reader.execute("SELECT destination, COUNT(*), SUM(size) FROM message GROUP BY destination")
         return [(rows.destination(name), count, size) for name, count, size in found]
+
+    def shared(self) -> list[tuple[int, int, int]]:
+        """(body, how many copies share it, its bytes)."""
+        return self._reader.execute(queries.SHARED).fetchall()
+
+    def count_by_author(self, found: Callable[[Tally], None]) -> None:
+        """Count whose mail waits now, beside everything else; `found` hears it on the event loop."""
+        counter = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        counter.execute("BEGIN")
+        counter.execute("SELECT id FROM message LIMIT 1").fetchone()  # what it sees is fixed from here on
+
+        def run() -> None:
+            with contextlib.closing(counter), contextlib.suppress(sqlite3.Error):
+                self._tell(found, queries.tally(counter))
+
+        threading.Thread(target=run, name="counting", daemon=True).start()
 
     def owed_counts(self) -> list[tuple[Destination, int]]:
         """Per destination: how many statuses could not be told yet."""
@@ -202,6 +229,8 @@ class Store:
         """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
         self._note(item)
         self.unwritten += 1
+        if item.body is not None:
+            self._bodies[item.body.number] = item.body
         self._ask(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item))
 
     def forget(self, item: Item, status: int) -> None:
@@ -261,7 +290,7 @@ class Store:
 
     def know(self, destination: Destination) -> None:
         """A user or server was seen for the first time."""
-        self._put(("INSERT OR IGNORE INTO known VALUES (?)", (rows.name(destination),)))
+        self._put(("INSERT OR IGNORE INTO known (destination) VALUES (?)", (rows.name(destination),)))
 
     def join(self, group: str, user: User, done: Callable[[bool], None]) -> None:
         """Make somebody a member; `done` hears whether it is safe."""
@@ -295,7 +324,7 @@ class Store:
         """Read the next messages that wait there, in order: those with ids greater than `after`, or a pair's."""
 
         def read(db: sqlite3.Connection) -> list[Item]:
-            items = queries.load(db, destination, after, limit, pair)
+            items = queries.load(db, destination, after, limit, self._bodies, pair)
             for item in items:
                 item.arrived = self._ages.moment(item.arrived)
             return items
@@ -313,6 +342,7 @@ class Store:
     ) -> None:
         """Read the next messages that have waited for so long; and drop what has been owed for so long."""
         before = self._ages.now - seconds
+        self._put((_CLOCK, self._ages.to_write()))
         self._put(("DELETE FROM owed WHERE at < ?", (before,)))
         self._put((queries.EXPIRE_HANDED_OVER, (before - seconds,)))  # it waits there as long as it may here
         self._ask(Work(read=lambda db: queries.expired(db, before, after, limit), found=found))
@@ -361,6 +391,8 @@ class Store:
                 self._write(batch)
                 reads = self._unread + [work for work in batch if work.read is not None]
                 self._unread = [work for work in reads if not self._read(work)]
+            with contextlib.suppress(sqlite3.Error):  # on a full disk, what was written last stands
+                self._db.execute(_CLOCK, self._ages.to_write())
         except BaseException as error:  # noqa: BLE001 - whatever it is, nothing is written any more
             self.error = repr(error)
             self._tell(self._broken, error)
@@ -406,7 +438,9 @@ class Store:
 
     def _commit(self, works: list[Work]) -> None:
         """Write messages first and delete them last: between, the order is that in which it was put."""
-        messages = [work.writes[0] for work in works if work.item is not None and not work.item.is_over]
+        kept = [work for work in works if work.item is not None and not work.item.is_over]
+        messages = [work.writes[0] for work in kept]
+        bodies = {work.item.body.number: work.item.body for work in kept if work.item and work.item.body}
         others = [write for work in works if work.item is None for write in work.writes]
         deleted = [write for write in others if write[0] is rows.DELETE]
         settled = [write for write in others if write[0] is rows.SETTLE]
@@ -418,11 +452,13 @@ class Store:
         began = time.monotonic()
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            for number, body in bodies.items():
+                self._db.execute(rows.SHARE, (number, body.data))
             for many in (messages, settled, handed_over, deleted):
                 self._write_many(many)
             for statement, values in others:
                 self._db.execute(statement, values)
-            self._db.execute(_CLOCK, (self._ages.now, time.time()))  # after an error: whether it can be written
+            self._db.execute(_CLOCK, self._ages.to_write())  # after an error: whether it can be written
             self._db.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):

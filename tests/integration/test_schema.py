@@ -236,6 +236,36 @@ def test_all_that_waited_in_a_kept_directory_waits_and_is_recognised_by_what_it_
     }
 
 
+def test_a_kept_directory_has_the_tables_of_a_new_one(kept, tmp_path):
+    async def look(_store):
+        return None
+
+    migrated(kept, look)
+    new = tmp_path / "new" / "chat.db"
+    migrated(new, look)
+    assert tables(kept) == tables(new)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_whichever_migration_fails_leaves_what_waits(kept, monkeypatch, number):
+    before = content(kept)[1]
+
+    migration = schema.MIGRATIONS[number]
+
+    def fail(db):
+        migration(db)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(schema.MIGRATIONS, number, fail)
+        with pytest.raises(ConfigError):
+            schema.open_file(kept)
+    if number == 2:
+        assert content(kept)[1] == before
+    with closing(schema.open_file(kept)) as db:
+        assert db.execute("SELECT COUNT(*) FROM message").fetchone() == (9,)
+
+
 def test_nothing_else_of_a_kept_directory_is_lost(kept):
     async def look(store):
         assert set(store.known()) == {ANN, AMY, ODD, "beta"}

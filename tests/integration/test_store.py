@@ -14,11 +14,15 @@ import pytest
 from services.chat import queries
 from services.chat import store as store_module
 from services.chat.delivered import Delivered
+from services.chat.groups import copies
+from services.chat.inspection import Inspection
 from services.chat.mailbox import Item, name_of
+from services.chat.operator import Wanted
 from services.chat.statuses import Status
 from services.chat.store import Store
 from shared.addresses import Group, User
 from shared.errors import ConfigError
+from shared.messages import pb
 from tests.support.nodes import ROOT, TIMEOUT
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")
@@ -532,6 +536,114 @@ def test_another_process_is_refused_until_the_first_is_dead(tmp_path):
 def test_a_directory_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").touch()
     assert "PARLEY_DATA_DIR" in refused(tmp_path / "file" / "alpha")
+
+
+# What copies share ---------------------------------------------------------------------------------------------
+
+CREW = Group("crew", "alpha")
+TEXT = "a secret of the crew" * 1000
+
+
+def copies_for(count, first=1):
+    sent = pb.ChatMessage(messageSnowflake=7, author=ANN.to_pb(), group=CREW.to_pb(), textContent=TEXT)
+    members = [User(f"member{n}", "alpha") for n in range(count)]
+    made = list(copies(sent, CREW, members, [key(member, 7) for member in members], ""))
+    for number, copy in enumerate(made, first):
+        copy.id = number
+    return made
+
+
+def test_a_groups_body_is_on_disk_once_and_in_memory_once_and_goes_with_its_last_copy(tmp_path):
+    async def story():
+        made = copies_for(500)
+        frames = [copy.raw for copy in made]
+        async with opened(tmp_path) as (store, told):
+            for copy in made[:300]:
+                store.keep(copy.recipient, copy)
+            assert len(await told.next_kept()) == 300
+            for copy in made[300:]:
+                store.keep(copy.recipient, copy)
+            assert len(await told.next_kept()) == 200
+        assert rows(tmp_path, "SELECT COUNT(*), SUM(LENGTH(data) > 20000) FROM body") == [(1, 1)]
+        assert sum(each.stat().st_size for each in tmp_path.glob("chat.db*")) < 50 * len(TEXT)
+        async with opened(tmp_path) as (store, _told):
+            read = [(await load(store, copy.recipient))[0] for copy in made]
+            assert [(copy.key, copy.raw, copy.group) for copy in read] == [
+                (copy.key, frame, CREW) for copy, frame in zip(made, frames, strict=True)
+            ]
+            assert len({id(copy.body) for copy in read}) == 1
+            assert sum(size for _to, _count, size in store.counts()) == sum(map(len, frames))
+            for copy in read[:-1]:
+                store.forget(copy, Status.DELIVERED)
+            await load(store, BOB)
+            assert rows(tmp_path, "SELECT COUNT(*) FROM body") == [(1,)]
+            store.forget(read[-1], Status.DELIVERED)
+            await load(store, BOB)
+            assert rows(tmp_path, "SELECT COUNT(*) FROM body") == [(0,)]
+            late = copies_for(2, first=1001)
+            assert store.next_id == 1
+            store.keep(late[0].recipient, late[0])
+            assert (await load(store, late[0].recipient))[0].raw == late[0].raw
+
+    run(story())
+
+
+def test_a_copy_that_is_kept_after_all_others_were_answered_has_its_body_again(tmp_path):
+    async def story():
+        one, other = copies_for(2)
+        async with opened(tmp_path) as (store, _told):
+            store.keep(one.recipient, one)
+            await load(store, BOB)
+            store.forget(one, Status.DELIVERED)
+            await load(store, BOB)
+            store.keep(other.recipient, other)
+            await load(store, BOB)
+        async with opened(tmp_path) as (store, _told):
+            assert [each.raw for each in await load(store, other.recipient)] == [other.raw]
+
+    run(story())
+
+
+def test_an_operator_sees_what_copies_share(tmp_path):
+    async def story():
+        (copy,) = copies_for(1)
+        async with opened(tmp_path) as (store, _told):
+            store.keep(copy.recipient, copy)
+            await load(store, BOB)
+            with Inspection(tmp_path) as inspection:
+                (entry,) = inspection.entries(Wanted(), 10)
+                assert (entry.group, entry.recipient, entry.size) == (CREW, copy.recipient, len(copy.raw))
+                shown = inspection.message(1)
+                assert (shown.textContent, shown.messageSnowflake) == (TEXT, 7)
+                assert User.of(shown.userOfGroup.user) == copy.recipient
+                ((_to, outline),) = inspection.items([1])
+                assert (outline.size, outline.own_size) == (copy.size, copy.own_size)
+            found = asyncio.get_running_loop().create_future()
+            store.expired(0.0, 0, 10, found.set_result)
+            ((_to, old),) = await asyncio.wait_for(found, TIMEOUT)
+            assert (old.size, old.own_size, old.body.number) == (copy.size, copy.own_size, copy.body.number)
+
+    run(story())
+
+
+def test_the_clock_may_be_set_while_it_runs_or_while_none_does(tmp_path, monkeypatch):
+    """A machine without a battery: it begins in 1970, and is told the time by somebody."""
+
+    async def oldest(store):
+        return store.oldest_age()
+
+    async def story():
+        monkeypatch.setattr(time, "time", lambda: 100.0)
+        async with opened(tmp_path) as (store, told):
+            store.keep(BOB, item(1))
+            await told.next_kept()
+            monkeypatch.setattr(time, "time", lambda: 1.8e9)
+        for now in (1.8e9 + 1, 1.8e9 + 8 * 86400, 1000.0, 1.8e9):
+            monkeypatch.setattr(time, "time", lambda now=now: now)
+            async with opened(tmp_path) as (store, _told):
+                assert await oldest(store) < 60.0
+
+    run(story())
 
 
 # A disk without room ------------------------------------------------------------------------------------------

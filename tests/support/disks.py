@@ -3,9 +3,11 @@
 from collections import deque
 from typing import NamedTuple
 
+from services.chat.bodies import Copy
 from services.chat.delivered import Delivered
 from services.chat.fingerprints import Fingerprints, fingerprint
 from services.chat.mailbox import HandedOver, Item, Recall, name_of
+from services.chat.quotas import Tally, count
 from services.chat.statuses import Status
 from shared.addresses import User
 
@@ -24,6 +26,7 @@ class Row(NamedTuple):
     origin: str
     group: object
     key: bytes
+    body: object = None
 
 
 class FakeDisk:
@@ -80,7 +83,7 @@ class FakeDisk:
 
     def keep(self, destination, item):
         self.recall.on_disk.add(fingerprint(item.key))
-        parts = item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group, item.key
+        parts = item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group, item.key, item.body
         row = Row(destination, *parts)
         self._waiting.append(("keep", item, lambda: self.messages.__setitem__(item.id, row)))
 
@@ -232,6 +235,34 @@ class FakeDisk:
         return max(self.messages, default=0) + 1
 
     @property
+    def next_body(self):
+        return max((row.body.number for row in self.messages.values() if row.body), default=0) + 1
+
+    def shared(self):
+        """(body, how many copies share it, its bytes)."""
+        bodies = [row.body for row in self.messages.values() if row.body]
+        return [
+            (
+                number,
+                sum(each.number == number for each in bodies),
+                next(b.size for b in bodies if b.number == number),
+            )
+            for number in {each.number for each in bodies}
+        ]
+
+    def count_by_author(self, found):
+        tally = Tally()
+        bodies = {}
+        for row in self.messages.values():
+            own = len(row.raw) - (row.body.size if row.body else 0)
+            count(tally, row.destination, row.author, row.origin, 1, len(row.raw), own)
+            if row.body:
+                bodies[row.body.number] = row
+        for row in bodies.values():
+            count(tally, row.destination, row.author, row.origin, 0, 0, row.body.size)
+        found(tally)
+
+    @property
     def next_receipt(self):
         return max(self.unpaid, default=0) + 1
 
@@ -266,7 +297,12 @@ class FakeDisk:
 
 
 def _item(number, row):
-    item = Item(row.author, row.snowflake, row.recipient, row.raw, key=row.key, origin=row.origin, group=row.group)
+    parts = {"key": row.key, "origin": row.origin, "group": row.group}
+    if row.body is None:
+        item = Item(row.author, row.snowflake, row.recipient, row.raw, **parts)
+    else:
+        head = row.raw[: -1 - row.body.size]
+        item = Copy(row.author, row.snowflake, row.recipient, head=head, body=row.body, **parts)
     item.id = number
     item.is_saved = item.is_safe = True
     return item

@@ -39,7 +39,7 @@ SHELLS = {
     "announcer",
     "discovery",
 }
-SHELLS |= {"inspection", "operator_socket"}
+SHELLS |= {"clock", "inspection", "operator_socket"}
 """What a service does its I/O in; every other module of a service is a pure core."""
 CORES = {
     "chat": {
