@@ -1,6 +1,7 @@
 """`make attack`: honest users on two linked nodes, and one attack after another on one of them.
 
-Exit code 0: every attack was borne, or (--keep-going) it is only to be looked at; 1: one was not, or is void.
+Exit code 0: every attack was borne, or (--keep-going) it is only to be looked at; 1: one was not, or is void; 3:
+here there can be none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.attack.report import HEAD, details, dump, line, load, page, summary
 from tests.attack.run import Options, Processors, crashed, tried
 from tests.support.nodes import ROOT
 
+CANNOT = 3
 TRIES = 3
 """How often a void run is tried."""
 
@@ -34,9 +36,11 @@ def main() -> int:
         return 0
     if not alone():
         say("An attack wants a network of its own: Linux, and root or user namespaces.")
-        return 2
+        return CANNOT
+    if len(os.sched_getaffinity(0)) == 1:
+        say("An attack wants two processors: one is the attacker's.")
+        return CANNOT
     processors = Processors.of(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, processors.others)
     options = Options(seconds=arguments.seconds, quiet=arguments.quiet)
     roots = [checkout(each) for each in arguments.old] if arguments.old else []
     if not arguments.old_only:

@@ -20,6 +20,8 @@ class Counter:
     service: str
     name: str
     labels: tuple[tuple[str, str], ...] = ()
+    share: float = 0.0
+    """Others move it, too: it must grow by this part of what the attack does."""
 
     def __str__(self) -> str:
         labels = ",".join(f"{key}={value}" for key, value in self.labels)
@@ -45,6 +47,21 @@ def dropped(service: str, reason: str) -> Counter:
 def told(status: str) -> Counter:
     """Statuses that authors were given."""
     return Counter("chat", "parley_messages_total", (("status", status),))
+
+
+def counted(service: str, name: str, /, **labels: str) -> Counter:
+    """What anybody does, counted: an attack is seen in it where it is a good part of that."""
+    return Counter(service, name, tuple(labels.items()), share=0.1)
+
+
+def received(name: str, service: str = "chat") -> Counter:
+    """Frames of that name."""
+    return counted(service, "parley_frames_total", direction="received", name=name)
+
+
+def ended(reason: str, service: str = "chat") -> Counter:
+    """Links that ended for that reason."""
+    return counted(service, "parley_link_closes_total", role="listener", reason=reason)
 
 
 class Attack:

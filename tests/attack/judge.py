@@ -49,6 +49,9 @@ class Found:
     lines: int
     events: str
     grown: Mapping[str, float]
+    """How much each counter grew in which it should be seen."""
+    needed: Mapping[str, float]
+    """How much it had to, at least."""
     faults: list[str] = field(default_factory=list)
     """What else was seen: of the attacker, and of the nodes when all was over."""
     cpu: float = 0.0
@@ -96,7 +99,7 @@ def _failed(found: Found) -> Iterable[str]:
     if found.wrong and not found.lost and not found.late:
         yield found.wrong[0][:120]
     yield from _used(found)
-    if not any(growth > 0 for growth in found.grown.values()):
+    if not any(0 < growth >= found.needed[name] for name, growth in found.grown.items()):
         yield "in no metric"
     yield from found.faults
 

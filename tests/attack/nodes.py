@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import Counter as Count
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,14 @@ class Nodes:
     @property
     def _both(self) -> Sequence[Attacked]:
         return self.alpha, self.beta
+
+    def settle_on(self, processors: Collection[int]) -> None:
+        """Have them run on these processors alone from now on; to start they may have all."""
+        for node in self._both:
+            for service in node.services:
+                for task in Path(f"/proc/{node.pid(service)}/task").iterdir():
+                    with suppress(ProcessLookupError):
+                        os.sched_setaffinity(int(task.name), processors)
 
     # Before and after ---------------------------------------------------------------------------------
 

@@ -52,15 +52,13 @@ class Processors:
 
     @classmethod
     def of(cls, all_of_them: Collection[int]) -> Processors:
-        """The last one is the attacker's. ValueError where there is only one."""
+        """The last one is the attacker's; there are two at least."""
         *others, last = sorted(all_of_them)
-        if not others:
-            raise ValueError("an attack wants two processors: one is the attacker's")
         return cls({last}, set(others))
 
 
 def tried(name: str, options: Options, processors: Processors) -> Verdict:
-    """Try one attack on new nodes; this process runs on `processors.others`, and so do they."""
+    """Try one attack on new nodes."""
     directory = options.directory / "nodes"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -70,6 +68,7 @@ def tried(name: str, options: Options, processors: Processors) -> Verdict:
         Child(people.serve, options.rate, processors=processors.others) as honest,
         Child(attacker.serve, name, processors=processors.attacker) as evil,
     ):
+        nodes.settle_on(processors.others)
         evil.hear(PREPARED)
         honest.ask("arrive", ARRIVED)
         time.sleep(WARM)
@@ -127,6 +126,7 @@ def found(
         lines=usage.lines,
         events=usage.events,
         grown=grown,
+        needed={str(counter): counter.share * done.offered for counter in ATTACKS[name].seen},
         faults=faults,
         cpu=done.cpu,
     )
@@ -135,5 +135,5 @@ def found(
 def crashed(name: str, error: Exception) -> Verdict:
     """An attack that could not be tried, or whose end nobody saw: that is a failure, too."""
     none = float("inf")
-    nothing = Found(name, 0.0, 1.0, 0, 0, none, none, none, none, 0, 0, [], {}, 0.0, 0.0, 0, "", {})
+    nothing = Found(name, 0.0, 1.0, 0, 0, none, none, none, none, 0, 0, [], {}, 0.0, 0.0, 0, "", {}, {})
     return replace(judge(nothing), void=[f"could not be tried: {str(error)[-300:]}"], failed=[])

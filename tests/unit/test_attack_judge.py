@@ -11,6 +11,7 @@ from tests.attack.catalogue import ATTACKS
 from tests.attack.judge import Found, bound, judge
 from tests.attack.report import dump, line, load, page
 
+LIMITED, RECEIVED = "chat: parley_limited_total{what=pings}", "chat: parley_frames_total{name=PING}"
 BORNE = Found(
     name="pings",
     seconds=15.0,
@@ -29,7 +30,8 @@ BORNE = Found(
     descriptors=0.8,
     lines=3,
     events="3 limited",
-    grown={"chat: parley_limited_total{what=pings}": 5.0},
+    grown={LIMITED: 5.0, RECEIVED: 99.0},
+    needed={LIMITED: 0.0, RECEIVED: 100.0},
 )
 
 
@@ -54,7 +56,7 @@ def test_an_attack_that_was_borne_has_passed():
         {"disk": 257.0},
         {"descriptors": 0.96},
         {"lines": 11},
-        {"grown": {"chat: parley_limited_total{what=pings}": 0.0}},
+        {"grown": {LIMITED: 0.0, RECEIVED: 99.0}},
         {"grown": {}},
         {"faults": ["alpha chat ended"]},
     ],
@@ -76,6 +78,10 @@ def test_a_run_that_tells_nothing_is_void_and_has_not_passed(changes):
 )
 def test_the_honest_p99_may_be_three_times_the_quiet_one_within_bounds(quiet, allowed):
     assert bound(quiet) == pytest.approx(allowed)
+
+
+def test_what_anybody_does_must_be_counted_often_enough_to_tell_of_an_attack():
+    assert found(grown={RECEIVED: 100.0}).word == "passed"
 
 
 def test_ten_lines_of_log_are_for_each_minute():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import ClassVar
 
-from tests.attack.attack import Flood, limited, told
+from tests.attack.attack import Flood, limited, received, told
 from tests.attack.frames import Messages, client
 from tests.attack.kinds.requests import gather
 from tests.attack.links import Crowd, Talk
@@ -14,7 +14,7 @@ from tests.attack.places import ALPHA, ATTACKER, MESSAGES_PORT, many
 CHAT = (ALPHA, MESSAGES_PORT)
 KEPT = (
     limited("chat", "messages"), limited("chat", "bytes"), limited("chat", "disk"), limited("chat", "memory"),
-    limited("chat", "frames"), limited("chat", "time"), limited("chat", "requests"),
+    limited("chat", "frames"), limited("chat", "time"), limited("chat", "requests"), received("MESSAGE"),
 )  # fmt: skip
 
 

@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tests.attack.attack import Attack, Flood, limited, rejected
+from tests.attack.attack import Attack, Counter, Flood, counted, ended, limited, received, rejected
 from tests.attack.frames import EXIT, Messages, client
 from tests.attack.links import Link, Place
 from tests.attack.places import ALPHA, HOUSES, HTTP_PORT, MESSAGES_PORT, NAMES, many
 
+TOO_SLOW = Counter("chat", "parley_link_closes_total", (("reason", "handshake_timeout"),))
+CONNECTED = counted("chat", "parley_connects_total", role="listener", result="connected")
 HALF = b"MESSAGE 2000000 " + b"x" * 2_000_000
 """A frame whose end never comes."""
 WRONG_END = b"A 2000000 " + b"x" * 2_000_000 + b"?"
@@ -35,7 +37,7 @@ class Held(Attack):
     """How many are held."""
     rate = 2000.0
     unit = "connections"
-    seen = (limited("chat", "connections"),)
+    seen = (limited("chat", "connections"), TOO_SLOW)
 
     def prepare(self) -> None:
         """Nothing is open yet."""
@@ -181,7 +183,8 @@ class HalfFrames(Churn):
     name = "half-frames"
     rate = 40.0
     waiting = 20
-    seen = (limited("chat", "bytes"), limited("chat", "memory"), limited("chat", "connections"))
+    seen = (limited("chat", "bytes"), limited("chat", "memory"), limited("chat", "connections"),
+            ended("lost"))  # fmt: skip
 
     def says(self) -> Sequence[bytes]:
         """The same."""
@@ -216,7 +219,7 @@ class Coming(Churn):
 
     name = "come-and-go"
     rate = 500.0
-    seen = (limited("chat", "connections"), limited("chat", "requests"), limited("chat", "frames"))
+    seen = (CONNECTED, limited("chat", "connections"), limited("chat", "requests"), limited("chat", "frames"))
 
     def says(self) -> Sequence[bytes]:
         """Hello and goodbye."""
@@ -228,7 +231,7 @@ class Hangups(Churn):
 
     name = "hangups"
     rate = 1000.0
-    seen = (limited("chat", "connections"), limited("chat", "requests"), limited("chat", "frames"))
+    seen = (ended("exit"), limited("chat", "connections"), limited("chat", "requests"), limited("chat", "frames"))
 
     def says(self) -> Sequence[bytes]:
         """Several."""
@@ -258,7 +261,8 @@ class ThousandLinks(Attack):
     name = "thousand-links"
     rate = 200.0
     unit = "messages"
-    seen = (limited("chat", "connections"), limited("chat", "messages"), limited("chat", "bytes"))
+    seen = (limited("chat", "connections"), limited("chat", "messages"), limited("chat", "bytes"),
+            received("MESSAGE"))  # fmt: skip
     count = 1000
 
     def prepare(self) -> None:
@@ -297,7 +301,7 @@ class Descriptors(Held):
     most = 4000
     rate = 1000.0
     descriptors = 1024
-    seen = (limited("chat", "descriptors"), limited("chat", "connections"))
+    seen = (limited("chat", "descriptors"), limited("chat", "connections"), CONNECTED)
 
     def first(self, index: int) -> bytes:
         """Each is somebody, of a hundred."""

@@ -10,7 +10,7 @@ import socket
 from contextlib import suppress
 
 from shared.framing import encode_frame
-from tests.attack.attack import Attack, Counter, Datagrams, Flood, dropped, limited, rejected
+from tests.attack.attack import Attack, Datagrams, Flood, counted, dropped, ended, limited, rejected
 from tests.attack.frames import Numbered, announcement, server
 from tests.attack.kinds.connections import Churn
 from tests.attack.places import (
@@ -29,6 +29,7 @@ REQUEST = encode_frame("DISCOVER_SERVER")
 DISCOVERY = (ALPHA, DISCOVERY_UDP)
 REGISTRATION = (ALPHA, REGISTRATION_PORT)
 HEARD = (
+    counted("discovery", "parley_announcements_total", direction="received"),
     limited("discovery", "names"), limited("discovery", "places"), limited("discovery", "datagrams"),
     limited("chat", "connections"), limited("chat", "names"), limited("chat", "places"),
 )  # fmt: skip
@@ -120,7 +121,8 @@ class Requests(Datagrams):
     place = DISCOVERY
     rate = 20_000.0
     unit = "datagrams"
-    seen = (limited("discovery", "datagrams"), limited("discovery", "requests"))
+    seen = (limited("discovery", "datagrams"), limited("discovery", "requests"),
+            counted("discovery", "parley_discovery_requests_total", direction="received"))  # fmt: skip
 
     def datagram(self) -> bytes:
         """The same each time."""
@@ -210,8 +212,7 @@ class Neighbours(Attack):
     name = "dial-everything"
     rate = 1000.0
     unit = "connections"
-    seen = (Counter("chat", "parley_link_closes_total", (("role", "listener"), ("reason", "lost"))),
-            limited("chat", "connections"))  # fmt: skip
+    seen = (ended("lost"), limited("chat", "connections"))
     ports = (MESSAGES_PORT, 7777, 8888, REGISTRATION_PORT, *HTTP_PORT.values())
 
     def act(self, count: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from shared.framing import encode_frame
-from tests.attack.attack import Counter, Flood, limited, rejected, told
+from tests.attack.attack import Counter, Flood, limited, received, rejected, told
 from tests.attack.frames import PING, Messages, acknowledgement, client
 from tests.attack.places import HOUSES
 
@@ -29,7 +29,7 @@ class Pings(FromClients):
     name = "pings"
     rate = 500_000.0
     per_block = 1000
-    seen = (limited("chat", "pings"), limited("chat", "frames"))
+    seen = (limited("chat", "pings"), limited("chat", "frames"), received("PING"))
 
     def block(self) -> bytes:
         """The same each time."""
@@ -90,7 +90,7 @@ class Statuses(FromClients):
     name = "forged-statuses"
     rate = 20_000.0
     seen = (rejected("chat", "foreign_user"), rejected("chat", "unexpected"), limited("chat", "frames"),
-            limited("chat", "messages", "statuses"), limited("chat", "frames", "statuses"))  # fmt: skip
+            limited("chat", "messages", "statuses"), received("MESSAGE_ACK"))  # fmt: skip
 
     def prepare(self) -> None:
         """Connect; a frame for each author."""
@@ -132,7 +132,7 @@ class Replays(FromClients):
     name = "replays"
     rate = 10_000.0
     links = 1
-    seen = (*TOO_MANY, limited("chat", "messages"))
+    seen = (*TOO_MANY, limited("chat", "messages"), received("MESSAGE"))
 
     def prepare(self) -> None:
         """eve0 writes to the absent, and to herself."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import ClassVar
 
-from tests.attack.attack import Attack, Flood, limited, rejected
+from tests.attack.attack import Attack, Flood, counted, limited, received, rejected
 from tests.attack.frames import EXIT, Messages, Numbered, block_request, client, group_request
 from tests.attack.links import Link, Talk
 from tests.attack.places import ALPHA, ATTACKER, MESSAGES_PORT, many
@@ -34,6 +34,7 @@ class Blocked(Asking):
     """Asking who is blocked: 2,000 are."""
 
     name = "ask-blocked"
+    seen = (*ASKED, received("ASK_BLOCKED_USERS"))
     rate = 3000.0
     per_block = 300
     links = 1
@@ -56,7 +57,7 @@ class BlockedUnread(Blocked):
     name = "ask-blocked-unread"
     links = 20
     reads = False
-    seen = (*ASKED, limited("chat", "memory"))
+    seen = (*Blocked.seen, limited("chat", "memory"))
 
     def hello(self, index: int) -> bytes:  # noqa: ARG002 - all are the one who blocks
         """Eve, from all her devices."""
@@ -85,6 +86,7 @@ class Groups(OneWay):
     """Groups joined and left without end."""
 
     name = "groups"
+    seen = (*OneWay.seen, received("JOIN_GROUP"))
     parts = (group_request("JOIN_GROUP", "g00000000@alpha"), group_request("LEAVE_GROUP", "g00000000@alpha"))
 
 
@@ -92,6 +94,7 @@ class GroupsKept(OneWay):
     """Groups joined without end."""
 
     name = "groups-kept"
+    seen = (*OneWay.seen, received("JOIN_GROUP"))
     parts = (group_request("JOIN_GROUP", "g00000000@alpha"),)
 
 
@@ -99,6 +102,7 @@ class Blocks(OneWay):
     """Users blocked without end, each answered with all of them."""
 
     name = "blocks"
+    seen = (*OneWay.seen, received("BLOCK_USER"))
     rate = 1000.0
     parts = (block_request("BLOCK_USER", "b00000000@beta"),)
 
@@ -107,6 +111,7 @@ class BlocksAndBack(OneWay):
     """Users blocked and no longer blocked, without end."""
 
     name = "blocks-and-back"
+    seen = (*OneWay.seen, received("BLOCK_USER"))
     parts = (block_request("BLOCK_USER", "b00000000@beta"), block_request("UNBLOCK_USER", "b00000000@beta"))
 
 
@@ -114,6 +119,7 @@ class ElsewhereGroups(OneWay):
     """Requests for groups of the other server, and of servers that there are not."""
 
     name = "requests-elsewhere"
+    seen = (*OneWay.seen, received("JOIN_GROUP"))
     parts = (group_request("GROUP_MEMBERS", "g@beta"), group_request("JOIN_GROUP", "g00000000@s00000000"))
 
 
@@ -123,7 +129,7 @@ class UnknownServers(Asking):
     name = "unknown-servers"
     rate = 4000.0
     unit = "messages"
-    seen = (*ASKED, limited("chat", "names"), limited("chat", "messages"))
+    seen = (*ASKED, limited("chat", "names"), limited("chat", "messages"), received("MESSAGE"))
 
     def prepare(self) -> None:
         """Connect."""
@@ -143,7 +149,8 @@ class Users(Attack):
     name = "users"
     rate = 1000.0
     unit = "users"
-    seen = (limited("chat", "names"), limited("chat", "connections"), limited("chat", "requests"))
+    seen = (limited("chat", "names"), limited("chat", "connections"), limited("chat", "requests"),
+            counted("chat", "parley_connects_total", role="listener", result="connected"))  # fmt: skip
     ids = "u00000000@alpha"
 
     def prepare(self) -> None:
@@ -195,6 +202,7 @@ class Members(Asking):
     """One of a group of 2,000 asks who is in it."""
 
     name = "ask-members"
+    seen = (*ASKED, received("GROUP_MEMBERS"))
     rate = 2000.0
     per_block = 50
     links = 1
@@ -212,7 +220,7 @@ class MembersUnread(Members):
     name = "ask-members-unread"
     links = 20
     reads = False
-    seen = (*ASKED, limited("chat", "memory"))
+    seen = (*Members.seen, limited("chat", "memory"))
 
     def hello(self, index: int) -> bytes:  # noqa: ARG002 - all are the one who is a member
         """Eve, from all her devices."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tests.attack.attack import Attack, Flood, limited, rejected, told
+from tests.attack.attack import Attack, Counter, Flood, counted, limited, received, rejected, told
 from tests.attack.frames import Messages, Numbered, acknowledgement, server
 from tests.attack.kinds.connections import Churn
 from tests.attack.links import Link
 from tests.attack.places import ALPHA, BETA, MESSAGES_PORT, NAMES
 
+CONNECTED = counted("chat", "parley_connects_total", role="listener", result="connected")
 CHAT = (ALPHA, MESSAGES_PORT)
 
 
@@ -32,7 +33,7 @@ class Servers(Churn):
     name = "servers"
     rate = 500.0
     seen = (limited("chat", "names"), limited("chat", "connections"), limited("chat", "requests"),
-            limited("chat", "places"))  # fmt: skip
+            limited("chat", "places"), CONNECTED)  # fmt: skip
 
     def prepare(self) -> None:
         """Each has another name."""
@@ -51,7 +52,9 @@ class StolenName(Attack):
     rate = 20.0
     unit = "connections"
     seen = (rejected("chat", "bad_connect"), limited("chat", "names"), limited("chat", "connections"),
-            limited("chat", "places"), limited("chat", "requests"))  # fmt: skip
+            limited("chat", "places"), limited("chat", "requests"),
+            counted("chat", "parley_connects_total", role="listener", result="is_already_connected_error"),
+            Counter("chat", "parley_duplicate_links_total"))  # fmt: skip
 
     def prepare(self) -> None:
         """Nothing is open yet."""
@@ -127,7 +130,7 @@ class ServerStatuses(FromServer):
     name = "server-statuses"
     rate = 10_000.0
     seen = (rejected("chat", "foreign_user"), rejected("chat", "unexpected"), limited("chat", "frames"),
-            limited("chat", "messages", "statuses"))  # fmt: skip
+            limited("chat", "messages", "statuses"), received("MESSAGE_ACK"))  # fmt: skip
 
     def prepare(self) -> None:
         """Link."""

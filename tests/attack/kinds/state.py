@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import ClassVar
 
 from shared.messages import encode, pb
-from tests.attack.attack import Attack, Datagrams, dropped, limited
+from tests.attack.attack import Attack, Datagrams, counted, dropped, limited
 from tests.attack.frames import client, user
 from tests.attack.links import Link
 from tests.attack.places import ALPHA, ATTACKER, LOCATION_PORT, LOCATION_UDP, TYPING_PORT, TYPING_UDP
@@ -106,7 +106,8 @@ class TypingSubscribers(Subscribers):
     name = "typing-subscribers"
     link_port = TYPING_PORT
     place = (ALPHA, TYPING_UDP)
-    seen = (limited("typing", "datagrams"), limited("typing", "requests"), limited("typing", "places"))
+    seen = (limited("typing", "datagrams"), limited("typing", "requests"), limited("typing", "places"),
+            counted("typing", "parley_datagrams_total", direction="received"))  # fmt: skip
 
     def said(self, number: int) -> bytes:
         """Typing."""
@@ -120,7 +121,8 @@ class LocationSubscribers(Subscribers):
     link_port = LOCATION_PORT
     place = (ALPHA, LOCATION_UDP)
     seen = (limited("location", "datagrams"), limited("location", "requests"), limited("location", "places"),
-            limited("location", "names"))  # fmt: skip
+            limited("location", "names"),
+            counted("location", "parley_datagrams_total", direction="received"))  # fmt: skip
 
     def said(self, number: int) -> bytes:
         """A place, for somebody else each time."""
