@@ -95,7 +95,7 @@ def _failed(found: Found) -> Iterable[str]:
     if found.lost:
         yield f"{found.lost} lost"
     if found.late:
-        yield f"{found.late} late, worst {milliseconds(found.worst)}"
+        yield f"{found.late} late"
     if found.wrong and not found.lost and not found.late:
         yield found.wrong[0][:120]
     yield from _used(found)

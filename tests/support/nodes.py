@@ -66,7 +66,7 @@ class Samples:
     def __init__(self, text: str) -> None:
         self.samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         """Add up the samples of that name that have these labels; 0.0 where there is none."""
         return sum(
             s.value

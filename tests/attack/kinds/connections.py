@@ -95,7 +95,8 @@ class SilentAtTheDoors(Silent):
     name = "silent-registration"
     place = (ALPHA, 9998)
     most = 2000
-    seen = (limited("discovery", "connections"), limited("discovery", "proofs"))
+    seen = (limited("discovery", "connections"), limited("discovery", "proofs"),
+            Counter("discovery", TOO_SLOW.name, TOO_SLOW.labels))  # fmt: skip
 
 
 class Slow(Held):
