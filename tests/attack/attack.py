@@ -82,8 +82,8 @@ class Attack:
     """The attacked node's, where the default would take too long to reach."""
     descriptors: ClassVar[int] = 0
     """How many the attacked node's processes may have; 0: as many as the system gives."""
-    stands_behind: ClassVar[str] = ""
-    """Why the attack may be slower than it says, where that is Parley's doing."""
+    per_block: ClassVar[int] = 1
+    """How often it does it in one step, at least."""
 
     def __init__(self) -> None:
         self.poll = Poll()
@@ -112,7 +112,6 @@ class Flood(Attack):
     place: Place = (ALPHA, MESSAGES_PORT)
     links: ClassVar[int] = 20
     per_block: ClassVar[int] = 100
-    """Frames."""
     reads: ClassVar[bool] = True
 
     def hello(self, index: int) -> bytes:

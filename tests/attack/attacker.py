@@ -55,7 +55,7 @@ def _wait(pipe: Connection, attack: Attack) -> float:
 def drive(attack: Attack, seconds: float) -> Done:
     """Attack for so long, at the attack's rate and no faster."""
     began, cpu = time.monotonic(), time.process_time()
-    offered, most = 0, max(int(attack.rate * STEP), 1)
+    offered, most = 0, max(int(attack.rate * STEP), attack.per_block)
     while (now := time.monotonic() - began) < seconds:
         due = int(now * attack.rate) - offered
         offered += attack.act(min(due, most)) if due > 0 else 0
