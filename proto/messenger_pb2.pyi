@@ -50,7 +50,7 @@ class Mark(_message.Message):
     def __init__(self, version: _Optional[str] = ..., instanceId: _Optional[str] = ..., capabilities: _Optional[int] = ...) -> None: ...
 
 class ServerAnnounce(_message.Message):
-    __slots__ = ("serverId", "feature", "mark", "nonce")
+    __slots__ = ("serverId", "feature", "mark", "nonce", "ask")
     class Feature(_message.Message):
         __slots__ = ("featureName", "port", "udpPort", "linked")
         FEATURENAME_FIELD_NUMBER: _ClassVar[int]
@@ -66,11 +66,13 @@ class ServerAnnounce(_message.Message):
     FEATURE_FIELD_NUMBER: _ClassVar[int]
     MARK_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     feature: _containers.RepeatedCompositeFieldContainer[ServerAnnounce.Feature]
     mark: Mark
     nonce: bytes
-    def __init__(self, serverId: _Optional[str] = ..., feature: _Optional[_Iterable[_Union[ServerAnnounce.Feature, _Mapping]]] = ..., mark: _Optional[_Union[Mark, _Mapping]] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+    ask: bytes
+    def __init__(self, serverId: _Optional[str] = ..., feature: _Optional[_Iterable[_Union[ServerAnnounce.Feature, _Mapping]]] = ..., mark: _Optional[_Union[Mark, _Mapping]] = ..., nonce: _Optional[bytes] = ..., ask: _Optional[bytes] = ...) -> None: ...
 
 class Terms(_message.Message):
     __slots__ = ("serverId", "capabilities")
@@ -99,16 +101,18 @@ class ConnectClient(_message.Message):
     def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., udpPort: _Optional[int] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
 
 class Endpoint(_message.Message):
-    __slots__ = ("feature", "host", "port", "udpPort")
+    __slots__ = ("feature", "host", "port", "udpPort", "answered")
     FEATURE_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
     UDPPORT_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
     feature: str
     host: str
     port: int
     udpPort: int
-    def __init__(self, feature: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ...) -> None: ...
+    answered: bool
+    def __init__(self, feature: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ..., answered: _Optional[bool] = ...) -> None: ...
 
 class ConnectServer(_message.Message):
     __slots__ = ("serverId", "features", "endpoints", "instanceId", "terms", "proof")
@@ -514,29 +518,37 @@ class DownloadingDocument(_message.Message):
     def __init__(self, documentSnowflake: _Optional[int] = ..., result: _Optional[_Union[DownloadingDocument.Result, str]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ServerList(_message.Message):
-    __slots__ = ("servers", "own")
+    __slots__ = ("servers", "own", "gone", "isDifference")
     class Server(_message.Message):
-        __slots__ = ("serverId", "endpoints")
+        __slots__ = ("serverId", "endpoints", "mark")
         SERVERID_FIELD_NUMBER: _ClassVar[int]
         ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+        MARK_FIELD_NUMBER: _ClassVar[int]
         serverId: str
         endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
-        def __init__(self, serverId: _Optional[str] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ...) -> None: ...
+        mark: Mark
+        def __init__(self, serverId: _Optional[str] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., mark: _Optional[_Union[Mark, _Mapping]] = ...) -> None: ...
     SERVERS_FIELD_NUMBER: _ClassVar[int]
     OWN_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
+    ISDIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     servers: _containers.RepeatedCompositeFieldContainer[ServerList.Server]
     own: _containers.RepeatedCompositeFieldContainer[Endpoint]
-    def __init__(self, servers: _Optional[_Iterable[_Union[ServerList.Server, _Mapping]]] = ..., own: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ...) -> None: ...
+    gone: _containers.RepeatedScalarFieldContainer[str]
+    isDifference: bool
+    def __init__(self, servers: _Optional[_Iterable[_Union[ServerList.Server, _Mapping]]] = ..., own: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., gone: _Optional[_Iterable[str]] = ..., isDifference: _Optional[bool] = ...) -> None: ...
 
 class AnnounceTo(_message.Message):
-    __slots__ = ("host", "port", "nonce")
+    __slots__ = ("host", "port", "nonce", "limit")
     HOST_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
     host: str
     port: int
     nonce: bytes
-    def __init__(self, host: _Optional[str] = ..., port: _Optional[int] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+    limit: int
+    def __init__(self, host: _Optional[str] = ..., port: _Optional[int] = ..., nonce: _Optional[bytes] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class LinkedServers(_message.Message):
     __slots__ = ("serverIds", "links")

@@ -14,14 +14,17 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from shared import logs
-from shared.addresses import ServerList
+from shared.addresses import Server
 from shared.compiled import core, is_unwanted
 from shared.config import Config
 from shared.lasting import Faults
 from shared.messages import pb
 from shared.process import stop_with_parent
 from shared.registration import Registration
+from shared.server_lists import ServerListChange
 
+LINES = 20
+"""Servers that are told of at once: whoever announces does not decide how much is printed."""
 SETTLE = 0.1
 """Seconds for which changes are gathered: a server's features are heard one after another."""
 
@@ -40,7 +43,8 @@ class Watcher:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._known: dict[str, str] = {}
         self._offered = ""
-        self._latest: tuple[ServerList, Sequence[pb.Endpoint]] = ((), ())
+        self._servers: dict[str, Server] = {}
+        self._own: Sequence[pb.Endpoint] = ()
         self._settling = False
 
     async def run(self) -> None:
@@ -81,23 +85,31 @@ class Watcher:
     async def not_registered(self, *, taken: bool) -> None:
         """Discovery is starting, or starting again."""
 
-    async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:
+    async def server_list_received(self, change: ServerListChange, own: Sequence[pb.Endpoint]) -> None:
         """Tell what changed, once it has settled: what we offer, who came, who went."""
-        self._latest = server_list, own
+        if change.is_whole:
+            self._servers.clear()
+        self._servers.update((server.server_id, server) for server in change.servers)
+        for server_id in change.gone:
+            self._servers.pop(server_id, None)
+        self._own = own
         if not self._settling:
             self._settling = True
             asyncio.get_running_loop().call_later(SETTLE, self._tell_changes)
 
     def _tell_changes(self) -> None:
         self._settling = False
-        server_list, own = self._latest
-        self._tell_offer(own)
-        now = {s.server_id: _offer((f, e[0].host, e[0].port) for f, e in s.features.items()) for s in server_list}
-        for server_id, offer in now.items():
-            if self._known.get(server_id) != offer:
-                self._tell(f"+ {server_id} found: {offer}")
-        for server_id in self._known.keys() - now.keys():
-            self._tell(f"- {server_id} is gone")
+        self._tell_offer(self._own)
+        now = {
+            s.server_id: _offer((f, e[0].host, e[0].port) for f, e in s.features.items())
+            for s in self._servers.values()
+        }
+        lines = [f"+ {name} found: {offer}" for name, offer in now.items() if self._known.get(name) != offer]
+        lines += [f"- {name} is gone" for name in self._known.keys() - now.keys()]
+        for line in lines[:LINES]:
+            self._tell(line)
+        if len(lines) > LINES:
+            self._tell(f"… and {len(lines) - LINES} more servers that came or went")
         self._known = now
 
     def _tell_offer(self, own: Sequence[pb.Endpoint]) -> None:
@@ -120,7 +132,7 @@ class Watcher:
         command = f"{_command()} status {host}".rstrip()
         return f"http://{host or '127.0.0.1'}:{self.config.discovery.http_port}/ or {command}"
 
-    def announce_to(self, host: str, port: int) -> None:
+    def announce_to(self, to: pb.AnnounceTo) -> None:
         """A watcher announces nothing."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -7,7 +7,7 @@ back to the character. What is typed without quotes is taken in Unicode's compos
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shared.errors import ConfigError
@@ -131,9 +131,20 @@ class Endpoint:
     host: str
     port: int
     udp_port: int = 0
+    answered: bool = field(default=False, compare=False)
+    """Whether it was heard there in answer to a request of ours, and not only claimed."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+
+class Mark(NamedTuple):
+    """What a Parley announces of itself: no other program does."""
+
+    version: str
+    instance_id: str
+    capabilities: int
+    """Bits of capabilities.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,8 @@ class Server:
 
     server_id: str
     features: dict[str, tuple[Endpoint, ...]]
+    mark: Mark | None = field(default=None, compare=False)
+    """None: no Parley, or one that is older than the mark."""
 
     def endpoints(self, feature: str) -> tuple[Endpoint, ...]:
         """Where it offers `feature`; empty when it does not."""

@@ -128,6 +128,8 @@ class LimitsConfig(Section, frozen=True):
 
     odd_names: Annotated[str, msgspec.Meta(pattern="^(admit|refuse)$")] = "admit"
     """Clients with a userId that Parley would give nobody: names.py."""
+    servers: Bytes = 1000
+    """Other servers that a node knows at once; of one address at most 32, of a gateway 256."""
 
 
 class ClientConfig(Section, frozen=True):

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from shared import sockets
 from shared.addresses import Endpoint
 from shared.backoff import Backoff
-from shared.errors import PeerError, PeerUnreachable, bare
+from shared.dials import Dials
+from shared.errors import PeerError, PeerRefused, PeerUnreachable, bare
 from shared.lasting import Faults, forever
 from shared.link import Link
 from shared.timer import clock
@@ -81,8 +82,8 @@ class Connector:
     """The task that dials one server, or one of several places, for as long as a link is needed.
 
     `places` gives the endpoints to try, in order; `make_link` builds the link to one; `is_needed` tells
-    whether there is no link yet (another side may have dialled us); `failed` hears of each round's last error.
-    `what` names it in `faults`.
+    whether there is no link yet (another side may have dialled us); `failed` hears of each round's last error;
+    `dials` keeps all connectors of a process in turns; `what` names it in `faults`.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Connector:
         failed: Callable[[PeerError], None] = lambda _error: None,
         what: str = "connecting",
         faults: Faults | None = None,
+        dials: Dials | None = None,
     ) -> None:
         self._places = places
         self._make_link = make_link
@@ -107,6 +109,7 @@ class Connector:
         self._failed = failed
         self._what = what
         self._faults = faults or Faults()
+        self._dials = dials
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.attempts = 0
@@ -160,20 +163,41 @@ class Connector:
         for endpoint in places:
             if not self._is_needed():
                 return None
-            self.attempts += 1
             try:
-                return await dial(
-                    lambda endpoint=endpoint: self._make_link(endpoint),  # type: ignore[misc]
-                    endpoint,
-                    local_host=self._local_host,
-                    timeout=self._dial_timeout,
-                )
+                link = await self._dial(endpoint) if self._dials is None else await self._dial_in_turn(endpoint)
             except PeerError as failure:
                 error = bare(failure)
+            else:
+                if link is not None:
+                    return link
         if error is not None:
             self.last_error = str(error)
             self._failed(error)
         return None
+
+    async def _dial_in_turn(self, endpoint: Endpoint) -> Link | None:
+        """Dial when it is this place's turn; None where it is left alone, or a link came meanwhile."""
+        dials = self._dials
+        if dials is None or not dials.may(endpoint):
+            return None
+        async with dials.turn(endpoint):
+            if not self._is_needed() or not dials.may(endpoint):
+                return None
+            try:
+                link = await self._dial(endpoint)
+            except PeerError as failure:
+                if not self._is_needed():
+                    raise  # given up because there is a link: that says nothing of the place
+                dials.ended(endpoint, well=isinstance(failure, PeerRefused))
+                raise
+            dials.ended(endpoint, well=True)
+            return link
+
+    async def _dial(self, endpoint: Endpoint) -> Link:
+        self.attempts += 1
+        return await dial(
+            lambda: self._make_link(endpoint), endpoint, local_host=self._local_host, timeout=self._dial_timeout
+        )
 
     async def _pause(self, loop: asyncio.AbstractEventLoop, delay: float) -> None:
         """Wait out the backoff, or until woken."""

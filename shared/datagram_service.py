@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
-from shared.addresses import Group, ServerList
+from shared.addresses import Group
 from shared.config import Config
 from shared.datagrams import Address, UdpSocket
 from shared.errors import RemoteProtocolError
@@ -23,6 +23,7 @@ from shared.lasting import LastingPace, LastingTimer
 from shared.link import Link
 from shared.messages import encode, pb
 from shared.node_chat import Chat, NodeChat
+from shared.server_lists import ServerListChange
 from shared.service_base import ServiceBase
 
 REPEAT_INTERVAL = 0.25
@@ -97,10 +98,10 @@ class DatagramServiceBase(ServiceBase):
             self._udp.close()
         await super().stop()
 
-    async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:
+    async def server_list_received(self, change: ServerListChange, own: Sequence[pb.Endpoint]) -> None:
         """The directory changed; or where our node's chat process is."""
         self.node_chat.endpoints_changed(own)
-        await super().server_list_received(server_list, own)
+        await super().server_list_received(change, own)
 
     def members_changed(self, group: Group) -> None:
         """The members of a group that is addressed here are others than before."""

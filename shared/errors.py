@@ -11,6 +11,7 @@
     │       └── UnexpectedMessage
     └── PeerError
         ├── PeerUnreachable
+        │   └── PeerRefused
         └── HandshakeTimeout
 
 `reason` is a short constant: the log field and the metric's label.
@@ -94,6 +95,12 @@ class PeerUnreachable(PeerError):
     """Nothing accepts connections there."""
 
     reason = "unreachable"
+
+
+class PeerRefused(PeerUnreachable):
+    """A server is there, and answered CONNECT with an error."""
+
+    reason = "refused"
 
 
 class HandshakeTimeout(PeerError):

@@ -7,22 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-LOOPBACK_BROADCAST = "127.255.255.255"
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """An address of ours, its network, and that network's broadcast address (empty: it has none)."""
-
-    name: str
-    address: str
-    network: ipaddress.IPv4Network
-    broadcast: str
+from shared.networks import LOOPBACK_BROADCAST, Interface
 
 
 def interfaces() -> list[Interface]:

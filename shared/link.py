@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, cast
 
 from shared import sockets
 from shared.capabilities import OURS
-from shared.errors import HandshakeTimeout, PeerError, PeerUnreachable, RemoteProtocolError
+from shared.errors import HandshakeTimeout, PeerError, PeerRefused, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import Frame
 from shared.link_backlog import LinkBacklog
@@ -454,4 +454,5 @@ def _why_not(closed: Closed) -> PeerError:
     """Why a link that we dialled was never open."""
     if closed.reason == "handshake_timeout":
         return HandshakeTimeout("no answer to CONNECT")
-    return PeerUnreachable(f"closed before it was connected: {closed.reason}")
+    kind = PeerRefused if closed.reason == "refused" else PeerUnreachable
+    return kind(f"closed before it was connected: {closed.reason}")

@@ -31,8 +31,8 @@ from shared.tallies import Buckets, Frames
 REJECTIONS = frozenset(
     {
         "bad_connect", "foreign_user", "malformed", "never_given", "no_proof", "no_recipient",
-        "not_a_subscriber",
-        "second_connect", "too_large", "unexpected", "unknown_name", "unsupported_there", "out_of_range",
+        "not_a_subscriber", "out_of_range", "second_connect", "too_large", "unasked", "unexpected",
+        "unknown_name", "unsupported_there",
     }
 )  # fmt: skip
 """Every `reason` that a frame or a datagram can be rejected or dropped for."""

@@ -11,6 +11,7 @@ from shared.addresses import Endpoint, Server
 from shared.backoff import Backoff
 from shared.config import LinkConfig
 from shared.connector import Connector
+from shared.dials import Dials
 from shared.events import Closed, Identity
 from shared.lasting import Faults
 from shared.link import Link
@@ -65,6 +66,8 @@ class Peer:
         """Address of another server of this name that asks to be linked → when it first did, since this link."""
         self.lost_because = ""
         """How the link before this one ended."""
+        self.is_gone = False
+        """Whether the directory has forgotten it: it is dialled no more, once its link is over."""
 
     @property
     def standing_dial(self) -> Link | None:
@@ -80,6 +83,7 @@ class Peering:
         self._config = config
         self._local_host = local_host
         self._peers: dict[str, Peer] = {}
+        self._dials = Dials(config.backoff_min)
         self._ending: set[asyncio.Task[None]] = set()
         self.reconnects: dict[str, int] = dict.fromkeys(ENDINGS, 0)
         """How the link before ended → how many servers were linked again after that."""
@@ -105,18 +109,32 @@ class Peering:
 
     def update(self, servers: Sequence[Server]) -> None:
         """Start a connector per server that offers the feature; stop those of forgotten ones, unless linked."""
-        offering = {s.server_id: s.endpoints(self._owner.feature) for s in servers}
-        offering.pop(self._owner.server_id, None)
-        for server_id, endpoints in offering.items():
-            if endpoints:
-                self._connect(server_id, endpoints)
-        for server_id, peer in list(self._peers.items()):
-            if not offering.get(server_id) and peer.link is None:
-                self._forget(peer)
+        offering = {s.server_id for s in servers}
+        self.change(servers, [server_id for server_id in self._peers if server_id not in offering])
+
+    def change(self, servers: Sequence[Server], gone: Sequence[str]) -> None:
+        """The same for those that are new or different, and those that are forgotten: all others are as before."""
+        for server in servers:
+            endpoints = server.endpoints(self._owner.feature)
+            if not endpoints:
+                self._offers_no_more(server.server_id)
+            elif server.server_id != self._owner.server_id:
+                self._connect(server.server_id, endpoints)
+        for server_id in gone:
+            self._offers_no_more(server_id)
+
+    def _offers_no_more(self, server_id: str) -> None:
+        peer = self._peers.get(server_id)
+        if peer is None:
+            return
+        peer.is_gone = True
+        if peer.link is None:
+            self._forget(peer)
 
     def _connect(self, server_id: str, endpoints: tuple[Endpoint, ...]) -> None:
         peer = self._peers.setdefault(server_id, Peer(server_id))
         peer.endpoints = endpoints
+        peer.is_gone = False
         if peer.connector is None:
             peer.connector = self._make_connector(peer)
             peer.connector.start()
@@ -137,6 +155,7 @@ class Peering:
             failed=lambda _error: self._owner.dial_failed(peer),
             what=f"dialling {peer.server_id[:64]!r}",
             faults=self._owner.faults,
+            dials=self._dials,
         )
 
     def _make_dial(self, peer: Peer, endpoint: Endpoint) -> Link:
@@ -244,7 +263,9 @@ class Peering:
         peer.link = None
         peer.lost_because = closed.reason
         self._owner.peer_disconnected(link)
-        if peer.connector is not None:
+        if peer.is_gone:
+            self._forget(peer)
+        elif peer.connector is not None:
             peer.connector.wake()
         else:
             self._owner.discover_now()

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
-from shared.addresses import Endpoint, Server, ServerList
+from shared.addresses import Endpoint
 from shared.backoff import Backoff
 from shared.capabilities import terms
 from shared.config import Config
@@ -24,6 +24,7 @@ from shared.link import Link
 from shared.logs import Log
 from shared.messages import decode, encode, pb
 from shared.proofs import Dialling
+from shared.server_lists import ServerListChange, read_change
 from shared.session import Timeouts, unsupported
 
 TELL_AFTER = 5.0
@@ -57,10 +58,10 @@ class Registrant(Protocol):
     async def not_registered(self, *, taken: bool) -> None:
         """It did not: another process serves this feature (`taken`), or discovery is not to be reached."""
 
-    async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:
-        """The directory, and what this node offers, changed."""
+    async def server_list_received(self, change: ServerListChange, own: Sequence[pb.Endpoint]) -> None:
+        """The directory, or what this node offers, changed."""
 
-    def announce_to(self, host: str, port: int) -> None:
+    def announce_to(self, to: pb.AnnounceTo) -> None:
         """Send our own announcement there."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -223,10 +224,9 @@ class Registration:
         for frame in frames:
             if frame.name == "SERVER_LIST":
                 message = decode(frame, pb.ServerList)
-                me.spawn(me.server_list_received(read_server_list(message), tuple(message.own)))
+                me.spawn(me.server_list_received(read_change(message), tuple(message.own)))
             elif frame.name == "ANNOUNCE_TO":
-                to = decode(frame, pb.AnnounceTo)
-                me.announce_to(to.host, to.port)
+                me.announce_to(decode(frame, pb.AnnounceTo))
             else:
                 link.send(unsupported(frame.name))
 
@@ -256,25 +256,3 @@ def _known_secret(directory: DataDirectory) -> bytes:
     if secret is None:
         raise PeerUnreachable(f"discovery has not made {directory.path / FILE} yet, or has another data_dir")
     return secret
-
-
-def read_server_list(message: pb.ServerList) -> ServerList:
-    """The directory as SERVER_LIST carries it."""
-    servers = []
-    for server in message.servers:
-        features: dict[str, tuple[Endpoint, ...]] = {}
-        for e in server.endpoints:
-            features[e.feature] = (*features.get(e.feature, ()), Endpoint(e.host, e.port, e.udpPort))
-        servers.append(Server(server.serverId, features))
-    return tuple(servers)
-
-
-def write_server_list(servers: ServerList, own: Sequence[pb.Endpoint]) -> pb.ServerList:
-    """The payload of SERVER_LIST."""
-    message = pb.ServerList(own=own)
-    for server in servers:
-        entry = message.servers.add(serverId=server.server_id)
-        for feature, endpoints in server.features.items():
-            for e in endpoints:
-                entry.endpoints.add(feature=feature, host=e.host, port=e.port, udpPort=e.udp_port)
-    return message

@@ -16,15 +16,15 @@ from prometheus_client import CollectorRegistry
 
 from shared import logs
 from shared.addresses import Endpoint, Server, ServerList, User
-from shared.announcements import announce
+from shared.announcements import announce, encode_announcement, our_mark
 from shared.capabilities import terms
 from shared.config import Config, load
 from shared.data_directory import DataDirectory
 from shared.errors import ConfigError, StorageError
 from shared.events import Closed, Identity
-from shared.framing import Frame
+from shared.framing import MAX_DATAGRAM, Frame
 from shared.http import Answer
-from shared.lasting import Faults
+from shared.lasting import Faults, LastingTimer
 from shared.link import Link
 from shared.listener import Listener
 from shared.messages import encode, pb
@@ -32,6 +32,7 @@ from shared.metrics import Metrics, version
 from shared.names import fold, why_odd
 from shared.peering import Peer, Peering
 from shared.registration import Registration
+from shared.server_lists import ServerListChange
 from shared.session import Timeouts, unsupported
 from shared.siblings import Siblings, read_secret
 from shared.streams import Stream
@@ -39,6 +40,10 @@ from shared.troubles import Troubles
 from shared.vitals import export_links, link_states, peer_status
 
 Result = pb.ConnectResponse
+
+REPORT_EVERY = 0.02
+REPORT_PER_PEER = 0.001
+"""Seconds between two reports of our links, and as many more for each server that one tells of."""
 MOST_TOLD = 100
 """Faults of one kind that are remembered as logged."""
 
@@ -55,7 +60,7 @@ class ServiceBase:
         self.server_id = server_id or self.config.server_id
         self._is_named = bool(self.server_id)
         self.instance_id = secrets.token_hex(8)
-        self.server_list: ServerList = ()
+        self._servers: dict[str, Server] = {}
         self.subscribers: dict[User, list[Link]] = {}
         self.log = logs.get(feature=self.feature, instance_id=self.instance_id, server_id=self.server_id)
         self.metrics = Metrics(CollectorRegistry(), self.feature, self.server_id)
@@ -83,6 +88,8 @@ class ServiceBase:
             lambda: [((self.feature, kind), count) for kind, count in self.troubles.count().items()],
             ["feature", "kind"],
         )
+        self._report = LastingTimer("reporting our links", self._report_links, self.faults)
+        self._report_next = 0.0
         self._others_found: set[tuple[str, str]] = set()
         """Where another server was found than the one expected, as far as it was logged."""
         self.fatal: ConfigError | StorageError | None = None
@@ -132,6 +139,7 @@ class ServiceBase:
     async def stop(self) -> None:
         """HANGUP(EXIT) to everyone; accept no more, close the links, then wait."""
         self._stopping = True
+        self._report.cancel()
         server = self.listener.pause() if self.listener is not None else None
         await self.peering.stop()
         if self.registration is not None:
@@ -219,15 +227,23 @@ class ServiceBase:
         if self._links:
             await self._hang_up_all()
 
-    async def server_list_received(self, server_list: ServerList, own: Sequence[pb.Endpoint]) -> None:  # noqa: ARG002 - for watchers
+    async def server_list_received(self, change: ServerListChange, own: Sequence[pb.Endpoint]) -> None:  # noqa: ARG002 - for watchers
         """The directory changed."""
         async with self._belonging:
-            await self.set_server_list_and_connect(server_list)
+            await self.start()
+            self._servers_changed(change)
 
-    def announce_to(self, host: str, port: int) -> None:
+    def announce_to(self, to: pb.AnnounceTo) -> None:
         """Tell an asker where we are, from the address that we are at."""
-        linked = {self.feature: sorted(link.peer_id for link in self.peering.links)}
-        announce(self.server_id, self.own_endpoints(), (host, port), self.config.address, linked)
+        datagram = encode_announcement(
+            self.server_id,
+            self.own_endpoints(),
+            {self.feature: sorted(link.peer_id for link in self.peering.links)},
+            mark=our_mark(version(), self.instance_id),
+            nonce=to.nonce,
+            limit=min(to.limit or MAX_DATAGRAM, MAX_DATAGRAM),
+        )
+        announce(datagram, (to.host, to.port), self.config.address)
 
     def discover_now(self) -> None:
         """Have the network asked at once."""
@@ -244,8 +260,26 @@ class ServiceBase:
         if self._stands_by:
             return
         await self.start()
-        self.server_list = tuple(server_list)
-        self.peering.update(server_list)
+        self._servers_changed(ServerListChange(tuple(server_list)))
+
+    @property
+    def server_list(self) -> ServerList:
+        """All other servers, as discovery told of them last."""
+        return tuple(self._servers.values())
+
+    def _servers_changed(self, change: ServerListChange) -> None:
+        if change.is_whole:
+            self._servers.clear()
+            self.peering.update(change.servers)
+        else:
+            self.peering.change(change.servers, change.gone)
+        self._servers.update((server.server_id, server) for server in change.servers)
+        for server_id in change.gone:
+            self._servers.pop(server_id, None)
+        self.servers_heard_of(change.servers)
+
+    def servers_heard_of(self, servers: ServerList) -> None:
+        """These servers are there, or have changed."""
 
     def broadcast_to_servers(self, message_name: str, payload: Message) -> None:
         """Send a message to every linked server that reads: what is broadcast is soft, and newer follows."""
@@ -405,8 +439,16 @@ class ServiceBase:
         self._peers_changed()
 
     def _peers_changed(self) -> None:
+        """Tell discovery: at once, and then no sooner than a report is worth, which tells of all of them."""
         if self.registration is not None and not self._stopping:
-            self.registration.report_linked(link_states(self.peering.peers))
+            loop = asyncio.get_running_loop()
+            self._report.set(max(loop.time(), self._report_next))
+
+    def _report_links(self) -> None:
+        if self.registration is not None and not self._stopping:
+            peers = self.peering.peers
+            self._report_next = asyncio.get_running_loop().time() + REPORT_EVERY + REPORT_PER_PEER * len(peers)
+            self.registration.report_linked(link_states(peers))
 
     @property
     def subscriber_count(self) -> int:

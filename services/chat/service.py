@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -17,7 +16,7 @@ from services.chat.requests import Ask
 from services.chat.roster import LinkedServer, LocalRoster
 from services.chat.schema import InUse
 from services.chat.store import Store
-from shared.addresses import Server, User
+from shared.addresses import ServerList, User
 from shared.capabilities import PIECES
 from shared.config import Config
 from shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
@@ -83,6 +82,7 @@ class ChatService(ServiceBase):
         """Open the mailbox of our name before anybody is let in."""
         if self._open is None:
             self._open = await self._take_over_mailbox()
+            self.servers_heard_of(self.server_list)
             self._expire()
             operations = Operations(self._directory, self._open, self.roster, self._turn_over)
             self._operator = OperatorSocket(self._directory, operations, self.log)
@@ -224,10 +224,9 @@ class ChatService(ServiceBase):
         await super().stop()
         self._close_mailbox()
 
-    async def set_server_list_and_connect(self, server_list: Sequence[Server]) -> None:
-        """Connect, and know whom messages may be for."""
-        await super().set_server_list_and_connect(server_list)
-        for server in server_list:
+    def servers_heard_of(self, servers: ServerList) -> None:
+        """Know whom messages may be for."""
+        for server in servers:
             self._know(server.server_id)
 
     def _know(self, destination: Destination) -> None:

@@ -1,37 +1,49 @@
-"""The discovery port: asks the network again and again, answers who asks, hears every reply."""
+"""The discovery port: asks the network again and again, answers who asks, hears every reply.
+
+Whom it asks is asking.py's, whom it answers answering.py's; here are the sockets and the clock.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
+from services.discovery.answering import Answering, Request, returnable
+from services.discovery.asking import Asking, Sending
 from services.discovery.discovery import ServerDiscoveryService
 from services.discovery.observing import Counters
-from shared.addresses import Server
-from shared.announcements import read_announcement, read_linked
+from shared.announcements import Announcement, read
 from shared.config import Config
-from shared.datagrams import Address, UdpSocket
-from shared.discovery import REQUEST
+from shared.datagrams import Address, AddressedSocket, Datagram
 from shared.errors import MalformedMessage
-from shared.framing import Frame
-from shared.interfaces import interfaces, network_of
+from shared.framing import Frame, read_datagram
+from shared.interfaces import gateways, network_of, reachable_networks
 from shared.lasting import Faults, forever
+from shared.limits import Buckets
 from shared.logs import Log
+from shared.messages import decode, pb
 from shared.metrics import Metrics
+from shared.networks import Networks
+from shared.nonces import Nonces
 
 JITTER = 0.2
 SHORTEST = 0.2
 """Seconds between two requests, however often one is asked for."""
+LARGEST = 2048
+"""Bytes of a datagram that is read: none that is meant for existing programs has more than half as many."""
+TOLD_EVERY, TOLD_BURST = 60.0, 3.0
+"""Seconds between two log lines on one target that cannot be sent to."""
 
 
 class Announcer:
     """The UDP side of discovery.
 
-    `asked(address)` hears of each request, `heard(server, source, linked)` of each other server's announcement,
+    `asked(request)` hears of each request that may be answered; `heard(announcement, source, answered, pinned)`
+    of each other server's announcement: whether it answers a request of ours, whether its address was configured;
     `namesake(source)` of one in our own name from an address that is not this machine's. `interval()`: seconds
-    between two requests.
+    between two requests. `is_known(host)`: whether a server that we have use for is there.
     """
 
     def __init__(
@@ -39,10 +51,11 @@ class Announcer:
         config: Config,
         discovery: ServerDiscoveryService,
         *,
-        asked: Callable[[Address], None],
-        heard: Callable[[Server, str, Mapping[str, frozenset[str]]], None],
+        asked: Callable[[Request], None],
+        heard: Callable[[Announcement, str, bool, bool], None],
         namesake: Callable[[str], None],
         interval: Callable[[], float],
+        is_known: Callable[[str], bool],
         metrics: Metrics,
         counters: Counters,
         log: Log,
@@ -53,56 +66,59 @@ class Announcer:
         self._heard = heard
         self._namesake = namesake
         self._interval = interval
+        self._is_known = is_known
         self._metrics = metrics
         self._counters = counters
         self._log = log
+        self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._failed_targets: set[Address] = set()
-        self._asked_back: dict[Address, float] = {}
-        self._ask_askers = False
-        self._own: set[str] = set()
+        self._out_of_turn = True
+        self._told = Buckets(1 / TOLD_EVERY, TOLD_BURST, 256)
         host, port = config.bind_host, config.discovery.port
-        dropped = metrics.dropped
-        self._socket = UdpSocket(host, port, "discovery", received=self._received, dropped=dropped, shared=True)
+        self._socket = AddressedSocket(
+            host, port, "discovery", took=self._took, dropped=metrics.dropped, largest=LARGEST
+        )
         self.port = self._socket.port
+        self.networks = Networks(reachable_networks(config.address))
+        self.gateways = gateways()
+        self._asking = Asking(self.port, config.discovery.server_expiry)
+        self._answering = Answering(self._loop.time())
+        self._asked_in_turn = Nonces()
+        self.lookups = discovery.lookups(self._found)
         self._broadcast_socket = self._hear_broadcasts() if config.address else None
 
-    def _hear_broadcasts(self) -> UdpSocket:
+    def _hear_broadcasts(self) -> AddressedSocket:
         """A socket bound to one address hears no broadcast: a second one hears those of that network."""
         network = network_of(self._config.address).network
 
-        def received(frame: Frame, address: Address) -> None:
-            if ipaddress.IPv4Address(address[0]) in network:
-                self._received(frame, address)
+        def took(datagram: Datagram) -> None:
+            if ipaddress.IPv4Address(datagram.source[0]) in network:
+                self._took(datagram._replace(local=""))
 
-        return UdpSocket(
+        return AddressedSocket(
             "0.0.0.0",  # noqa: S104 - broadcasts come to no other
             self.port,
             "discovery",
-            received=received,
+            took=took,
             dropped=self._metrics.dropped,
-            shared=True,
+            largest=LARGEST,
         )
 
     def close(self) -> None:
         """Hear no more."""
+        self.lookups.close()
         self._socket.close()
         if self._broadcast_socket is not None:
             self._broadcast_socket.close()
 
-    def send(self, data: bytes, to: Address) -> None:
-        """Send a datagram from the discovery port."""
-        self._metrics.datagrams["sent"] += 1
-        error = self._socket.send(data, to)
-        if error is None:
-            self._failed_targets.discard(to)
-        elif to not in self._failed_targets:
-            self._failed_targets.add(to)
-            self._log.warning("datagram_failed", host=to[0], port=to[1], error=error.strerror)
+    # Out -----------------------------------------------------------------------------------------
 
     def ask_now(self) -> None:
-        """Ask the network at once, and the servers that asked us: broadcast may not reach them."""
-        self._ask_askers = True
+        """Ask the network soon, and the servers that asked us: broadcast may not reach them."""
+        if not self._wake.is_set() and not self._asking.may_ask_now(self._loop.time()):
+            self._metrics.limited("requests", "discovery")
+            return
+        self._out_of_turn = True
         self._wake.set()
 
     async def run(self, faults: Faults) -> None:
@@ -111,66 +127,120 @@ class Announcer:
 
     async def _ask_and_wait(self) -> None:
         self._wake.clear()
-        await self._ask()
+        self._ask()
         await asyncio.sleep(SHORTEST)
         rest = self._interval() * random.uniform(1 - JITTER, 1 + JITTER) - SHORTEST  # noqa: S311 - a jitter
-        timer = asyncio.get_running_loop().call_later(max(rest, 0.0), self._wake.set)
+        timer = self._loop.call_later(max(rest, 0.0), self._wake.set)
         await self._wake.wait()
         timer.cancel()
 
-    async def _ask(self) -> None:
-        self._own = {self._config.address} if self._config.address else {i.address for i in interfaces()}
-        targets = await self._discovery.targets()
-        if self._ask_askers:
-            targets += self._asked_back
-            self._ask_askers = False
-        for target in dict.fromkeys(targets):
-            if not (target[1] == self.port and target[0] in self._own):
-                self._request(target)
+    def _ask(self) -> None:
+        """Those whose addresses are known; those whose names are looked up, as soon as they are."""
+        self.networks = Networks(reachable_networks(self._config.address))
+        self.gateways = gateways()
+        out_of_turn, self._out_of_turn = self._out_of_turn, False
+        now = self._loop.time()
+        self._request(self._asking.round(self.networks, self.lookups.addresses, now, out_of_turn=out_of_turn))
+        self.lookups.refresh()
 
-    def _request(self, target: Address) -> None:
-        self._counters.requests["sent"] += 1
-        self.send(REQUEST, target)
+    def _found(self, addresses: Sequence[Address]) -> None:
+        """Names were looked up: ask there at once."""
+        now = self._loop.time()
+        self._request([self._asking.request(to, self.networks, now) for to in addresses])
 
-    def _received(self, frame: Frame, address: Address) -> None:
+    def _request(self, sendings: Sequence[Sending]) -> None:
+        for each in sendings:
+            self._counters.requests["sent"] += 1
+            self._send(each.data, each.to, source=each.source, interface=each.interface)
+
+    def answer(self, request: Request, announcement: bytes) -> None:
+        """Send an announcement to who asked, from the address that was asked."""
+        self._counters.announcements["sent"] += 1
+        self._send(announcement, request.asker, source=request.local)
+
+    def _send(self, data: bytes, to: Address, *, source: str = "", interface: str = "") -> None:
+        self._metrics.datagrams["sent"] += 1
+        error = self._socket.send(data, to, source=source, interface=interface)
+        if error is not None and self._told.take((to, interface), self._loop.time()):
+            self._log.warning("datagram_failed", host=to[0], port=to[1], error=error.strerror)
+
+    # In ------------------------------------------------------------------------------------------
+
+    def _took(self, datagram: Datagram) -> None:
+        """Look at a datagram, if its sender may send one more."""
         self._metrics.datagrams["received"] += 1
+        host, now = datagram.source[0], self._loop.time()
+        is_near = self.networks.have(host)
+        is_known = self._is_known(host) or host in self.lookups.hosts
+        is_gateway = host in self.gateways
+        if not self._answering.admits(host, now, is_near=is_near, is_gateway=is_gateway, is_known=is_known):
+            self._metrics.limited("datagrams", "discovery")
+            return
+        try:
+            self._received(read_datagram(datagram.data), datagram, is_near=is_near)
+        except MalformedMessage as error:
+            self._metrics.dropped(error.reason)
+
+    def _received(self, frame: Frame, datagram: Datagram, *, is_near: bool) -> None:
         if frame.name == "DISCOVER_SERVER":
-            self._request_received(address)
+            self._request_received(frame, datagram, is_near=is_near)
         elif frame.name == "SERVER_ANNOUNCE":
-            self._announcement_received(frame, address[0])
+            self._announcement_received(read(frame, datagram.source[0]), datagram, is_near=is_near)
         else:
             self._metrics.dropped("unknown_name")
 
-    def _request_received(self, address: Address) -> None:
+    def _request_received(self, frame: Frame, datagram: Datagram, *, is_near: bool) -> None:
         """Answer; and ask who asks from the discovery port, a server, in turn.
 
-        So one static peer entry is enough for two servers to know each other.
+        So one static peer entry is enough for two servers to know each other. Another Parley is asked by the answer
+        itself, which only reaches who is really there. An existing program does not know that: one on a network
+        of ours gets a request of its own.
         """
-        host, port = address
-        if port == self.port and host in self._own:
+        host, port = datagram.source
+        if port == self.port and host in self.networks.own:
             return
+        now = self._loop.time()
         self._counters.requests["received"] += 1
-        self._asked(address)
-        if port == self._config.discovery.port and self._is_stranger(address):
-            self._request(address)
-
-    def _is_stranger(self, address: Address) -> bool:
-        """Whether that server was not asked in turn for `server_expiry`: most hear broadcasts anyway."""
-        now = asyncio.get_running_loop().time()
-        expiry = self._config.discovery.server_expiry
-        if now - self._asked_back.get(address, -expiry) < expiry:
-            return False
-        self._asked_back = {a: at for a, at in self._asked_back.items() if now - at < expiry} | {address: now}
-        return True
-
-    def _announcement_received(self, frame: Frame, source: str) -> None:
-        try:
-            server, linked = read_announcement(frame, source), read_linked(frame)
-        except MalformedMessage as error:
-            self._metrics.dropped(error.reason)
+        nonce = returnable(decode(frame, pb.DiscoverServer).nonce)
+        if self._answering.is_repeated(datagram.source, nonce, now):
             return
-        if self._discovery.accepts(server):
+        asks = port == self._config.discovery.port and self._asking.is_stranger(datagram.source, now)
+        in_turn = asks and nonce and host not in self.gateways
+        ask = self._asked_in_turn.issue(datagram.source, now) if in_turn else b""
+        self._asked(Request(datagram.source, datagram.local, nonce, len(datagram.data), is_near, ask))
+        if asks and is_near and not nonce and self._answering.may_ask_back(now):
+            self._asking.remember(datagram.source, now)
+            self._request([self._asking.request(datagram.source, self.networks, now)])
+
+    def may_answer(self, request: Request, size: int) -> bool:
+        """Whether an answer of so many bytes may go out."""
+        if self._answering.may_answer(request, size, self._loop.time()):
+            return True
+        self._metrics.limited("requests", "discovery")
+        return False
+
+    def _announcement_received(self, heard: Announcement, datagram: Datagram, *, is_near: bool) -> None:
+        """Believe what answers us, what comes from a network of ours, or from an address that was configured."""
+        source, now = datagram.source[0], self._loop.time()
+        pinned = source in self.lookups.hosts
+        in_turn = self._asked_in_turn.is_ours(heard.nonce, source, now, is_near=is_near)
+        answered = in_turn or self._asking.nonces.is_ours(heard.nonce, source, now, is_near=is_near)
+        if not (answered or is_near or pinned):
+            self._metrics.dropped("unasked")
+            return
+        if not answered and not self._answering.admits_claim(now, is_known=pinned or self._is_known(source)):
+            self._metrics.limited("datagrams", "discovery")
+            return
+        if in_turn:
+            self._asking.remember(self._asked_in_turn.issued_to(heard.nonce), now)
+        self._take(heard, source, answered=answered, pinned=pinned)
+        if answered and heard.ask:
+            size = len(datagram.data)
+            self._asked(Request(datagram.source, datagram.local, returnable(heard.ask), size, is_near))
+
+    def _take(self, heard: Announcement, source: str, *, answered: bool, pinned: bool) -> None:
+        if self._discovery.accepts(heard.server):
             self._counters.announcements["received"] += 1
-            self._heard(server, source, linked)
-        elif source not in self._own:
+            self._heard(heard, source, answered, pinned)
+        elif source not in self.networks.own:
             self._namesake(source)

@@ -9,25 +9,26 @@ from typing import ClassVar, cast
 
 from services.discovery import page
 from services.discovery.announcer import Announcer
-from services.discovery.directory import Directory
+from services.discovery.answering import Request
+from services.discovery.crowd import Limits
+from services.discovery.directory import Directory, Hearing
 from services.discovery.discovery import ServerDiscoveryService
 from services.discovery.linking import LinkingTimes
 from services.discovery.observing import Counters, Report
 from services.discovery.registry import Registrant, Registry, reply_to
 from services.discovery.view import View, view
 from shared.addresses import Server
-from shared.announcements import encode_announcement
+from shared.announcements import Announcement, encode_announcement, our_mark
 from shared.config import Config, host_name, load
-from shared.datagrams import Address
 from shared.events import Closed, Identity
-from shared.framing import Frame
+from shared.framing import MAX_DATAGRAM, Frame
 from shared.http import Answer
-from shared.interfaces import gateways
 from shared.lasting import LastingTimer, forever
+from shared.limits import TokenBucket
 from shared.link import Link
 from shared.messages import decode, encode, pb
 from shared.metrics import version
-from shared.registration import write_server_list
+from shared.server_lists import ServerListChange, encode_change
 from shared.service_base import ServiceBase
 from shared.streams import Events, Stream
 
@@ -37,6 +38,10 @@ REFRESH = 5.0
 """Seconds after which who watches the status page is told the present ages."""
 GATHER = 0.1
 """Seconds for which changes are gathered for them."""
+TELL_EVERY = 0.05
+"""Seconds between two lists of what changed: the first goes at once."""
+FOUND_RATE, FOUND_BURST = 0.1, 20.0
+"""Log lines, in a second and at once, on servers that were found."""
 
 
 class DirectoryService(ServiceBase):
@@ -49,19 +54,26 @@ class DirectoryService(ServiceBase):
         config = config or load()
         super().__init__(server_id or config.server_id or host_name(), config)
         settings = self.config.discovery
-        self.directory = Directory(settings.server_expiry, settings.discovery_interval)
+        limits = Limits(servers=self.config.limits.servers)
+        self.directory = Directory(settings.server_expiry, settings.discovery_interval, limits)
         self.registry = Registry()
         self.metrics.expect_datagrams()
         self._counters = Counters(self.metrics, self.directory, self.registry)
         self._times = LinkingTimes(self._counters.measured)
         self._reports: dict[Link, Report] = {}
+        self._linked: dict[str, list[str]] = {}
+        """Feature → the servers that our process of it is linked with: what we announce."""
+        self._mark = our_mark(version(), self.instance_id)
         self._events = Events(self._live)
         self._refresh = LastingTimer("telling the status page", self._send_live, self.faults)
         self._announcer: Announcer | None = None
         self._namesakes: set[str] = set()
         """Addresses where another server has our name, of which we have warned."""
-        self._gateways = gateways()
-        self._tell_scheduled = False
+        self._synced: set[object] = set()
+        """Links of processes that were told the whole directory."""
+        self._tell_later = LastingTimer("telling our processes of the directory", self._tell, self.faults)
+        self._tell_next = 0.0
+        self._told_of = TokenBucket(FOUND_RATE, FOUND_BURST, 0.0)
         self._secret: bytes | None = None
 
     # Life -------------------------------------------------------------------------------------
@@ -76,6 +88,7 @@ class DirectoryService(ServiceBase):
             heard=self._heard,
             namesake=self._namesake,
             interval=lambda: self.directory.interval,
+            is_known=self.directory.is_useful,
             metrics=self.metrics,
             counters=self._counters,
             log=self.log,
@@ -92,15 +105,15 @@ class DirectoryService(ServiceBase):
     async def stop(self) -> None:
         """Hear no more, then end as any service."""
         self._refresh.cancel()
+        self._tell_later.cancel()
         if self._announcer is not None:
             self._announcer.close()
         await super().stop()
 
     async def _expire(self) -> None:
-        """Forget servers, and notice a moved gateway, once an interval."""
+        """Forget servers, once an interval."""
         await asyncio.sleep(self.config.discovery.discovery_interval)
         self._keep_secret()
-        self._gateways = gateways()
         if self.directory.expire(self._now()):
             self._times.keep(entry.server_id for entry in self.directory.entries)
             self._directory_changed()
@@ -130,32 +143,65 @@ class DirectoryService(ServiceBase):
 
     # Datagrams ----------------------------------------------------------------------------------
 
-    def _asked(self, asker: Address) -> None:
-        """Answer for what is at our address; have the others answer from theirs."""
-        reply = reply_to(self.registry, asker[0], self._gateways)
-        if reply.announce and self._announcer is not None:
-            self._counters.announcements["sent"] += 1
-            linked = {report.feature: report.linked for report in self._reports.values()}
-            self._announcer.send(encode_announcement(self.server_id, reply.announce, linked), asker)
-        if reply.pass_on:
-            raw = encode("ANNOUNCE_TO", pb.AnnounceTo(host=asker[0], port=asker[1]))
-            self._counters.announcements["sent"] += len(reply.pass_on)
-            for link in reply.pass_on:
-                cast("Link", link).send(raw)
+    def _asked(self, request: Request) -> None:
+        """Answer for what is at our address; have the others answer from theirs.
 
-    def _heard(self, server: Server, source: str, linked: Mapping[str, frozenset[str]]) -> None:
-        known = {entry.server_id for entry in self.directory.entries}
-        relayed = source in self._gateways
-        if self.directory.heard(server, self._now(), relayed=relayed, linked=linked):
-            if server.server_id not in known:
-                self.log.info("server_discovered", peer_id=server.server_id, host=source)
+        An announcement without features asks in turn where nothing is at our address.
+        """
+        announcer = self._announcer
+        if announcer is None:
+            return
+        reply = reply_to(self.registry, request.asker[0], announcer.gateways)
+        announces = bool(reply.announce or (request.ask and reply.pass_on))
+        count = announces + len(reply.pass_on)
+        if not count:
+            return
+        limit = min(request.limit // count or MAX_DATAGRAM, MAX_DATAGRAM)
+        announcement = encode_announcement(
+            self.server_id,
+            reply.announce,
+            self._linked,
+            mark=self._mark,
+            nonce=request.nonce,
+            ask=request.ask,
+            limit=limit,
+        )
+        if not announcer.may_answer(request, count * len(announcement)):
+            return
+        if announces:
+            announcer.answer(request, announcement)
+        to = pb.AnnounceTo(host=request.asker[0], port=request.asker[1], nonce=request.nonce, limit=limit)
+        self._counters.announcements["sent"] += len(reply.pass_on)
+        for link in reply.pass_on:
+            cast("Link", link).send(encode("ANNOUNCE_TO", to))
+
+    def _heard(self, heard: Announcement, source: str, answered: bool, pinned: bool) -> None:
+        server, now = heard.server, self._now()
+        relayed = self._announcer is not None and source in self._announcer.gateways
+        hearing = self.directory.heard(
+            server, now, relayed=relayed, linked=heard.linked, source=source, answered=answered, pinned=pinned
+        )
+        if hearing is Hearing.REFUSED:
+            self.metrics.limited("places" if server.server_id in self.directory else "names", "directory")
+            return
+        if hearing is Hearing.NEW:
+            self._tell_of(server, source)
+        if hearing:
             self._directory_changed()
-        self._times.heard(server.server_id, server.features, self._now())
+        self._times.heard(server.server_id, server.features, now)
         self._show()
+
+    def _tell_of(self, server: Server, source: str) -> None:
+        """Say that a server was found: not as often as anybody likes."""
+        if self._told_of.take(self._now()):
+            self.log.info("server_discovered", peer_id=server.server_id, host=source)
+        else:
+            self.metrics.limited("log_lines", "discovery")
 
     def _namesake(self, source: str) -> None:
         """Two servers of one name never hear of each other, and their users' messages go to either."""
-        if source in self._gateways or source in self.registry.hosts or source in self._namesakes:
+        gateways = self._announcer.gateways if self._announcer is not None else frozenset()
+        if source in gateways or source in self.registry.hosts or source in self._namesakes:
             return
         self._namesakes.add(source)
         self.log.warning(
@@ -204,6 +250,7 @@ class DirectoryService(ServiceBase):
         self.siblings.closed(link)
         self.directory.set_linked(link, ())
         self._reports.pop(link, None)
+        self._linked = {report.feature: report.linked for report in self._reports.values()}
         if self.registry.remove(link):
             self.log.info("process_gone", host=link.remote_host, reason=closed.reason)
             self._directory_changed()
@@ -227,21 +274,27 @@ class DirectoryService(ServiceBase):
         for feature in (e.feature for e in link.identity.endpoints):
             self._times.linked(feature, message.serverIds, now)
             self._reports[link] = Report(feature, tuple(message.links), now)
+        self._linked = {report.feature: report.linked for report in self._reports.values()}
         self._show()
 
     def _directory_changed(self) -> None:
-        """Tell all processes, once for all that changed in this turn."""
+        """Tell all processes, once for all that changed in this turn; where much changes, for all of a while."""
         self._show()
-        if not self._tell_scheduled:
-            self._tell_scheduled = True
-            asyncio.get_running_loop().call_soon(self._tell)
+        self._tell_later.set(max(self._now(), self._tell_next))
 
     def _tell(self) -> None:
-        self._tell_scheduled = False
-        payload = write_server_list(self.directory.servers, self.registry.all())
-        raw = encode("SERVER_LIST", payload)
-        for link in self.registry.keys:
-            cast("Link", link).send(raw)
+        """What is different; to a process that is new, all there is."""
+        self._tell_next = self._now() + TELL_EVERY
+        own = self.registry.all()
+        difference = self.directory.take_difference()
+        told = encode_change(ServerListChange(difference.servers, tuple(difference.gone), is_whole=False), own)
+        keys = self.registry.keys
+        new = [key for key in keys if key not in self._synced]
+        whole = encode_change(ServerListChange(self.directory.servers), own) if new else []
+        for link in keys:
+            for raw in told if link in self._synced else whole:
+                cast("Link", link).send(raw)
+        self._synced = set(keys)
 
     # For people ---------------------------------------------------------------------------------------
 

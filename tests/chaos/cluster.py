@@ -184,7 +184,7 @@ class Asking(DiscoveryService):
         super().__init__(config)
         self._cluster = cluster
 
-    async def targets(self) -> list[tuple[str, int]]:
+    def targets(self, asked_before: int = 0) -> list[tuple[str, int]]:  # noqa: ARG002 - always all of them
         """Where they are now: an address may change with every start."""
         return [(address, self.config.discovery.port) for address in self._cluster.discoveries]
 

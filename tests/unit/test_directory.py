@@ -131,13 +131,13 @@ def test_our_own_announcements_do_not_count():
 )
 def test_many_servers_are_asked_more_seldom_but_thrice_before_they_are_forgotten(directory, servers, seconds):
     for number in range(servers):
-        directory.heard(beta(server_id=f"s{number}"), 0.0, relayed=False)
+        directory.heard(beta(f"10.0.{number // 250}.{number % 250}", server_id=f"s{number}"), 0.0, relayed=False)
     assert directory.interval == seconds
 
 
 def test_a_server_counts_as_silent_after_three_requests_however_seldom_they_are(directory):
     for number in range(30):
-        directory.heard(beta(server_id=f"s{number}"), 0.0, relayed=False)
+        directory.heard(beta(f"10.0.0.{number}", server_id=f"s{number}"), 0.0, relayed=False)
     entry = directory.entries[0]
     assert not directory.is_silent(entry, 3 * directory.interval)
     assert directory.is_silent(entry, 3 * directory.interval + 0.1)

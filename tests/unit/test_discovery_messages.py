@@ -4,11 +4,11 @@ import pytest
 
 from shared.addresses import MAX_ID, Endpoint, Server, User
 from shared.announcements import encode_announcement, merge, read_announcement
-from shared.discovery import REQUEST
 from shared.errors import ConfigError, MalformedMessage
 from shared.framing import MAX_DATAGRAM, Frame, encode_frame, read_datagram
 from shared.messages import encode, pb
-from shared.registration import read_server_list, write_server_list
+from shared.nonces import Nonces, encode_request
+from shared.server_lists import read_server_list, write_server_list
 
 HERE = "192.0.2.1"
 THERE = "192.0.2.2"
@@ -27,8 +27,17 @@ def announcement(server_id="alpha", *features):
     return read_datagram(encode("SERVER_ANNOUNCE", message))
 
 
-def test_a_request_is_empty():
-    assert REQUEST == b"DISCOVER_SERVER 0 \n"
+def test_a_request_has_a_nonce_and_is_as_long_as_a_datagram_where_it_leaves_our_networks():
+    near = read_datagram(encode_request(b"abc"))
+    far = encode_request(b"0123456789abcdef", is_padded=True)
+    assert pb.DiscoverServer.FromString(near.payload) == pb.DiscoverServer(nonce=b"abc")
+    assert pb.DiscoverServer.FromString(read_datagram(far).payload).nonce == b"0123456789abcdef"
+    assert MAX_DATAGRAM - 2 <= len(far) <= MAX_DATAGRAM
+
+
+def test_no_request_ends_in_a_line_feed_that_existing_programs_strip():
+    for datagram in (encode_request(Nonces().issue(("", 0), 0.0)), encode_request(b"0", is_padded=True)):
+        assert read_datagram(datagram).payload[-1:] != b"\n"
 
 
 def test_what_is_announced_is_read_with_the_datagrams_source_as_its_address():

@@ -14,6 +14,7 @@ from shared.errors import (
     MalformedMessage,
     ParleyError,
     PeerError,
+    PeerRefused,
     PeerUnreachable,
     ProtocolError,
     RemoteProtocolError,
@@ -60,6 +61,7 @@ TREE = {
     MalformedMessage: RemoteProtocolError,
     UnexpectedMessage: RemoteProtocolError,
     PeerUnreachable: PeerError,
+    PeerRefused: PeerUnreachable,
     HandshakeTimeout: PeerError,
 }
 
@@ -140,6 +142,7 @@ def test_fields_of_ours_are_numbered_from_100_up():
         "DiscoverServer.padding",
         "ServerAnnounce.mark",
         "ServerAnnounce.nonce",
+        "ServerAnnounce.ask",
         "ConnectClient.terms",
         "ConnectServer.terms",
         "ConnectResponse.terms",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared.errors import MalformedMessage, PeerUnreachable
+from shared.errors import MalformedMessage, PeerRefused, PeerUnreachable
 from shared.link import Link
 from shared.messages import encode, pb
 from shared.session import EARLY_LIMIT, Timeouts
@@ -75,7 +75,7 @@ async def waited_for(link):
     link.data_received(encode("CONNECTED", RESULT(result=RESULT.UNKNOWN_ERROR)))
     await closed
     await gone
-    assert await failure(waits) is PeerUnreachable
+    assert await failure(waits) is PeerRefused
 
 
 async def lost_while_waiting(link):

@@ -7,7 +7,7 @@ from shared.addresses import Endpoint, Server
 from shared.announcements import encode_announcement, read_announcement
 from shared.framing import read_datagram
 from shared.messages import pb
-from shared.registration import read_server_list, write_server_list
+from shared.server_lists import read_server_list, write_server_list
 
 GATEWAYS = frozenset({"172.18.0.1"})
 
