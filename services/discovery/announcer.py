@@ -113,9 +113,12 @@ class Announcer:
 
     # Out -----------------------------------------------------------------------------------------
 
-    def ask_now(self) -> None:
-        """Ask the network soon, and the servers that asked us: broadcast may not reach them."""
-        if not self._wake.is_set() and not self._asking.may_ask_now(self._loop.time()):
+    def ask_now(self, *, always: bool = False) -> None:
+        """Ask the network soon, and the servers that asked us: broadcast may not reach them.
+
+        `always`: for a reason that nobody else can bring about as often as they like.
+        """
+        if not (always or self._wake.is_set() or self._asking.may_ask_now(self._loop.time())):
             self._metrics.limited("requests", "discovery")
             return
         self._out_of_turn = True

@@ -242,8 +242,8 @@ class DirectoryService(ServiceBase):
         features = [e.feature for e in link.identity.endpoints]
         self.log.info("process_registered", features=features, host=link.remote_host)
         self._directory_changed()
-        if features:  # a node that started together with ours had nothing to announce when it was asked
-            self.discover_now()
+        if features and self._announcer is not None:  # a node that started with ours had nothing to announce then
+            self._announcer.ask_now(always=True)
 
     def server_link_closed(self, link: Link, closed: Closed) -> None:
         """It is gone: its feature is no longer announced."""
