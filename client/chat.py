@@ -22,9 +22,10 @@ from shared.config import Config
 from shared.discovery import DiscoveryService
 from shared.errors import FrameTooLarge
 from shared.events import Closed
-from shared.framing import Frame
+from shared.framing import Frame, encode_frame, read_datagram
 from shared.link import Link
 from shared.messages import MESSAGES, decode, encode, pb
+from shared.pieces import Limits, Partials, Whole
 from shared.snowflake import FIRSTS, MAKERS, Snowflakes
 
 DELIVERED: Final = pb.ChatMessageResponse.DeliveryStatus.DELIVERED
@@ -64,7 +65,8 @@ class ChatFeature(FeatureBase):
         self._on_connection = on_connection
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._outbox: dict[int, Delivery] = {}
-        self._outgoing = Outgoing()
+        self._outgoing = Outgoing(self._refused)
+        self._partials = Partials(Limits(self.config.link.payload_limit))
         self._requests = Requests(self._outgoing, self.user.server_id)
         self._seen = Seen()
         self._being_taken: dict[bytes, asyncio.Future[None]] = {}
@@ -123,7 +125,7 @@ class ChatFeature(FeatureBase):
             raise FrameTooLarge(size, limit)
         delivery = Delivery(message)
         self._outbox[delivery.snowflake] = delivery
-        self._outgoing.add(delivery.snowflake, "MESSAGE", message)
+        self._outgoing.add(delivery.snowflake, "MESSAGE", message, delivery.recipient)
         return delivery
 
     # Groups and blocking ----------------------------------------------------------------------
@@ -192,6 +194,10 @@ class ChatFeature(FeatureBase):
             self._received(decode(frame, pb.ChatMessage))
         elif frame.name == "MESSAGE_ACK":
             self._answered(decode(frame, pb.ChatMessageResponse))
+        elif frame.name == "PIECE":
+            self._piece(decode(frame, pb.Piece))
+        elif frame.name == "PIECE_RECEIVED":
+            self._outgoing.received(decode(frame, pb.PieceReceived))
         else:
             return self._requests.take(frame)
         return True
@@ -234,6 +240,24 @@ class ChatFeature(FeatureBase):
         ack.statuses.add(user=self.user.to_pb(), status=DELIVERED)
         if self.link is not None:
             self.link.send(encode("MESSAGE_ACK", ack))
+
+    def _piece(self, piece: pb.Piece) -> None:
+        """A part of something large; what is whole now is as if it had come whole."""
+        link = self.link
+        if link is None:
+            return
+        whole = Whole.read(piece.whole)
+        taken = self._partials.take("", link.link_id, whole, piece.offset, piece.data, time.monotonic())
+        if taken.data is not None:
+            self._received(decode(read_datagram(encode_frame("MESSAGE", taken.data)), pb.ChatMessage))
+        result = pb.PieceReceived.Result.Name(taken.result)
+        link.send(encode("PIECE_RECEIVED", pb.PieceReceived(whole=piece.whole, offset=taken.offset, result=result)))
+
+    def _refused(self, number: int) -> None:
+        """The server takes nothing so large: that is final."""
+        ack = pb.ChatMessageResponse(messageSnowflake=number)
+        ack.statuses.add(status=pb.ChatMessageResponse.DeliveryStatus.OTHER_ERROR)
+        self._answered(ack)
 
     def _answered(self, ack: pb.ChatMessageResponse) -> None:
         """Statuses of a message that is ours and has no final one yet; all others do nothing."""

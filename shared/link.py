@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 from shared import sockets
-from shared.capabilities import OURS
+from shared.capabilities import OURS, PIECES
 from shared.errors import HandshakeTimeout, PeerError, PeerRefused, PeerUnreachable, RemoteProtocolError
 from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
 from shared.framing import Frame
@@ -136,6 +136,11 @@ class Link(LinkBacklog, asyncio.Protocol):
     def identity(self) -> Identity:
         """Who is at the other end."""
         return self.session.identity
+
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether the other side takes what is large in pieces."""
+        return bool(self.identity.capabilities & PIECES)
 
     @property
     def dialled(self) -> bool:

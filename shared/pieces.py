@@ -16,6 +16,10 @@ from typing import Final, NamedTuple
 from shared.errors import UnexpectedMessage
 from shared.messages import pb
 
+SUSPECT: Final = 1024
+"""Bytes of a frame: what is larger may fill a packet, and be what could not pass."""
+WHOLE: Final = 32 * 1024
+"""Bytes of a frame: what is larger goes in pieces where the other side takes them."""
 HASH: Final = 32
 """Bytes."""
 FIRST: Final = 8 * 1024
@@ -138,6 +142,11 @@ class Sending:
     def question(self) -> pb.Piece:
         """Ask how much is there."""
         return pb.Piece(whole=self._named)
+
+    def ask_again(self) -> None:
+        """There was no room: nothing is sent until it has been asked again how much is there."""
+        self.stop()
+        self.is_asking = True
 
     def next_piece(self, now: float) -> pb.Piece | None:
         """The next piece, if one may go out."""

@@ -181,6 +181,8 @@ class DiskMailbox:
 
     def _append(self, queue: _Queue, item: Item) -> None:
         if queue.on_disk or queue.is_loading or not self._has_memory(queue, item):
+            if not queue.on_disk and not queue.is_loading:  # what is on disk with smaller numbers is on its way
+                queue.last_id = item.id - 1
             queue.on_disk += 1
         else:
             queue.ready.append(item)

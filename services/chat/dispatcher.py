@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from services.chat.custody import Custody, Watched
-from services.chat.lanes import WHOLE, Lanes, Stuck
+from services.chat.lanes import Lanes, Stuck
 from services.chat.mailbox import Destination, Item, Kept, Mailbox, Pair
 from services.chat.offers import Offers
 from services.chat.outbound import SERVER_WINDOWS, Outbound
@@ -18,6 +18,7 @@ from services.chat.quick import NoQuickWay, QuickWay, Sent
 from services.chat.roster import Roster, Sink
 from shared.addresses import User
 from shared.messages import pb
+from shared.pieces import WHOLE
 
 ON_THEIR_WAY: Final = 50_000
 """Messages that are on their way to all destinations: beyond it each has a small share only."""
@@ -184,7 +185,7 @@ class Dispatcher:
         self, destination: Destination, outbound: Outbound, item: Item, sinks: Sequence[Sink], deadline: float
     ) -> None:
         self._mailbox.number(item)
-        is_in_pieces = self._lanes.carries(destination, item)
+        is_in_pieces = self._lanes.carries(destination, item, sinks)
         if is_in_pieces:
             outbound.hold(item, sinks, deadline)
         else:
@@ -193,7 +194,7 @@ class Dispatcher:
         if not item.is_saved:
             self._custody.watch(destination, item, deadline - self._ack_timeout)
         if is_in_pieces:
-            self._lanes.begin(destination, item, deadline - self._ack_timeout)
+            self._lanes.begin(destination, item, sinks[0], deadline - self._ack_timeout)
 
     def _watch(self, destination: Destination, item: Item) -> None:
         """It was sent: note when its answer is due."""
@@ -252,24 +253,26 @@ class Dispatcher:
         """It was lost, and is not to be sent again."""
         self._lanes.answered(destination, item)
 
-    def put_back(self, destination: Destination, items: list[Item], now: float, *, cleanly: bool) -> None:
-        """What was lost waits again, before what is new; what may not have passed, and its pair, behind all others.
+    def put_back(
+        self, destination: Destination, sink: Sink, items: list[Item], now: float, *, cleanly: bool
+    ) -> None:
+        """What was lost with a link waits again, before what is new; what may not have passed behind all others.
 
         `cleanly`: the link was ended, and not lost.
         """
         if items:
             self._save_before(destination, items)
-        self._mailbox.put_back(destination, self._lanes.lost(destination, items, now, cleanly=cleanly))
+        self._mailbox.put_back(destination, self._lanes.lost(destination, sink, items, now, cleanly=cleanly))
 
     def connected(self, destination: Destination, now: float) -> None:
         """There is a link: what waits goes out."""
         self._lanes.connected(destination, now)
         self.pump(destination, now)
 
-    def piece_received(self, server_id: str, answer: pb.PieceReceived, now: float) -> None:
+    def piece_received(self, source: Destination, answer: pb.PieceReceived, now: float) -> None:
         """Another server says how much there is of what goes there in pieces."""
-        self._lanes.received(server_id, answer, now)
-        self.pump(server_id, now)
+        self._lanes.received(source, answer, now)
+        self.pump(source, now)
 
     def send_again(self, destination: Destination) -> int:
         """Write what is unanswered to its links once more; how many messages."""
@@ -277,7 +280,7 @@ class Dispatcher:
         self._lanes.retry(destination)
         if outbound is None:
             return 0
-        return outbound.send_again(lambda item: self._lanes.is_in_pieces(destination, item))
+        return outbound.send_again()
 
     def not_saved(self, destination: Destination) -> None:
         """Something on its way there could not be written."""

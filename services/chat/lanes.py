@@ -21,7 +21,7 @@ is given up. Lanes are not written down: after a restart all waits in one queue 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count, islice
 from typing import Final
@@ -30,12 +30,8 @@ from services.chat.mailbox import Destination, Item, Mailbox, Pair
 from services.chat.paths import NO_ROOM_WAIT, Lane, Path
 from services.chat.roster import Roster, Sink
 from shared.messages import encode, pb
-from shared.pieces import Sending, Whole
+from shared.pieces import SUSPECT, WHOLE, Sending, Whole
 
-SUSPECT: Final = 1024
-"""Bytes of a frame: what is larger may fill a packet, and be what could not pass."""
-WHOLE: Final = 32 * 1024
-"""Bytes of a frame: what is larger goes in pieces where the other side takes them."""
 AT_ONCE: Final = 4
 """Transfers to one destination that share its window; the others wait for their turn."""
 SLACK: Final = 1000
@@ -74,27 +70,25 @@ class Lanes:
         path = self._paths.get(destination)
         return path.lanes.get(item.pair) if path is not None else None
 
-    def carries(self, destination: Destination, item: Item) -> bool:
-        """Whether an item goes there in pieces: it is large, or was lost whole before."""
-        if item.size <= (SUSPECT if item.attempts else WHOLE) or not isinstance(destination, str):
+    def carries(self, destination: Destination, item: Item, links: Sequence[Sink]) -> bool:
+        """Whether an item goes over these links in pieces: it is large, or was lost whole before."""
+        if item.size <= (SUSPECT if item.attempts else WHOLE) or len(links) != 1 or not links[0].takes_pieces:
             return False
-        server = self._roster.server(destination)
-        return server is not None and server.takes_pieces
-
-    def is_in_pieces(self, destination: Destination, item: Item) -> bool:
-        """Whether it is on its way in pieces, and so is not to be written whole."""
-        lane = self.lane_of(destination, item)
-        return lane is not None and lane.head is item
+        path = self._paths.get(destination)
+        if path is not None and path.link not in (None, links[0]):
+            return False
+        return isinstance(destination, str) or len(self._roster.clients(destination)) == 1
 
     # Out ------------------------------------------------------------------------------------
 
-    def begin(self, destination: Destination, item: Item, now: float) -> None:
+    def begin(self, destination: Destination, item: Item, link: Sink, now: float) -> None:
         """An item is to go in pieces, now or when its turn comes; what follows in its pair waits."""
         path = self._paths.setdefault(destination, Path())
+        path.link = link
         lane = self._open(destination, path, item.pair, [])
         lane.begin(item)
         path.move(lane, path.active)
-        self._send_pieces(destination, path, now)
+        self._send_pieces(path, now)
 
     def _open(self, destination: Destination, path: Path, pair: Pair, items: list[Item]) -> Lane:
         lane = path.lanes.get(pair)
@@ -113,7 +107,7 @@ class Lanes:
             while has_room and path.suspects and path.may_try(now):
                 path.move(next(iter(path.suspects.values())), path.ready)
                 has_room = self._empty_ready(destination, path, now, is_suspect=True)
-        self._send_pieces(destination, path, now)
+        self._send_pieces(path, now)
         self._look_after(destination, path, now)
 
     def _has_way(self, destination: Destination) -> bool:
@@ -135,18 +129,18 @@ class Lanes:
             self._mailbox.close_lane(destination, lane.pair)
         return True
 
-    def _send_pieces(self, destination: Destination, path: Path, now: float) -> None:
-        server = self._roster.server(destination) if isinstance(destination, str) else None
-        if server is None or not path.active:
+    @staticmethod
+    def _send_pieces(path: Path, now: float) -> None:
+        if path.link is None or not path.active:
             return
         going = list(islice((lane for lane in path.active.values() if lane.not_before <= now), AT_ONCE))
         for lane in going:
             if lane.sending is None and lane.head is not None:
                 lane.sending = Sending(_payload(lane.head.raw), path.window)
                 path.sendings[lane.sending.whole] = lane
-                server.sink.send(encode("PIECE", lane.sending.question()))
-        while going and server.sink.writable:
-            going = [lane for lane in going if _send_piece(server.sink, lane, now)]
+                path.link.send(encode("PIECE", lane.sending.question()))
+        while going and path.link.writable:
+            going = [lane for lane in going if _send_piece(path.link, lane, now)]
 
     def hold(self, destination: Destination, item: Item) -> None:
         """An item that was taken has to wait for the answer to another of its pair: `may_go_on`."""
@@ -161,19 +155,19 @@ class Lanes:
 
     # Back -----------------------------------------------------------------------------------------
 
-    def received(self, server_id: str, answer: pb.PieceReceived, now: float) -> None:
-        """Another server says how much of something it has.
+    def received(self, destination: Destination, answer: pb.PieceReceived, now: float) -> None:
+        """Somebody says how much of something they have.
 
         Raises:
             UnexpectedMessage: it has what was never sent to it.
 
         """
-        path, whole = self._paths.get(server_id), Whole.read(answer.whole)
+        path, whole = self._paths.get(destination), Whole.read(answer.whole)
         lane = path.sendings.get(whole) if path is not None else None
         if path is None or lane is None or lane.sending is None or lane.head is None:
             return  # it was given up meanwhile
         if answer.result == pb.PieceReceived.REFUSED:
-            self._stuck(server_id, lane.head, True)
+            self._stuck(destination, lane.head, True)
         elif answer.result == pb.PieceReceived.LATER:  # others first
             path.halt(lane)
             path.move(lane, path.active)
@@ -217,7 +211,9 @@ class Lanes:
             path.connected(now)
             path.look_at = self._next_look(path)
 
-    def lost(self, destination: Destination, items: list[Item], now: float, *, cleanly: bool) -> list[Item]:
+    def lost(
+        self, destination: Destination, link: Sink, items: list[Item], now: float, *, cleanly: bool
+    ) -> list[Item]:
         """A link was lost with these unanswered, in order. Some wait in lanes now; the others are returned.
 
         `cleanly`: somebody ended it who had no fault to find with what was on it.
@@ -226,7 +222,7 @@ class Lanes:
         path = self._paths.get(destination)
         if path is not None:
             pairs |= path.lanes.keys() & {item.pair for item in items}
-            path.lost(items, now, cleanly=cleanly)
+            path.lost(link, items, now, cleanly=cleanly)
             if not self._has_way(destination):
                 path.lost_at = now
         if not pairs:

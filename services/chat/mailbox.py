@@ -33,9 +33,9 @@ class Item:
     """One message on its way to one recipient."""
 
     __slots__ = (
-        "answered", "arrived", "attempts", "author", "deadline", "group", "id", "is_again", "is_over", "is_safe",
-        "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size", "snowflake", "told",
-        "waited", "was_whole",
+        "answered", "arrived", "attempts", "author", "deadline", "group", "id", "in_pieces", "is_again",
+        "is_over", "is_safe", "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size",
+        "snowflake", "told", "waited", "was_whole",
     )  # fmt: skip
 
     body: Body | None = None
@@ -71,6 +71,8 @@ class Item:
         """Whether it ever lay in the mailbox: what is only written there while it is on its way did not."""
         self.attempts = 0
         """How often it was written to a link."""
+        self.in_pieces = False
+        """Whether it travels in pieces just now, and is not to be written whole."""
         self.was_whole = False
         """Whether all of it was ever written to a link: it may have arrived."""
         self.sent_to: list[Sink] = []

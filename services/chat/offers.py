@@ -75,7 +75,7 @@ class Offers:
                 continue
             offered = False
             for sink in offer.item.sent_to:
-                if ready.setdefault(sink, sink.has_arrived) and sink.writable:
+                if not offer.item.in_pieces and ready.setdefault(sink, sink.has_arrived) and sink.writable:
                     sink.send(offer.item.raw)
                     offered = True
             delay = offer.delay if not offered and offer.delay else max(2 * offer.delay, self._first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from services.chat.mailbox import Item
 from services.chat.roster import Sink
@@ -97,14 +97,11 @@ class Outbound:
                 sink.send(item.raw)
                 item.sent_to.append(sink)
 
-    def send_again(self, but: Callable[[Item], bool]) -> int:
-        """Write what is unanswered to its links once more, while they have room; how many messages.
-
-        `but` what is on its way there in pieces.
-        """
+    def send_again(self) -> int:
+        """Write what is unanswered to its links once more, while they have room; how many messages."""
         count = 0
         for item in self.held:
-            if but(item):
+            if item.in_pieces:
                 continue
             sinks = [sink for sink in item.sent_to if sink.writable]
             if not sinks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.chat.mailbox import Item, Pair
+from services.chat.roster import Sink
 from shared.pieces import Sending, Whole, Window
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -39,9 +40,12 @@ class Lane:
         if self.begun is not item:
             self.begun, self.best = item, 0
         self.head, self.not_before = item, 0.0
+        item.in_pieces = True
 
     def stop(self) -> None:
         """It is over, or on no link any more."""
+        if self.head is not None:
+            self.head.in_pieces = False
         self.head = self.sending = None
 
 
@@ -55,6 +59,8 @@ class Path:
         self.suspects: dict[Pair, Lane] = {}
         self.held: dict[Pair, Lane] = {}
         self.sendings: dict[Whole, Lane] = {}
+        self.link: Sink | None = None
+        """Where what is active goes."""
         self.window = Window()
         self.stuck: dict[Item, float] = {}
         """What was lost unanswered → since when it has not passed."""
@@ -105,18 +111,24 @@ class Path:
             self.stuck = {item: since + away for item, since in self.stuck.items()}
         self.lost_at, self.has_passed = None, False
 
-    def lost(self, items: list[Item], now: float, *, cleanly: bool) -> None:
+    def lost(self, link: Sink, items: list[Item], now: float, *, cleanly: bool) -> None:
         """A link was lost with these unanswered: nothing is on its way there, and what failed is tried later."""
+        if self.trying is not None and self.trying in items:
+            self.trying = None
+            if not cleanly:
+                self.failed(now)
+        if link is self.link:
+            self._stop_all(now, cleanly=cleanly)
+
+    def _stop_all(self, now: float, *, cleanly: bool) -> None:
         had_begun = bool(self.sendings)
-        was_tried = self.trying is not None and self.trying in items
+        self.link = None
         self.window.lost(now)
         self.sendings.clear()
         for lane in list(self.active.values()):
             lane.stop()
             self.move(lane, self.ready)
-        if was_tried:
-            self.trying = None
-        if not cleanly and (was_tried or (had_begun and not self.has_passed)):
+        if had_begun and not cleanly and not self.has_passed:
             self.failed(now)
 
     def finish(self, lane: Lane) -> None:

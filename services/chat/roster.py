@@ -22,6 +22,10 @@ class Sink(Protocol):
     def has_arrived(self) -> bool:
         """Whether all that was written has arrived at the other side's machine."""
 
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether the other side takes what is large in pieces: PIECE."""
+
     def send(self, raw: bytes) -> None:
         """Send a frame."""
 
@@ -36,10 +40,6 @@ class ServerSink(Protocol):
     @property
     def confirms(self) -> bool:
         """Whether it answers for each message: a Parley does, an existing server may not."""
-
-    @property
-    def takes_pieces(self) -> bool:
-        """Whether it takes what is large in pieces: PIECE."""
 
 
 class Roster(Protocol):
@@ -61,10 +61,9 @@ class Roster(Protocol):
 class LinkedServer:
     """A server and its link."""
 
-    def __init__(self, sink: Sink, *, confirms: bool, takes_pieces: bool = False) -> None:
+    def __init__(self, sink: Sink, *, confirms: bool) -> None:
         self.sink = sink
         self.confirms = confirms
-        self.takes_pieces = takes_pieces
 
 
 class LocalRoster:

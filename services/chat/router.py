@@ -330,7 +330,7 @@ class Router:
                 self._statuses.tell(item, Status.UNKNOWN_STATUS)
             else:
                 again.append(item)
-        self._dispatcher.put_back(destination, again, now, cleanly=cleanly)
+        self._dispatcher.put_back(destination, sink, again, now, cleanly=cleanly)
         if not isinstance(destination, User):
             self._answers.lost(again)
         self._dispatcher.pump(destination, now)
@@ -360,14 +360,14 @@ class Router:
         self._learn_answer(self._answers.from_server(server_id, ack, now), payload)
         self._dispatcher.pump(server_id, now)
 
-    def piece_received(self, server_id: str, answer: pb.PieceReceived, now: float) -> None:
+    def piece_received(self, source: Destination, answer: pb.PieceReceived, now: float) -> None:
         """Another server says how much there is of what goes there in pieces.
 
         Raises:
             UnexpectedMessage: more than was sent.
 
         """
-        self._dispatcher.piece_received(server_id, answer, now)
+        self._dispatcher.piece_received(source, answer, now)
 
     def statuses_received(self, server_id: str, receipt: int) -> None:
         """Another server has all statuses safe that we owed it, up to this receipt.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -17,7 +18,6 @@ from services.chat.roster import LinkedServer, LocalRoster
 from services.chat.schema import InUse
 from services.chat.store import Store
 from shared.addresses import ServerList, User
-from shared.capabilities import PIECES
 from shared.config import Config
 from shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
 from shared.events import Closed, Identity
@@ -283,9 +283,7 @@ class ChatService(ServiceBase):
         """What waits for the server goes out."""
         super().peer_connected(link)
         self._know(link.peer_id)
-        identity = link.identity
-        server = LinkedServer(link, confirms=identity.is_ours, takes_pieces=bool(identity.capabilities & PIECES))
-        self.roster.add_server(link.peer_id, server)
+        self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_ours))
         self.opened.router.server_connected(link.peer_id, self._now())
         self._go_quickly(link, link.peer_id)
         self.opened.requests.server_connected(link.peer_id)
@@ -379,6 +377,8 @@ class ChatService(ServiceBase):
             router.ack_from_client(user, answer, self._now(), payload, sink=link)
         elif name in GROUPS:
             requests.group_asked(user, name, decode(frame, GROUPS[name]), link, self._now())
+        elif name in PIECE_NAMES and link.takes_pieces:
+            self._piece(link, user, frame, self.handle_message_for_feature)
         elif name in BLOCKS:
             requests.block_asked(user, name, decode(frame, pb.ChangeBlock), link)
         else:
@@ -392,8 +392,8 @@ class ChatService(ServiceBase):
         elif name == "MESSAGE_ACK":
             payload = frame.payload
             router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self._now(), payload)
-        elif name in PIECE_NAMES and link.identity.capabilities & PIECES:
-            self._piece(link, server_id, frame)
+        elif name in PIECE_NAMES and link.takes_pieces:
+            self._piece(link, server_id, frame, self.handle_server_message_for_feature)
         elif name == "STATUS_RECEIVED":
             router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         elif name in GROUPS:
@@ -406,17 +406,17 @@ class ChatService(ServiceBase):
             return False
         return True
 
-    def _piece(self, link: Link, server_id: str, frame: Frame) -> None:
+    def _piece(self, link: Link, source: Destination, frame: Frame, handle: Callable[[Link, Frame], bool]) -> None:
         """A part of something large came, or of ours there; what is whole now is as if it had come whole."""
         if frame.name == "PIECE_RECEIVED":
-            self.opened.router.piece_received(server_id, decode(frame, pb.PieceReceived), self._now())
+            self.opened.router.piece_received(source, decode(frame, pb.PieceReceived), self._now())
             return
         piece = decode(frame, pb.Piece)
         whole = Whole.read(piece.whole)
-        taken = self._partials.take(server_id, link.link_id, whole, piece.offset, piece.data, self._now())
+        taken = self._partials.take(source, link.link_id, whole, piece.offset, piece.data, self._now())
         if taken.data is not None:
             message = read_datagram(encode_frame("MESSAGE", taken.data))
-            self.handle_server_message_for_feature(link, message)
+            handle(link, message)
         result = pb.PieceReceived.Result.Name(taken.result)
         answer = pb.PieceReceived(whole=piece.whole, offset=taken.offset, result=result)
         link.send(encode("PIECE_RECEIVED", answer))

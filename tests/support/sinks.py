@@ -44,6 +44,7 @@ class Sink:
 
     def __init__(self, *, writable=True):
         self.writable = writable
+        self.takes_pieces = False
         self.sent = deque()
 
     def send(self, raw):
@@ -154,8 +155,9 @@ class Node:
 
     def link(self, server_id, sink=None, *, confirms=True, takes_pieces=False):
         sink = sink or Sink()
+        sink.takes_pieces = takes_pieces
         self.know(server_id)
-        self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms, takes_pieces=takes_pieces))
+        self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms))
         self.router.server_connected(server_id, self.now)
         self.opened.requests.server_connected(server_id)
         self.end_turn()

@@ -83,8 +83,9 @@ class Wire(asyncio.Transport):
 class Home:
     """The server's end: it lets the client in, keeps what comes, and answers what a test tells it to."""
 
-    def __init__(self, feature):
+    def __init__(self, feature, *, takes_pieces=False):
         self.feature = feature
+        self.takes_pieces = takes_pieces
         self.frames = []
         self.links = 0
 
@@ -134,7 +135,10 @@ class Home:
     def connect_requested(self, link, _identity):
         if self.slow:
             self.wire.held = []
-        link.accept()
+        if self.takes_pieces:
+            link.accept()
+        else:
+            link.session.accept()  # as a server does that announces nothing
 
     def link_opened(self, link):
         pass

@@ -152,6 +152,22 @@ def test_several_large_ones_of_a_pair_keep_their_order(node, beta):
     end(node, beta, *((n, BOB) for n in range(1, 7)), (7, BEN))
 
 
+def test_what_is_on_its_way_and_on_disk_is_read_by_nobody_else(node, beta):
+    """Of two pairs the second large one waits on disk only, behind the first, which is there, too."""
+    node.connect(AMY)
+    node.send(ANN, 1, BOB, LARGE)
+    node.send(AMY, 2, BEN, LARGE)
+    node.pass_time(1)
+    node.send(ANN, 3, BOB, LARGE)
+    node.send(AMY, 4, BEN, LARGE)
+    node.send(ANN, 5, User("others", "beta"))
+    node.pass_time(1)
+    assert sorted(beta.run()) == [1, 2, 3, 4, 5]
+    for number in (2, 4):
+        beta.confirm(number, BEN, AMY)
+    end(node, beta, (1, BOB), (3, BOB), (5, User("others", "beta")))
+
+
 def test_many_large_ones_go_a_few_at_a_time(node, beta):
     people = [User(f"ben{n}", "beta") for n in range(10)]
     for number, person in enumerate(people, 1):
