@@ -6,6 +6,7 @@ ConfigError with one line that names the key.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
@@ -126,6 +127,8 @@ class LinkConfig(Section, frozen=True):
 class LimitsConfig(Section, frozen=True):
     """What nobody may exceed, whoever they are: docs/operations.md, "Limits"."""
 
+    metrics_from: tuple[str, ...] = ()
+    """Addresses or networks (10.0.0.0/8) that may see /metrics, besides this machine and a container's network."""
     odd_names: Annotated[str, msgspec.Meta(pattern="^(admit|refuse)$")] = "admit"
     """Clients with a userId that Parley would give nobody: names.py."""
     servers: Bytes = 1000
@@ -311,6 +314,14 @@ def _check(config: Config) -> None:
         )
     _check_places("discovery.address", [config.discovery.address])
     _check_places("discovery.static_peers", config.discovery.static_peers)
+    for text in config.limits.metrics_from:
+        try:
+            ipaddress.IPv4Network(text, strict=False)
+        except ValueError:
+            raise ConfigError(
+                f"configuration key limits.metrics_from (PARLEY_LIMITS__METRICS_FROM): {text!r} is no IPv4 address "
+                "or network"
+            ) from None
 
 
 def _check_places(key: str, places: Iterable[str]) -> None:
@@ -327,5 +338,5 @@ def _check_place(place: str) -> None:
         raise ConfigError(f"{place!r} names no host before the colon")
 
 
-LISTS = frozenset({"static_peers"})
+LISTS = frozenset({"metrics_from", "static_peers"})
 NOT_KEYS = frozenset({"PARLEY_CONFIG", "PARLEY_PURE", "PARLEY_SUPERVISED"})

@@ -62,6 +62,16 @@ class LinkOwner(Protocol):
         """The link is over; it was open before if `link.was_open`."""
 
 
+class Track(Protocol):
+    """What holds a link for as long as there is a connection."""
+
+    def add(self, link: Link, /) -> None:
+        """The connection was made."""
+
+    def discard(self, link: Link, /) -> None:
+        """It is gone."""
+
+
 class Link(LinkBacklog, asyncio.Protocol):
     """One TCP connection and its session."""
 
@@ -92,7 +102,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         limit: int,
         hello: bytes | None = None,
         is_wanted: Callable[[], bool] = lambda: True,
-        track: set[Link] | None = None,
+        track: Track | None = None,
         tally: Frames | None = None,
     ) -> None:
         """`hello` is our CONNECT when we dial; it is sent if `is_wanted()` still holds once connected.
@@ -109,7 +119,7 @@ class Link(LinkBacklog, asyncio.Protocol):
             tally.received if tally is not None else None,
             tally.sent if tally is not None else None,
         )
-        self._track = track if track is not None else set()
+        self._track: Track = track if track is not None else set()
         self.link_id = next(_link_ids)
         self.peer_id = ""
         """The serverId at the other end: expected when we dial, named by it when it dials; empty: a client."""
@@ -185,6 +195,11 @@ class Link(LinkBacklog, asyncio.Protocol):
     def remote_host(self) -> str:
         """The other side's address."""
         return self._address("peername")
+
+    @property
+    def descriptor(self) -> int:
+        """Of its connection; negative where there is none."""
+        return self._descriptor
 
     @property
     def local_host(self) -> str:
@@ -266,7 +281,6 @@ class Link(LinkBacklog, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the dialling side's CONNECT goes out."""
-        self._track.add(self)
         self._timer = Timer(self._timer_fired)
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=SEND_LIMIT)
@@ -274,6 +288,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         if sock is not None:
             sockets.prepare(sock, self._loop, self.remote_host)
             self._descriptor = sock.fileno()
+        self._track.add(self)
         if not self._is_wanted():
             self.session.frames_to_send()  # our CONNECT is not for this link any more
             self.session.hang_up()

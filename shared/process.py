@@ -23,14 +23,16 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from shared import logs
+from shared.access import Access
 from shared.compiled import core
 from shared.config import load
 from shared.descriptors import fill_standard_streams
 from shared.errors import ConfigError, StorageError
-from shared.http import HttpServer, Pages
+from shared.http import HttpServer
 from shared.lasting import catch_strays
 from shared.listener import bind
 from shared.messages import protobuf_is_fast
+from shared.pages import Pages
 from shared.service_base import ServiceBase
 from shared.vitals import Pulse
 
@@ -101,9 +103,11 @@ async def _serve(service: ServiceBase) -> None:
         loop.add_signal_handler(number, stop.set)
     if os.environ.get(SUPERVISED):
         stop_with_parent(loop, stop)
-    pages = Pages(service.metrics.registry, service.status, service.reasons_not_ready, service.pages())
+    may_see = Access(service.config.limits.metrics_from).may_see
+    metrics = service.metrics
+    pages = Pages(metrics.registry, service.status, service.reasons_not_ready, service.pages(), may_see)
     service.metrics.ready.set_function(lambda: not service.reasons_not_ready())
-    http = HttpServer(pages)
+    http = HttpServer(pages, lambda what: metrics.limited(what, "http"))
     pulse: Pulse | None = None
     port: int = getattr(service.config, service.section).http_port
     try:

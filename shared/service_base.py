@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from shared import logs
 from shared.addresses import Endpoint, Server, ServerList, User
+from shared.admission import Admission
 from shared.announcements import announce, encode_announcement, our_mark
 from shared.capabilities import terms
 from shared.config import Config, load
@@ -25,7 +27,7 @@ from shared.events import Closed, Identity
 from shared.framing import MAX_DATAGRAM, Frame
 from shared.http import Answer
 from shared.lasting import Faults, LastingTimer
-from shared.link import Link
+from shared.link import Link, Track
 from shared.listener import Listener
 from shared.messages import encode, pb
 from shared.metrics import Metrics, version
@@ -71,6 +73,7 @@ class ServiceBase:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.faults = Faults(lambda: self.log, self.metrics.errors.inc)
+        self.admission = Admission(self._links, self.metrics, lambda: self.log, self.faults)
         self.data_directory = DataDirectory(self.config.data_dir)
         self.siblings = Siblings(self, self.secret)
         self._stands_by = False
@@ -79,7 +82,7 @@ class ServiceBase:
         """Whatever discovery decides about us is done whole before the next: it takes seconds to hang up on all."""
         self.troubles = Troubles(
             lambda: self.log,
-            lambda: asyncio.get_running_loop().time(),
+            _seconds,
             lambda: self.metrics.limited("log_lines", "link"),
         )
         self.metrics.watch(
@@ -145,6 +148,7 @@ class ServiceBase:
         if self.registration is not None:
             await self.registration.stop()
         await self._hang_up_all()
+        self.admission.stop()
         if server is not None:
             await server.wait_closed()
         for task in list(self._tasks):
@@ -306,12 +310,12 @@ class ServiceBase:
         return link
 
     def _make_accepted_link(self) -> Link:
-        return self._make_link(self.config.link.ping_timeout)
+        return self._make_link(self.config.link.ping_timeout, track=self.admission)
 
-    def _make_link(self, ping_timeout: float, **how: Any) -> Link:
+    def _make_link(self, ping_timeout: float, track: Track | None = None, **how: Any) -> Link:
         timeouts = Timeouts(self.config.link.connect_timeout, ping_timeout)
         limit, tally = self.config.link.payload_limit, self.metrics.frames
-        return Link(self, timeouts=timeouts, limit=limit, track=self._links, tally=tally, **how)
+        return Link(self, timeouts=timeouts, limit=limit, track=track or self._links, tally=tally, **how)
 
     # LinkOwner: the handshake -----------------------------------------------------------------------
 
@@ -379,6 +383,7 @@ class ServiceBase:
     def link_opened(self, link: Link) -> None:
         """A client subscribed, or a server is linked."""
         self.metrics.connected("dialler" if link.dialled else "listener", "connected")
+        self.admission.opened(link)
         identity = link.identity
         if identity.user is not None:
             self.subscribers.setdefault(identity.user, []).append(link)
@@ -570,6 +575,14 @@ class ServiceBase:
             "subscribers": self.subscriber_count,
             "peers": [peer_status(peer) for peer in self.peering.peers],
         }
+
+
+def _seconds() -> float:
+    """The loop's time, which a test may set; outside of it, where metrics are read in tests, the machine's."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
 
 
 def _words(result: int) -> str:

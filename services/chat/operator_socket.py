@@ -96,7 +96,13 @@ class OperatorSocket:
             self._path.unlink(missing_ok=True)
         self._server.close()
 
-    def answer(self, method: str, target: str, body: bytes | None = b"") -> Answer | Awaitable[Answer]:
+    def answer(  # the file's mode says who may ask
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = b"",
+        asker: str = "",  # noqa: ARG002
+    ) -> Answer | Awaitable[Answer]:
         """Answer one request."""
         act = {"/drop": self._drop, "/retry": self._retry}.get(target)
         if act is None:

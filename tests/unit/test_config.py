@@ -93,10 +93,14 @@ OTHERS = {
 }  # fmt: skip
 
 
+LISTS = {"limits.metrics_from": ("192.0.2.7", "10.0.0.0/8")}
+
+
 @pytest.mark.parametrize(("key", "default"), list(keys()))
 def test_every_key_can_be_set_by_its_environment_variable(load_text, key, default):
     if default == ():
-        value, text = ("a", "b:1"), "a, b:1"
+        value = LISTS.get(key, ("a", "b:1"))
+        text = ", ".join(value)
     else:
         value = OTHERS.get(key) or default
         text = str(value)
@@ -352,3 +356,9 @@ def test_a_configuration_is_not_changed_by_accident():
 def test_loading_reads_the_given_environment_and_no_other(load_text, monkeypatch):
     monkeypatch.setenv("PARLEY_SERVER_ID", "real")
     assert load_text("", {"X": "y"}).server_id == ""
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/33", "alpha", "::1"])
+def test_who_may_see_the_metrics_is_an_address_or_a_network(load_text, text):
+    with pytest.raises(ConfigError, match=r"limits\.metrics_from"):
+        load_text("", {"PARLEY_LIMITS__METRICS_FROM": text})

@@ -1,13 +1,17 @@
 """The HTTP port of a process: four pages, and a driver around h11 that answers, keeps alive and closes."""
 
 import asyncio
+import ipaddress
 import json
 
 import h11
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from shared.http import IDLE, HttpConnection, Pages
+from shared.access import Access
+from shared.http import CONNECTIONS, HEAD, IDLE, PER_ADDRESS, SHARE, UNHEARD, HttpConnection, Turns
+from shared.interfaces import Interface
+from shared.pages import RENDERED_FOR, Pages
 from tests.support.simulated import SimulatedLoop
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -81,16 +85,28 @@ def test_a_query_does_not_change_the_page(pages):
 class Transport(asyncio.Transport):
     """What is written, and whether it is over."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, address="127.0.0.1"):
+        super().__init__({"peername": (address, 12345)})
         self.written = b""
-        self.is_closed = False
+        self.is_closed = self.is_resting = False
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        pass
+
+    def pause_reading(self):
+        self.is_resting = True
+
+    def resume_reading(self):
+        self.is_resting = False
 
     def write(self, data):
         assert not self.is_closed
         self.written += data
 
     def close(self):
+        self.is_closed = True
+
+    def abort(self):
         self.is_closed = True
 
     def is_closing(self):
@@ -100,11 +116,12 @@ class Transport(asyncio.Transport):
 class Browser:
     """The other side: sends bytes, and reads the answers with h11."""
 
-    def __init__(self, pages):
-        self.loop = SimulatedLoop()
-        self.transport = Transport()
-        self.open = set()
-        self.connection = HttpConnection(pages, self.open)
+    def __init__(self, pages, turns=None, loop=None, address="127.0.0.1"):
+        self.loop = loop or SimulatedLoop()
+        self.transport = Transport(address)
+        self.limited = []
+        self.turns = turns or Turns(self.limited.append)
+        self.connection = HttpConnection(pages, self.turns)
         self.inside(self.connection.connection_made, self.transport)
 
     def inside(self, function, *arguments):
@@ -116,6 +133,7 @@ class Browser:
     def send(self, data):
         if not self.transport.is_closed:
             self.inside(self.connection.data_received, data)
+            self.loop.run_for(0.001)
 
     def answers(self, *methods):
         """Status and body of each answer, to requests of these methods."""
@@ -239,9 +257,9 @@ def test_each_request_lengthens_its_life(browser):
 
 def test_the_server_knows_its_open_connections(pages):
     browser = Browser(pages)
-    assert browser.open == {browser.connection}
+    assert list(browser.turns.connections) == [browser.connection]
     browser.end()
-    assert browser.open == set()
+    assert not browser.turns.connections
 
 
 def test_a_closed_connection_leaves_no_timer(pages):
@@ -250,3 +268,133 @@ def test_a_closed_connection_leaves_no_timer(pages):
     browser.loop.run_for(2 * IDLE)
     assert not browser.transport.is_closed
     browser.loop.close()
+
+
+# Who asks decides neither how long nor how much -------------------------------------------------------
+
+
+def test_a_request_has_an_end_however_slowly_it_comes(browser):
+    browser.send(GET[:1])
+    for number in range(1, 10):
+        browser.loop.run_for(HEAD / 10)
+        browser.send(GET[number : number + 1])
+    assert not browser.transport.is_closed
+    browser.loop.run_for(HEAD / 10 + 0.01)
+    assert browser.transport.is_closed
+    assert browser.limited == ["time"]
+
+
+class Dear:
+    """A page that takes a tenth of a second."""
+
+    body_limit = 0
+
+    def __init__(self):
+        self.loop = None
+        self.answered = []
+
+    def answer(self, _method, target, _body=b"", _asker=""):
+        self.answered.append((round(self.loop.time(), 3), target))
+        self.loop.now += 0.1
+        return 200, "text/plain", b"dear"
+
+
+def get(target):
+    return GET.replace(b"/healthz", target.encode())
+
+
+def test_what_is_dear_is_answered_for_a_share_of_the_time_and_to_each_in_turn():
+    pages, loop = Dear(), SimulatedLoop()
+    pages.loop = loop
+    turns = Turns()
+    one = Browser(pages, turns, loop, "10.0.0.1")
+    other = Browser(pages, turns, loop, "10.0.0.2")
+    began = loop.time()
+    one.inside(one.connection.data_received, get("/1") + get("/2") + get("/3"))
+    other.send(get("/other"))
+    loop.run_for(10.0)
+    assert [target for _, target in pages.answered] == ["/1", "/other", "/2", "/3"] or [
+        target for _, target in pages.answered
+    ] == ["/1", "/2", "/other", "/3"]
+    times = [round(at - began, 3) for at, _ in pages.answered]
+    assert times == [round(number * 0.1 / SHARE, 3) for number in range(4)]
+    one.connection.connection_lost(None)
+    other.end()
+
+
+def test_nothing_is_read_beyond_what_waits_for_its_turn(browser):
+    browser.inside(browser.connection.data_received, GET * (UNHEARD // len(GET) + 2))
+    assert browser.transport.is_resting
+    browser.loop.run_for(1.0)
+    assert not browser.transport.is_resting
+
+
+def test_who_does_not_read_is_not_answered_and_in_the_end_cut_off(browser):
+    browser.inside(browser.connection.pause_writing)
+    browser.send(GET)
+    assert browser.transport.written == b""
+    browser.inside(browser.connection.resume_writing)
+    browser.loop.run_for(0.001)
+    assert browser.answers("GET")[0][0] == 200
+    browser.inside(browser.connection.pause_writing)
+    browser.loop.run_for(IDLE + 0.1)
+    assert browser.transport.is_closed
+
+
+def test_of_too_many_connections_of_an_address_the_oldest_idle_one_goes(pages):
+    loop, limited = SimulatedLoop(), []
+    turns = Turns(limited.append)
+    all_of_them = [Browser(pages, turns, loop, "10.0.0.1") for _ in range(PER_ADDRESS + 2)]
+    others = [Browser(pages, turns, loop, f"10.0.{number}.1") for number in range(1, CONNECTIONS - PER_ADDRESS + 2)]
+    assert [each.transport.is_closed for each in all_of_them[:4]] == [True, True, True, False]
+    assert not any(each.transport.is_closed for each in others)
+    assert limited == ["connections"] * 3
+    assert len(turns.connections) == CONNECTIONS
+    for each in [*all_of_them, *others]:
+        each.connection.connection_lost(None)
+    loop.close()
+
+
+def test_metrics_are_rendered_once_a_second_whoever_asks(pages, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("shared.pages.time.monotonic", lambda: now[0])
+    first = pages.answer("GET", "/metrics")[2]
+    pages._registry._names_to_collectors["parley_frames"].labels("MESSAGES").inc()
+    now[0] += RENDERED_FOR / 2
+    assert pages.answer("GET", "/metrics")[2] is first
+    now[0] += RENDERED_FOR
+    assert b'parley_frames_total{feature="MESSAGES"} 4.0' in pages.answer("GET", "/metrics")[2]
+
+
+@pytest.mark.parametrize(
+    ("path", "asker", "in_container", "may"),
+    [
+        ("/metrics", "127.0.0.1", False, True),
+        ("/metrics", "127.9.9.9", False, True),
+        ("/metrics", "", False, True),  # a Unix socket
+        ("/metrics", "192.0.2.7", False, True),  # configured
+        ("/metrics", "198.51.100.9", False, True),  # in a configured network
+        ("/metrics", "203.0.113.5", False, False),  # this machine's network, and no container's
+        ("/metrics", "203.0.113.5", True, True),
+        ("/metrics", "8.8.8.8", True, False),
+        ("/status", "203.0.113.5", False, True),
+        ("/", "203.0.113.5", False, True),
+        ("/", "8.8.8.8", False, False),
+        ("/events", "8.8.8.8", False, False),
+        ("/healthz", "8.8.8.8", False, True),
+        ("/readyz", "8.8.8.8", False, True),
+    ],
+)
+def test_who_may_see_what(monkeypatch, path, asker, in_container, may):
+    network = ipaddress.IPv4Network("203.0.113.0/24")
+    monkeypatch.setattr("shared.access.interfaces", lambda: [Interface("eth0", "203.0.113.1", network, "")])
+    access = Access(["192.0.2.7", "198.51.100.0/24"], in_container=in_container)
+    assert access.may_see(path, asker) is may
+
+
+def test_who_may_not_see_a_page_is_told_so():
+    closed = Pages(
+        CollectorRegistry(), dict, list, may_see=lambda path, asker: (path, asker) != ("/metrics", "8.8.8.8")
+    )
+    assert closed.answer("GET", "/metrics", b"", "8.8.8.8")[0] == 403
+    assert closed.answer("GET", "/metrics", b"", "127.0.0.1")[0] == 200

@@ -1,0 +1,120 @@
+"""Accepted connections by the address that they come from: who has too many, and which one goes. Pure.
+
+Nobody who is connected is counted against: a gateway stands for everybody behind it. But a connection that says
+nothing costs its other side nothing: of those that are not connected yet each address may have UNCONNECTED, after a
+moment in which a thousand that come at once have said who they are. And where the process's descriptors come to an
+end, the address with the most connections loses its newest, so that some are left for servers and for the pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+UNCONNECTED: Final = 64
+"""Connections of one address that have not said who they are."""
+AT_ONCE: Final = 1024
+"""The same for MOMENT seconds: as many as the system holds that wait to be accepted."""
+MOMENT: Final = 1.0
+USED: Final = 0.8
+"""The share of the process's descriptors at which connections are given up."""
+
+T = TypeVar("T")
+
+
+class Connections(Generic[T]):
+    """All accepted connections; times are seconds, monotonic."""
+
+    def __init__(self) -> None:
+        self._address: dict[T, str] = {}
+        self._of: dict[str, dict[T, None]] = {}
+        """Address → its connections, oldest first."""
+        self._unconnected: dict[str, dict[T, float]] = {}
+        """Address → those that are not connected, oldest first, and when they came."""
+        self._by_count: dict[int, dict[str, None]] = {}
+        """How many → the addresses that have so many."""
+        self._most = 0
+
+    def __len__(self) -> int:
+        return len(self._address)
+
+    @property
+    def unconnected(self) -> int:
+        """How many are not connected yet."""
+        return sum(map(len, self._unconnected.values()))
+
+    def came(self, connection: T, address: str, now: float) -> None:
+        """One was accepted."""
+        self._address[connection] = address
+        of = self._of.setdefault(address, {})
+        of[connection] = None
+        self._recount(address, len(of) - 1, len(of))
+        self._unconnected.setdefault(address, {})[connection] = now
+
+    def connected(self, connection: T) -> None:
+        """It has said who it is, and was let in."""
+        address = self._address.get(connection)
+        if address is not None:
+            self._forget_unconnected(connection, address)
+
+    def went(self, connection: T) -> None:
+        """It is closed."""
+        address = self._address.pop(connection, None)
+        if address is None:
+            return
+        of = self._of[address]
+        del of[connection]
+        self._recount(address, len(of) + 1, len(of))
+        if not of:
+            del self._of[address]
+        self._forget_unconnected(connection, address)
+
+    def _forget_unconnected(self, connection: T, address: str) -> None:
+        waiting = self._unconnected.get(address)
+        if waiting is not None and waiting.pop(connection, None) is not None and not waiting:
+            del self._unconnected[address]
+
+    def _recount(self, address: str, before: int, after: int) -> None:
+        if before:
+            addresses = self._by_count[before]
+            del addresses[address]
+            if not addresses:
+                del self._by_count[before]
+        if after:
+            self._by_count.setdefault(after, {})[address] = None
+        self._most = max(self._most, after)
+        while self._most and self._most not in self._by_count:
+            self._most -= 1
+
+    # Who goes ----------------------------------------------------------------------------------------
+
+    def too_many(self, address: str) -> bool:
+        """Whether more than AT_ONCE of an address are not connected: the newest goes at once."""
+        return len(self._unconnected.get(address, ())) > AT_ONCE
+
+    def silent(self, now: float) -> list[T]:
+        """Those beyond UNCONNECTED of an address that have had their moment, the oldest first."""
+        found: list[T] = []
+        for waiting in self._unconnected.values():
+            excess = len(waiting) - UNCONNECTED
+            for connection, came in waiting.items():
+                if excess <= 0 or now - came < MOMENT:
+                    break
+                found.append(connection)
+                excess -= 1
+        return found
+
+    def next_look(self, address: str | None = None) -> float | None:
+        """When `silent` may find some, of one address or of any: the oldest of too many has had its moment."""
+        all_of_them = self._unconnected
+        some = all_of_them.values() if address is None else [all_of_them[address]] if address in all_of_them else []
+        oldest = [next(iter(waiting.values())) for waiting in some if len(waiting) > UNCONNECTED]
+        return min(oldest) + MOMENT if oldest else None
+
+    def newest_of_the_largest(self, may_go: Callable[[T], bool]) -> T | None:
+        """The newest connection, of those that may go, of the address that has the most."""
+        for address in self._by_count.get(self._most, ()):
+            for connection in reversed(self._of[address]):
+                if may_go(connection):
+                    return connection
+        return None
