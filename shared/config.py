@@ -133,6 +133,22 @@ class LimitsConfig(Section, frozen=True):
     """Clients with a userId that Parley would give nobody: names.py."""
     servers: Bytes = 1000
     """Other servers that a node knows at once; of one address at most 32, of a gateway 256."""
+    users: Bytes = 100_000
+    """Users of this server."""
+    groups: Bytes = 50_000
+    """Groups that live here."""
+    members: Bytes = 1_000_000
+    """Members of them all."""
+    user_groups: Bytes = 2_000
+    """Groups that one user may be in."""
+    blocks: Bytes = 500_000
+    """How many are blocked, by all users."""
+    user_blocks: Bytes = 10_000
+    """How many one user may block."""
+    share: Share = 0.5
+    """The part of each of these tables that one address, or the users of one other server, may fill."""
+    unused_ttl: Seconds = 30 * 86400.0
+    """Who was here, or was announced, and neither wrote nor was written to is forgotten after so long."""
 
 
 class ClientConfig(Section, frozen=True):

@@ -328,6 +328,8 @@ class ServiceBase:
             self._not_meant(link)
             return
         result = self.admit_client(identity) if identity.is_client else self.admit_server(link, identity)
+        if result == Result.CONNECTED and not self.has_room_for(link, identity):
+            result = Result.UNKNOWN_ERROR
         if result != Result.CONNECTED:
             self._refuse(link, result)
             return
@@ -345,6 +347,10 @@ class ServiceBase:
         if result == Result.UNKNOWN_ERROR:
             self.message_rejected(link, reason, link.identity.name[:64])
         link.refuse(result)
+
+    def has_room_for(self, link: Link, identity: Identity) -> bool:  # noqa: ARG002 - a seam
+        """Whether somebody who may connect can be remembered."""
+        return True
 
     def is_sibling(self, identity: Identity) -> bool:  # noqa: ARG002 - a seam
         """Whether that server says to be a process of our own node, and so has to prove it."""

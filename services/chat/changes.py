@@ -27,6 +27,10 @@ class ChangesInTurn:
         """Make somebody no member."""
         self._changes.leave(group, user, self._later(done))
 
+    def forget_member(self, group: str, user: User, done: Done) -> None:
+        """Know nothing of somebody's having been a member."""
+        self._changes.forget_member(group, user, self._later(done))
+
     def block(self, user: str, other: User, done: Done) -> None:
         """Note that one of our users takes nothing from another user."""
         self._changes.block(user, other, self._later(done))

@@ -26,6 +26,9 @@ class Sink(Protocol):
     def watch_value(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Export a gauge without labels."""
 
+    def watch(self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()) -> None:
+        """Export a gauge."""
+
     def watch_counter(
         self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()
     ) -> None:
@@ -49,8 +52,15 @@ class Counting:
     """The chat process's own metrics. `waiting`, `oldest` (seconds) and `owed` are asked when they are wanted."""
 
     def __init__(
-        self, metrics: Sink, *, waiting: Callable[[], int], oldest: Callable[[], float], owed: Callable[[], int]
+        self,
+        metrics: Sink,
+        *,
+        waiting: Callable[[], int],
+        oldest: Callable[[], float],
+        owed: Callable[[], int],
+        sizes: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        """`sizes` tells how many entries each table has that names may fill."""
         self._told_local, self._told_remote = ([0] * len(Status.Status.values()) for _ in range(2))
         """Per status number, how often: of recipients here, and of those elsewhere."""
         metrics.watch_counter(
@@ -69,6 +79,12 @@ class Counting:
         metrics.watch_value("parley_mailbox_messages", "Messages that wait", waiting)
         metrics.watch_value("parley_mailbox_oldest_age_seconds", "Since the oldest of them was written", oldest)
         metrics.watch_value("parley_statuses_owed", "Statuses whose hearers are not there", owed)
+        metrics.watch(
+            "parley_names",
+            "Entries of the tables that names fill",
+            lambda: [((table,), size) for table, size in sizes().items()],
+            ("table",),
+        )
         self._commits = metrics.histogram("parley_mailbox_commit_seconds", "One group commit", COMMIT)
         self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
 

@@ -23,6 +23,10 @@ IN_MEMORY: Final = 1024
 
 MOST: Final = 1_000_000
 """Statuses owed to one destination."""
+MOST_OF_ALL: Final = 2_000_000
+"""The same of all together: one destination has half of what the others leave at most."""
+ALL_IN_MEMORY: Final = 100_000
+"""Statuses of all destinations in memory: beyond it what comes is on disk alone until those before it were told."""
 
 Debt = tuple[int, bytes]
 """A status's number, and its MESSAGE_ACK's payload."""
@@ -46,7 +50,7 @@ class Ledger(Protocol):
 class _Account:
     """What one destination is owed: first what is in memory, then what is only on disk."""
 
-    __slots__ = ("debts", "is_loading", "last_number", "on_disk", "told")
+    __slots__ = ("debts", "is_loading", "last_number", "newest", "on_disk", "told")
 
     def __init__(self, on_disk: int = 0) -> None:
         self.debts: deque[Debt] = deque()
@@ -55,34 +59,70 @@ class _Account:
         self.on_disk = on_disk
         self.last_number = 0
         self.is_loading = False
+        self.newest = 0.0
+        """When the last one came (the mailbox's age)."""
+
+    def __len__(self) -> int:
+        return len(self.debts) + self.on_disk
 
 
 class Debts:
-    """All that is owed. `next_number` is greater than that of any status on disk."""
+    """All that is owed. `next_number` is greater than that of any status on disk.
 
-    def __init__(self, roster: Roster, ledger: Ledger, next_number: int) -> None:
+    `age` tells how old the mailbox is (seconds); `limited` counts what is owed to nobody any more.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        ledger: Ledger,
+        next_number: int,
+        *,
+        age: Callable[[], float] = lambda: 0.0,
+        limited: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._age = age
+        self._limited = limited
+        self._count = 0
+        self._in_memory = 0
         self._roster = roster
         self._ledger = ledger
         self._next_number = next_number
         self._accounts: dict[Destination, _Account] = {}
 
     def __len__(self) -> int:
-        return sum(len(account.debts) + account.on_disk for account in self._accounts.values())
+        return self._count
+
+    @property
+    def destinations(self) -> int:
+        """To how many something is owed."""
+        return len(self._accounts)
 
     def found_at_start(self, destination: Destination, count: int) -> None:
         """So many are on disk from before."""
-        self._accounts[destination] = _Account(count)
+        account = self._accounts[destination] = _Account(count)
+        account.newest = self._age()
+        self._count += count
 
     def owe(self, destination: Destination, payload: bytes) -> None:
         """Tell a status, now or later, and keep it until it was told."""
-        account = self._accounts.setdefault(destination, _Account())
-        if len(account.debts) + account.on_disk >= MOST:
-            return  # whoever never comes back is owed no more
+        account = self._accounts.get(destination)
+        if account is None:
+            account = _Account()
+        owed = len(account)
+        if owed >= MOST or owed >= (MOST_OF_ALL - self._count + owed) / 2:
+            self._limited()  # whoever never comes back is owed no more
+            return
+        self._accounts[destination] = account
+        account.newest = self._age()
+        self._count += 1
         number, self._next_number = self._next_number, self._next_number + 1
         self._ledger.owe(destination, number, payload)
-        if account.on_disk or account.is_loading or len(account.debts) >= IN_MEMORY:
+        is_behind = account.on_disk or account.is_loading or len(account.debts) >= IN_MEMORY
+        if is_behind or (self._in_memory >= ALL_IN_MEMORY and not self._links(destination)[0]):
             account.on_disk += 1
         else:
+            self._in_memory += 1
             account.debts.append((number, payload))
             account.last_number = number
         self.tell(destination)
@@ -119,6 +159,13 @@ class Debts:
             told = list(islice(account.debts, account.told))
             self._pay(server_id, account, min(number, told[-1][0] if told else 0))
 
+    def expire(self, before: float) -> None:
+        """What was owed before that age of the mailbox is owed no more: the disk has forgotten it."""
+        for destination in [each for each, account in self._accounts.items() if account.newest < before]:
+            account = self._accounts.pop(destination)
+            self._count -= len(account)
+            self._in_memory -= len(account.debts)
+
     def _links(self, destination: Destination) -> tuple[list[Sink], bool]:
         """Where it is told, and whether that answers."""
         if isinstance(destination, User):
@@ -131,6 +178,8 @@ class Debts:
         while account.debts and account.debts[0][0] <= number:
             account.debts.popleft()
             paid += 1
+        self._count -= paid
+        self._in_memory -= paid
         if paid:
             account.told = max(0, account.told - paid)
             self._ledger.paid(destination, number)
@@ -148,8 +197,12 @@ class Debts:
 
         def found(debts: list[Debt]) -> None:
             account.is_loading = False
+            if self._accounts.get(destination) is not account:
+                return  # it has expired
             account.debts.extend(debts)
+            self._in_memory += len(debts)
             account.on_disk -= len(debts) or asked  # none: they have expired, or could not be written
+            self._count -= 0 if debts else asked
             if debts:
                 account.last_number = debts[-1][0]
             self.tell(destination)

@@ -100,6 +100,8 @@ class Dispatcher:
         """Send what waits, in order, while there is room."""
         if self._mailbox.is_empty(destination):
             return
+        if destination not in self._outbound and not self.ways(destination):
+            return  # nothing is remembered of who is away
         outbound = self.outbound_to(destination)
         deadline = now + self._ack_timeout
         while self._has_room(outbound) and (sinks := self.ways(destination)):

@@ -56,6 +56,7 @@ class Express:
         if core is None:
             raise RuntimeError("there is no compiled core")
         self._server_id = server_id
+        self._roster = roster
         self._dispatcher = dispatcher
         self._blocks = blocks
         self._keys = keys
@@ -140,6 +141,7 @@ class Express:
             is_local,
             FLOWS_OF_USER if isinstance(source, User) else FLOWS_OF_SERVER,
         )
+        self._roster.use(author, recipient)
         return learnt
 
     def learn_answer(self, item: Item, payload: bytes) -> None:

@@ -8,7 +8,7 @@ from services.chat.blocks import Blocks
 from services.chat.changes import ChangesInTurn
 from services.chat.debts import Debts
 from services.chat.disk_mailbox import DiskMailbox
-from services.chat.groups import Groups
+from services.chat.groups import Caps, Groups
 from services.chat.in_turn import InTurn
 from services.chat.mailbox import Destination, Item
 from services.chat.quick import DeliveredRun
@@ -17,8 +17,9 @@ from services.chat.requests import Requests
 from services.chat.roster import LocalRoster
 from services.chat.router import Router
 from services.chat.store import Store
+from shared.addresses import User
 from shared.compiled import core
-from shared.config import ChatConfig
+from shared.config import ChatConfig, LimitsConfig
 from shared.message_keys import MessageKeys
 
 
@@ -42,11 +43,13 @@ class Opened:
         look_for: Callable[[str], None],
         doubted: Callable[[], None] = lambda: None,
         in_turn: InTurn | None = None,
+        caps: LimitsConfig | None = None,
     ) -> None:
         """`in_turn` spreads messages to groups, and answers to changes, over turns; without it all is at once."""
         if in_turn is not None:
             in_turn.unwritten = lambda: store.unwritten
         self.store = store
+        self._newly_used: set[Destination] = set()
         limits = Limits(
             settings.mailbox_messages,
             settings.mailbox_bytes,
@@ -63,9 +66,25 @@ class Opened:
             loaded=loaded,
             limited=lambda what: limited(what, "mailbox"),
         )
-        self.debts = Debts(roster, store, store.next_receipt)
-        self.groups = Groups(settings.group_members)
-        self.blocks = Blocks()
+        self.debts = Debts(
+            roster,
+            store,
+            store.next_receipt,
+            age=lambda: store.age,
+            limited=lambda: limited("messages", "statuses"),
+        )
+        caps = caps or LimitsConfig()
+        self.groups = Groups(
+            settings.group_members,
+            Caps(caps.groups, caps.members, caps.user_groups, caps.share),
+            roster.source,
+        )
+        self.blocks = Blocks(
+            most=caps.blocks,
+            of_user=caps.user_blocks,
+            share=caps.share,
+            source=lambda user_id: roster.users.source(User(user_id, server_id)),
+        )
         self.router = Router(
             server_id,
             roster,
@@ -95,7 +114,9 @@ class Opened:
             ChangesInTurn(store, in_turn.told) if in_turn is not None else store,
             timeout=settings.ack_timeout,
             look_for=look_for,
+            limited=limited,
         )
+        self._roster = roster
         self._recall(roster)
 
     def _recall(self, roster: LocalRoster) -> None:
@@ -107,13 +128,32 @@ class Opened:
         self.store.count_by_author(self.mailbox.counted_at_start)
         for destination, count in self.store.owed_counts():
             self.debts.found_at_start(destination, count)
-        for group, member, has_left in self.store.members():
-            self.groups.add(group, member)
-            if has_left:
-                self.groups.remove(group, member)
+        for destination, source, at, used in self.store.known_names():
+            if isinstance(destination, User):
+                roster.users.recall(destination, source, at, used=used)
+            else:
+                roster.servers.recall(destination, source, at, used=used)
+        roster.noted, roster.forgotten = self._newly_used.add, self.store.forget_known
+        self._recall_groups()
         for user, other in self.store.blocked():
             self.blocks.add(user, other)
-        roster.remember(self.store.known())
+
+    def note_used(self) -> None:
+        """Write who is known in earnest by now: now and then, as nothing waits for it."""
+        used, self._newly_used = self._newly_used, set()
+        for destination in used:
+            self.store.use(destination)
+        self._roster.noted = self._newly_used.add
+
+    def _recall_groups(self) -> None:
+        for group, member, has_left in self.store.members():
+            if not has_left:
+                self.groups.add(group, member)
+                if len(self.groups.members(group)) > 1:
+                    self.groups.spoke(group)  # perhaps: that is not on disk
+                continue
+            for each in self.groups.note_former(group, member):
+                self.store.forget_member(*each, lambda _is_safe: None)
 
     def kept(self, items: list[Item], _now: float) -> None:
         """The disk has these."""
@@ -124,6 +164,21 @@ class Opened:
         """The disk could not take these."""
         self.store.unwritten -= len(items)
         self.router.not_kept(items, now)
+
+    def sizes(self) -> dict[str, int]:
+        """How many entries each table has that names may fill."""
+        return {
+            "users": len(self._roster.users),
+            "servers": len(self._roster.servers),
+            "groups": len(self.groups),
+            "members": self.groups.memberships,
+            "former_members": self.groups.former_count,
+            "blocks": len(self.blocks),
+            "mailboxes": len(self.mailbox.queues),
+            "owed_to": self.debts.destinations,
+            "looked_for": self.router.looked_for,
+            "asked_elsewhere": self.requests.passed_count,
+        }
 
     def next_timeout(self) -> float | None:
         """When the router or the requests must be woken, or None."""

@@ -6,8 +6,10 @@ again until it is answered, and given up after `timeout`: changes may come twice
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Final, Protocol
 
 from services.chat.blocks import Blocks
@@ -22,6 +24,8 @@ Result = pb.GroupMembers
 Ask = pb.ChangeGroup | pb.GroupMembers
 MOST: Final = 10_000
 """Requests that other servers have not answered yet."""
+MOST_OF_LINK: Final = 1000
+"""Of them, those that came over one link."""
 PATIENCE: Final = 1.0
 """Seconds for which an unlinked server is looked for."""
 
@@ -33,7 +37,10 @@ class Changes(Protocol):
         """Make somebody a member."""
 
     def leave(self, group: str, user: User, done: Callable[[bool], None]) -> None:
-        """Make somebody no member."""
+        """Make somebody a former member."""
+
+    def forget_member(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Know nothing of somebody's having been a member."""
 
     def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
         """Note that one of our users takes nothing from another user."""
@@ -69,7 +76,9 @@ class Requests:
         *,
         timeout: float,
         look_for: Callable[[str], None],
+        limited: Callable[[str, str], None] = lambda _what, _where: None,
     ) -> None:
+        """`limited` counts what a limit stopped: what, and where."""
         self._server_id = server_id
         self._roster = roster
         self._groups = groups
@@ -77,8 +86,17 @@ class Requests:
         self._changes = changes
         self._timeout = timeout
         self._look_for = look_for
+        self._limited = limited
         self._passed: dict[int, _Passed] = {}
+        self._passed_of: Counter[Sink] = Counter()
+        self._due: list[tuple[float, int]] = []
+        """A heap: when requests are given up; those that were answered meanwhile are passed by."""
         self._last = 0
+
+    @property
+    def passed_count(self) -> int:
+        """How many requests other servers have not answered yet."""
+        return len(self._passed)
 
     # Groups ----------------------------------------------------------------------------------
 
@@ -118,38 +136,53 @@ class Requests:
 
     def group_answered(self, server_id: str, answer: pb.GroupMembers) -> None:
         """Another server answered: pass it back under the asker's own number."""
-        passed = self._passed.get(answer.request)
+        number = answer.request
+        passed = self._passed.get(number)
         if passed is not None and passed.server_id == server_id:
-            del self._passed[answer.request]
+            self._take(number)
             answer.request = passed.request
             passed.sink.send(encode("GROUP_MEMBERS", answer))
 
     def _handle(self, name: str, group: Group, ask: Ask, sink: Sink) -> None:
         """Do it, and answer once it is done."""
         user, members = User.of(ask.user), self._groups.members(group.group_id)
+        if name == "LEAVE_GROUP" and user in members:
+            self._leave(group, user, ask, sink)
+        elif name == "JOIN_GROUP" and user not in members:
+            self._join(group, user, ask, sink)
+        elif name == "GROUP_MEMBERS" and user not in members:
+            self._answer(ask, sink, Result.NOT_A_MEMBER)
+        else:
+            self._answer(ask, sink, Result.OK)
 
+    def _join(self, group: Group, user: User, ask: Ask, sink: Sink) -> None:
         def joined(is_safe: bool) -> None:
+            self._groups.joined(user)
             if is_safe:
                 self._groups.add(group.group_id, user)
+                self._roster.use(user)
             self._answer(ask, sink, Result.OK if is_safe else Result.ERROR)
 
+        if self._groups.is_full(group.group_id):
+            self._limited("names", "groups")
+            self._answer(ask, sink, Result.GROUP_FULL)
+        elif not self._groups.has_room(group.group_id, user):
+            self._limited("names", "groups")
+            self._answer(ask, sink, Result.ERROR)
+        else:
+            self._groups.joins(user)
+            self._changes.join(group.group_id, user, joined)
+
+    def _leave(self, group: Group, user: User, ask: Ask, sink: Sink) -> None:
         def left(is_safe: bool) -> None:
             if is_safe:
-                self._groups.remove(group.group_id, user)
+                for each in self._groups.remove(group.group_id, user):
+                    self._changes.forget_member(*each, lambda _is_safe: None)
             self._answer(ask, sink, Result.OK if is_safe else Result.ERROR)
 
-        if name == "LEAVE_GROUP" and user not in members:
-            self._answer(ask, sink, Result.OK)
-        elif name == "LEAVE_GROUP":
-            self._changes.leave(group.group_id, user, left)
-        elif name == "GROUP_MEMBERS":
-            self._answer(ask, sink, Result.OK if user in members else Result.NOT_A_MEMBER)
-        elif user in members:
-            self._answer(ask, sink, Result.OK)
-        elif self._groups.is_full(group.group_id):
-            self._answer(ask, sink, Result.GROUP_FULL)
-        else:
-            self._changes.join(group.group_id, user, joined)
+        remembers = self._groups.remembers_former(group.group_id)
+        change = self._changes.leave if remembers else self._changes.forget_member
+        change(group.group_id, user, left)
 
     def _answer(self, ask: Ask, sink: Sink, result: pb.GroupMembers.Result) -> None:
         answer = pb.GroupMembers(group=ask.group, user=ask.user, request=ask.request, result=result)
@@ -162,36 +195,54 @@ class Requests:
 
     def _pass_on(self, server_id: str, name: str, ask: Ask, sink: Sink, now: float) -> None:
         server = self._roster.server(server_id)
-        if server is None:
-            self._look_for(server_id)
-        if len(self._passed) >= MOST:
+        if len(self._passed) >= MOST or self._passed_of[sink] >= MOST_OF_LINK:
+            self._limited("requests", "groups")
             self._answer(ask, sink, Result.ERROR)
             return
+        if server is None:
+            self._look_for(server_id)
         self._last += 1
         until = now + (self._timeout if server is not None or self._roster.knows_server(server_id) else PATIENCE)
         passed = _Passed(server_id, name, ask, ask.request, sink, now, until)
         ask.request = self._last
         self._passed[self._last] = passed
+        self._passed_of[sink] += 1
+        heappush(self._due, (until, self._last))
         if server is not None:
             server.sink.send(encode(name, ask))
 
     def server_connected(self, server_id: str) -> None:
         """A server is in the roster: it hears what it has not answered, and has as long for it as any."""
         server = self._roster.server(server_id)
-        for passed in self._passed.values():
+        for number, passed in self._passed.items():
             if passed.server_id == server_id and server is not None:
                 passed.until = passed.asked + self._timeout
+                heappush(self._due, (passed.until, number))
                 server.sink.send(encode(passed.name, passed.ask))
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` must be called, or None."""
-        return min((passed.until for passed in self._passed.values()), default=None)
+        while self._due and not self._is_due(*self._due[0]):
+            heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def _is_due(self, until: float, number: int) -> bool:
+        return number in self._passed and self._passed[number].until == until
+
+    def _take(self, number: int) -> _Passed:
+        """A request is answered."""
+        passed = self._passed.pop(number)
+        self._passed_of[passed.sink] -= 1
+        if not self._passed_of[passed.sink]:
+            del self._passed_of[passed.sink]
+        return passed
 
     def handle_timeout(self, now: float) -> None:
         """Answer for servers that did not."""
-        for number, passed in list(self._passed.items()):
-            if passed.until <= now:
-                del self._passed[number]
+        while self._due and self._due[0][0] <= now:
+            until, number = heappop(self._due)
+            if self._is_due(until, number):
+                passed = self._take(number)
                 passed.ask.request = passed.request
                 known = self._roster.knows_server(passed.server_id)
                 self._answer(passed.ask, passed.sink, Result.SERVER_TIMEOUT if known else Result.SERVER_NOT_FOUND)
@@ -208,23 +259,41 @@ class Requests:
         other = User.of(ask.user)
 
         def answer(is_safe: bool) -> None:
-            if is_safe and name == "BLOCK_USER":
-                self._blocks.add(user.user_id, other)
-            elif is_safe and name == "UNBLOCK_USER":
-                self._blocks.remove(user.user_id, other)
             users = [each.to_pb() for each in self._blocks.of(user)]
             sink.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=is_safe)))
+
+        def unblocked(is_safe: bool) -> None:
+            if is_safe:
+                self._blocks.remove(user.user_id, other)
+            answer(is_safe)
 
         if name == "ASK_BLOCKED_USERS":
             answer(True)
         elif not other.is_complete:
             raise UnexpectedMessage(f"{user} blocks nobody: {other}", "no_recipient")
-        elif name == "BLOCK_USER" and self._is_rather_a_group(other):
-            answer(False)
         elif name == "BLOCK_USER":
-            self._changes.block(user.user_id, other, answer)
+            self._block(user, other, answer)
         else:
-            self._changes.unblock(user.user_id, other, answer)
+            self._changes.unblock(user.user_id, other, unblocked)
+
+    def _block(self, user: User, other: User, answer: Callable[[bool], None]) -> None:
+        def blocked(is_safe: bool) -> None:
+            self._blocks.came(user.user_id)
+            if is_safe:
+                self._blocks.add(user.user_id, other)
+                self._roster.use(user)
+            answer(is_safe)
+
+        if self._is_rather_a_group(other):
+            answer(False)
+        elif other in self._blocks.of(user):
+            answer(True)
+        elif not self._blocks.has_room(user.user_id):
+            self._limited("names", "blocks")
+            answer(False)
+        else:
+            self._blocks.comes(user.user_id)
+            self._changes.block(user.user_id, other, blocked)
 
     def _is_rather_a_group(self, user: User) -> bool:
         """Whether this is written like one of our groups, and was never a user here: groups cannot be blocked."""

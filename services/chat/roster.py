@@ -5,9 +5,10 @@ The interface stands first: several processes of one server would share a roster
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from services.chat.names import Names
 from shared.addresses import User
 
 
@@ -51,6 +52,9 @@ class Roster(Protocol):
     def knows(self, user: User) -> bool:
         """Whether this user has ever been here."""
 
+    def use(self, *destinations: User | str) -> None:
+        """These are here in earnest: somebody writes to them, or they do something that lasts."""
+
     def server(self, server_id: str) -> ServerSink | None:
         """A linked server."""
 
@@ -69,32 +73,51 @@ class LinkedServer:
 class LocalRoster:
     """The roster of a server that is one process: in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, users: int = 1_000_000, servers: int = 1_000_000, share: float = 1.0) -> None:
+        """At most so many `users` and `servers`, and `share` of that from one address."""
         self.clients_by_user: dict[User, list[Sink]] = {}
         """The quick way reads this, and `servers_by_id` (express.py)."""
-        self._known: set[User] = set()
         self.servers_by_id: dict[str, ServerSink] = {}
-        self._known_servers: set[str] = set()
+        self.noted: Callable[[User | str], None] = lambda _destination: None
+        """Called with who is known in earnest from now on."""
+        self.forgotten: Callable[[User | str], None] = lambda _destination: None
+        """Called with who is not known any more."""
+        self.users: Names[User] = Names(
+            users,
+            share,
+            is_here=self.clients_by_user.__contains__,
+            forgotten=lambda user: self.forgotten(user),  # noqa: PLW0108 - it is set later
+        )
+        self.servers: Names[str] = Names(
+            servers,
+            share,
+            is_here=self.servers_by_id.__contains__,
+            forgotten=lambda name: self.forgotten(name),  # noqa: PLW0108 - it is set later
+        )
 
     def clients(self, user: User) -> Sequence[Sink]:
         """The clients of a user here; empty when they are away."""
         return self.clients_by_user.get(user, ())
 
     def knows(self, user: User) -> bool:
-        """Whether this user has ever been here."""
-        return user in self._known
+        """Whether this user has ever been here, and not in vain."""
+        return user in self.users
 
     def server(self, server_id: str) -> ServerSink | None:
         """A linked server."""
         return self.servers_by_id.get(server_id)
 
     def knows_server(self, server_id: str) -> bool:
-        """Whether this server has ever been heard of."""
-        return server_id in self._known_servers
+        """Whether this server has ever been heard of, and not in vain."""
+        return server_id in self.servers
+
+    def source(self, user: User) -> str:
+        """What is counted as one with whoever comes from there: an address, or the server of a user of another."""
+        return self.users.source(user) or f"@{user.server_id}"
 
     def add_client(self, user: User, sink: Sink) -> None:
         """A client of a user connected."""
-        self._known.add(user)
+        self.users.add(user)
         self.clients_by_user.setdefault(user, []).append(sink)
 
     def remove_client(self, user: User, sink: Sink) -> None:
@@ -107,19 +130,34 @@ class LocalRoster:
 
     def add_server(self, server_id: str, server: ServerSink) -> None:
         """A server is linked."""
-        self._known_servers.add(server_id)
+        self.servers.add(server_id)
+        self.use(server_id)
         self.servers_by_id[server_id] = server
 
     def remove_server(self, server_id: str) -> None:
         """It no longer is; it stays known."""
         self.servers_by_id.pop(server_id, None)
 
-    def remember(self, destinations: Iterable[User | str]) -> bool:
+    def may_remember(self, destination: User | str, source: str = "") -> bool:
+        """Whether it is known, or there is room for it."""
+        if isinstance(destination, User):
+            return self.users.may_add(destination, source)
+        return self.servers.may_add(destination, source)
+
+    def remember(self, destinations: Iterable[User | str], source: str = "", at: float = 0.0) -> bool:
         """These users and servers are known; whether any of them was new."""
-        before = len(self._known) + len(self._known_servers)
-        for destination in destinations:
-            if isinstance(destination, User):
-                self._known.add(destination)
-            else:
-                self._known_servers.add(destination)
-        return len(self._known) + len(self._known_servers) > before
+        added = [
+            self.users.add(each, source, at) if isinstance(each, User) else self.servers.add(each, source, at)
+            for each in destinations
+        ]
+        return any(added)
+
+    def expire(self, before: float) -> int:
+        """Forget who has been here in vain since before that age; how many."""
+        return self.users.expire(before) + self.servers.expire(before)
+
+    def use(self, *destinations: User | str) -> None:
+        """These are here in earnest: somebody writes to them, or they do something that lasts."""
+        for each in destinations:
+            if self.users.use(each) if isinstance(each, User) else self.servers.use(each):
+                self.noted(each)

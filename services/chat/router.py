@@ -8,6 +8,7 @@ or kept. DELIVERED, USER_NOT_FOUND, OTHER_SERVER_NOT_FOUND, USER_BLOCKED, OTHER_
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Final
 
 from services.chat.answers import Answers
@@ -16,6 +17,7 @@ from services.chat.debts import Debts
 from services.chat.dispatcher import Dispatcher
 from services.chat.express import Express
 from services.chat.groups import Groups, copies
+from services.chat.lookups import Lookups
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.quick import DeliveredRun
 from services.chat.roster import LocalRoster, Sink
@@ -87,6 +89,7 @@ class Router:
             overdue=self._overdue,
             stuck=self._stuck,
         )
+        self._lookups = Lookups()
         self._missing: dict[str, float] = {}
         """Servers with waiting messages and no link → when their authors are answered."""
         self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered)
@@ -103,6 +106,11 @@ class Router:
     def is_idle(self) -> bool:
         """Whether nothing is on its way and nobody is looked for."""
         return self._dispatcher.is_idle and not self._missing
+
+    @property
+    def looked_for(self) -> int:
+        """How many servers are looked for."""
+        return len(self._missing)
 
     def take(self, source: Destination, frames: list[Frame], at: int, now: float, sink: Sink | None = None) -> int:
         """Handle frames of a link from `at` on the quick way; the index of the first that does not go it."""
@@ -194,17 +202,35 @@ class Router:
             self._statuses.tell(item, Status.USER_BLOCKED)
         elif not self._dispatcher.dispatch(user, item, now):
             self._refuse(item)
-        elif not item.deadline:  # away, or too slow a reader: kept in any case
-            self._statuses.tell_when_safe(item, Status.USER_AWAY)
+        else:
+            self._roster.use(user, item.author)
+            if not item.deadline:  # away, or too slow a reader: kept in any case
+                self._statuses.tell_when_safe(item, Status.USER_AWAY)
 
     def _to_server(self, item: Item, server_id: str, now: float) -> None:
-        if not self._dispatcher.dispatch(server_id, item, now):
+        if self._is_unknown(server_id):
+            if self._lookups.hold(server_id, item):
+                self._miss(server_id, now)
+            else:
+                self._limited("names", "router")
+                self._refuse(item)
+        elif not self._dispatcher.dispatch(server_id, item, now):
             self._refuse(item)
         elif self._roster.server(server_id) is None:
+            self._roster.use(server_id, item.author)
             self._miss(server_id, now)
-            if self._mailbox.is_waiting_on_disk(server_id) and self._roster.knows_server(server_id):
+            if self._mailbox.is_waiting_on_disk(server_id):
                 # Nobody comes back to what is only on disk before it goes out.
                 self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
+        else:
+            self._roster.use(item.author)
+
+    def _is_unknown(self, server_id: str) -> bool:
+        """Whether nothing is known of a server, or what waits for it was sent when nothing was."""
+        if self._roster.server(server_id) is not None:
+            return False
+        is_new = not self._roster.knows_server(server_id) and self._mailbox.is_empty(server_id)
+        return is_new or self._lookups.holds(server_id)
 
     def _refuse(self, item: Item, status: int = Status.OTHER_ERROR) -> None:
         """There is no room for it here. If it was only asked after, what its author was told still holds."""
@@ -262,6 +288,7 @@ class Router:
         if not others:
             self._statuses.tell(item, Status.DELIVERED)
             return
+        self._groups.spoke(group.group_id)
         self._statuses.expect(item.author, item.snowflake, group, others)
         for copy in copies(message, group, others, [keys[each] for each in others], item.origin):
             copy.arrived = item.arrived
@@ -296,6 +323,8 @@ class Router:
         self._missing.pop(server_id, None)
         self._debts.connected(server_id)
         self._dispatcher.connected(server_id, now)
+        for item in self._lookups.take(server_id):
+            self._to_server(item, server_id, now)
 
     def server_disconnected(
         self, server_id: str, sink: Sink, now: float, *, confirms: bool, cleanly: bool = False
@@ -421,7 +450,7 @@ class Router:
     def loaded(self, destination: Destination, now: float) -> None:
         """More of what waits for a destination can go out."""
         if isinstance(destination, str) and not self._roster.knows_server(destination):
-            self._still_missing(destination)
+            self._still_missing(destination, now)
         self._dispatcher.pump(destination, now)
 
     def expired(self, items: Iterable[tuple[Destination, Item]]) -> int:
@@ -462,14 +491,16 @@ class Router:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` must be called, or None."""
-        return min([*self._dispatcher.due(), *self._missing.values()], default=None)
+        first_missing = list(islice(self._missing.values(), 1))  # all are looked for as long: in order
+        return min([*self._dispatcher.due(), *first_missing], default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; answer for what has been unanswered for too long."""
         self._dispatcher.handle_timeout(now)
-        for server_id in [s for s, due in self._missing.items() if due <= now]:
+        while self._missing and next(iter(self._missing.values())) <= now:
+            server_id = next(iter(self._missing))
             del self._missing[server_id]
-            self._still_missing(server_id)
+            self._still_missing(server_id, now)
 
     def _overdue(self, destination: Destination, item: Item) -> None:
         if isinstance(destination, User):
@@ -495,7 +526,15 @@ class Router:
         self._limited("bytes" if is_refused else "time", "lanes")
         return True
 
-    def _still_missing(self, server_id: str) -> None:
+    def _still_missing(self, server_id: str, now: float) -> None:
+        for item in self._lookups.take(server_id):
+            if not self._roster.knows_server(server_id):
+                self._statuses.tell(item, Status.OTHER_SERVER_NOT_FOUND)
+            elif not self._dispatcher.dispatch(server_id, item, now):
+                self._refuse(item)
+            else:
+                self._roster.use(server_id, item.author)
+                self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
         if self._roster.knows_server(server_id):
             for item in self._mailbox.waiting(server_id):
                 self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)

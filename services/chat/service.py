@@ -46,6 +46,8 @@ TAKE_OVER, RETRY = 6.0, 0.2
 EXPIRY_CHECKS: Final = 60.0
 """Seconds between two looks for what has waited too long."""
 EXPIRED_AT_ONCE: Final = 1000
+SERVERS: Final = 20
+"""So many times as many servers are known as there may be at once: mail is kept for who is away."""
 LATE, AGAIN = 0.005, 0.001
 """Seconds: a timer that comes so late tells that we ourselves were held up; it fires again so soon."""
 
@@ -58,7 +60,7 @@ class ChatService(ServiceBase):
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
-        self.roster = LocalRoster()
+        self.roster = self._new_roster()
         self._timer = LastingTimer("answering in time", self._timer_fired, self.faults)
         self._is_late = False
         """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
@@ -69,7 +71,9 @@ class ChatService(ServiceBase):
         self._partials = Partials(
             Limits(self.config.link.payload_limit), lambda what: self.metrics.limited(what, "pieces")
         )
-        self._counting = Counting(self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed)
+        self._counting = Counting(
+            self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed, sizes=self._sizes
+        )
 
     @property
     def opened(self) -> Opened:
@@ -127,6 +131,7 @@ class ChatService(ServiceBase):
                 loaded=self._loaded,
                 count=self._counting.told,
                 limited=self.metrics.limited,
+                caps=self.config.limits,
                 delivered=self._delivered,
                 delivered_run=self._counting.quick,
                 arm=lambda now: self._timer.set(now + self.config.chat.custody_delay),
@@ -153,6 +158,7 @@ class ChatService(ServiceBase):
         opened, self._open = self._open, None
         if opened is not None:
             opened.router.close()
+            opened.note_used()
             opened.store.close()
 
     async def stand_by(self) -> None:
@@ -195,6 +201,9 @@ class ChatService(ServiceBase):
             self._partials.expire(self._now())
             self._expiry.set(self._now() + min(EXPIRY_CHECKS, self.config.chat.mailbox_ttl / 10))
             self._expire_after(0)
+            self._open.note_used()
+            self._open.debts.expire(self._open.store.age - self.config.chat.mailbox_ttl)
+            self.roster.expire(self._open.store.age - self.config.limits.unused_ttl)
 
     def _expire_after(self, number: int) -> None:
         """What is on its way just now is passed by: so the next look is at what follows."""
@@ -214,7 +223,7 @@ class ChatService(ServiceBase):
     def adopt(self, server_id: str) -> None:
         """Another name has a mailbox of its own."""
         self._close_mailbox()
-        self.roster = LocalRoster()
+        self.roster = self._new_roster()
         super().adopt(server_id)
 
     async def stop(self) -> None:
@@ -227,12 +236,25 @@ class ChatService(ServiceBase):
     def servers_heard_of(self, servers: ServerList) -> None:
         """Know whom messages may be for."""
         for server in servers:
-            self._know(server.server_id)
+            place = next((each[0].host for each in server.features.values() if each), "")
+            if self._may_know(server.server_id, place):
+                self._know(server.server_id, place)
 
-    def _know(self, destination: Destination) -> None:
-        """Remember for good whom messages may be for."""
-        if self._open is not None and self.roster.remember([destination]):
-            self._open.store.know(destination)
+    def _new_roster(self) -> LocalRoster:
+        limits = self.config.limits
+        return LocalRoster(users=limits.users, servers=SERVERS * limits.servers, share=limits.share)
+
+    def _know(self, destination: Destination, source: str) -> None:
+        """Remember whom messages may be for."""
+        if self._open is not None and self.roster.remember([destination], source, self._open.store.age):
+            self._open.store.know(destination, source)
+
+    def _may_know(self, destination: Destination, source: str) -> bool:
+        """Whether there is room for somebody who is not known yet."""
+        if self.roster.may_remember(destination, source):
+            return True
+        self.metrics.limited("names", "roster")
+        return False
 
     # Who comes and goes ---------------------------------------------------------------------------
 
@@ -241,6 +263,11 @@ class ChatService(ServiceBase):
         if identity.user is None or identity.user.server_id != self.server_id:
             return Result.UNKNOWN_ERROR
         return super().admit_client(identity)
+
+    def has_room_for(self, link: Link, identity: Identity) -> bool:
+        """Whoever is new needs a place in the tables of users or servers."""
+        name: Destination = identity.user or identity.server_id
+        return name == self.server_id or self._may_know(name, link.remote_host)
 
     def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
         """Other processes of this node have messages and questions, too."""
@@ -265,7 +292,7 @@ class ChatService(ServiceBase):
     def subscriber_connected(self, link: Link) -> None:
         """What waits for the user goes out."""
         user = _user(link)
-        self._know(user)
+        self._know(user, link.remote_host)
         self.roster.add_client(user, link)
         self.opened.router.client_connected(user, self._now())
         self._go_quickly(link, user)
@@ -282,7 +309,7 @@ class ChatService(ServiceBase):
     def peer_connected(self, link: Link) -> None:
         """What waits for the server goes out."""
         super().peer_connected(link)
-        self._know(link.peer_id)
+        self._know(link.peer_id, link.remote_host)
         self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_ours))
         self.opened.router.server_connected(link.peer_id, self._now())
         self._go_quickly(link, link.peer_id)
@@ -470,6 +497,9 @@ class ChatService(ServiceBase):
 
     def _owed(self) -> int:
         return len(self._open.debts) if self._open is not None else 0
+
+    def _sizes(self) -> dict[str, int]:
+        return self._open.sizes() if self._open is not None else {}
 
     def _oldest_age(self) -> float:
         return self._open.store.oldest_age() if self._open is not None else 0.0

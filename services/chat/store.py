@@ -188,8 +188,18 @@ class Store:
         return max(0.0, self._ages.now - row[0]) if row is not None else 0.0
 
     def known(self) -> list[Destination]:
-        """Every user and server ever seen here."""
-        return [rows.destination(name) for (name,) in self._reader.execute("SELECT destination FROM known")]
+        """Every user and server seen here and not forgotten."""
+        return [destination for destination, *_ in self.known_names()]
+
+    def known_names(self) -> list[tuple[Destination, str, float, bool]]:
+        """The same, the oldest first: each with where it came from, the mailbox's age then, whether it is used."""
+        found = self._reader.execute("SELECT destination, source, at, used FROM known ORDER BY at")
+        return [(rows.destination(name), source, at, bool(used)) for name, source, at, used in found]
+
+    @property
+    def age(self) -> float:
+        """Seconds for which this mailbox has existed."""
+        return self._ages.now
 
     def members(self) -> list[tuple[str, User, bool]]:
         """(group, member, whether they have left) of every group that lives here, in the order of these events."""
@@ -288,9 +298,18 @@ class Store:
         """They were told all up to this number."""
         self._put(("DELETE FROM owed WHERE destination = ? AND id <= ?", (rows.name(destination), number)))
 
-    def know(self, destination: Destination) -> None:
+    def know(self, destination: Destination, source: str = "", *, used: bool = False) -> None:
         """A user or server was seen for the first time."""
-        self._put(("INSERT OR IGNORE INTO known (destination) VALUES (?)", (rows.name(destination),)))
+        row = (rows.name(destination), used, source, self._ages.now)
+        self._put(("INSERT OR IGNORE INTO known VALUES (?,?,?,?)", row))
+
+    def use(self, destination: Destination) -> None:
+        """One that is known is there in earnest."""
+        self._put(("UPDATE known SET used = 1 WHERE destination = ?", (rows.name(destination),)))
+
+    def forget_known(self, destination: Destination) -> None:
+        """A user or server was seen in vain."""
+        self._put(("DELETE FROM known WHERE destination = ? AND used = 0", (rows.name(destination),)))
 
     def join(self, group: str, user: User, done: Callable[[bool], None]) -> None:
         """Make somebody a member; `done` hears whether it is safe."""
@@ -299,6 +318,11 @@ class Store:
     def leave(self, group: str, user: User, done: Callable[[bool], None]) -> None:
         """Make somebody a former member."""
         self._ask(Work((("INSERT OR REPLACE INTO member VALUES (?,?,?,1)", (group, *user)),), done=done))
+
+    def forget_member(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Know nothing of somebody's having been a member."""
+        statement = "DELETE FROM member WHERE group_id = ? AND user = ? AND user_server = ?"
+        self._ask(Work(((statement, (group, *user)),), done=done))
 
     def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
         """Note that one of our users takes nothing from another user."""

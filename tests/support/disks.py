@@ -125,8 +125,22 @@ class FakeDisk:
 
         self._put(write)
 
-    def know(self, destination):
-        self._put(lambda: self.seen.setdefault(destination))
+    def know(self, destination, source="", *, used=False):
+        self._put(lambda: self.seen.setdefault(destination, [source, used]))
+
+    def use(self, destination):
+        def write():
+            if destination in self.seen:
+                self.seen[destination][1] = True
+
+        self._put(write)
+
+    def forget_known(self, destination):
+        def write():
+            if destination in self.seen and not self.seen[destination][1]:
+                del self.seen[destination]
+
+        self._put(write)
 
     def join(self, group, user, done):
         self._change(lambda: self._note_member(group, user, has_left=False), done)
@@ -137,6 +151,9 @@ class FakeDisk:
     def _note_member(self, group, user, *, has_left):
         self.memberships.pop((group, user), None)
         self.memberships[group, user] = has_left
+
+    def forget_member(self, group, user, done):
+        self._change(lambda: self.memberships.pop((group, user), None), done)
 
     def block(self, user, other, done):
         self._change(lambda: self.blockings.setdefault((user, other)), done)
@@ -280,6 +297,11 @@ class FakeDisk:
 
     def known(self):
         return list(self.seen)
+
+    age = 0.0
+
+    def known_names(self):
+        return [(destination, source, 0.0, used) for destination, (source, used) in self.seen.items()]
 
     def members(self):
         return [(*key, has_left) for key, has_left in self.memberships.items()]
