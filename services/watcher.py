@@ -19,6 +19,7 @@ from shared.compiled import core, is_unwanted
 from shared.config import Config
 from shared.lasting import Faults
 from shared.messages import pb
+from shared.names import spell
 from shared.process import stop_with_parent
 from shared.registration import Registration
 from shared.server_lists import ServerListChange
@@ -101,7 +102,7 @@ class Watcher:
         self._settling = False
         self._tell_offer(self._own)
         now = {
-            s.server_id: _offer((f, e[0].host, e[0].port) for f, e in s.features.items())
+            spell(s.server_id): _offer((f, e[0].host, e[0].port) for f, e in s.features.items())
             for s in self._servers.values()
         }
         lines = [f"+ {name} found: {offer}" for name, offer in now.items() if self._known.get(name) != offer]
@@ -145,7 +146,7 @@ class Watcher:
 def _offer(places: Iterable[tuple[str, str, int]]) -> str:
     """What a server offers where, by port."""
     ordered = sorted(places, key=lambda place: place[2])
-    return ", ".join(f"{feature} {host}:{port}" for feature, host, port in ordered) or "nothing yet"
+    return ", ".join(f"{spell(feature)} {host}:{port}" for feature, host, port in ordered) or "nothing yet"
 
 
 def _command() -> str:

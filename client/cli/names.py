@@ -20,8 +20,7 @@ def ourselves(text: str) -> User:
     _refuse_group(text, "a group cannot write: name a user, as in alice@alpha")
     _refuse_two(text)
     user = _short(User.parse(text))
-    for part, what in ((user.user_id, "name"), (user.server_id, "server")):
-        _refuse_odd(part, what)
+    _refuse_odd(user.user_id, "name")
     return user
 
 

@@ -66,15 +66,17 @@ def save_document(message: pb.ChatMessage, folder: Folder | None) -> str:
 
 def _fields(message: pb.ChatMessage, saved: str) -> dict[str, object]:
     group = group_of(message)
-    is_document = message.HasField("document")
-    now = time.time()
+    is_document, is_place = message.HasField("document"), message.HasField("live_location")
+    at, now = message.live_location.location, time.time()
     return {
         "snowflake": message.messageSnowflake,
         "author": str(User.of(message.author)),
         "group": str(group) if group is not None else None,
         "written_at": written_at(message.messageSnowflake, now),
         "received_at": now,
-        "text": message.textContent if message.HasField("textContent") else None,
+        "text": None if is_document else message.textContent,
+        "latitude": at.latitude if is_place else None,
+        "longitude": at.longitude if is_place else None,
         "document": message.document.filename if is_document else None,
         "bytes": len(message.document.data) if is_document else None,
         "saved": saved or None,

@@ -14,9 +14,6 @@ from client.cli.lines import Lines
 from client.cli.printer import Printer
 from client.cli.terminal import line, note
 
-LONGEST_LINE = 4 * 1024 * 1024
-"""Bytes; what is longer than a message may be is read, too, and refused with words."""
-
 
 class Screen(Protocol):
     """What a conversation writes to and reads from."""
@@ -42,9 +39,10 @@ class Screen(Protocol):
 class PlainScreen:
     """Messages on standard output, the rest on standard error, lines from standard input."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int) -> None:
+        """`longest`: bytes of a line that may be a message; a longer one is read, too, and refused with words."""
         encoding = sys.stdin.encoding if sys.stdin is not None else "utf-8"
-        self._lines = Lines(0, LONGEST_LINE, encoding)
+        self._lines = Lines(0, longest, encoding)
         self._printer = Printer()
 
     def say(self, text: str) -> Awaitable[None] | None:
@@ -119,10 +117,10 @@ class EditorScreen:
 
 
 def screen(
-    prompt: Callable[[], str], beside: Callable[[], str], edited: Callable[[str], None]
+    prompt: Callable[[], str], beside: Callable[[], str], edited: Callable[[str], None], longest: int
 ) -> EditorScreen | PlainScreen:
     """An editor where people sit at a terminal that can do more than print lines."""
     is_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     if is_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", ""):
         return EditorScreen(prompt, beside, edited)
-    return PlainScreen()
+    return PlainScreen(longest)

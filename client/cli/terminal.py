@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TextIO, TypeVar, cast
 
 import structlog
 from rich.console import Console
@@ -25,6 +25,7 @@ from shared.config import Config, load, split_host_port
 from shared.connector import resolve
 from shared.discovery import DiscoveryService
 from shared.errors import ConfigError, ParleyError, PeerError, PeerUnreachable
+from shared.logs import StandardError
 from shared.messages import MESSAGES
 from shared.names import spell
 from shared.printable import one_line, printable, to_json
@@ -87,7 +88,11 @@ def stop() -> None:
 
 def run(make: Callable[[Config], Coroutine[Any, Any, T]], config_file: str | None = None) -> T:
     """Run a command's coroutine; Ctrl-C ends it cleanly, Parley's errors end in one line."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=True)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(50),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", StandardError())),
+        cache_logger_on_first_use=True,
+    )
     result: list[T] = []
     try:
         config = load(config_file)
