@@ -262,7 +262,7 @@ class ChatFeature(FeatureBase):
     def _answered(self, ack: pb.ChatMessageResponse) -> None:
         """Statuses of a message that is ours and has no final one yet; all others do nothing."""
         delivery = self._outbox.get(ack.messageSnowflake)
-        if delivery is None or (ack.HasField("author") and User.of(ack.author) != self.user):
+        if delivery is None or (ack.HasField("author") and not self.user.is_same(User.of(ack.author))):
             return
         heard = delivery.take(ack)
         if delivery.final.done():

@@ -69,7 +69,7 @@ class Delivery:
         user = User.of(entry.user)
         if isinstance(self.recipient, User):
             return self.recipient
-        names_the_group = not user.is_complete or user == User(*self.recipient)
+        names_the_group = not user.is_complete or user.is_same(User(*self.recipient))
         return self.recipient if names_the_group and not ack.HasField("group") else user
 
     def _end(self, status: str) -> None:

@@ -22,7 +22,7 @@ from shared.events import Closed, Identity
 from shared.framing import Frame
 from shared.link import Link
 from shared.messages import encode, pb
-from shared.names import spell
+from shared.names import fold, spell
 from shared.session import Timeouts, unsupported
 
 Result = pb.ConnectResponse
@@ -111,7 +111,7 @@ class FeatureBase:
         """The user's home server, or for features that any server serves the first that offers it."""
         offering = [server for server in server_list if server.endpoints(self.feature)]
         for server in offering:
-            if server.server_id == self.user.server_id:
+            if fold(server.server_id) == fold(self.user.server_id):
                 return server
         if offering and not self.home_only:
             return offering[0]
@@ -136,7 +136,8 @@ class FeatureBase:
             raise PeerUnreachable(str(error)) from None
 
     def _is_enough(self, server_list: Sequence[Server]) -> bool:
-        return any(s.server_id == self.user.server_id and s.endpoints(self.feature) for s in server_list)
+        home = fold(self.user.server_id)
+        return any(fold(s.server_id) == home and s.endpoints(self.feature) for s in server_list)
 
     def _make_link(self, endpoint: Endpoint) -> Link:
         self.endpoint = endpoint

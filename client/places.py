@@ -69,7 +69,7 @@ class Places:
 
     def _concerns_us(self, author: User, recipient: Recipient) -> bool:
         """Existing servers send every location to everyone; of a group we cannot know whether we are in it."""
-        return author == self._user or recipient.is_group or recipient.user == self._user
+        return self._user.is_same(author) or recipient.is_group or self._user.is_same(recipient.user)
 
     def expire(self, now: float) -> bool:
         """End what has expired; whether anything did."""

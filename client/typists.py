@@ -53,7 +53,7 @@ class Typists:
 
     def _take(self, event: pb.TypingEvent, now: float) -> None:
         user, recipient = User.of(event.user), Recipient.of_typing(event)
-        if user == self._user or recipient is None or recipient.user not in (None, self._user):
+        if self._user.is_same(user) or recipient is None or not self._is_for_us(recipient):
             return
         known = self._known.get((user, recipient))
         if known is not None and not self._is_news(known, event):
@@ -62,6 +62,9 @@ class Typists:
         until = now + self._expiry - (0.0 if event.stopped else age)
         typist = Typist(user, recipient, event.timestamp)
         self._known[user, recipient] = _Known(typist, until, not event.stopped)
+
+    def _is_for_us(self, recipient: Recipient) -> bool:
+        return recipient.user is None or self._user.is_same(recipient.user)
 
     @staticmethod
     def _is_news(known: _Known, event: pb.TypingEvent) -> bool:

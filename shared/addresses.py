@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from shared.errors import ConfigError
 from shared.messages import pb
-from shared.names import quoted, spell, unspell
+from shared.names import fold, quoted, spell, unspell
 
 MAX_ID = 255
 """Characters of a userId or serverId that we accept from elsewhere."""
@@ -53,6 +53,14 @@ class User(NamedTuple):
 
     def __str__(self) -> str:
         return f"{spell(self.user_id)}@{spell(self.server_id)}"
+
+    def is_same(self, other: object) -> bool:
+        """Whether that is the same user, however the server is spelt."""
+        return (
+            isinstance(other, User)
+            and other.user_id == self.user_id
+            and fold(other.server_id) == fold(self.server_id)
+        )
 
     @classmethod
     def parse(cls, text: str) -> User:

@@ -147,6 +147,11 @@ class Link(LinkBacklog, asyncio.Protocol):
         """Who is at the other end."""
         return self.session.identity
 
+    def identify(self, identity: Identity) -> Identity:
+        """Take who asks to be connected for somebody spelt otherwise, before it is decided."""
+        self.session.identity = identity
+        return identity
+
     @property
     def takes_pieces(self) -> bool:
         """Whether the other side takes what is large in pieces."""

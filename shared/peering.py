@@ -16,6 +16,8 @@ from shared.events import Closed, Identity
 from shared.lasting import Faults
 from shared.link import Link
 from shared.messages import pb
+from shared.names import fold
+from shared.spellings import ByName
 
 Result = pb.ConnectResponse
 ENDINGS: Final = ("exit", "timeout", "lost", "malformed", "too_large", "unknown")
@@ -82,7 +84,7 @@ class Peering:
         self._owner = owner
         self._config = config
         self._local_host = local_host
-        self._peers: dict[str, Peer] = {}
+        self._peers: ByName[Peer] = ByName()
         self._dials = Dials(config.backoff_min)
         self._ending: set[asyncio.Task[None]] = set()
         self.reconnects: dict[str, int] = dict.fromkeys(ENDINGS, 0)
@@ -109,8 +111,8 @@ class Peering:
 
     def update(self, servers: Sequence[Server]) -> None:
         """Start a connector per server that offers the feature; stop those of forgotten ones, unless linked."""
-        offering = {s.server_id for s in servers}
-        self.change(servers, [server_id for server_id in self._peers if server_id not in offering])
+        offering = {fold(s.server_id) for s in servers}
+        self.change(servers, [server_id for server_id in self._peers if fold(server_id) not in offering])
 
     def change(self, servers: Sequence[Server], gone: Sequence[str]) -> None:
         """The same for those that are new or different, and those that are forgotten: all others are as before."""
@@ -118,7 +120,7 @@ class Peering:
             endpoints = server.endpoints(self._owner.feature)
             if not endpoints:
                 self._offers_no_more(server.server_id)
-            elif server.server_id != self._owner.server_id:
+            elif fold(server.server_id) != fold(self._owner.server_id):
                 self._connect(server.server_id, endpoints)
         for server_id in gone:
             self._offers_no_more(server_id)
@@ -218,7 +220,7 @@ class Peering:
         """A link was opened, by either side: it stands, or the one before does."""
         peer = self._peers.setdefault(server_id, Peer(server_id))
         before = peer.link
-        if before is not None and self._keeps(before, link, server_id):
+        if before is not None and self._keeps(before, link, link.identity.server_id or server_id):
             self.duplicates["accepted"] += 1
             link.hang_up()
             return

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from google.protobuf.message import Message
@@ -37,6 +38,7 @@ from shared.registration import Registration
 from shared.server_lists import ServerListChange
 from shared.session import Timeouts, unsupported
 from shared.siblings import Siblings, read_secret
+from shared.spellings import ByName, Spellings
 from shared.streams import Stream
 from shared.troubles import Troubles
 from shared.vitals import export_links, link_states, peer_status
@@ -62,7 +64,7 @@ class ServiceBase:
         self.server_id = server_id or self.config.server_id
         self._is_named = bool(self.server_id)
         self.instance_id = secrets.token_hex(8)
-        self._servers: dict[str, Server] = {}
+        self._servers: ByName[Server] = ByName()
         self.subscribers: dict[User, list[Link]] = {}
         self.log = logs.get(feature=self.feature, instance_id=self.instance_id, server_id=self.server_id)
         self.metrics = Metrics(CollectorRegistry(), self.feature, self.server_id)
@@ -75,6 +77,8 @@ class ServiceBase:
         self.faults = Faults(lambda: self.log, self.metrics.errors.inc)
         self.admission = Admission(self._links, self.metrics, lambda: self.log, self.faults)
         self.data_directory = DataDirectory(self.config.data_dir)
+        self.spellings = Spellings()
+        self.spellings.learn_own(self.server_id)
         self.siblings = Siblings(self, self.secret)
         self._stands_by = False
         """Whether another process of our feature serves this node."""
@@ -210,6 +214,7 @@ class ServiceBase:
     def adopt(self, server_id: str) -> None:
         """Take the name that discovery gave us."""
         self.server_id = server_id
+        self.spellings.learn_own(server_id)
         self.metrics.identify(server_id)
         self.log = self.log.bind(server_id=server_id)
         self.log.info("server_id_adopted")
@@ -234,8 +239,9 @@ class ServiceBase:
     async def server_list_received(self, change: ServerListChange, own: Sequence[pb.Endpoint]) -> None:  # noqa: ARG002 - for watchers
         """The directory changed."""
         async with self._belonging:
-            await self.start()
-            self._servers_changed(change)
+            if not self._stands_by:
+                await self.start()
+                self._servers_changed(change)
 
     def announce_to(self, to: pb.AnnounceTo) -> None:
         """Tell an asker where we are, from the address that we are at."""
@@ -272,6 +278,7 @@ class ServiceBase:
         return tuple(self._servers.values())
 
     def _servers_changed(self, change: ServerListChange) -> None:
+        self.spellings.learn(server.server_id for server in change.servers)
         if change.is_whole:
             self._servers.clear()
             self.peering.update(change.servers)
@@ -327,6 +334,8 @@ class ServiceBase:
         if identity.expects and fold(identity.expects) != fold(self.server_id):
             self._not_meant(link)
             return
+        if identity.user is not None:
+            identity = link.identify(replace(identity, user=self.spellings.user(identity.user)))
         result = self.admit_client(identity) if identity.is_client else self.admit_server(link, identity)
         if result == Result.CONNECTED and not self.has_room_for(link, identity):
             result = Result.UNKNOWN_ERROR
@@ -335,7 +344,7 @@ class ServiceBase:
             return
         proof = None
         if not identity.is_client:
-            link.peer_id = identity.server_id
+            link.peer_id = self.spellings.of(identity.server_id)
             link.set_ping_timeout(self.config.link.peer_ping_timeout)
             if self.is_sibling(identity) and (proof := self.siblings.challenge(link, identity)) is None:
                 self._refuse(link, Result.UNKNOWN_ERROR, "no_proof")
@@ -376,7 +385,7 @@ class ServiceBase:
 
     def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
         """Whether another server may be linked."""
-        if not identity.server_id or identity.server_id == self.server_id:
+        if not identity.server_id or fold(identity.server_id) == fold(self.server_id):
             return Result.UNKNOWN_ERROR
         if identity.features and self.feature not in identity.features:
             return Result.UNKNOWN_ERROR
@@ -423,6 +432,7 @@ class ServiceBase:
 
     def peer_connected(self, link: Link) -> None:
         """A server is linked, both ways usable."""
+        self.spellings.learn([link.peer_id])
         self.log.info("peer_connected", peer_id=link.peer_id, link_id=link.link_id, dialled=link.dialled)
         self._peers_changed()
 

@@ -74,7 +74,8 @@ class Troubles:
     @property
     def now(self) -> list[Trouble]:
         """In the order in which they began."""
-        self._expire(self._now())
+        if self._known:
+            self._expire(self._now())
         return list(self._known.values())
 
     def count(self) -> dict[str, int]:
@@ -84,7 +85,7 @@ class Troubles:
 
     def status(self) -> list[dict[str, object]]:
         """For /status."""
-        now = self._now()
+        now = self._now() if self._known else 0.0
         return [
             {"kind": t.kind, "subject": t.subject, "detail": t.detail, "seconds": round(now - t.since, 1)}
             for t in self.now

@@ -15,6 +15,7 @@ from shared.addresses import Recipient, ServerList, User
 from shared.config import Config
 from shared.discovery import DiscoveryService
 from shared.errors import ParleyError
+from shared.names import fold
 from shared.printable import one_line
 
 LOOK_AGAIN: Final = 30.0
@@ -68,8 +69,8 @@ class Indicators:
         return True
 
     def _is_enough(self, found: ServerList) -> bool:
-        home, feature = self._feature.user.server_id, self._feature.feature
-        return any(server.server_id == home and server.endpoints(feature) for server in found)
+        home, feature = fold(self._feature.user.server_id), self._feature.feature
+        return any(fold(server.server_id) == home and server.endpoints(feature) for server in found)
 
 
 def _name(typist: Typist) -> str:

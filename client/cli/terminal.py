@@ -27,7 +27,7 @@ from shared.discovery import DiscoveryService
 from shared.errors import ConfigError, ParleyError, PeerError, PeerUnreachable
 from shared.logs import StandardError
 from shared.messages import MESSAGES
-from shared.names import spell
+from shared.names import fold, spell
 from shared.printable import one_line, printable, to_json
 from shared.process import EXIT_CONFIG, run_loop
 
@@ -189,7 +189,7 @@ async def _discover_home(discovery: DiscoveryService, user: User, servers: Seque
     """Find the servers, no longer than until the user's own answers."""
 
     def home(found: ServerList) -> Server | None:
-        return next((server for server in found if server.server_id == user.server_id), None)
+        return next((server for server in found if fold(server.server_id) == fold(user.server_id)), None)
 
     def is_enough(found: ServerList) -> bool:
         server = home(found)

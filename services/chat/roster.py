@@ -115,6 +115,11 @@ class LocalRoster:
         """What is counted as one with whoever comes from there: an address, or the server of a user of another."""
         return self.users.source(user) or f"@{user.server_id}"
 
+    @property
+    def server_ids(self) -> Iterable[str]:
+        """Every server that has been heard of."""
+        return self._known_servers
+
     def add_client(self, user: User, sink: Sink) -> None:
         """A client of a user connected."""
         self.users.add(user)

@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
+
+from google.protobuf.message import Message
 
 from services.chat.counting import Counting
 from services.chat.in_turn import InTurn
@@ -41,6 +43,7 @@ BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
 SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
 """What the other processes of this node offer that have messages and questions for chat."""
 
+_Asked = TypeVar("_Asked", bound=Message)
 TAKE_OVER, RETRY = 6.0, 0.2
 """Seconds in which a process that served before must let go of the mailbox, and between two tries to open it."""
 EXPIRY_CHECKS: Final = 60.0
@@ -95,7 +98,7 @@ class ChatService(ServiceBase):
 
     @property
     def _directory(self) -> Path:
-        return Path(self.config.data_dir) / self.server_id
+        return self.data_directory.path / self.server_id
 
     async def _take_over_mailbox(self) -> Opened:
         """The process that served before may have heard a moment later than we that it does not any more."""
@@ -110,6 +113,7 @@ class ChatService(ServiceBase):
 
     def _open_mailbox(self) -> Opened:
         """What waits from before goes on waiting. ConfigError where the file cannot be used."""
+        self.data_directory.check_name(self.server_id)
         turn, queue = turn_of(asyncio.get_running_loop())
         in_turn = self._in_turn = InTurn(
             queue, turn.is_over, now=self._now, turn_over=self._turn_over, released=self._release
@@ -142,6 +146,7 @@ class ChatService(ServiceBase):
         except BaseException:
             store.close()
             raise
+        self.spellings.learn(self.roster.server_ids)
         self.log.info("mailbox_opened", messages=len(opened.mailbox))
         return opened
 
@@ -392,22 +397,38 @@ class ChatService(ServiceBase):
             self.message_rejected(link, error.reason, str(error))
             return True
 
+    def _spelt(self, frame: Frame) -> tuple[pb.ChatMessage, bytes]:
+        """A message whose servers are spelt as they spell themselves, and its frame: mostly the one that came."""
+        message = decode(frame, pb.ChatMessage)
+        return message, encode("MESSAGE", message) if self.spellings.correct(message) else frame.raw
+
+    def _spelt_answer(self, frame: Frame) -> tuple[pb.ChatMessageResponse, bytes]:
+        """The same of a MESSAGE_ACK, and its payload; empty where it is not the one that came."""
+        answer = decode(frame, pb.ChatMessageResponse)
+        return answer, b"" if self.spellings.correct(answer) else frame.payload
+
+    def _spelt_ask(self, frame: Frame, kind: type[_Asked]) -> _Asked:
+        """The same of a question."""
+        ask = decode(frame, kind)
+        self.spellings.correct(ask)
+        return ask
+
     def _from_client(self, link: Link, user: User, frame: Frame) -> bool:
         router, requests, name = self.opened.router, self.opened.requests, frame.name
         if name == "MESSAGE":
-            router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
+            message, raw = self._spelt(frame)
+            router.message_from_client(user, message, raw, self._now())
             if self._in_turn is not None and self._in_turn.fanouts.holds(user):
                 link.hold()
         elif name == "MESSAGE_ACK":
-            payload = frame.payload
-            answer = decode(frame, pb.ChatMessageResponse)
+            answer, payload = self._spelt_answer(frame)
             router.ack_from_client(user, answer, self._now(), payload, sink=link)
         elif name in GROUPS:
-            requests.group_asked(user, name, decode(frame, GROUPS[name]), link, self._now())
+            requests.group_asked(user, name, self._spelt_ask(frame, GROUPS[name]), link, self._now())
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, user, frame, self.handle_message_for_feature)
         elif name in BLOCKS:
-            requests.block_asked(user, name, decode(frame, pb.ChangeBlock), link)
+            requests.block_asked(user, name, self._spelt_ask(frame, pb.ChangeBlock), link)
         else:
             return False
         return True
@@ -415,16 +436,17 @@ class ChatService(ServiceBase):
     def _from_server(self, link: Link, server_id: str, frame: Frame) -> bool:
         router, requests, name = self.opened.router, self.opened.requests, frame.name
         if name == "MESSAGE":
-            router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self._now())
+            message, raw = self._spelt(frame)
+            router.message_from_server(server_id, message, raw, self._now())
         elif name == "MESSAGE_ACK":
-            payload = frame.payload
-            router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self._now(), payload)
+            answer, payload = self._spelt_answer(frame)
+            router.ack_from_server(server_id, answer, self._now(), payload)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)
         elif name == "STATUS_RECEIVED":
             router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         elif name in GROUPS:
-            ask = decode(frame, GROUPS[name])
+            ask = self._spelt_ask(frame, GROUPS[name])
             if isinstance(ask, pb.GroupMembers) and ask.result != pb.GroupMembers.ASKED:
                 requests.group_answered(server_id, ask)
             else:
@@ -451,10 +473,10 @@ class ChatService(ServiceBase):
     def _from_sibling(self, link: Link, frame: Frame) -> bool:
         """Another process of this node speaks for its users: location sends a first fix, and asks for members."""
         if frame.name == "MESSAGE":
-            message = decode(frame, pb.ChatMessage)
-            self.opened.router.message_from_client(User.of(message.author), message, frame.raw, self._now())
+            message, raw = self._spelt(frame)
+            self.opened.router.message_from_client(User.of(message.author), message, raw, self._now())
         elif frame.name == "GROUP_MEMBERS":
-            ask = decode(frame, pb.GroupMembers)
+            ask = self._spelt_ask(frame, pb.GroupMembers)
             self.opened.requests.group_asked(User.of(ask.user), frame.name, ask, link, self._now())
         else:
             return False

@@ -16,6 +16,8 @@ from typing import Final
 
 from services.discovery.crowd import Crowd, Limits
 from shared.addresses import Endpoint, Mark, Server, ServerList
+from shared.names import fold
+from shared.spellings import ByName
 
 PER_SERVER: Final = 0.5
 """Seconds between two requests for each server that answers them: 30 nodes exchange some 7 datagrams/s each."""
@@ -108,7 +110,7 @@ class Directory:
     def __init__(self, expiry: float, interval: float, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
         self._expiry = expiry
         self._interval = interval
-        self._entries: dict[str, Entry] = {}
+        self._entries: ByName[Entry] = ByName()
         self._linked: dict[object, frozenset[str]] = {}
         self._crowd = Crowd(limits)
         self._changed: dict[str, None] = {}
@@ -262,7 +264,7 @@ class Directory:
 
     def set_linked(self, process: object, server_ids: Iterable[str]) -> None:
         """What one of our processes is linked with; an empty set when it is gone."""
-        self._linked[process] = frozenset(server_ids)
+        self._linked[process] = frozenset(map(fold, server_ids))
         if not self._linked[process]:
             del self._linked[process]
         linked = frozenset[str]().union(*self._linked.values())
@@ -275,7 +277,8 @@ class Directory:
 
     def is_linked(self, server_id: str) -> bool:
         """Whether any of our processes has a link to it."""
-        return any(server_id in linked for linked in self._linked.values())
+        name = fold(server_id)
+        return any(name in linked for linked in self._linked.values())
 
     def is_useful(self, host: str) -> bool:
         """Whether a server that we are linked with is at that address."""

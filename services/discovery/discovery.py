@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.addresses import Server
 from shared.config import Config
 from shared.discovery import DiscoveryService
+from shared.names import fold
 
 
 class ServerDiscoveryService(DiscoveryService):
@@ -16,4 +17,4 @@ class ServerDiscoveryService(DiscoveryService):
 
     def accepts(self, server: Server) -> bool:
         """Whether it is another server's."""
-        return server.server_id != self.server_id
+        return fold(server.server_id) != fold(self.server_id)

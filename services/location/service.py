@@ -53,6 +53,7 @@ class LocationService(DatagramServiceBase):
         if frame.name != "LIVE_LOCATION":
             return False
         location = decode(frame, pb.LiveLocation)
+        self.spellings.correct(location)
         mine = User.of(location.author) == link.identity.user
         entry = pb.ExtendedLiveLocation(live_location=location)
         if reason := self._take(entry, link.link_id) if mine else "foreign_user":
@@ -75,7 +76,9 @@ class LocationService(DatagramServiceBase):
         """Users of another server share; it may only speak for its own."""
         if frame.name != LIST:
             return False
-        for entry in decode(frame, pb.LiveLocations).extended_live_locations:
+        message = decode(frame, pb.LiveLocations)
+        self.spellings.correct(message)
+        for entry in message.extended_live_locations:
             author = User.of(entry.live_location.author)
             own = author.server_id == link.peer_id and author.is_complete
             if reason := self._take(entry) if own else "foreign_user":

@@ -73,6 +73,7 @@ class TypingService(DatagramServiceBase):
         if frame.name != "TYPING_EVENT":
             return False
         event = decode(frame, pb.TypingEvent)
+        self.spellings.correct(event)
         event.ClearField("age")
         mine = User.of(event.user) == link.identity.user
         if reason := self._take(event) if mine else "foreign_user":
@@ -90,6 +91,7 @@ class TypingService(DatagramServiceBase):
         if frame.name != LIST:
             return False
         message = decode(frame, pb.TypingEvents)
+        self.spellings.correct(message)
         for event in message.stopped:
             event.stopped = True
         for event in itertools.chain(message.typing_events, message.stopped):

@@ -23,7 +23,7 @@ SETTLED = _LINK.connect_timeout + 2 * _LINK.peer_ping_timeout + 1 + 2 * _LINK.ba
 """Seconds after which all is well again: a dead link is noticed, then backed off from, twice."""
 QUIET = 30.0
 
-IDS = [("alpha", "beta", "gamma"), ("B", "a", "ä"), ("10", "9", "9a"), ("beta", "alpha", "BETA")]
+IDS = [("alpha", "beta", "gamma"), ("B", "a", "ä"), ("10", "9", "9a"), ("beta", "alpha", "GAMMA")]
 TROUBLES = [
     "reset", "cut", "dialler lost it", "listener lost it", "killed", "power lost", "restarted", "unreachable",
 ]  # fmt: skip

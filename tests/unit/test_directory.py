@@ -141,3 +141,15 @@ def test_a_server_counts_as_silent_after_three_requests_however_seldom_they_are(
     entry = directory.entries[0]
     assert not directory.is_silent(entry, 3 * directory.interval)
     assert directory.is_silent(entry, 3 * directory.interval + 0.1)
+
+
+def test_a_server_that_is_spelt_in_two_ways_is_one():
+    directory = Directory(expiry=60.0, interval=5.0)
+    for name, host in (("Alpha", "10.0.0.2"), ("ALPHA", "10.0.0.3")):
+        endpoint = Endpoint(host, 6666)
+        directory.heard(Server(name, {"MESSAGES": (endpoint,)}), 0.0, relayed=False, source=host, answered=True)
+    directory.set_linked("chat", ["alpha"])
+    assert [entry.server_id for entry in directory.entries] == ["Alpha"]
+    assert directory.is_linked("aLPHA")
+    assert len(directory.servers[0].endpoints("MESSAGES")) == 2
+    assert not directory.expire(1000.0) or len(directory) == 1
