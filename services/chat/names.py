@@ -47,6 +47,10 @@ class Names(Generic[Name]):
     def __contains__(self, name: object) -> bool:
         return name in self._used or name in self._unused
 
+    def __iter__(self) -> Iterator[Name]:
+        yield from self._used
+        yield from self._unused
+
     def source(self, name: Name) -> str:
         """Where it came from first; empty: that is not known."""
         return self._used.get(name) or self._unused.get(name, ("", 0.0))[0]

@@ -118,7 +118,7 @@ class LocalRoster:
     @property
     def server_ids(self) -> Iterable[str]:
         """Every server that has been heard of."""
-        return self._known_servers
+        return self.servers
 
     def add_client(self, user: User, sink: Sink) -> None:
         """A client of a user connected."""
