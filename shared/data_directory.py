@@ -12,6 +12,11 @@ from typing import Final
 from shared.errors import ConfigError
 from shared.names import fold
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 FILE: Final = "node.secret"
 """The file with the secret; by knowing it processes of one node know each other (proofs.py)."""
 BYTES: Final = 32
@@ -79,6 +84,22 @@ class DataDirectory:
         with contextlib.suppress(OSError):
             return sorted(path.parent.name for path in self.path.glob("*/chat.db"))
         return []
+
+    def is_in_use(self, name: str) -> bool:
+        """Whether a chat process of that name has its data now: it holds a lock on a file there."""
+        if fcntl is None:
+            return True
+        try:
+            descriptor = os.open(self.path / name / "chat.lock", os.O_RDONLY | _SAFELY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def _directories(self) -> list[str]:
         with contextlib.suppress(OSError):

@@ -12,12 +12,10 @@ from typing import Final, Protocol
 from shared.limits import TokenBucket
 
 KINDS: Final = (
-    "name_in_use_elsewhere", "name_twice", "names_fold_alike", "other_data", "peer_silent", "peer_unresolved",
-    "unheard",
+    "name_in_use_elsewhere", "name_twice", "other_data", "peer_silent", "peer_unresolved", "unheard",
 )  # fmt: skip
-"""Every kind: our own name at another server; another's name at two; names that differ in case only; data of
-another name beside ours; a static peer that never answers, or stands for no address; a server that we hear ask, and
-that does not answer us."""
+"""Every kind: our own name at another server; another's name at two; data of another name beside ours; a static
+peer that never answers, or stands for no address; a server that we hear ask, and that does not hear us."""
 MOST: Final = 30
 """Troubles at a time."""
 LASTS: Final = 60.0

@@ -42,8 +42,9 @@ class Announcer:
 
     `asked(request)` hears of each request that may be answered; `heard(announcement, source, answered, pinned)`
     of each other server's announcement: whether it answers a request of ours, whether its address was configured;
-    `namesake(source)` of one in our own name from an address that is not this machine's. `interval()`: seconds
-    between two requests. `is_known(host)`: whether a server that we have use for is there.
+    `namesake(source)` of one in our own name from an address that is not this machine's; `peer_answered(host)` of
+    each answer of a static peer. `interval()`: seconds between two requests. `is_known(host)`: whether a server
+    that we have use for is there.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Announcer:
         asked: Callable[[Request], None],
         heard: Callable[[Announcement, str, bool, bool], None],
         namesake: Callable[[str], None],
+        peer_answered: Callable[[str], None],
         interval: Callable[[], float],
         is_known: Callable[[str], bool],
         metrics: Metrics,
@@ -65,6 +67,7 @@ class Announcer:
         self._asked = asked
         self._heard = heard
         self._namesake = namesake
+        self._peer_answered = peer_answered
         self._interval = interval
         self._is_known = is_known
         self._metrics = metrics
@@ -112,6 +115,10 @@ class Announcer:
             self._broadcast_socket.close()
 
     # Out -----------------------------------------------------------------------------------------
+
+    def hears_us(self, asker: Address) -> bool:
+        """Whether that server has shown of late that our answers reach it."""
+        return not self._asking.is_stranger(asker, self._loop.time())
 
     def ask_now(self, *, always: bool = False) -> None:
         """Ask the network soon, and the servers that asked us: broadcast may not reach them.
@@ -236,10 +243,19 @@ class Announcer:
             return
         if in_turn:
             self._asking.remember(self._asked_in_turn.issued_to(heard.nonce), now)
+        elif answered:
+            self._note_peer(self._asking.nonces.issued_to(heard.nonce)[0])
+        if pinned:
+            self._note_peer(source)
         self._take(heard, source, answered=answered, pinned=pinned)
         if answered and heard.ask:
             size = len(datagram.data)
             self._asked(Request(datagram.source, datagram.local, returnable(heard.ask), size, is_near))
+
+    def _note_peer(self, host: str) -> None:
+        """A static peer answers, perhaps from another address than the one that was asked."""
+        if host in self.lookups.hosts:
+            self._peer_answered(host)
 
     def _take(self, heard: Announcement, source: str, *, answered: bool, pinned: bool) -> None:
         if self._discovery.accepts(heard.server):

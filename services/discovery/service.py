@@ -11,6 +11,7 @@ from services.discovery import page
 from services.discovery.announcer import Announcer
 from services.discovery.answering import Request
 from services.discovery.crowd import Limits
+from services.discovery.diagnosis import Diagnosis
 from services.discovery.directory import Directory, Hearing
 from services.discovery.discovery import ServerDiscoveryService
 from services.discovery.linking import LinkingTimes
@@ -67,8 +68,7 @@ class DirectoryService(ServiceBase):
         self._events = Events(self._live)
         self._refresh = LastingTimer("telling the status page", self._send_live, self.faults)
         self._announcer: Announcer | None = None
-        self._namesakes: set[str] = set()
-        """Addresses where another server has our name, of which we have warned."""
+        self._diagnosis = Diagnosis(self.troubles)
         self._synced: set[object] = set()
         """Links of processes that were told the whole directory."""
         self._tell_later = LastingTimer("telling our processes of the directory", self._tell, self.faults)
@@ -80,6 +80,7 @@ class DirectoryService(ServiceBase):
 
     def bind(self) -> None:
         """Take the registration port and the discovery port."""
+        self.data_directory.check_name(self.server_id)
         super().bind()
         self._announcer = Announcer(
             self.config,
@@ -87,6 +88,7 @@ class DirectoryService(ServiceBase):
             asked=self._asked,
             heard=self._heard,
             namesake=self._namesake,
+            peer_answered=lambda host: self._diagnosis.silences.answered(host, self._now()),
             interval=lambda: self.directory.interval,
             is_known=self.directory.is_useful,
             metrics=self.metrics,
@@ -114,6 +116,7 @@ class DirectoryService(ServiceBase):
         """Forget servers, once an interval."""
         await asyncio.sleep(self.config.discovery.discovery_interval)
         self._keep_secret()
+        self._diagnose()
         if self.directory.expire(self._now()):
             self._times.keep(entry.server_id for entry in self.directory.entries)
             self._directory_changed()
@@ -131,6 +134,18 @@ class DirectoryService(ServiceBase):
             self.faults.failed(what, error)
         else:
             self.faults.well(what)
+
+    def _diagnose(self) -> None:
+        """Say what is wrong around us."""
+        now, announcer = self._now(), self._announcer
+        if announcer is not None:
+            self._diagnosis.unheard(announcer.hears_us, now)
+            peers = announcer.lookups.hosts - announcer.networks.own
+            self._diagnosis.static_peers(peers, announcer.lookups.errors, self.directory.interval, now)
+        if not self.config.server_id:
+            data = self.data_directory
+            others = [name for name in data.names() if name != self.server_id and not data.is_in_use(name)]
+            self._diagnosis.data_of_others(str(data.path), others, self.server_id)
 
     def discover_now(self) -> None:
         """Ask the network at once."""
@@ -170,6 +185,8 @@ class DirectoryService(ServiceBase):
             return
         if announces:
             announcer.answer(request, announcement)
+            if request.ask and request.is_near:
+                self._diagnosis.silences.asked(request.asker, self._now())
         to = pb.AnnounceTo(host=request.asker[0], port=request.asker[1], nonce=request.nonce, limit=limit)
         self._counters.announcements["sent"] += len(reply.pass_on)
         for link in reply.pass_on:
@@ -199,17 +216,10 @@ class DirectoryService(ServiceBase):
             self.metrics.limited("log_lines", "discovery")
 
     def _namesake(self, source: str) -> None:
-        """Two servers of one name never hear of each other, and their users' messages go to either."""
+        """Another server has our name, unless a gateway or a process of ours relayed it."""
         gateways = self._announcer.gateways if self._announcer is not None else frozenset()
-        if source in gateways or source in self.registry.hosts or source in self._namesakes:
-            return
-        self._namesakes.add(source)
-        self.log.warning(
-            "name_in_use_elsewhere",
-            server_id=self.server_id,
-            host=source,
-            detail="another server has this name: start one of the two with another PARLEY_SERVER_ID",
-        )
+        if source not in gateways and source not in self.registry.hosts:
+            self._diagnosis.namesake(self.server_id, source)
 
     # Registration ---------------------------------------------------------------------------------
 

@@ -260,6 +260,7 @@ class Port:
             asked=self._answer,
             heard=lambda *how: self.heard.put_nowait(how),
             namesake=print,
+            peer_answered=print,
             interval=lambda: 0.5,
             is_known=lambda _host: False,
             metrics=self.metrics,

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from services.chat import schema
 from shared.data_directory import BYTES, FILE, DataDirectory
 from shared.errors import ConfigError
 
@@ -69,3 +70,12 @@ def test_names_are_those_with_chats_data(tmp_path):
     for name in ("beta", "alpha"):
         (tmp_path / name / "chat.db").touch()
     assert DataDirectory(tmp_path).names() == ["alpha", "beta"]
+
+
+def test_data_that_a_chat_process_has_open_is_in_use(tmp_path):
+    descriptor = schema.lock(tmp_path / "alpha")
+    directory = DataDirectory(tmp_path)
+    assert directory.is_in_use("alpha")
+    os.close(descriptor)
+    assert not directory.is_in_use("alpha")
+    assert not directory.is_in_use("beta")
