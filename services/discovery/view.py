@@ -22,6 +22,9 @@ PARTLY: Final = "partly linked"
 DOWN: Final = "not linked"
 """What an edge can be: each feature that both servers offer is linked; some are; none is."""
 
+AMONG: Final = 64
+"""Servers between which pairs are shown, besides those with us: their number grows with the square of it."""
+
 States = Mapping[str, bool]
 """Feature → whether it is linked."""
 
@@ -140,13 +143,15 @@ def _own_edges(
 
 
 def _other_edges(directory: Directory) -> Iterable[Edge]:
-    """Between servers of which one at least tells of its links."""
-    entries = sorted(directory.entries, key=lambda entry: entry.server_id)
+    """Between servers of which one at least tells of its links; of many servers, between those linked with us."""
+    ranked = sorted(directory.entries, key=lambda e: (not directory.is_linked(e.server_id), e.server_id))
+    entries = sorted(ranked[:AMONG], key=lambda entry: entry.server_id)
     telling = {entry.server_id for entry in entries if any(entry.linked.values())}
+    offered = {entry.server_id: {feature for feature, _ in entry.places} & set(FEATURES) for entry in entries}
     for one, other in combinations(entries, 2):
-        shared = _in_order({f for f, _ in one.places} & {f for f, _ in other.places} & set(FEATURES))
-        if shared and telling & {one.server_id, other.server_id}:
-            states = {feature: _are_linked(one, other, feature, telling) for feature in shared}
+        shared = offered[one.server_id] & offered[other.server_id]
+        if shared and (one.server_id in telling or other.server_id in telling):
+            states = {feature: _are_linked(one, other, feature, telling) for feature in _in_order(shared)}
             yield Edge(one.server_id, other.server_id, states)
 
 

@@ -11,7 +11,7 @@ from services.discovery import page
 from services.discovery.directory import Directory
 from services.discovery.observing import Report
 from services.discovery.picture import NODES, picture
-from services.discovery.view import DOWN, LINKED, PARTLY, view
+from services.discovery.view import AMONG, DOWN, LINKED, PARTLY, view
 from shared.addresses import Endpoint, Server
 from shared.messages import FEATURES, pb
 from shared.streams import READERS, Events
@@ -151,6 +151,17 @@ def test_the_whole_page_has_no_script_nor_style_in_it(hostile):
     assert "<style" not in text
     assert ' style="' not in text
     assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_pairs_between_others_do_not_grow_with_the_square_of_the_servers():
+    """Each of a thousand says that it is linked with a hundred others."""
+    told = {feature: frozenset(f"s{n:03}" for n in range(100)) for feature in FEATURES}
+    servers = [server(f"s{n:03}", host=f"10.0.{n // 250}.{n % 250}") for n in range(1000)]
+    known = directory(*servers, linked={each.server_id: told for each in servers})
+    known.set_linked("chat", ["s900", "s901"])
+    shown = states(seen(known, []))
+    assert len(shown) == 1000 + AMONG * (AMONG - 1) // 2
+    assert ("s900", "s901") in shown, "first those that are linked with us"
 
 
 def test_many_servers_are_a_table_and_not_all_of_them_in_the_picture():
