@@ -223,7 +223,7 @@ def _ack(author: User | None, snowflake: int, recipient: Recipient | None, statu
     return pb.ChatMessageResponse(messageSnowflake=snowflake).SerializeToString() + tail(author, recipient, status)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def tail(author: User | None, recipient: Recipient | None, status: int) -> bytes:
     """What follows the number in a MESSAGE_ACK's payload."""
     message = pb.ChatMessageResponse()
