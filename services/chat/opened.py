@@ -49,6 +49,7 @@ class Opened:
         if in_turn is not None:
             in_turn.unwritten = lambda: store.unwritten
         self.store = store
+        self._server_id = server_id
         self._newly_used: set[Destination] = set()
         limits = Limits(
             settings.mailbox_messages,
@@ -137,6 +138,8 @@ class Opened:
         self._recall_groups()
         for user, other in self.store.blocked():
             self.blocks.add(user, other)
+            roster.use(User(user, self._server_id))
+        roster.use(*self.mailbox.queues)  # what was noted last may not have been written
 
     def note_used(self) -> None:
         """Write who is known in earnest by now: now and then, as nothing waits for it."""
@@ -149,6 +152,7 @@ class Opened:
         for group, member, has_left in self.store.members():
             if not has_left:
                 self.groups.add(group, member)
+                self._roster.use(member)
                 if len(self.groups.members(group)) > 1:
                     self.groups.spoke(group)  # perhaps: that is not on disk
                 continue

@@ -100,6 +100,18 @@ def test_whoever_writes_or_is_written_to_is_there_in_earnest(node):
     assert node.roster.users.is_used(BOB)
 
 
+def test_whoever_has_mail_or_blocks_or_is_in_a_group_is_so_after_a_crash_too(node):
+    people = [node.connect(each) for each in (ANN, BOB)]
+    node.send(ANN, 1, BOB)
+    ask(node, ANN, "JOIN_GROUP", "crew", people[0])
+    node.end_turn()
+    node.disconnect(BOB, people[1])
+    node.disk.crash()
+    node.start()
+    assert node.roster.users.is_used(BOB)
+    assert node.roster.users.is_used(ANN)
+
+
 def test_names_of_unknown_servers_leave_nothing_behind(node):
     ann = node.connect(ANN)
     for number in range(1, 2001):
