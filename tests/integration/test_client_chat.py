@@ -1,6 +1,7 @@
 """ChatFeature against real nodes: it finds its server again wherever that is, and loses nothing meanwhile."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -8,7 +9,7 @@ from client import ChatFeature, DiscoveryService
 from shared.config import Config, DiscoveryConfig, LinkConfig
 from shared.link import Link
 from shared.session import Timeouts
-from tests.support.nodes import TIMEOUT, Node
+from tests.support.nodes import TIMEOUT, Node, wait_until
 
 FIRST, SECOND, CLIENT = "127.0.48.1", "127.0.48.2", "127.0.48.50"
 QUICK = Config(
@@ -113,22 +114,24 @@ def test_what_on_message_did_not_take_is_offered_again_over_the_same_link(tmp_pa
 def test_whether_all_has_arrived_is_known_of_a_link():
     """One whose machine takes nothing any more is offered nothing; what a program does not read has arrived."""
 
-    async def arrived(link):
-        while not link.has_arrived:  # noqa: ASYNC110 - the kernel tells nobody when the other's has all
-            await asyncio.sleep(0)
-
     async def story():
-        server = await asyncio.start_server(lambda _reader, _writer: None, CLIENT, 0)
-        link = Link(ChatFeature("bob@alpha", QUICK), timeouts=Timeouts(60, 60), limit=1 << 20, hello=b"HELLO 0 \n")
-        assert not link.has_arrived
-        await asyncio.get_running_loop().create_connection(lambda: link, *server.sockets[0].getsockname())
-        await in_time(arrived(link))
-        link.send(bytes(64 * 1024 * 1024))
-        link.flush()
-        assert not link.has_arrived
-        link.hang_up()
-        assert not link.has_arrived
-        server.close()
+        loop = asyncio.get_running_loop()
+        with socket.create_server((CLIENT, 0)) as server:
+            link = Link(ChatFeature("bob@alpha", QUICK), timeouts=Timeouts(60, 60), limit=1024, hello=b"HELLO 0 \n")
+            assert not link.has_arrived
+            await loop.create_connection(lambda: link, *server.getsockname())
+            there, _ = server.accept()
+            with there:
+                assert there.recv(1024) == b"HELLO 0 \n"
+                link.send(b"it stays unread")
+                link.flush()
+                wait_until(lambda: link.has_arrived)
+                link.send(bytes(64 * 1024 * 1024))
+                link.flush()
+                assert not link.has_arrived
+                link.hang_up()
+                assert not link.has_arrived
+            await in_time(link.disconnected)
 
     asyncio.run(story())
 

@@ -1,6 +1,6 @@
 """What a client did not acknowledge is offered to it again, while its link stands."""
 
-import itertools
+from itertools import pairwise
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_what_is_not_acknowledged_is_offered_again_with_back_off(node, bob):
     node.send(ANN, 1, BOB)
     assert bob.snowflakes() == [1]
     times = offers(node, bob, 4000)
-    gaps = [b - a for a, b in itertools.pairwise(times)]
+    gaps = [b - a for a, b in pairwise(times)]
     assert times[0] == ACK_TIMEOUT
     assert gaps[:6] == [10, 20, 40, 80, 160, 320]
     assert set(gaps[6:]) == {LONGEST}
