@@ -21,7 +21,7 @@ async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> 
     """Lines in, lines out, until the input ends; the exit code."""
     user = who_we_are(config, name)
     discovery = await finder(config, servers)
-    conversation = Conversation(user, Folder(save) if save else None, answers_for_all=is_file(0))
+    conversation = Conversation(user, Folder.chosen(save), answers_for_all=is_file(0))
     conversation.screen = editor = screen(
         conversation.prompt, conversation.beside, conversation.edited, config.link.payload_limit
     )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from client.cli.downloads import downloads
+from shared.addresses import User
 from shared.config import Config
 from shared.errors import ConfigError, ParleyError
 from shared.messages import pb
@@ -14,6 +19,8 @@ LONGEST_NAME: Final = 200
 """Bytes; file systems take 255, and a number may be added."""
 LONGEST_SUFFIX: Final = 20
 TRIES: Final = 10_000
+REMEMBERED: Final = 1000
+"""Documents that are not saved a second time where they come again."""
 _FORBIDDEN: Final = frozenset('<>:"|?*')
 
 
@@ -62,20 +69,52 @@ def _mib(size: int) -> str:
 class Folder:
     """Where received documents are saved."""
 
-    def __init__(self, path: str) -> None:
-        """Make the folder where there is none.
+    def __init__(self, path: Path | None) -> None:
+        """`path` is made when the first document comes; None: there is no place for any."""
+        self.path = path
+        self._saved: OrderedDict[tuple[User, int], str] = OrderedDict()
+
+    @classmethod
+    def chosen(cls, path: str, environ: Mapping[str, str] = os.environ) -> Folder:
+        """The folder of that name; empty: the user's download directory, which is made when it is needed.
 
         Raises:
             ConfigError: it cannot be made, or not be written to.
 
         """
-        self.path = Path(path)
+        return cls.named(path) if path else cls(downloads(environ))
+
+    @classmethod
+    def named(cls, path: str) -> Folder:
+        """A folder that the user named: made now, where there is none.
+
+        Raises:
+            ConfigError: it cannot be made, or not be written to.
+
+        """
+        folder = Path(path)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"--save {path}: no such folder can be made ({_words(error)})") from None
-        if not os.access(self.path, os.W_OK | os.X_OK):
+        if not os.access(folder, os.W_OK | os.X_OK):
             raise ConfigError(f"--save {path}: nothing can be written there; name a folder of your own")
+        return cls(folder)
+
+    def save_of(self, message: pb.ChatMessage) -> str:
+        """Save a message's document, once, however often the message comes; its path.
+
+        Raises:
+            SaveFailed: it cannot be written.
+
+        """
+        key = User.of(message.author), message.messageSnowflake
+        path = self._saved.get(key, "")
+        if not path or not Path(path).exists():
+            path = self._saved[key] = self.save(message.document)
+            if len(self._saved) > REMEMBERED:
+                self._saved.popitem(last=False)
+        return path
 
     def save(self, document: pb.Document) -> str:
         """Write a document and have it on disk; its path.
@@ -85,8 +124,11 @@ class Folder:
 
         """
         name = safe_name(document.filename)
+        if self.path is None:
+            raise SaveFailed(f"{name} cannot be saved: you have no home directory; name a folder with --save DIR")
         try:
-            path, descriptor = self._create(name)
+            self.path.mkdir(parents=True, exist_ok=True)
+            path, descriptor = self._create(self.path, name)
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(document.data)
@@ -95,21 +137,35 @@ class Folder:
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
+            _sync(self.path)
         except OSError as error:
-            text = f"{name} cannot be saved in {self.path} ({_words(error)}); it waits at your server"
+            text = (
+                f"{name} cannot be saved in {self.path} ({_words(error)}); it waits at your server, and comes again"
+            )
             raise SaveFailed(text) from None
         return str(path)
 
-    def _create(self, name: str) -> tuple[Path, int]:
+    @staticmethod
+    def _create(folder: Path, name: str) -> tuple[Path, int]:
         """A file that was not there before; no link is followed."""
         stem, suffix = _split(name)
         for number in range(TRIES):
-            path = self.path / (f"{stem} ({number}){suffix}" if number else name)
+            path = folder / (f"{stem} ({number}){suffix}" if number else name)
             try:
                 return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             except FileExistsError:
                 continue
         raise FileExistsError(17, f"{TRIES} files have this name")
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in it on disk, too; some file systems cannot."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def safe_name(filename: str) -> str:

@@ -31,7 +31,7 @@ UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 Save = Annotated[
     str,
     typer.Option(
-        "--save", metavar="DIR", help="Write received documents there; without it their name and size are shown."
+        "--save", metavar="DIR", help="Write received documents there instead of into your download directory."
     ),
 ]
 GroupName = Annotated[

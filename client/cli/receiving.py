@@ -20,7 +20,7 @@ from shared.names import spell
 async def listen(config: Config, name: str, servers: Sequence[str], save: str, *, in_json: bool) -> int:
     """Print each message, acknowledge it, until the output ends or for ever."""
     user = who_we_are(config, name)
-    folder = Folder(save) if save else None
+    folder = Folder.chosen(save)
     printer = Printer()
     ended = asyncio.Event()
     greeted = False
@@ -49,7 +49,7 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
 
 
 def save_document(message: pb.ChatMessage, folder: Folder | None) -> str:
-    """Save the document of a message where there is one and a folder; its path, or nothing.
+    """Save the document of a message where there is one; its path, or nothing. Without a folder it is not saved.
 
     Raises:
         SaveFailed: told on standard error, too, with what to do.
@@ -58,7 +58,7 @@ def save_document(message: pb.ChatMessage, folder: Folder | None) -> str:
     if folder is None or not message.HasField("document"):
         return ""
     try:
-        return folder.save(message.document)
+        return folder.save_of(message)
     except SaveFailed as error:
         note(f"parley: {error}")
         raise

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -366,6 +367,21 @@ def test_a_file_that_is_too_large_is_told_at_once(environment, tmp_path):
     )
 
 
+def test_a_document_that_has_no_place_is_not_acknowledged_and_comes_again(environment, bob, tmp_path):
+    """Without --save it goes to the download directory of the user, who may have none that can be written."""
+    home = tmp_path / "home"
+    home.touch()
+    document = {"documentId": "1", "filename": "map.png", "mimeType": "image/png", "data": b"data"}
+    with Command("listen", "--as", "hugo@alpha", environment=environment | {"HOME": str(home)}) as listener:
+        listener.wait_error("listening as hugo@alpha")
+        snowflake = bob.send_message({"user": user("hugo@alpha"), "document": document})
+        listener.wait_error("map.png cannot be saved in")
+        bob.wait_status(bob.send_text("hugo", "alpha", "still here?"), "DELIVERED")
+        home.unlink()
+        listener.wait_line(f"bob@beta: [document map.png, 4 bytes, saved as {home}/Downloads/map.png]")
+        bob.wait_status(snowflake, "DELIVERED")
+
+
 def test_what_cannot_be_saved_waits_at_the_server(environment, bob, tmp_path):
     inbox = tmp_path / "inbox"
     arguments = ("listen", "--as", "gina@alpha", "--save", str(inbox))
@@ -394,7 +410,9 @@ def test_listen_prints_one_line_per_message_and_acknowledges(environment, bob):
         listener.wait_line("bob@beta: hello")
         document = {"documentId": "1", "filename": "map.png", "mimeType": "image/png", "data": b"x" * 7}
         bob.wait_status(bob.send_message({"user": user("alice@alpha"), "document": document}), "DELIVERED")
-        listener.wait_line("bob@beta: [document map.png, 7 bytes]")
+        saved = Path(environment["HOME"]) / "Downloads" / "map.png"
+        listener.wait_line(f"bob@beta: [document map.png, 7 bytes, saved as {saved}]")
+        assert saved.read_bytes() == b"x" * 7
         listener.signal(signal.SIGINT)
         assert listener.wait_exit(3.0) == 130
         assert "Traceback" not in "\n".join(listener.errors)

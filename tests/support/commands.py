@@ -23,13 +23,16 @@ PARLEY = str(Path(sys.executable).with_name("parley"))
 
 
 def client_environment(address: str, directory: Path, **settings: str) -> dict[str, str]:
-    """What a client runs with: an address of its own, and neither this shell's settings nor a parley.yml."""
+    """What a client runs with: an address and a home of its own, nothing of this shell's, and no parley.yml."""
     config = directory / "client.yml"
     config.touch()
     clean = {
-        key: value for key, value in os.environ.items() if key == "PARLEY_PURE" or not key.startswith("PARLEY_")
+        key: value
+        for key, value in os.environ.items()
+        if key == "PARLEY_PURE" or not key.startswith(("PARLEY_", "XDG_"))
     }
-    return clean | {"PARLEY_ADDRESS": address, "PARLEY_CONFIG": str(config), **settings}
+    home = {"HOME": str(directory)}
+    return clean | home | {"PARLEY_ADDRESS": address, "PARLEY_CONFIG": str(config), **settings}
 
 
 def run_parley(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from client.cli.documents import LONGEST_NAME, Folder, SaveFailed, read_file, safe_name
+from client.cli.downloads import downloads
 from shared.config import Config, LinkConfig
 from shared.errors import ConfigError, ParleyError
 from shared.messages import pb
@@ -52,14 +53,68 @@ def test_a_long_name_is_cut_and_keeps_its_suffix(filename):
 @pytest.mark.parametrize("filename", ["../out", "/tmp/out", "..", "a/../../out", "\\..\\out", "\x00/../out"])
 def test_nothing_is_written_outside_of_the_folder(tmp_path, filename):
     inbox = tmp_path / "in" / "box"
-    folder = Folder(str(inbox))
+    folder = Folder.named(str(inbox))
     before = set(tmp_path.rglob("*"))
     path = folder.save(document(filename))
     assert set(tmp_path.rglob("*")) - before == {inbox / Path(path).name}
 
 
+DIRS = "user-dirs.dirs"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (None, "Downloads"),
+        ("", "Downloads"),
+        ('XDG_DOWNLOAD_DIR="$HOME/Téléchargements"', "Téléchargements"),
+        ('# by hand\nXDG_DESKTOP_DIR="$HOME/Desktop"\nXDG_DOWNLOAD_DIR="$HOME/Save \\"here\\""\n', 'Save "here"'),
+        ('XDG_DOWNLOAD_DIR="/srv/files"', "/srv/files"),
+        ('XDG_DOWNLOAD_DIR="$HOME"', ""),
+        ('XDG_DOWNLOAD_DIR="relative"', "Downloads"),
+        ("XDG_DOWNLOAD_DIR=$(reboot)", "Downloads"),
+        ('XDG_DOWNLOAD_DIR="$HOMEBREW/x"', "Downloads"),
+    ],
+)
+def test_documents_go_where_the_desktop_keeps_downloads(tmp_path, lines, expected):
+    if lines is not None:
+        (tmp_path / ".config").mkdir()
+        (tmp_path / ".config" / DIRS).write_text(lines)
+    assert downloads({"HOME": str(tmp_path)}) == tmp_path / expected
+
+
+def test_the_configuration_may_be_elsewhere_and_the_environment_may_say_it(tmp_path):
+    (tmp_path / DIRS).write_text('XDG_DOWNLOAD_DIR="$HOME/Got"')
+    assert downloads({"HOME": "/home/ann", "XDG_CONFIG_HOME": str(tmp_path)}) == Path("/home/ann/Got")
+    assert downloads({"HOME": "/home/ann", "XDG_DOWNLOAD_DIR": "/srv/got"}) == Path("/srv/got")
+    assert downloads({"HOME": "/home/ann", "XDG_DOWNLOAD_DIR": "got"}) == Path("/home/ann/Downloads")
+
+
+def test_whoever_has_no_home_is_told_what_to_do(monkeypatch):
+    def nobody():
+        raise RuntimeError
+
+    monkeypatch.setattr("pathlib.Path.home", nobody)
+    with pytest.raises(SaveFailed, match="name a folder with --save DIR"):
+        Folder.chosen("", {}).save(document("map.png"))
+
+
+def test_the_download_directory_is_made_when_there_is_something_for_it(tmp_path):
+    folder = Folder.chosen("", {"HOME": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
+    assert folder.save(document("map.png")) == str(tmp_path / "Downloads" / "map.png")
+
+
+def test_a_message_that_comes_again_is_saved_once_while_its_file_is_there(tmp_path):
+    folder, message = Folder.named(str(tmp_path)), pb.ChatMessage(messageSnowflake=7, document=document("map.png"))
+    assert folder.save_of(message) == folder.save_of(message)
+    assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
+    (tmp_path / "map.png").rename(tmp_path / "mine.png")
+    assert Path(folder.save_of(message)).read_bytes() == b"data"
+
+
 def test_a_file_that_exists_is_never_written_over(tmp_path):
-    folder = Folder(str(tmp_path))
+    folder = Folder.named(str(tmp_path))
     paths = [folder.save(document("map.png", data)) for data in (b"1", b"2", b"3")]
     assert [path.name for path in map(Path, paths)] == ["map.png", "map (1).png", "map (2).png"]
     assert [path.read_bytes() for path in map(Path, paths)] == [b"1", b"2", b"3"]
@@ -73,7 +128,7 @@ def test_a_link_is_not_followed(tmp_path, exists):
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     (inbox / "map.png").symlink_to(target)
-    path = Folder(str(inbox)).save(document("map.png"))
+    path = Folder.named(str(inbox)).save(document("map.png"))
     assert path == str(inbox / "map (1).png")
     assert (target.read_bytes() == b"mine") if exists else not target.exists()
 
@@ -81,7 +136,7 @@ def test_a_link_is_not_followed(tmp_path, exists):
 def test_only_the_user_may_read_it(tmp_path):
     before = os.umask(0)
     try:
-        path = Folder(str(tmp_path)).save(document("map.png"))
+        path = Folder.named(str(tmp_path)).save(document("map.png"))
     finally:
         os.umask(before)
     assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
@@ -93,16 +148,16 @@ def test_what_cannot_be_written_leaves_nothing_behind_and_is_told(tmp_path, monk
 
     monkeypatch.setattr("client.cli.documents.os.fsync", full)
     with pytest.raises(SaveFailed, match=r"^map\.png cannot be saved in .* \(no space left on device\); it waits"):
-        Folder(str(tmp_path)).save(document("map.png"))
+        Folder.named(str(tmp_path)).save(document("map.png"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_received(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="no such folder can be made"):
-        Folder(str(tmp_path / "file" / "inbox"))
+        Folder.named(str(tmp_path / "file" / "inbox"))
     with pytest.raises(ConfigError, match="no such folder can be made"):
-        Folder(str(tmp_path / "file"))
+        Folder.named(str(tmp_path / "file"))
 
 
 def test_a_file_is_read_whole(tmp_path):
