@@ -1,30 +1,40 @@
-"""Positions as people have them: `lat,lon` lines, NMEA 0183 sentences, GPX tracks, gpsd's reports. Pure.
+"""Positions as people have them: `LAT,LON[,ELE]`, NMEA sentences, gpsd's reports; in which time they are told.
 
-NMEA is read by pynmea2, GPX by gpxpy; both are loaded only when there is some.
+Pure. What can be read in two ways is refused: a decimal comma, or a piece of a damaged line, is another place.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+import re
+from typing import Final, NamedTuple
 
-from shared.errors import ConfigError
+from client.nmea import Timeline, is_sentence, parse_sentence
+from shared.lifetimes import MAX_LIFETIME
 
-MAX_LATITUDE = 90.0
-MAX_LONGITUDE = 180.0
-_GPSD_2D = 2
+MAX_LATITUDE: Final = 90.0
+MAX_LONGITUDE: Final = 180.0
+AT_ONCE: Final = 20
+"""Positions of one moment that are told at once: where there are more, their times mean nothing."""
+_GPSD_2D: Final = 2
 """The `mode` of a TPV report from which on it has a position (gpsd_json(5))."""
-_SHOWN = 40
+_SHOWN: Final = 40
 """Characters of a line that is complained of."""
+_LINE: Final = re.compile(
+    r"([+-]?(?:0|[1-9][0-9]{0,2})(\.[0-9]+)?)\s*,\s*([+-]?(?:0|[1-9][0-9]{0,2})(\.[0-9]+)?)"
+    r"(\s*,\s*[+-]?[0-9]{1,6}(?:\.[0-9]+)?)?"
+)
+_MINUS: Final = "\N{MINUS SIGN}"
+"""What word processors and web pages make of a hyphen before a number."""
 
 
 class Fix(NamedTuple):
-    """A position: degrees, WGS 84; `at` is when it was recorded (Unix seconds), where that is told."""
+    """A position: degrees, WGS 84."""
 
     latitude: float
     longitude: float
     at: float | None = None
+    """When it was measured, where that is told: seconds, of which only the differences mean something."""
 
 
 def checked(latitude: float, longitude: float, at: float | None = None) -> Fix | None:
@@ -34,74 +44,64 @@ def checked(latitude: float, longitude: float, at: float | None = None) -> Fix |
     return None
 
 
-def parse_line(line: str) -> Fix | None:
-    """Read a line: an NMEA sentence or `lat,lon`; None where it tells no position."""
-    line = line.strip()
-    if line.startswith(("$", "!")):
-        return _parse_nmea(line)
-    numbers = numbers_of(line)
+def parse_place(text: str) -> Fix | None:
+    """Read `LAT,LON[,ELE]`: degrees with decimal points, and whatever stands behind a #."""
+    numbers = numbers_of(text)
     return checked(*numbers) if numbers is not None else None
 
 
-def fault_of(line: str) -> str:
-    """What is wrong with a line that tells no position; nothing for NMEA, comments and empty lines."""
-    line = line.strip()
-    if not line or line.startswith(("$", "!", "#")):
-        return ""
-    if numbers_of(line) is None:
-        return f"{line[:_SHOWN]!r} is no position: write LAT,LON in degrees, as in 48.137,11.575"
-    return f"{line[:_SHOWN]} is out of range: latitudes go from -90 to 90, longitudes from -180 to 180"
+def numbers_of(text: str) -> tuple[float, float] | None:
+    """The degrees of `LAT,LON[,ELE]`, whatever place they name.
 
-
-def numbers_of(line: str) -> tuple[float, float] | None:
-    """Two numbers with a comma, a semicolon or spaces between them, whatever place they name."""
-    words = line.partition("#")[0].replace(",", " ").replace(";", " ").split()
-    try:
-        return (float(words[0]), float(words[1])) if len(words) > 1 else None
-    except ValueError:
-        return None
-
-
-def _parse_nmea(line: str) -> Fix | None:
-    """RMC, GGA and GLL sentences with a fix have a position; what is damaged or another sentence has none."""
-    import pynmea2  # noqa: PLC0415 - only who has NMEA pays for it
-
-    try:
-        sentence = pynmea2.parse(line, check=True)
-        if sentence.sentence_type not in ("RMC", "GGA", "GLL") or getattr(sentence, "status", "A") != "A":
-            return None
-        if sentence.sentence_type == "GGA" and not sentence.gps_qual:
-            return None
-        if not sentence.lat or not sentence.lon:
-            return None
-        return checked(sentence.latitude, sentence.longitude)
-    except (pynmea2.ParseError, AttributeError, ValueError, TypeError):
-        return None
-
-
-def parse_gpx(text: str) -> list[Fix]:
-    """Read a GPX document: the points of its tracks, else of its routes, else its waypoints.
-
-    Raises:
-        ConfigError: it is no GPX, or has no point.
-
+    With three numbers both have decimal points: else they could be two with decimal commas, or a number in front.
     """
-    import gpxpy  # noqa: PLC0415 - only who has GPX pays for it
-    import gpxpy.gpx  # noqa: PLC0415
+    found = _LINE.fullmatch(text.partition("#")[0].strip().replace(_MINUS, "-"))
+    if found is None or (found[5] and not (found[2] and found[4])):
+        return None
+    return float(found[1]), float(found[3])
 
-    try:
-        document = gpxpy.parse(text)
-    except gpxpy.gpx.GPXException as error:
-        raise ConfigError(f"this is no GPX: {' '.join(str(error).split())}") from None
-    points: Sequence[Any] = [
-        point for track in document.tracks for segment in track.segments for point in segment.points
-    ]
-    points = points or [point for route in document.routes for point in route.points] or document.waypoints
-    made = (checked(p.latitude, p.longitude, p.time.timestamp() if p.time else None) for p in points)
-    fixes = [fix for fix in made if fix is not None]
-    if not fixes:
-        raise ConfigError("this GPX has no point")
-    return fixes
+
+def fault_of(text: str) -> str:
+    """What is wrong with a text that is no place."""
+    shown = text.strip()[:_SHOWN]
+    if numbers_of(text) is None:
+        return f"{shown!r} is no position: write LAT,LON in degrees with decimal points, as in 48.137,11.575"
+    return f"{shown} is out of range: latitudes go from -90 to 90, longitudes from -180 to 180"
+
+
+class Lines:
+    """Reads the lines of one source: places or sentences, empty lines, and comments that begin with #.
+
+    Where sentences come, what is none is a piece of one, and no place.
+    """
+
+    def __init__(self) -> None:
+        self._is_nmea = False
+        self._timeline = Timeline()
+        self._last: Fix | None = None
+
+    def read(self, line: str) -> tuple[Fix | None, str]:
+        """The position of the next line, if it has one, and what is wrong with the line, if anything is."""
+        line = line.strip()
+        if not line or line.startswith("#"):
+            return None, ""
+        if line.startswith(("$", "!")):
+            return self._sentence(line)
+        if self._is_nmea:
+            return None, f"{line[:_SHOWN]!r} is a piece of a sentence"
+        fix = parse_place(line)
+        return fix, "" if fix is not None else fault_of(line)
+
+    def _sentence(self, line: str) -> tuple[Fix | None, str]:
+        sentence = parse_sentence(line)
+        if sentence is None:
+            is_damaged = line.startswith("$") and not is_sentence(line)
+            return None, f"{line[:_SHOWN]!r} is damaged: its checksum is not right" if is_damaged else ""
+        self._is_nmea = True
+        fix = Fix(sentence.latitude, sentence.longitude, self._timeline.at(sentence))
+        is_again = fix == self._last  # each moment is told in several kinds of sentences
+        self._last = fix
+        return None if is_again and fix.at is not None else fix, ""
 
 
 def parse_gpsd(line: str) -> Fix | None:
@@ -110,19 +110,30 @@ def parse_gpsd(line: str) -> Fix | None:
         report = json.loads(line)
         if report.get("class") != "TPV" or report.get("mode", 0) < _GPSD_2D:
             return None
-        return checked(float(report["lat"]), float(report["lon"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        latitude, longitude = report["lat"], report["lon"]
+        if not all(type(value) in (int, float) for value in (latitude, longitude)):
+            return None
+        return checked(float(latitude), float(longitude))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 
-def paces(fixes: list[Fix], every: float, speed: float) -> Iterator[tuple[float, Fix]]:
-    """Each fix of a track, and the seconds to wait before it: as it was recorded, else `every`."""
-    before: Fix | None = None
-    for fix in fixes:
+class Pacing:
+    """In which time the fixes of a track are told: as they were measured, else `every` seconds one."""
+
+    def __init__(self, every: float, speed: float) -> None:
+        self._every = every
+        self._speed = speed
+        self._before: Fix | None = None
+        self._at_once = 0
+
+    def delay(self, fix: Fix) -> float:
+        """Seconds to wait before the next fix."""
+        before, self._before = self._before, fix
         if before is None:
-            yield 0.0, fix
-        elif fix.at is not None and before.at is not None and fix.at >= before.at:
-            yield (fix.at - before.at) / speed, fix
-        else:
-            yield every / speed, fix
-        before = fix
+            return 0.0
+        if fix.at is None or before.at is None or fix.at < before.at:
+            return min(self._every / self._speed, MAX_LIFETIME)
+        self._at_once = self._at_once + 1 if fix.at == before.at else 0
+        apart = fix.at - before.at if self._at_once < AT_ONCE else self._every
+        return min(apart / self._speed, MAX_LIFETIME)

@@ -36,14 +36,19 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="SOURCE",
-        help="LAT,LON · a GPX file, NMEA file or file of LAT,LON lines · a pipe of those · - for standard input · "
-        "gpsd or gpsd://HOST:PORT.",
+        help="LAT,LON in degrees with decimal points · a file of GPX, NMEA or lines of LAT,LON[,ELE] · a pipe of "
+        "those · - for standard input · gpsd or gpsd://HOST:PORT.",
     ),
 ]
 Every = Annotated[
-    float, typer.Option("--every", min=0.1, help="Seconds between positions of a file that has no times.")
+    float,
+    typer.Option(
+        "--every", min=0.1, max=MAX_LIFETIME, help="Seconds between positions of a file that has no times."
+    ),
 ]
-Speed = Annotated[float, typer.Option("--speed", min=0.01, help="Plays a recorded track that many times as fast.")]
+Speed = Annotated[
+    float, typer.Option("--speed", min=0.01, max=1e12, help="Plays a recorded track that many times as fast.")
+]
 
 
 def command(
@@ -56,7 +61,7 @@ def command(
     server: ServerOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """Share where you are with people or groups, for a time. Ctrl-C stops it at once.
+    """Share where you are with people or groups, for a time. Ctrl-C, or the terminal's end, stops it at once.
 
     Positions come from what you name, never from the Internet. Nobody confirms them, and a
     name that is nobody's is not told: check it, with `parley send`, say.
@@ -102,17 +107,20 @@ async def _share(
     feature = LocationFeature(user, config, discovery=await finder(config, servers))
     async with connected(feature, {to.server_id for to in recipients}) as found:
         _check_servers(user, recipients, {server.server_id for server in found})
-        ends = time.time() + lasting
+        ends = time.monotonic() + lasting
         fixes = positions(
-            source, every=every, speed=speed, opened=lambda: note(_begun(recipients, ends)), complain=note
+            source, every=every, speed=speed, opened=lambda: note(_begun(recipients, lasting)), complain=note
         )
         shared = False
         try:
             async with asyncio.timeout(lasting):
                 async for fix in fixes:
                     shared = True
+                    expiry_at = (
+                        time.time() + ends - time.monotonic()
+                    )  # a clock that is set meanwhile changes nothing
                     for to in recipients:
-                        feature.send_location(to, fix.latitude, fix.longitude, expiry_at=ends)
+                        feature.send_location(to, fix.latitude, fix.longitude, expiry_at=expiry_at)
                 note("there are no more positions; the last one stands until the end")
                 await asyncio.Event().wait()
         except TimeoutError:
@@ -124,10 +132,10 @@ async def _share(
                 await feature.repeats.wait(_LAST_WORD)
 
 
-def _begun(recipients: Sequence[Recipient], ends: float) -> str:
+def _begun(recipients: Sequence[Recipient], lasting: float) -> str:
     """It promises nothing: no status tells a location's author that it arrived, or that there is no such name."""
     whom = ", ".join(map(str, recipients))
-    until = time.strftime("%H:%M:%S", time.localtime(ends))
+    until = time.strftime("%H:%M:%S", time.localtime(time.time() + lasting))
     return (
         f"sending positions towards {whom} until {until}; Ctrl-C stops it. "
         "Nobody confirms them: `parley send` tells whether there is somebody of that name"

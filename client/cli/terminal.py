@@ -111,10 +111,22 @@ def run(make: Callable[[Config], Coroutine[Any, Any, T]], config_file: str | Non
 
 
 async def _until_interrupted(work: Coroutine[Any, Any, T], result: list[T]) -> None:
+    """Run until it ends, or somebody wants it to; what it has to say at its end, it says.
+
+    A terminal that is closed says so more than once: only Ctrl-C, pressed again, cuts that short, too.
+    """
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+
+    def end() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, task.cancel)
+    loop.add_signal_handler(signal.SIGTERM, end)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            loop.add_signal_handler(number, end)
     loop.set_exception_handler(_handle_exception)
     cancel = task.cancel
     _stop.append(cancel)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -65,6 +66,53 @@ def test_a_shared_track_is_seen_in_json_and_gone_when_it_is_stopped(alice, bob, 
             share.interrupt()
             share.wait_exit()
             assert json.loads(where.wait_line('"gone": true'))["author"] == "alice@north"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_share_that_is_ended_in_any_way_is_gone_at_once(alice, bob, number):
+    """Closing the terminal is one: it says so twice, the system to its foreground and the shell to its jobs."""
+    sharing = ("share", "--as", "alice@north", "--to", "bob@south", "--from", "1.5,2.5")
+    with (
+        Command("where", "--as", "bob@south", "--json", environment=bob) as where,
+        Command(*sharing, environment=alice) as share,
+    ):
+        where.wait_line('"latitude": 1.5')
+        share.signal(number)
+        share.signal(number)
+        where.wait_line('"gone": true', timeout=5.0)
+        assert share.wait_exit() == 130
+        assert "Traceback" not in "\n".join(share.errors)
+
+
+def test_a_share_that_is_not_to_end_with_its_terminal_does_not(alice, bob):
+    sharing = ("share", "--as", "alice@north", "--to", "bob@south", "--from", "-")
+    command = ["nohup", PARLEY, *sharing]
+    with Command("where", "--as", "bob@south", "--json", environment=bob) as where:
+        where.wait_error("watching")
+        share = subprocess.Popen(
+            command, env=alice, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        share.stdin.write(b"1.5,2.5\n")
+        share.stdin.flush()
+        where.wait_line('"latitude": 1.5')
+        share.send_signal(signal.SIGHUP)
+        share.stdin.write(b"3.5,4.5\n")
+        share.stdin.close()
+        where.wait_line('"latitude": 3.5')
+        share.send_signal(signal.SIGINT)
+        where.wait_line('"gone": true')
+        assert share.wait(TIMEOUT) == 130
+
+
+@pytest.mark.parametrize(
+    "options", [("--every", "nan"), ("--every", "inf"), ("--speed", "nan"), ("--speed", "inf")]
+)
+def test_what_is_no_number_of_seconds_is_refused(alice, options):
+    ended = run_parley(
+        "share", "--as", "al@north", "--to", "bob@south", "--from", "1,2", *options, environment=alice
+    )
+    assert ended.returncode == 2
+    assert f"Invalid value for '{options[0]}'" in ended.stderr
 
 
 def test_a_share_ends_when_its_time_is_over(alice, bob):

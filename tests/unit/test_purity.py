@@ -75,7 +75,7 @@ def cores_of(service):
     return {path.stem for path in ROOT.joinpath("services", service).glob("*.py")} - SHELLS
 
 
-PURE_CLIENT = ["fixes", "places", "typists"]
+PURE_CLIENT = ["fixes", "gpx", "nmea", "places", "typists"]
 PURE = [f"shared.{name}" for name in PURE_SHARED] + [f"client.{name}" for name in PURE_CLIENT]
 PURE += [f"services.{service}.{core}" for service in SERVICES for core in sorted(cores_of(service))]
 
