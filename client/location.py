@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,14 @@ class _Shared:
     """A stream of ours."""
 
     location: pb.LiveLocation
+    made: float
+    """When, and until when it holds: seconds of `running_time`."""
     until: float
-    """When it expires (the loop's seconds)."""
+
+
+def running_time() -> float:
+    """Seconds that go on whatever becomes of the clock, while the machine sleeps as well."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class LocationFeature(DatagramFeature):
@@ -58,6 +65,8 @@ class LocationFeature(DatagramFeature):
         super().__init__(user, config, discovery=discovery)
         self._on_locations = on_locations
         self._on_change = on_change
+        self._device = secrets.randbits(64) or 1
+        """Which of our user's devices we are: another one's stop is not ours."""
         self._known = Places(self.user)
         self._timer = Timer(self._expired)
         self._shared: dict[Recipient, _Shared] = {}
@@ -96,15 +105,16 @@ class LocationFeature(DatagramFeature):
         At most 8 hours from now. Whether it went out; it is sent again where it is lost on the way.
         """
         to = _recipient(recipient)
+        lasts = min(expiry_at - time.time(), MAX_LIFETIME)
+        timestamp, now = self.next_timestamp(), running_time()
         location = pb.LiveLocation(
             author=self.user.to_pb(),
-            timestamp=self.next_timestamp(),
-            expiry_at=expiry_at,
+            timestamp=timestamp,
+            expiry_at=timestamp + lasts,  # by the same clock, which may have been set back
             location=pb.Location(latitude=latitude, longitude=longitude),
         )
         to.write_location(location)
-        lasts = min(expiry_at - time.time(), MAX_LIFETIME)
-        self._shared[to] = _Shared(location, self._now() + lasts)
+        self._shared[to] = _Shared(location, now, now + lasts)
         self._await_refresh()
         return self._send(to, location, CONFIRMED_WITHIN)
 
@@ -127,6 +137,7 @@ class LocationFeature(DatagramFeature):
 
     def _send(self, to: Recipient, location: pb.LiveLocation, lasts: float) -> bool:
         location.messageSnowflake = self._snowflakes.get(to, 0)
+        location.device = self._device
         location.confirm = True
         return self.repeats.send(to, location.timestamp, encode("LIVE_LOCATION", location), lasts)
 
@@ -154,10 +165,12 @@ class LocationFeature(DatagramFeature):
     def _send_all(self) -> None:
         """The last position of each stream: the same again, which changes nothing where it is known."""
         for to, shared in list(self._shared.items()):
-            if shared.until <= self._now():
+            now = running_time()
+            if shared.until <= now:
                 del self._shared[to]
                 self._snowflakes.pop(to, None)
             else:
+                shared.location.age = now - shared.made
                 self._send(to, shared.location, CONFIRMED_WITHIN)
 
     # Hearing ----------------------------------------------------------------------------------------

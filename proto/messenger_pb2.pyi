@@ -400,7 +400,7 @@ class Location(_message.Message):
     def __init__(self, latitude: _Optional[float] = ..., longitude: _Optional[float] = ...) -> None: ...
 
 class LiveLocation(_message.Message):
-    __slots__ = ("author", "user", "group", "userOfGroup", "timestamp", "expiry_at", "location", "stopped", "messageSnowflake", "confirm")
+    __slots__ = ("author", "user", "group", "userOfGroup", "timestamp", "expiry_at", "location", "stopped", "messageSnowflake", "confirm", "age", "device")
     AUTHOR_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -411,6 +411,8 @@ class LiveLocation(_message.Message):
     STOPPED_FIELD_NUMBER: _ClassVar[int]
     MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
     CONFIRM_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     author: User
     user: User
     group: Group
@@ -421,7 +423,9 @@ class LiveLocation(_message.Message):
     stopped: bool
     messageSnowflake: int
     confirm: bool
-    def __init__(self, author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., timestamp: _Optional[float] = ..., expiry_at: _Optional[float] = ..., location: _Optional[_Union[Location, _Mapping]] = ..., stopped: _Optional[bool] = ..., messageSnowflake: _Optional[int] = ..., confirm: _Optional[bool] = ...) -> None: ...
+    age: float
+    device: int
+    def __init__(self, author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., timestamp: _Optional[float] = ..., expiry_at: _Optional[float] = ..., location: _Optional[_Union[Location, _Mapping]] = ..., stopped: _Optional[bool] = ..., messageSnowflake: _Optional[int] = ..., confirm: _Optional[bool] = ..., age: _Optional[float] = ..., device: _Optional[int] = ...) -> None: ...
 
 class ExtendedLiveLocation(_message.Message):
     __slots__ = ("live_location", "messageSnowflake", "remaining")

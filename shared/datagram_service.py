@@ -10,11 +10,13 @@ once, and sooner: each hop would otherwise wait out an interval of its own.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
 from shared.addresses import Group
+from shared.clocks import Clocks
 from shared.config import Config
 from shared.datagrams import Address, UdpSocket
 from shared.errors import RemoteProtocolError
@@ -57,6 +59,7 @@ class DatagramServiceBase(ServiceBase):
         self._udp: UdpSocket | None = None
         self._addresses: dict[Link, Address] = {}
         self._links_at: dict[Address, list[Link]] = {}
+        self._clocks = Clocks()
         interval = self._settings.fanout_interval
         self._for_servers = LastingPace("telling servers", interval / SERVER_SHARE, self._tell_servers, self.faults)
         self._for_subscribers = LastingPace("telling clients", interval, self._run_round, self.faults)
@@ -122,6 +125,7 @@ class DatagramServiceBase(ServiceBase):
 
     def subscriber_disconnected(self, link: Link) -> None:
         """Its datagrams no longer count; those of an older link at that address do again."""
+        self._clocks.forget(link)
         address = self._addresses.pop(link, None)
         if address is None:
             return
@@ -156,6 +160,17 @@ class DatagramServiceBase(ServiceBase):
             self.datagram_dropped(link, "unknown_name")
             return
         link.note_alive()
+
+    def ahead(self, link: Link, timestamp: float, age: float = 0.0) -> float:
+        """Seconds to be added to a subscriber's timestamp, where its clock is far off; said once per link.
+
+        NaN where it is no time: that is out of range to whoever looks at it.
+        """
+        ahead = self._clocks.ahead(link, timestamp, time.time(), age)
+        if ahead and "clock" not in link.told:
+            link.told |= {"clock"}
+            self.log.warning("clock_is_off", seconds=-ahead, link_id=link.link_id)
+        return ahead
 
     def handle_datagram_for_feature(self, link: Link, frame: Frame) -> bool:  # noqa: ARG002 - a seam
         """Handle a subscriber's datagram; False when it is not one of this feature's."""

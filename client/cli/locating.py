@@ -14,7 +14,7 @@ from client.cli.names import recipient_named
 from client.cli.options import As, ConfigFile, ServerOption
 from client.cli.terminal import fail, finder, note, run, who_we_are
 from client.cli.watching import connected
-from client.location import LocationFeature
+from client.location import LocationFeature, running_time
 from client.sources import positions
 from shared.addresses import Recipient, User
 from shared.config import Config
@@ -107,7 +107,7 @@ async def _share(
     feature = LocationFeature(user, config, discovery=await finder(config, servers))
     async with connected(feature, {to.server_id for to in recipients}) as found:
         _check_servers(user, recipients, {server.server_id for server in found})
-        ends = time.monotonic() + lasting
+        ends = running_time() + lasting
         fixes = positions(
             source, every=every, speed=speed, opened=lambda: note(_begun(recipients, lasting)), complain=note
         )
@@ -116,9 +116,7 @@ async def _share(
             async with asyncio.timeout(lasting):
                 async for fix in fixes:
                     shared = True
-                    expiry_at = (
-                        time.time() + ends - time.monotonic()
-                    )  # a clock that is set meanwhile changes nothing
+                    expiry_at = time.time() + ends - running_time()  # whatever the clock is set to meanwhile
                     for to in recipients:
                         feature.send_location(to, fix.latitude, fix.longitude, expiry_at=expiry_at)
                 note("there are no more positions; the last one stands until the end")

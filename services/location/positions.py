@@ -88,13 +88,18 @@ class Positions:
     """Every stream, and the memory of those that are over.
 
     `begin(location)` is called when one begins that came from a subscriber; it returns the number of the message
-    that tells so, or 0.
+    that tells so, or 0. `forgotten(key)`: nothing is known of one any more.
     """
 
-    def __init__(self, begin: Callable[[pb.LiveLocation], int] = lambda _location: 0) -> None:
+    def __init__(
+        self,
+        begin: Callable[[pb.LiveLocation], int] = lambda _location: 0,
+        forgotten: Callable[[Key], None] = lambda _key: None,
+    ) -> None:
         self.sequence = 0
         """The number of the last change."""
         self._begin = begin
+        self._forgotten = forgotten
         self._streams: dict[Key, Position] = {}
         self._counts: Counter[tuple[User, bool]] = Counter()
         self._spread: dict[tuple[User, Group], set[User]] = {}
@@ -291,6 +296,7 @@ class Positions:
     def _forget(self, position: Position) -> None:
         author, recipient = position.key
         del self._streams[position.key]
+        self._forgotten(position.key)
         self._counts[author, recipient.is_member] -= 1
         if not self._counts[author, recipient.is_member]:
             del self._counts[author, recipient.is_member]
@@ -339,7 +345,7 @@ def _kept(entry: pb.ExtendedLiveLocation) -> pb.ExtendedLiveLocation:
     kept.CopyFrom(entry)
     kept.ClearField("remaining")
     location = kept.live_location
-    for transient in ("confirm", "messageSnowflake", "stopped"):
+    for transient in ("age", "confirm", "device", "messageSnowflake", "stopped"):
         location.ClearField(transient)
     location.expiry_at = min(location.expiry_at, location.timestamp + MAX_LIFETIME)
     return kept

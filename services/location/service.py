@@ -16,9 +16,10 @@ import asyncio
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
+from services.location.devices import Devices, Told
 from services.location.positions import LIST, REMEMBERED, Position, Positions
 from shared.addresses import Group, User
 from shared.config import Config
@@ -40,7 +41,8 @@ class LocationService(DatagramServiceBase):
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
-        self.positions = Positions(self._begin)
+        self.devices = Devices()
+        self.positions = Positions(self._begin, self.devices.forget)
         self.metrics.watch_value("parley_location_streams", "Locations shared", self._stream_count)
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._behind: set[Link] = set()
@@ -54,23 +56,40 @@ class LocationService(DatagramServiceBase):
             return False
         location = decode(frame, pb.LiveLocation)
         self.spellings.correct(location)
-        mine = User.of(location.author) == link.identity.user
-        entry = pb.ExtendedLiveLocation(live_location=location)
-        if reason := self._take(entry, link.link_id) if mine else "foreign_user":
+        if User.of(location.author) != link.identity.user:
+            self.datagram_dropped(link, "foreign_user")
+        elif reason := self._take_from(link, location):
             self.datagram_dropped(link, reason)
-            return True
-        self._taken(link, location)
         return True
 
-    def _taken(self, link: Link, location: pb.LiveLocation) -> None:
-        """Tell a group's members as well, and confirm."""
+    def _take_from(self, link: Link, location: pb.LiveLocation) -> str:
+        """Take what a device of our subscriber's says; tell a group's members as well, and confirm."""
         author, recipient = User.of(location.author), Recipient.of_location(location)
         if recipient is None:
-            return
+            return "no_recipient"
+        said, age = location.timestamp, location.age
+        ahead = self.ahead(link, said, age)
+        location.timestamp += ahead
+        location.expiry_at += ahead
+        location.ClearField("age")
+        known = self.positions.get(author, recipient)
+        told = Told(known.timestamp, known.is_over) if known is not None else None
+        key, now = (author, recipient), self._now()
+        tell = self.devices.take(key, location, link.link_id, now, time.time(), told)
+        if reason := self._take(tell.entry, tell.source):
+            if known is None:
+                self.devices.forget(key)
+            return reason
         if recipient.is_group and recipient.group is not None:
             self._spread(author, recipient.group)
         if location.confirm:
-            self.confirm(link, location.timestamp, self.positions.snowflake(author, recipient))
+            self.confirm(link, said, self.positions.snowflake(author, recipient))
+        return ""
+
+    def subscriber_disconnected(self, link: Link) -> None:
+        """What it shares goes on until its end, or until another device of its user's is heard."""
+        super().subscriber_disconnected(link)
+        self.devices.left(link.link_id)
 
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """Users of another server share; it may only speak for its own."""
@@ -85,7 +104,7 @@ class LocationService(DatagramServiceBase):
                 self.message_rejected(link, reason, LIST)
         return True
 
-    def _take(self, entry: pb.ExtendedLiveLocation, source: int | None = None) -> str:
+    def _take(self, entry: pb.ExtendedLiveLocation, source: Hashable = None) -> str:
         reason = self.positions.take(entry, self._now(), time.time(), source)
         self.changed()
         return reason

@@ -75,12 +75,14 @@ class TypingService(DatagramServiceBase):
         event = decode(frame, pb.TypingEvent)
         self.spellings.correct(event)
         event.ClearField("age")
+        said = event.timestamp
+        event.timestamp += self.ahead(link, said)
         mine = User.of(event.user) == link.identity.user
         if reason := self._take(event) if mine else "foreign_user":
             self.datagram_dropped(link, reason)
             return True
         if event.confirm:
-            self.confirm(link, event.timestamp)
+            self.confirm(link, said)
         recipient = Recipient.of_typing(event)
         if recipient is not None and recipient.is_group and recipient.group is not None:
             self._spread(User.of(event.user), recipient.group)

@@ -14,6 +14,7 @@ FORBIDDEN = {"asyncio", "socket", "time", "structlog", "prometheus_client"}
 PURE_SHARED = [
     "addresses",
     "backoff",
+    "clocks",
     "datagram_lists",
     "errors",
     "events",
@@ -65,7 +66,7 @@ CORES = {
         "steps",
     },
     "discovery": {"directory", "registry"},
-    "location": {"positions"},
+    "location": {"devices", "positions"},
     "typing": {"indicators"},
 }
 """The cores that there are at least."""

@@ -1,0 +1,166 @@
+"""Several devices of one author that share with the same recipient: together they are one stream. Pure.
+
+To everybody else a stream is one place, the newest. Here, where the devices themselves are heard, each has its
+own: what is news is asked of each by its own clock, and a stop ends one device's share, not the other's. What was
+told of the stream last is then followed by the newest place that is left.
+
+A device is what a Parley's client says it is (`device`); all that say nothing are one. One that is gone without a
+word (its link ended) counts until another of the author's is heard: whoever restarts and stops has stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from shared.addresses import User
+from shared.lifetimes import lifetime, skew
+from shared.messages import pb
+from shared.recipients import Recipient
+
+MOST: Final = 8
+"""Devices of one stream; of more the longest unheard is forgotten."""
+REMEMBERED: Final = 60.0
+"""Seconds for which a device that stopped is known, so that what comes late does not revive it."""
+
+Key = tuple[User, Recipient]
+
+
+@dataclass(slots=True)
+class _Device:
+    location: pb.LiveLocation
+    source: Hashable
+    """The link that it was heard on last."""
+    expires: float
+    """Until when it counts; one that stopped: until when it is known."""
+    skew: float
+    heard: float
+    is_gone: bool = False
+    """Whether that link has ended."""
+
+    def is_live(self, now: float) -> bool:
+        """Whether it shares."""
+        return not self.location.stopped and self.expires > now
+
+
+class Told(NamedTuple):
+    """What was told of a stream last."""
+
+    timestamp: float
+    is_over: bool
+
+
+class Tell(NamedTuple):
+    """What is to be told of it now, and over which link that came. What is no news changes nothing."""
+
+    entry: pb.ExtendedLiveLocation
+    source: Hashable
+
+
+class Devices:
+    """What each device said last. `now` is in seconds, monotonic; `wall` is our clock's Unix time."""
+
+    def __init__(self) -> None:
+        self._streams: dict[Key, dict[int, _Device]] = {}
+        self._heard_on: dict[Hashable, set[Key]] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def take(
+        self, key: Key, location: pb.LiveLocation, source: Hashable, now: float, wall: float, told: Told | None
+    ) -> Tell:
+        """Take what a device says of a stream."""
+        entry = pb.ExtendedLiveLocation(live_location=location)
+        devices = self._streams.get(key, {})
+        known = devices.get(location.device)
+        if known is not None and not _is_news(known.location, location):
+            self._unhear(key, known)
+            known.source, known.is_gone = source, False
+            self._heard_on.setdefault(source, set()).add(key)
+            if told is not None and told.is_over and known.is_live(now):  # another's newer place has expired
+                return _after(told.timestamp, known, now)
+            return Tell(entry, source)
+        has_others = bool(devices.keys() - {location.device})
+        self._keep(key, devices, now)
+        ahead = skew(location.timestamp, known.skew if known is not None else None, wall)
+        lasts = REMEMBERED if location.stopped else lifetime(entry, ahead, wall)
+        if not lasts > 0:
+            return Tell(entry, source)
+        device = _Device(_copy(location), source, now + lasts, ahead, now)
+        self._hear(key, device)
+        if location.stopped:
+            return self._stopped(key, entry, source, now, told)
+        if told is not None and location.timestamp <= told.timestamp and (known is not None or has_others):
+            return _after(told.timestamp, device, now)
+        return Tell(entry, source)
+
+    def _keep(self, key: Key, devices: dict[int, _Device], now: float) -> None:
+        """Forget those of a stream's devices that do not count any more, now that another is heard."""
+        self._streams[key] = devices
+        for number, each in list(devices.items()):
+            if each.expires <= now or each.is_gone:
+                self._unhear(key, devices.pop(number))
+
+    def _hear(self, key: Key, device: _Device) -> None:
+        devices = self._streams[key]
+        if (before := devices.pop(device.location.device, None)) is not None:
+            self._unhear(key, before)
+        devices[device.location.device] = device
+        if len(devices) > MOST:
+            self._unhear(key, devices.pop(next(iter(devices))))
+        self._heard_on.setdefault(device.source, set()).add(key)
+
+    def _stopped(
+        self, key: Key, entry: pb.ExtendedLiveLocation, source: Hashable, now: float, told: Told | None
+    ) -> Tell:
+        """What is left: the newest place of another device, or none."""
+        location = entry.live_location
+        last = max(location.timestamp, told.timestamp) if told is not None else location.timestamp
+        left = [each for each in self._streams[key].values() if each.is_live(now)]
+        if left:
+            return _after(last, max(left, key=lambda each: each.heard), now)
+        location.timestamp = last  # another device's clock may have been ahead
+        return Tell(entry, source)
+
+    def left(self, source: Hashable) -> None:
+        """A link has ended: what was heard on it counts until another device is heard."""
+        for key in self._heard_on.pop(source, ()):
+            for each in self._streams.get(key, {}).values():
+                each.is_gone = each.is_gone or each.source == source
+
+    def forget(self, key: Key) -> None:
+        """Nothing is known of the stream any more."""
+        for each in self._streams.pop(key, {}).values():
+            self._unhear(key, each)
+
+    def _unhear(self, key: Key, device: _Device) -> None:
+        """The end of a device's link is of no interest any more."""
+        heard = self._heard_on.get(device.source, set())
+        heard.discard(key)
+        if not heard:
+            self._heard_on.pop(device.source, None)
+
+
+def _is_news(known: pb.LiveLocation, location: pb.LiveLocation) -> bool:
+    """Newer, by the clock of the device; or its end, at the same moment."""
+    if location.timestamp == known.timestamp:
+        return location.stopped and not known.stopped
+    return location.timestamp > known.timestamp
+
+
+def _copy(location: pb.LiveLocation) -> pb.LiveLocation:
+    copy = pb.LiveLocation()
+    copy.CopyFrom(location)
+    return copy
+
+
+def _after(told: float, device: _Device, now: float) -> Tell:
+    """A device's place, so that it follows what was told last, and lasts as long as the device said."""
+    lasts = device.expires - now
+    entry = pb.ExtendedLiveLocation(live_location=device.location, remaining=lasts)
+    entry.live_location.timestamp = math.nextafter(told, math.inf)
+    entry.live_location.expiry_at = entry.live_location.timestamp + lasts
+    return Tell(entry, device.source)
