@@ -173,6 +173,8 @@ def test_fields_of_ours_are_numbered_from_100_up():
         "LiveLocation.messageSnowflake",
         "LiveLocation.confirm",
         "ExtendedLiveLocation.remaining",
+        "LiveLocation.age",
+        "LiveLocation.device",
     }
 
 
