@@ -346,12 +346,14 @@ class GroupMembers(_message.Message):
     def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ..., result: _Optional[_Union[GroupMembers.Result, str]] = ..., members: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class ChangeBlock(_message.Message):
-    __slots__ = ("user", "request")
+    __slots__ = ("user", "request", "of")
     USER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
     user: User
     request: int
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ...) -> None: ...
+    of: User
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ..., of: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
 
 class BlockedUsers(_message.Message):
     __slots__ = ("request", "users", "ok")

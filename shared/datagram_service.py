@@ -13,9 +13,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol, cast
 
-from shared.addresses import Group
+from shared.addresses import Group, User
+from shared.block_lists import NOBODY
 from shared.clocks import Clocks
 from shared.config import Config
 from shared.datagrams import Address, UdpSocket
@@ -106,6 +108,20 @@ class DatagramServiceBase(ServiceBase):
         self.node_chat.endpoints_changed(own)
         await super().server_list_received(change, own)
 
+    def hidden_from(self, user: User | None) -> AbstractSet[User] | None:
+        """Whose news a user does not get, since they block them; None: nobody's yet, that is about to be known.
+
+        A user of another server's blocks are known there.
+        """
+        if user is None or user.server_id != self.server_id:
+            return NOBODY
+        return self.chat.blocked(user)
+
+    def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:  # noqa: ARG002 - a feature may tell more
+        """It is known whom a user blocks: tell them what they may see."""
+        for link in self.subscribers.get(user, ()):
+            self._greet(link)
+
     def members_changed(self, group: Group) -> None:
         """The members of a group that is addressed here are others than before."""
 
@@ -113,6 +129,9 @@ class DatagramServiceBase(ServiceBase):
 
     def subscriber_connected(self, link: Link) -> None:
         """Know it by its address, and tell it the present state, once CONNECTED is written."""
+        user = link.identity.user
+        if user is not None and user.server_id == self.server_id:
+            self.chat.watch_blocks(user)
         if not link.identity.udp_port:
             return
         address = (link.remote_host, link.identity.udp_port)
@@ -126,6 +145,8 @@ class DatagramServiceBase(ServiceBase):
     def subscriber_disconnected(self, link: Link) -> None:
         """Its datagrams no longer count; those of an older link at that address do again."""
         self._clocks.forget(link)
+        if link.identity.user is not None and link.identity.user not in self.subscribers:
+            self.chat.unwatch_blocks(link.identity.user)
         address = self._addresses.pop(link, None)
         if address is None:
             return

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from shared.addresses import Endpoint, Group, User
 from shared.backoff import Backoff
+from shared.block_lists import NOBODY, BlockLists
 from shared.capabilities import terms
 from shared.config import Config
 from shared.connector import Connector, resolve
@@ -48,6 +50,15 @@ class Chat(Protocol):
     def post(self, message: pb.ChatMessage) -> None:
         """Have a message sent for one of our users."""
 
+    def watch_blocks(self, user: User) -> None:
+        """Keep known whom one of our users blocks, while they are here."""
+
+    def unwatch_blocks(self, user: User) -> None:
+        """They are here no longer."""
+
+    def blocked(self, user: User) -> AbstractSet[User] | None:
+        """Whom one of our users blocks; None: that is not known yet, and will be in a moment."""
+
 
 class ChatUser(Protocol):
     """What the link needs of the process that it is for."""
@@ -67,6 +78,9 @@ class ChatUser(Protocol):
     def members_changed(self, group: Group) -> None:
         """The members of a group are others than before."""
 
+    def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:
+        """It is known whom a user blocks: these are blocked now, or no longer; nobody: it is known at last."""
+
 
 class NodeChat:
     """Keeps the link for as long as the node has a chat process."""
@@ -75,6 +89,7 @@ class NodeChat:
         self._user = user
         self._config = config
         self._members = Members()
+        self._blocks = BlockLists()
         self._pending: dict[bytes, float | None] = {}
         """Messages that may not have arrived, and when they were written; None: there was no link."""
         self._places: tuple[tuple[str, int], ...] = ()
@@ -100,7 +115,7 @@ class NodeChat:
     @property
     def _is_needed(self) -> bool:
         """Whether there is something to say, and no link."""
-        return self._link is None and (bool(self._pending) or self._members.is_wanted)
+        return self._link is None and (bool(self._pending) or self._members.is_wanted or len(self._blocks) > 0)
 
     def _dial(self) -> None:
         """Have a link for as long as there is something to say."""
@@ -150,6 +165,24 @@ class NodeChat:
         if self._is_needed and not was_needed:
             self._dial()
         self._hand_over()
+
+    def watch_blocks(self, user: User) -> None:
+        """Keep known whom one of our users blocks, while they are here."""
+        was_needed = self._is_needed
+        question = self._blocks.want(user, _now())
+        if question is not None and self._link is not None:
+            self._link.send(encode("ASK_BLOCKED_USERS", question))
+        if self._is_needed and not was_needed:
+            self._dial()
+
+    def unwatch_blocks(self, user: User) -> None:
+        """They are here no longer."""
+        self._blocks.forget(user)
+
+    def blocked(self, user: User) -> AbstractSet[User] | None:
+        """Whom one of our users blocks; None: that is not known yet. A node without chat has no blocks."""
+        found = self._blocks.of(user, _now())
+        return NOBODY if found is None and not self._places else found
 
     def _hand_over(self) -> None:
         """Write what has not been written to this link."""
@@ -215,6 +248,8 @@ class NodeChat:
         self._user.log.info("chat_connected", link_id=link.link_id)
         self._hand_over()
         self._members.unanswered()
+        for question in self._blocks.questions():
+            link.send(encode("ASK_BLOCKED_USERS", question))
         self._set_timer()
 
     def messages_received(self, link: Link, frames: list[Frame]) -> None:
@@ -226,6 +261,15 @@ class NodeChat:
                 group = self._members.answered(decode(frame, pb.GroupMembers), _now())
                 if group is not None:
                     self._user.members_changed(group)
+            elif frame.name == "BLOCKED_USERS":
+                answered = self._blocks.answered(decode(frame, pb.BlockedUsers))
+                if answered is not None:
+                    self._user.blocks_changed(*answered)
+            elif frame.name in ("BLOCK_USER", "UNBLOCK_USER"):
+                change = decode(frame, pb.ChangeBlock)
+                changed = self._blocks.changed(change, is_blocked=frame.name == "BLOCK_USER")
+                if changed is not None:
+                    self._user.blocks_changed(changed[0], {changed[1]})
             else:
                 link.send(unsupported(frame.name))
         self._set_timer()

@@ -92,6 +92,8 @@ class Requests:
         self._due: list[tuple[float, int]] = []
         """A heap: when requests are given up; those that were answered meanwhile are passed by."""
         self._last = 0
+        self._watchers: dict[Sink, None] = {}
+        """Processes of this node that are told who blocks whom."""
 
     @property
     def passed_count(self) -> int:
@@ -259,6 +261,8 @@ class Requests:
         other = User.of(ask.user)
 
         def answer(is_safe: bool) -> None:
+            if is_safe and name != "ASK_BLOCKED_USERS":
+                self._tell_watchers(name, user, other)
             users = [each.to_pb() for each in self._blocks.of(user)]
             sink.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=is_safe)))
 
@@ -294,6 +298,20 @@ class Requests:
         else:
             self._blocks.comes(user.user_id)
             self._changes.block(user.user_id, other, blocked)
+
+    def watch_blocks(self, ask: pb.ChangeBlock, sink: Sink) -> None:
+        """Another process of this node asks whom one of our users blocks; from now on it hears of changes."""
+        self._watchers[sink] = None
+        users = [each.to_pb() for each in self._blocks.of(User.of(ask.of))]
+        sink.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=True)))
+
+    def _tell_watchers(self, name: str, user: User, other: User) -> None:
+        for watcher in self._watchers:
+            watcher.send(encode(name, pb.ChangeBlock(of=user.to_pb(), user=other.to_pb())))
+
+    def unwatch_blocks(self, sink: Sink) -> None:
+        """That process is gone."""
+        self._watchers.pop(sink, None)
 
     def _is_rather_a_group(self, user: User) -> bool:
         """Whether this is written like one of our groups, and was never a user here: groups cannot be blocked."""

@@ -293,6 +293,8 @@ class ChatService(ServiceBase):
             super().server_link_closed(link, closed)
         else:
             self.siblings.closed(link)
+            if self._open is not None:
+                self._open.requests.unwatch_blocks(link)
 
     def subscriber_connected(self, link: Link) -> None:
         """What waits for the user goes out."""
@@ -478,6 +480,8 @@ class ChatService(ServiceBase):
         elif frame.name == "GROUP_MEMBERS":
             ask = self._spelt_ask(frame, pb.GroupMembers)
             self.opened.requests.group_asked(User.of(ask.user), frame.name, ask, link, self._now())
+        elif frame.name == "ASK_BLOCKED_USERS":
+            self.opened.requests.watch_blocks(decode(frame, pb.ChangeBlock), link)
         else:
             return False
         return True

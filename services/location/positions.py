@@ -67,6 +67,17 @@ class Position:
         """The entry as a list of one (shared/datagram_lists.py)."""
         return self.timed_item.at(0.0 if self.is_over else max(self.expires - now, 0.0))
 
+    def gone(self) -> bytes:
+        """The entry as a list of one, for somebody who is not to see it any more."""
+        return _item(_over(self.entry)).at(0.0)
+
+    def back(self, now: float) -> bytes:
+        """The same for whoever was told that it is gone, and may see it again."""
+        entry = pb.ExtendedLiveLocation()
+        entry.CopyFrom(self.entry)
+        entry.live_location.timestamp = math.nextafter(self.timestamp, math.inf)
+        return _item(entry).at(max(self.expires - now, 0.0))
+
     @property
     def key(self) -> Key:
         """What makes it a stream."""

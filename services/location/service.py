@@ -17,20 +17,25 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Set as AbstractSet
+from typing import ClassVar, Final
 
 from services.location.devices import Devices, Told
 from services.location.positions import LIST, REMEMBERED, Position, Positions
 from shared.addresses import Group, User
 from shared.config import Config
 from shared.datagram_lists import pack
-from shared.datagram_service import DatagramServiceBase
+from shared.datagram_service import REPEAT_INTERVAL, DatagramServiceBase
 from shared.framing import Frame, encode_frame
 from shared.link import Link
 from shared.link_io import SEND_LIMIT
 from shared.messages import LIVE_LOCATION, decode, pb
+from shared.pace import Pace
 from shared.recipients import Recipient
 from shared.snowflake import FIRSTS, MAKERS, Snowflakes
+
+TELLINGS: Final = 4
+"""How often a subscriber is told that somebody is blocked, or no longer."""
 
 
 class LocationService(DatagramServiceBase):
@@ -45,6 +50,9 @@ class LocationService(DatagramServiceBase):
         self.positions = Positions(self._begin, self.devices.forget)
         self.metrics.watch_value("parley_location_streams", "Locations shared", self._stream_count)
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
+        self._unblocked: dict[tuple[User, User], int] = {}
+        """Who blocks, or no longer, whom, and how often that is still to be told."""
+        self._retell = Pace(REPEAT_INTERVAL, self._tell_of_blocks)
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
 
@@ -170,8 +178,11 @@ class LocationService(DatagramServiceBase):
         items: dict[Link, list[bytes]] = defaultdict(list)
         for position in positions:
             item = position.item(now)
-            for user in position.audience:
-                for link in self.subscribers.get(user, ()):
+            for user in position.audience & self.subscribers.keys():
+                hidden = self.hidden_from(user)
+                if hidden is None or position.author in hidden:
+                    continue
+                for link in self.subscribers[user]:
                     if link.link_id != position.source:
                         items[link].append(item)
         return items
@@ -179,7 +190,42 @@ class LocationService(DatagramServiceBase):
     def state_for(self, link: Link) -> Iterator[bytes]:
         """Everything that this subscriber may see, and what is over that it may have seen."""
         user, now = link.identity.user, self._now()
-        return pack(LIST, (p.item(now) for p in self.positions.all() if user in p.audience))
+        hidden = self.hidden_from(user)
+        if hidden is None:
+            return iter(())
+        seen = (p for p in self.positions.all() if user in p.audience and p.author not in hidden)
+        return pack(LIST, (p.item(now) for p in seen))
+
+    # Blocks ---------------------------------------------------------------------------------------
+
+    def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:
+        """Who is blocked is gone from the user's map at once, and whoever no longer is comes back to it."""
+        super().blocks_changed(user, others)
+        self._unblocked.update(dict.fromkeys(((user, other) for other in others - {user}), TELLINGS))
+        self._retell.ask()
+
+    def _tell_of_blocks(self) -> None:
+        """Say so a few times: a datagram may be lost."""
+        now, items = self._now(), defaultdict[Link, list[bytes]](list)
+        for position in self.positions.current(now):
+            for user in position.audience & self.subscribers.keys():
+                if (user, position.author) in self._unblocked:
+                    hidden = self.hidden_from(user)
+                    if hidden is None:
+                        continue
+                    item = position.gone() if position.author in hidden else position.back(now)
+                    for link in self.subscribers[user]:
+                        items[link].append(item)
+        for link, each in items.items():
+            self.send_datagrams(link, pack(LIST, each))
+        self._unblocked = {pair: times - 1 for pair, times in self._unblocked.items() if times > 1}
+        if self._unblocked:
+            self._retell.ask_later()
+
+    async def stop(self) -> None:
+        """Tell no more, then end as any service of datagrams."""
+        self._retell.cancel()
+        await super().stop()
 
     def tell_servers(self, since: int) -> None:
         """Tell the other servers what is for their users."""

@@ -17,10 +17,12 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import ClassVar
 
 from services.typing.indicators import LIST, Indicator, Indicators
 from shared.addresses import Group, User
+from shared.block_lists import NOBODY
 from shared.config import Config
 from shared.datagram_lists import pack
 from shared.datagram_service import DatagramServiceBase
@@ -33,7 +35,7 @@ MOST_AGAIN = 60
 """People, newest first, who are told again: a list of more is no news to anyone, and the next event repeats it."""
 FILL = 45
 """More entries than a datagram ever holds."""
-NOBODY = encode_frame(LIST)
+EMPTY = encode_frame(LIST)
 """The list where nobody types any more."""
 
 
@@ -52,7 +54,7 @@ class _News:
         """
         items = [item for other, item in self._items if other != user]
         own = sum(other == user for other, _ in self._items[: self._needed])
-        return (list(pack(LIST, items, max(self._needed - own, 1))) or [NOBODY])[::-1]
+        return (list(pack(LIST, items, max(self._needed - own, 1))) or [EMPTY])[::-1]
 
 
 class TypingService(DatagramServiceBase):
@@ -151,13 +153,18 @@ class TypingService(DatagramServiceBase):
         everyone, users = self.indicators.audience(since)
         if not everyone:
             for user in users & self.subscribers.keys():
-                self._send(user, self._news(user, since, most).without(user))
+                hidden = self.hidden_from(user)
+                if hidden is not None:
+                    self._send(user, self._news(user, since, most, hidden).without(user))
             return
         public = self._news(None, since, most)
         for_most, named = public.without(None), public.users
         for user in self.subscribers:
-            if self.indicators.has_own(user):
-                self._send(user, self._news(user, since, most).without(user))
+            hidden = self.hidden_from(user)
+            if hidden is None:
+                continue
+            if self.indicators.has_own(user) or not named.isdisjoint(hidden):
+                self._send(user, self._news(user, since, most, hidden).without(user))
             else:
                 self._send(user, public.without(user) if user in named else for_most)
 
@@ -165,10 +172,13 @@ class TypingService(DatagramServiceBase):
         for link in self.subscribers[user]:
             self.send_datagrams(link, datagrams)
 
-    def _news(self, user: User | None, since: int, most: int | None) -> _News:
-        """What changed after `since`, as that user may see it, and who types besides; None: to everyone."""
+    def _news(self, user: User | None, since: int, most: int | None, hidden: AbstractSet[User] = NOBODY) -> _News:
+        """What changed after `since`, as that user may see it, and who types besides; None: to everyone.
+
+        `hidden`: whom they block.
+        """
         now = self._now()
-        live = self.indicators.live(user)
+        live = (entry for entry in self.indicators.live(user) if entry.user not in hidden)
         fresh: list[Indicator] = []
         rest: Iterator[Indicator] = iter(())
         for entry in live:
@@ -176,15 +186,16 @@ class TypingService(DatagramServiceBase):
                 rest = itertools.chain([entry], live)
                 break
             fresh.append(entry)
-        fresh += self.indicators.stopped(user, since)
+        fresh += [entry for entry in self.indicators.stopped(user, since) if entry.user not in hidden]
         shown = itertools.chain(fresh, itertools.islice(rest, FILL))
         return _News([(entry.user, entry.item(now)) for entry in shown], len(fresh))
 
     def state_for(self, link: Link) -> Sequence[bytes]:
         """Everyone else who types, if anybody does."""
         user = link.identity.user
-        lists = self._news(user, 0, None).without(user)
-        return () if lists == [NOBODY] else lists
+        hidden = self.hidden_from(user)
+        lists = self._news(user, 0, None, hidden).without(user) if hidden is not None else [EMPTY]
+        return () if lists == [EMPTY] else lists
 
     # Out to servers -------------------------------------------------------------------------------
 

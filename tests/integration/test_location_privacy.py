@@ -42,6 +42,12 @@ class Groups:
     def post(self, message):
         """Chat is not what is tested here."""
 
+    watch_blocks = unwatch_blocks = post
+
+    def blocked(self, _user):
+        """Nobody blocks anybody."""
+        return frozenset()
+
     def change(self, group, members):
         self.now[group] = frozenset(members)
         self.log.append((time.monotonic(), group, self.now[group]))
