@@ -185,7 +185,7 @@ class HalfFrames(Churn):
     rate = 40.0
     waiting = 20
     seen = (limited("chat", "bytes"), limited("chat", "memory"), limited("chat", "connections"),
-            ended("lost"))  # fmt: skip
+            ended("lost"), rejected("chat", "too_large"))  # fmt: skip
 
     def says(self) -> Sequence[bytes]:
         """The same."""
@@ -196,7 +196,7 @@ class WrongEnds(HalfFrames):
     """Two megabytes before any CONNECT, with another byte for the line feed."""
 
     name = "wrong-ends"
-    seen = (*HalfFrames.seen, rejected("chat", "malformed"), rejected("chat", "too_large"))
+    seen = (*HalfFrames.seen, rejected("chat", "malformed"))
 
     def says(self) -> Sequence[bytes]:
         """The same."""
