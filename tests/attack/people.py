@@ -20,7 +20,7 @@ from shared import logs
 from shared.addresses import Endpoint, Server, ServerList
 from shared.config import Config, LinkConfig, LogConfig
 from shared.discovery import DiscoveryService
-from shared.messages import MESSAGES
+from shared.messages import MESSAGES, pb
 from shared.process import run_loop
 from tests.attack.places import ALPHA, BETA, HOUSES, MESSAGES_PORT, NAMES, NEWCOMERS
 from tests.chaos.ledger import Ledger, Message
@@ -75,6 +75,14 @@ class Known(DiscoveryService):
         return tuple(Server(NAMES[host], {MESSAGES: (Endpoint(host, MESSAGES_PORT),)}) for host in (ALPHA, BETA))
 
 
+class Honest(Client):
+    """Whoever else writes to an honest user is received, and is no matter of the ledger's."""
+
+    def _show(self, message: pb.ChatMessage) -> None:
+        if message.textContent.partition(" ")[0].isdecimal():
+            super()._show(message)
+
+
 class People:
     """All of them."""
 
@@ -94,9 +102,9 @@ class People:
         self._stall = 0.0
         self._came = 0
 
-    def _client(self, name: str, source: str) -> Client:
+    def _client(self, name: str, source: str) -> Honest:
         config = Config(address=source, link=LinkConfig(ping_timeout=PING_TIMEOUT, backoff_max=0.5))
-        return Client(f"{name}/1", config, Known(config), self.ledger, self.now)
+        return Honest(f"{name}/1", config, Known(config), self.ledger, self.now)
 
     def now(self) -> float:
         """Seconds of the run."""
