@@ -30,7 +30,7 @@ class Delivery:
         """The final status, once it is known. For a group: DELIVERED when every member has the message, else the
         first other final status of a member, or that of the group itself."""
         self.told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done with the first status, an interim one, too; for a group, when each member has one."""
+        """Done with the first status, an interim one, too; for a group, when itself or each member has one."""
         self._is_complete = False
 
     @property
@@ -54,7 +54,8 @@ class Delivery:
                 self._end(status)
             elif isinstance(whose, User) and self._is_news(whose, status):
                 self.members[whose] = status
-        if heard and not self.told.done() and (self._is_complete or isinstance(self.recipient, User)):
+        is_told = self._is_complete or any(whose is self.recipient for whose, _ in heard)
+        if heard and is_told and not self.told.done():
             self.told.set_result(None)
         if self._is_complete and self.members and not INTERIM.intersection(self.members.values()):
             self._end(next((each for each in self.members.values() if each != DELIVERED), DELIVERED))

@@ -35,7 +35,8 @@ async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> 
     )
     async with at_home(conversation.chat, servers):
         if not isinstance(editor, EditorScreen):
-            return await conversation.run()
+            code = await conversation.run()
+            return code or int(editor.holds)  # what was not printed is not acknowledged
         conversation.indicators = Indicators(user, config, discovery, editor.refresh)
         async with beside(conversation.indicators.run()):
             return await conversation.run()

@@ -67,6 +67,11 @@ class Printer:
         printed.result()
         return None
 
+    @property
+    def holds(self) -> bool:
+        """Whether something waits to be printed."""
+        return bool(self._waiting)
+
     def require_room(self) -> None:
         """Held where too much waits."""
         if self._size > MOST:

@@ -49,6 +49,11 @@ class PlainScreen:
         """Print it."""
         return self._printer.say(text)
 
+    @property
+    def holds(self) -> bool:
+        """Whether something waits to be printed, as where the disk is full."""
+        return self._printer.holds
+
     def own(self, text: str) -> None:
         """Who reads it wrote the lines."""
 

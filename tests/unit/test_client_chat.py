@@ -1,5 +1,6 @@
 """ChatFeature at a home server in memory: what goes out, what comes back, what is acknowledged."""
 
+import asyncio
 import time
 
 import pytest
@@ -408,5 +409,48 @@ def test_a_network_that_is_away_ends_no_reconnect():
         feature = alice(discovery=Unplugged(Config()))
         with pytest.raises(PeerUnreachable, match="cannot bind"):
             await feature._places()
+
+    run(story())
+
+
+def test_a_message_to_a_group_whose_server_is_away_is_kept_and_told_at_once():
+    async def story():
+        async with at_home(alice()) as home:
+            delivery = home.feature.send("#crew@beta", "hello?")
+            await home.turns()
+            [sent] = home.taken("MESSAGE", pb.ChatMessage)
+            ack = pb.ChatMessageResponse(messageSnowflake=sent.messageSnowflake)
+            ack.statuses.add(user=pb.User(userId="crew", serverId="beta"), status="OTHER_SERVER_TIMEOUT")
+            await home.tell("MESSAGE_ACK", ack)
+            assert delivery.told.done()
+            assert delivery.is_kept
+
+    run(story())
+
+
+def test_a_message_is_acknowledged_when_the_application_is_done_with_it():
+    async def story():
+        printed, shown = [asyncio.get_running_loop().create_future() for _ in range(2)], []
+
+        def on_message(message):
+            shown.append(message.textContent)
+            return printed[len(shown) - 1]
+
+        async with at_home(ChatFeature(ALICE, Config(), on_message=on_message)) as home:
+            message = pb.ChatMessage(messageSnowflake=7, author=User("bob", "beta").to_pb(), textContent="hi")
+            message.user.CopyFrom(ALICE.to_pb())
+            await home.tell("MESSAGE", message)
+            await home.tell("MESSAGE", message)  # its server is impatient
+            assert (shown, home.taken("MESSAGE_ACK", pb.ChatMessageResponse)) == (["hi"], [])
+            printed[0].set_result(None)
+            await home.turns()
+            assert len(home.taken("MESSAGE_ACK", pb.ChatMessageResponse)) == 1
+            await home.tell("MESSAGE", message)
+            assert len(home.taken("MESSAGE_ACK", pb.ChatMessageResponse)) == 1
+            message.messageSnowflake = 8
+            await home.tell("MESSAGE", message)
+            printed[1].set_exception(OSError("nobody reads it"))
+            await home.turns()
+            assert home.taken("MESSAGE_ACK", pb.ChatMessageResponse) == []
 
     run(story())
