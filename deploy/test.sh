@@ -52,4 +52,5 @@ fi
 preparing=
 "$bin/pytest" --durations=10 -m timed tests/integration
 "$bin/pytest" --durations=10 tests/federation
+"$bin/python" -m tests.fuzz --seconds 15
 "$bin/python" -m bench.guard

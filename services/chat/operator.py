@@ -67,7 +67,7 @@ def parse(body: bytes, kind: type[Request]) -> Request:
     """Read a request; ConfigError where it is none."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:  # a ValidationError is one
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is one
         raise ConfigError(f"no request: {error}") from None
 
 

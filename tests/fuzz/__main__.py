@@ -1,0 +1,98 @@
+"""`make fuzz`: every entry of Parley from outside gets inputs that nobody would send; none may raise what it must not.
+
+Then what the compiled core has a part in, with the core built under AddressSanitizer and UBSan. Two at a time, each in
+a process of its own. Exit code 1 where one failed; the input that did it is kept.
+"""
+
+import argparse
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.fuzz.targets import TARGETS
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "fuzz"
+SANITIZED = ("framing", "keys", "chat", "client-chat", "registration")
+"""What runs through shared/core."""
+COUNT = re.compile(r"number_of_executed_units: (\d+)|: (\d+) inputs")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="make fuzz")
+    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="these; without any: all, and the core")
+    parser.add_argument("--runs", type=int, default=0, help="inputs of all targets together")
+    parser.add_argument("--seconds", type=float, default=15.0, help="for each target, where --runs is not given")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def main():
+    asked = arguments()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    plain = [] if importlib.util.find_spec("atheris") else ["--plain"]
+    if plain:
+        print("There is no atheris for this Python: inputs are mutated by chance.", flush=True)
+    targets = asked.targets or list(TARGETS)
+    jobs = [(name, plain, {}) for name in targets]
+    if not asked.targets:
+        jobs += sanitized()
+    share = asked.runs / sum(TARGETS[name].share for name, _, _ in jobs)
+    began = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        ends = list(pool.map(lambda job: run(*job, asked, share), jobs))
+    total = sum(count for _, count in ends)
+    print(f"{total} inputs to {len(jobs)} targets in {time.monotonic() - began:.0f} s", flush=True)
+    sys.exit(not all(ok for ok, _ in ends))
+
+
+def run(name, options, environment, asked, share):
+    """One target's run, and how many inputs it had."""
+    limit = [f"--runs={round(share * TARGETS[name].share)}"] if asked.runs else [f"--seconds={asked.seconds}"]
+    label = name + (" (sanitized core)" if environment else "")
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.engine", name, *limit, f"--seed={asked.seed}", *options],
+        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    counts = [int(one or other) for one, other in COUNT.findall(said)]
+    count = counts[-1] if counts else 0
+    ok = done.returncode == 0 and count > 0
+    print(f"{label:32} {count:9} inputs {time.monotonic() - began:6.0f} s  {'ok' if ok else 'FAILED'}", flush=True)
+    if not ok:
+        print("\n".join(said.splitlines()[-40:]), flush=True)
+    return ok, count
+
+
+def sanitized():
+    """The same for the compiled core, built so that it tells of each byte that is not its own."""
+    library = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
+    if library.returncode or not Path(library.stdout.strip()).is_absolute():
+        print("The compiled core is not fuzzed under AddressSanitizer: there is no gcc with it.", flush=True)
+        return []
+    place = BUILD / "sanitized" / "shared"
+    place.mkdir(parents=True, exist_ok=True)
+    module = place / ("_core" + sysconfig.get_config_var("EXT_SUFFIX"))
+    sources = sorted((ROOT / "shared" / "core").glob("*.c"))
+    if not module.exists() or module.stat().st_mtime < max(each.stat().st_mtime for each in sources):
+        flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g", "-fPIC", "-shared"]
+        include = f"-I{sysconfig.get_path('include')}"
+        subprocess.run(["gcc", *flags, include, *map(str, sources), "-o", str(module)], check=True)
+    environment = {
+        "LD_PRELOAD": library.stdout.strip(),
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+        "PYTHONMALLOC": "malloc",
+        "PARLEY_FUZZ_CORE": str(module),
+    }
+    return [(name, ["--plain"], environment) for name in SANITIZED if name in TARGETS]
+
+
+if __name__ == "__main__":
+    main()
