@@ -1,7 +1,7 @@
-"""`make fuzz`: every entry of Parley from outside gets inputs that nobody would send; none may raise what it must not.
+"""`make fuzz`: each entry of Parley gets inputs that nobody would send; none may raise what it must not.
 
-Then what the compiled core has a part in, with the core built under AddressSanitizer and UBSan. Two at a time, each in
-a process of its own. Exit code 1 where one failed; the input that did it is kept.
+Then what the compiled core has a part in, with the core built under AddressSanitizer and UBSan. Two at a time, each
+in a process of its own. Exit code 1 where one failed; the input that did it is kept.
 """
 
 import argparse

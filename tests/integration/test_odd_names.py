@@ -96,7 +96,7 @@ def test_a_server_may_refuse_odd_names(nodes):
     _, beta = nodes
     with (
         PlainClient(EVIL, "beta", "127.0.85.53", enough=len(nodes)) as client,
-        pytest.raises(OSError, match="UNKNOWN_ERROR|refused"),
+        pytest.raises(OSError, match=r"UNKNOWN_ERROR|refused"),
     ):
         client.connect()
     beta.wait_metric("chat", 1, "parley_limited_total", feature="MESSAGES", what="names", where="roster")
