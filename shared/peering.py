@@ -22,6 +22,10 @@ from shared.spellings import ByName
 Result = pb.ConnectResponse
 ENDINGS: Final = ("exit", "timeout", "lost", "malformed", "too_large", "unknown")
 """How a link that stood can end."""
+SETTLED: Final = 60.0
+"""Seconds for which a link must have stood to be nobody else's."""
+AVOIDED: Final = 15.0
+"""Seconds for which the other server of a name has the way to itself."""
 MOST_RIVALS: Final = 8
 """Addresses of other servers of one name that are remembered."""
 
@@ -66,10 +70,23 @@ class Peer:
         self.link: Link | None = None
         self.rivals: dict[str, float] = {}
         """Address of another server of this name that asks to be linked → when it first did, since this link."""
+        self.has_yielded = False
+        """Whether the link went to another server of this name: once in a contest."""
+        self.avoided, self.avoided_until = "", 0.0
+        """The address of the one that yielded, and until when (seconds) it is neither dialled nor admitted."""
         self.lost_because = ""
         """How the link before this one ended."""
         self.is_gone = False
         """Whether the directory has forgotten it: it is dialled no more, once its link is over."""
+
+    def avoids(self, host: str) -> bool:
+        """Whether the server at that address has just yielded to another of its name."""
+        return host == self.avoided and asyncio.get_running_loop().time() < self.avoided_until
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether another server of this name asks to be linked, and the linked one answers."""
+        return self.link is not None and any(map(self.link.heard_since, self.rivals.values()))
 
     @property
     def standing_dial(self) -> Link | None:
@@ -145,7 +162,7 @@ class Peering:
 
     def _make_connector(self, peer: Peer) -> Connector:
         async def places() -> Sequence[Endpoint]:
-            return peer.endpoints
+            return [e for e in peer.endpoints if not peer.avoids(e.host)] or peer.endpoints
 
         return Connector(
             places=places,
@@ -194,6 +211,8 @@ class Peering:
         """Whether a CONNECT_SERVER from that address may stand, given what there is to that server already."""
         peer = self._peers.get(identity.server_id)
         standing = _standing(peer, identity, host) if peer is not None else None
+        if peer is not None and peer.avoids(host):
+            return False
         stays = peers.incoming_stays(self._owner.server_id, identity.server_id, standing)
         if not stays and peer is not None and standing is not None and standing.is_open and standing.is_elsewhere:
             self._note_rival(peer, host)
@@ -215,6 +234,25 @@ class Peering:
             peer.rivals.setdefault(host, now)
         if link.heard_since(peer.rivals.get(host, now)):
             self._owner.name_is_contested(peer.server_id, link.remote_host, host)
+
+    def yield_to_rival(self, server_id: str) -> bool:
+        """The linked one of two servers of one name does not know whom people write to there: try the other, once.
+
+        Only a link that is young yields. One that has stood for longer was there first, whoever says what.
+        """
+        peer = self._peers.get(server_id)
+        if (
+            peer is None
+            or peer.link is None
+            or peer.has_yielded
+            or not peer.is_contested
+            or peer.link.age > SETTLED
+        ):
+            return False
+        peer.has_yielded = True
+        peer.avoided, peer.avoided_until = peer.link.remote_host, asyncio.get_running_loop().time() + AVOIDED
+        peer.link.hang_up()
+        return True
 
     def opened(self, link: Link, server_id: str) -> None:
         """A link was opened, by either side: it stands, or the one before does."""
@@ -271,7 +309,8 @@ class Peering:
             peer.connector.wake()
         else:
             self._owner.discover_now()
-            del self._peers[server_id]
+            if not peer.has_yielded:
+                del self._peers[server_id]
 
 
 def _is_elsewhere(link: Link, identity: Identity, host: str) -> bool:

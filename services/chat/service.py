@@ -18,6 +18,7 @@ from services.chat.operator_socket import Operations, OperatorSocket
 from services.chat.requests import Ask
 from services.chat.roster import LinkedServer, LocalRoster
 from services.chat.schema import InUse
+from services.chat.statuses import Status
 from services.chat.store import Store
 from shared.addresses import ServerList, User
 from shared.config import Config
@@ -442,6 +443,9 @@ class ChatService(ServiceBase):
             router.message_from_server(server_id, message, raw, self._now())
         elif name == "MESSAGE_ACK":
             answer, payload = self._spelt_answer(frame)
+            is_unknown = any(each.status == Status.USER_NOT_FOUND for each in answer.statuses)
+            if is_unknown and self.peering.yield_to_rival(server_id):
+                return True  # the message waits for the other server of that name
             router.ack_from_server(server_id, answer, self._now(), payload)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)

@@ -545,3 +545,52 @@ def test_a_dial_of_ours_that_reaches_another_server_of_a_linked_name_yields(thre
     three.loop.run_for(30.0)
     assert three.alpha.changes == 1
     assert len([link for link in three.alpha._links if link.is_open]) == 1
+
+
+def test_a_young_link_to_one_of_two_servers_of_a_name_yields_once(three):
+    three.loop.run(three.beta.knows(three.alpha))
+    three.loop.run_for(1.0)
+    three.loop.run(three.other.knows(three.alpha))
+    three.loop.run_for(5.0)
+
+    async def yields():
+        return three.alpha.peering.yield_to_rival("BETA")
+
+    assert three.loop.run(yields())
+    three.loop.run_for(10.0)
+    assert three.alpha.link_to(three.beta).remote_host == three.other.host
+    assert not three.loop.run(yields())
+    changes = three.alpha.changes
+    three.loop.run_for(60.0)
+    assert three.alpha.link_to(three.beta).remote_host == three.other.host
+    assert three.alpha.changes == changes, "nothing flaps"
+
+
+@pytest.mark.parametrize("rival", [True, False])
+def test_a_link_that_has_stood_or_that_nobody_contests_does_not_yield(three, rival):
+    three.loop.run(three.beta.knows(three.alpha))
+    three.loop.run_for(70.0 if rival else 5.0)
+    if rival:
+        three.loop.run(three.other.knows(three.alpha))
+        three.loop.run_for(5.0)
+
+    async def yields():
+        return three.alpha.peering.yield_to_rival("beta")
+
+    assert not three.loop.run(yields())
+    assert three.alpha.link_to(three.beta).remote_host == three.beta.host
+
+
+def test_where_the_other_server_of_a_name_is_gone_again_the_one_that_yielded_comes_back(three):
+    three.loop.run(three.beta.knows(three.alpha))
+    three.loop.run_for(1.0)
+    three.loop.run(three.other.knows(three.alpha))
+    three.loop.run_for(5.0)
+    three.loop.run(three.other.stop())
+
+    async def yields():
+        return three.alpha.peering.yield_to_rival("beta")
+
+    assert three.loop.run(yields())
+    three.loop.run_for(40.0)
+    assert three.alpha.link_to(three.beta).remote_host == three.beta.host
