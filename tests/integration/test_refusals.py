@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from shared.data_directory import DataDirectory
 from tests.support.commands import Command, run_parley
 from tests.support.nodes import ROOT, SERVICES, TIMEOUT, Node, wait_until
 
@@ -132,6 +133,7 @@ def test_every_command_tells_a_bad_configuration_in_one_line(node, arguments):
 def test_an_absent_discovery_is_waited_for_and_told_of_once(tmp_path):
     """Somebody else has its port first, and is dialled again and again: that is one line."""
     alpha = Node("alpha", "127.0.23.2", tmp_path, ("chat",))
+    DataDirectory(alpha.environment["PARLEY_DATA_DIR"]).make_secret()  # discovery has run before
     with socket.socket() as nobody:
         nobody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         nobody.bind((alpha.address, 9998))
