@@ -129,6 +129,10 @@ class LimitsConfig(Section, frozen=True):
 
     metrics_from: tuple[str, ...] = ()
     """Addresses or networks (10.0.0.0/8) that may see /metrics, besides this machine and a container's network."""
+    read_bytes: Bytes = 64 * 1024 * 1024
+    """What all links of a process may have read and not handled."""
+    send_bytes: Bytes = 96 * 1024 * 1024
+    """What all of them may have to write that the other sides do not take."""
     odd_names: Annotated[str, msgspec.Meta(pattern="^(admit|refuse)$")] = "admit"
     """Clients with a userId that Parley would give nobody: names.py."""
     servers: Bytes = 1000

@@ -18,6 +18,7 @@ from shared.events import Closed, ConnectRequested, Event, Identity, MessagesRec
 from shared.framing import Frame
 from shared.link_backlog import LinkBacklog
 from shared.messages import pb
+from shared.rates import Used
 from shared.segments import may_have_stalled
 from shared.session import Session, Timeouts
 from shared.tallies import Frames
@@ -78,6 +79,7 @@ class Link(LinkBacklog, asyncio.Protocol):
     __slots__ = (  # more than thirty attributes, and Python gives each instance a dict of its own: 1.5 KB
         "__weakref__",
         "_closed",
+        "_counts",
         "_gone",
         "_is_gone",
         "_is_wanted",
@@ -91,6 +93,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         "opened_at",
         "peer_id",
         "told",
+        "used",
         "was_open",
     )
 
@@ -104,10 +107,12 @@ class Link(LinkBacklog, asyncio.Protocol):
         is_wanted: Callable[[], bool] = lambda: True,
         track: Track | None = None,
         tally: Frames | None = None,
+        counts: Callable[[Link, str, int], None] | None = None,
     ) -> None:
         """`hello` is our CONNECT when we dial; it is sent if `is_wanted()` still holds once connected.
 
         `track` holds the link for as long as it is connected. `tally` counts its frames.
+        `counts` hears of what has a rate (rates.py), and of 0 connections when there is one.
         """
         self._loop = asyncio.get_running_loop()
         now = clock(self._loop)
@@ -130,6 +135,9 @@ class Link(LinkBacklog, asyncio.Protocol):
         """What has been logged about this link already: a flood of faults is one line."""
         self._is_wanted = is_wanted
         self.opened_at = now()
+        self.used = Used()
+        """What it has had of what has a rate."""
+        self._counts = counts
         self._timer: Timer | None = None
         self._opening: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[Closed] | None = None
@@ -197,6 +205,11 @@ class Link(LinkBacklog, asyncio.Protocol):
         return self._now() - self.opened_at
 
     @property
+    def unsent(self) -> int:
+        """Bytes that the other side did not take."""
+        return self._buffered() + self._queued
+
+    @property
     def remote_host(self) -> str:
         """The other side's address."""
         return self._address("peername")
@@ -240,6 +253,15 @@ class Link(LinkBacklog, asyncio.Protocol):
         """Send what waits and HANGUP, and close."""
         self.session.hang_up(reason)
         self._perform()
+
+    def abort(self) -> None:
+        """Cut the connection, with all that waits to be written."""
+        if self._transport is not None:
+            self._transport.abort()
+        elif self._is_lost:
+            self._drop_backlog()
+            self._is_lost = False
+            self._end()
 
     async def wait_open(self) -> None:
         """Wait for the handshake of a link that we dialled.
@@ -294,6 +316,8 @@ class Link(LinkBacklog, asyncio.Protocol):
             sockets.prepare(sock, self._loop, self.remote_host)
             self._descriptor = sock.fileno()
         self._track.add(self)
+        if self._counts is not None and not self.dialled:
+            self._counts(self, "connections", 0)
         if not self._is_wanted():
             self.session.frames_to_send()  # our CONNECT is not for this link any more
             self.session.hang_up()
@@ -381,6 +405,10 @@ class Link(LinkBacklog, asyncio.Protocol):
             if event is not None:
                 self._take(event)
             self._write_session()
+            if self.session.pings:
+                pings, self.session.pings = self.session.pings, 0
+                if self._counts is not None:
+                    self._counts(self, "pings", pings)
             if not self.session.has_more or (not self.session.has_events and self.had_its_turn):
                 return
 

@@ -8,7 +8,8 @@ they do: only clients, because two servers that do so to each other would wait f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from shared.fairness import RoundRobin
@@ -55,6 +56,20 @@ class LinkBacklog(LinkIO):
     def had_its_turn(self) -> bool:
         """Whether what follows has to wait: ask after each frame that takes long."""
         return self._turn.is_over(self._now()) or self._has_to_wait
+
+    @property
+    def unread(self) -> int:
+        """Bytes that came and were not handled: of a frame that is not whole, and of what waits."""
+        return self.session.held + len(self._backlog)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """What is sent over this link meanwhile is what was asked for: it is counted as such."""
+        if self._queued == 0 and self.writable:
+            self._answered = 0
+        before = self._queued
+        yield
+        self._answered += self._queued - before
 
     def answer(self, raw: bytes) -> None:
         """Send what was asked for, and count it."""

@@ -144,6 +144,8 @@ class LinkIO:
         reader = self.session.reader
         reader.fed_at = self._now()
         frames = reader.feed(data)
+        if reader.buffered:
+            self._turn.held += len(data)
         if self._received is not None:
             count_frames(frames, self._received)
         self._turn.is_reading = True
@@ -213,6 +215,7 @@ class LinkIO:
             if self._sent is not None:
                 count_sent(out, self._sent)
             self._transport.write(data)
+            self._turn.held += len(data)
         was_full, self._queued = self._queued >= SEND_LIMIT, 0
         if was_full or self._is_paused:
             self._flushed(was_full)

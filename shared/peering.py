@@ -124,6 +124,11 @@ class Peering:
         peer = self._peers.get(server_id)
         return peer.link if peer is not None else None
 
+    def expects(self, server_id: str) -> bool:
+        """Whether the directory has that server, so that we dial it."""
+        peer = self._peers.get(server_id)
+        return peer is not None and peer.connector is not None
+
     # Who is to be linked ----------------------------------------------------------------
 
     def update(self, servers: Sequence[Server]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -26,6 +26,7 @@ from shared.data_directory import DataDirectory
 from shared.errors import ConfigError, StorageError
 from shared.events import Closed, Identity
 from shared.framing import MAX_DATAGRAM, Frame
+from shared.guard import Guard
 from shared.http import Answer
 from shared.lasting import Faults, LastingTimer
 from shared.link import Link, Track
@@ -72,6 +73,7 @@ class ServiceBase:
         self.peering = Peering(self, self.config.link, self.config.address)
         self.listener: Listener | None = None
         self._links: set[Link] = set()
+        self.guard = Guard(self, self.config.limits)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.faults = Faults(lambda: self.log, self.metrics.errors.inc)
@@ -140,6 +142,7 @@ class ServiceBase:
     async def listen(self) -> None:
         """Accept clients and servers."""
         if self.listener is not None and not self.listener.is_accepting and not self._stopping:
+            self.guard.start()
             await self.listener.accept(self._make_accepted_link)
             self.log.info("listening", host=self.config.bind_host, port=self.listener.port)
 
@@ -157,6 +160,7 @@ class ServiceBase:
             await server.wait_closed()
         for task in list(self._tasks):
             task.cancel()
+        self.guard.stop()
 
     async def _hang_up_all(self) -> None:
         links = list(self._links)
@@ -321,8 +325,13 @@ class ServiceBase:
 
     def _make_link(self, ping_timeout: float, track: Track | None = None, **how: Any) -> Link:
         timeouts = Timeouts(self.config.link.connect_timeout, ping_timeout)
-        limit, tally = self.config.link.payload_limit, self.metrics.frames
-        return Link(self, timeouts=timeouts, limit=limit, track=track or self._links, tally=tally, **how)
+        how |= {"track": track or self._links, "tally": self.metrics.frames, "counts": self.guard.counts}
+        return Link(self, timeouts=timeouts, limit=self.config.link.payload_limit, **how)
+
+    @property
+    def links(self) -> Collection[Link]:
+        """All that there are."""
+        return self._links
 
     # LinkOwner: the handshake -----------------------------------------------------------------------
 
@@ -433,13 +442,24 @@ class ServiceBase:
     def peer_connected(self, link: Link) -> None:
         """A server is linked, both ways usable."""
         self.spellings.learn([link.peer_id])
-        self.log.info("peer_connected", peer_id=link.peer_id, link_id=link.link_id, dialled=link.dialled)
+        self._tell_of_peer(link, "peer_connected", dialled=link.dialled)
         self._peers_changed()
 
     def peer_disconnected(self, link: Link) -> None:
         """A server's link is over, or another took its place."""
-        self.log.info("peer_disconnected", peer_id=link.peer_id, link_id=link.link_id)
+        self._tell_of_peer(link, "peer_disconnected")
         self._peers_changed()
+
+    def _tell_of_peer(self, link: Link, event: str, **fields: object) -> None:
+        """Say all of servers that the directory has; of others, who may be anybody, little."""
+
+        def write() -> None:
+            self.log.info(event, peer_id=link.peer_id, link_id=link.link_id, **fields)
+
+        if self.peering.expects(link.peer_id):
+            write()
+        else:
+            self.guard.complain(event, write)
 
     def name_is_contested(self, server_id: str, here: str, there: str) -> None:
         """Say it for as long as it lasts."""
@@ -517,9 +537,13 @@ class ServiceBase:
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
         """Count what was refused; say what, once per link and reason."""
         self.metrics.rejected(reason)
+        self.guard.counts(link, "frames", 1)
         if reason not in link.told:
             link.told |= {reason}
-            self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
+            self.guard.complain(
+                "frame_rejected",
+                lambda: self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id),
+            )
 
     def link_writable(self, link: Link) -> None:
         """A link that was full has room again."""
@@ -530,6 +554,20 @@ class ServiceBase:
         self.metrics.closed(role, closed.reason)
         if not link.was_open and link.dialled:
             self.metrics.connected(role, closed.reason)
+        self.guard.ended(link, closed.reason)
+        if link.peer_id and self.peering.expects(link.peer_id):
+            self._tell_closed(link, role, closed)
+        else:
+            self.guard.complain("link_closed", lambda: self._tell_closed(link, role, closed))
+        if not link.was_open and self._is_another(link):
+            self._tell_another(link)
+        user = link.identity.user
+        if user is not None and link in self.subscribers.get(user, ()):
+            self._unsubscribe(user, link)
+        elif user is None:  # a process that adopts our name has none in its CONNECT
+            self.server_link_closed(link, closed)
+
+    def _tell_closed(self, link: Link, role: str, closed: Closed) -> None:
         self.log.info(
             "link_closed",
             link_id=link.link_id,
@@ -542,13 +580,6 @@ class ServiceBase:
             reason=closed.reason,
             by_us=closed.by_us,
         )
-        if not link.was_open and self._is_another(link):
-            self._tell_another(link)
-        user = link.identity.user
-        if user is not None and link in self.subscribers.get(user, ()):
-            self._unsubscribe(user, link)
-        elif user is None:  # a process that adopts our name has none in its CONNECT
-            self.server_link_closed(link, closed)
 
     def server_link_closed(self, link: Link, closed: Closed) -> None:
         """A link with another server is over: it is dialled again."""

@@ -24,6 +24,8 @@ Result = pb.ConnectResponse
 
 EARLY_LIMIT: Final = 64 * 1024
 """Bytes of payload that a side may send before it is connected: nobody knows yet who it is."""
+FRAME: Final = 128
+"""Bytes of memory that a frame takes, at least."""
 RUN: Final = 256
 """Messages that are told together at most."""
 PING_GRACE: Final = 0.5
@@ -87,6 +89,8 @@ class Session:
         self._out: list[bytes] = [] if hello is None else [hello]
         self._began = now
         self._ping_sent: float | None = None
+        self.pings = 0
+        """PINGs that were answered, for who counts them."""
 
     def __repr__(self) -> str:
         return f"<Session {self._state.name} with {self.identity.name or 'nobody yet'}>"
@@ -122,6 +126,11 @@ class Session:
     def queue(self, frames: list[Frame]) -> None:
         """Take frames, to be told as events."""
         self._frames.extend(frames)
+
+    @property
+    def held(self) -> int:
+        """Bytes that were read and not handled, about: a frame is counted as a short one."""
+        return self.reader.buffered + FRAME * len(self._frames)
 
     def put_back(self, frames: list[Frame]) -> None:
         """Take frames that were told and had to wait: they are told again, before all others."""
@@ -333,6 +342,7 @@ class Session:
         if frame.payload:
             decode(frame, pb.Ping)
         self._out.append(_PONG)
+        self.pings += 1
 
     def _measure(self, frame: Frame) -> None:
         decode(frame, pb.Pong)

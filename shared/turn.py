@@ -41,6 +41,8 @@ class Bounds(NamedTuple):
     """Seconds for all that is handled as it comes."""
     pause: float = 0.00005
     """Seconds without anything to do after which a round begins anew."""
+    look: int = 16 * 1024 * 1024
+    """Bytes that links were given to hold between two looks at all their buffers (buffers.py)."""
 
 
 class Flushed(Protocol):
@@ -54,7 +56,8 @@ class Turn:
     """One loop's account. The compiled core has the same class (shared/core/turn.c)."""
 
     __slots__ = (
-        "_bounds", "_call_soon", "_is_busy", "_links", "_round_began", "_until", "is_reading", "last", "produced",
+        "_bounds", "_call_soon", "_is_busy", "_links", "_round_began", "_until", "held", "is_reading", "last",
+        "look", "produced",
     )  # fmt: skip
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], Any], bounds: Bounds) -> None:
@@ -67,6 +70,10 @@ class Turn:
         """When something was done last (the loop's seconds)."""
         self.produced = 0
         """Bytes sent in this slice."""
+        self.held = 0
+        """Bytes that links were given to hold since the last look."""
+        self.look: Callable[[], None] | None = None
+        """Looks at all buffers."""
         self.is_reading = False
         """Whether a read is handled: who sets it calls `end` then."""
 
@@ -102,6 +109,10 @@ class Turn:
     def end(self) -> None:
         """The read is handled: write, whatever one of them meets."""
         self.is_reading = False
+        if self.held > self._bounds.look:
+            self.held = 0
+            if self.look is not None:
+                self._call_soon(self.look)
         links, self._links = self._links, []
         with ExitStack() as stack:
             for link in reversed(links):

@@ -427,11 +427,15 @@ class ChatService(ServiceBase):
             answer, payload = self._spelt_answer(frame)
             router.ack_from_client(user, answer, self._now(), payload, sink=link)
         elif name in GROUPS:
-            requests.group_asked(user, name, self._spelt_ask(frame, GROUPS[name]), link, self._now())
+            self.guard.counts(link, "requests", 1)
+            with link.answering():
+                requests.group_asked(user, name, self._spelt_ask(frame, GROUPS[name]), link, self._now())
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, user, frame, self.handle_message_for_feature)
         elif name in BLOCKS:
-            requests.block_asked(user, name, self._spelt_ask(frame, pb.ChangeBlock), link)
+            self.guard.counts(link, "requests", 1)
+            with link.answering():
+                requests.block_asked(user, name, self._spelt_ask(frame, pb.ChangeBlock), link)
         else:
             return False
         return True

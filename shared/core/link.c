@@ -104,6 +104,7 @@ static int write_through(LinkIO *self, PyObject *data)
                                : PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + sent, PyBytes_GET_SIZE(data) - sent);
     PyObject *transport = Py_NewRef(self->transport);
     self->may_wait = 1;
+    ((Turn *)self->turn)->held += PyBytes_GET_SIZE(data) - sent;
     int failed = rest == NULL ? -1 : link_call(transport, word_write, rest);
     Py_DECREF(transport);
     Py_XDECREF(rest);
@@ -294,6 +295,8 @@ int link_receive(LinkIO *self, PyObject *data, double now)
     }
     const Reader *reader = (const Reader *)self->reader;
     int failed = 0;
+    if (reader->buffered)
+        turn->held += PyBytes_GET_SIZE(data);
     turn->is_reading = 1;
     if (!self->is_plain || reader->has_control || reader->error != Py_None)
         failed = link_call((PyObject *)self, word_take, frames);

@@ -7,11 +7,12 @@
 typedef struct {
     PyObject_HEAD
     PyObject *call_soon, *links;
+    PyObject *look;
     Py_ssize_t read, send; /* shared/turn.py, Bounds */
-    long long most_produced;
+    long long most_produced, look_every;
     double slice, round, pause;
     double last, round_began, until;
-    long long produced;
+    long long produced, held; /* held: bytes since the last look at all buffers */
     char is_reading, is_busy;
 } Turn;
 

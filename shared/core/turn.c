@@ -24,10 +24,23 @@ int turn_flush_later(Turn *turn, LinkIO *link)
     return handle == NULL ? -1 : 0;
 }
 
+/* So much was held that all buffers are to be looked at. */
+static int look_later(Turn *turn)
+{
+    turn->held = 0;
+    if (turn->look == Py_None || PyErr_Occurred())
+        return 0;
+    PyObject *handle = PyObject_CallOneArg(turn->call_soon, turn->look);
+    Py_XDECREF(handle);
+    return handle == NULL ? -1 : 0;
+}
+
 /* The read is handled: write all that was sent meanwhile, whatever one of them meets. */
 int turn_end(Turn *turn)
 {
     turn->is_reading = 0;
+    if (turn->held > turn->look_every && look_later(turn))
+        return -1;
     if (PyList_GET_SIZE(turn->links) == 0)
         return 0;
     PyObject *type = NULL, *value = NULL, *traceback = NULL, *links = turn->links;
@@ -118,9 +131,10 @@ static PyObject *turn_new(PyTypeObject *type, PyObject *arguments, PyObject *key
         return NULL;
     self->call_soon = Py_NewRef(call_soon);
     self->links = PyList_New(0);
+    self->look = Py_NewRef(Py_None);
     if (self->links == NULL ||
-        !PyArg_ParseTuple(bounds, "nnLddd", &self->read, &self->send, &self->most_produced, &self->slice, &self->round,
-                          &self->pause))
+        !PyArg_ParseTuple(bounds, "nnLdddL", &self->read, &self->send, &self->most_produced, &self->slice, &self->round,
+                          &self->pause, &self->look_every))
         Py_CLEAR(self);
     return (PyObject *)self;
 }
@@ -129,12 +143,14 @@ static int turn_traverse(Turn *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->call_soon);
     Py_VISIT(self->links);
+    Py_VISIT(self->look);
     return 0;
 }
 
 static int turn_clear(Turn *self)
 {
     Py_XSETREF(self->call_soon, Py_NewRef(Py_None));
+    Py_XSETREF(self->look, Py_NewRef(Py_None));
     return 0;
 }
 
@@ -143,6 +159,7 @@ static void turn_dealloc(Turn *self)
     PyObject_GC_UnTrack(self);
     Py_CLEAR(self->call_soon);
     Py_CLEAR(self->links);
+    Py_CLEAR(self->look);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -157,6 +174,8 @@ static PyMethodDef turn_methods[] = {
 
 static PyMemberDef turn_members[] = {
     {"is_reading", T_BOOL, offsetof(Turn, is_reading), 0, NULL},
+    {"look", T_OBJECT, offsetof(Turn, look), 0, NULL},
+    {"held", T_LONGLONG, offsetof(Turn, held), 0, NULL},
     {"last", T_DOUBLE, offsetof(Turn, last), 0, NULL},
     {"produced", T_LONGLONG, offsetof(Turn, produced), 0, NULL},
     {NULL, 0, 0, 0, NULL},
