@@ -32,7 +32,7 @@ class Complaints:
     def allows(self, kind: str, now: float) -> bool:
         """Whether another line may be written; if not, it is counted as left out."""
         window = self._windows.setdefault(kind, _Window(now))
-        if now - window.began >= MINUTE and not window.left_out:
+        if now >= window.began + MINUTE and not window.left_out:
             window = self._windows[kind] = _Window(now)
         if window.said < self._most[kind]:
             window.said += 1
@@ -46,7 +46,7 @@ class Complaints:
 
     def left_out(self, now: float) -> dict[str, int]:
         """Kind → how many lines were left out in a minute that is over; it is told once."""
-        over = {kind: each for kind, each in self._windows.items() if each.left_out and now - each.began >= MINUTE}
+        over = {kind: each for kind, each in self._windows.items() if each.left_out and now >= each.began + MINUTE}
         for kind in over:
             self._windows[kind] = _Window(now)
         return {kind: each.left_out for kind, each in over.items()}

@@ -15,34 +15,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
+from shared.bounds import SEND_LIMIT, TURN, Bounds
 from shared.compiled import core
 from shared.fairness import RoundRobin
 from shared.timer import clock
 
-TURN: Final = 64 * 1024
-"""Bytes of one link that are read in one turn."""
-SEND_LIMIT: Final = 1024 * 1024
-"""Bytes that may wait in a link's buffer before it stops being written to."""
-
-
-class Bounds(NamedTuple):
-    """What a turn may cost. The compiled core is given these: nothing of it is written there."""
-
-    read: int = TURN
-    send: int = SEND_LIMIT
-    produced: int = 4 * 1024 * 1024
-    """Bytes that one link's frames may have sent to anybody."""
-    slice: float = 0.0005
-    """Seconds that one link has."""
-    round: float = 0.002
-    """Seconds for all that is handled as it comes."""
-    pause: float = 0.00005
-    """Seconds without anything to do after which a round begins anew."""
-    look: int = 16 * 1024 * 1024
-    """Bytes that links were given to hold between two looks at all their buffers (buffers.py)."""
+__all__ = ["SEND_LIMIT", "TURN", "Bounds", "Loop", "PureTurn", "Turn", "turn_of"]
 
 
 class Flushed(Protocol):

@@ -15,11 +15,12 @@ from typing import Final
 from services.chat.blocks import Blocks
 from services.chat.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
 from services.chat.mailbox import Destination, Item, Mailbox
-from services.chat.outbound import BURST
+from services.chat.outbound import BURST, WINDOW
 from services.chat.quick import DeliveredRun, Sent
 from services.chat.roster import LocalRoster, Sink
 from services.chat.statuses import UNHEARD, Status, Statuses, tail
 from shared.addresses import User
+from shared.bounds import Bounds
 from shared.compiled import core
 from shared.errors import MalformedMessage
 from shared.framing import Frame
@@ -76,6 +77,8 @@ class Express:
             most=BURST * ON_THEIR_WAY,
             most_bytes=BYTES_ON_THEIR_WAY,
             most_unheard=UNHEARD,
+            most_produced=Bounds().produced,
+            first_window=WINDOW,
         )
         self.take: Callable[[Destination, list[Frame], int, float, Sink | None], int] = self.core.take
         """take(source, frames, start, now, link): handle frames from `start` on; the first that is left."""

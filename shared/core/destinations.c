@@ -114,7 +114,8 @@ int express_may_send(Express *self, Party *to)
     }
     to->ways = ways;
     Py_ssize_t held = PyDict_GET_SIZE(to->items);
-    to->left = held < to->window ? to->quick_window - held - to->count : 0;
+    int64_t most = Py_MIN(to->quick_window, self->first_window + to->trust); /* who answers much may be sent much */
+    to->left = held < to->window ? most - held - to->count : 0;
     to->bytes_left = to->window_bytes - size - to->size;
     if (touch(self, to))
         return -1;

@@ -62,7 +62,7 @@ static int take_message(Express *self, Party *source, const Frame *frame)
         return PyErr_Occurred() ? -1 : 0;
     Party *to = flow->to;
     int outcome = express_may_send(self, to);
-    if (outcome <= 0 || self->left <= 0 || self->bytes_left <= 0)
+    if (outcome <= 0 || self->left <= 0 || self->bytes_left <= 0 || self->produced >= self->most_produced)
         return outcome < 0 ? -1 : 0;
     if (message_key(&flow->key, message.snowflake, message.kind, message.text, message.text_length, &key))
         return -1;
@@ -76,6 +76,7 @@ static int take_message(Express *self, Party *source, const Frame *frame)
     to->messages.length += size;
     to->messages.count++;
     memory_note((Memory *)self->memory, &key, NO_STATUS);
+    self->produced += size * PyList_GET_SIZE(to->ways);
     to->left--;
     to->bytes_left -= size;
     self->left--;
@@ -155,6 +156,7 @@ static int take_answer(Express *self, Party *source, PyObject *link, const Frame
         return -1;
     memory_note((Memory *)self->memory, &item->key, 1 /* DELIVERED */);
     source->answered = self->now;
+    source->trust++;
     item_remove(self, item);
     return 1;
 }
@@ -180,6 +182,7 @@ static int begin(Express *self)
     self->call++;
     self->stage = TAKING;
     self->has_begun = 0;
+    self->produced = 0;
     if (self->call % LOOK_EVERY == 1 || self->count > FEW) {
         self->others = number_of(self->dispatcher, word.count);
         self->others_size = number_of(self->dispatcher, word.size);

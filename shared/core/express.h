@@ -29,7 +29,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once;
     PyObject *clients, *servers, *unheard, *delivered, *arm;
-    int64_t most, most_bytes;
+    int64_t most, most_bytes, most_produced, first_window;
     Py_ssize_t most_unheard;
     PyObject *parties; /* destination → Party */
     PyObject *queues;  /* the mailbox's: destination → what waits there */
@@ -39,7 +39,7 @@ typedef struct {
     int64_t size;
     /* In this call: */
     uint64_t call, next_id;
-    int64_t left, bytes_left, others, others_size;
+    int64_t left, bytes_left, produced, others, others_size;
     double now, next_look;
     Party **touched;
     Py_ssize_t touched_count, touched_room;

@@ -16,14 +16,14 @@ static Py_ssize_t express_length(Express *self)
 static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *words[] = {"memory", "mailbox", "dispatcher", "on_disk", "at_once", "clients", "servers", "unheard",
-                            "delivered", "arm", "most", "most_bytes", "most_unheard", NULL};
+                            "delivered", "arm", "most", "most_bytes", "most_unheard", "most_produced", "first_window", NULL};
     PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once, *clients, *servers, *unheard, *delivered, *arm;
-    long long most, most_bytes;
+    long long most, most_bytes, most_produced, first_window;
     Py_ssize_t most_unheard;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOO!O!O!OOLLn", words, &MemoryType, &memory, &mailbox,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOO!O!O!OOLLnLL", words, &MemoryType, &memory, &mailbox,
                                      &dispatcher, &on_disk, &at_once, &PyDict_Type, &clients, &PyDict_Type, &servers,
                                      &PyDict_Type, &unheard, &delivered, &arm, &most, &most_bytes,
-                                     &most_unheard))
+                                     &most_unheard, &most_produced, &first_window))
         return NULL;
     Express *self = (Express *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -40,6 +40,8 @@ static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->arm = Py_NewRef(arm);
     self->most = most;
     self->most_bytes = most_bytes;
+    self->most_produced = most_produced;
+    self->first_window = first_window;
     self->most_unheard = most_unheard;
     self->parties = PyDict_New();
     self->queues = PyObject_GetAttr(mailbox, word.queues);

@@ -24,6 +24,7 @@ typedef struct {
     PyObject *outbound, *items, *numbers; /* its Outbound: what is on its way to it the other way */
     int64_t window, quick_window, window_bytes;
     double answered; /* when it answered last */
+    int64_t trust;   /* how often it answered since something was handed over that it had not answered */
     int is_gone;     /* it has left the table, where another may have come in its place: flows to it hold no more */
     Item *oldest, *newest; /* what is on its way to it, in order */
     Py_ssize_t count;

@@ -117,6 +117,7 @@ static PyObject *described(const Item *item)
 
 static int hand_over(Express *self, Item *item, PyObject *found)
 {
+    item->flow->to->trust = 0;
     PyObject *one = described(item);
     int failed = one == NULL || PyList_Append(found, one);
     Py_XDECREF(one);

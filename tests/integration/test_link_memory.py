@@ -16,6 +16,25 @@ def alpha(tmp_path_factory):
         yield node
 
 
+def test_a_flood_of_bad_connections_is_a_few_lines_and_a_number(alpha):
+    def lines():
+        return alpha.stderr("chat").count("\n")
+
+    def limited(what):
+        return alpha.metrics("chat").value("parley_limited_total", what=what, where="link")
+
+    before = lines()
+    for number in range(400):
+        sock = dialled(ADDRESS, ATTACKER)
+        sock.sendall(b"nonsense" if number % 2 else CONNECT + b"nonsense")
+        sock.settimeout(10)
+        while sock.recv(4096):
+            pass
+        sock.close()
+    wait_until(lambda: limited("log_lines") >= 400, what="the lines that were left out are counted")
+    assert 1 <= lines() - before <= 10
+
+
 FAULTS = {
     "a wrong terminator": b"A 2000000 " + b"x" * 2_000_001,
     "an unfinished frame": b"A 2000000 " + b"x" * 1_900_000,

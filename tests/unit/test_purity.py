@@ -14,7 +14,10 @@ FORBIDDEN = {"asyncio", "socket", "time", "structlog", "prometheus_client"}
 PURE_SHARED = [
     "addresses",
     "backoff",
+    "bounds",
+    "buffers",
     "clocks",
+    "complaints",
     "datagram_lists",
     "errors",
     "events",
@@ -25,7 +28,7 @@ PURE_SHARED = [
     "members",
     "messages",
 ]
-PURE_SHARED += ["names", "peers", "pieces", "printable", "recipients"]
+PURE_SHARED += ["names", "peers", "pieces", "printable", "rates", "recipients"]
 PURE_SHARED += ["segments", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
 SHELLS = {
