@@ -565,17 +565,19 @@ class LinkedServers(_message.Message):
     def __init__(self, serverIds: _Optional[_Iterable[str]] = ..., links: _Optional[_Iterable[_Union[LinkState, _Mapping]]] = ...) -> None: ...
 
 class LinkState(_message.Message):
-    __slots__ = ("serverId", "linked", "dialled", "age", "rtt", "lastError")
+    __slots__ = ("serverId", "linked", "dialled", "age", "rtt", "lastError", "errorAge")
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     LINKED_FIELD_NUMBER: _ClassVar[int]
     DIALLED_FIELD_NUMBER: _ClassVar[int]
     AGE_FIELD_NUMBER: _ClassVar[int]
     RTT_FIELD_NUMBER: _ClassVar[int]
     LASTERROR_FIELD_NUMBER: _ClassVar[int]
+    ERRORAGE_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     linked: bool
     dialled: bool
     age: float
     rtt: float
     lastError: str
-    def __init__(self, serverId: _Optional[str] = ..., linked: _Optional[bool] = ..., dialled: _Optional[bool] = ..., age: _Optional[float] = ..., rtt: _Optional[float] = ..., lastError: _Optional[str] = ...) -> None: ...
+    errorAge: float
+    def __init__(self, serverId: _Optional[str] = ..., linked: _Optional[bool] = ..., dialled: _Optional[bool] = ..., age: _Optional[float] = ..., rtt: _Optional[float] = ..., lastError: _Optional[str] = ..., errorAge: _Optional[float] = ...) -> None: ...

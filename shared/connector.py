@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from shared import sockets
@@ -114,6 +115,8 @@ class Connector:
         self._task: asyncio.Task[None] | None = None
         self.attempts = 0
         self.last_error = ""
+        self.failed_at = 0.0
+        """When that was (seconds, monotonic)."""
 
     def start(self) -> None:
         """Begin; a connector that runs goes on."""
@@ -127,6 +130,10 @@ class Connector:
             task.cancel()
             await asyncio.wait([task])
             self._faults.well(self._what)
+
+    def note_error(self, text: str) -> None:
+        """A dial failed, or a link was lost."""
+        self.last_error, self.failed_at = text, time.monotonic()
 
     def wake(self) -> None:
         """Look again now: a link came or went."""
@@ -171,7 +178,7 @@ class Connector:
                 if link is not None:
                     return link
         if error is not None:
-            self.last_error = str(error)
+            self.note_error(str(error))
             self._failed(error)
         return None
 

@@ -302,7 +302,7 @@ class Peering:
         if peer is None:
             return
         if peer.connector is not None and not closed.by_us:
-            peer.connector.last_error = f"closed: {closed.reason}"
+            peer.connector.note_error(f"closed: {closed.reason}")
         if peer.link is not link:
             return
         peer.link = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
@@ -100,13 +101,18 @@ def state_of(peer: Peer) -> str:
     return "linked" if peer.link is not None else "dialling"
 
 
-def _last_error(peer: Peer) -> str:
-    return peer.connector.last_error if peer.connector is not None else ""
+def _last_error(peer: Peer) -> tuple[str, float]:
+    """What went wrong last, and how many seconds ago; empty: nothing ever did."""
+    connector = peer.connector
+    if connector is None or not connector.last_error:
+        return "", 0.0
+    return connector.last_error, time.monotonic() - connector.failed_at
 
 
 def peer_status(peer: Peer) -> dict[str, object]:
     """What /status tells of another server."""
     link = peer.link
+    error, ago = _last_error(peer)
     return {
         "server_id": peer.server_id,
         "state": state_of(peer),
@@ -115,7 +121,8 @@ def peer_status(peer: Peer) -> dict[str, object]:
         "rtt_seconds": link.session.rtt if link is not None else None,
         "instance_id": link.identity.instance_id if link is not None else None,
         "endpoints": [str(endpoint) for endpoint in peer.endpoints],
-        "last_error": _last_error(peer),
+        "last_error": error,
+        "last_error_seconds_ago": round(ago, 3) if error else None,
     }
 
 
@@ -126,7 +133,8 @@ def link_states(peers: Sequence[Peer]) -> list[pb.LinkState]:
 
 def _link_state(peer: Peer) -> pb.LinkState:
     link = peer.link
-    state = pb.LinkState(serverId=peer.server_id, linked=link is not None, lastError=_last_error(peer))
+    error, ago = _last_error(peer)
+    state = pb.LinkState(serverId=peer.server_id, linked=link is not None, lastError=error, errorAge=ago)
     if link is not None:
         state.dialled, state.age = link.dialled, link.age
         if link.session.rtt is not None:

@@ -222,9 +222,16 @@ def _links(links: Mapping[str, Sequence[Status]]) -> Table:
             _state(link["state"]),
             "" if age is None else f"{age:.0f} s",
             "" if rtt is None else f"{rtt * 1000:.1f} ms",
-            Text(harmless(link["last_error"])),
+            _error(link),
         )
     return table
+
+
+def _error(link: Status) -> Text:
+    """What went wrong last, and when: of a link that stands it is over, and no news."""
+    text, ago = harmless(link["last_error"]), link.get("last_error_seconds_ago")
+    dated = f"{ago:.0f} s ago: {text}" if text and ago is not None else text
+    return Text(dated, "dim" if link["state"] == "linked" else "")
 
 
 def _pairs(pairs: Sequence[Status]) -> Table:

@@ -39,6 +39,7 @@ class Report:
                 "age_seconds": round(link.age + now - self.at, 3) if link.linked else None,
                 "rtt_seconds": link.rtt if link.HasField("rtt") else None,
                 "last_error": link.lastError,
+                "last_error_seconds_ago": round(link.errorAge + now - self.at, 3) if link.lastError else None,
             }
             for link in self.links
         ]

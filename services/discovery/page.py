@@ -5,14 +5,14 @@ Whatever came from the network is escaped here; the style sheet and the script a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib import resources
 from string import Template
 from typing import Final
 
-from services.discovery.picture import CLASSES, picture
+from services.discovery.picture import CLASSES, NARROW, picture
 from services.discovery.view import NAMES, Edge, Node, OwnLink, View
 
 ROWS: Final = 500
@@ -39,7 +39,8 @@ def page(view: View, version: str) -> bytes:
 
 def live(view: View) -> str:
     """The part that changes: it is in the page, and sent again as an event whenever it is another."""
-    return "\n".join([_summary(view), picture(view), _servers(view), _own_links(view), _edges(view.edges)])
+    pictures = picture(view), picture(view, NARROW)
+    return "\n".join([_summary(view), *pictures, _servers(view), _own_links(view), _edges(view.edges)])
 
 
 def _summary(view: View) -> str:
@@ -71,7 +72,8 @@ def _own_links(view: View) -> str:
 
 def _own_link(link: OwnLink) -> list[str]:
     age = ago(link.age) if link.age is not None else ""
-    return [link.peer, _name(link.feature), link.state, age, milliseconds(link.rtt), link.error]
+    error = f"{ago(link.error_age)} ago: {link.error}" if link.error else ""
+    return [link.peer, _name(link.feature), link.state, age, milliseconds(link.rtt), error]
 
 
 def _edges(edges: Sequence[Edge]) -> str:
@@ -80,9 +82,11 @@ def _edges(edges: Sequence[Edge]) -> str:
     return _table("pairs", "Who is linked with whom", heads, rows, len(edges))
 
 
-def _table(name: str, title: str, heads: Iterable[str], rows: Sequence[Sequence[str]], count: int) -> str:
+def _table(name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], count: int) -> str:
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
-    body = "".join(f"<tr>{''.join(_cell(text) for text in row)}</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(_cell(name, text) for name, text in zip(heads, row, strict=True))}</tr>" for row in rows
+    )
     more = f"<p>… and {count - len(rows)} more.</p>" if count > len(rows) else ""
     return (
         f'<section><h2>{escape(title)}</h2><div class="wide"><table id="{name}"><thead><tr>{head}</tr></thead>'
@@ -90,9 +94,11 @@ def _table(name: str, title: str, heads: Iterable[str], rows: Sequence[Sequence[
     )
 
 
-def _cell(text: str) -> str:
+def _cell(head: str, text: str) -> str:
+    """On a narrow screen each cell is a line of its own, and names its column."""
     state = CLASSES.get(text) or {"dialling": "down"}.get(text)
-    return f'<td class="{state}">{escape(text)}</td>' if state else f"<td>{escape(text)}</td>"
+    kind = f' class="{state}"' if state else ""
+    return f'<td data-head="{escape(head)}"{kind}>{escape(text)}</td>'
 
 
 def _name(feature: str) -> str:

@@ -77,6 +77,9 @@ class OwnLink:
     age: float | None
     rtt: float | None
     error: str
+    """What went wrong last; of a link that stands it is over."""
+    error_age: float
+    """Seconds since then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +178,5 @@ def _own_links(reports: Sequence[Report], now: float) -> Iterable[OwnLink]:
                 link.age + now - report.at if link.linked else None,
                 link.rtt if link.HasField("rtt") else None,
                 link.lastError,
+                link.errorAge + now - report.at,
             )

@@ -77,7 +77,9 @@ def picture(page, name):
 def test_it_shows_three_servers_and_the_links_between_each_two(watched):
     for one, other in (("alpha", "beta"), ("alpha", "gamma"), ("beta", "gamma")):
         watched.wait_for_selector(edge(one, other, "linked"), state="attached", timeout=15_000)
-    assert watched.locator("[data-node]").evaluate_all("all => all.map(e => e.dataset.node).sort()") == list(NAMES)
+    assert watched.locator("#picture [data-node]").evaluate_all(
+        "all => all.map(e => e.dataset.node).sort()"
+    ) == list(NAMES)
     assert watched.locator("#links tbody tr").count() == 6
     assert watched.locator("#links td.linked").count() == 6
     picture(watched, "status-page.png")
@@ -145,7 +147,7 @@ def test_it_is_read_without_javascript(browser, nodes):
     text = page.locator("main").inner_text()
     assert re.search(r"beta\s+chat\s+linked", text)
     assert page.locator("#pairs tbody tr").count() == 3
-    assert page.locator("[data-edge]").count() == 3
+    assert page.locator("#picture [data-edge]").count() == 3
     assert page.locator("header").inner_text().count("anew every 10 seconds") == 1
     context.close()
 
@@ -156,9 +158,21 @@ def test_it_is_read_on_a_telephone_and_in_the_dark(browser, nodes):
     page.goto(address(nodes[0]))
     page.wait_for_selector(".is-live")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    heights = page.evaluate(HEIGHTS)
+    assert len(heights) > 30
+    assert min(heights) >= 11, "words are too small to be read"
+    assert page.evaluate(HIDDEN) == [], "something has to be scrolled to, sideways"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
     picture(page, "status-page-dark.png")
     context.close()
+
+
+HEIGHTS = """[...document.querySelectorAll("h1, h2, p, li, td, text")]
+    .filter(each => each.checkVisibility() && each.textContent).map(each => each.getBoundingClientRect().height)"""
+"""How high the words are that are shown, in pixels of the screen."""
+HIDDEN = """[...document.querySelectorAll("main *")].filter(each => each.checkVisibility())
+    .filter(each => each.getBoundingClientRect().right > innerWidth + 1).map(each => each.outerHTML)"""
+"""What is shown beyond the edge."""
 
 
 def reads(node):

@@ -10,7 +10,7 @@ import pytest
 from services.discovery import page
 from services.discovery.directory import Directory
 from services.discovery.observing import Report
-from services.discovery.picture import NODES, picture
+from services.discovery.picture import NARROW, WIDE, picture
 from services.discovery.view import AMONG, DOWN, LINKED, PARTLY, view
 from shared.addresses import Endpoint, Server
 from shared.messages import FEATURES, pb
@@ -140,6 +140,7 @@ def test_names_addresses_features_and_errors_of_others_are_text(hostile):
 
 
 def test_the_picture_is_well_formed_whatever_the_names_are(hostile):
+    ET.fromstring(picture(hostile, NARROW))
     svg = ET.fromstring(picture(hostile))
     names = {element.get("data-node") for element in svg.iter("g")}
     assert names == {"alpha", "beta", HOSTILE}
@@ -167,8 +168,43 @@ def test_pairs_between_others_do_not_grow_with_the_square_of_the_servers():
 def test_many_servers_are_a_table_and_not_all_of_them_in_the_picture():
     known = directory(*(server(f"s{n:03}", host=f"10.0.{n // 250}.{n % 250}") for n in range(1000)))
     shown = page.live(seen(known, []))
-    assert shown.count("data-node=") == NODES
+    assert shown.count("data-node=") == WIDE.most + NARROW.most
     assert "… and 501 more." in shown
+
+
+def test_an_error_is_dated_and_of_a_link_that_stands_it_is_over():
+    links = [
+        pb.LinkState(serverId="beta", linked=True, age=5.0, lastError="closed: lost", errorAge=600.0),
+        pb.LinkState(serverId="gamma", lastError="no answer to CONNECT", errorAge=3.0),
+        pb.LinkState(serverId="delta", linked=True, age=5.0),
+    ]
+    told = Report("MESSAGES", tuple(links), NOW - 2.0)
+    assert [
+        (each["server_id"], each["last_error"], each["last_error_seconds_ago"]) for each in told.as_json(NOW)
+    ] == [
+        ("beta", "closed: lost", 602.0),
+        ("gamma", "no answer to CONNECT", 5.0),
+        ("delta", "", None),
+    ]
+    shown = page.live(seen(directory(), [told]))
+    assert '<td data-head="Last error">10 min ago: closed: lost</td>' in shown
+    assert '<td data-head="Last error">5 s ago: no answer to CONNECT</td>' in shown
+    assert '<td data-head="Last error"></td>' in shown
+
+
+def test_on_a_narrow_screen_each_server_has_room_for_its_words():
+    """A circle of eight boxes, none over another's edge or out of the picture."""
+    known = directory(*(server(f"{'s' * 30}{n}") for n in range(7)))
+    for frame in (NARROW, WIDE):
+        svg = ET.fromstring(picture(seen(known, []), frame))
+        boxes = [each for each in svg.iter() if each.tag.endswith("rect")]
+        assert len(boxes) == 8
+        for box in boxes:
+            x, y, width, height = (float(box.get(key)) for key in ("x", "y", "width", "height"))
+            assert 0 <= x <= frame.width - width
+            assert 0 <= y <= frame.height - height
+        names = [each.text for each in svg.iter() if each.get("class") == "name"]
+        assert max(map(len, names)) == frame.longest
 
 
 def test_a_server_that_is_alone_is_in_the_middle():
