@@ -7,15 +7,17 @@ import http.client
 import socket
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from client.cli.answers import read_answer
 from services.chat.operator import Drop, Dropped, Retried, Retry
 from services.chat.operator_socket import NAME, alone, short
 from shared.config import Config
 from shared.errors import PeerError, PeerUnreachable
 
+T = TypeVar("T")
 TIMEOUT: Final = 60.0
 """Seconds for one request: a disk may be slow."""
 
@@ -48,23 +50,30 @@ class Running:
 
     def drop(self, request: Drop) -> Dropped:
         """Drop messages. PeerError where that cannot be."""
-        return msgspec.json.decode(self._post("/drop", request), type=Dropped)
+        return self._ask("/drop", request, Dropped)
 
     def retry(self, request: Retry) -> list[Retried]:
         """Try destinations at once. PeerError where that cannot be."""
-        return msgspec.json.decode(self._post("/retry", request), type=list[Retried])
+        return self._ask("/retry", request, list[Retried])
+
+    def _ask(self, target: str, request: Drop | Retry, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(self._post(target, request), type=kind)
+        except msgspec.DecodeError as error:
+            raise PeerError(f"the chat process of {self._directory.name} answers something else: {error}") from None
 
     def _post(self, target: str, request: Drop | Retry) -> bytes:
         name = self._directory.name
         try:
             self._connection.request("POST", target, msgspec.json.encode(request))
             response = self._connection.getresponse()
-            body = response.read()
+            body = read_answer(response, TIMEOUT)
         except (FileNotFoundError, ConnectionRefusedError):
             raise NotRunningError(f"no chat process of {name} runs here") from None
         except PermissionError:
             raise PeerError(f"{self._directory / NAME} is not yours: be the user whom {name} runs as") from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            self._connection.close()
             raise PeerError(f"the chat process of {name} did not answer: {error or type(error).__name__}") from None
         if response.status != http.client.OK:
             raise PeerError(f"the chat process of {name} refused: {body.decode(errors='replace').strip()}")

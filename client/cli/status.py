@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from client.cli.answers import read_answer
 from client.cli.options import ConfigFile, Json
 from client.cli.terminal import line, out, run
 from shared.config import Config, split_host_port
@@ -29,8 +30,11 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on, and show each
 
 TIMEOUT = 3.0
 """Seconds for one answer."""
-LONGEST = 16 * 1024 * 1024
-"""Bytes of one event."""
+ANSWER = 10.0
+"""Seconds until it has to be there whole."""
+PIECE = 1 << 16
+SETTLED = 0.2
+"""Seconds for which further changes are waited for."""
 NAMES = {MESSAGES: "chat", TYPING_INDICATOR: "typing", LIVE_LOCATION: "location"}
 COLOURS = {"linked": "green", "partly linked": "yellow", "not linked": "red", "dialling": "red"}
 HINT = "other_data"
@@ -95,6 +99,15 @@ class Node:
             PeerUnreachable: the discovery process does not answer.
 
         """
+        try:
+            status = await self._status()
+            _shown(status)
+            is_well(status)
+        except (AttributeError, KeyError, TypeError, ValueError):  # it says something else than ours do
+            raise _no_node(self._host, self._port) from None
+        return status
+
+    async def _status(self) -> Status:
         status = await asyncio.to_thread(_get, self._host, self._port)
         hosts = {offer["feature"]: offer["host"] or self._host for offer in status.get("offers", ())}
         asked = [self._process(hosts.get(feature, self._host), port) for feature, port in self._ports.items()]
@@ -115,16 +128,21 @@ class Node:
             writer.write(b"GET /events HTTP/1.1\r\nHost: %b\r\n\r\n" % self._host.encode())
             if b" 200 " not in await reader.readline():
                 raise PeerUnreachable(f"too many watch the node at {self._host}:{self._port}")
-            while raw := await reader.readline():
-                if raw.startswith(b"data:"):
+            before = b""
+            while piece := await reader.read(PIECE):  # what is new is asked for: of it only that there is something
+                if b"\ndata:" in before + piece:
                     yield await self.status()
+                    await asyncio.sleep(SETTLED)
+                before = piece[-len(b"\ndata") :]
+        except (OSError, ValueError) as error:
+            raise _nobody(self._host, self._port, error) from None
         finally:
             writer.close()
         raise PeerUnreachable(f"the discovery process at {self._host}:{self._port} ended")
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            return await asyncio.open_connection(self._host, self._port, limit=LONGEST)
+            return await asyncio.open_connection(self._host, self._port, limit=PIECE)
         except OSError as error:
             raise _nobody(self._host, self._port, error) from None
 
@@ -133,12 +151,18 @@ def _get(host: str, port: int) -> Status:
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     try:
         connection.request("GET", "/status", headers={"Connection": "close"})
-        status: Status = json.loads(connection.getresponse().read())
-    except (OSError, ValueError, http.client.HTTPException) as error:
+        status = json.loads(read_answer(connection.getresponse(), ANSWER))
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         raise _nobody(host, port, error) from None
     finally:
         connection.close()
+    if not isinstance(status, dict):
+        raise _no_node(host, port)
     return status
+
+
+def _no_node(host: str, port: int) -> PeerUnreachable:
+    return PeerUnreachable(f"what answers at {host}:{port} is no node of Parley")
 
 
 def _nobody(host: str, port: int, error: Exception) -> PeerUnreachable:
