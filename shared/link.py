@@ -7,6 +7,7 @@ What is sent in one turn of the loop goes out as one write (a write costs 3 to 7
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
@@ -443,7 +444,8 @@ class Link(LinkBacklog, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._write_session()
-        self.flush()
+        with contextlib.suppress(RuntimeError):  # uvloop: it is closed, and we hear of that next
+            self.flush()
         if self._transport is not None:
             self._note_stall(closed)
             self._descriptor = -1

@@ -169,3 +169,22 @@ def test_what_is_large_and_comes_right_behind_the_connect_is_taken():
         link.connection_lost(None)
 
     asyncio.run(story())
+
+
+class Gone(Closing):
+    """A connection that uvloop has closed, and of which the link hears a turn later."""
+
+    def write(self, _data):
+        raise RuntimeError("unable to perform operation on a closed transport; the handler is closed")
+
+
+def test_hanging_up_on_a_connection_that_is_gone_is_no_error():
+    async def story():
+        link = accepted()
+        transport = Gone(link)
+        link.connection_made(transport)
+        link.hang_up()
+        await turn()
+        assert link.end is not None
+
+    asyncio.run(story())
