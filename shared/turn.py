@@ -115,11 +115,11 @@ class Loop(NamedTuple):
 _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Loop] = WeakKeyDictionary()
 
 
-def turn_of(loop: asyncio.AbstractEventLoop) -> Loop:
-    """A loop's account and queue: there is one of each."""
+def turn_of(loop: asyncio.AbstractEventLoop, bounds: Bounds | None = None) -> Loop:
+    """A loop's account and queue: there is one of each. `bounds` are those that whoever asks first sets."""
     found = _loops.get(loop)
     if found is None:
-        bounds = Bounds()
+        bounds = bounds or Bounds()
         turn = Turn(loop.call_soon, bounds)
         found = _loops[loop] = Loop(turn, RoundRobin(turn, loop.call_soon, clock(loop), bounds.round, bounds.slice))
     return found
