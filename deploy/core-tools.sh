@@ -4,6 +4,8 @@
 # without its core, too.
 set -u
 python=$1
+# shellcheck source=deploy/working.sh
+. "$(dirname "$0")/working.sh"
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
@@ -22,16 +24,18 @@ skip() {
 
 can_build && exit 0
 command -v apt-get >/dev/null || skip "this is no Debian"
-if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null && sudo -n true 2>/dev/null || skip "they need root, or sudo without a password"
-fi
 packages="gcc libc6-dev"
 # A Python that is not the system's brings its headers along.
 [ "$("$python" -c 'import sys; print(sys.base_prefix)')" != /usr ] ||
     packages="$packages $("$python" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')"
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null ||
+        skip "they need root, or sudo without a password: sudo apt-get install -y $packages"
+fi
 echo "Installing $packages (once) …"
-as_root apt-get update -qq >/dev/null 2>&1 || skip "no package list can be fetched"
+working "apt-get update" as_root apt-get update -qq 2>/dev/null || skip "no package list can be fetched"
 # shellcheck disable=SC2086 # several
-as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null 2>&1 ||
+working "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends $packages 2>/dev/null ||
     skip "apt-get could not install $packages"
 can_build || skip "even with $packages"

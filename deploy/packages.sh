@@ -4,6 +4,8 @@
 set -u
 without=$1
 shift
+# shellcheck source=deploy/working.sh
+. "$(dirname "$0")/working.sh"
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
@@ -31,13 +33,13 @@ skip() {
 
 command -v apt-get >/dev/null || skip "this is no Debian"
 if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null && sudo -n true 2>/dev/null || skip "needs root, or sudo without a password"
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null || skip "needs root, or sudo without a password: sudo apt-get install -y$wanted"
 fi
 echo "Installing$wanted (once) …"
-as_root apt-get update -qq >/dev/null 2>&1 || skip "no package list can be fetched"
+working "apt-get update" as_root apt-get update -qq 2>/dev/null || skip "no package list can be fetched"
 # One by one, for what only some systems have. RUNLEVEL keeps the packages' own services from being started here.
 for package in $wanted; do
-    as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 ||
+    working "apt-get install $package" as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$package" 2>/dev/null ||
         echo "Not installed: $package (apt-get failed): $without."
 done

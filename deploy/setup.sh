@@ -1,7 +1,10 @@
 #!/bin/sh
 # Makes the virtual environment that `make run` and `make test` use. Argument: where.
+# What only an administrator can install is said as a command to paste.
 set -eu
 venv=$1
+# shellcheck source=deploy/working.sh
+. "$(dirname "$0")/working.sh"
 
 fail() {
     echo "parley: $*" >&2
@@ -18,27 +21,57 @@ find_python() {
     return 1
 }
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
+# How this system installs packages, as somebody types it. Arguments: the packages' names on Debian, on Fedora, on Alpine
+# and on Arch.
+paste() {
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo="sudo "
+    if command -v apt-get >/dev/null; then
+        echo "${sudo}apt-get update && ${sudo}apt-get install -y $1"
+    elif command -v dnf >/dev/null; then
+        echo "${sudo}dnf install -y $2"
+    elif command -v apk >/dev/null; then
+        echo "${sudo}apk add $3"
+    elif command -v pacman >/dev/null; then
+        echo "${sudo}pacman -S --needed $4"
+    else
+        echo "(your system's package manager) $1"
+    fi
 }
 
-# Debian and Ubuntu ship Python without ensurepip; its package is named after the version.
+needed() {
+    printf 'parley: %s Paste this, then run make again:\n\n    %s\n\n' "$1" "$2" >&2
+    exit 1
+}
+
+# Debian and Ubuntu ship Python without what makes environments; its package is named after the version.
 install_venv_package() {
     command -v apt-get >/dev/null || return 1
-    version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    echo "Installing python$version-venv …"
-    as_root apt-get update -qq && as_root apt-get install -y -qq "python$version-venv" >/dev/null
+    if [ "$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo="sudo -n"; else return 1; fi
+    echo "Installing $1 …"
+    # shellcheck disable=SC2086 # none, or two words
+    working "apt-get update" $sudo apt-get update -qq &&
+        working "apt-get install $1" $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1"
 }
 
-python=$(find_python) || fail "Python 3.11 or newer is needed: on Debian or Ubuntu, apt-get install python3"
-if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-    install_venv_package "$python" || fail "$python has no ensurepip: install your system's python3-venv package"
+can_make_environments() {
+    "$python" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+python=$(find_python) ||
+    needed "Python 3.11 or newer is needed." "$(paste "python3 python3-venv" python3 python3 python)"
+if ! can_make_environments; then
+    package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+    { install_venv_package "$package" && can_make_environments; } ||
+        needed "$python cannot make virtual environments: $package is missing." "$(paste "$package" python3 python3 python)"
 fi
 deploy/core-tools.sh "$python"
 echo "Setting up $venv with $("$python" --version) (once) …"
-"$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[dev]' ||
-    fail "the dependencies could not be installed; see above"
+working "python -m venv" "$python" -m venv "$venv" ||
+    fail "$venv could not be made; see above"
+working "installing packages" "$venv/bin/python" -m pip install --progress-bar off --disable-pip-version-check \
+    --config-settings editable_mode=compat --editable '.[dev]' ||
+    fail "the dependencies could not be installed; see above. \`make setup\` tries again"
 "$venv/bin/python" -c 'import shared._core' 2>/dev/null ||
     echo "Parley will run without its compiled core: all works, and a message between servers costs tens of times as much." \
         "Once there is a C compiler and Python's headers, \`make -B setup\` builds it."
