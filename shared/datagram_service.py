@@ -62,6 +62,7 @@ class DatagramServiceBase(ServiceBase):
         self._addresses: dict[Link, Address] = {}
         self._links_at: dict[Address, list[Link]] = {}
         self._clocks = Clocks()
+        self._refused = 0
         interval = self._settings.fanout_interval
         self._for_servers = LastingPace("telling servers", interval / SERVER_SHARE, self._tell_servers, self.faults)
         self._for_subscribers = LastingPace("telling clients", interval, self._run_round, self.faults)
@@ -233,6 +234,9 @@ class DatagramServiceBase(ServiceBase):
         if self.last_change() != self._told_subscribers:
             self._for_subscribers.ask()
         self._expiry.set(self.next_expiry())
+        if (refused := self.refused()) != self._refused:
+            self.metrics.limited("names", self.section, refused - self._refused)
+            self._refused = refused
 
     def last_change(self) -> int:
         """The number of the last change."""
@@ -241,6 +245,10 @@ class DatagramServiceBase(ServiceBase):
     def next_expiry(self) -> float | None:
         """When something expires next (the loop's seconds)."""
         return None
+
+    def refused(self) -> int:
+        """How many of what is told here there was no room for, since the process began."""
+        return 0
 
     def expire(self) -> None:
         """Forget what has expired."""

@@ -5,8 +5,11 @@ The answers come from the group's chat service. `now` is in seconds, monotonic.
 
 from __future__ import annotations
 
+import itertools
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from shared.addresses import Group, User
 from shared.messages import pb
@@ -17,6 +20,14 @@ SOON = 0.2
 """… where somebody who is no member yet, as far as we know, addresses it."""
 KEPT = 60.0
 """Seconds for which the last answer counts while there is none."""
+MOST_GROUPS = 100_000
+"""Groups that are addressed at once; of more nobody is reached."""
+MOST_ASKED = 10_000
+"""Questions without an answer."""
+AT_ONCE = 500
+"""Questions at a time: what is due beyond them comes next."""
+SLACK = 1000
+"""Times that matter no more, held at most beyond as many as there are groups."""
 
 Answer = pb.GroupMembers
 
@@ -31,6 +42,10 @@ class _Group:
     """Who addresses it, and until when; whoever is asked for next comes first."""
     refused: set[User] = field(default_factory=set)
     """Those of them who are no members, by the last answers."""
+    is_unsure: bool = True
+    """Whether somebody addresses it of whom it is not known whether they are a member."""
+    due: float = float("-inf")
+    """When to ask next."""
 
 
 class Members:
@@ -38,13 +53,37 @@ class Members:
 
     def __init__(self) -> None:
         self._groups: dict[Group, _Group] = {}
-        self._requests: dict[int, tuple[Group, User]] = {}
+        self._due: list[tuple[float, int, Group]] = []
+        """A heap; a time counts while it is the group's."""
+        self._tie = itertools.count()
+        self._requests: OrderedDict[int, tuple[Group, User]] = OrderedDict()
         self._last_request = 0
 
-    def want(self, author: User, group: Group, until: float) -> None:
-        """Somebody addresses a group until then."""
-        known = self._groups.setdefault(group, _Group(asked=float("-inf")))
+    def want(self, author: User, group: Group, until: float) -> bool:
+        """Somebody addresses a group until then; False where too many groups are addressed already."""
+        known = self._groups.get(group)
+        if known is None:
+            if len(self._groups) >= MOST_GROUPS:
+                return False
+            known = self._groups[group] = _Group(asked=float("-inf"))
+            self._schedule(group, known)
         known.authors[author] = until
+        if not known.is_unsure and author not in known.members and author not in known.refused:
+            known.is_unsure = True
+            self._schedule(group, known)
+        return True
+
+    def _schedule(self, group: Group, known: _Group) -> None:
+        """What was found out or asked changes when to ask next."""
+        known.due = known.asked + (SOON if known.is_unsure else FRESH)
+        heappush(self._due, (known.due, next(self._tie), group))
+        if len(self._due) > 2 * len(self._groups) + SLACK:
+            self._due = [due for due in self._due if self._counts(due)]
+            heapify(self._due)
+
+    def _counts(self, due: tuple[float, int, Group]) -> bool:
+        known = self._groups.get(due[2])
+        return known is not None and known.due == due[0]
 
     def of(self, author: User, group: Group) -> frozenset[User]:
         """Whom an author reaches through the group; nobody where they are no member, or nothing is known."""
@@ -60,17 +99,17 @@ class Members:
 
     def next_timeout(self) -> float | None:
         """When to call `due`."""
-        return min((self._next(known) for known in self._groups.values()), default=None)
-
-    @staticmethod
-    def _next(known: _Group) -> float:
-        unsure = any(a not in known.members and a not in known.refused for a in known.authors)
-        return known.asked + (SOON if unsure else FRESH)
+        while self._due and not self._counts(self._due[0]):
+            heappop(self._due)
+        return self._due[0][0] if self._due else None
 
     def due(self, now: float) -> tuple[list[pb.GroupMembers], list[Group]]:
         """The questions to ask now, and the groups whose last answer no longer counts."""
-        questions, changed = [], []
-        for group, known in list(self._groups.items()):
+        questions: list[pb.GroupMembers] = []
+        changed: list[Group] = []
+        while len(questions) < AT_ONCE and (due := self.next_timeout()) is not None and due <= now:
+            group = heappop(self._due)[2]
+            known = self._groups[group]
             known.authors = {author: until for author, until in known.authors.items() if until > now}
             if not known.authors:
                 del self._groups[group]
@@ -78,21 +117,25 @@ class Members:
             if known.members and now - known.answered > KEPT:
                 known.members = frozenset()
                 changed.append(group)
-            if self._next(known) <= now:
-                questions.append(self._ask(group, known, now))
+            questions.append(self._ask(group, known, now))
         return questions, changed
 
     def _ask(self, group: Group, known: _Group, now: float) -> pb.GroupMembers:
         known.asked = now
         asker = self._asker(known)
         known.authors[asker] = known.authors.pop(asker)
+        self._find_out(group, known)
         self._last_request += 1
         self._requests[self._last_request] = (group, asker)
-        for old in [number for number in self._requests if number <= self._last_request - 10_000]:
-            del self._requests[old]
+        if len(self._requests) > MOST_ASKED:
+            self._requests.popitem(last=False)
         return Answer(
             group=group.to_pb(), user=asker.to_pb(), request=self._last_request, result=Answer.Result.ASKED
         )
+
+    def _find_out(self, group: Group, known: _Group) -> None:
+        known.is_unsure = any(a not in known.members and a not in known.refused for a in known.authors)
+        self._schedule(group, known)
 
     @staticmethod
     def _asker(known: _Group) -> User:
@@ -117,6 +160,7 @@ class Members:
             known.members -= {asker}
             if known.refused >= known.authors.keys():
                 known.members = frozenset()
+        self._find_out(group, known)
         return group if known.members != before else None
 
     @staticmethod
@@ -128,5 +172,6 @@ class Members:
     def unanswered(self) -> None:
         """The link to chat is new: whatever was asked is asked again."""
         self._requests.clear()
-        for known in self._groups.values():
+        for group, known in self._groups.items():
             known.asked = float("-inf")
+            self._schedule(group, known)

@@ -22,6 +22,7 @@ from shared.datagram_lists import TimedItem, fits
 from shared.lifetimes import MAX_LIFETIME, MAX_SKEW, lifetime, skew
 from shared.messages import pb
 from shared.recipients import Recipient
+from shared.shares import Shares
 
 LIST = "LIVE_LOCATIONS"
 MAX_LATITUDE = 90.0
@@ -34,6 +35,10 @@ MOST_STREAMS = 256
 """Streams of one author."""
 MOST_MEMBERS = 8192
 """Streams of one author to single members of groups."""
+MOST = 200_000
+"""Streams in all."""
+SHARE = 0.5
+"""The part of them that one address, or the users of one other server, may have."""
 
 _LIST_FIELD = pb.LiveLocations.DESCRIPTOR.fields_by_name["extended_live_locations"].number
 _REMAINING_FIELD = pb.ExtendedLiveLocation.DESCRIPTOR.fields_by_name["remaining"].number
@@ -62,6 +67,8 @@ class Position:
     sequence: int
     entry: pb.ExtendedLiveLocation
     timed_item: TimedItem
+    origin: Hashable = None
+    """Where it began: in whose share of the table it is."""
 
     def item(self, now: float) -> bytes:
         """The entry as a list of one (shared/datagram_lists.py)."""
@@ -111,6 +118,9 @@ class Positions:
         """The number of the last change."""
         self._begin = begin
         self._forgotten = forgotten
+        self._shares = Shares(MOST, SHARE)
+        self.refused = 0
+        """How many there was no room for."""
         self._streams: dict[Key, Position] = {}
         self._counts: Counter[tuple[User, bool]] = Counter()
         self._spread: dict[tuple[User, Group], set[User]] = {}
@@ -127,10 +137,18 @@ class Positions:
 
     # In ---------------------------------------------------------------------------------------
 
-    def take(self, entry: pb.ExtendedLiveLocation, now: float, wall: float, source: Hashable = None) -> str:
+    def take(
+        self,
+        entry: pb.ExtendedLiveLocation,
+        now: float,
+        wall: float,
+        source: Hashable = None,
+        origin: Hashable = None,
+    ) -> str:
         """Take a location whose author may send it; return the `reason` why not, empty where all is well.
 
-        One that is not newer than what we know of its stream is well, and changes nothing.
+        One that is not newer than what we know of its stream is well, and changes nothing. `source` is the link
+        that it came over, `origin` whose share of the table it is in.
         """
         location = entry.live_location
         recipient = Recipient.of_location(location)
@@ -145,18 +163,28 @@ class Positions:
         lasts = lifetime(entry, ahead, wall)
         if not location.stopped and not (_is_on_earth(location) and lasts > 0):
             return "out_of_range"
-        if known is None and self._is_too_many(key):
+        if known is None and self._is_too_many(key, origin):
             return "unexpected"
         if known is not None and not _is_news(known, location):
             return ""
-        return self._take(key, entry, now, lasts, ahead, source)
+        return self._take(key, entry, now, lasts, ahead, source, origin)
 
-    def _is_too_many(self, key: Key) -> bool:
+    def _is_too_many(self, key: Key, origin: Hashable) -> bool:
+        """Whether there is no room for another stream; if so, it counts as refused."""
         most = MOST_MEMBERS if key[1].is_member else MOST_STREAMS
-        return self._counts[key[0], key[1].is_member] >= most
+        is_full = self._counts[key[0], key[1].is_member] >= most or not self._shares.has_room(origin)
+        self.refused += is_full
+        return is_full
 
     def _take(
-        self, key: Key, entry: pb.ExtendedLiveLocation, now: float, lasts: float, ahead: float, source: Hashable
+        self,
+        key: Key,
+        entry: pb.ExtendedLiveLocation,
+        now: float,
+        lasts: float,
+        ahead: float,
+        source: Hashable,
+        origin: Hashable,
     ) -> str:
         is_over = entry.live_location.stopped
         kept = _over(entry) if is_over else _kept(entry)
@@ -164,7 +192,7 @@ class Positions:
             return "too_large"
         kept.messageSnowflake = self._snowflake(key, entry, source)
         expires = now if is_over else now + lasts
-        self._put(key, kept, expires, now, is_over=is_over, ahead=ahead, source=source)
+        self._put(key, kept, expires, now, is_over=is_over, ahead=ahead, source=source, origin=origin)
         return ""
 
     def _snowflake(self, key: Key, entry: pb.ExtendedLiveLocation, source: Hashable) -> int:
@@ -187,6 +215,7 @@ class Positions:
         ahead: float,
         source: Hashable = None,
         is_copy: bool = False,
+        origin: Hashable = None,
     ) -> None:
         known = self._streams.get(key)
         forget_at = expires if known is None else max(expires, known.forget_at)
@@ -194,9 +223,12 @@ class Positions:
             forget_at = max(forget_at, now + REMEMBERED)
         if known is None:
             self._counts[key[0], key[1].is_member] += 1
-        timestamp = entry.live_location.timestamp
+            self._shares.add(origin)
+        else:
+            origin = known.origin
+        timestamp, item = entry.live_location.timestamp, _item(entry)
         self._set(
-            Position(*key, timestamp, expires, is_over, ahead, forget_at, source, is_copy, 0, entry, _item(entry)),
+            Position(*key, timestamp, expires, is_over, ahead, forget_at, source, is_copy, 0, entry, item, origin),
             now,
         )
 
@@ -232,7 +264,7 @@ class Positions:
             timestamp = max(timestamp, math.nextafter(known.timestamp, math.inf))
         if known is not None and timestamp <= known.timestamp:
             return
-        if known is None and self._is_too_many((source.author, recipient)):
+        if known is None and self._is_too_many((source.author, recipient), source.origin):
             return
         entry = pb.ExtendedLiveLocation()
         entry.CopyFrom(source.entry)
@@ -240,7 +272,16 @@ class Positions:
         entry.live_location.timestamp = timestamp
         if fits(LIST, _item(entry)):
             key = source.author, recipient
-            self._put(key, entry, source.expires, now, is_over=False, ahead=source.skew, is_copy=True)
+            self._put(
+                key,
+                entry,
+                source.expires,
+                now,
+                is_over=False,
+                ahead=source.skew,
+                is_copy=True,
+                origin=source.origin,
+            )
 
     def _end_copy(self, key: Key, now: float, source: Position | None) -> None:
         """A member's copy is over: with its group's stream (`source`), or because they are no member any more."""
@@ -254,7 +295,8 @@ class Positions:
         entry = pb.ExtendedLiveLocation()
         entry.CopyFrom(source.entry)
         key[1].write_location(entry.live_location)
-        self._put(key, entry, now, now, is_over=True, ahead=source.skew, is_copy=True)
+        if not self._is_too_many(key, source.origin):
+            self._put(key, entry, now, now, is_over=True, ahead=source.skew, is_copy=True, origin=source.origin)
 
     def in_groups(self) -> list[tuple[User, Group]]:
         """Who shares with which groups, or has just stopped."""
@@ -307,6 +349,7 @@ class Positions:
     def _forget(self, position: Position) -> None:
         author, recipient = position.key
         del self._streams[position.key]
+        self._shares.remove(position.origin)
         self._forgotten(position.key)
         self._counts[author, recipient.is_member] -= 1
         if not self._counts[author, recipient.is_member]:

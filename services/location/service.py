@@ -27,10 +27,10 @@ from shared.config import Config
 from shared.datagram_lists import pack
 from shared.datagram_service import REPEAT_INTERVAL, DatagramServiceBase
 from shared.framing import Frame, encode_frame
+from shared.lasting import LastingPace
 from shared.link import Link
 from shared.link_io import SEND_LIMIT
 from shared.messages import LIVE_LOCATION, decode, pb
-from shared.pace import Pace
 from shared.recipients import Recipient
 from shared.snowflake import FIRSTS, MAKERS, Snowflakes
 
@@ -52,7 +52,7 @@ class LocationService(DatagramServiceBase):
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._unblocked: dict[tuple[User, User], int] = {}
         """Who blocks, or no longer, whom, and how often that is still to be told."""
-        self._retell = Pace(REPEAT_INTERVAL, self._tell_of_blocks)
+        self._retell = LastingPace("telling of blocks", REPEAT_INTERVAL, self._tell_of_blocks, self.faults)
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
 
@@ -84,7 +84,7 @@ class LocationService(DatagramServiceBase):
         told = Told(known.timestamp, known.is_over) if known is not None else None
         key, now = (author, recipient), self._now()
         tell = self.devices.take(key, location, link.link_id, now, time.time(), told)
-        if reason := self._take(tell.entry, tell.source):
+        if reason := self._take(tell.entry, tell.source, link.remote_host):
             if known is None:
                 self.devices.forget(key)
             return reason
@@ -108,12 +108,12 @@ class LocationService(DatagramServiceBase):
         for entry in message.extended_live_locations:
             author = User.of(entry.live_location.author)
             own = author.server_id == link.peer_id and author.is_complete
-            if reason := self._take(entry) if own else "foreign_user":
+            if reason := self._take(entry, None, link.peer_id) if own else "foreign_user":
                 self.message_rejected(link, reason, LIST)
         return True
 
-    def _take(self, entry: pb.ExtendedLiveLocation, source: Hashable = None) -> str:
-        reason = self.positions.take(entry, self._now(), time.time(), source)
+    def _take(self, entry: pb.ExtendedLiveLocation, source: Hashable, origin: str) -> str:
+        reason = self.positions.take(entry, self._now(), time.time(), source, origin)
         self.changed()
         return reason
 
@@ -160,6 +160,10 @@ class LocationService(DatagramServiceBase):
     def next_expiry(self) -> float | None:
         """When a stream expires next."""
         return self.positions.next_timeout()
+
+    def refused(self) -> int:
+        """How many streams there was no room for."""
+        return self.positions.refused
 
     def expire(self) -> None:
         """End what has expired."""

@@ -13,7 +13,7 @@ import heapq
 import itertools
 import math
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,6 +21,7 @@ from shared.addresses import Group, User
 from shared.datagram_lists import TimedItem, fits
 from shared.messages import pb
 from shared.recipients import Recipient
+from shared.shares import Shares
 
 LIST = "TYPING_EVENTS"
 FAR_FUTURE = 3600.0
@@ -29,6 +30,10 @@ MOST_STREAMS = 64
 """Conversations in which one person may be typing at once."""
 MOST_MEMBERS = 4096
 """Members of groups to whom one person may be typing at once."""
+MOST = 100_000
+"""Entries in all."""
+SHARE = 0.5
+"""The part of them that one address, or the users of one other server, may have."""
 REMEMBERED = 10.0
 """Seconds for which it is known who was concerned by a change."""
 
@@ -59,6 +64,8 @@ class Indicator:
     """When it is over: typing expires; what has ended is forgotten."""
     timed_item: TimedItem
     event: pb.TypingEvent
+    origin: Hashable = None
+    """Where it began: in whose share of the table it is."""
 
     def item(self, now: float) -> bytes:
         """The entry as a list of one (shared/datagram_lists.py)."""
@@ -88,6 +95,9 @@ class Indicators:
         self.sequence = 0
         """The number of the last change."""
         self._expiry = expiry
+        self._shares = Shares(MOST, SHARE)
+        self.refused = 0
+        """How many there was no room for."""
         self._entries: dict[Key, Indicator] = {}
         self._views: dict[User | None, _View] = {None: _View()}
         self._streams: Counter[tuple[User, bool]] = Counter()
@@ -103,10 +113,11 @@ class Indicators:
 
     # In ---------------------------------------------------------------------------------------
 
-    def take(self, event: pb.TypingEvent, now: float, wall: float) -> str:
+    def take(self, event: pb.TypingEvent, now: float, wall: float, origin: Hashable = None) -> str:
         """Take an event whose user may send it; return the `reason` why not, empty where all is well.
 
-        `wall` is our clock's Unix time. What is not newer than what we know is well, and changes nothing.
+        `wall` is our clock's Unix time, `origin` whose share of the table it is in. What is not newer than what we
+        know is well, and changes nothing.
         """
         recipient = Recipient.of_typing(event)
         if recipient is None:
@@ -115,25 +126,35 @@ class Indicators:
             return "out_of_range"
         self.expire(now)
         user = User.of(event.user)
-        most = MOST_MEMBERS if recipient.is_member else MOST_STREAMS
-        if (user, recipient) not in self._entries and self._streams[user, recipient.is_member] >= most:
+        if self._is_too_many(user, recipient, origin):
             return "unexpected"
-        return self._update(user, recipient, event, now)
+        return self._update(user, recipient, event, now, origin)
 
-    def _update(self, user: User, recipient: Recipient, event: pb.TypingEvent, now: float) -> str:
+    def _is_too_many(self, user: User, recipient: Recipient, origin: Hashable) -> bool:
+        """Whether there is no room for another entry; if so, it counts as refused."""
+        if (user, recipient) in self._entries:
+            return False
+        most = MOST_MEMBERS if recipient.is_member else MOST_STREAMS
+        is_full = self._streams[user, recipient.is_member] >= most or not self._shares.has_room(origin)
+        self.refused += is_full
+        return is_full
+
+    def _update(self, user: User, recipient: Recipient, event: pb.TypingEvent, now: float, origin: Hashable) -> str:
         known = self._entries.get((user, recipient))
         if known is not None and not _is_news(known, event):
             return ""
         if event.age >= self._expiry and not event.stopped:
             return ""
         state = State.STOPPED if event.stopped else State.TYPING
-        entry = self._make(user, recipient, event, state, now)
+        entry = self._make(user, recipient, event, state, now, known.origin if known is not None else origin)
         if not fits(LIST, entry.timed_item):
             return "too_large"
         self._put(entry, now)
         return ""
 
-    def _make(self, user: User, recipient: Recipient, event: pb.TypingEvent, state: State, now: float) -> Indicator:
+    def _make(
+        self, user: User, recipient: Recipient, event: pb.TypingEvent, state: State, now: float, origin: Hashable
+    ) -> Indicator:
         kept = pb.TypingEvent()
         kept.CopyFrom(event)
         for transient in ("confirm", "age", "stopped"):
@@ -143,13 +164,14 @@ class Indicators:
         item = TimedItem(field, _AGE_FIELD, kept.SerializeToString())
         self.sequence += 1
         return Indicator(
-            user, recipient, event.timestamp, heard, state, self.sequence, heard + self._expiry, item, kept
+            user, recipient, event.timestamp, heard, state, self.sequence, heard + self._expiry, item, kept, origin
         )
 
     def _put(self, entry: Indicator, now: float) -> None:
         key = entry.user, entry.recipient
         if key not in self._entries:
             self._streams[entry.user, entry.recipient.is_member] += 1
+            self._shares.add(entry.origin)
         self._entries[key] = entry
         heapq.heappush(self._due, (entry.until, next(self._tie), key))
         if entry.recipient.is_group:
@@ -184,13 +206,15 @@ class Indicators:
         event.CopyFrom(source.event)
         recipient.write_typing(event)
         event.stopped = stopped
+        if self._is_too_many(source.user, recipient, source.origin):
+            return
         known = self._entries.get((source.user, recipient))
         if known is not None and known.state is State.STOPPED and not stopped:  # a member again
             event.timestamp = max(event.timestamp, math.nextafter(known.timestamp, math.inf))
         elif known is not None and stopped:
             event.timestamp = max(event.timestamp, known.timestamp)
         event.age = 0.0 if stopped else max(now - source.heard, 0.0)
-        self._update(source.user, recipient, event, now)
+        self._update(source.user, recipient, event, now, source.origin)
 
     def in_groups(self) -> list[tuple[User, Group]]:
         """Who types in which groups."""
@@ -227,6 +251,7 @@ class Indicators:
     def _forget(self, entry: Indicator) -> None:
         user, recipient = entry.user, entry.recipient
         del self._entries[user, recipient]
+        self._shares.remove(entry.origin)
         self._streams[user, recipient.is_member] -= 1
         if not self._streams[user, recipient.is_member]:
             del self._streams[user, recipient.is_member]

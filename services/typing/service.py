@@ -80,7 +80,7 @@ class TypingService(DatagramServiceBase):
         said = event.timestamp
         event.timestamp += self.ahead(link, said)
         mine = User.of(event.user) == link.identity.user
-        if reason := self._take(event) if mine else "foreign_user":
+        if reason := self._take(event, link.remote_host) if mine else "foreign_user":
             self.datagram_dropped(link, reason)
             return True
         if event.confirm:
@@ -99,7 +99,7 @@ class TypingService(DatagramServiceBase):
         for event in message.stopped:
             event.stopped = True
         for event in itertools.chain(message.typing_events, message.stopped):
-            if reason := self._refusal(link, event) or self._take(event):
+            if reason := self._refusal(link, event) or self._take(event, link.peer_id):
                 self.message_rejected(link, reason, LIST)
         return True
 
@@ -111,8 +111,8 @@ class TypingService(DatagramServiceBase):
             return "foreign_user"
         return "no_recipient" if event.HasField("to_group") else ""
 
-    def _take(self, event: pb.TypingEvent) -> str:
-        reason = self.indicators.take(event, self._now(), time.time())
+    def _take(self, event: pb.TypingEvent, origin: str) -> str:
+        reason = self.indicators.take(event, self._now(), time.time(), origin)
         self.changed()
         return reason
 
@@ -140,6 +140,10 @@ class TypingService(DatagramServiceBase):
     def next_expiry(self) -> float | None:
         """When an entry expires next."""
         return self.indicators.next_timeout()
+
+    def refused(self) -> int:
+        """How many entries there was no room for."""
+        return self.indicators.refused
 
     def expire(self) -> None:
         """Forget who typed too long ago."""

@@ -295,3 +295,18 @@ def test_it_agrees_with_a_plain_model_of_the_rules(taken):
     indicators.expire(now + EXPIRY)
     assert len(indicators) == len(indicators._entries) == len(indicators._streams) == 0
     assert indicators.next_timeout() is None
+
+
+def test_one_address_leaves_room_for_others_to_type(monkeypatch):
+    monkeypatch.setattr("services.typing.indicators.MOST", 20)
+    indicators = Indicators(6.0)
+
+    def typed(number, origin):
+        return indicators.take(event(User(f"u{number}", "alpha"), WALL), 0.0, WALL, origin)
+
+    assert [typed(n, "10.0.0.9") for n in range(12)] == [""] * 10 + ["unexpected"] * 2
+    assert indicators.refused == 2
+    assert typed(1, "10.0.0.9") == ""
+    assert typed(99, "10.0.0.1") == ""
+    indicators.expire(7.0)
+    assert len(indicators._shares) == 0

@@ -2,8 +2,9 @@
 
 import pytest
 
+from shared import members as members_module
 from shared.addresses import Group, User
-from shared.members import FRESH, KEPT, SOON, Members
+from shared.members import AT_ONCE, FRESH, KEPT, SLACK, SOON, Members
 from shared.messages import pb
 
 ANN, BOB, CAROL = (User(name, "alpha") for name in ("ann", "bob", "carol"))
@@ -117,3 +118,25 @@ def test_a_new_link_asks_at_once(members):
     assert members.next_timeout() < 0
     assert ask(members, 0.1).request != question.request
     assert members.answered(answer(question, ANN, BOB), 0.2) is None
+
+
+def test_there_is_an_end_to_the_groups_that_are_addressed(members, monkeypatch):
+    monkeypatch.setattr(members_module, "MOST_GROUPS", 3)
+    assert [members.want(ANN, Group(f"g{n}", "beta"), FOREVER) for n in range(3)] == [True, True, False]
+    assert members.want(BOB, CREW, FOREVER)
+
+
+def test_many_groups_are_asked_about_some_at_a_time():
+    members = Members()
+    for number in range(AT_ONCE + 7):
+        members.want(ANN, Group(f"g{number}", "beta"), FOREVER)
+    assert [len(members.due(0.0)[0]) for _ in range(3)] == [AT_ONCE, 7, 0]
+
+
+def test_times_that_matter_no_more_are_not_held():
+    members = Members()
+    for number in range(5 * SLACK):
+        members.want(User(f"u{number}", "alpha"), CREW, FOREVER)
+        members.answered(answer(ask(members, float(number)), ANN), float(number))
+    assert len(members._due) <= SLACK + 2
+    assert len(members._requests) == 0

@@ -462,3 +462,39 @@ def test_it_agrees_with_a_plain_model_of_the_rules(taken):
     assert not known(positions, now + 20)
     positions.expire(now + 2000)
     assert len(positions) == len(positions._due) == len(positions._counts) == 0
+
+
+# Bounds ----------------------------------------------------------------------------------------------
+
+
+def user_number(number):
+    return {"user": pb.User(userId=f"u{number}", serverId="beta")}
+
+
+def test_one_address_leaves_room_for_others(monkeypatch):
+    monkeypatch.setattr("services.location.positions.MOST", 20)
+    positions = Positions()
+
+    def share(number, origin, **fields):
+        return positions.take(entry(to=user_number(number), **fields), 0.0, NOW, "link", origin)
+
+    assert [share(n, "10.0.0.9") for n in range(12)] == [""] * 10 + ["unexpected"] * 2
+    assert positions.refused == 2
+    assert share(1, "10.0.0.9", timestamp=NOW + 1) == ""  # what is there goes on
+    assert share(99, "10.0.0.1", author=CAROL) == ""
+    positions.expire(60.0)
+    positions.expire(60.0 + 2 * REMEMBERED)
+    assert len(positions) == 0
+    assert share(50, "10.0.0.9", timestamp=NOW + 200, expiry_at=NOW + 900) == ""
+
+
+def test_the_members_of_a_group_are_in_the_share_of_its_author_s_address(monkeypatch):
+    monkeypatch.setattr("services.location.positions.MOST", 20)
+    positions = Positions()
+    group = Group("team", "alpha")
+    positions.take(entry(to=TO_TEAM), 0.0, NOW, "link", "10.0.0.9")
+    members = [User(f"m{n}", "beta") for n in range(30)]
+    positions.spread(ALICE, group, members, 0.0)
+    assert len(positions) == 10
+    assert positions.refused == 21
+    assert positions.take(entry(to=TO_BOB, author=CAROL), 0.0, NOW, "link", "10.0.0.1") == ""

@@ -28,7 +28,7 @@ PURE_SHARED = [
     "members",
     "messages",
 ]
-PURE_SHARED += ["names", "peers", "pieces", "printable", "rates", "recipients"]
+PURE_SHARED += ["block_lists", "names", "peers", "pieces", "printable", "rates", "recipients"]
 PURE_SHARED += ["segments", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
 SHELLS = {
