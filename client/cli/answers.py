@@ -30,4 +30,5 @@ def read_answer(response: http.client.HTTPResponse, seconds: float, most: int = 
             raise ValueError(f"it answers with more than {most >> 20} MiB")
         if time.monotonic() > ends:
             raise ValueError(f"its answer takes longer than {seconds:.0f} s")
+    response.close()  # read1 leaves it open at its end, and the connection would take no further request
     return bytes(body)
