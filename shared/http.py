@@ -278,7 +278,7 @@ class Turns:
     """The connections of one port: which of them stay, and whose request is answered next."""
 
     def __init__(self, limited: Callable[[str], None] = lambda _what: None) -> None:
-        """`limited` counts what was given up: "connections" or "time"."""
+        """`limited` counts what was given up ("connections", "time"), and "requests" that wait for their share."""
         self.limited = limited
         self.connections: dict[HttpConnection, None] = {}
         """Oldest first."""
@@ -315,6 +315,8 @@ class Turns:
         if self._next is None and self._line:
             loop = asyncio.get_running_loop()
             wait = self._not_before - clock(loop)()
+            if wait > 0:
+                self.limited("requests")
             self._next = loop.call_later(wait, self._turn) if wait > 0 else loop.call_soon(self._turn)
 
     def _turn(self) -> None:

@@ -59,6 +59,11 @@ LIMITED_WHERE: Final = frozenset(
     }
 )  # fmt: skip
 """Every `where` that a limit stands."""
+LIMITED_ANYWHERE: Final = (
+    ("connections", "listener"), ("descriptors", "listener"), ("connections", "http"), ("time", "http"),
+    ("bytes", "link"), ("pings", "link"), ("requests", "link"), ("log_lines", "link"),
+)  # fmt: skip
+"""What every process may have to limit, and so counts from 0 on."""
 
 PEERS: Final = 100
 """Peers with a label of their own; the others share `other`."""
@@ -120,6 +125,8 @@ class Metrics(Collector):
         """Export all that may come: what appears with its first event has no rate for it."""
         for reason in REJECTIONS:
             self.frames_rejected.labels(self._feature, reason)
+        for pair in LIMITED_ANYWHERE:
+            self.limits_hit.labels(self._feature, *pair)
         for role, results in CONNECTS.items():
             for result in results:
                 self.connects.labels(self._feature, role, result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -14,10 +13,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from shared.access import METRICS
 from shared.http import Answer
+from shared.limits import TokenBucket
 from shared.streams import Stream
 
 RENDERED_FOR: Final = 1.0
-"""Seconds for which rendered metrics are handed out."""
+"""Seconds, on average, between two renderings of the metrics, however many ask."""
+AT_ONCE: Final = 10
+"""Renderings that somebody who asks seldom may have at once; then what was rendered last is handed out."""
 
 
 class Pages:
@@ -36,7 +38,8 @@ class Pages:
         """`may_see(path, asker)`: whether that address may have that page (access.py)."""
         self._registry = registry
         self._may_see = may_see
-        self._rendered, self._rendered_at = b"", -math.inf
+        self._rendered = b""
+        self._renderings = TokenBucket(1 / RENDERED_FOR, AT_ONCE, time.monotonic())
         self._paths: dict[str, Callable[[], Answer | Stream]] = {
             METRICS: self._metrics,
             "/healthz": lambda: (200, "text/plain; charset=utf-8", b"alive\n"),
@@ -58,10 +61,9 @@ class Pages:
         return page()
 
     def _metrics(self) -> Answer:
-        """Rendered once a second at most, however many ask."""
-        now = time.monotonic()
-        if now - self._rendered_at >= RENDERED_FOR:
-            self._rendered, self._rendered_at = generate_latest(self._registry), now
+        """Rendered once a second, however many ask."""
+        if self._renderings.take(time.monotonic()) or not self._rendered:
+            self._rendered = generate_latest(self._registry)
         return 200, CONTENT_TYPE_LATEST, self._rendered
 
 

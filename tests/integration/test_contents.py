@@ -79,7 +79,7 @@ def test_what_is_one_byte_too_long_is_refused_by_the_client_and_by_the_server(no
         async with talking(CLIENT, ANN, payload_limit=limit + 1) as [ann]:
             ann.chat.send_document(BOB, "map.png", data + bytes(room + 1))
             await asyncio.to_thread(
-                alpha.wait_metric, "chat", 1, "parley_frames_rejected_total", reason="too_large"
+                alpha.wait_metric, "chat", 1, "parley_limited_total", what="bytes", where="pieces"
             )
 
     asyncio.run(story())

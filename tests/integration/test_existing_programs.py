@@ -389,7 +389,7 @@ def test_a_server_may_only_speak_for_its_own_users(client, old, alpha):
     old.send_message("ann", "bob", "alpha", "genuine")
     bob.wait_text("genuine")
     assert [each["textContent"] for each in bob.messages] == ["genuine"]
-    assert alpha.metrics("chat").value(REJECTED, reason="foreign_user") == before + 3
+    wait_until(lambda: alpha.metrics("chat").value(REJECTED, reason="foreign_user") == before + 3)
     assert not link.closed
 
 

@@ -172,6 +172,6 @@ def test_a_process_that_knows_its_name_serves_without_discovery(tmp_path):
         assert alpha.metrics("chat").value("parley_ready") == 0
         alpha.start("discovery")
         alpha.wait_ready()
-        assert alpha.metrics("chat").value("parley_ready") == 1
+        wait_until(lambda: alpha.metrics("chat").value("parley_ready") == 1)
     finally:
         alpha.stop()

@@ -20,7 +20,7 @@ class Pipelined(Flood):
     unit = "requests"
     links = 4
     per_block = 1500
-    rate = 3000.0
+    rate = 1000.0
     path: ClassVar[str]
 
     def hello(self, index: int) -> bytes:  # noqa: ARG002 - HTTP has none
