@@ -112,10 +112,9 @@ class Answers:
                 self._statuses.tell(item, status)
             elif status in INTERIM:
                 self._dispatcher.answered(server_id, item, now)
-                if item.origin:  # nobody asks us again after a restart: so it is known then before it is told
-                    item.pending = status
-                else:
-                    self._statuses.tell(item, status)
+                item.pending = (
+                    status  # told once it is known after a restart, too: else the last would count for nothing
+                )
                 self._mailbox.handed_over(item, status)
             else:
                 self._dispatcher.answered(server_id, item, now)

@@ -1,5 +1,8 @@
 """Figures that tests measure, printed at the end of the run; and a network for each of several workers."""
 
+import contextlib
+import signal
+
 import pytest
 
 from tests.support.namespaces import leave
@@ -9,7 +12,14 @@ LONGEST = "test_monitoring_alerts.py"
 
 
 def pytest_configure(config):
-    """Separate workers (pytest -n): nodes ask by broadcast, and would hear those of another worker's tests."""
+    """Separate workers (pytest -n): nodes ask by broadcast, and would hear those of another worker's tests.
+
+    A shell starts what goes on in the background with two signals ignored, and what we start would inherit that.
+    """
+    with contextlib.suppress(ValueError):  # not the main thread
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if hasattr(config, "workerinput"):
         leave()
 

@@ -125,9 +125,9 @@ def test_what_is_new_is_told_whole_before_it_is_told_again(monkeypatch):
             service, told = federation.services["alpha"], []
             monkeypatch.setattr(service, "fan_out", lambda since, *, again: told.append((since, again)))
             ann, ben = pb.User(userId="ann", serverId="beta"), pb.User(userId="ben", serverId="beta")
-            service._take(pb.TypingEvent(user=ann, timestamp=time.time()))
+            service._take(pb.TypingEvent(user=ann, timestamp=time.time()), "127.0.0.1")
             await until(lambda: told)
-            service._take(pb.TypingEvent(user=ben, timestamp=time.time()))
+            service._take(pb.TypingEvent(user=ben, timestamp=time.time()), "127.0.0.1")
             service._run_repeat()
             assert told == [(0, False), (1, False), (0, True)]
 

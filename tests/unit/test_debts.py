@@ -195,6 +195,7 @@ def test_a_status_is_received_when_its_author_has_heard_it_or_it_is_on_disk():
     alpha.send(ANN, 1, BOB)
     alpha.answer("beta", 1, (BOB, Status.USER_AWAY), author=ANN)
     assert beta.snowflakes() == [1]
+    alpha.disk.commit_all()
     alpha.disconnect(ANN, ann)
     alpha.disk.commit_all()
     status = pb.ChatMessageResponse(messageSnowflake=1, author=ANN.to_pb(), receipt=7)

@@ -270,9 +270,10 @@ def test_what_another_server_has_is_known_after_a_restart(node, ann):
     beta = node.link("beta")
     node.send(ANN, 1, CID)
     node.answer("beta", 1, (CID, Status.USER_AWAY), author=ANN)
+    assert not ann.sent, "it is not known yet after a restart"
+    node.disk.commit_all()
     assert ann.statuses() == [(1, CID, "USER_AWAY")]
     assert beta.snowflakes() == [1]
-    node.disk.commit_all()
     again = restarted(node)
     ann = again.connect(ANN)
     again.send(ANN, 1, CID)
