@@ -7,7 +7,7 @@ FROM ${BASE_IMAGE} AS builder
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/venv
 # A compiler and Python's headers for the compiled core, in this stage alone; where none can be had, the image goes
 # without the core.
-COPY deploy/core-tools.sh /opt/
+COPY deploy/core-tools.sh deploy/working.sh /opt/
 RUN sh /opt/core-tools.sh /opt/venv/bin/python
 # The dependencies, and /app as an editable installation before its sources are there: a change of source
 # installs nothing again. (pyproject.toml names the two empty files.)
