@@ -27,7 +27,7 @@ IDLE = 30.0
 HEAD = 10.0
 """Seconds for a request, from its first byte to its last."""
 CONNECTIONS: Final = 256
-PER_ADDRESS: Final = 64
+PER_ADDRESS: Final = 128
 SHARE: Final = 0.1
 """Of the time, at most, requests are answered."""
 UNREAD: Final = 64 * 1024
