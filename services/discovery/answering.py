@@ -24,6 +24,8 @@ ALL_RATE, ALL_BURST = 5000.0, 5000.0
 CLAIMS_RATE, CLAIMS_BURST = 500.0, 1000.0
 """Announcements a second that answer nothing, of all such addresses."""
 FAR_EVERY: Final = 5.0
+FAR_AT_ONCE: Final = 4.0
+"""Answers that a far source may have at once: two people behind one address begin in the same moment."""
 FAR_RATE: Final = 20.0
 PADDED_RATE: Final = 100.0
 """Answers a second to requests from elsewhere that are as long as their answers."""
@@ -64,7 +66,7 @@ class Answering:
         self._far = Buckets(FAR_RATE_IN, FAR_BURST_IN)
         self._all = TokenBucket(ALL_RATE, ALL_BURST, now)
         self._claims = TokenBucket(CLAIMS_RATE, CLAIMS_BURST, now)
-        self._short = Buckets(1 / FAR_EVERY, 1.0)
+        self._short = Buckets(1 / FAR_EVERY, FAR_AT_ONCE)
         self._all_short = TokenBucket(FAR_RATE, FAR_RATE, now)
         self._all_padded = TokenBucket(PADDED_RATE, PADDED_RATE, now)
         self._asked_back = TokenBucket(ASKED_BACK_RATE, ASKED_BACK_BURST, now)
