@@ -2,7 +2,7 @@
 
 On our own networks everyone is answered, as fast as they may send. From elsewhere a request must be as long as its
 answer, because its source may be somebody else, who would be flooded: a short one gets one answer in FAR_EVERY
-seconds for each source, and FAR_RATE a second go to all such sources together.
+seconds for each source (an address and a port), and FAR_RATE a second go to all such sources together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLAIMS_RATE, CLAIMS_BURST = 500.0, 1000.0
 """Announcements a second that answer nothing, of all such addresses."""
 FAR_EVERY: Final = 5.0
 FAR_AT_ONCE: Final = 4.0
-"""Answers that a far source may have at once: two people behind one address begin in the same moment."""
+"""Answers that sources of one far address may have at once: people who share it begin in the same moment."""
 FAR_RATE: Final = 20.0
 PADDED_RATE: Final = 100.0
 """Answers a second to requests from elsewhere that are as long as their answers."""
@@ -66,7 +66,8 @@ class Answering:
         self._far = Buckets(FAR_RATE_IN, FAR_BURST_IN)
         self._all = TokenBucket(ALL_RATE, ALL_BURST, now)
         self._claims = TokenBucket(CLAIMS_RATE, CLAIMS_BURST, now)
-        self._short = Buckets(1 / FAR_EVERY, FAR_AT_ONCE)
+        self._short = Buckets(1 / FAR_EVERY, 1.0)
+        self._short_from = Buckets(1 / FAR_EVERY, FAR_AT_ONCE)
         self._all_short = TokenBucket(FAR_RATE, FAR_RATE, now)
         self._all_padded = TokenBucket(PADDED_RATE, PADDED_RATE, now)
         self._asked_back = TokenBucket(ASKED_BACK_RATE, ASKED_BACK_BURST, now)
@@ -101,7 +102,12 @@ class Answering:
             return True
         if size <= request.size:
             return self._all_padded.take(now)
-        return self._short.take(request.asker[0], now) and self._all_short.take(now)
+        host, port = request.asker
+        return (
+            self._short.take(f"{host}:{port}", now)
+            and self._short_from.take(host, now)
+            and self._all_short.take(now)
+        )
 
     def may_ask_back(self, now: float) -> bool:
         """Whether a server that asked may be asked by a request of its own."""

@@ -216,11 +216,11 @@ def test_both_directions_at_once_and_several_documents(directory):
 
 
 def test_what_can_never_pass_has_a_final_status_in_the_end(directory):
-    """A line that is cut before a single piece is through."""
+    """A line that is cut when the servers know each other, and before a single piece is through."""
     chat = ChatConfig(port=0, stuck_ttl=6.0, ack_timeout=2.0)
 
     async def story():
-        async with Town(directory, every=0.6, rate=300, chat=chat) as town:
+        async with Town(directory, every=0.6, rate=600, chat=chat) as town:
             for name in ("ann@alpha", "bob@beta"):
                 await town.connect(name)
             await town.until(lambda: town.line.opened_at)

@@ -59,12 +59,18 @@ def test_on_our_networks_everyone_is_answered(answering):
     assert all(answering.may_answer(request("10.0.0.9", near=True), 1024, 0.0) for _ in range(1000))
 
 
-def test_short_requests_from_elsewhere_get_few_answers_at_once_and_one_in_a_while(answering):
+def test_a_source_elsewhere_gets_one_answer_to_short_requests_in_a_while(answering):
+    assert answering.may_answer(request(), 100, 0.0)
+    assert not any(answering.may_answer(request(), 100, FAR_EVERY - 0.1) for _ in range(100))
+    assert answering.may_answer(request(), 100, FAR_EVERY)
+
+
+def test_sources_of_one_address_elsewhere_get_few_answers_together(answering):
     assert answering.may_answer(request(), 100, 0.0)
     answered = [answering.may_answer(request(port=port), 100, 0.0) for port in range(100)]
     assert answered.count(True) == FAR_AT_ONCE - 1, "two people behind one address begin in the same moment"
-    assert answering.may_answer(request(), 100, FAR_EVERY)
-    assert not answering.may_answer(request(), 100, FAR_EVERY)
+    assert answering.may_answer(request(port=101), 100, FAR_EVERY)
+    assert not answering.may_answer(request(port=102), 100, FAR_EVERY)
 
 
 def test_short_requests_from_everywhere_get_few_answers_together(answering):
