@@ -17,9 +17,7 @@ from shared.limits import TokenBucket
 from shared.streams import Stream
 
 RENDERED_FOR: Final = 1.0
-"""Seconds, on average, between two renderings of the metrics, however many ask."""
-AT_ONCE: Final = 10
-"""Renderings that somebody who asks seldom may have at once; then what was rendered last is handed out."""
+"""Seconds for which what was rendered last is handed out, however many ask; its last line dates it."""
 
 
 class Pages:
@@ -39,7 +37,7 @@ class Pages:
         self._registry = registry
         self._may_see = may_see
         self._rendered = b""
-        self._renderings = TokenBucket(1 / RENDERED_FOR, AT_ONCE, time.monotonic())
+        self._renderings = TokenBucket(1 / RENDERED_FOR, 1.0, time.monotonic())
         self._paths: dict[str, Callable[[], Answer | Stream]] = {
             METRICS: self._metrics,
             "/healthz": lambda: (200, "text/plain; charset=utf-8", b"alive\n"),
@@ -61,9 +59,10 @@ class Pages:
         return page()
 
     def _metrics(self) -> Answer:
-        """Rendered once a second, however many ask."""
-        if self._renderings.take(time.monotonic()) or not self._rendered:
-            self._rendered = generate_latest(self._registry)
+        """Rendered once a second at most, however many ask."""
+        if self._renderings.take(time.monotonic()):
+            as_of = b"# As of %.6f.\n" % time.time()  # before it: what happens meanwhile may be missing
+            self._rendered = generate_latest(self._registry) + as_of
         return 200, CONTENT_TYPE_LATEST, self._rendered
 
 

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from shared.dials import LONGEST
 from tests.support import plain_wire as wire
-from tests.support.nodes import Node, wait_linked, wait_until
+from tests.support.nodes import TIMEOUT, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
 from tests.support.plain_server import LOCATION, TYPING, PlainServer
 
@@ -20,6 +21,8 @@ SETTINGS = {
     "PARLEY_TYPING__TYPING_EXPIRY": str(EXPIRY),
     "PARLEY_DISCOVERY__DISCOVERY_INTERVAL": "0.5",  # an existing server has to be asked: it asks only once
 }
+LEFT_ALONE = LONGEST + TIMEOUT
+"""Seconds: a process that began while nobody was at that address leaves it alone for so long at most."""
 DROPPED, REJECTED = "parley_datagrams_dropped_total", "parley_frames_rejected_total"
 
 
@@ -69,7 +72,7 @@ def east(nodes):
     with PlainServer("east", EAST, ports=features, enough=0) as server:
         for node in nodes:
             for feature in features:
-                server.wait_working_link(node.server_id, feature)
+                server.wait_working_link(node.server_id, feature, LEFT_ALONE)
         yield server
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +67,9 @@ class Samples:
 
     def __init__(self, text: str) -> None:
         self.samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+        said = re.search(r"^# As of ([\d.]+)\.$", text, re.MULTILINE)
+        self.as_of = float(said[1]) if said else math.inf
+        """When it was so (time.time()); what does not say it was made for us."""
 
     def value(self, name: str, /, **labels: str) -> float:
         """Add up the samples of that name that have these labels; 0.0 where there is none."""
@@ -109,6 +114,7 @@ class Node:
         self.root = root
         self._settings = dict(settings or {})
         self._processes: dict[str, Process] = {}
+        self._read: dict[str, Samples] = {}
 
     def __repr__(self) -> str:
         return f"<Node {self.server_id} at {self.address}>"
@@ -253,8 +259,15 @@ class Node:
         return status
 
     def metrics(self, service: str) -> Samples:
-        """What /metrics tells."""
-        return Samples(self.get(service, "/metrics")[1].decode())
+        """What a process counts now: /metrics is rendered once a second at most, and says when that was."""
+        asked = time.time()
+        wait_until(lambda: self._read_metrics(service).as_of >= asked, what=f"metrics of {service} of {self}")
+        return self._read[service]
+
+    def _read_metrics(self, service: str) -> Samples:
+        """What /metrics tells: a second old at most."""
+        read = self._read[service] = Samples(self.get(service, "/metrics")[1].decode())
+        return read
 
     def is_ready(self, service: str) -> bool:
         """Whether /readyz says so. RuntimeError where the process has died."""
@@ -292,7 +305,7 @@ class Node:
     ) -> None:
         """Wait until a sum of samples (see `Samples.value`) is so large."""
         what = f"{name} {labels} of {service} of {self} ≥ {at_least}"
-        wait_until(lambda: self.metrics(service).value(name, **labels) >= at_least, timeout, what)
+        wait_until(lambda: self._read_metrics(service).value(name, **labels) >= at_least, timeout, what)
 
     def _describe(self, service: str) -> str:
         process = self._processes[service]
