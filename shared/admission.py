@@ -6,10 +6,10 @@ A server's link is never given up for room: there is one for each server that th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from shared.connections import USED, Connections
+from shared.connections import OF_USER, USED, Connections, quietest
 from shared.lasting import Faults, LastingTimer
 from shared.limits import TokenBucket
 from shared.link import Link
@@ -55,15 +55,25 @@ class Admission:
         if self._connections.too_many(address):
             self._give_up(link, "connections", now)
         elif link.descriptor > self._most_descriptors:  # the system gives the lowest that is free
-            largest = self._connections.newest_of_the_largest(
-                lambda each: not each.is_open or each.identity.is_client
-            )
+            largest = self._connections.newest_of_the_largest(_may_go)
             self._give_up(largest or link, "descriptors", now)
         self._timer.set(self._connections.next_look(address))
 
     def opened(self, link: Link) -> None:
         """It has said who it is, and was let in."""
         self._connections.connected(link)
+
+    def has_room_for_another(self, links: Sequence[Link]) -> bool:
+        """Whether a user with these clients may have one more; one that was not heard for long goes for it."""
+        if len(links) < OF_USER:
+            return True
+        now = _now()
+        goes = quietest(links, lambda link: link.heard_at, now)
+        if goes is None:
+            self._metrics.limited("connections", "roster")
+            return False
+        self._give_up(goes, "connections", now)
+        return True
 
     def discard(self, link: Link) -> None:
         """It is gone."""

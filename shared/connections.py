@@ -8,7 +8,7 @@ end, the address with the most connections loses its newest, so that some are le
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
 UNCONNECTED: Final = 64
@@ -18,6 +18,10 @@ AT_ONCE: Final = 1024
 MOMENT: Final = 1.0
 USED: Final = 0.8
 """The share of the process's descriptors at which connections are given up."""
+OF_USER: Final = 64
+"""Connected clients of one user: what comes for the user is written to each of them."""
+QUIET: Final = 60.0
+"""Seconds for which one of them was not heard that goes for a newcomer, where the user has as many."""
 
 T = TypeVar("T")
 
@@ -118,3 +122,9 @@ class Connections(Generic[T]):
                 if may_go(connection):
                     return connection
         return None
+
+
+def quietest(clients: Iterable[T], heard_at: Callable[[T], float], now: float) -> T | None:
+    """Which of a user's clients goes for one more: the one that was not heard for longest, if that is long."""
+    found = min(clients, key=heard_at)
+    return found if now - heard_at(found) >= QUIET else None

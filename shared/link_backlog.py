@@ -58,6 +58,11 @@ class LinkBacklog(LinkIO):
         return self._turn.is_over(self._now()) or self._has_to_wait
 
     @property
+    def heard_at(self) -> float:
+        """When the other side gave its last sign of life (seconds, monotonic)."""
+        return self.session.reader.fed_at
+
+    @property
     def unread(self) -> int:
         """Bytes that came and were not handled: of a frame that is not whole, and of what waits."""
         return self.session.held + len(self._backlog)

@@ -367,8 +367,9 @@ class ServiceBase:
         link.refuse(result)
 
     def has_room_for(self, link: Link, identity: Identity) -> bool:  # noqa: ARG002 - a seam
-        """Whether somebody who may connect can be remembered."""
-        return True
+        """Whether somebody who may connect can be remembered, and have one client more."""
+        user = identity.user
+        return user is None or self.admission.has_room_for_another(self.subscribers.get(user, ()))
 
     def is_sibling(self, identity: Identity) -> bool:  # noqa: ARG002 - a seam
         """Whether that server says to be a process of our own node, and so has to prove it."""

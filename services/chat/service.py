@@ -273,7 +273,8 @@ class ChatService(ServiceBase):
     def has_room_for(self, link: Link, identity: Identity) -> bool:
         """Whoever is new needs a place in the tables of users or servers."""
         name: Destination = identity.user or identity.server_id
-        return name == self.server_id or self._may_know(name, link.remote_host)
+        is_known = name == self.server_id or self._may_know(name, link.remote_host)
+        return is_known and super().has_room_for(link, identity)
 
     def admit_server(self, link: Link, identity: Identity) -> pb.ConnectResponse.Result:
         """Other processes of this node have messages and questions, too."""

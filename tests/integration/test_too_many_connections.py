@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from shared.connections import UNCONNECTED
+from shared.connections import OF_USER, UNCONNECTED
 from shared.http import HEAD, PER_ADDRESS
 from shared.messages import encode, pb
 from tests.support.nodes import HTTP_PORTS, Node, wait_until
@@ -63,6 +63,24 @@ def test_a_thousand_behind_one_address_who_come_at_once_are_all_let_in(node):
             sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user)))
         assert all(sock.recv(4096).startswith(b"CONNECTED ") for sock in socks)
         assert node.metrics("chat").value("parley_limited_total", what="connections", where="listener") == before
+
+
+def test_a_user_has_so_many_clients_and_no_more_while_they_are_heard(node):
+    hello = encode("CONNECT_CLIENT", pb.ConnectClient(user=pb.User(userId="many", serverId="alpha")))
+    refused = encode("CONNECTED", pb.ConnectResponse(result=pb.ConnectResponse.UNKNOWN_ERROR))
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(dial(CHAT, ATTACKER)) for _ in range(OF_USER + 1)]
+        *others, last = socks
+        for sock in others:
+            sock.sendall(hello)
+            assert sock.recv(4096) != refused
+        last.sendall(hello)
+        assert last.recv(4096) == refused
+        assert node.metrics("chat").value("parley_limited_total", what="connections", where="roster") == 1
+        others[0].close()
+        wait_until(lambda: node.metrics("chat").value("parley_subscribers") < OF_USER)
+        last.sendall(hello)
+        assert last.recv(4096) != refused
 
 
 @pytest.mark.usefixtures("node")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.connections import AT_ONCE, MOMENT, UNCONNECTED, Connections
+from shared.connections import AT_ONCE, MOMENT, QUIET, UNCONNECTED, Connections, quietest
 
 
 @pytest.fixture
@@ -85,3 +85,9 @@ def test_the_counts_are_true_whatever_comes_and_goes(story):
     assert not connections._of
     assert not connections._unconnected
     assert not connections._by_count
+
+
+def test_of_a_users_clients_the_one_goes_that_was_not_heard_for_longest_if_that_is_long():
+    heard = {"phone": 5.0, "laptop": 3.0, "tablet": 4.0}
+    assert quietest(heard, heard.__getitem__, 3.0 + QUIET) == "laptop"
+    assert quietest(heard, heard.__getitem__, 2.9 + QUIET) is None
