@@ -180,7 +180,7 @@ class Opened:
             "blocks": len(self.blocks),
             "mailboxes": len(self.mailbox.queues),
             "owed_to": self.debts.destinations,
-            "looked_for": self.router.looked_for,
+            **self.router.sizes,
             "asked_elsewhere": self.requests.passed_count,
         }
 

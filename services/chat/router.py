@@ -92,7 +92,7 @@ class Router:
         self._lookups = Lookups()
         self._missing: dict[str, float] = {}
         """Servers with waiting messages and no link → when their authors are answered."""
-        self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered)
+        self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered, limited)
         self._memory = self._statuses.memory
         self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses, doubted)
         self.express: Express | None = None
@@ -108,9 +108,9 @@ class Router:
         return self._dispatcher.is_idle and not self._missing
 
     @property
-    def looked_for(self) -> int:
-        """How many servers are looked for."""
-        return len(self._missing)
+    def sizes(self) -> dict[str, int]:
+        """How many servers are looked for, and of how many members of groups a status is expected."""
+        return {"looked_for": len(self._missing), "expected": len(self._statuses.expected)}
 
     def take(self, source: Destination, frames: list[Frame], at: int, now: float, sink: Sink | None = None) -> int:
         """Handle frames of a link from `at` on the quick way; the index of the first that does not go it."""

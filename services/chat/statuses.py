@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from services.chat.debts import Debts
+from services.chat.expected import Expected
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.memory import REMEMBERED, Memory
 from services.chat.roster import Roster, Sink
@@ -38,6 +39,7 @@ class Statuses:
         debts: Debts,
         count: Callable[[str, int], None],
         delivered: Callable[[list[Item]], None] = lambda _items: None,
+        limited: Callable[[str, str], None] = lambda _what, _where: None,
     ) -> None:
         self._server_id = server_id
         self._roster = roster
@@ -51,8 +53,7 @@ class Statuses:
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
         self.unheard: dict[Sink, list[bytes]] = {}
         """Frames of final statuses told to one of our clients since it was last heard: its link may be dead."""
-        self._expected: dict[tuple[User, int, Group], set[User]] = {}
-        """Messages to our groups → the members who have no status yet."""
+        self.expected = Expected(lambda: limited("messages", "statuses"))
 
     def tell(self, item: Item, status: int) -> None:
         """Tell an item's author its status; what has a final one needs to be kept no longer."""
@@ -120,7 +121,7 @@ class Statuses:
 
     def expect(self, author: User, snowflake: int, group: Group, members: Sequence[User]) -> None:
         """The message is complete, and its author told so, when each of these members has a status."""
-        self._expected[author, snowflake, group] = set(members)
+        self.expected.add(author, (snowflake, group), members)
 
     def _gather(self, item: Item, status: int) -> None:
         key = item.hears, item.author, item.snowflake
@@ -153,14 +154,8 @@ class Statuses:
         first = items[0]
         if first.group is None:
             return False
-        key = first.author, first.snowflake, first.group
-        missing = self._expected.get(key)
-        if missing is None:
-            return False
-        missing.difference_update(item.recipient for item in items)
-        if not missing:
-            del self._expected[key]
-        return not missing
+        recipients = (item.recipient for item in items)
+        return self.expected.told(first.author, (first.snowflake, first.group), recipients)
 
     def relay(self, ack: pb.ChatMessageResponse) -> None:
         """Tell one of our users what another server says of its group's members."""

@@ -258,7 +258,7 @@ class Node:
             and not any(out.numbers for out in self.router._dispatcher._outbound.values())
             and len(self.opened.debts) == 0
             and not statuses._gathered
-            and not statuses._expected
+            and len(statuses.expected) == 0
             and self.opened.next_timeout() is None
         )
 

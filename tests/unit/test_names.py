@@ -122,7 +122,7 @@ def test_names_of_unknown_servers_leave_nothing_behind(node):
     assert node.disk.messages == node.disk.final == {}
     assert node.mailbox.queues == {}
     assert node.router._dispatcher._outbound == {}
-    assert (node.router.looked_for, len(node.router._lookups)) == (0, 0)
+    assert (node.router.sizes["looked_for"], len(node.router._lookups)) == (0, 0)
     assert list(node.roster.servers._unused) == []
 
 
