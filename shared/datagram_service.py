@@ -27,6 +27,7 @@ from shared.lasting import LastingPace, LastingTimer
 from shared.link import Link
 from shared.messages import encode, pb
 from shared.node_chat import Chat, NodeChat
+from shared.rates import DatagramRates
 from shared.server_lists import ServerListChange
 from shared.service_base import ServiceBase
 
@@ -62,6 +63,7 @@ class DatagramServiceBase(ServiceBase):
         self._addresses: dict[Link, Address] = {}
         self._links_at: dict[Address, list[Link]] = {}
         self._clocks = Clocks()
+        self._rates = DatagramRates()
         self._refused = 0
         interval = self._settings.fanout_interval
         self._for_servers = LastingPace("telling servers", interval / SERVER_SHARE, self._tell_servers, self.faults)
@@ -171,6 +173,9 @@ class DatagramServiceBase(ServiceBase):
         links = self._links_at.get(address)
         if links is None:
             self.metrics.dropped("not_a_subscriber")
+            return
+        if not self._rates.take(*address, asyncio.get_running_loop().time()):
+            self.metrics.limited("datagrams", self.section)
             return
         link = links[-1]
         try:

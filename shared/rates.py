@@ -14,8 +14,10 @@ from shared.limits import Buckets, TokenBucket
 
 RATES: Final = {"pings": (50.0, 500.0), "frames": (50.0, 1000.0), "requests": (100.0, 2000.0)}
 """What → so many a second, and so many at once. `frames` are those that were at fault."""
+DATAGRAMS: Final = (50.0, 500.0)
+"""The same of datagrams from one port of an address, each a subscriber's."""
 FACTOR: Final = 20
-"""What a server may have, and what all links from one address may have together."""
+"""What a server may have, and what all links, or ports, of one address may have together."""
 FAILED: Final = (10.0, 300.0)
 """The same of connections from one address that never became links."""
 SLOWED: Final = 1.0
@@ -75,3 +77,20 @@ class Rates:
     def is_suspect(self, address: str, now: float) -> bool:
         """Whether so many were that another may wait."""
         return not self._failed.of(address, now).take(now, 0.5)
+
+
+class DatagramRates:
+    """How many datagrams of subscribers are looked at: from one port of an address, and from all of them together.
+
+    There is nobody to be read more slowly: what is more is dropped. Strangers' are not counted: they can say that
+    they come from anywhere.
+    """
+
+    def __init__(self) -> None:
+        rate, burst = DATAGRAMS
+        self._ports = Buckets(rate, burst)
+        self._addresses = Buckets(FACTOR * rate, FACTOR * burst)
+
+    def take(self, host: str, port: int, now: float) -> bool:
+        """Whether another one from there is looked at."""
+        return self._ports.take((host, port), now) and self._addresses.take(host, now)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from shared.dials import LONGEST
+from shared.rates import DATAGRAMS
 from tests.support import plain_wire as wire
 from tests.support.nodes import TIMEOUT, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
@@ -24,6 +25,7 @@ SETTINGS = {
 LEFT_ALONE = LONGEST + TIMEOUT
 """Seconds: a process that began while nobody was at that address leaves it alone for so long at most."""
 DROPPED, REJECTED = "parley_datagrams_dropped_total", "parley_frames_rejected_total"
+LIMITED = "parley_limited_total"
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +209,21 @@ def test_a_typing_datagram_that_lies_is_counted_and_not_passed_on(client, north,
     client(marker, north, TYPING).send_typing()
     watcher.wait_typing(lambda names: marker in names)
     assert not typed(watcher) & {"eve@north", "liar@north", "@"}
+
+
+def test_a_subscriber_that_says_too_much_is_heard_at_its_rate_and_others_as_ever(client, north):
+    loud, name = client(fresh("loud"), north, TYPING), fresh("calm")
+    calm, watcher = client(name, north, TYPING), client("w@north", north, TYPING)
+    before = north.metrics("typing").value(LIMITED, what="datagrams", where="typing")
+
+    def shout():
+        for _ in range(int(DATAGRAMS[1])):
+            loud.send_typing()
+        return north.metrics("typing").value(LIMITED, what="datagrams", where="typing") > before
+
+    wait_until(shout)
+    calm.send_typing()
+    watcher.wait_typing(lambda names: name in names)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"garbage", b"TYPING_EVENT 3 \xff\xff\xff\n", b"\x00" * 2000])

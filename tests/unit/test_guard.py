@@ -4,7 +4,18 @@ import pytest
 
 from shared.buffers import ENOUGH, look, losers
 from shared.complaints import MINUTE, Complaints
-from shared.rates import FACTOR, FAILED, LONGEST, PATIENCE, RATES, SLOWED, Rates, Used
+from shared.rates import (
+    DATAGRAMS,
+    FACTOR,
+    FAILED,
+    LONGEST,
+    PATIENCE,
+    RATES,
+    SLOWED,
+    DatagramRates,
+    Rates,
+    Used,
+)
 
 ADDRESS, ELSEWHERE = "10.0.0.1", "10.0.0.2"
 
@@ -117,3 +128,22 @@ def test_what_was_read_and_what_is_to_be_written_have_limits_of_their_own():
     look([reader, writer], 50, 60, lambda link, what: told.append((link, what)))
     assert told == [(reader, "bytes"), (writer, "memory")]
     look([reader, writer], 100, 100, lambda *_: pytest.fail("nobody holds too much"))
+
+
+# Datagrams -------------------------------------------------------------------------------------------
+
+
+def test_a_port_may_send_a_burst_of_datagrams_and_then_at_its_rate():
+    rate, burst = DATAGRAMS
+    rates = DatagramRates()
+    assert sum(rates.take(ADDRESS, 1, 0.0) for _ in range(2 * int(burst))) == burst
+    assert rates.take(ADDRESS, 2, 0.0)
+    assert sum(rates.take(ADDRESS, 1, 1.0) for _ in range(2 * int(burst))) == rate
+
+
+def test_all_ports_of_an_address_together_may_send_so_many_datagrams_and_no_other_address_less():
+    _rate, burst = DATAGRAMS
+    rates = DatagramRates()
+    taken = sum(rates.take(ADDRESS, port, 0.0) for port in range(2 * FACTOR) for _ in range(int(burst)))
+    assert taken == FACTOR * burst
+    assert rates.take(ELSEWHERE, 1, 0.0)
