@@ -128,8 +128,11 @@ class Flood(Attack):
         self.crowd.dial()
 
     def act(self, count: int) -> int:
-        """Whole blocks. One that nobody takes counts as offered: the node reads more slowly, or hung up."""
-        blocks = count // self.per_block
+        """Whole blocks: one that is due in part is written whole, and makes up for it by the pause behind it.
+
+        One that nobody takes counts as offered: the node reads more slowly, or hung up.
+        """
+        blocks = -(-count // self.per_block)
         for _ in range(blocks):
             if self.crowd.write(self.block()):
                 self.taken += self.per_block

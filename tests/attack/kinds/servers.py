@@ -116,7 +116,7 @@ class ForgedCopies(ForeignUsers):
 
     name = "forged-group-copies"
     rate = 5000.0
-    seen = (rejected("chat", "foreign_user"), rejected("chat", "unexpected"))
+    seen = (rejected("chat", "never_given"), rejected("chat", "foreign_user"), rejected("chat", "unexpected"))
 
     def prepare(self) -> None:
         """Link."""
