@@ -28,8 +28,8 @@ from client.cli.waiting import (
     since,
     size_of,
 )
-from services.chat.inspection import LAST, Entry, Inspection, servers
-from services.chat.operator import MOST, Drop, Dropped, Retry, Wanted, seconds, wanted_by
+from services.chat.inspection import Entry, Inspection, servers
+from services.chat.operator import LAST, MOST, Drop, Dropped, Retry, Wanted, seconds, wanted_by
 from services.chat.rows import name as name_of
 from shared.config import Config, load
 from shared.errors import ConfigError, ParleyError

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from services.chat import rows, schema
 from services.chat.mailbox import COPY, TO_GROUP, Destination, Item
-from services.chat.operator import Wanted
+from services.chat.operator import LAST, Wanted
 from shared.addresses import Group, Recipient, User
 from shared.errors import ConfigError
 from shared.messages import pb
@@ -30,8 +30,6 @@ _FRAME: Final = (
     "SELECT raw, (SELECT data FROM body WHERE body.id = message.body AND message.kind = 3) "
     "FROM message WHERE id = ?"
 )
-LAST: Final = (1 << 63) - 1
-"""No message has a greater number."""
 
 
 class Waiting(NamedTuple):

@@ -23,14 +23,19 @@ from shared.errors import ConfigError
 
 MOST: Final = 250
 """Messages or destinations of one request."""
+LAST: Final = (1 << 63) - 1
+"""No message has a greater number, and SQLite takes no greater one."""
 
 _UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=LAST)]
+"""A message's, in the file."""
 
 
 class Drop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Give up these messages: each its number, and its snowflake, since a number may be another's one day."""
 
-    messages: Annotated[tuple[tuple[int, int], ...], msgspec.Meta(min_length=1, max_length=MOST)]
+    messages: Annotated[tuple[tuple[Number, int], ...], msgspec.Meta(min_length=1, max_length=MOST)]
 
 
 class Dropped(msgspec.Struct, frozen=True):
@@ -114,8 +119,9 @@ class Wanted:
         parts: list[str] = ["1"]
         values: list[object] = []
         if self.ids:
-            parts.append(f"id IN ({','.join('?' * len(self.ids))})")
-            values += self.ids
+            known = [number for number in self.ids if 0 <= number <= LAST]
+            parts.append(f"id IN ({','.join('?' * len(known))})")
+            values += known
         if self.destination is not None:
             parts.append("destination = ?")
             values.append(name_of(self.destination))

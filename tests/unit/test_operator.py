@@ -73,6 +73,7 @@ def test_a_request_is_read():
         b'{"messages": []}',
         b'{"messages": [1]}',
         b'{"messages": [["1", 1]]}',
+        b'{"messages": [[9223372036854775808, 1]]}',  # no number that the file could have
         b'{"messages": [[1, 1]], "destination": "beta"}',
         b'{"messages": [' + b",".join([b"[1, 1]"] * (MOST + 1)) + b"]}",
     ],
@@ -167,6 +168,8 @@ def file():
     [
         (Wanted(), [1, 2, 3, 4, 5, 6]),
         (Wanted(ids=(2, 5, 99)), [2, 5]),
+        (Wanted(ids=(2, 2**63, -(2**64))), [2]),
+        (Wanted(ids=(2**63,)), []),
         (operator.wanted_by("", "alpha"), [1, 2, 3, 4, 5, 6]),
         (operator.wanted_by("bob@alpha", "alpha"), [1, 2]),
         (operator.wanted_by(" beta ", "alpha"), [4, 5, 6]),
