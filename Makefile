@@ -36,9 +36,9 @@ attack: $(READY) ## Attack a node while people write: ONLY=pings,silent (SECONDS
 	@$(BIN)/python -m tests.attack $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(OLD),--old $(OLD)) $(if $(KEEP),--keep-going)
 
-fuzz: $(READY) ## Feed every entry from outside what nobody would send: RUNS=10000000 or SECONDS=15 for each (ONLY=chat)
+fuzz: $(READY) ## Feed every entry from outside what nobody would send: RUNS=10000000 or SECONDS=15 for each (ONLY=chat JOBS=2; CORPUS=1: then renew tests/fuzz/corpus)
 	@$(BIN)/python -m tests.fuzz $(ONLY) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) \
-		$(if $(SEED),--seed $(SEED))
+		$(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CORPUS),--corpus)
 
 format: $(READY) ## Format the sources
 	@$(BIN)/ruff check --fix .

@@ -1,7 +1,7 @@
 """`make fuzz`: each entry of Parley gets inputs that nobody would send; none may raise what it must not.
 
-Then what the compiled core has a part in, with the core built under AddressSanitizer and UBSan. Two at a time, each
-in a process of its own. Exit code 1 where one failed; the input that did it is kept.
+Then what the compiled core has a part in, with the core built under AddressSanitizer and UBSan. Each in a process
+of its own. Exit code 1 where one failed; the input that did it is kept in build/fuzz.
 """
 
 import argparse
@@ -11,10 +11,12 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.fuzz import corpora
 from tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,8 @@ def arguments():
     parser.add_argument("--runs", type=int, default=0, help="inputs of all targets together")
     parser.add_argument("--seconds", type=float, default=15.0, help="for each target, where --runs is not given")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="targets at a time")
+    parser.add_argument("--corpus", action="store_true", help="then choose tests/fuzz/corpus from what was found")
     return parser.parse_args()
 
 
@@ -45,27 +49,44 @@ def main():
         jobs += sanitized()
     share = asked.runs / sum(TARGETS[name].share for name, _, _ in jobs)
     began = time.monotonic()
-    with ThreadPoolExecutor(2) as pool:
-        ends = list(pool.map(lambda job: run(*job, asked, share), jobs))
+    with tempfile.TemporaryDirectory(prefix="parley-fuzz-") as scratch, ThreadPoolExecutor(asked.jobs) as pool:
+        ends = list(pool.map(lambda job: run(*job, asked, share, scratch), jobs))
     total = sum(count for _, count in ends)
-    print(f"{total} inputs to {len(jobs)} targets in {time.monotonic() - began:.0f} s", flush=True)
-    sys.exit(not all(ok for ok, _ in ends))
+    failed = sum(not ok for ok, _ in ends)
+    took = time.monotonic() - began
+    print(f"{total} inputs to {len(jobs)} targets in {took:.0f} s; {failed} targets failed", flush=True)
+    if asked.corpus:
+        choose(targets)
+    sys.exit(failed > 0)
 
 
-def run(name, options, environment, asked, share):
+def choose(targets):
+    """Have the committed corpora be what reaches most."""
+    if not importlib.util.find_spec("atheris"):
+        sys.exit("Only atheris can tell what an input reaches: the corpora stay as they are.")
+    with tempfile.TemporaryDirectory(prefix="parley-fuzz-") as scratch:
+        for name in targets:
+            count, size = corpora.renew(name, BUILD / name, {"TMPDIR": scratch})
+            print(f"{name:32} {count:9} files  {size:6} bytes", flush=True)
+
+
+def run(name, options, environment, asked, share, scratch):
     """One target's run, and how many inputs it had."""
     limit = [f"--runs={round(share * TARGETS[name].share)}"] if asked.runs else [f"--seconds={asked.seconds}"]
     label = name + (" (sanitized core)" if environment else "")
     began = time.monotonic()
+    environment = os.environ | environment | {"TMPDIR": scratch}
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.engine", name, *limit, f"--seed={asked.seed}", *options],
-        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, errors="replace", check=False,
+        cwd=ROOT, env=environment, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr
     counts = [int(one or other) for one, other in COUNT.findall(said)]
     count = counts[-1] if counts else 0
     ok = done.returncode == 0 and count > 0
-    print(f"{label:32} {count:9} inputs {time.monotonic() - began:6.0f} s  {'ok' if ok else 'FAILED'}", flush=True)
+    took = time.monotonic() - began
+    end = "ok" if ok else "FAILED"
+    print(f"{label:32} {count:9} inputs {took:6.0f} s {count / took:8.0f}/s  {end}", flush=True)
     if not ok:
         print("\n".join(said.splitlines()[-40:]), flush=True)
     return ok, count

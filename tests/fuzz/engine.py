@@ -3,6 +3,7 @@
 Coverage-guided by atheris where there is one, because it is what others fuzz Python with. It does not run below
 AddressSanitizer together with our compiled core: there, and where there is no wheel of it, inputs are mutated by
 chance (`--plain`), from the same seeds and the same corpus. The last line tells how many inputs there were.
+What makes a target fail is kept in build/fuzz, and so is what reached something new.
 """
 
 import argparse
@@ -13,7 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-CORPUS = Path(__file__).with_name("corpus")
+from tests.fuzz.corpora import CORPUS, corpus
+
+KEPT = Path("build/fuzz")
 
 
 def arguments():
@@ -23,7 +26,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plain", action="store_true")
-    parser.add_argument("--keep", type=Path, help="where inputs that reach something new are kept")
+    parser.add_argument("--measure", help="only write into this control file what each of its inputs reaches")
     return parser.parse_args()
 
 
@@ -52,7 +55,7 @@ def plain(asked):
 
     target = TARGETS[asked.target]()
     chance = random.Random(asked.seed)
-    seeds = [*target.seeds(), *(path.read_bytes() for path in sorted((CORPUS / asked.target).glob("*")))]
+    seeds = [*target.seeds(), *(path.read_bytes() for path in corpus(asked.target))]
     end = time.monotonic() + asked.seconds if asked.seconds else float("inf")
     count = 0
     data = b""
@@ -62,7 +65,7 @@ def plain(asked):
             target.one(data)
             count += 1
     except BaseException:
-        path = Path(f"crash-{asked.target}")
+        path = KEPT / f"{asked.target}-crash-plain"
         path.write_bytes(data)
         print(f"{asked.target}: input {count} is in {path}", file=sys.stderr)
         raise
@@ -99,21 +102,29 @@ def guided(asked):
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - under its eyes
 
         target = TARGETS[asked.target]()
-    kept = asked.keep or Path("build/fuzz") / asked.target
+    options = [sys.argv[0], *(measuring(asked.measure) if asked.measure else searching(asked, target.seeds()))]
+    atheris.Setup(options, target.one)
+    atheris.Fuzz()
+
+
+def searching(asked, seeds):
+    """LibFuzzer's arguments: what reaches something new is kept in the first directory."""
+    kept = KEPT / asked.target
     kept.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(target.seeds()):
+    for number, seed in enumerate(seeds):
         (kept / f"seed-{number:03}").write_bytes(seed)
-    options = [sys.argv[0], f"-seed={asked.seed}", "-max_len=4096", "-print_final_stats=1", "-verbosity=0"]
+    options = [f"-seed={asked.seed}", "-max_len=4096", "-print_final_stats=1", "-verbosity=0"]
     options += [f"-artifact_prefix={kept}-crash-", "-timeout=20", "-rss_limit_mb=2048"]
     if asked.runs:
         options.append(f"-runs={asked.runs}")
     if asked.seconds:
         options.append(f"-max_total_time={round(asked.seconds)}")
-    atheris.Setup(
-        [*options, str(kept), *([str(CORPUS / asked.target)] if (CORPUS / asked.target).exists() else [])],
-        target.one,
-    )
-    atheris.Fuzz()
+    return [*options, str(kept), *([str(CORPUS / asked.target)] if corpus(asked.target) else [])]
+
+
+def measuring(control):
+    """LibFuzzer's arguments for the inner half of its -merge."""
+    return ["-merge_inner=1", f"-merge_control_file={control}", "-max_len=4096", "-verbosity=0"]
 
 
 if __name__ == "__main__":

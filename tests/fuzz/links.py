@@ -109,7 +109,10 @@ class Reader:
 
 
 def feed(loop, protocol, pieces):
-    """Have a link, or another protocol, read these, each in a turn of its own; then the connection is lost."""
+    """Have a link, or another protocol, read these, each in a turn of its own; then the connection is lost.
+
+    Of the pieces, bytes are read, a number is seconds that pass, and a function is called.
+    """
     transport = Transport(protocol)
     in_loop(lambda: protocol.connection_made(transport))
     came = 0
@@ -118,6 +121,8 @@ def feed(loop, protocol, pieces):
             break
         if isinstance(piece, float):
             loop.now += piece
+        elif callable(piece):
+            piece()
         elif piece:
             came += len(piece)
             in_loop(lambda piece=piece: protocol.data_received(piece))
@@ -162,10 +167,10 @@ def make_loop():
     return loop
 
 
-def config():
-    """Of a node in a directory of its own, on no network."""
+def config(**more):
+    """Of a node in a directory of its own, on no network. Whoever starts us gives us a TMPDIR, and removes it."""
     directory = tempfile.mkdtemp(prefix="parley-fuzz-")
-    return Config(address="127.0.0.1", data_dir=directory), Path(directory)
+    return Config(address="127.0.0.1", data_dir=directory, **more), Path(directory)
 
 
 CLIENT = encode("CONNECT_CLIENT", pb.ConnectClient(user=pb.User(userId="ann", serverId="alpha"), udpPort=7779))

@@ -1,62 +1,35 @@
-"""What is fed: each entry of Parley from outside, as a class whose `one(data)` must raise nothing.
-
-An error that the entry is to raise for bad input is expected there; any other is a bug.
-"""
+"""All that is fed, by name; here the readers that need no process, and the pages' port."""
 
 import contextlib
-import json
-from pathlib import Path
 
 import yaml
 from prometheus_client import CollectorRegistry
 
-from client.chat import ChatFeature
-from client.location import LocationFeature
-from client.typing import TypingFeature
 from services.chat import operator
-from services.chat.service import ChatService
-from services.discovery.service import DirectoryService
-from services.location.service import LocationService
-from services.typing.service import TypingService
-from shared.addresses import Endpoint, Group, User, parse_recipient
+from shared.addresses import Group, User, parse_recipient
 from shared.announcements import read_announcement
 from shared.compiled import core
 from shared.config import load
-from shared.errors import ConfigError, MalformedMessage, RemoteProtocolError
+from shared.errors import ConfigError, MalformedMessage
 from shared.framing import FrameReader, PureFrameReader, read_datagram
 from shared.http import HttpConnection, Turns
 from shared.message_keys import MessageKeys, key_of, key_of_pure
-from shared.messages import REGISTRY, decode, encode, pb
+from shared.messages import REGISTRY, decode, pb
 from shared.pages import Pages
 from shared.session import Session, Timeouts
 from tests.fuzz import links
-from tests.fuzz.links import CLIENT, NAMES, SERVER, Reader, feed, in_loop
-
-VECTORS = Path(__file__).parents[1] / "data" / "wire_frames.json"
-
-
-def vectors():
-    """Frames that an existing program made."""
-    return [bytes.fromhex(each["frame_hex"]) for each in json.loads(VECTORS.read_text(encoding="utf-8"))]
-
-
-def framed(raw):
-    """A frame as `Reader.pieces` reads it."""
-    frame = read_datagram(raw)
-    return bytes([NAMES.index(frame.name)]) + len(frame.payload).to_bytes(2, "big") + frame.payload
-
-
-class Target:
-    """`seeds()`: what it begins with."""
-
-    share = 1.0
-    """Of the inputs that a cheap one gets."""
-
-    def one(self, data):
-        raise NotImplementedError
-
-    def seeds(self):
-        return vectors()
+from tests.fuzz.clients import ClientChat, ClientLocation, ClientTyping
+from tests.fuzz.links import CLIENT, NAMES, Reader, feed, in_loop
+from tests.fuzz.processes import (
+    Chat,
+    Discovery,
+    Location,
+    OperatorSocket,
+    Registration,
+    ServiceDatagrams,
+    Typing,
+)
+from tests.fuzz.target import Target, framed, vectors
 
 
 class Framing(Target):
@@ -125,6 +98,8 @@ class Keys(Target):
 class SessionTarget(Target):
     """The state machine of a link, dialled and accepted, without a link around it."""
 
+    share = 0.5
+
     def one(self, data):
         now = 0.0
         for hello in (None, CLIENT):
@@ -156,149 +131,6 @@ class Announcements(Target):
         feature = pb.ServerAnnounce.Feature(featureName="MESSAGES", port=6666, linked=["beta"])
         made = pb.ServerAnnounce(serverId="alpha", feature=[feature], mark=mark, nonce=b"nonce")
         return [made.SerializeToString()]
-
-
-class OfService(Target):
-    """A process of a node: links of clients and servers, and what they say."""
-
-    share = 0.1
-    service: type
-    again = 500
-    """Inputs until it is made anew: what one of them leaves behind may meet the next."""
-
-    def __init__(self):
-        self.loop = links.make_loop()
-        self.count = 0
-        self.process = None
-        self.make()
-
-    def make(self):
-        settings, _directory = links.config()
-        self.process = in_loop(lambda: self.service("alpha", settings))
-        self.opened()
-
-    def opened(self):
-        pass
-
-    def one(self, data):
-        reader = Reader(data)
-        hello = (CLIENT, SERVER, b"", b"")[reader.byte() % 4]
-        link = in_loop(self.process._make_accepted_link)
-        feed(self.loop, link, [hello, *reader.pieces()])
-        assert link not in self.process._links
-        assert not self.process.subscribers
-
-    def seeds(self):
-        return [bytes([kind]) + framed(raw) for kind in range(2) for raw in vectors()]
-
-
-class Chat(OfService):
-    """Chat, with its mailbox on a real disk."""
-
-    service = ChatService
-
-    def opened(self):
-        self.process._open = in_loop(self.process._open_mailbox)
-
-
-class Typing(OfService):
-    """Typing indicators, from servers and clients; datagrams have a target of their own."""
-
-    service = TypingService
-
-
-class Location(OfService):
-    """Live locations."""
-
-    service = LocationService
-
-
-class Registration(OfService):
-    """Discovery's port for the processes of its node."""
-
-    service = DirectoryService
-
-
-class ServiceDatagrams(Target):
-    """Datagrams of a subscriber to typing and to location."""
-
-    share = 0.2
-
-    def __init__(self):
-        self.loop = links.make_loop()
-        settings, _directory = links.config()
-        self.processes = [
-            in_loop(lambda kind=kind: kind("alpha", settings)) for kind in (TypingService, LocationService)
-        ]
-        for process in self.processes:
-            link = in_loop(process._make_accepted_link)
-            in_loop(lambda link=link: link.connection_made(links.Transport(link)))
-            in_loop(lambda link=link: link.data_received(CLIENT))
-
-    def one(self, data):
-        name = ("TYPING_EVENT", "LIVE_LOCATION")[len(data) % 2]
-        frame = read_datagram(b"%b %d %b\n" % (name.encode(), len(data), data))
-        for process in self.processes:
-            in_loop(lambda process=process: process._datagram_received(frame, ("10.0.0.9", 7779)))
-        self.loop.now += 0.05
-        self.loop.turns(2)
-
-    def seeds(self):
-        return [read_datagram(raw).payload for raw in vectors() if raw[:6] in (b"TYPING", b"LIVE_L")]
-
-
-class OfClient(Target):
-    """A client's feature that a hostile server answers."""
-
-    share = 0.2
-    kind: type
-
-    def __init__(self):
-        self.loop = links.make_loop()
-
-    def feature(self):
-        settings, _directory = links.config()
-        return self.kind("ann@alpha", settings)
-
-    def one(self, data):
-        feature = in_loop(self.feature)
-        link = in_loop(lambda: feature._make_link(Endpoint("10.0.0.9", 6666)))
-        hello = encode("CONNECTED", pb.ConnectResponse(result="CONNECTED", serverId="alpha"))
-        feed(self.loop, link, [hello, *Reader(data).pieces()])
-
-    def seeds(self):
-        return [framed(raw) for raw in vectors()]
-
-
-class ClientChat(OfClient):
-    """Chat's client."""
-
-    kind = ChatFeature
-
-    def feature(self):
-        settings, _directory = links.config()
-        return ChatFeature("ann@alpha", settings, on_message=lambda _message: None)
-
-
-class ClientTyping(OfClient):
-    """Typing's client, its datagrams too."""
-
-    kind = TypingFeature
-    name = "TYPING_EVENTS"
-
-    def one(self, data):
-        super().one(data)
-        feature = in_loop(self.feature)
-        frame = read_datagram(b"%b %d %b\n" % (self.name.encode(), len(data), data))
-        with contextlib.suppress(RemoteProtocolError):
-            in_loop(lambda: feature._received(frame, ("10.0.0.9", 7778)))
-
-
-class ClientLocation(ClientTyping):
-    """Location's client, its datagrams too."""
-
-    kind = LocationFeature
-    name = "LIVE_LOCATIONS"
 
 
 class Http(Target):
@@ -334,13 +166,13 @@ class Operator(Target):
                 continue
 
     def seeds(self):
-        return [b'{"to": "bob@alpha"}', b'{"to": "server:beta", "older_than": 3600}', b"{}"]
+        return [b'{"messages": [[1, 2]]}', b'{"destinations": ["bob@alpha", "beta"]}', b"{}"]
 
 
 class Configuration(Target):
     """A configuration file, and an environment."""
 
-    share = 0.2
+    share = 0.1
 
     def __init__(self):
         self._path = links.config()[1] / "parley.yml"
@@ -363,9 +195,10 @@ class Configuration(Target):
 
 TARGETS = {
     "framing": Framing, "datagram": Datagram, "decoding": Decoding, "session": SessionTarget,
-    "announcements": Announcements, "registration": Registration, "chat": Chat, "typing": Typing,
-    "location": Location, "datagrams": ServiceDatagrams, "client-chat": ClientChat, "client-typing": ClientTyping,
-    "client-location": ClientLocation, "http": Http, "operator": Operator, "configuration": Configuration,
+    "announcements": Announcements, "discovery": Discovery, "registration": Registration, "chat": Chat,
+    "typing": Typing, "location": Location, "datagrams": ServiceDatagrams, "client-chat": ClientChat,
+    "client-typing": ClientTyping, "client-location": ClientLocation, "http": Http, "operator": Operator,
+    "operator-socket": OperatorSocket, "configuration": Configuration,
 }  # fmt: skip
 if core is not None:
     TARGETS["keys"] = Keys
