@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +11,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Self
 
 from proto import messenger_pb2 as pb
+from shared.events import Identity
+from shared.messages import encode
+from shared.proofs import Dialling
 from tests.support import plain_wire as wire
-from tests.support.container_nodes import TIMEOUT, Connection, Node
+from tests.support.container_nodes import TIMEOUT, Connection, Node, run_in
 from tests.support.nodes import wait_until
 from tests.support.plain_client import PlainClient
 from tests.support.plain_link import Announced
@@ -21,6 +25,7 @@ PORTS = {"chat": (6666, 0), "typing": (7777, 7778), "location": (8888, 8889)}
 NAMES = {"chat": "MESSAGES", "typing": "TYPING_INDICATOR", "location": "LIVE_LOCATION"}
 FEATURES = tuple(NAMES)
 REGISTRATION = 9998
+SECRET = "/data/node.secret"
 ANY_PORTS = {"TYPING_INDICATOR": 0, "LIVE_LOCATION": 0}
 
 Linked = dict[tuple[str, str, str], frozenset[Connection]]
@@ -28,11 +33,15 @@ Linked = dict[tuple[str, str, str], frozenset[Connection]]
 
 
 class Watcher:
-    """Registers at a node's discovery as one that serves nothing, and hears SERVER_LIST."""
+    """Registers at a node's discovery as one of its processes that serves nothing, and hears SERVER_LIST."""
 
     def __init__(self, node: Node) -> None:
+        secret = bytes.fromhex(run_in(node.containers["discovery"], "cat", SECRET).strip())
+        instance_id = secrets.token_hex(8)
+        self._proving = Dialling(secret, node.server_id, instance_id)
         self._socket = socket.create_connection((node.host("discovery"), REGISTRATION), TIMEOUT)
-        self._socket.sendall(wire.encode("CONNECT_SERVER"))
+        hello = pb.ConnectServer(serverId=node.server_id, instanceId=instance_id, proof=self._proving.nonce)
+        self._socket.sendall(encode("CONNECT_SERVER", hello))
         self._reader = wire.FrameReader()
 
     def __enter__(self) -> Self:
@@ -47,13 +56,26 @@ class Watcher:
         heard: pb.ServerList | None = None
         while data := self._socket.recv(65536):
             for name, payload in self._reader.feed(data):
-                if name == "PING":
+                if name == "CONNECTED":
+                    self._prove(pb.ConnectResponse.FromString(payload))
+                elif name == "PING":
                     self._socket.sendall(wire.encode("PONG"))
                 elif name == "SERVER_LIST":
                     heard = pb.ServerList.FromString(payload)
                     if holds(heard):
                         return heard
         raise ConnectionError(f"discovery hung up; the last list: {heard}")
+
+    def _prove(self, answered: pb.ConnectResponse) -> None:
+        it = Identity(
+            server_id=answered.serverId,
+            instance_id=answered.instanceId,
+            nonce=answered.proof.nonce,
+            proof=answered.proof.proof,
+        )
+        proof = self._proving.answer(it)
+        assert proof is not None, "discovery does not know the secret of its data directory"
+        self._socket.sendall(proof)
 
 
 def offers(server_list: pb.ServerList) -> dict[str, set[str]]:
