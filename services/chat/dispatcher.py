@@ -15,7 +15,7 @@ from services.chat.mailbox import Destination, Item, Kept, Mailbox, Pair
 from services.chat.offers import Offers
 from services.chat.outbound import SERVER_WINDOWS, Outbound
 from services.chat.quick import NoQuickWay, QuickWay, Sent
-from services.chat.roster import Roster, Sink
+from services.chat.roster import Roster, Sink, offers_again
 from shared.addresses import User
 from shared.messages import pb
 from shared.pieces import WHOLE
@@ -167,6 +167,7 @@ class Dispatcher:
         for destination, author, snowflake, recipient, raw, origin, at, number, sinks, key in sent:
             item = Item(author, snowflake, recipient, raw, key=key, origin=origin)
             item.arrived, item.id = at, number
+            item.is_offered_again = bool(origin) and offers_again(self._roster, origin)
             outbound = self.outbound_to(destination)
             # Deadlines ascend. What came another way meanwhile was sent PATIENCE times custody_delay later at most.
             last = self._unanswered[-1][0] if self._unanswered else 0.0

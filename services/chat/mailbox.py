@@ -34,8 +34,8 @@ class Item:
 
     __slots__ = (
         "answered", "arrived", "attempts", "author", "deadline", "group", "id", "in_pieces", "is_again",
-        "is_over", "is_safe", "is_saved", "key", "origin", "pending", "raw", "recipient", "sent_to", "size",
-        "snowflake", "told", "waited", "was_whole",
+        "is_offered_again", "is_over", "is_safe", "is_saved", "key", "origin", "pending", "raw",
+        "recipient", "sent_to", "size", "snowflake", "told", "waited", "was_whole",
     )  # fmt: skip
 
     body: Body | None = None
@@ -65,6 +65,8 @@ class Item:
         """The group that it is a copy for."""
         self.is_again = False
         """Whether its author sent it before, and another server has it or had it."""
+        self.is_offered_again = False
+        """Whether the server that gave it to us keeps it, and offers it again, until we answer."""
         self.arrived = 0.0
         """When it came (seconds, monotonic)."""
         self.waited = False

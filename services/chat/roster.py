@@ -62,6 +62,12 @@ class Roster(Protocol):
         """Whether this server has ever been heard of."""
 
 
+def offers_again(roster: Roster, server_id: str) -> bool:
+    """Whether a server keeps what it sent until it is answered; of one that is gone just now, that is assumed."""
+    server = roster.server(server_id)
+    return server is None or server.confirms
+
+
 class LinkedServer:
     """A server and its link."""
 

@@ -20,7 +20,7 @@ from services.chat.groups import Groups, copies
 from services.chat.lookups import Lookups
 from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.quick import DeliveredRun
-from services.chat.roster import LocalRoster, Sink
+from services.chat.roster import LocalRoster, Sink, offers_again
 from services.chat.statuses import FINAL, Status, Statuses
 from services.chat.steps import Task, run
 from services.chat.unproven import Unproven
@@ -158,6 +158,7 @@ class Router:
             raise UnexpectedMessage(f"{server_id} sends us what is for {recipient}", "foreign_user")
         key = self._keys.of(author, recipient, group, message)
         item = Item(author, message.messageSnowflake, recipient, raw, key=key, origin=server_id, group=group)
+        item.is_offered_again = offers_again(self._roster, server_id)
         if group is not None and author.server_id == self._server_id:
             original = self._keys.of(author, group, None, message)
             if not self._memory.knows(original):
@@ -292,6 +293,7 @@ class Router:
         self._statuses.expect(item.author, item.snowflake, group, others)
         for copy in copies(message, group, others, [keys[each] for each in others], item.origin):
             copy.arrived = item.arrived
+            copy.is_offered_again = item.is_offered_again
             self._accept_one(copy, now)
             now = yield
 

@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -28,6 +27,7 @@ from services.chat.fingerprints import Fingerprints, fingerprint
 from services.chat.mailbox import Destination, HandedOver, Item, Key, Name, Pair, Recall, name_of
 from services.chat.quotas import Tally
 from services.chat.statuses import Status
+from services.chat.unwritten import Unwritten, Work, Write
 from shared.addresses import User
 from shared.errors import ConfigError
 
@@ -37,31 +37,12 @@ SETTLED: Final = 500_000
 """Final statuses of messages that were on disk: so many are kept, to answer who sends one again."""
 HANDED_OVER: Final = 1_000_000
 """Messages that other servers have: of so many the last status is waited for."""
+MANY: Final = 64
+"""Writes beyond which it is first tried whether anything can be written again."""
 RETRY: Final = 1.0
 """Seconds between attempts to write or read what could not be."""
 
 _CLOCK: Final = "INSERT OR REPLACE INTO clock VALUES (1,?,?,?,?)"
-
-Write = tuple[str, tuple[object, ...]]
-"""A statement, or one of rows.py's heads, and a row's values."""
-
-
-@dataclass(slots=True)
-class Work:
-    """Something to write or to read, in order with all the rest."""
-
-    writes: tuple[Write, ...] = ()
-    item: Item | None = None
-    """The message that is written."""
-    handed_over: Item | None = None
-    """The message that another server has."""
-    done: Callable[[bool], None] | None = None
-    """Hears whether it was written; it is not tried again. Without it, what is no message is, until it is."""
-    safe: Callable[[], None] | None = None
-    """Hears that all before it was written."""
-    read: Callable[[sqlite3.Connection], Any] | None = None
-    found: Callable[[Any], None] | None = None
-    """Hears what `read` returned."""
 
 
 class Store:
@@ -127,8 +108,7 @@ class Store:
         """Bodies of group messages that are in memory."""
         self._stale = 0
         """How many have been trimmed since the fingerprints were read."""
-        self._waiting: list[Work] = []
-        """What concerns no waiting message, and could not be written yet."""
+        self._unwritten = Unwritten()
         self._unread: list[Work] = []
         """What could not be read yet."""
         self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
@@ -241,7 +221,7 @@ class Store:
         self.unwritten += 1
         if item.body is not None:
             self._bodies[item.body.number] = item.body
-        self._ask(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item))
+        self._ask(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item, destination))
 
     def forget(self, item: Item, status: int) -> None:
         """A kept message was answered finally."""
@@ -351,7 +331,7 @@ class Store:
             items = queries.load(db, destination, after, limit, self._bodies, pair)
             for item in items:
                 item.arrived = self._ages.moment(item.arrived)
-            return items
+            return self._unwritten.add_to(items, destination, after, limit, pair)
 
         self._ask(Work(read=read, found=found))
 
@@ -436,9 +416,8 @@ class Store:
         return batch, True
 
     def _write(self, batch: list[Work]) -> None:
-        works = self._waiting + [work for work in batch if work.read is None]
+        works = self._unwritten.take() + [work for work in batch if work.read is None]
         if works or self.error:
-            self._waiting = []
             self._write_works(works)
 
     def _write_works(self, works: list[Work]) -> None:
@@ -473,6 +452,8 @@ class Store:
         others = [write for write in others if write[0] not in many_at_a_time]
         if not messages and not deleted and not others and not self.error:
             return
+        if self.error and len(works) > MANY:
+            self._db.execute(_CLOCK, self._ages.to_write())  # as all of them are tried often
         began = time.monotonic()
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -513,10 +494,11 @@ class Store:
         self._refuse(works)
 
     def _failed(self, error: sqlite3.Error, works: list[Work]) -> None:
-        """Nothing of these was written: no message is safe, no change made; the rest is tried again."""
+        """Nothing of these was written: what is not tried again is refused."""
         self.error = str(error)
-        self._waiting += [work for work in works if work.item is None and work.done is None]
-        self._refuse(works)
+        refused = self._unwritten.add(works, is_passing=isinstance(error, sqlite3.OperationalError))
+        self._end_handing_over(works)
+        self._refuse(refused)
 
     def _refuse(self, works: list[Work]) -> None:
         """Tell whoever waits for it."""

@@ -672,17 +672,26 @@ async def main(directory, fill, free):
         assert await told.next_not_kept() == [3]
         assert rows(directory) == [(1,)], "half of a batch was written"
         assert [each.snowflake for each in await load(store, BOB)] == [1], "what needs no room goes on"
+        offered = item(4, text=b"y" * 30_000)
+        offered.is_offered_again = True
+        store.keep(BOB, offered)
+        assert [each.id for each in await load(store, BOB)] == [1, 4], "it waits, and is tried again"
+        assert [each.id for each in await load(store, BOB, limit=1)] == [1]
+        assert [each.id for each in await load(store, BOB, after=4)] == []
+        assert await load(store, ANN) == []
         free()
         async with asyncio.timeout(10):  # nobody asks for anything: it recovers by itself
             while store.error:
                 await asyncio.sleep(0.01)
-        assert rows(directory) == [], "the answered message is still there"
-        assert rows(directory, "SELECT payload FROM owed") == [(b"owed",)]
-        store.keep(BOB, item(4, text=b"y" * 300_000))
         assert await told.next_kept() == [4]
+        assert rows(directory) == [(4,)], "the answered message is still there, or the other is not"
+        assert rows(directory, "SELECT payload FROM owed") == [(b"owed",)]
+        store.forget(offered, Status.DELIVERED)
+        store.keep(BOB, item(5, text=b"y" * 300_000))
+        assert await told.next_kept() == [5]
     async with opened(directory) as (store, told):
         assert store.find(item(1).key) == Status.DELIVERED
-        assert [each.snowflake for each in await load(store, BOB)] == [4]
+        assert [each.snowflake for each in await load(store, BOB)] == [5]
     print("passed")
 """
 

@@ -53,6 +53,9 @@ class FakeDisk:
         """Users and servers."""
         self.memberships = {}
         self.blockings = {}
+        self.held = {}
+        """id → (destination, Item) of what could not be written, and is tried again."""
+        self._places = {}
         self._waiting = deque()
 
     def __len__(self):
@@ -85,7 +88,14 @@ class FakeDisk:
         self.recall.on_disk.add(fingerprint(item.key))
         parts = item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group, item.key, item.body
         row = Row(destination, *parts)
-        self._waiting.append(("keep", item, lambda: self.messages.__setitem__(item.id, row)))
+
+        def write():
+            self.messages[item.id] = row
+            self.held.pop(item.id, None)
+
+        self._waiting.append(("keep", item, write))
+        if item.is_offered_again:
+            self._places[item.id] = destination
 
     def forget(self, item, status):
         self.recall.on_disk.add(fingerprint(item.key))
@@ -208,11 +218,19 @@ class FakeDisk:
             self.commit()
 
     def fail(self, count=None):
-        """Messages of the first `count` (all) that wait, and changes, could not be written; the rest waits on."""
-        batch = self._take(count)
-        again = [
-            ("write" if each[0] == "hand_over" else each[0], None, each[2]) for each in batch if each[0] in AGAIN
-        ]
+        """Messages of the first `count` (all) that wait, and changes, could not be written; the rest waits on.
+
+        What another server offers again is tried again (unwritten.py).
+        """
+        batch, again = [], []
+        for kind, item, do in self._take(count):
+            if kind == "keep" and item.is_offered_again and not item.is_over:
+                again.append((kind, item, do))
+                self.held[item.id] = self._places[item.id], item
+                continue
+            if kind in AGAIN:
+                again.append(("write" if kind == "hand_over" else kind, None, do))
+            batch.append((kind, item, do))
         self._waiting.extendleft(reversed(again))
         self._tell(self.not_kept, batch, "keep")
         self._tell(self.handed_over, batch, "hand_over")
@@ -315,7 +333,11 @@ class FakeDisk:
             for number, row in sorted(self.messages.items())
             if row.destination == destination and number > after and pair in (None, (row.author, row.recipient))
         ]
-        return [_item(number, row) for number, row in found[:limit]]
+        items = {number: _item(number, row) for number, row in found}
+        for number, (where, item) in self.held.items():
+            if where == destination and number > after and pair in (None, item.pair) and not item.is_over:
+                items[number] = item
+        return [items[number] for number in sorted(items)[:limit]]
 
 
 def _item(number, row):

@@ -322,3 +322,43 @@ def test_what_could_not_be_written_on_its_way_is_written_before_what_has_to_wait
     node.disk.commit_all()
     assert [node.disk.messages[number].snowflake for number in sorted(node.disk.messages)] == [1, 2, 3]
     assert ann.statuses() == []
+
+
+def offer(node, snowflake):
+    """A message of CID's to BOB comes from beta."""
+    node.receive("beta", message(CID, snowflake, BOB))
+
+
+def test_what_another_server_offers_again_waits_in_order_while_the_disk_is_full(node):
+    beta = node.link("beta")
+    node.disk.commit_all()
+    offer(node, 1)
+    node.disk.fail()
+    offer(node, 2)
+    node.disk.fail()
+    assert beta.statuses() == [], "its author relies on its being kept there"
+    offer(node, 1)
+    node.disk.commit_all()
+    assert [status for _, _, status in beta.statuses()] == ["USER_AWAY"] * 2
+    assert restarted(node).connect(BOB).snowflakes() == []
+    node.disk.commit_all()
+    assert [row.snowflake for row in node.disk.messages.values()] == [1, 2]
+
+
+def test_what_another_server_offers_again_goes_out_while_the_disk_is_full(node):
+    node.link("beta")
+    node.disk.commit_all()
+    for snowflake in (1, 2):
+        offer(node, snowflake)
+        node.disk.fail()
+    bob = node.connect(BOB)
+    node.disk.fail()
+    assert bob.snowflakes() == [1, 2]
+
+
+def test_what_a_server_sent_that_offers_nothing_again_is_refused_while_the_disk_is_full(node):
+    beta = node.link("beta", confirms=False)
+    node.disk.commit_all()
+    offer(node, 1)
+    node.disk.fail()
+    assert [status for _, _, status in beta.statuses()] == ["OTHER_ERROR"]
