@@ -1,12 +1,14 @@
-"""`python -m tests.chaos`: the crash test. Exit codes: 0 passed, 1 failed, 2 no engine."""
+"""`python -m tests.chaos`: the crash test. Exit codes: 0 passed, 1 failed, 2 no engine or no compiler."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import signal
 import sys
 
+from tests.chaos.cluster import COMPILER
 from tests.chaos.run import Options, Run, new_seed, say, tell
 from tests.chaos.schedule import KINDS
 from tests.support.containers import Engine, Unavailable
@@ -15,6 +17,9 @@ from tests.support.containers import Engine, Unavailable
 def main() -> int:
     """Run it once."""
     options = arguments()
+    if shutil.which(COMPILER) is None:
+        say(f"chaos: there is no {COMPILER} to make the nodes' clocks with")
+        return 2
     try:
         engine = Engine.find()
     except Unavailable as reason:

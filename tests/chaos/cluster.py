@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import struct
+import subprocess
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.networks import Network
 
@@ -26,6 +29,9 @@ SOURCES = ("client", "proto", "services", "shared")
 KEEPER = "keeper"
 DISK = "256m"
 """Each node's disk: some 100 bytes for each message of a run that was on it, and its log."""
+COMPILER = "cc"
+COMPILE = (COMPILER, "-O2", "-Wall", "-Werror", "-shared", "-fPIC")
+LOOK = 0.25
 PARALLEL = 32
 """Containers that something is done to at the same time."""
 
@@ -40,6 +46,8 @@ class Cluster:
         self.projects = {name: self._project(name) for name in NODES}
         self.containers: dict[Target, Container] = {}
         self.keepers: dict[str, Container] = {}
+        self.clocks: dict[str, threading.Lock] = {name: threading.Lock() for name in NODES}
+        """Held by whoever sets a node's clock, for as long as nobody else may."""
         self.locks: dict[Target, threading.Lock] = {(n, s): threading.Lock() for n in NODES for s in SERVICES}
         self._discoveries: dict[str, str] = {}
 
@@ -49,6 +57,7 @@ class Cluster:
             f"chaos-{name}",
             network="chaos",
             SERVER_ID=name,
+            STATIC_PEERS=",".join(f"discovery-{each}" for each in NODES if each != name),
             HEALTH_INTERVAL="600s",  # a check costs more than the process that it checks
             CHAOS_SOURCES=str(self.directory / "sources"),
             CHAOS_INSIDE=str(HERE / "inside"),
@@ -63,11 +72,7 @@ class Cluster:
     def start(self) -> None:
         """Start all, and wait until they are ready and linked."""
         self._copy_sources()
-        for name in NODES:
-            clock = self.directory / f"clock-{name}"
-            clock.mkdir(mode=0o755)
-            shutil.copy(HERE / "inside" / "sitecustomize.py", clock)
-            self.set_clock(name, 0.0)
+        self._make_clocks()
         self.projects[NODES[0]].compose("up", "-d", "--no-build")  # makes the network
         self.each(lambda name: self.projects[name].compose("up", "-d", "--no-build"), NODES[1:])
         for name, project in self.projects.items():
@@ -87,6 +92,15 @@ class Cluster:
             shutil.copytree(ROOT / name, self.directory / "sources" / name, ignore=ignored)
         for path in (self.directory, *self.directory.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)  # for the containers' user
+
+    def _make_clocks(self) -> None:
+        """A clock for each node: what its processes read, and where it stands."""
+        for name in NODES:
+            clock = self.directory / f"clock-{name}"
+            clock.mkdir(mode=0o755)
+            command = [*COMPILE, "-o", str(clock / "clock.so"), str(HERE / "inside" / "clock.c")]
+            subprocess.run(command, check=True)
+            self.set_clock(name, 0.0)
 
     def wait_well(self, timeout: float = 60.0) -> list[Node]:
         """Wait until every process is ready and linked with its peers; the nodes. TimeoutError, AssertionError."""
@@ -125,20 +139,28 @@ class Cluster:
         """What time it is in a process's container, in Unix seconds."""
         return float(run_in(self.containers[target], "python", "-c", "import time; print(time.time())"))
 
-    def run_beside(self, target: Target, script: str) -> str:
-        """Run a script of `inside/` in a process's network, as one who may change that; what it prints."""
+    def run_beside(self, target: Target, arguments: list[str], until: threading.Event) -> str:
+        """Run `inside/network.py` in a process's network, as one who may change that; what it prints.
+
+        It is told to end when `until` is set.
+        """
         container = self.engine.client.containers.create(
             self.engine.run,
-            ["python", "-IS", f"/chaos/inside/{script}"],
+            ["python", "-S", "-m", "tests.chaos.inside.network", *arguments],
             labels={PROJECT: f"{self.engine.run}-beside"},
             network_mode=f"container:{self.containers[target].id}",
+            working_dir="/chaos",
             user="root",
             cap_drop=["ALL"],
             cap_add=["NET_ADMIN"],
-            volumes={str(HERE / "inside"): {"bind": "/chaos/inside", "mode": "ro"}},
+            volumes={str(HERE / "inside"): {"bind": "/chaos/tests/chaos/inside", "mode": "ro"}},
         )
         try:
             container.start()
+            while container.status != "exited" and not until.wait(LOOK):
+                container.reload()
+            with contextlib.suppress(APIError):  # it has ended by itself
+                container.kill("SIGTERM")
             code = container.wait()["StatusCode"]
             output = container.logs().decode(errors="replace").strip()
         finally:

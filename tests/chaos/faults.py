@@ -7,18 +7,20 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from docker.errors import APIError
 from docker.models.containers import Container
 
 from tests.chaos.cluster import Cluster
-from tests.chaos.schedule import BESIDES, Fault, Target
+from tests.chaos.schedule import BESIDES, CHAT, Fault, Target
 
 POLL: Final = 0.1
 AT_ONCE: Final = 64
 """Faults that are going on, or wait for another one of the same process to end."""
+EPOCH: Final = 100.0
+"""Unix seconds: the time by the clock of a machine that has no battery, soon after it was started."""
 BACK: Final = 90.0
 """Seconds within which the engine starts a process again that was killed; it backs off for up to 60."""
 
@@ -129,9 +131,7 @@ class Faults:
         self._cluster.network.connect(self._cluster.containers[target], aliases=self._cluster.aliases(target))
 
     def _do_reset(self, fault: Fault) -> str:
-        (target,) = fault.targets
-        self._wait_running(self._cluster.containers[target])
-        return f"{self._cluster.run_beside(target, 'reset.py') or 'all'} connections"
+        return f"{self._change_network(fault)} connections"
 
     def _do_disk(self, fault: Fault) -> str:
         ((name, _),) = fault.targets
@@ -142,9 +142,44 @@ class Faults:
         return f"full with {int(output) / 1e6:.0f} MB of ballast"
 
     def _do_clock(self, fault: Fault) -> None:
-        self._cluster.set_clock(fault.targets[0][0], fault.offset)
+        node = fault.targets[0][0]
+        with self._cluster.clocks[node]:
+            self._cluster.set_clock(node, fault.offset)
+
+    def _do_epoch(self, fault: Fault) -> None:
+        """The machine starts without a clock and is told the time; then what keeps messages is started again."""
+        node = fault.targets[0][0]
+        with self._cluster.clocks[node]:
+            containers = self._containers(fault)
+            self._cluster.each(Container.kill, containers)
+            try:
+                self._cluster.set_clock(node, EPOCH - time.time())
+                self._cluster.each(Container.start, containers)
+                self._stop.wait(fault.seconds)
+            finally:
+                self._cluster.set_clock(node, 0.0)
+                self._cluster.each(Container.start, containers)  # which runs: nothing is done
+            self._do_kill(replace(fault, targets=((node, CHAT),)))
+
+    def _do_mtu(self, fault: Fault) -> None:
+        self._change_network(fault, fault.seconds, fault.size)
+
+    def _do_line(self, fault: Fault) -> str:
+        return self._change_network(fault, fault.seconds, fault.pause, fault.cut)
+
+    def _do_dns(self, fault: Fault) -> str:
+        return self._change_network(fault, fault.seconds)
 
     # What they are made of ----------------------------------------------------------------------------
+
+    def _change_network(self, fault: Fault, *numbers: float) -> str:
+        """Do to each process's network what `inside/network.py` knows; what it says of the first."""
+        self._containers(fault)
+
+        def change(target: Target) -> str:
+            return self._cluster.run_beside(target, [fault.kind, *map(str, numbers or (0.0,))], self._stop)
+
+        return str(self._cluster.each(change, fault.targets)[0])
 
     def _containers(self, fault: Fault) -> list[Container]:
         containers = [self._cluster.containers[target] for target in fault.targets]

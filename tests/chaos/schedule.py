@@ -24,15 +24,24 @@ KINDS: Final = {
     "restart": 4,
     "disk": 8,
     "clock": 8,
+    "epoch": 4,
+    "mtu": 8,
+    "line": 8,
+    "dns": 6,
 }
 """Each kind of fault, and how often it is drawn.
 
 kill: SIGKILL inside of the container; the engine starts it again. down: `docker kill`, and `docker start` later.
 stop: SIGSTOP, SIGCONT. pause: `docker pause` of a process or a whole node. cut: `docker network disconnect` of the
 same. reset: every TCP connection of a process is destroyed. restart: the processes of two or all nodes are killed
-together and started again. disk: a node's disk is full. clock: a node's clock is stepped.
+together and started again. disk: a node's disk is full. clock: a node's clock is stepped. epoch: a node is started
+again in 1970, and its clock set to the present. mtu: large packets are lost on their way. line: every few seconds
+all packets are, or every connection is destroyed. dns: nothing answers for names, when all connections
+are destroyed.
 """
 LONGEST_STOP: Final = 20.0
+LONGEST_HOLE: Final = 40.0
+"""Seconds of an MTU hole: a link dies of silence after ten, and the first that fits may be the third."""
 DISK: Final = 5.0
 BESIDES: Final = frozenset({"disk", "clock"})
 """What is done to a node whatever else is done to its processes."""
@@ -40,7 +49,9 @@ TAKES: Final = 2.0
 """Seconds that a fault takes beside its own; about."""
 TRIES: Final = 10
 HOURS: Final = 6
-"""A clock is at most so far from the true one."""
+"""A clock is at most so far from the true one, but in 1970."""
+SIZES: Final = (1400, 1280, 600)
+"""Bytes of the largest packet that passes a hole: a tunnel's, the least of IPv6, and the least that is of use."""
 
 Target = tuple[str, str]
 """(serverId, service)"""
@@ -57,11 +68,21 @@ class Fault:
     seconds: float = 0.0
     offset: float = 0.0
     """Seconds by which the node's clock is wrong from then on; of a clock's step alone."""
+    size: int = 0
+    """Bytes of the largest packet that passes; of an MTU hole alone."""
+    pause: float = 0.0
+    """Seconds between two cuts of the line; of such a line alone."""
+    cut: float = 0.0
+    """Seconds of each cut; 0: connections are destroyed."""
 
     def __str__(self) -> str:
         told = f"#{self.number} {self.kind} {describe(self.targets)}"
         if self.kind == "clock":
             return f"{told} to {self.offset:+.0f} s"
+        if self.kind == "mtu":
+            told += f" of {self.size} bytes"
+        if self.kind == "line":
+            told += f" {f'silent for {self.cut:.1f} s' if self.cut else 'reset'} every {self.pause:.1f} s"
         return f"{told} for {self.seconds:.1f} s" if self.seconds else told
 
 
@@ -120,23 +141,31 @@ def _draw(random: Random, number: int, at: float, kind: str, left: float) -> Fau
     place = whole if random.random() < 0.3 else process
     skewed = random.random() ** 2
     offset = float(random.choice((-1, 1)) * random.choice((1, 30, 600, random.randint(3600, HOURS * 3600))))
-    if kind in ("stop", "pause"):
-        targets, seconds = process if kind == "stop" else place, 0.5 + (LONGEST_STOP - 0.5) * skewed
-    elif kind == "cut":
-        targets, seconds = place, 1.0 + 14.0 * skewed
-    elif kind == "down":
-        targets, seconds = process, 0.5 + 4.5 * skewed
-    elif kind == "restart":
+    if kind == "restart":
         nodes = random.sample(NODES, random.choice((2, 3)))
         services = tuple(SERVICES) if random.random() < 0.5 else (CHAT,)
-        targets, seconds = tuple((each, service) for each in sorted(nodes) for service in services), 0.0
-    elif kind == "disk":
-        targets, seconds = ((node, CHAT),), DISK
-    elif kind == "clock":
-        targets, seconds = whole, 0.0
-    else:
-        targets, seconds = process, 0.0
-    return Fault(number, at, kind, targets, min(seconds, left), offset if kind == "clock" else 0.0)
+        return Fault(number, at, kind, tuple((each, service) for each in sorted(nodes) for service in services))
+    if kind == "disk":
+        return Fault(number, at, kind, ((node, CHAT),), min(DISK, left))
+    if kind == "clock":
+        return Fault(number, at, kind, whole, offset=offset)
+    if kind == "mtu":
+        nodes = sorted(random.sample(NODES, random.choice((1, 2))))
+        seconds = min(5.0 + (LONGEST_HOLE - 5.0) * skewed, left)
+        return Fault(number, at, kind, tuple((each, CHAT) for each in nodes), seconds, size=random.choice(SIZES))
+    if kind == "line":
+        cut = random.choice((0.0, random.uniform(0.5, 2.5)))
+        seconds = min(8.0 + (LONGEST_STOP - 8.0) * skewed, left)
+        return Fault(number, at, kind, place, seconds, pause=random.uniform(1.5, 4.0), cut=cut)
+    targets, shortest, longest = {
+        "stop": (process, 0.5, LONGEST_STOP),
+        "pause": (place, 0.5, LONGEST_STOP),
+        "cut": (place, 1.0, 15.0),
+        "down": (process, 0.5, 5.0),
+        "epoch": (whole, 2.0, 12.0),
+        "dns": (place, 3.0, LONGEST_STOP),
+    }.get(kind, (process, 0.0, 0.0))
+    return Fault(number, at, kind, targets, min(shortest + (longest - shortest) * skewed, left))
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,19 @@
 
 import asyncio
 import os
+import shutil
 import sys
 
+import pytest
+
+from tests.chaos.cluster import COMPILER
 from tests.chaos.run import Options, Run, new_seed, tell
 
 SECONDS = 60.0
 PER_MINUTE = 20.0
 
 
+@pytest.mark.skipif(shutil.which(COMPILER) is None, reason="the nodes' clocks take a C compiler")
 def test_nothing_promised_is_lost_or_shown_twice_whatever_is_killed(engine, measured):
     seed = int(os.environ.get("CHAOS_SEED") or new_seed())
     options = Options(seed, SECONDS, per_minute=PER_MINUTE)

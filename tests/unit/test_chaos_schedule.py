@@ -5,7 +5,17 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.schedule import DISK, HOURS, KINDS, LONGEST_STOP, NODES, SERVICES, draw_faults, draw_moves
+from tests.chaos.schedule import (
+    DISK,
+    HOURS,
+    KINDS,
+    LONGEST_HOLE,
+    LONGEST_STOP,
+    NODES,
+    SERVICES,
+    draw_faults,
+    draw_moves,
+)
 
 SEEDS = range(20)
 MINUTES = 10
@@ -28,9 +38,11 @@ def test_ten_minutes_have_at_least_a_hundred_faults_of_every_kind(seed):
 def test_no_fault_outlasts_the_run_or_its_kind(seed):
     for fault in draw_faults(seed, 60.0, 15.0):
         assert 0.0 < fault.at < fault.at + fault.seconds <= 60.0 or fault.seconds == 0.0
-        assert fault.seconds <= (DISK if fault.kind == "disk" else LONGEST_STOP)
+        assert fault.seconds <= {"disk": DISK, "mtu": LONGEST_HOLE}.get(fault.kind, LONGEST_STOP)
         assert abs(fault.offset) <= HOURS * 3600
         assert (fault.offset != 0.0) == (fault.kind == "clock")
+        assert (fault.size != 0) == (fault.kind == "mtu")
+        assert (fault.pause != 0.0) == (fault.kind == "line")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
