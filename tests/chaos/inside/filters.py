@@ -1,7 +1,7 @@
 """What keeps packets of this network namespace from passing, without a word to anybody: no ICMP, no reset.
 
-By nftables and traffic control, through netlink. Needs CAP_NET_ADMIN, and a kernel (5.16) with
-CONFIG_NF_TABLES_NETDEV and CONFIG_NET_SCH_TBF.
+By traffic control and nftables, through netlink. Needs CAP_NET_ADMIN, and a kernel with CONFIG_NET_SCH_TBF and
+CONFIG_NF_TABLES_NETDEV.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from tests.chaos.inside.netlink import ACK, CREATE, EXCL, Netlink, attribute, message, nested
 
 _NETLINK_ROUTE, _NETLINK_NETFILTER = 0, 12
+_TABLE = "chaos"
 _NFTABLES, _BATCH_BEGIN, _BATCH_END = 10, 16, 17
 _NEW_TABLE, _DELETE_TABLE, _NEW_CHAIN = 0, 2, 3
 _NETDEV = 5
 """The family of chains that belong to a device."""
-_HOOKS = {"in": 0, "out": 1}
+_INGRESS = 0
 _DROP = 0
 _NEW_QDISC, _DELETE_QDISC = 36, 37
 _ROOT = 0xFFFFFFFF
@@ -37,23 +38,26 @@ def outer_device() -> str:
 
 @contextlib.contextmanager
 def silent(device: str) -> Iterator[None]:
-    """Drop every packet that comes or goes through a device."""
-    with Netlink(_NETLINK_NETFILTER) as netlink:
-        chains = [_chain(device, name) for name in _HOOKS]
-        netlink.ask(_batch(_nftables(_NEW_TABLE, CREATE | EXCL, attribute(1, device)), *chains), 1 + len(chains))
+    """Lose every packet that comes or goes through a device.
+
+    What goes out is lost behind the network's stack: a rule of nftables would tell the sender of it.
+    """
+    with Netlink(_NETLINK_NETFILTER) as netlink, _queueing(device, attribute(1, "blackhole")):
+        table = _nftables(_NEW_TABLE, CREATE | EXCL, attribute(1, _TABLE))
+        netlink.ask(_batch(table, _ingress(device)), 2)
         try:
             yield
         finally:
-            netlink.ask(_batch(_nftables(_DELETE_TABLE, 0, attribute(1, device))))
+            netlink.ask(_batch(_nftables(_DELETE_TABLE, 0, attribute(1, _TABLE))))
 
 
-def _chain(device: str, name: str) -> bytes:
-    """A chain without a rule: its policy says all. The table has the device's name."""
-    hook = nested(4, attribute(1, _HOOKS[name]), attribute(2, 0), attribute(3, device))
+def _ingress(device: str) -> bytes:
+    """A chain for what comes, without a rule: its policy says all."""
+    hook = nested(4, attribute(1, _INGRESS), attribute(2, 0), attribute(3, device))
     return _nftables(
         _NEW_CHAIN,
         CREATE | EXCL,
-        attribute(1, device) + attribute(3, name) + hook + attribute(5, _DROP) + attribute(7, "filter"),
+        attribute(1, _TABLE) + attribute(3, "in") + hook + attribute(5, _DROP) + attribute(7, "filter"),
     )
 
 
@@ -75,12 +79,18 @@ def narrow(device: str, size: int) -> Iterator[None]:
     would have. A rule of nftables sees what is not taken apart yet, and would drop many small segments as
     a large packet.
     """
+    rate = struct.pack("=BBHhHI", 0, 1, 0, 0, 0, _RATE)  # 1: Ethernet; so no table is needed
+    parameters = attribute(1, rate + bytes(len(rate)) + struct.pack("=III", _QUEUE, 0, 0))
+    burst = attribute(6, struct.pack("=I", size + _ETHERNET))
+    with _queueing(device, attribute(1, "tbf") + nested(2, parameters, burst)):
+        yield
+
+
+@contextlib.contextmanager
+def _queueing(device: str, attributes: bytes) -> Iterator[None]:
+    """A device has a queueing discipline of its own."""
     with Netlink(_NETLINK_ROUTE) as netlink:
-        rate = struct.pack("=BBHhHI", 0, 1, 0, 0, 0, _RATE)  # 1: Ethernet; so no table is needed
-        parameters = attribute(1, rate + bytes(len(rate)) + struct.pack("=III", _QUEUE, 0, 0))
-        burst = attribute(6, struct.pack("=I", size + _ETHERNET))
-        bucket = attribute(1, "tbf") + nested(2, parameters, burst)
-        netlink.ask(_qdisc(_NEW_QDISC, CREATE | EXCL, device, bucket))
+        netlink.ask(_qdisc(_NEW_QDISC, CREATE | EXCL, device, attributes))
         try:
             yield
         finally:
