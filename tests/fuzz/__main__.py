@@ -8,6 +8,7 @@ import argparse
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -45,8 +46,8 @@ def main():
         print("There is no atheris for this Python: inputs are mutated by chance.", flush=True)
     targets = asked.targets or list(TARGETS)
     jobs = [(name, plain, {}) for name in targets]
-    if not asked.targets:
-        jobs += sanitized()
+    if set(targets) & set(SANITIZED):
+        jobs += sanitized(targets)
     share = asked.runs / sum(TARGETS[name].share for name, _, _ in jobs)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="parley-fuzz-") as scratch, ThreadPoolExecutor(asked.jobs) as pool:
@@ -92,10 +93,10 @@ def run(name, options, environment, asked, share, scratch):
     return ok, count
 
 
-def sanitized():
+def sanitized(targets):
     """The same for the compiled core, built so that it tells of each byte that is not its own."""
-    library = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
-    if library.returncode or not Path(library.stdout.strip()).is_absolute():
+    library = sanitizer()
+    if not library:
         print("The compiled core is not fuzzed under AddressSanitizer: there is no gcc with it.", flush=True)
         return []
     place = BUILD / "sanitized" / "shared"
@@ -107,12 +108,21 @@ def sanitized():
         include = f"-I{sysconfig.get_path('include')}"
         subprocess.run(["gcc", *flags, include, *map(str, sources), "-o", str(module)], check=True)
     environment = {
-        "LD_PRELOAD": library.stdout.strip(),
+        "LD_PRELOAD": library,
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
         "PYTHONMALLOC": "malloc",
         "PARLEY_FUZZ_CORE": str(module),
     }
-    return [(name, ["--plain"], environment) for name in SANITIZED if name in TARGETS]
+    return [(name, ["--plain"], environment) for name in SANITIZED if name in targets]
+
+
+def sanitizer():
+    """Where gcc has AddressSanitizer; empty: there is none, or no gcc."""
+    if not shutil.which("gcc"):
+        return ""
+    said = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
+    path = said.stdout.strip()
+    return path if Path(path).is_absolute() else ""  # gcc names what it does not have as it was asked
 
 
 if __name__ == "__main__":
