@@ -133,6 +133,7 @@ def feed(loop, protocol, pieces):
     while getattr(protocol, "end", True) is None and time.monotonic() < deadline:
         loop.now += 1.0  # a link that was sent too much is handled a slice at a time
         loop.turns(3)
+    assert getattr(protocol, "end", True) is not None, "what a link was sent is not handled in ten seconds"
     loop.turns(3)
 
 

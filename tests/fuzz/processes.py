@@ -149,13 +149,20 @@ class Discovery(OfService):
         return {"discovery": DiscoveryConfig(port=0, tcp_port=0, http_port=0, static_peers=("10.0.0.9:9999",))}
 
     def opened(self):
-        self.sent = 0
+        self.process._keep_secret()
         in_loop(self.process.bind)
         self.announcer = self.process._announcer
-        self.announcer._socket.send = self.send
+        self.announcer._socket.send = lambda *_, **__: None
+        for feature, host in (("MESSAGES", "10.0.0.1"), ("LIVE_LOCATION", "10.0.0.20")):  # one announces itself
+            self.register(sibling(feature), host)
 
-    def send(self, data, to, source="", interface=""):  # noqa: ARG002 - it goes nowhere
-        self.sent += len(data)
+    def register(self, hello, host):
+        """Without a process of this node there is nothing to announce."""
+        link = in_loop(self.process._make_accepted_link)
+        in_loop(lambda: link.connection_made(links.Transport(link, host)))
+        in_loop(lambda: link.data_received(hello))
+        self.loop.turns(3)
+        in_loop(lambda: self.prove(link))
 
     def end(self):
         self.announcer.close()
