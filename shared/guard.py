@@ -18,8 +18,14 @@ from shared.turn import turn_of
 if TYPE_CHECKING:
     from shared.link import Link
 
-MOST: Final = {"frame_rejected": 3, "link_closed": 4, "peer_connected": 2, "peer_disconnected": 2}
-"""Kinds of lines about others → how many are written in a minute."""
+MOST: Final = {
+    "frame_rejected": 3,
+    "link_closed": 2,
+    "peer_connected": 2,
+    "peer_disconnected": 2,
+    "server_discovered": 3,
+}
+"""Kinds of lines about others → how many are written in a minute; a node has four processes that may."""
 FAULTS: Final = frozenset({"malformed", "too_large", "handshake_timeout"})
 """How a connection ends that never became a link, by its own fault."""
 

@@ -556,7 +556,7 @@ class ServiceBase:
         if not link.was_open and link.dialled:
             self.metrics.connected(role, closed.reason)
         self.guard.ended(link, closed.reason)
-        if link.peer_id and self.peering.expects(link.peer_id):
+        if link.was_open and link.peer_id and self.peering.expects(link.peer_id):
             self._tell_closed(link, role, closed)
         else:
             self.guard.complain("link_closed", lambda: self._tell_closed(link, role, closed))

@@ -160,8 +160,7 @@ class Kept(Enum):
 class OnDisk(Protocol):
     """Fingerprints of what is on disk, or was (fingerprints.py)."""
 
-    recent: set[int]
-    sorted: list[array[int]]
+    tables: list[list[array[int]]]
 
 
 class AtOnce(Protocol):

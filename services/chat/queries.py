@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from itertools import chain
 from typing import Final
 
 from services.chat import rows
 from services.chat.bodies import Known
+from services.chat.fingerprints import Table, table_of
 from services.chat.mailbox import Destination, HandedOver, Item, Key, Name, Pair
 from services.chat.quotas import Tally, count
 from services.chat.statuses import Status
@@ -138,8 +138,8 @@ def expired(db: sqlite3.Connection, before: float, after: int, limit: int) -> li
     return found
 
 
-def fingerprints(db: sqlite3.Connection) -> array[int]:
-    """Those of all that is on disk, sorted."""
+def fingerprints(db: sqlite3.Connection) -> Table:
+    """Those of all that is on disk."""
     tables = ("message", "settled", "handed_over")
     found = [array("q", (n for (n,) in db.execute(f"SELECT key FROM {table} ORDER BY key"))) for table in tables]  # noqa: S608 - ours
-    return array("q", sorted(chain(*found))) if any(found[1:]) else found[0]  # sorted runs: one merge
+    return table_of(found)

@@ -92,7 +92,7 @@ class Store:
             self._reader.execute("PRAGMA query_only=1")
             self._ages = schema.ages(self._db)
             self._seen = Fingerprints()
-            self._seen.renew(0, queries.fingerprints(self._db))
+            self._seen.renew(1, queries.fingerprints(self._db))
             self._settled = self._one("SELECT COUNT(*) FROM settled")
             self._handed_over = self._one("SELECT COUNT(*) FROM handed_over")
             self.secret = queries.secret(self._reader)

@@ -25,7 +25,6 @@ from shared.events import Closed, Identity
 from shared.framing import MAX_DATAGRAM, Frame
 from shared.http import Answer
 from shared.lasting import LastingTimer, forever
-from shared.limits import TokenBucket
 from shared.link import Link
 from shared.messages import decode, encode, pb
 from shared.metrics import version
@@ -41,8 +40,6 @@ GATHER = 0.1
 """Seconds for which changes are gathered for them."""
 TELL_EVERY = 0.05
 """Seconds between two lists of what changed: the first goes at once."""
-FOUND_RATE, FOUND_BURST = 0.1, 20.0
-"""Log lines, in a second and at once, on servers that were found."""
 
 
 class DirectoryService(ServiceBase):
@@ -73,7 +70,6 @@ class DirectoryService(ServiceBase):
         """Links of processes that were told the whole directory."""
         self._tell_later = LastingTimer("telling our processes of the directory", self._tell, self.faults)
         self._tell_next = 0.0
-        self._told_of = TokenBucket(FOUND_RATE, FOUND_BURST, 0.0)
         self._secret: bytes | None = None
 
     # Life -------------------------------------------------------------------------------------
@@ -210,10 +206,11 @@ class DirectoryService(ServiceBase):
 
     def _tell_of(self, server: Server, source: str) -> None:
         """Say that a server was found: not as often as anybody likes."""
-        if self._told_of.take(self._now()):
+
+        def write() -> None:
             self.log.info("server_discovered", peer_id=server.server_id, host=source)
-        else:
-            self.metrics.limited("log_lines", "discovery")
+
+        self.guard.complain("server_discovered", write)
 
     def _namesake(self, source: str) -> None:
         """Another server has our name, unless a gateway or a process of ours relayed it."""

@@ -19,7 +19,7 @@ int express_ready(void)
         {&word.queues, "queues"},
         {&word.held, "held"},
         {&word.numbers, "numbers"},
-        {&word.sorted, "sorted"},
+        {&word.tables, "tables"},
         {&word.send_run, "send_run"},
         {&word.MESSAGE, "MESSAGE"},
         {&word.MESSAGE_ACK, "MESSAGE_ACK"},

@@ -4,17 +4,13 @@
 
 #include "flows.h"
 
-enum { MOST_ARRAYS = 16 };
-
 /* Of a call of `take`. */
 enum { IDLE, SENDING, TAKING };
 
-/* What is known of messages that were on disk or delivered at once: looked at once a call, as it is then. */
+/* What is known of messages that were delivered at once: looked at once a call, as it is then. */
 typedef struct {
-    int is_open, is_usable, count;
-    PyObject *recent; /* a set of fingerprints */
-    Py_buffer sorted[MOST_ARRAYS], at_once;
-    int has_at_once;
+    int is_open, has_at_once;
+    Py_buffer at_once;
     Py_ssize_t buckets;
 } Recall;
 
@@ -33,7 +29,7 @@ typedef struct {
     Py_ssize_t most_unheard;
     PyObject *parties; /* destination → Party */
     PyObject *queues;  /* the mailbox's: destination → what waits there */
-    PyObject *sorted;  /* on_disk's list of arrays */
+    PyObject *tables;  /* on_disk's: lists of arrays */
     Item **table, *spare, *oldest, *youngest;
     Py_ssize_t buckets, count;
     int64_t size;
@@ -57,7 +53,7 @@ Py_ssize_t express_take_frames(Express *self, PyObject *source, PyObject **party
 /* destinations.c */
 typedef struct {
     PyObject *size, *count, *next_id, *window, *quick_window, *window_bytes, *queues, *held;
-    PyObject *numbers, *sorted, *send_run, *MESSAGE, *MESSAGE_ACK, *writable, *sink;
+    PyObject *numbers, *tables, *send_run, *MESSAGE, *MESSAGE_ACK, *writable, *sink;
 } Words;
 
 extern Words word;

@@ -45,8 +45,8 @@ static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->most_unheard = most_unheard;
     self->parties = PyDict_New();
     self->queues = PyObject_GetAttr(mailbox, word.queues);
-    self->sorted = PyObject_GetAttr(on_disk, word.sorted);
-    if (self->parties == NULL || self->queues == NULL || !PyDict_Check(self->queues) || self->sorted == NULL)
+    self->tables = PyObject_GetAttr(on_disk, word.tables);
+    if (self->parties == NULL || self->queues == NULL || !PyDict_Check(self->queues) || self->tables == NULL)
         Py_CLEAR(self);
     if (self == NULL && !PyErr_Occurred())
         PyErr_SetString(PyExc_TypeError, "the mailbox's queues are a dict");
@@ -65,7 +65,7 @@ static int express_traverse(Express *self, visitproc visit, void *arg)
     Py_VISIT(self->unheard);
     Py_VISIT(self->arm);
     Py_VISIT(self->queues);
-    Py_VISIT(self->sorted);
+    Py_VISIT(self->tables);
     Py_VISIT(self->delivered);
     for (const Item *item = self->oldest; item != NULL; item = item->younger)
         Py_VISIT(item->ways);
@@ -112,7 +112,7 @@ static void express_dealloc(Express *self)
     express_clear(self);
     Py_CLEAR(self->parties);
     Py_CLEAR(self->queues);
-    Py_CLEAR(self->sorted);
+    Py_CLEAR(self->tables);
     Py_CLEAR(self->memory);
     while (self->spare != NULL) {
         Item *item = self->spare;

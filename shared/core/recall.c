@@ -5,33 +5,14 @@
  */
 #include "express.h"
 
-enum { PER_BUCKET = 4 };
+enum { PER_BUCKET = 4, PART_BITS = 12, PARTS = 1 << PART_BITS };
 
-static int open_sorted(Recall *known, PyObject *arrays)
-{
-    if (!PyList_Check(arrays) || PyList_GET_SIZE(arrays) > MOST_ARRAYS)
-        return 0; /* too many to look through: not by the quick way */
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(arrays); i++) {
-        if (PyObject_GetBuffer(PyList_GET_ITEM(arrays, i), &known->sorted[known->count], PyBUF_SIMPLE))
-            return -1;
-        known->count++;
-    }
-    return 1;
-}
-
-static PyObject *word_recent, *word_table;
+static PyObject *word_table;
 
 int recall_ready(void)
 {
-    word_recent = PyUnicode_InternFromString("recent");
     word_table = PyUnicode_InternFromString("table");
-    return word_recent && word_table ? 0 : -1;
-}
-
-static int open_on_disk(Recall *known, PyObject *on_disk, PyObject *arrays)
-{
-    known->recent = PyObject_GetAttr(on_disk, word_recent);
-    return known->recent == NULL ? -1 : open_sorted(known, arrays);
+    return word_table ? 0 : -1;
 }
 
 static int open_at_once(Recall *known, PyObject *at_once)
@@ -54,9 +35,7 @@ static int recall_open(Express *self)
     if (known->is_open)
         return 0;
     known->is_open = 1;
-    int opened = open_on_disk(known, self->on_disk, self->sorted);
-    known->is_usable = opened == 1;
-    return opened < 0 || open_at_once(known, self->at_once) ? -1 : 0;
+    return open_at_once(known, self->at_once);
 }
 
 void recall_close(Express *self)
@@ -64,9 +43,6 @@ void recall_close(Express *self)
     Recall *known = &self->known;
     if (!known->is_open)
         return;
-    Py_XDECREF(known->recent);
-    while (known->count)
-        PyBuffer_Release(&known->sorted[--known->count]);
     if (known->has_at_once)
         PyBuffer_Release(&known->at_once);
     memset(known, 0, sizeof *known);
@@ -84,6 +60,30 @@ static int is_in(const Py_buffer *array, int64_t number)
             high = middle;
     }
     return low < length && numbers[low] == number;
+}
+
+/* Whether a table has it: 1 also where that cannot be seen from here; -1 with an error. */
+static int is_in_table(PyObject *table, int64_t fingerprint)
+{
+    if (!PyList_Check(table) || PyList_GET_SIZE(table) != PARTS)
+        return 1;
+    PyObject *numbers = PyList_GET_ITEM(table, (Py_ssize_t)((uint64_t)fingerprint >> (64 - PART_BITS)));
+    if (PyObject_Size(numbers) == 0)
+        return 0;
+    Py_buffer array;
+    if (PyObject_GetBuffer(numbers, &array, PyBUF_SIMPLE))
+        return -1;
+    int found = is_in(&array, fingerprint);
+    PyBuffer_Release(&array);
+    return found;
+}
+
+static int is_on_disk(PyObject *tables, int64_t fingerprint)
+{
+    int found = PyList_Check(tables) ? 0 : 1;
+    for (Py_ssize_t i = 0; found == 0 && i < PyList_GET_SIZE(tables); i++)
+        found = is_in_table(PyList_GET_ITEM(tables, i), fingerprint);
+    return found;
 }
 
 /* As delivered.py writes it: the file is the same on every machine. */
@@ -121,21 +121,11 @@ static MessageKey *place_of(const Recall *known, const MessageKey *key)
 int recall_has(Express *self, const MessageKey *key)
 {
     Recall *known = &self->known;
-    int64_t fingerprint = (int64_t)key->low;
     if (recall_open(self))
         return -1;
-    if (!known->is_usable)
-        return 1;
-    if (PySet_GET_SIZE(known->recent)) {
-        PyObject *number = PyLong_FromLongLong(fingerprint);
-        int found = number == NULL ? -1 : PySet_Contains(known->recent, number);
-        Py_XDECREF(number);
-        if (found)
-            return found;
-    }
-    for (int i = 0; i < known->count; i++)
-        if (is_in(&known->sorted[i], fingerprint))
-            return 1;
+    int found = is_on_disk(self->tables, (int64_t)key->low);
+    if (found)
+        return found;
     if (!known->has_at_once)
         return 0;
     MessageKey wanted = stored(key);

@@ -7,6 +7,7 @@ import weakref
 
 import pytest
 
+from services.chat.fingerprints import fingerprint
 from services.chat.statuses import Status
 from shared.addresses import User
 from shared.compiled import core
@@ -78,6 +79,20 @@ def test_a_batch_goes_the_quick_way_whole(talk):
     talk.take(ANN, *written(11, 12))
     talk.take(BOB, *acknowledged(11), *written(21, author=BOB, to=ANN), *acknowledged(12))
     assert numbered([talk.bob, talk.ann]) == [[11, 12], [21, 11, 12]]
+
+
+def test_what_may_be_on_disk_is_left_to_the_router_wherever_in_a_table_it_is(talk):
+    """Both ways to look it up divide a table alike."""
+    node, on_disk = talk.node, talk.node.disk.recall.on_disk
+    for number in range(100, 164):
+        said = message(ANN, number, BOB, "hello")
+        if number % 2:
+            on_disk.add(fingerprint(node.router._keys.of(ANN, BOB, None, said)))
+        (came,) = frames(encode("MESSAGE", said))
+        assert node.router.express.take(ANN, [came], 0, node.now) == (0 if number % 2 else 1)
+    on_disk.mark()
+    (came,) = frames(*written(101))
+    assert node.router.express.take(ANN, [came], 0, node.now) == 0
 
 
 def test_equal_numbers_of_two_authors_are_told_apart(talk):

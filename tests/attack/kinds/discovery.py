@@ -189,7 +189,7 @@ class SameInstance(Churn):
     place = REGISTRATION
     rate = 20.0
     waiting = 10
-    seen = (rejected("discovery", "bad_connect"), limited("discovery", "proofs"))
+    seen = (rejected("discovery", "no_proof"), rejected("discovery", "bad_connect"), limited("discovery", "proofs"))
 
     def says(self) -> list[bytes]:
         """What the process says, but for what nobody knows."""
@@ -200,6 +200,8 @@ class SamePlace(SameInstance):
     """Registers at the chat process's place, as another instance: as one that took a dead one's place."""
 
     name = "same-place"
+    seen = (*SameInstance.seen, counted("discovery", "parley_connects_total", role="listener",
+            result="is_already_connected_error"))  # fmt: skip
 
     def says(self) -> list[bytes]:
         """Each is another instance."""
