@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -22,14 +21,14 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-from shared import logs
+from shared import collector, logs
 from shared.access import Access
 from shared.compiled import core
 from shared.config import load
 from shared.descriptors import fill_standard_streams
 from shared.errors import ConfigError, StorageError
 from shared.http import HttpServer
-from shared.lasting import catch_strays
+from shared.lasting import catch_strays, forever
 from shared.listener import bind
 from shared.messages import protobuf_is_fast
 from shared.pages import Pages
@@ -37,8 +36,6 @@ from shared.service_base import ServiceBase
 from shared.vitals import Pulse
 
 EXIT_CONFIG = 2
-COLLECTED_AFTER = (20_000, 20, 100)
-"""New objects before the collector looks, and how often until it looks at older ones (Python: 700, 10, 10)."""
 SUPERVISED = "PARLEY_SUPERVISED"
 """Set by the node's supervisor: this process ends when its standard input does."""
 
@@ -57,7 +54,7 @@ def main(service_type: type[ServiceBase]) -> None:
             # A node's supervisor has its watcher say so, once for all its processes.
             tell = logs.get().info if os.environ.get(SUPERVISED) else logs.get().warning
             tell("core_is_absent", detail="Python does what Parley's compiled core would: it takes longer")
-        _spare_the_collector()
+        collector.spare()
         _allow_links()
         run_loop(_serve(service_type(config=config)))
     except ConfigError as error:
@@ -66,13 +63,6 @@ def main(service_type: type[ServiceBase]) -> None:
     except StorageError as error:
         sys.stderr.write(f"parley: {error}\n")
         sys.exit(1)
-
-
-def _spare_the_collector() -> None:
-    """Let the garbage collector look less often, and never at what was imported: no message makes a cycle."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTED_AFTER)
 
 
 def _allow_links() -> None:
@@ -113,6 +103,7 @@ async def _serve(service: ServiceBase) -> None:
     try:
         await http.start(bind(socket.SOCK_STREAM, service.config.bind_host, port, "HTTP"))
         await service.register()
+        service.spawn(forever("collecting garbage", collector.collect_now_and_then, service.faults))
         pulse = Pulse(service.metrics.loop_lag, service.measure_links, service.faults)
         await _first(loop, stop, service.fatal_found)
         if service.fatal is not None:
