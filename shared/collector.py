@@ -1,8 +1,8 @@
 """Python's garbage collector, in a process that answers within milliseconds: it never looks at much at once.
 
-No message makes a cycle, and a link breaks its own at its end: so there is hardly anything to collect, and a look at
-all that lives, of half a million messages that wait say, holds up everybody for a tenth of a second. What outlived
-two looks is therefore set aside (`gc.freeze`), and looked at with everything else once in ALL_EVERY.
+No message makes a cycle, and a link breaks its own at its end: so there is hardly anything to collect, and a look
+at all that lives (a hundred thousand messages on their way, say) holds up everybody for a tenth of a second. What
+outlived two looks is therefore set aside (`gc.freeze`), and looked at with everything else once in ALL_EVERY.
 """
 
 from __future__ import annotations

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+from services.chat.back_pressure import BackPressure, Held
 from services.chat.mailbox import Item
 from services.chat.steps import Fanouts, Queue, Steps, Task
 from shared.addresses import User
 
-UNWRITTEN: Final = 10_000
-"""Messages that are to be written to disk, from which on no more copies are made of messages to groups."""
 AT_A_TIME: Final = 8
 """Messages of which it is told between two looks at the clock."""
 
@@ -18,7 +17,7 @@ Tell = Callable[[list[Item], float], None]
 
 
 class InTurn:
-    """One mailbox's. `turn_over` is called where something was done, `released` for authors who may go on."""
+    """One mailbox's. `turn_over` is called where something was done; `links_of` are an author's."""
 
     def __init__(
         self,
@@ -27,17 +26,18 @@ class InTurn:
         *,
         now: Callable[[], float],
         turn_over: Callable[[], None],
-        released: Callable[[User], None],
+        links_of: Callable[[User], Iterable[Held]],
+        limited: Callable[[str, str], None] = lambda _what, _where: None,
     ) -> None:
         self._queue = queue
         self._is_over = is_over
         self._now = now
         self._turn_over = turn_over
-        self.unwritten: Callable[[], int] = lambda: 0
-        """How many messages are to be written to disk."""
+        self._links_of = links_of
+        self.pressure = BackPressure(links_of, lambda: limited("disk", "mailbox"))
         self.told = self._make_steps(lambda _size: None)
         """What the disk told, and is still to be told to others."""
-        self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), released)
+        self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), self._release)
 
     def _make_steps(self, done: Callable[[int], None], is_behind: Callable[[], bool] = lambda: False) -> Steps:
         def task_done(size: int) -> None:
@@ -47,7 +47,12 @@ class InTurn:
         return Steps(self._queue, self._now, self._is_over, task_done, is_behind)
 
     def _is_behind(self) -> bool:
-        return self.unwritten() >= UNWRITTEN
+        return self.pressure.is_behind
+
+    def _release(self, author: User) -> None:
+        """An author whose messages to groups were too many at a time is listened to again."""
+        for link in self._links_of(author):
+            link.release()
 
     def tell(self, items: list[Item], tell: Tell) -> None:
         """Tell of a few messages at a time; then fan-outs that waited for it go on."""

@@ -46,8 +46,6 @@ class Opened:
         caps: LimitsConfig | None = None,
     ) -> None:
         """`in_turn` spreads messages to groups, and answers to changes, over turns; without it all is at once."""
-        if in_turn is not None:
-            in_turn.unwritten = lambda: store.unwritten
         self.store = store
         self._server_id = server_id
         self._newly_used: set[Destination] = set()
@@ -161,12 +159,12 @@ class Opened:
 
     def kept(self, items: list[Item], _now: float) -> None:
         """The disk has these."""
-        self.store.unwritten -= len(items)
+        self.store.pressure.remove(items)
         self.router.kept(items)
 
     def not_kept(self, items: list[Item], now: float) -> None:
         """The disk could not take these."""
-        self.store.unwritten -= len(items)
+        self.store.pressure.remove(items)
         self.router.not_kept(items, now)
 
     def sizes(self) -> dict[str, int]:

@@ -117,7 +117,12 @@ class ChatService(ServiceBase):
         self.data_directory.check_name(self.server_id)
         turn, queue = turn_of(asyncio.get_running_loop())
         in_turn = self._in_turn = InTurn(
-            queue, turn.is_over, now=self._now, turn_over=self._turn_over, released=self._release
+            queue,
+            turn.is_over,
+            now=self._now,
+            turn_over=self._turn_over,
+            links_of=lambda user: self.subscribers.get(user, ()),
+            limited=self.metrics.limited,
         )
         store = Store(
             self._directory,
@@ -126,6 +131,7 @@ class ChatService(ServiceBase):
             handed_over=self._handed_over,
             broken=self._broken,
             committed=self._counting.committed,
+            pressure=in_turn.pressure,
         )
         try:
             opened = Opened(
@@ -150,11 +156,6 @@ class ChatService(ServiceBase):
         self.spellings.learn(self.roster.server_ids)
         self.log.info("mailbox_opened", messages=len(opened.mailbox))
         return opened
-
-    def _release(self, author: User) -> None:
-        """An author whose messages were too many at a time is listened to again."""
-        for link in self.subscribers.get(author, ()):
-            link.release()
 
     def _close_mailbox(self) -> None:
         self._in_turn = None

@@ -21,6 +21,7 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from services.chat import queries, rows, schema
+from services.chat.back_pressure import BackPressure
 from services.chat.bodies import Known
 from services.chat.delivered import Delivered
 from services.chat.fingerprints import Fingerprints, fingerprint
@@ -62,6 +63,7 @@ class Store:
         handed_over: Callable[[list[Item]], None] = lambda _items: None,
         broken: Callable[[BaseException], None] = lambda _error: None,
         committed: Callable[[float, int], None] = lambda _seconds, _writes: None,
+        pressure: BackPressure | None = None,
     ) -> None:
         """Open, or make, `directory`/chat.db.
 
@@ -80,7 +82,7 @@ class Store:
         """What was asked for in this turn of the loop. It is handed over at its end: each time costs a switch."""
         self._left: list[Work] = []
         """What the last batch had no room for."""
-        self.unwritten = 0
+        self.pressure = BackPressure() if pressure is None else pressure
         """Messages that were to be written, and of which was not told yet whether they were: who is told counts."""
         self.error = ""
         """Why nothing can be written now; empty: all is well."""
@@ -218,7 +220,7 @@ class Store:
     def keep(self, destination: Destination, item: Item) -> None:
         """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
         self._note(item)
-        self.unwritten += 1
+        self.pressure.add(item)
         if item.body is not None:
             self._bodies[item.body.number] = item.body
         self._ask(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item, destination))
