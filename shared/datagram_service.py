@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from typing import Protocol, cast
 
 from shared.addresses import Group, User
@@ -30,6 +31,10 @@ from shared.node_chat import Chat, NodeChat
 from shared.rates import DatagramRates
 from shared.server_lists import ServerListChange
 from shared.service_base import ServiceBase
+from shared.spreads import Spreads
+from shared.steps import Steps, Task
+from shared.timer import clock
+from shared.turn import turn_of
 
 REPEAT_INTERVAL = 0.25
 """Seconds between two tellings of the same change."""
@@ -127,6 +132,24 @@ class DatagramServiceBase(ServiceBase):
 
     def members_changed(self, group: Group) -> None:
         """The members of a group that is addressed here are others than before."""
+
+    @cached_property
+    def spreads(self) -> Spreads:
+        """What is said to groups, on its way to their members."""
+        loop = asyncio.get_running_loop()
+        turn, queue = turn_of(loop)
+        return Spreads(
+            queue,
+            clock(loop),
+            turn.is_over,
+            call_later=loop.call_later,
+            spread=self.spread,
+            done=self.changed,
+        )
+
+    def spread(self, author: User, group: Group) -> Iterator[None]:  # noqa: ARG002 - a seam
+        """Tell the members of a group what an author says to it, a step for each."""
+        return iter(())
 
     # Subscribers ----------------------------------------------------------------------------------
 
@@ -266,16 +289,35 @@ class DatagramServiceBase(ServiceBase):
         since, self._told_servers = self._told_servers, self.last_change()
         self.tell_servers(since)
 
-    def _run_round(self) -> None:
-        self.expire()
-        since, self._told_subscribers = self._told_subscribers, self.last_change()
-        self._marks.append((asyncio.get_running_loop().time(), self._told_subscribers))
-        self.fan_out(since, again=False)
+    @cached_property
+    def _rounds(self) -> Steps:
+        """Rounds of datagrams, one after another, a subscriber at a time: their turns are as long as anybody's."""
+        loop = asyncio.get_running_loop()
+        turn, queue = turn_of(loop)
+        return Steps(queue, clock(loop), turn.is_over, self._round_is_over)
+
+    def _round(self, since: int, *, again: bool) -> Task:
+        yield
+        for _ in self.fan_out(since, again=again):
+            yield
+
+    def _round_is_over(self, _size: int) -> None:
         self._repeat.ask_later()
         self.changed()
 
+    def _run_round(self) -> None:
+        if len(self._rounds):
+            return  # what changed is told when this one is over
+        self.expire()
+        since, self._told_subscribers = self._told_subscribers, self.last_change()
+        self._marks.append((asyncio.get_running_loop().time(), self._told_subscribers))
+        self._rounds.add(self._round(since, again=False))
+
     def _run_repeat(self) -> None:
         """Tell again what changed of late; stop when that was told often enough."""
+        if len(self._rounds):
+            self._repeat.ask_later()
+            return
         if self.last_change() != self._told_subscribers:
             self._run_round()  # what is told again may be cut short: what was never told would come behind it
         self.expire()
@@ -284,11 +326,11 @@ class DatagramServiceBase(ServiceBase):
             self._marks.popleft()
         since = self._marks[0][1]
         if since < self._told_subscribers:
-            self.fan_out(since, again=True)
-            self._repeat.ask_later()
+            self._rounds.add(self._round(since, again=True))
 
     def tell_servers(self, since: int) -> None:
         """Tell the other servers what changed after that change."""
 
-    def fan_out(self, since: int, *, again: bool) -> None:
-        """Tell each subscriber what changed after that change; `again`: it was told before, and may be lost."""
+    def fan_out(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - a seam
+        """Tell each subscriber, a step each, what changed after that change; `again`: it was told before."""
+        return iter(())

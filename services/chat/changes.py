@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from services.chat.requests import Changes
-from services.chat.steps import Steps, Task
 from shared.addresses import User
+from shared.steps import Steps, Task
 
 Done = Callable[[bool], None]
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from services.chat.back_pressure import BackPressure, Held
+from services.chat.fanouts import Fanouts
 from services.chat.mailbox import Item
-from services.chat.steps import Fanouts, Queue, Steps, Task
 from shared.addresses import User
+from shared.steps import Queue, Steps, Task
 
 AT_A_TIME: Final = 8
 """Messages of which it is told between two looks at the clock."""

@@ -14,8 +14,6 @@ from services.chat.quotas import Tally, count
 from services.chat.statuses import Status
 from shared.addresses import User
 
-LOADED: Final = 4 * 1024 * 1024
-"""Bytes of waiting messages that are read at once, and the one that goes beyond."""
 TRIMMED: Final = 5_000
 """Final statuses removed at once."""
 
@@ -114,7 +112,7 @@ def load(
         items.append(rows.item(tuple(row), body, known))
         items[-1].arrived = kept_at
         size += items[-1].size
-        if size >= LOADED:
+        if size >= rows.LOADED:
             break
     return items
 

@@ -22,7 +22,6 @@ from services.chat.mailbox import Destination, Item, Mailbox
 from services.chat.quick import DeliveredRun
 from services.chat.roster import LocalRoster, Sink, offers_again
 from services.chat.statuses import FINAL, Status, Statuses
-from services.chat.steps import Task, run
 from services.chat.unproven import Unproven
 from shared.addresses import Group, Recipient, User
 from shared.compiled import core
@@ -30,6 +29,7 @@ from shared.errors import UnexpectedMessage
 from shared.framing import Frame
 from shared.message_keys import MessageKeys
 from shared.messages import pb
+from shared.steps import Task, run
 
 PATIENCE: Final = 1.0
 """Seconds for which an unlinked or unknown server is looked for before the author is answered."""

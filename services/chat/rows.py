@@ -38,6 +38,8 @@ DELETE: Final = "DELETE FROM message WHERE id IN "
 """What comes often is written many rows at a time: each statement lets go of the interpreter's lock once."""
 SIZES: Final = (512, 64, 8, 1)
 """Rows at a time."""
+LOADED: Final = 4 * 1024 * 1024
+"""Bytes of waiting messages that are read at once, and the one that goes beyond."""
 
 
 def values(destination: Destination, item: Item, age: float) -> tuple[object, ...]:

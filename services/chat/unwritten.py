@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.chat.mailbox import Destination, Item, Pair
-from services.chat.queries import LOADED
+from services.chat.rows import LOADED
 
 MESSAGES: Final = 4096
 """That are tried again, at most."""

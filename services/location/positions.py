@@ -125,6 +125,8 @@ class Positions:
         self._counts: Counter[tuple[User, bool]] = Counter()
         self._spread: dict[tuple[User, Group], set[User]] = {}
         """To which members a group's stream was copied."""
+        self._authors: dict[Group, dict[User, None]] = {}
+        """Who has a stream to a group."""
         self._due: list[tuple[float, int, Key]] = []
         """A heap with the stream that is to be looked at next first."""
         self._scheduled: dict[Key, float] = {}
@@ -235,13 +237,15 @@ class Positions:
     def _set(self, position: Position, now: float) -> None:
         self.sequence += 1
         self._streams[position.key] = replace(position, sequence=self.sequence)
+        if position.recipient.is_group and position.recipient.group is not None:
+            self._authors.setdefault(position.recipient.group, {})[position.author] = None
         self._schedule(position)
         self._log.append((self.sequence, now, position.key))
 
     # Groups -------------------------------------------------------------------------------------
 
-    def spread(self, author: User, group: Group, members: Iterable[User], now: float) -> None:
-        """Have each of the members see what the author shares with the group, and nobody else any more."""
+    def spread(self, author: User, group: Group, members: Iterable[User], now: float) -> Iterator[None]:
+        """Have each of the members see what the author shares with the group, and nobody else: a step each."""
         self.expire(now)
         source = self._streams.get((author, Recipient(None, group)))
         if source is None:
@@ -251,11 +255,13 @@ class Positions:
         self._spread[author, group] = members | told if source.is_over else members
         for member in told - members:
             self._end_copy((author, Recipient(member, group)), now, None)
+            yield
         for member in members:
             if source.is_over:
                 self._end_copy((author, Recipient(member, group)), now, source)
             else:
                 self._copy(source, Recipient(member, group), now)
+            yield
 
     def _copy(self, source: Position, recipient: Recipient, now: float) -> None:
         known = self._streams.get((source.author, recipient))
@@ -298,13 +304,9 @@ class Positions:
         if not self._is_too_many(key, source.origin):
             self._put(key, entry, now, now, is_over=True, ahead=source.skew, is_copy=True, origin=source.origin)
 
-    def in_groups(self) -> list[tuple[User, Group]]:
-        """Who shares with which groups, or has just stopped."""
-        return [
-            (position.author, position.recipient.group)
-            for position in self._streams.values()
-            if position.recipient.is_group and position.recipient.group is not None
-        ]
+    def authors_in(self, group: Group) -> list[User]:
+        """Who shares with a group, or has just stopped."""
+        return list(self._authors.get(group, ()))
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -356,6 +358,9 @@ class Positions:
             del self._counts[author, recipient.is_member]
         if recipient.is_group and recipient.group is not None:
             self._spread.pop((author, recipient.group), None)
+            del self._authors[recipient.group][author]
+            if not self._authors[recipient.group]:
+                del self._authors[recipient.group]
 
     # Out ----------------------------------------------------------------------------------------
 

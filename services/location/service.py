@@ -137,15 +137,16 @@ class LocationService(DatagramServiceBase):
         position = self.positions.get(author, Recipient(None, group))
         if position is not None:
             self.chat.want(author, group, self._now() + REMEMBERED if position.is_over else position.expires)
-            self.positions.spread(author, group, self.chat.members(author, group), self._now())
-            self.changed()
+            self.spreads.ask(author, group)
+
+    def spread(self, author: User, group: Group) -> Iterator[None]:
+        """Tell those who are members now."""
+        return self.positions.spread(author, group, self.chat.members(author, group), self._now())
 
     def members_changed(self, group: Group) -> None:
         """Some learn where the others are, others no longer do."""
-        for author, shared_with in self.positions.in_groups():
-            if shared_with == group:
-                self.positions.spread(author, group, self.chat.members(author, group), self._now())
-        self.changed()
+        for author in self.positions.authors_in(group):
+            self.spreads.ask(author, group)
 
     # Time ---------------------------------------------------------------------------------------------
 
@@ -171,16 +172,12 @@ class LocationService(DatagramServiceBase):
 
     # Out ------------------------------------------------------------------------------------------
 
-    def fan_out(self, since: int, *, again: bool) -> None:  # noqa: ARG002 - what is told again is the same
-        """Tell what changed to those who may see it."""
-        for link, items in self._by_link(self.positions.changed(since)).items():
-            self.send_datagrams(link, pack(LIST, items))
-
-    def _by_link(self, positions: Iterable[Position]) -> dict[Link, list[bytes]]:
-        """What each subscriber here may see, and did not say itself."""
+    def fan_out(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - what is told again is the same
+        """Tell what changed to those who may see it, and did not say it themselves: a step each."""
         now = self._now()
         items: dict[Link, list[bytes]] = defaultdict(list)
-        for position in positions:
+        for position in self.positions.changed(since):
+            yield
             item = position.item(now)
             for user in position.audience & self.subscribers.keys():
                 hidden = self.hidden_from(user)
@@ -189,7 +186,9 @@ class LocationService(DatagramServiceBase):
                 for link in self.subscribers[user]:
                     if link.link_id != position.source:
                         items[link].append(item)
-        return items
+        for link, each in items.items():
+            self.send_datagrams(link, pack(LIST, each))
+            yield
 
     def state_for(self, link: Link) -> Iterator[bytes]:
         """Everything that this subscriber may see, and what is over that it may have seen."""

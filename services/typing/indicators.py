@@ -104,6 +104,8 @@ class Indicators:
         """How many entries a person has: of their own, and for single members of groups."""
         self._spread: dict[tuple[User, Group], set[User]] = {}
         """To which members a group's entry was copied."""
+        self._authors: dict[Group, dict[User, None]] = {}
+        """Who has an entry for a group."""
         self._due: list[tuple[float, int, Key]] = []
         self._tie = itertools.count()
         self._log: deque[tuple[int, float, User | None]] = deque()
@@ -174,7 +176,8 @@ class Indicators:
             self._shares.add(entry.origin)
         self._entries[key] = entry
         heapq.heappush(self._due, (entry.until, next(self._tie), key))
-        if entry.recipient.is_group:
+        if entry.recipient.is_group and entry.recipient.group is not None:
+            self._authors.setdefault(entry.recipient.group, {})[entry.user] = None
             return
         view = self._views.setdefault(entry.recipient.user, _View())
         view.live.pop(key, None)
@@ -187,8 +190,8 @@ class Indicators:
 
     # Groups -------------------------------------------------------------------------------------
 
-    def spread(self, author: User, group: Group, members: Iterable[User], now: float) -> None:
-        """Have each of the members see what the author types in the group, and nobody else any more."""
+    def spread(self, author: User, group: Group, members: Iterable[User], now: float) -> Iterator[None]:
+        """Have each of the members see what the author types in the group, and nobody else: a step each."""
         self.expire(now)
         source = self._entries.get((author, Recipient(None, group)))
         if source is None:
@@ -198,8 +201,10 @@ class Indicators:
         self._spread[author, group] = wanted
         for member in told - wanted:
             self._copy_for(source, Recipient(member, group), now, stopped=True)
+            yield
         for member in wanted:
             self._copy_for(source, Recipient(member, group), now, stopped=False)
+            yield
 
     def _copy_for(self, source: Indicator, recipient: Recipient, now: float, *, stopped: bool) -> None:
         event = pb.TypingEvent()
@@ -216,13 +221,9 @@ class Indicators:
         event.age = 0.0 if stopped else max(now - source.heard, 0.0)
         self._update(source.user, recipient, event, now, source.origin)
 
-    def in_groups(self) -> list[tuple[User, Group]]:
-        """Who types in which groups."""
-        return [
-            (entry.user, entry.recipient.group)
-            for entry in self._entries.values()
-            if entry.recipient.is_group and entry.recipient.group is not None and entry.state is State.TYPING
-        ]
+    def authors_in(self, group: Group) -> list[User]:
+        """Who types in a group, or has just stopped."""
+        return list(self._authors.get(group, ()))
 
     # Time ---------------------------------------------------------------------------------------
 
@@ -257,6 +258,9 @@ class Indicators:
             del self._streams[user, recipient.is_member]
         if recipient.is_group and recipient.group is not None:
             self._spread.pop((user, recipient.group), None)
+            del self._authors[recipient.group][user]
+            if not self._authors[recipient.group]:
+                del self._authors[recipient.group]
 
     def _note_expired(self, entry: Indicator, now: float) -> None:
         """Whoever was told of it is to get a list without it."""

@@ -119,15 +119,16 @@ class TypingService(DatagramServiceBase):
     def _spread(self, author: User, group: Group) -> None:
         """Tell the members of a group; of those whom we do not know yet we hear soon."""
         self.chat.want(author, group, self._now() + self.config.typing.typing_expiry)
-        self.indicators.spread(author, group, self.chat.members(author, group), self._now())
-        self.changed()
+        self.spreads.ask(author, group)
+
+    def spread(self, author: User, group: Group) -> Iterator[None]:
+        """Tell those who are members now."""
+        return self.indicators.spread(author, group, self.chat.members(author, group), self._now())
 
     def members_changed(self, group: Group) -> None:
         """Some learn who types, others no longer do."""
-        for author, typed_in in self.indicators.in_groups():
-            if typed_in == group:
-                self.indicators.spread(author, group, self.chat.members(author, group), self._now())
-        self.changed()
+        for author in self.indicators.authors_in(group):
+            self.spreads.ask(author, group)
 
     @staticmethod
     def _now() -> float:
@@ -151,8 +152,8 @@ class TypingService(DatagramServiceBase):
 
     # Out to subscribers ---------------------------------------------------------------------------
 
-    def fan_out(self, since: int, *, again: bool) -> None:
-        """Tell each subscriber what others did, if it concerns them."""
+    def fan_out(self, since: int, *, again: bool) -> Iterator[None]:
+        """Tell each subscriber what others did, if it concerns them: a step each."""
         most = MOST_AGAIN if again else None
         everyone, users = self.indicators.audience(since)
         if not everyone:
@@ -160,10 +161,12 @@ class TypingService(DatagramServiceBase):
                 hidden = self.hidden_from(user)
                 if hidden is not None:
                     self._send(user, self._news(user, since, most, hidden).without(user))
+                yield
             return
         public = self._news(None, since, most)
         for_most, named = public.without(None), public.users
-        for user in self.subscribers:
+        for user in list(self.subscribers):
+            yield
             hidden = self.hidden_from(user)
             if hidden is None:
                 continue
@@ -173,7 +176,7 @@ class TypingService(DatagramServiceBase):
                 self._send(user, public.without(user) if user in named else for_most)
 
     def _send(self, user: User, datagrams: Sequence[bytes]) -> None:
-        for link in self.subscribers[user]:
+        for link in self.subscribers.get(user, ()):
             self.send_datagrams(link, datagrams)
 
     def _news(self, user: User | None, since: int, most: int | None, hidden: AbstractSet[User] = NOBODY) -> _News:

@@ -33,7 +33,9 @@ TICK: Final = 0.002
 LATE: Final = 2.0
 """Seconds after which an honest message is late."""
 SETTLED: Final = 8.0
-"""Seconds in which everything must be received and told when all is over."""
+"""Seconds in which everything must be received and told when all is over, or from what comes last of all."""
+EMPTIED: Final = 60.0
+"""Seconds in which those who were away have taken what came before, an attacker's mail too: it goes in order."""
 EVERY: Final = 2.0
 """Seconds from one newcomer to the next."""
 MAIL: Final = 0.25
@@ -78,7 +80,10 @@ class Known(DiscoveryService):
 class Honest(Client):
     """Whoever else writes to an honest user is received, and is no matter of the ledger's."""
 
+    received = 0
+
     def _show(self, message: pb.ChatMessage) -> None:
+        self.received += 1
         if message.textContent.partition(" ")[0].isdecimal():
             super()._show(message)
 
@@ -166,8 +171,11 @@ class People:
         for each in self.away:
             coming = asyncio.create_task(each.arrive())
             coming.add_done_callback(lambda done: done.cancelled() or done.exception())
-        end = self.now() + SETTLED
-        while self.now() < end and (any(self.ledger.missing()) or any(self.ledger.unfinished())):  # noqa: ASYNC110
+        now = self.now()
+        end, latest, received = now + SETTLED, now + EMPTIED, 0
+        while self.now() < min(end, latest) and (any(self.ledger.missing()) or any(self.ledger.unfinished())):
+            if (more := sum(each.received for each in self.away)) > received:
+                end, received = self.now() + SETTLED, more
             await asyncio.sleep(0.1)
 
     # What came of it ------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from tests.support.nodes import ROOT
 PREPARED: Final = 120.0
 """Seconds for what an attack needs beforehand."""
 ARRIVED: Final = 60.0
+ENDED: Final = 90.0
+"""Seconds in which the honest users tell what they saw."""
 WARM: Final = 1.0
 """Seconds of writing before anything is measured."""
 WRITTEN: Final = 0.5
@@ -91,7 +93,7 @@ def tried(name: str, options: Options, processors: Processors) -> Verdict:
 def settled(honest: Child) -> Record:
     """What the honest users saw; where they cannot tell, all is lost."""
     try:
-        return honest.ask("settle", ARRIVED)
+        return honest.ask("settle", ENDED)
     except ChildFailed as error:
         return Record({"quiet": NOBODY, "attack": NOBODY}, 1, 0, [str(error)])
 

@@ -123,12 +123,18 @@ def test_what_is_new_is_told_whole_before_it_is_told_again(monkeypatch):
     async def check():
         async with Federation(TypingService, "127.0.74", ["alpha"]) as federation:
             service, told = federation.services["alpha"], []
-            monkeypatch.setattr(service, "fan_out", lambda since, *, again: told.append((since, again)))
+
+            def fan_out(since, *, again):
+                told.append((since, again))
+                yield
+
+            monkeypatch.setattr(service, "fan_out", fan_out)
             ann, ben = pb.User(userId="ann", serverId="beta"), pb.User(userId="ben", serverId="beta")
             service._take(pb.TypingEvent(user=ann, timestamp=time.time()), "127.0.0.1")
-            await until(lambda: told)
+            await until(lambda: told and not len(service._rounds))
             service._take(pb.TypingEvent(user=ben, timestamp=time.time()), "127.0.0.1")
             service._run_repeat()
+            await until(lambda: len(told) == 3)
             assert told == [(0, False), (1, False), (0, True)]
 
     asyncio.run(check())

@@ -2,9 +2,10 @@
 
 import pytest
 
-from services.chat import steps
-from services.chat.steps import Fanouts, Steps, run
+from services.chat import fanouts as module
+from services.chat.fanouts import Fanouts
 from shared.addresses import User
+from shared.steps import LOOK_EVERY, Steps, run
 
 ANN, BOB = User("ann", "alpha"), User("bob", "alpha")
 
@@ -54,7 +55,7 @@ def test_a_task_is_done_in_turns_and_the_next_follows():
     tasks.add(world.task("b", 2), 5)
     assert tasks.size == 12
     world.turn()
-    assert 10 <= len(world.log) <= 10 + steps.LOOK_EVERY
+    assert 10 <= len(world.log) <= 10 + LOOK_EVERY
     world.run()
     assert world.log == [f"a{n}" for n in range(25)] + ["b0", "b1"]
     assert (world.done, tasks.size, len(tasks)) == ([7, 5], 0, 0)
@@ -113,7 +114,7 @@ def test_each_author_has_a_turn(fanouts):
 
 
 def test_who_has_many_is_held_and_released(fanouts):
-    for number in range(steps.HELD_AT):
+    for number in range(module.HELD_AT):
         assert not fanouts.fanouts.holds(ANN)
         assert fanouts.fanouts.add(ANN, fanouts.task(f"{number}.", 1), 1)
     assert fanouts.fanouts.holds(ANN)
@@ -125,7 +126,7 @@ def test_who_has_many_is_held_and_released(fanouts):
 
 @pytest.mark.parametrize("limit", ["MOST_OF_AUTHOR", "BYTES_OF_AUTHOR", "MOST", "BYTES"])
 def test_there_is_room_for_so_many_and_no_more(fanouts, monkeypatch, limit):
-    monkeypatch.setattr(steps, limit, 3)
+    monkeypatch.setattr(module, limit, 3)
     taken = [fanouts.fanouts.add(ANN, fanouts.task("a", 1), 1) for _ in range(5)]
     assert taken == [True, True, True, False, False]
     fanouts.run()

@@ -1,4 +1,4 @@
-"""What takes long is done a step at a time, and holds up nobody: fan-outs, and what the disk tells. Pure.
+"""What takes long is done a step at a time, and holds up nobody: fan-outs, say, and what a disk tells. Pure.
 
 A *task* is a generator: it is sent the time (seconds, monotonic) for each step, and does a little each. Tasks of
 one `Steps` are done one after another; whose turn it is among several, and how long it is, is fairness.py's.
@@ -10,18 +10,10 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Final, Protocol
 
-from shared.addresses import User
-
 Task = Generator[None, float, None]
 
 LOOK_EVERY: Final = 4
 """Steps between two looks at the clock."""
-HELD_AT: Final = 16
-"""Fan-outs of one author from which on their clients are not listened to."""
-MOST_OF_AUTHOR, BYTES_OF_AUTHOR = 1000, 16 * 1024 * 1024
-"""Fan-outs of one author that are not done yet, and bytes of their messages: others are refused."""
-MOST, BYTES = 20_000, 64 * 1024 * 1024
-"""The same of all authors."""
 
 
 class Queue(Protocol):
@@ -106,49 +98,3 @@ class Steps:
                 self.size -= size
                 self.wake()
                 self._done(size)
-
-
-class Fanouts:
-    """Each author's messages to groups, in order; those of several authors in turn."""
-
-    def __init__(self, make: Callable[[Callable[[int], None]], Steps], released: Callable[[User], None]) -> None:
-        """`make` makes Steps, given what hears of each task done; `released` hears of authors who may go on."""
-        self._make = make
-        self._released = released
-        self._authors: dict[User, Steps] = {}
-        self._count = self._size = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def add(self, author: User, task: Task, size: int) -> bool:
-        """Do it in its turn; False where there is no room."""
-        steps = self._authors.get(author)
-        if self._count >= MOST or self._size + size > BYTES:
-            return False
-        if steps is not None and (len(steps) >= MOST_OF_AUTHOR or steps.size + size > BYTES_OF_AUTHOR):
-            return False
-        if steps is None:
-            steps = self._authors[author] = self._make(lambda size: self._task_done(author, size))
-        self._count += 1
-        self._size += size
-        steps.add(task, size)
-        return True
-
-    def holds(self, author: User) -> bool:
-        """Whether so much of an author's is not done yet that nothing more is to be read of them."""
-        return len(self._authors.get(author, ())) >= HELD_AT
-
-    def wake(self) -> None:
-        """The disk is not behind any more."""
-        for steps in self._authors.values():
-            steps.wake()
-
-    def _task_done(self, author: User, size: int) -> None:
-        self._count -= 1
-        self._size -= size
-        left = len(self._authors[author])
-        if not left:
-            del self._authors[author]
-        if left == HELD_AT - 1:
-            self._released(author)
