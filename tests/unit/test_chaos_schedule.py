@@ -35,6 +35,11 @@ def test_ten_minutes_have_at_least_a_hundred_faults_of_every_kind(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_the_short_form_has_every_kind(seed):
+    assert {fault.kind for fault in draw_faults(seed, 60.0, 20.0)} == set(KINDS)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_no_fault_outlasts_the_run_or_its_kind(seed):
     for fault in draw_faults(seed, 60.0, 15.0):
         assert 0.0 < fault.at < fault.at + fault.seconds <= 60.0 or fault.seconds == 0.0
