@@ -6,6 +6,7 @@ of its own. Exit code 1 where one failed; the input that did it is kept in build
 
 import argparse
 import importlib.util
+import math
 import os
 import re
 import shutil
@@ -73,7 +74,7 @@ def choose(targets):
 
 def run(name, options, environment, asked, share, scratch):
     """One target's run, and how many inputs it had."""
-    limit = [f"--runs={round(share * TARGETS[name].share)}"] if asked.runs else [f"--seconds={asked.seconds}"]
+    limit = [f"--runs={math.ceil(share * TARGETS[name].share)}"] if asked.runs else [f"--seconds={asked.seconds}"]
     label = name + (" (sanitized core)" if environment else "")
     began = time.monotonic()
     environment = os.environ | environment | {"TMPDIR": scratch}
