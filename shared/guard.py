@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from shared.link import Link
 
 MOST: Final = {
-    "frame_rejected": 3,
+    "frame_rejected": 2,
     "link_closed": 2,
     "peer_connected": 2,
     "peer_disconnected": 2,
-    "server_discovered": 3,
+    "server_discovered": 2,
 }
 """Kinds of lines about others → how many are written in a minute; a node has four processes that may."""
 FAULTS: Final = frozenset({"malformed", "too_large", "handshake_timeout"})

@@ -4,6 +4,7 @@ import pytest
 
 from shared.buffers import ENOUGH, look, losers
 from shared.complaints import MINUTE, Complaints
+from shared.guard import MOST
 from shared.rates import (
     DATAGRAMS,
     FACTOR,
@@ -37,6 +38,10 @@ def test_a_few_lines_of_a_kind_are_written_in_a_minute_and_the_number_of_the_oth
 def test_lines_now_and_then_are_all_written():
     complaints = Complaints({"a": 2})
     assert all(complaints.allows("a", 31.0 * n) for n in range(100))
+
+
+def test_whatever_kind_of_line_somebody_causes_in_all_processes_of_a_node_it_has_ten_a_minute():
+    assert all(4 * most <= 10 for most in MOST.values())
 
 
 # Rates -----------------------------------------------------------------------------------------------
