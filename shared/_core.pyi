@@ -63,6 +63,9 @@ class Express:
         most: int,
         most_bytes: int,
         most_unheard: int,
+        most_produced: int,
+        first_window: int,
+        multipliers: bytes,
     ) -> None: ...
     def __len__(self) -> int: ...
     def take(self, source: object, frames: list[Frame], start: int, now: float, /) -> int: ...

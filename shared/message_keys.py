@@ -2,20 +2,22 @@
 
 A keyed hash over author, number, recipient, group and content. The secret is the data directory's (a client's: its
 process's), so nobody can make a message that is taken for another's: two that differ have the same key with a
-probability of less than one in 2^90, whoever chooses them.
+probability of one in 2^120 at most, whoever chooses them.
 
-The hash is Poly1305 (RFC 8439), because it is quick for the few dozen bytes of most messages, compiled and in
-Python alike (shared/core/keys.c has the same). Its own key is BLAKE2b of the secret and of who writes to whom. That
-one such key serves many messages is safe here, other than where Poly1305 authenticates: nobody is shown a message's
-key.
+The hash is multilinear: a start that is of who writes to whom, and each eight bytes times a secret number of their
+place, modulo a prime. For the few dozen bytes of most messages nothing of that strength is quicker, compiled and in
+Python alike (shared/core/keys.c has the same). Start and numbers are BLAKE2b of the secret. That they serve many messages is
+safe, because nobody is shown a message's key (Carter and Wegman, "New hash functions and their use in
+authentication and set equality", 1981).
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from operator import mul
+from struct import unpack
 from typing import TYPE_CHECKING, Final
 
 from shared.addresses import Group, Recipient, User
@@ -24,32 +26,35 @@ from shared.messages import pb
 
 SECRET: Final = 32
 """Bytes of a secret."""
-LONG: Final = 4096
+LONG: Final = 1024
 """Bytes of content beyond which its BLAKE2b stands for it, which is compiled everywhere."""
 IS_LONG: Final = 0x80
 PAIRS: Final = 1 << 14
 """Who writes to whom: so many are known at a time."""
 
-_PRIME: Final = (1 << 130) - 5
-_CLAMP: Final = 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
-_128_BITS: Final = (1 << 128) - 1
-_HEAD: Final = struct.Struct("<QB7x")
+_PRIME: Final = (1 << 128) - 159
+_WORD: Final = 8
+_HEAD: Final = 2
+"""Words in front of the content: the number; and the kind, with the content's length."""
+_MULTIPLIER: Final = 16
+"""Bytes of one; the last does not count, so that a sum of them fits into 192 bits (keys.c)."""
 _FIELDS: Final = {name: field.number for name, field in pb.ChatMessage.DESCRIPTOR.fields_by_name.items()}
 
 
-def poly1305(key: bytes, data: bytes) -> bytes:
-    """The authenticator of RFC 8439, 16 bytes; the key has 32."""
-    r, total = int.from_bytes(key[:16], "little") & _CLAMP, 0
-    for at in range(0, len(data), 16):
-        total = (total + int.from_bytes(data[at : at + 16] + b"\1", "little")) * r % _PRIME
-    return ((total + int.from_bytes(key[16:32], "little")) & _128_BITS).to_bytes(16, "little")
+@lru_cache(maxsize=4)
+def _numbers(multipliers: bytes) -> tuple[int, ...]:
+    parts = range(0, len(multipliers), _MULTIPLIER)
+    return tuple(int.from_bytes(multipliers[at : at + _MULTIPLIER - 1], "little") for at in parts)
 
 
-def key_of_pure(pair: bytes, number: int, kind: int, content: bytes) -> bytes:
+def key_of_pure(multipliers: bytes, pair: bytes, number: int, kind: int, content: bytes) -> bytes:
     """The key of a message: `pair` is of who writes to whom; `kind` tells one sort of content from another."""
     if len(content) > LONG:
         kind, content = kind | IS_LONG, blake2b(content, digest_size=32).digest()
-    return poly1305(pair, _HEAD.pack(number, kind) + content)
+    size = len(content)
+    words = unpack(f"<{-(-size // _WORD)}Q", content + bytes(-size % _WORD))
+    total = sum(map(mul, (number, kind | size << 8, *words), _numbers(multipliers)), int.from_bytes(pair, "little"))
+    return (total % _PRIME).to_bytes(16, "little")
 
 
 key_of = key_of_pure
@@ -62,14 +67,20 @@ class MessageKeys:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        hashes = -(-(_HEAD + LONG // _WORD) * _MULTIPLIER // 64)
+        self.multipliers = b"".join(self._hash(b"numbers", n.to_bytes(4, "little"), 64) for n in range(hashes))
+        """What words are multiplied by, each _MULTIPLIER bytes."""
         self.pair = lru_cache(maxsize=PAIRS, typed=True)(self._pair)  # a user and a group are equal as tuples
-        """pair(author, recipient, group): 32 bytes, the same for all that one writes to the other."""
+        """pair(author, recipient, group): 16 bytes, the same for all that one writes to the other."""
 
     def _pair(self, author: User, recipient: Recipient, group: Group | None) -> bytes:
         kind = b"g" if isinstance(recipient, Group) else b"u"
         parts = [kind, *(part.encode() for part in (*author, *recipient, *(group or ())))]
         text = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
-        return blake2b(text, key=self._secret, digest_size=32, person=b"parley message").digest()
+        return self._hash(b"parley message", text, 16)
+
+    def _hash(self, purpose: bytes, text: bytes, size: int) -> bytes:
+        return blake2b(text, key=self._secret, digest_size=size, person=purpose).digest()
 
     def of(self, author: User, recipient: Recipient, group: Group | None, message: pb.ChatMessage) -> bytes:
         """The key of a message from one to the other, as a copy for a member of `group` if there is one.
@@ -96,7 +107,7 @@ class MessageKeys:
         if len(content) > LONG:
             kind, content = kind | IS_LONG, blake2b(content, digest_size=32).digest()
         for recipient in recipients:
-            yield key_of(self.pair(author, recipient, group), number, kind, content)
+            yield key_of(self.multipliers, self.pair(author, recipient, group), number, kind, content)
 
 
 def content_of(message: pb.ChatMessage) -> tuple[int, bytes]:

@@ -50,6 +50,23 @@ class Spellings:
         server_id = self.of(user.server_id)
         return user if server_id == user.server_id else User(user.user_id, server_id)
 
+    def correct_message(self, message: pb.ChatMessage) -> bool:
+        """The same as `correct`, quicker where there is nothing to correct: so is nearly every message."""
+        exact = self._exact
+        if message.author.serverId in exact:
+            which = message.WhichOneof("recipient")
+            if which in ("user", "group") and getattr(message, which).serverId in exact:
+                return False
+        return self.correct(message)
+
+    def correct_answer(self, answer: pb.ChatMessageResponse) -> bool:
+        """The same for a MESSAGE_ACK."""
+        exact, statuses = self._exact, answer.statuses
+        if len(statuses) == 1 and answer.author.serverId in exact and not answer.HasField("group"):
+            if statuses[0].user.serverId in exact:
+                return False
+        return self.correct(answer)
+
     def correct(self, message: Message) -> bool:
         """Correct all names of servers in a payload; whether there was anything to correct."""
         corrected = False

@@ -79,6 +79,7 @@ class Express:
             most_unheard=UNHEARD,
             most_produced=Bounds().produced,
             first_window=WINDOW,
+            multipliers=keys.multipliers,
         )
         self.take: Callable[[Destination, list[Frame], int, float, Sink | None], int] = self.core.take
         """take(source, frames, start, now, link): handle frames from `start` on; the first that is left."""

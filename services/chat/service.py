@@ -405,12 +405,12 @@ class ChatService(ServiceBase):
     def _spelt(self, frame: Frame) -> tuple[pb.ChatMessage, bytes]:
         """A message whose servers are spelt as they spell themselves, and its frame: mostly the one that came."""
         message = decode(frame, pb.ChatMessage)
-        return message, encode("MESSAGE", message) if self.spellings.correct(message) else frame.raw
+        return message, encode("MESSAGE", message) if self.spellings.correct_message(message) else frame.raw
 
     def _spelt_answer(self, frame: Frame) -> tuple[pb.ChatMessageResponse, bytes]:
         """The same of a MESSAGE_ACK, and its payload; empty where it is not the one that came."""
         answer = decode(frame, pb.ChatMessageResponse)
-        return answer, b"" if self.spellings.correct(answer) else frame.payload
+        return answer, b"" if self.spellings.correct_answer(answer) else frame.payload
 
     def _spelt_ask(self, frame: Frame, kind: type[_Asked]) -> _Asked:
         """The same of a question."""

@@ -64,14 +64,10 @@ typedef struct {
     uint64_t low, high;
 } MessageKey;
 
-/* What the keys of all messages from one to another have in common. */
-typedef struct {
-    uint64_t r[3], s[2];
-} PairKey;
-
 int keys_ready(void);
-void pair_key_set(PairKey *key, const unsigned char bytes[32]);
-int message_key(const PairKey *pair, uint64_t number, int kind, const char *content, Py_ssize_t length, MessageKey *key);
+MessageKey *multipliers_read(PyObject *bytes); /* PyMem_Free it; NULL: with an error */
+int message_key(const MessageKey *multipliers, const MessageKey *pair, uint64_t number, int kind, const char *content,
+                Py_ssize_t length, MessageKey *key);
 int message_key_read(PyObject *bytes, MessageKey *key); /* -1: with an error */
 void message_key_write(const MessageKey *key, unsigned char bytes[16]);
 PyObject *key_of(PyObject *module, PyObject *arguments);
@@ -85,8 +81,38 @@ enum { NO_STATUS = -1, UNKNOWN_MESSAGE = -2 };
 int memory_status(Memory *memory, const MessageKey *key);
 void memory_note(Memory *memory, const MessageKey *key, int status);
 
+/* Eight bytes, the first of them the lowest of the number. */
+static inline uint64_t read64(const char *at)
+{
+    uint64_t number;
+    memcpy(&number, at, sizeof number);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    number = __builtin_bswap64(number);
+#endif
+    return number;
+}
+
+static inline void write64(char *at, uint64_t number)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    number = __builtin_bswap64(number);
+#endif
+    memcpy(at, &number, sizeof number);
+}
+
 /* Protobuf, as much of it as the quick way reads. Each returns the byte behind, or NULL. */
-const char *read_varint(const char *at, const char *end, uint64_t *value);
+const char *read_long_varint(const char *at, const char *end, uint64_t *value);
+
+/* Read a number below 2^64: most have one byte. */
+static inline const char *read_varint(const char *at, const char *end, uint64_t *value)
+{
+    if (at < end && !((unsigned char)*at & 0x80)) {
+        *value = (unsigned char)*at;
+        return at + 1;
+    }
+    return read_long_varint(at, end, value);
+}
+
 char *write_varint(char *at, uint64_t value);
 int is_utf8(const char *text, Py_ssize_t length);
 

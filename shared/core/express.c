@@ -64,7 +64,8 @@ static int take_message(Express *self, Party *source, const Frame *frame)
     int outcome = express_may_send(self, to);
     if (outcome <= 0 || self->left <= 0 || self->bytes_left <= 0 || self->produced >= self->most_produced)
         return outcome < 0 ? -1 : 0;
-    if (message_key(&flow->key, message.snowflake, message.kind, message.text, message.text_length, &key))
+    if (message_key(self->multipliers, &flow->pair, message.snowflake, message.kind, message.text,
+                    message.text_length, &key))
         return -1;
     outcome = is_known(self, flow, message.snowflake, &key);
     if (outcome)

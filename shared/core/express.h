@@ -27,6 +27,7 @@ typedef struct {
     PyObject *clients, *servers, *unheard, *delivered, *arm;
     int64_t most, most_bytes, most_produced, first_window;
     Py_ssize_t most_unheard;
+    MessageKey *multipliers; /* of messages' keys */
     PyObject *parties; /* destination → Party */
     PyObject *queues;  /* the mailbox's: destination → what waits there */
     PyObject *tables;  /* on_disk's: lists of arrays */

@@ -16,14 +16,16 @@ static Py_ssize_t express_length(Express *self)
 static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *words[] = {"memory", "mailbox", "dispatcher", "on_disk", "at_once", "clients", "servers", "unheard",
-                            "delivered", "arm", "most", "most_bytes", "most_unheard", "most_produced", "first_window", NULL};
+                            "delivered", "arm", "most", "most_bytes", "most_unheard", "most_produced", "first_window",
+                            "multipliers", NULL};
     PyObject *memory, *mailbox, *dispatcher, *on_disk, *at_once, *clients, *servers, *unheard, *delivered, *arm;
+    PyObject *multipliers;
     long long most, most_bytes, most_produced, first_window;
     Py_ssize_t most_unheard;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOO!O!O!OOLLnLL", words, &MemoryType, &memory, &mailbox,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOOOO!O!O!OOLLnLLO", words, &MemoryType, &memory, &mailbox,
                                      &dispatcher, &on_disk, &at_once, &PyDict_Type, &clients, &PyDict_Type, &servers,
                                      &PyDict_Type, &unheard, &delivered, &arm, &most, &most_bytes,
-                                     &most_unheard, &most_produced, &first_window))
+                                     &most_unheard, &most_produced, &first_window, &multipliers))
         return NULL;
     Express *self = (Express *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -43,10 +45,12 @@ static PyObject *express_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->most_produced = most_produced;
     self->first_window = first_window;
     self->most_unheard = most_unheard;
+    self->multipliers = multipliers_read(multipliers);
     self->parties = PyDict_New();
     self->queues = PyObject_GetAttr(mailbox, word.queues);
     self->tables = PyObject_GetAttr(on_disk, word.tables);
-    if (self->parties == NULL || self->queues == NULL || !PyDict_Check(self->queues) || self->tables == NULL)
+    if (self->multipliers == NULL || self->parties == NULL || self->queues == NULL || !PyDict_Check(self->queues) ||
+        self->tables == NULL)
         Py_CLEAR(self);
     if (self == NULL && !PyErr_Occurred())
         PyErr_SetString(PyExc_TypeError, "the mailbox's queues are a dict");
@@ -121,6 +125,7 @@ static void express_dealloc(Express *self)
     }
     PyMem_Free(self->table);
     PyMem_Free(self->touched);
+    PyMem_Free(self->multipliers);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 

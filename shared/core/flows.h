@@ -43,7 +43,7 @@ struct Flow {
     PyObject *author, *recipient, *head, *origin;
     PyObject *tail;   /* of the status that says DELIVERED, behind its number */
     PyObject *answers[ANSWERS]; /* the same of acknowledgements that say so; NULL: no other is known */
-    PairKey key;      /* of its messages' keys */
+    MessageKey pair;  /* its messages' keys have in common */
     int is_local;
 };
 

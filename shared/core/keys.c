@@ -1,15 +1,12 @@
-/* By what a message is recognised: key_of of shared/message_keys.py, compiled. Poly1305 as RFC 8439 has it.
- *
- * The sum is held in three limbs of 44, 44 and 42 bits, so that products of two fit into 128 bits without a carry between.
- */
+/* By what a message is recognised: key_of of shared/message_keys.py, compiled. */
 #include "core.h"
 
 typedef unsigned __int128 u128;
 
-enum { LONG = 4096, IS_LONG = 0x80, BLOCK = 16, DIGEST = 32 };
+enum { LONG = 1024, IS_LONG = 0x80, DIGEST = 32, WORD = 8, HEAD = 2, TO_PRIME = 159 };
+/* The prime is 2^128 - TO_PRIME. */
 
-#define MASK44 ((uint64_t)0xFFFFFFFFFFF)
-#define MASK42 ((uint64_t)0x3FFFFFFFFFF)
+static const uint64_t TOP = 0x00FFFFFFFFFFFFFF; /* of a multiplier: its upper byte does not count */
 
 static PyObject *blake2b;
 
@@ -21,59 +18,29 @@ int keys_ready(void)
     return blake2b == NULL ? -1 : 0;
 }
 
-static uint64_t read64(const unsigned char *at)
+/* A number of 192 bits: 130 products of 64 bits and 120 are less. */
+typedef struct {
+    u128 low;
+    uint64_t high;
+} Sum;
+
+static inline void add_word(Sum *sum, uint64_t word, const MessageKey *multiplier)
 {
-    uint64_t number = 0;
-    for (int i = 7; i >= 0; i--)
-        number = number << 8 | at[i];
-    return number;
+    u128 first = (u128)word * multiplier->low, second = (u128)word * multiplier->high + (first >> 64);
+    u128 low = second << 64 | (uint64_t)first;
+    sum->low += low;
+    sum->high += (uint64_t)(second >> 64) + (sum->low < low);
 }
 
-void pair_key_set(PairKey *key, const unsigned char bytes[32])
+/* The sum modulo the prime. */
+static inline MessageKey finish(const Sum *sum)
 {
-    uint64_t low = read64(bytes), high = read64(bytes + 8);
-    key->r[0] = low & 0xFFC0FFFFFFF; /* with the bits cleared that RFC 8439 clears */
-    key->r[1] = (low >> 44 | high << 20) & 0xFFFFFC0FFFF;
-    key->r[2] = high >> 24 & 0x00FFFFFFC0F;
-    key->s[0] = read64(bytes + 16);
-    key->s[1] = read64(bytes + 24);
-}
-
-static inline void add_block(uint64_t h[3], const uint64_t r[3], uint64_t low, uint64_t high, uint64_t top)
-{
-    uint64_t s1 = r[1] * 20, s2 = r[2] * 20; /* 5, and 4 for the limbs' 132 bits */
-    uint64_t h0 = h[0] + (low & MASK44), h1 = h[1] + ((low >> 44 | high << 20) & MASK44);
-    uint64_t h2 = h[2] + ((high >> 24 & MASK42) | top);
-    u128 d0 = (u128)h0 * r[0] + (u128)h1 * s2 + (u128)h2 * s1;
-    u128 d1 = (u128)h0 * r[1] + (u128)h1 * r[0] + (u128)h2 * s2;
-    u128 d2 = (u128)h0 * r[2] + (u128)h1 * r[1] + (u128)h2 * r[0];
-    d1 += (uint64_t)(d0 >> 44);
-    d2 += (uint64_t)(d1 >> 44);
-    h[0] = ((uint64_t)d0 & MASK44) + (uint64_t)(d2 >> 42) * 5;
-    h[1] = ((uint64_t)d1 & MASK44) + (h[0] >> 44);
-    h[0] &= MASK44;
-    h[2] = (uint64_t)d2 & MASK42;
-}
-
-/* The sum, wholly reduced, and the key's other half. */
-static MessageKey finish(uint64_t h[3], const uint64_t s[2])
-{
-    for (int i = 0; i < 2; i++) {
-        h[2] += h[1] >> 44;
-        h[1] &= MASK44;
-        h[0] += (h[2] >> 42) * 5;
-        h[2] &= MASK42;
-        h[1] += h[0] >> 44;
-        h[0] &= MASK44;
-    }
-    uint64_t g0 = h[0] + 5, g1 = h[1] + (g0 >> 44), g2 = h[2] + (g1 >> 44);
-    if (g2 >> 42) { /* 2^130 - 5 or more */
-        h[0] = g0 & MASK44;
-        h[1] = g1 & MASK44;
-        h[2] = g2 & MASK42;
-    }
-    u128 low = (u128)(h[0] | h[1] << 44) + s[0];
-    return (MessageKey){(uint64_t)low, (h[1] >> 20 | h[2] << 24) + s[1] + (uint64_t)(low >> 64)};
+    u128 over = (u128)sum->high * TO_PRIME, low = sum->low + over;
+    if (low < over)
+        low += TO_PRIME;
+    if (low >= -(u128)TO_PRIME)
+        low += TO_PRIME;
+    return (MessageKey){(uint64_t)low, (uint64_t)(low >> 64)};
 }
 
 /* The content's BLAKE2b, which is compiled elsewhere; 0, or -1 with an error. */
@@ -97,7 +64,8 @@ static int shorten(const char *content, Py_ssize_t length, unsigned char digest[
     return is_made ? 0 : -1;
 }
 
-int message_key(const PairKey *pair, uint64_t number, int kind, const char *content, Py_ssize_t length, MessageKey *key)
+int message_key(const MessageKey *multipliers, const MessageKey *pair, uint64_t number, int kind, const char *content,
+                Py_ssize_t length, MessageKey *key)
 {
     unsigned char digest[DIGEST];
     if (length > LONG) {
@@ -107,19 +75,35 @@ int message_key(const PairKey *pair, uint64_t number, int kind, const char *cont
         content = (const char *)digest;
         length = DIGEST;
     }
-    uint64_t h[3] = {0, 0, 0}, top = (uint64_t)1 << 40; /* each whole block has 2^128 more */
-    add_block(h, pair->r, number, (uint64_t)kind, top);
-    const unsigned char *at = (const unsigned char *)content;
-    for (; length >= BLOCK; length -= BLOCK, at += BLOCK)
-        add_block(h, pair->r, read64(at), read64(at + 8), top);
+    Sum sum = {(u128)pair->high << 64 | pair->low, 0};
+    add_word(&sum, number, multipliers++);
+    add_word(&sum, (uint64_t)kind | (uint64_t)length << 8, multipliers++);
+    for (; length >= WORD; length -= WORD, content += WORD)
+        add_word(&sum, read64(content), multipliers++);
     if (length) {
-        unsigned char last[BLOCK] = {0};
-        memcpy(last, at, (size_t)length);
-        last[length] = 1;
-        add_block(h, pair->r, read64(last), read64(last + 8), 0);
+        char last[WORD] = {0};
+        memcpy(last, content, (size_t)length);
+        add_word(&sum, read64(last), multipliers);
     }
-    *key = finish(h, pair->s);
+    *key = finish(&sum);
     return 0;
+}
+
+MessageKey *multipliers_read(PyObject *bytes)
+{
+    const Py_ssize_t size = (HEAD + LONG / WORD) * (Py_ssize_t)sizeof(MessageKey);
+    if (!PyBytes_Check(bytes) || PyBytes_GET_SIZE(bytes) < size) {
+        PyErr_Format(PyExc_ValueError, "multipliers have %zd bytes at least", size);
+        return NULL;
+    }
+    MessageKey *found = PyMem_Malloc((size_t)size);
+    if (found == NULL)
+        return (MessageKey *)PyErr_NoMemory();
+    for (Py_ssize_t at = 0; at < size; at += (Py_ssize_t)sizeof(MessageKey)) {
+        const char *from = PyBytes_AS_STRING(bytes) + at;
+        found[at / (Py_ssize_t)sizeof(MessageKey)] = (MessageKey){read64(from), read64(from + 8) & TOP};
+    }
+    return found;
 }
 
 /* For Python -------------------------------------------------------------------------------------------------------- */
@@ -127,10 +111,10 @@ int message_key(const PairKey *pair, uint64_t number, int kind, const char *cont
 int message_key_read(PyObject *bytes, MessageKey *key)
 {
     if (!PyBytes_Check(bytes) || PyBytes_GET_SIZE(bytes) != 2 * (Py_ssize_t)sizeof(uint64_t)) {
-        PyErr_SetString(PyExc_TypeError, "a message's key has 16 bytes");
+        PyErr_SetString(PyExc_TypeError, "a key has 16 bytes");
         return -1;
     }
-    const unsigned char *at = (const unsigned char *)PyBytes_AS_STRING(bytes);
+    const char *at = PyBytes_AS_STRING(bytes);
     *key = (MessageKey){read64(at), read64(at + 8)};
     return 0;
 }
@@ -143,28 +127,31 @@ void message_key_write(const MessageKey *key, unsigned char bytes[16])
     }
 }
 
-/* key_of(pair, number, kind, content) */
+/* key_of(multipliers, pair, number, kind, content) */
 PyObject *key_of(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
-    const char *pair_bytes, *content;
-    Py_ssize_t pair_length, length;
-    PyObject *number_object;
+    const char *content;
+    Py_ssize_t length;
+    PyObject *multipliers_bytes, *pair_bytes, *number_object;
     int kind;
-    if (!PyArg_ParseTuple(arguments, "y#Oiy#", &pair_bytes, &pair_length, &number_object, &kind, &content, &length))
+    if (!PyArg_ParseTuple(arguments, "OOOiy#", &multipliers_bytes, &pair_bytes, &number_object, &kind, &content, &length))
         return NULL;
-    if (pair_length != 32 || kind < 0 || kind > 0xFF) {
-        PyErr_SetString(PyExc_ValueError, "a pair has 32 bytes, a kind is a byte");
+    if (kind < 0 || kind > 0xFF) {
+        PyErr_SetString(PyExc_ValueError, "a kind is a byte");
         return NULL;
     }
     uint64_t number = PyLong_AsUnsignedLongLong(number_object);
-    if (PyErr_Occurred())
+    MessageKey pair, key;
+    if (PyErr_Occurred() || message_key_read(pair_bytes, &pair))
         return NULL;
-    PairKey pair;
-    MessageKey key;
+    MessageKey *multipliers = multipliers_read(multipliers_bytes);
+    if (multipliers == NULL)
+        return NULL;
+    int failed = message_key(multipliers, &pair, number, kind, content, length, &key);
+    PyMem_Free(multipliers);
+    if (failed)
+        return NULL;
     unsigned char bytes[16];
-    pair_key_set(&pair, (const unsigned char *)pair_bytes);
-    if (message_key(&pair, number, kind, content, length, &key))
-        return NULL;
     message_key_write(&key, bytes);
     return PyBytes_FromStringAndSize((const char *)bytes, sizeof bytes);
 }

@@ -61,18 +61,15 @@ static PyObject *head_of(PyObject *raw)
 PyObject *express_learn(Express *self, PyObject *arguments)
 {
     PyObject *source_name, *raw, *author, *recipient, *destination, *outbound, *hears_name, *origin, *tail, *one, *other;
-    const char *pair;
-    Py_ssize_t pair_length, most;
+    PyObject *pair_bytes;
+    MessageKey pair;
+    Py_ssize_t most;
     int is_local;
-    if (!PyArg_ParseTuple(arguments, "OSOOOOOUS(SS)y#pn", &source_name, &raw, &author, &recipient, &destination,
-                          &outbound, &hears_name, &origin, &tail, &one, &other, &pair, &pair_length,
+    if (!PyArg_ParseTuple(arguments, "OSOOOOOUS(SS)Opn", &source_name, &raw, &author, &recipient, &destination,
+                          &outbound, &hears_name, &origin, &tail, &one, &other, &pair_bytes,
                           &is_local, &most) ||
-        express_is_in(self, TAKING))
+        express_is_in(self, TAKING) || message_key_read(pair_bytes, &pair))
         return NULL;
-    if (pair_length != 32) {
-        PyErr_SetString(PyExc_ValueError, "a pair has 32 bytes");
-        return NULL;
-    }
     PyObject *head = head_of(raw);
     if (head == NULL)
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
@@ -93,7 +90,7 @@ PyObject *express_learn(Express *self, PyObject *arguments)
     flow->tail = Py_NewRef(tail);
     flow->answers[0] = Py_NewRef(one);
     flow->answers[1] = Py_NewRef(other);
-    pair_key_set(&flow->key, (const unsigned char *)pair);
+    flow->pair = pair;
     flow->is_local = is_local;
     if (PyDict_GET_SIZE(source->flows) >= most)
         PyDict_Clear(source->flows);
