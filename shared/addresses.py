@@ -76,7 +76,7 @@ class User(NamedTuple):
     @classmethod
     def of(cls, message: pb.User) -> User:
         """The value of a payload's User."""
-        return cls(message.userId, message.serverId)
+        return tuple.__new__(cls, (message.userId, message.serverId))  # half the time of cls(…)
 
     def to_pb(self) -> pb.User:
         """The payload's User."""
@@ -85,7 +85,8 @@ class User(NamedTuple):
     @property
     def is_complete(self) -> bool:
         """Whether both parts are there, and not absurdly long."""
-        return 0 < len(self.user_id) <= MAX_ID and 0 < len(self.server_id) <= MAX_ID
+        user_id, server_id = self
+        return bool(user_id and server_id) and len(user_id) <= MAX_ID and len(server_id) <= MAX_ID
 
 
 class Group(NamedTuple):

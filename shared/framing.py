@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from shared.compiled import core
@@ -21,6 +22,7 @@ _HEADER = re.compile(rb"([A-Z][A-Z0-9_]{0,63}) ([0-9]{1,20}) ")
 _HEADER_BEGUN = re.compile(rb"[A-Z][A-Z0-9_]{0,63}(?: [0-9]{0,20})?")
 _LONGEST_HEADER = 64 + 1 + 20 + 1
 _LF = 0x0A
+_NAME = attrgetter("name")
 
 
 class Frame:
@@ -82,7 +84,7 @@ class FrameReader:
     def feed(self, data: bytes) -> list[Frame]:
         """Take what was read; return the frames that it completes."""
         frames = self._feed(data)
-        self.has_control = any(frame.name in self._control for frame in frames)
+        self.has_control = not self._control.isdisjoint(map(_NAME, frames))
         return frames
 
     def _feed(self, data: bytes) -> list[Frame]:
@@ -106,30 +108,28 @@ class FrameReader:
 
     def _cut(self, data: bytes, frames: list[Frame]) -> int:
         """Append each whole frame of `data` to `frames`; return where the first that is not whole begins."""
-        position, size = 0, len(data)
+        position, size, allowed = 0, len(data), min(self.allowed, self._limit)
         while position < size:
             header = _HEADER.match(data, position)
             if header is None:
                 _check_begun_header(data[position : position + _LONGEST_HEADER + 1])
-            if header is None or (frames and self.allowed < int(header[2]) <= self._limit):
                 self._wanted = 0
                 return position
-            end = header.end() + self._payload_size(header) + 1
+            length, body = int(header[2]), header.end()
+            if length > allowed:
+                if not frames or length > self._limit:
+                    raise FrameTooLarge(length, allowed)  # before any payload is waited for
+                self._wanted = 0
+                return position
+            end = body + length + 1
             if end > size:
                 self._wanted = end - position
                 return position
             if data[end - 1] != _LF:
                 raise MalformedMessage(f"byte {end - position} of a {header[1].decode()} is no line feed")
-            frames.append(Frame(header[1].decode("ascii"), data[position:end], header.end() - position))
+            frames.append(Frame(header[1].decode("ascii"), data[position:end], body - position))
             position = end
         return position
-
-    def _payload_size(self, header: re.Match[bytes]) -> int:
-        """The announced length, checked against the limit before any payload is waited for."""
-        length, limit = int(header[2]), min(self.allowed, self._limit)
-        if length > limit:
-            raise FrameTooLarge(length, limit)
-        return length
 
 
 def _check_begun_header(start: bytes) -> None:
@@ -156,15 +156,10 @@ class Counted(Protocol):
 
 
 def count_pure(frames: Iterable[Frame], counts: Counted) -> None:
-    """Count frames by name. Most come in runs."""
-    name, run = "", 0
-    for frame in frames:
-        if frame.name == name:
-            run += 1
-        else:
-            counts.add(name, run)
-            name, run = frame.name, 1
-    counts.add(name, run)
+    """Count frames by name."""
+    names = list(map(_NAME, frames))
+    for name in set(names):
+        counts.add(name, names.count(name))
 
 
 def count_sent_pure(raws: Iterable[bytes], counts: Counted) -> None:

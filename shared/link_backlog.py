@@ -17,7 +17,7 @@ from shared.framing import Frame
 from shared.link_io import LinkIO, Owner
 from shared.session import Session
 from shared.tallies import Counts
-from shared.turn import TURN, Loop
+from shared.turn import TURN, Loop, Turn
 
 SMALL: Final = 4096
 """Bytes of a read that waits for nobody who has more."""
@@ -28,7 +28,7 @@ ANSWERS: Final = 256 * 1024
 class LinkBacklog(LinkIO):
     """What waits of one link. Link is a subclass."""
 
-    __slots__ = ("_answered", "_backlog", "_is_held", "_is_lost", "_is_reading", "_queue", "_resting")
+    __slots__ = ("_answered", "_backlog", "_is_held", "_is_lost", "_is_reading", "_queue", "_resting", "is_pausing")
 
     def __init__(
         self,
@@ -46,6 +46,8 @@ class LinkBacklog(LinkIO):
         self._is_lost = False
         """Whether the connection is gone, and what came over it is still to be handled."""
         self._is_held = False
+        self.is_pausing = False
+        """Whether nothing more is listened to for now: it is held, or rests."""
         self._resting: asyncio.TimerHandle | None = None
         self._answered = 0
         """Bytes of answers since the buffer had room."""
@@ -55,7 +57,14 @@ class LinkBacklog(LinkIO):
     @property
     def had_its_turn(self) -> bool:
         """Whether what follows has to wait: ask after each frame that takes long."""
-        return self._turn.is_over(self._now()) or self._has_to_wait
+        if self.is_pausing or self._turn.is_over(self._now()):
+            return True
+        return self._answered >= ANSWERS and self._is_full
+
+    @property
+    def turn(self) -> Turn:
+        """The account of what its slice costs."""
+        return self._turn
 
     @property
     def heard_at(self) -> float:
@@ -87,22 +96,24 @@ class LinkBacklog(LinkIO):
         """Listen to nothing more for so long."""
         if self._resting is None and self._transport is not None:
             self._resting = asyncio.get_running_loop().call_later(seconds, self._rested)
-            self._has_backlog = True
+            self._has_backlog = self.is_pausing = True
             self._stop_reading()
 
     def hold(self) -> None:
         """Listen to nothing more until `release`: what was asked for is not done yet."""
-        self._is_held = self._has_backlog = True
+        self._is_held = self._has_backlog = self.is_pausing = True
         self._stop_reading()
 
     def release(self) -> None:
         """It is done."""
         if self._is_held:
             self._is_held = False
+            self.is_pausing = self._resting is not None
             self._wait()
 
     def _rested(self) -> None:
         self._resting = None
+        self.is_pausing = self._is_held
         self.session.note_alive(self._now())
         self._wait()
 
@@ -110,7 +121,7 @@ class LinkBacklog(LinkIO):
 
     @property
     def _has_to_wait(self) -> bool:
-        return self._is_held or self._resting is not None or self._is_full
+        return self.is_pausing or self._is_full
 
     @property
     def _is_full(self) -> bool:
@@ -186,7 +197,7 @@ class LinkBacklog(LinkIO):
 
     def _caught_up(self) -> None:
         """Nothing waits any more."""
-        if self._is_held or self._resting is not None:
+        if self.is_pausing:
             return
         self._has_backlog = False
         if not self._is_reading and self._transport is not None and not self._transport.is_closing():
@@ -204,6 +215,7 @@ class LinkBacklog(LinkIO):
         if self._resting is not None:
             self._resting.cancel()
             self._resting = None
+            self.is_pausing = self._is_held
 
     def _end(self) -> None:
         """The connection is gone, and all that came over it was handled."""

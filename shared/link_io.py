@@ -188,14 +188,15 @@ class LinkIO:
 
         Nothing goes out on a link that is over.
         """
-        if self._transport is None or self._transport.is_closing():
+        transport, turn, size = self._transport, self._turn, len(raw)
+        if transport is None or transport.is_closing():
             return
         self._out.append(raw)
-        self._queued += len(raw)
-        self._turn.produced += len(raw)
+        self._queued += size
+        turn.produced += size
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._turn.flush_later(self)
+            turn.flush_later(self)
 
     def send_run(self, raw: bytes, name: str, count: int) -> None:
         """The same for several frames of one name, which follow each other."""

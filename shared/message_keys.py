@@ -6,18 +6,18 @@ probability of one in 2^120 at most, whoever chooses them.
 
 The hash is multilinear: a start that is of who writes to whom, and each eight bytes times a secret number of their
 place, modulo a prime. For the few dozen bytes of most messages nothing of that strength is quicker, compiled and in
-Python alike (shared/core/keys.c has the same). Start and numbers are BLAKE2b of the secret. That they serve many messages is
-safe, because nobody is shown a message's key (Carter and Wegman, "New hash functions and their use in
+Python alike (shared/core/keys.c has the same). Start and numbers are BLAKE2b of the secret. That they serve many
+messages is safe, because nobody is shown a message's key (Carter and Wegman, "New hash functions and their use in
 authentication and set equality", 1981).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from operator import mul
-from struct import unpack
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from shared.addresses import Group, Recipient, User
@@ -38,7 +38,10 @@ _HEAD: Final = 2
 """Words in front of the content: the number; and the kind, with the content's length."""
 _MULTIPLIER: Final = 16
 """Bytes of one; the last does not count, so that a sum of them fits into 192 bits (keys.c)."""
+_WORDS: Final = [Struct(f"<{count}Q") for count in range(LONG // _WORD + 1)]
 _FIELDS: Final = {name: field.number for name, field in pb.ChatMessage.DESCRIPTOR.fields_by_name.items()}
+
+_TEXT: Final = _FIELDS["textContent"]
 
 
 @lru_cache(maxsize=4)
@@ -52,12 +55,14 @@ def key_of_pure(multipliers: bytes, pair: bytes, number: int, kind: int, content
     if len(content) > LONG:
         kind, content = kind | IS_LONG, blake2b(content, digest_size=32).digest()
     size = len(content)
-    words = unpack(f"<{-(-size // _WORD)}Q", content + bytes(-size % _WORD))
-    total = sum(map(mul, (number, kind | size << 8, *words), _numbers(multipliers)), int.from_bytes(pair, "little"))
-    return (total % _PRIME).to_bytes(16, "little")
+    words = _WORDS[-(-size // _WORD)]
+    parts = number, kind | size << 8, *words.unpack(content.ljust(words.size, b"\0"))
+    total = sum(map(mul, parts, _numbers(multipliers)), int.from_bytes(pair, "little"))
+    key: int = total % _PRIME
+    return key.to_bytes(16, "little")
 
 
-key_of = key_of_pure
+key_of: Callable[[bytes, bytes, int, int, bytes], bytes] = key_of_pure
 if not TYPE_CHECKING and core is not None:
     key_of = core.key_of
 
@@ -87,7 +92,11 @@ class MessageKeys:
 
         Empty where its number is 0, by which nothing is recognised (protocol.md).
         """
-        return self.of_each(author, (recipient,), group, message)[0]
+        number, text = message.messageSnowflake, message.textContent
+        if number == 0:
+            return b""
+        kind, content = (_TEXT, text.encode()) if text else content_of(message)
+        return key_of(self.multipliers, self.pair(author, recipient, group), number, kind, content)
 
     def of_each(
         self, author: User, recipients: Sequence[Recipient], group: Group | None, message: pb.ChatMessage
@@ -116,5 +125,5 @@ def content_of(message: pb.ChatMessage) -> tuple[int, bytes]:
     if name is None:
         return 0, b""
     if name == "textContent":
-        return _FIELDS[name], message.textContent.encode()
+        return _TEXT, message.textContent.encode()
     return _FIELDS[name], getattr(message, name).SerializeToString(deterministic=True)

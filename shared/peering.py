@@ -101,6 +101,8 @@ class Peering:
         self._owner = owner
         self._config = config
         self._local_host = local_host
+        self.had_rivals = False
+        """Whether there were ever two servers of one name: `yield_to_rival` is of use."""
         self._peers: ByName[Peer] = ByName()
         self._dials = Dials(config.backoff_min)
         self._ending: set[asyncio.Task[None]] = set()
@@ -235,6 +237,7 @@ class Peering:
         link, now = peer.link, asyncio.get_running_loop().time()
         if link is None:
             return
+        self.had_rivals = True
         if len(peer.rivals) < MOST_RIVALS:
             peer.rivals.setdefault(host, now)
         if link.heard_since(peer.rivals.get(host, now)):

@@ -51,6 +51,8 @@ REPORT_PER_PEER = 0.001
 """Seconds between two reports of our links, and as many more for each server that one tells of."""
 MOST_TOLD = 100
 """Faults of one kind that are remembered as logged."""
+FEW, LITTLE = 4, 64 * 1024
+"""Frames, and bytes sent, in which a look at the clock is not worth what it takes."""
 
 
 class ServiceBase:
@@ -519,11 +521,13 @@ class ServiceBase:
         handle = (
             self.handle_message_for_feature if link.identity.is_client else self.handle_server_message_for_feature
         )
+        turn = link.turn
         for at, frame in enumerate(frames, start=1):
             if not handle(link, frame):
                 link.answer(unsupported(frame.name))
                 self.message_rejected(link, "unknown_name", frame.name)
-            if link.had_its_turn:
+            is_looked_at = at % FEW == 0 or turn.produced >= LITTLE
+            if link.is_pausing or (is_looked_at and link.had_its_turn):
                 return at
         return len(frames)
 

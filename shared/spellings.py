@@ -24,54 +24,38 @@ class Spellings:
     """The names of our own server and of all that we know. The first spelling of one stays."""
 
     def __init__(self) -> None:
-        self._exact: set[str] = set()
+        self.exact: set[str] = set()
+        """Names that are spelt as their servers spell them: what is at one of these need not be corrected."""
         self._by_fold: dict[str, str] = {}
 
     def learn(self, server_ids: Iterable[str]) -> None:
         """These are spelt so."""
         for server_id in server_ids:
-            if server_id in self._exact or len(self._exact) >= MOST or not server_id:
+            if server_id in self.exact or len(self.exact) >= MOST or not server_id:
                 continue
             if self._by_fold.setdefault(fold(server_id), server_id) == server_id:
-                self._exact.add(server_id)
+                self.exact.add(server_id)
 
     def learn_own(self, server_id: str) -> None:
         """Ours comes before any other spelling of it."""
         before = self._by_fold.pop(fold(server_id), "")
-        self._exact.discard(before)
+        self.exact.discard(before)
         self.learn([server_id])
 
     def of(self, server_id: str) -> str:
         """How that server spells its name, as far as it is known."""
-        return server_id if server_id in self._exact else self._by_fold.get(fold(server_id), server_id)
+        return server_id if server_id in self.exact else self._by_fold.get(fold(server_id), server_id)
 
     def user(self, user: User) -> User:
         """The same user at a server that is spelt as it spells itself."""
         server_id = self.of(user.server_id)
         return user if server_id == user.server_id else User(user.user_id, server_id)
 
-    def correct_message(self, message: pb.ChatMessage) -> bool:
-        """The same as `correct`, quicker where there is nothing to correct: so is nearly every message."""
-        exact = self._exact
-        if message.author.serverId in exact:
-            which = message.WhichOneof("recipient")
-            if which in ("user", "group") and getattr(message, which).serverId in exact:
-                return False
-        return self.correct(message)
-
-    def correct_answer(self, answer: pb.ChatMessageResponse) -> bool:
-        """The same for a MESSAGE_ACK."""
-        exact, statuses = self._exact, answer.statuses
-        if len(statuses) == 1 and answer.author.serverId in exact and not answer.HasField("group"):
-            if statuses[0].user.serverId in exact:
-                return False
-        return self.correct(answer)
-
     def correct(self, message: Message) -> bool:
         """Correct all names of servers in a payload; whether there was anything to correct."""
         corrected = False
         for name in _names(message):
-            if name.serverId not in self._exact and (spelt := self.of(name.serverId)) != name.serverId:
+            if name.serverId not in self.exact and (spelt := self.of(name.serverId)) != name.serverId:
                 name.serverId = spelt
                 corrected = True
         return corrected

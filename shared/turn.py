@@ -94,7 +94,13 @@ class Turn:
             self.held = 0
             if self.look is not None:
                 self._call_soon(self.look)
-        links, self._links = self._links, []
+        links = self._links
+        if not links:
+            return
+        self._links = []
+        if len(links) == 1:
+            links[0].flush()
+            return
         with ExitStack() as stack:
             for link in reversed(links):
                 stack.callback(link.flush)

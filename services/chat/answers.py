@@ -13,6 +13,7 @@ from services.chat.statuses import FINAL, INTERIM, Status, Statuses
 from shared.addresses import Group, User
 from shared.errors import UnexpectedMessage
 from shared.messages import encode, pb
+from shared.spellings import Spellings
 
 GIVEN: Final = 50_000
 """Messages that were on broken links and are remembered."""
@@ -30,6 +31,7 @@ class Answers:
         mailbox: Mailbox,
         dispatcher: Dispatcher,
         statuses: Statuses,
+        spellings: Spellings,
         doubted: Callable[[], None],
     ) -> None:
         """`doubted` counts answers of what nobody is known to have been given."""
@@ -38,6 +40,7 @@ class Answers:
         self._mailbox = mailbox
         self._dispatcher = dispatcher
         self._statuses = statuses
+        self._spellings = spellings
         self._doubted = doubted
         self._receipts: dict[Sink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
@@ -57,13 +60,17 @@ class Answers:
         """A recipient's client acknowledged; an existing one names nobody: we fill in who it was.
 
         Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
-        Returns what was delivered, if something was.
+        Returns what was delivered, if something was and the answer is as it came.
 
         Raises:
             UnexpectedMessage: that client's link (`sink`) was never given the message.
 
         """
-        author = User.of(ack.author) if ack.HasField("author") else None
+        author = _author(ack)
+        is_spelt = author is None or author[1] in self._spellings.exact
+        was_misspelt = not is_spelt and self._spellings.correct(ack)
+        if was_misspelt:
+            author = _author(ack)
         item = self._dispatcher.find(user, ack.messageSnowflake, author=author)
         if item is None or not ack.statuses:
             return None
@@ -72,39 +79,47 @@ class Answers:
         self._dispatcher.answered(user, item, now)
         status = ack.statuses[0].status
         self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
-        return item if status == Status.DELIVERED else None
+        return item if status == Status.DELIVERED and not was_misspelt else None
 
     def from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> Item | None:
         """Another server answered for its users, or for the members of one of its groups.
 
-        Returns what was delivered, if the answer says that of one message and nothing else.
+        Returns what was delivered, if the answer says that of one message and nothing else, and is as it came.
 
         Raises:
             UnexpectedMessage: it answers for others.
 
         """
-        if ack.receipt and (server := self._roster.server(server_id)) is not None:
-            self._receipts[server.sink] = ack.receipt
-        group = Group.of(ack.group) if ack.HasField("group") else None
+        receipt = ack.receipt
+        if receipt and (server := self._roster.server(server_id)) is not None:
+            self._receipts[server.sink] = receipt
+        author, group, statuses, is_spelt = _read(ack, self._spellings.exact)
+        was_misspelt = not is_spelt and self._spellings.correct(ack)
+        if was_misspelt:
+            author, group, statuses, _is_spelt = _read(ack, self._spellings.exact)
         if group is not None and group.server_id == server_id:
             self._for_members(server_id, group, ack, now)
             return None
         item = None
-        for status in ack.statuses:
-            user = User.of(status.user) if status.HasField("user") else None
-            if user is not None and user.server_id != server_id:
+        for user, status in statuses:
+            if user is not None and user[1] != server_id:
                 raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
-            is_known = status.status in FINAL or status.status in INTERIM
-            told = status.status if is_known else Status.UNKNOWN_STATUS
-            item = self._for_one(server_id, ack, user, told, now)
-        is_plain = len(ack.statuses) == 1 and not ack.receipt and group is None
-        return item if is_plain and ack.statuses[0].status == Status.DELIVERED else None
+            told = status if status in FINAL or status in INTERIM else Status.UNKNOWN_STATUS
+            item = self._for_one(server_id, ack, author, user, told, now)
+        if len(statuses) != 1 or receipt or group is not None or was_misspelt:
+            return None
+        return item if statuses[0][1] == Status.DELIVERED else None
 
     def _for_one(
-        self, server_id: str, ack: pb.ChatMessageResponse, user: User | None, status: int, now: float
+        self,
+        server_id: str,
+        ack: pb.ChatMessageResponse,
+        author: User | None,
+        user: User | None,
+        status: int,
+        now: float,
     ) -> Item | None:
         """What is on its way and was answered, if that is so."""
-        author = User.of(ack.author) if ack.HasField("author") else None
         item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if item is not None:
             if status in INTERIM and author is None:
@@ -173,3 +188,23 @@ class Answers:
                 sink.send(encode("STATUS_RECEIVED", pb.StatusReceived(receipt=number)))
 
         self._mailbox.when_safe(is_safe)
+
+
+def _author(ack: pb.ChatMessageResponse) -> User | None:
+    """Whose message it answers; existing clients do not say."""
+    return User.of(ack.author) if ack.HasField("author") else None
+
+
+def _read(
+    ack: pb.ChatMessageResponse, exact: set[str]
+) -> tuple[User | None, Group | None, list[tuple[User | None, int]], bool]:
+    """Whose message it answers, the group that it is about, what it says of whom; whether all is in `exact`."""
+    author = User.of(ack.author) if ack.HasField("author") else None
+    group = Group.of(ack.group) if ack.HasField("group") else None
+    is_spelt = (author is None or author[1] in exact) and (group is None or group[1] in exact)
+    statuses: list[tuple[User | None, int]] = []
+    for each in ack.statuses:
+        user = User.of(each.user) if each.HasField("user") else None
+        is_spelt = is_spelt and (user is None or user[1] in exact)
+        statuses.append((user, each.status))
+    return author, group, statuses, is_spelt

@@ -41,17 +41,15 @@ class Delivered:
             os.close(descriptor)
 
     def __contains__(self, key: Key) -> bool:
-        return key in _BUCKET.unpack_from(self.table, self._place(key))
+        place = int.from_bytes(key[:8], "little") % self._buckets * _BUCKET.size
+        return key in _BUCKET.unpack_from(self.table, place)
 
     def add(self, key: Key) -> None:
         """A message was delivered."""
-        place = self._place(key)
+        place = int.from_bytes(key[:8], "little") % self._buckets * _BUCKET.size
         bucket = _BUCKET.unpack_from(self.table, place)
         if key not in bucket:
             _BUCKET.pack_into(self.table, place, key, *bucket[:3])
-
-    def _place(self, key: Key) -> int:
-        return int.from_bytes(key[:8], "little") % self._buckets * _BUCKET.size
 
     def close(self) -> None:
         """Unmap it; the system writes it."""

@@ -119,6 +119,8 @@ class DiskMailbox:
         limited: Callable[[str], None] = lambda _what: None,
     ) -> None:
         self._disk = disk
+        self.find = disk.find
+        """find(key): the status of a message that is, or lately was, on disk."""
         self._quotas = Quotas(limits)
         self._limited = limited
         self.next_id = next_id
@@ -361,10 +363,6 @@ class DiskMailbox:
     def recall(self) -> Recall:
         """What `find` looks through."""
         return self._disk.recall
-
-    def find(self, key: Key) -> int | None:
-        """The status of a message that is, or lately was, on disk."""
-        return self._disk.find(key)
 
     def delivered(self, item: Item) -> None:
         """It came and went at once: it is recognised after a restart all the same."""

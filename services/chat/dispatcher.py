@@ -18,7 +18,7 @@ from services.chat.quick import NoQuickWay, QuickWay, Sent
 from services.chat.roster import Roster, Sink, offers_again
 from shared.addresses import User
 from shared.messages import pb
-from shared.pieces import WHOLE
+from shared.pieces import SUSPECT, WHOLE
 
 ON_THEIR_WAY: Final = 50_000
 """Messages that are on their way to all destinations: beyond it each has a small share only."""
@@ -79,12 +79,13 @@ class Dispatcher:
 
     def dispatch(self, destination: Destination, item: Item, now: float) -> bool:
         """Send at once where nothing waits; else keep. False where there is no room."""
-        self.adopt(self.quick.settle(destination))
-        lane = self._lanes.lane_of(destination, item)
+        if len(self.quick):
+            self.adopt(self.quick.settle(destination))
+        lane = self._lanes.lane_of(destination, item) if self._lanes.paths else None
         is_clear = lane is None and self._mailbox.is_clear(destination)
         if is_clear and (sinks := self.ways(destination)):
             outbound = self.outbound_to(destination)
-            if self._has_room(outbound) and not outbound.must_wait(item):
+            if self._has_room(outbound) and not (item.snowflake in outbound.numbers and outbound.must_wait(item)):
                 self._send(destination, outbound, item, sinks, now + self._ack_timeout)
                 return True
         if is_clear or (lane is not None and not lane.is_kept) or self._custody.is_behind(destination):
@@ -158,7 +159,8 @@ class Dispatcher:
 
     def _unanswered_by(self, destination: Destination) -> Outbound | None:
         """All that is on its way there, if anything ever was."""
-        self.adopt(self.quick.settle(destination))
+        if len(self.quick):
+            self.adopt(self.quick.settle(destination))
         return self._outbound.get(destination)
 
     def adopt(self, sent: Iterable[Sent]) -> None:
@@ -188,7 +190,7 @@ class Dispatcher:
         self, destination: Destination, outbound: Outbound, item: Item, sinks: Sequence[Sink], deadline: float
     ) -> None:
         self._mailbox.number(item)
-        is_in_pieces = self._lanes.carries(destination, item, sinks)
+        is_in_pieces = item.size > SUSPECT and self._lanes.carries(destination, item, sinks)
         if is_in_pieces:
             outbound.hold(item, sinks, deadline)
         else:
@@ -242,7 +244,8 @@ class Dispatcher:
             outbound.answered_at = now
         self.count -= 1
         self.size -= item.size
-        self._lanes.answered(destination, item)
+        if self._lanes.paths:
+            self._lanes.answered(destination, item)
 
     def lost(self, destination: Destination, sink: Sink) -> list[Item]:
         """A link is gone: what was on it alone, in order, is no longer on its way."""

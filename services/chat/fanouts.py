@@ -23,7 +23,7 @@ class Fanouts:
         """`make` makes Steps, given what hears of each task done; `released` hears of authors who may go on."""
         self._make = make
         self._released = released
-        self._authors: dict[User, Steps] = {}
+        self.authors: dict[User, Steps] = {}
         self._count = self._size = 0
 
     def __len__(self) -> int:
@@ -31,13 +31,13 @@ class Fanouts:
 
     def add(self, author: User, task: Task, size: int) -> bool:
         """Do it in its turn; False where there is no room."""
-        steps = self._authors.get(author)
+        steps = self.authors.get(author)
         if self._count >= MOST or self._size + size > BYTES:
             return False
         if steps is not None and (len(steps) >= MOST_OF_AUTHOR or steps.size + size > BYTES_OF_AUTHOR):
             return False
         if steps is None:
-            steps = self._authors[author] = self._make(lambda size: self._task_done(author, size))
+            steps = self.authors[author] = self._make(lambda size: self._task_done(author, size))
         self._count += 1
         self._size += size
         steps.add(task, size)
@@ -45,18 +45,18 @@ class Fanouts:
 
     def holds(self, author: User) -> bool:
         """Whether so much of an author's is not done yet that nothing more is to be read of them."""
-        return len(self._authors.get(author, ())) >= HELD_AT
+        return len(self.authors.get(author, ())) >= HELD_AT
 
     def wake(self) -> None:
         """The disk is not behind any more."""
-        for steps in self._authors.values():
+        for steps in self.authors.values():
             steps.wake()
 
     def _task_done(self, author: User, size: int) -> None:
         self._count -= 1
         self._size -= size
-        left = len(self._authors[author])
+        left = len(self.authors[author])
         if not left:
-            del self._authors[author]
+            del self.authors[author]
         if left == HELD_AT - 1:
             self._released(author)

@@ -58,23 +58,23 @@ class Lanes:
         self._stuck_ttl = stuck_ttl
         self._send_next = send_next
         self._stuck = stuck
-        self._paths: dict[Destination, Path] = {}
+        self.paths: dict[Destination, Path] = {}
         self._wakings: list[tuple[float, int, Destination]] = []
         self._numbers = count()
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def lane_of(self, destination: Destination, item: Item) -> Lane | None:
         """The lane that an item has to wait in."""
-        path = self._paths.get(destination)
+        path = self.paths.get(destination)
         return path.lanes.get(item.pair) if path is not None else None
 
     def carries(self, destination: Destination, item: Item, links: Sequence[Sink]) -> bool:
         """Whether an item goes over these links in pieces: it is large, or was lost whole before."""
         if item.size <= (SUSPECT if item.attempts else WHOLE) or len(links) != 1 or not links[0].takes_pieces:
             return False
-        path = self._paths.get(destination)
+        path = self.paths.get(destination)
         if path is not None and path.link not in (None, links[0]):
             return False
         return isinstance(destination, str) or len(self._roster.clients(destination)) == 1
@@ -83,7 +83,7 @@ class Lanes:
 
     def begin(self, destination: Destination, item: Item, link: Sink, now: float) -> None:
         """An item is to go in pieces, now or when its turn comes; what follows in its pair waits."""
-        path = self._paths.setdefault(destination, Path())
+        path = self.paths.setdefault(destination, Path())
         path.link = link
         lane = self._open(destination, path, item.pair, [])
         lane.begin(item)
@@ -99,7 +99,7 @@ class Lanes:
 
     def pump(self, destination: Destination, now: float) -> None:
         """Send what may go out: whole where its turn has come, and pieces."""
-        path = self._paths.get(destination)
+        path = self.paths.get(destination)
         if path is None:
             return
         if self._mailbox.is_clear(destination) and self._has_way(destination):  # all others first
@@ -144,12 +144,12 @@ class Lanes:
 
     def hold(self, destination: Destination, item: Item) -> None:
         """An item that was taken has to wait for the answer to another of its pair: `may_go_on`."""
-        path = self._paths.setdefault(destination, Path())
+        path = self.paths.setdefault(destination, Path())
         path.move(self._open(destination, path, item.pair, [item]), path.held)
 
     def may_go_on(self, destination: Destination, item: Item) -> None:
         """A message was answered, or holds up nobody any more."""
-        path = self._paths.get(destination)
+        path = self.paths.get(destination)
         if path is not None and (lane := path.held.get(item.pair)) is not None:
             path.move(lane, path.ready)
 
@@ -162,7 +162,7 @@ class Lanes:
             UnexpectedMessage: it has what was never sent to it.
 
         """
-        path, whole = self._paths.get(destination), Whole.read(answer.whole)
+        path, whole = self.paths.get(destination), Whole.read(answer.whole)
         lane = path.sendings.get(whole) if path is not None else None
         if path is None or lane is None or lane.sending is None or lane.head is None:
             return  # it was given up meanwhile
@@ -189,7 +189,7 @@ class Lanes:
 
     def answered(self, destination: Destination, item: Item) -> None:
         """It was answered, or given up."""
-        path = self._paths.get(destination)
+        path = self.paths.get(destination)
         if path is None:
             return
         path.stuck.pop(item, None)
@@ -201,13 +201,13 @@ class Lanes:
             path.finish(lane)
         self.may_go_on(destination, item)
         if path.is_over:
-            del self._paths[destination]
+            del self.paths[destination]
 
     # Links ----------------------------------------------------------------------------------------
 
     def connected(self, destination: Destination, now: float) -> None:
         """There is a link."""
-        if (path := self._paths.get(destination)) is not None:
+        if (path := self.paths.get(destination)) is not None:
             path.connected(now)
             path.look_at = self._next_look(path)
 
@@ -219,7 +219,7 @@ class Lanes:
         `cleanly`: somebody ended it who had no fault to find with what was on it.
         """
         pairs = set() if cleanly else {item.pair for item in items if item.size > SUSPECT}
-        path = self._paths.get(destination)
+        path = self.paths.get(destination)
         if path is not None:
             pairs |= path.lanes.keys() & {item.pair for item in items}
             path.lost(link, items, now, cleanly=cleanly)
@@ -228,7 +228,7 @@ class Lanes:
         if not pairs:
             return items
         if path is None:
-            path = self._paths[destination] = Path()
+            path = self.paths[destination] = Path()
             path.lost_at = now
         apart: dict[Pair, list[Item]] = {}
         for item in items:
@@ -255,7 +255,7 @@ class Lanes:
 
     def retry(self, destination: Destination) -> None:
         """Try at once what would be tried later."""
-        if (path := self._paths.get(destination)) is not None:
+        if (path := self.paths.get(destination)) is not None:
             path.retry_at = path.ask_at = 0.0
             for lane in path.active.values():
                 lane.not_before = 0.0
@@ -271,7 +271,7 @@ class Lanes:
         woken = []
         while (due := self.due()) and due[0] <= now:
             _at, _number, destination = heappop(self._wakings)
-            path = self._paths[destination]
+            path = self.paths[destination]
             path.wake = None
             if self._has_way(destination):
                 self._give_up(destination, path, now)
@@ -294,19 +294,19 @@ class Lanes:
     def _look_after(self, destination: Destination, path: Path, now: float) -> None:
         """Have it looked after again when that is due; forget it when it is over."""
         if path.is_over:
-            self._paths.pop(destination, None)
+            self.paths.pop(destination, None)
             return
         at = path.next_wake(now)
         if at is None or (path.wake is not None and path.wake <= at):
             return
         path.wake = at
         heappush(self._wakings, (at, next(self._numbers), destination))
-        if len(self._wakings) > 2 * len(self._paths) + SLACK:
+        if len(self._wakings) > 2 * len(self.paths) + SLACK:
             self._wakings = [waking for waking in self._wakings if self._counts(waking)]
             heapify(self._wakings)
 
     def _counts(self, waking: tuple[float, int, Destination]) -> bool:
-        path = self._paths.get(waking[2])
+        path = self.paths.get(waking[2])
         return path is not None and path.wake == waking[0]
 
 

@@ -37,23 +37,23 @@ class Names(Generic[Name]):
         self._is_here = is_here
         self._forgotten = forgotten
         self._used: dict[Name, str] = {}
-        self._unused: dict[Name, tuple[str, float]] = {}
+        self.unused: dict[Name, tuple[str, float]] = {}
         """Name → source, and when it was noted (the mailbox's age), the earliest first."""
         self._by_source: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._used) + len(self._unused)
+        return len(self._used) + len(self.unused)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._used or name in self._unused
+        return name in self._used or name in self.unused
 
     def __iter__(self) -> Iterator[Name]:
         yield from self._used
-        yield from self._unused
+        yield from self.unused
 
     def source(self, name: Name) -> str:
         """Where it came from first; empty: that is not known."""
-        return self._used.get(name) or self._unused.get(name, ("", 0.0))[0]
+        return self._used.get(name) or self.unused.get(name, ("", 0.0))[0]
 
     def is_used(self, name: Name) -> bool:
         """Whether it is there in earnest."""
@@ -80,7 +80,7 @@ class Names(Generic[Name]):
 
     def use(self, name: Name) -> bool:
         """It is there in earnest from now on; whether that is new."""
-        unused = self._unused.pop(name, None)
+        unused = self.unused.pop(name, None)
         if unused is None:
             return False
         self._used[name] = unused[0]
@@ -89,7 +89,7 @@ class Names(Generic[Name]):
     def expire(self, before: float) -> int:
         """Forget what has been unused since before that age; how many."""
         gone = []
-        for name, (_source, at) in self._unused.items():
+        for name, (_source, at) in self.unused.items():
             if at >= before:
                 break
             if not self._is_here(name):
@@ -102,7 +102,7 @@ class Names(Generic[Name]):
         if used:
             self._used[name] = source
         else:
-            self._unused[name] = source, at
+            self.unused[name] = source, at
         if source:
             self._by_source[source] += 1
 
@@ -115,12 +115,12 @@ class Names(Generic[Name]):
         return False
 
     def _candidates(self, source: str | None) -> Iterator[Name]:
-        for name, (of, _at) in list(islice(self._unused.items(), LOOKED_AT * LOOKED_AT)):
+        for name, (of, _at) in list(islice(self.unused.items(), LOOKED_AT * LOOKED_AT)):
             if source is None or of == source:
                 yield name
 
     def _forget(self, name: Name) -> None:
-        source, _at = self._unused.pop(name)
+        source, _at = self.unused.pop(name)
         if source:
             self._by_source[source] -= 1
             if not self._by_source[source]:

@@ -21,6 +21,7 @@ from shared.addresses import User
 from shared.compiled import core
 from shared.config import ChatConfig, LimitsConfig
 from shared.message_keys import MessageKeys
+from shared.spellings import Spellings
 
 
 class Opened:
@@ -44,6 +45,7 @@ class Opened:
         doubted: Callable[[], None] = lambda: None,
         in_turn: InTurn | None = None,
         caps: LimitsConfig | None = None,
+        spellings: Spellings | None = None,
     ) -> None:
         """`in_turn` spreads messages to groups, and answers to changes, over turns; without it all is at once."""
         self.store = store
@@ -104,6 +106,7 @@ class Opened:
             look_for=look_for,
             doubted=doubted,
             fan_out=in_turn.fanouts.add if in_turn is not None else None,
+            spellings=spellings,
         )
         self.requests = Requests(
             server_id,

@@ -23,7 +23,12 @@ class Outbound:
     """The unanswered messages of one destination, in the order in which they were sent."""
 
     def __init__(self, windows: int = 1) -> None:
-        self._windows = windows
+        self.window = WINDOW * windows
+        """How many messages may be on their way."""
+        self.quick_window = BURST * self.window
+        """The same for as long as it is answered at once: a burst."""
+        self.window_bytes = WINDOW_BYTES * windows
+        """The same in bytes."""
         self.held: dict[Item, None] = {}
         self.numbers: dict[int, list[Item]] = {}
         """By snowflake. What is sent at once reads both (express.py)."""
@@ -41,21 +46,6 @@ class Outbound:
         return self.held
 
     @property
-    def window(self) -> int:
-        """How many messages may be on their way."""
-        return WINDOW * self._windows
-
-    @property
-    def quick_window(self) -> int:
-        """The same for as long as it is answered at once: a burst."""
-        return BURST * self.window
-
-    @property
-    def window_bytes(self) -> int:
-        """The same in bytes."""
-        return WINDOW_BYTES * self._windows
-
-    @property
     def has_room(self) -> bool:
         """Whether more may be on its way at once."""
         return len(self.held) < self.window and self.size < self.window_bytes
@@ -66,12 +56,15 @@ class Outbound:
         An answer names number, author and recipient, or less; and some programs number by the second. One that is
         overdue holds up nobody; 0 is nobody's number, and is answered in the order in which it came.
         """
-        return bool(item.key) and any(
+        same = self.numbers.get(item.snowflake)
+        if same is None or not item.key:
+            return False
+        return any(
             other.recipient == item.recipient
             and other.author == item.author
             and other.key != item.key
             and other.told is other.pending is None
-            for other in self.numbers.get(item.snowflake, ())
+            for other in same
         )
 
     def send(self, item: Item, sinks: Sequence[Sink], deadline: float) -> None:

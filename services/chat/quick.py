@@ -45,13 +45,11 @@ class QuickWay(Protocol):
         """
 
 
-class NoQuickWay:
-    """Nothing goes the quick way."""
+class NoQuickWay(tuple[()]):
+    """Nothing goes the quick way. A tuple, because it is asked for its length with each message."""
 
+    __slots__ = ()
     size = 0
-
-    def __len__(self) -> int:
-        return 0
 
     def due(self, _delay: float) -> float | None:
         """Never."""

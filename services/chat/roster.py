@@ -170,5 +170,8 @@ class LocalRoster:
     def use(self, *destinations: User | str) -> None:
         """These are here in earnest: somebody writes to them, or they do something that lasts."""
         for each in destinations:
-            if self.users.use(each) if isinstance(each, User) else self.servers.use(each):
+            if isinstance(each, str):
+                if each in self.servers.unused and self.servers.use(each):
+                    self.noted(each)
+            elif each in self.users.unused and self.users.use(each):
                 self.noted(each)

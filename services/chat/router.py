@@ -28,7 +28,8 @@ from shared.compiled import core
 from shared.errors import UnexpectedMessage
 from shared.framing import Frame
 from shared.message_keys import MessageKeys
-from shared.messages import pb
+from shared.messages import encode, pb
+from shared.spellings import Spellings
 from shared.steps import Task, run
 
 PATIENCE: Final = 1.0
@@ -63,6 +64,7 @@ class Router:
         look_for: Callable[[str], None] = lambda _server_id: None,
         doubted: Callable[[], None] = lambda: None,
         fan_out: Callable[[User, Task, int], bool] | None = None,
+        spellings: Spellings | None = None,
     ) -> None:
         """`fan_out` has a task of an author's done in its turn, or refuses it; None: it is done at once."""
         self._fan_out = fan_out
@@ -73,6 +75,8 @@ class Router:
         self._groups = groups
         self._blocks = blocks
         self._keys = keys
+        self._spellings = spellings or Spellings()
+        self._exact = self._spellings.exact
         self._unproven = Unproven()
         self._doubted = doubted
         self._look_for = look_for
@@ -94,7 +98,9 @@ class Router:
         """Servers with waiting messages and no link → when their authors are answered."""
         self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered, limited)
         self._memory = self._statuses.memory
-        self._answers = Answers(server_id, roster, mailbox, self._dispatcher, self._statuses, doubted)
+        self._answers = Answers(
+            server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, doubted
+        )
         self.express: Express | None = None
         if express:
             self.express = Express(
@@ -125,15 +131,18 @@ class Router:
 
     def message_from_client(self, user: User, message: pb.ChatMessage, raw: bytes, now: float) -> None:
         """Route what one of our users sent; raises UnexpectedMessage after answering what may not be."""
-        author = User.of(message.author)
-        recipient = _recipient(message)
+        author, (recipient, group) = User.of(message.author), _addressed(message)
+        is_spelt = author == user and (recipient is None or recipient[1] in self._exact)
+        if not is_spelt and self._spellings.correct(message):
+            author, (recipient, group) = User.of(message.author), _addressed(message)
+            raw = encode("MESSAGE", message)
         if author != user:
             self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
             raise UnexpectedMessage(f"{user} speaks for {author}", "foreign_user")
         if recipient is None:
             self._statuses.refuse(user, message.messageSnowflake, None, Status.OTHER_ERROR)
             raise UnexpectedMessage("a message without a recipient", "no_recipient")
-        if _copied_for(message) is not None:
+        if group is not None:
             self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
             raise UnexpectedMessage(f"{user} speaks for a group", "foreign_user")
         key = self._keys.of(author, recipient, None, message)
@@ -146,9 +155,10 @@ class Router:
             UnexpectedMessage: it speaks for others than its own users and groups, or to others than ours.
 
         """
-        author = User.of(message.author)
-        recipient = _recipient(message)
-        group = _copied_for(message)
+        author, (recipient, group) = User.of(message.author), _addressed(message)
+        if not self._is_spelt(author, recipient, group) and self._spellings.correct(message):
+            author, (recipient, group) = User.of(message.author), _addressed(message)
+            raw = encode("MESSAGE", message)
         speaks_for = author.server_id if group is None else group.server_id
         if not author.is_complete or speaks_for != server_id:
             raise UnexpectedMessage(f"{server_id} speaks for {group or author}", "foreign_user")
@@ -168,13 +178,17 @@ class Router:
                 return
         self._accept(item, message, now)
 
+    def _is_spelt(self, *names: Recipient | None) -> bool:
+        """Whether these are at servers that are spelt as they spell themselves."""
+        return all(name is None or name[1] in self._exact for name in names)
+
     def _accept(self, item: Item, message: pb.ChatMessage, now: float) -> None:
         item.arrived = self.batch_came
         if isinstance(item.recipient, Group) and item.recipient.server_id == self._server_id:
             self._to_group(item, item.recipient, message, now)
         else:
             self._accept_one(item, now)
-        if len(self._unproven):
+        if self._unproven.held:
             for copy in self._unproven.known(item.author, self._memory.knows):
                 self._accept_one(copy, now)
 
@@ -209,7 +223,8 @@ class Router:
                 self._statuses.tell_when_safe(item, Status.USER_AWAY)
 
     def _to_server(self, item: Item, server_id: str, now: float) -> None:
-        if self._is_unknown(server_id):
+        is_linked = self._roster.server(server_id) is not None
+        if not is_linked and self._is_unknown(server_id):
             if self._lookups.hold(server_id, item):
                 self._miss(server_id, now)
             else:
@@ -217,19 +232,17 @@ class Router:
                 self._refuse(item)
         elif not self._dispatcher.dispatch(server_id, item, now):
             self._refuse(item)
-        elif self._roster.server(server_id) is None:
+        elif not is_linked:
             self._roster.use(server_id, item.author)
             self._miss(server_id, now)
             if self._mailbox.is_waiting_on_disk(server_id):
                 # Nobody comes back to what is only on disk before it goes out.
                 self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
-        else:
+        elif item.author in self._roster.users.unused:
             self._roster.use(item.author)
 
     def _is_unknown(self, server_id: str) -> bool:
-        """Whether nothing is known of a server, or what waits for it was sent when nothing was."""
-        if self._roster.server(server_id) is not None:
-            return False
+        """Whether nothing is known of a server without a link, or what waits for it was sent when nothing was."""
         is_new = not self._roster.knows_server(server_id) and self._mailbox.is_empty(server_id)
         return is_new or self._lookups.holds(server_id)
 
@@ -369,18 +382,24 @@ class Router:
     # Answers ----------------------------------------------------------------------------------------
 
     def ack_from_client(
-        self, user: User, ack: pb.ChatMessageResponse, now: float, payload: bytes = b"", *, sink: Sink | None = None
+        self,
+        user: User,
+        ack: pb.ChatMessageResponse,
+        now: float,
+        frame: Frame | None = None,
+        *,
+        sink: Sink | None = None,
     ) -> None:
-        """A recipient's client acknowledged over its link; `payload` is what it sent."""
-        self._learn_answer(self._answers.from_client(user, ack, now, sink), payload)
+        """A recipient's client acknowledged over its link; `frame` is what it sent."""
+        self._learn_answer(self._answers.from_client(user, ack, now, sink), frame)
         self._dispatcher.pump(user, now)
 
-    def _learn_answer(self, delivered: Item | None, payload: bytes) -> None:
-        if self.express is not None and delivered is not None and payload:
-            self.express.learn_answer(delivered, payload)
+    def _learn_answer(self, delivered: Item | None, frame: Frame | None) -> None:
+        if self.express is not None and delivered is not None and frame is not None:
+            self.express.learn_answer(delivered, frame.payload)
 
     def ack_from_server(
-        self, server_id: str, ack: pb.ChatMessageResponse, now: float, payload: bytes = b""
+        self, server_id: str, ack: pb.ChatMessageResponse, now: float, frame: Frame | None = None
     ) -> None:
         """Another server answered for its users, or for the members of one of its groups.
 
@@ -388,7 +407,7 @@ class Router:
             UnexpectedMessage: it answers for others.
 
         """
-        self._learn_answer(self._answers.from_server(server_id, ack, now), payload)
+        self._learn_answer(self._answers.from_server(server_id, ack, now), frame)
         self._dispatcher.pump(server_id, now)
 
     def piece_received(self, source: Destination, answer: pb.PieceReceived, now: float) -> None:
@@ -545,21 +564,17 @@ class Router:
                 self._statuses.tell(item, Status.OTHER_SERVER_NOT_FOUND)
 
 
-def _recipient(message: pb.ChatMessage) -> Recipient | None:
-    """Who is to get it: a user, a member of a group, or a group; None: nobody."""
+def _addressed(message: pb.ChatMessage) -> tuple[Recipient | None, Group | None]:
+    """Who is to get it (a user, a member of a group, or a group; None: nobody), and the group it is a copy for."""
     which = message.WhichOneof("recipient")
     recipient: Recipient
+    group = None
     if which == "user":
         recipient = User.of(message.user)
     elif which == "userOfGroup":
-        recipient = User.of(message.userOfGroup.user)
+        recipient, group = User.of(message.userOfGroup.user), Group.of(message.userOfGroup.group)
     elif which == "group":
         recipient = Group.of(message.group)
     else:
-        return None
-    return recipient if recipient.is_complete else None
-
-
-def _copied_for(message: pb.ChatMessage) -> Group | None:
-    """The group that a message is a member's copy for."""
-    return Group.of(message.userOfGroup.group) if message.WhichOneof("recipient") == "userOfGroup" else None
+        return None, None
+    return recipient if recipient.is_complete else None, group

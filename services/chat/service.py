@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
@@ -33,6 +34,7 @@ from shared.service_base import ServiceBase
 from shared.turn import turn_of
 
 Result = pb.ConnectResponse
+_STATUS: Final = attrgetter("status")
 GROUPS: Final[dict[str, type[Ask]]] = {
     "JOIN_GROUP": pb.ChangeGroup,
     "LEAVE_GROUP": pb.ChangeGroup,
@@ -149,6 +151,7 @@ class ChatService(ServiceBase):
                 look_for=lambda _server_id: self.discover_now(),
                 doubted=lambda: self.metrics.rejected("never_given"),
                 in_turn=in_turn,
+                spellings=self.spellings,
             )
         except BaseException:
             store.close()
@@ -402,67 +405,59 @@ class ChatService(ServiceBase):
             self.message_rejected(link, error.reason, str(error))
             return True
 
-    def _spelt(self, frame: Frame) -> tuple[pb.ChatMessage, bytes]:
-        """A message whose servers are spelt as they spell themselves, and its frame: mostly the one that came."""
-        message = decode(frame, pb.ChatMessage)
-        return message, encode("MESSAGE", message) if self.spellings.correct_message(message) else frame.raw
-
-    def _spelt_answer(self, frame: Frame) -> tuple[pb.ChatMessageResponse, bytes]:
-        """The same of a MESSAGE_ACK, and its payload; empty where it is not the one that came."""
-        answer = decode(frame, pb.ChatMessageResponse)
-        return answer, b"" if self.spellings.correct_answer(answer) else frame.payload
-
     def _spelt_ask(self, frame: Frame, kind: type[_Asked]) -> _Asked:
-        """The same of a question."""
+        """A question, with servers spelt as they spell themselves."""
         ask = decode(frame, kind)
         self.spellings.correct(ask)
         return ask
 
     def _from_client(self, link: Link, user: User, frame: Frame) -> bool:
-        router, requests, name = self.opened.router, self.opened.requests, frame.name
+        opened, name = self._open or self.opened, frame.name
         if name == "MESSAGE":
-            message, raw = self._spelt(frame)
-            router.message_from_client(user, message, raw, self._now())
-            if self._in_turn is not None and self._in_turn.fanouts.holds(user):
+            opened.router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
+            in_turn = self._in_turn
+            if in_turn is not None and in_turn.fanouts.authors and in_turn.fanouts.holds(user):
                 link.hold()
         elif name == "MESSAGE_ACK":
-            answer, payload = self._spelt_answer(frame)
-            router.ack_from_client(user, answer, self._now(), payload, sink=link)
+            answer = decode(frame, pb.ChatMessageResponse)
+            opened.router.ack_from_client(user, answer, self._now(), frame, sink=link)
         elif name in GROUPS:
             self.guard.counts(link, "requests", 1)
             with link.answering():
-                requests.group_asked(user, name, self._spelt_ask(frame, GROUPS[name]), link, self._now())
+                opened.requests.group_asked(user, name, self._spelt_ask(frame, GROUPS[name]), link, self._now())
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, user, frame, self.handle_message_for_feature)
         elif name in BLOCKS:
             self.guard.counts(link, "requests", 1)
             with link.answering():
-                requests.block_asked(user, name, self._spelt_ask(frame, pb.ChangeBlock), link)
+                opened.requests.block_asked(user, name, self._spelt_ask(frame, pb.ChangeBlock), link)
         else:
             return False
         return True
 
     def _from_server(self, link: Link, server_id: str, frame: Frame) -> bool:
-        router, requests, name = self.opened.router, self.opened.requests, frame.name
+        opened, name = self._open or self.opened, frame.name
         if name == "MESSAGE":
-            message, raw = self._spelt(frame)
-            router.message_from_server(server_id, message, raw, self._now())
+            opened.router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self._now())
         elif name == "MESSAGE_ACK":
-            answer, payload = self._spelt_answer(frame)
-            is_unknown = any(each.status == Status.USER_NOT_FOUND for each in answer.statuses)
-            if is_unknown and self.peering.yield_to_rival(server_id):
+            answer = decode(frame, pb.ChatMessageResponse)
+            if (
+                self.peering.had_rivals
+                and Status.USER_NOT_FOUND in map(_STATUS, answer.statuses)
+                and self.peering.yield_to_rival(server_id)
+            ):
                 return True  # the message waits for the other server of that name
-            router.ack_from_server(server_id, answer, self._now(), payload)
+            opened.router.ack_from_server(server_id, answer, self._now(), frame)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)
         elif name == "STATUS_RECEIVED":
-            router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
+            opened.router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         elif name in GROUPS:
             ask = self._spelt_ask(frame, GROUPS[name])
             if isinstance(ask, pb.GroupMembers) and ask.result != pb.GroupMembers.ASKED:
-                requests.group_answered(server_id, ask)
+                opened.requests.group_answered(server_id, ask)
             else:
-                requests.group_asked_by_server(server_id, name, ask, link)
+                opened.requests.group_asked_by_server(server_id, name, ask, link)
         else:
             return False
         return True
@@ -485,8 +480,9 @@ class ChatService(ServiceBase):
     def _from_sibling(self, link: Link, frame: Frame) -> bool:
         """Another process of this node speaks for its users: location sends a first fix, and asks for members."""
         if frame.name == "MESSAGE":
-            message, raw = self._spelt(frame)
-            self.opened.router.message_from_client(User.of(message.author), message, raw, self._now())
+            message = decode(frame, pb.ChatMessage)
+            author = self.spellings.user(User.of(message.author))
+            self.opened.router.message_from_client(author, message, frame.raw, self._now())
         elif frame.name == "GROUP_MEMBERS":
             ask = self._spelt_ask(frame, pb.GroupMembers)
             self.opened.requests.group_asked(User.of(ask.user), frame.name, ask, link, self._now())

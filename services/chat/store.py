@@ -207,8 +207,10 @@ class Store:
         """
         if not key:
             return None
-        if fingerprint(key) in self._seen and (status := queries.find(self._reader, key)) is not None:
-            return status
+        if int.from_bytes(key[:8], "little", signed=True) in self._seen:  # its fingerprint
+            status = queries.find(self._reader, key)
+            if status is not None:
+                return status
         if self._delivered is not None and key in self._delivered:
             return Status.DELIVERED
         return None

@@ -23,28 +23,28 @@ class Unproven:
     """Holds copies until their originals are known."""
 
     def __init__(self) -> None:
-        self._held: dict[Key, tuple[Item, Key]] = {}
+        self.held: dict[Key, tuple[Item, Key]] = {}
         self._size = 0
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self.held)
 
     def hold(self, copy: Item, original: Key) -> None:
         """Hold a copy of a message that we do not know by its key."""
-        if not copy.key or copy.key in self._held:
+        if not copy.key or copy.key in self.held:
             return
-        self._held[copy.key] = copy, original
+        self.held[copy.key] = copy, original
         self._size += copy.size
-        while len(self._held) > MOST or self._size > MOST_BYTES:
-            self._let_go(next(iter(self._held)))
+        while len(self.held) > MOST or self._size > MOST_BYTES:
+            self._let_go(next(iter(self.held)))
 
     def known(self, author: User, is_known: Callable[[Key], bool]) -> list[Item]:
         """A user sent something: the copies of theirs that are known by now, in the order in which they came."""
-        found = [copy for copy, original in self._held.values() if copy.author == author and is_known(original)]
+        found = [copy for copy, original in self.held.values() if copy.author == author and is_known(original)]
         for copy in found:
             self._let_go(copy.key)
         return found
 
     def _let_go(self, key: Key) -> None:
-        copy, _original = self._held.pop(key)
+        copy, _original = self.held.pop(key)
         self._size -= copy.size

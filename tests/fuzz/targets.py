@@ -91,7 +91,8 @@ class Keys(Target):
 
     def one(self, data):
         pair, number, kind, content = data[:16].ljust(16, b"\0"), data[16:24], data[24:25], data[25:]
-        arguments = self._multipliers, pair, int.from_bytes(number, "little"), int.from_bytes(kind, "big") % 128, content
+        number, kind = int.from_bytes(number, "little"), int.from_bytes(kind, "big") % 128
+        arguments = self._multipliers, pair, number, kind, content
         assert key_of(*arguments) == key_of_pure(*arguments)
 
     def seeds(self):

@@ -203,7 +203,7 @@ class Node:
             router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self.now)
         elif frame.name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            router.ack_from_client(user, answer, self.now, frame.payload, sink=sink)
+            router.ack_from_client(user, answer, self.now, frame, sink=sink)
         elif frame.name in GROUPS:
             requests.group_asked(user, frame.name, decode(frame, GROUPS[frame.name]), sink, self.now)
         else:
@@ -222,7 +222,7 @@ class Node:
         if frame.name == "MESSAGE":
             router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self.now)
         elif frame.name == "MESSAGE_ACK":
-            router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self.now, frame.payload)
+            router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self.now, frame)
         elif frame.name == "PIECE_RECEIVED":
             router.piece_received(server_id, decode(frame, pb.PieceReceived), self.now)
         elif frame.name == "STATUS_RECEIVED":

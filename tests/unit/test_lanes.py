@@ -173,7 +173,7 @@ def test_many_large_ones_go_a_few_at_a_time(node, beta):
     for number, person in enumerate(people, 1):
         node.send(ANN, number, person, LARGE)
     assert len(beta.frames()) == lanes.AT_ONCE  # a question each
-    assert len(node.router._dispatcher._lanes._paths["beta"].active) == len(people)
+    assert len(node.router._dispatcher._lanes.paths["beta"].active) == len(people)
 
 
 def test_it_goes_on_over_the_next_link_where_it_stood(node, beta):

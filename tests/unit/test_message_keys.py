@@ -81,7 +81,9 @@ def test_nothing_is_recognised_by_number_0():
     pair=st.binary(min_size=16, max_size=16) | st.just(b"\xff" * 16),
     number=st.integers(0, 2**64 - 1) | st.just(2**64 - 1),
     kind=st.integers(0, 127),
-    content=st.binary(max_size=80) | st.integers(0, 80).map(lambda n: b"\xff" * n) | st.sampled_from([b"\xff" * LONG, bytes(LONG + 1)]),
+    content=st.binary(max_size=80)
+    | st.integers(0, 80).map(lambda n: b"\xff" * n)
+    | st.sampled_from([b"\xff" * LONG, bytes(LONG + 1)]),
 )
 def test_the_compiled_core_makes_the_same_keys(multipliers, pair, number, kind, content):
     arguments = multipliers, pair, number, kind, content

@@ -123,7 +123,7 @@ def test_names_of_unknown_servers_leave_nothing_behind(node):
     assert node.mailbox.queues == {}
     assert node.router._dispatcher._outbound == {}
     assert (node.router.sizes["looked_for"], len(node.router._lookups)) == (0, 0)
-    assert list(node.roster.servers._unused) == []
+    assert list(node.roster.servers.unused) == []
 
 
 def test_an_author_of_too_many_is_told_so_and_others_have_room(node):
