@@ -50,6 +50,11 @@ def _numbers(multipliers: bytes) -> tuple[int, ...]:
     return tuple(int.from_bytes(multipliers[at : at + _MULTIPLIER - 1], "little") for at in parts)
 
 
+@lru_cache(maxsize=PAIRS)
+def _start(pair: bytes) -> int:
+    return int.from_bytes(pair, "little")
+
+
 def key_of_pure(multipliers: bytes, pair: bytes, number: int, kind: int, content: bytes) -> bytes:
     """The key of a message: `pair` is of who writes to whom; `kind` tells one sort of content from another."""
     if len(content) > LONG:
@@ -57,7 +62,7 @@ def key_of_pure(multipliers: bytes, pair: bytes, number: int, kind: int, content
     size = len(content)
     words = _WORDS[-(-size // _WORD)]
     parts = number, kind | size << 8, *words.unpack(content.ljust(words.size, b"\0"))
-    total = sum(map(mul, parts, _numbers(multipliers)), int.from_bytes(pair, "little"))
+    total = sum(map(mul, parts, _numbers(multipliers)), _start(pair))
     key: int = total % _PRIME
     return key.to_bytes(16, "little")
 

@@ -20,6 +20,7 @@ from services.chat.mailbox import Key
 BUCKETS: Final = 1 << 18
 """Of four keys each: about the last million messages, in 16 MiB."""
 _BUCKET: Final = struct.Struct("16s16s16s16s")
+_FIRST: Final = struct.Struct("<Q").unpack_from
 
 
 class Delivered:
@@ -41,12 +42,13 @@ class Delivered:
             os.close(descriptor)
 
     def __contains__(self, key: Key) -> bool:
-        place = int.from_bytes(key[:8], "little") % self._buckets * _BUCKET.size
-        return key in _BUCKET.unpack_from(self.table, place)
+        place = _FIRST(key)[0] % self._buckets * _BUCKET.size
+        is_there = key in self.table[place : place + _BUCKET.size]  # or parts of two that make it up
+        return is_there and key in _BUCKET.unpack_from(self.table, place)
 
     def add(self, key: Key) -> None:
         """A message was delivered."""
-        place = int.from_bytes(key[:8], "little") % self._buckets * _BUCKET.size
+        place = _FIRST(key)[0] % self._buckets * _BUCKET.size
         bucket = _BUCKET.unpack_from(self.table, place)
         if key not in bucket:
             _BUCKET.pack_into(self.table, place, key, *bucket[:3])

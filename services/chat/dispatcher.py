@@ -175,7 +175,9 @@ class Dispatcher:
             last = self._unanswered[-1][0] if self._unanswered else 0.0
             deadline = max(at + self._ack_timeout, last)
             outbound.hold(item, sinks, deadline)
-            self._watch(destination, item)
+            self.count += 1
+            self.size += item.size
+            self._unanswered.append((item.deadline, destination, item))
             adopted.append((at, destination, item))
         self._custody.watch_earlier(adopted)
 
@@ -195,17 +197,13 @@ class Dispatcher:
             outbound.hold(item, sinks, deadline)
         else:
             outbound.send(item, sinks, deadline)
-        self._watch(destination, item)
+        self.count += 1
+        self.size += item.size
+        self._unanswered.append((item.deadline, destination, item))
         if not item.is_saved:
             self._custody.watch(destination, item, deadline - self._ack_timeout)
         if is_in_pieces:
             self._lanes.begin(destination, item, sinks[0], deadline - self._ack_timeout)
-
-    def _watch(self, destination: Destination, item: Item) -> None:
-        """It was sent: note when its answer is due."""
-        self.count += 1
-        self.size += item.size
-        self._unanswered.append((item.deadline, destination, item))
 
     def _may_offer(self, destination: Destination, item: Item) -> bool:
         """Whether it may be written there twice: clients and Parleys take it once, existing servers do not.

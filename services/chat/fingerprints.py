@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
+from struct import Struct
 from typing import Final
 
 from services.chat.mailbox import Key
@@ -22,6 +23,7 @@ Table = list["array[int]"]
 
 So one more is put in its place at once, and nobody ever waits while many are sorted.
 """
+_FIRST: Final = Struct("<q").unpack_from
 
 
 def empty_table() -> Table:
@@ -83,7 +85,7 @@ class Fingerprints:
 
 def fingerprint(key: Key) -> int:
     """The first half of a message's key, as SQLite's signed integer."""
-    return int.from_bytes(key[:8], "little", signed=True)
+    return _FIRST(key)[0] if key else 0
 
 
 def rest(key: Key) -> int:

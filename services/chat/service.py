@@ -389,7 +389,7 @@ class ChatService(ServiceBase):
     def handle_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """A user's client sends, acknowledges or asks."""
         try:
-            return self._from_client(link, _user(link), frame)
+            return self._from_client(link, link.identity.user or _user(link), frame)
         except UnexpectedMessage as error:
             self.message_rejected(link, error.reason, str(error))
             return True
@@ -494,9 +494,7 @@ class ChatService(ServiceBase):
 
     # Time -------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _now() -> float:
-        return time.monotonic()
+    _now = staticmethod(time.monotonic)
 
     def _turn_over(self) -> None:
         """Tell what was gathered; be woken when something is due."""

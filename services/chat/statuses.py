@@ -57,9 +57,9 @@ class Statuses:
 
     def tell(self, item: Item, status: int) -> None:
         """Tell an item's author its status; what has a final one needs to be kept no longer."""
-        item.told = status
+        item.told, is_final = status, status in FINAL
         self.memory.note(item.key, status)
-        scope = "local" if item.recipient.server_id == self._server_id else "remote"
+        scope = "local" if item.recipient[1] == self._server_id else "remote"
         self._count(scope, status)
         if status == Status.DELIVERED:
             self._done.append(item)
@@ -69,8 +69,8 @@ class Statuses:
             self._gather(item, status)
         else:
             # Of an interim one the other server hears again: it keeps the message until it has heard.
-            self._tell_one(item, status, for_certain=item.is_saved and status in FINAL)
-        if status in FINAL:
+            self._tell_one(item, status, for_certain=item.is_saved and is_final)
+        if is_final:
             self._mailbox.over(item, status)
 
     def tell_late(self, item: Item, status: int) -> None:
@@ -207,8 +207,10 @@ class Statuses:
         for sink in sinks:
             sink.send(raw)
             if is_final and isinstance(destination, User):
-                unheard = self.unheard.setdefault(sink, [])
-                if len(unheard) >= UNHEARD:
+                unheard = self.unheard.get(sink)
+                if unheard is None:
+                    unheard = self.unheard[sink] = []
+                elif len(unheard) >= UNHEARD:
                     del unheard[0]
                 unheard.append(raw)
 

@@ -207,7 +207,7 @@ class Store:
         """
         if not key:
             return None
-        if int.from_bytes(key[:8], "little", signed=True) in self._seen:  # its fingerprint
+        if fingerprint(key) in self._seen:
             status = queries.find(self._reader, key)
             if status is not None:
                 return status
