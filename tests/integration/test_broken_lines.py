@@ -220,7 +220,7 @@ def test_what_can_never_pass_has_a_final_status_in_the_end(directory):
     chat = ChatConfig(port=0, stuck_ttl=6.0, ack_timeout=2.0)
 
     async def story():
-        async with Town(directory, every=0.6, rate=600, chat=chat) as town:
+        async with Town(directory, every=0.8, rate=500, chat=chat) as town:
             for name in ("ann@alpha", "bob@beta"):
                 await town.connect(name)
             await town.until(lambda: town.line.opened_at)

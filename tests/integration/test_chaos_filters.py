@@ -1,21 +1,21 @@
 """The crash test's network faults do what they say, and are gone afterwards."""
 
-import os
 import socket
 
 import pytest
 
 from tests.chaos.inside.connections import destroy_all
 from tests.chaos.inside.filters import narrow, silent
-from tests.support.namespaces import Lan
+from tests.support.namespaces import Lan, why_not
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces take root")
 MTU = 1200
 TIMEOUT = 10.0
 
 
 @pytest.fixture
 def lan():
+    if reason := why_not():
+        pytest.skip(reason)
     with Lan() as found:
         yield found
 

@@ -745,8 +745,11 @@ def passes(program, directory):
     assert done.stdout == "passed\n", done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 def test_a_full_disk_is_told_and_recovered_from(tmp_path):
+    mount = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", str(tmp_path)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
     passes(ON_A_SMALL_DISK, tmp_path)
 
 

@@ -73,7 +73,8 @@ def why_not() -> str:
         ip("netns", "list")
     except OSError as error:
         return f"a network namespace needs iproute2: {error}"
-    return ""
+    done = subprocess.run(["unshare", "--net", "true"], capture_output=True, text=True, check=False)
+    return f"a network namespace may not be made here: {done.stderr.strip()}" if done.returncode else ""
 
 
 def leave() -> None:
