@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from typing import Final
 
-from shared.framing import MAX_DATAGRAM, encode_frame
+from shared.errors import MalformedMessage
+from shared.framing import MAX_DATAGRAM, Frame, encode_frame, read_datagram
+
+PART: Final = 4096
+"""Bytes of a list that came which are taken at a time; a part may be longer by one entry."""
 
 _FRAMING = len(" 1024 ") + len("\n")
 
 
-_LENGTH_DELIMITED, _FIXED32 = 2, 5
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 """Protobuf's wire types (protobuf.dev, "Encoding")."""
 _FLOAT = struct.Struct("<f")
 
@@ -76,3 +81,46 @@ def pack(name: str, items: Iterable[bytes], needed: int | None = None) -> Iterat
         size += len(item)
     if page:
         yield encode_frame(name, b"".join(page))
+
+
+def parts(frame: Frame) -> Iterator[Frame]:
+    """A list that came as the shorter lists that it is made of: whoever takes them can pause between two.
+
+    Raises:
+        MalformedMessage: it is no list; what came before that was yielded.
+
+    """
+    payload = frame.payload
+    start = at = 0
+    while at < len(payload):
+        if at - start >= PART:
+            yield read_datagram(encode_frame(frame.name, payload[start:at]))
+            start = at
+        at = _after_field(payload, at)
+    if at > len(payload):
+        raise MalformedMessage(f"a {frame.name} that ends within an entry")
+    yield read_datagram(encode_frame(frame.name, payload[start:]))
+
+
+def _after_field(payload: bytes, at: int) -> int:
+    """Where the field ends that begins there."""
+    tag, at = _read_varint(payload, at)
+    kind = tag & 0x7
+    if kind == _LENGTH_DELIMITED:
+        size, at = _read_varint(payload, at)
+        return at + size
+    if kind == _VARINT:
+        return _read_varint(payload, at)[1]
+    if kind in (_FIXED32, _FIXED64):
+        return at + (4 if kind == _FIXED32 else 8)
+    raise MalformedMessage("a list with a field of no kind that there is in one")
+
+
+def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
+    """A number of up to ten bytes, and where it ends."""
+    number = 0
+    for shift, byte in enumerate(payload[at : at + 10]):
+        number |= (byte & 0x7F) << 7 * shift
+        if byte <= 0x7F:  # noqa: PLR2004 - seven bits a byte
+            return number, at + shift + 1
+    raise MalformedMessage("a list with a number that does not end")

@@ -32,7 +32,7 @@ from shared.rates import DatagramRates
 from shared.server_lists import ServerListChange
 from shared.service_base import ServiceBase
 from shared.spreads import Spreads
-from shared.steps import Steps, Task
+from shared.steps import LOOK_EVERY, Steps, Task
 from shared.timer import clock
 from shared.turn import turn_of
 
@@ -187,6 +187,34 @@ class DatagramServiceBase(ServiceBase):
     def state_for(self, link: Link) -> Iterable[bytes]:  # noqa: ARG002 - a seam
         """The datagrams that tell a subscriber that is new what there is."""
         return ()
+
+    # Servers' lists -------------------------------------------------------------------------------
+
+    def take_in_turn(self, link: Link, entries: Iterator[None]) -> None:
+        """Take a list that came, a step for each entry: at once, or where it is long in turn with all others.
+
+        What follows it on that link waits until it is taken.
+        """
+        for count, _ in enumerate(entries, start=1):
+            if count % LOOK_EVERY == 0 and link.had_its_turn:
+                break
+        else:
+            return
+        link.hold()
+        loop = asyncio.get_running_loop()
+        turn, queue = turn_of(loop)
+        steps = Steps(queue, clock(loop), turn.is_over, lambda _size: link.release())
+        steps.add(self._take_on(link, entries))
+
+    def _take_on(self, link: Link, entries: Iterator[None]) -> Task:
+        yield
+        try:
+            for _ in entries:
+                if not link.is_open:
+                    return
+                yield
+        except RemoteProtocolError as error:
+            self.message_rejected(link, error.reason, str(error))
 
     # Datagrams in ---------------------------------------------------------------------------------
 

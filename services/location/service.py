@@ -24,7 +24,7 @@ from services.location.devices import Devices, Told
 from services.location.positions import LIST, REMEMBERED, Position, Positions
 from shared.addresses import Group, User
 from shared.config import Config
-from shared.datagram_lists import pack
+from shared.datagram_lists import pack, parts
 from shared.datagram_service import REPEAT_INTERVAL, DatagramServiceBase
 from shared.framing import Frame, encode_frame
 from shared.lasting import LastingPace
@@ -103,14 +103,20 @@ class LocationService(DatagramServiceBase):
         """Users of another server share; it may only speak for its own."""
         if frame.name != LIST:
             return False
-        message = decode(frame, pb.LiveLocations)
-        self.spellings.correct(message)
-        for entry in message.extended_live_locations:
-            author = User.of(entry.live_location.author)
-            own = author.server_id == link.peer_id and author.is_complete
-            if reason := self._take(entry, None, link.peer_id) if own else "foreign_user":
-                self.message_rejected(link, reason, LIST)
+        self.take_in_turn(link, self._take_list(link, frame))
         return True
+
+    def _take_list(self, link: Link, frame: Frame) -> Iterator[None]:
+        """What a server tells of its users: a step for each."""
+        for part in parts(frame):
+            message = decode(part, pb.LiveLocations)
+            for entry in message.extended_live_locations:
+                self.spellings.correct(entry)
+                author = User.of(entry.live_location.author)
+                own = author.server_id == link.peer_id and author.is_complete
+                if reason := self._take(entry, None, link.peer_id) if own else "foreign_user":
+                    self.message_rejected(link, reason, LIST)
+                yield
 
     def _take(self, entry: pb.ExtendedLiveLocation, source: Hashable, origin: str) -> str:
         reason = self.positions.take(entry, self._now(), time.time(), source, origin)

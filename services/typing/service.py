@@ -24,10 +24,11 @@ from services.typing.indicators import LIST, Indicator, Indicators
 from shared.addresses import Group, User
 from shared.block_lists import NOBODY
 from shared.config import Config
-from shared.datagram_lists import pack
+from shared.datagram_lists import pack, parts
 from shared.datagram_service import DatagramServiceBase
 from shared.framing import Frame, encode_frame
 from shared.link import Link
+from shared.link_io import SEND_LIMIT
 from shared.messages import TYPING_INDICATOR, decode, pb
 from shared.recipients import EVERYONE, Recipient
 
@@ -94,14 +95,20 @@ class TypingService(DatagramServiceBase):
         """Users of another server type; it may only speak for its own."""
         if frame.name != LIST:
             return False
-        message = decode(frame, pb.TypingEvents)
-        self.spellings.correct(message)
-        for event in message.stopped:
-            event.stopped = True
-        for event in itertools.chain(message.typing_events, message.stopped):
-            if reason := self._refusal(link, event) or self._take(event, link.peer_id):
-                self.message_rejected(link, reason, LIST)
+        self.take_in_turn(link, self._take_list(link, frame))
         return True
+
+    def _take_list(self, link: Link, frame: Frame) -> Iterator[None]:
+        """What a server tells of its users: a step for each."""
+        for part in parts(frame):
+            message = decode(part, pb.TypingEvents)
+            for event in message.stopped:
+                event.stopped = True
+            for event in itertools.chain(message.typing_events, message.stopped):
+                self.spellings.correct(event)
+                if reason := self._refusal(link, event) or self._take(event, link.peer_id):
+                    self.message_rejected(link, reason, LIST)
+                yield
 
     @staticmethod
     def _refusal(link: Link, event: pb.TypingEvent) -> str:
@@ -213,10 +220,18 @@ class TypingService(DatagramServiceBase):
             self._tell(link, changes)
 
     def _tell(self, link: Link, entries: Iterable[Indicator]) -> None:
-        now = self._now()
-        payload = b"".join(entry.item(now) for entry in entries if _is_for(link, entry.recipient))
+        """Send to a server as much as it takes, in frames that it takes; the rest is soon over."""
+        now, payload = self._now(), bytearray()
+        for entry in entries:
+            if not link.writable:
+                return
+            if _is_for(link, entry.recipient):
+                payload += entry.item(now)
+            if len(payload) > SEND_LIMIT:
+                link.send(encode_frame(LIST, bytes(payload)))
+                payload.clear()
         if payload and link.writable:
-            link.send(encode_frame(LIST, payload))
+            link.send(encode_frame(LIST, bytes(payload)))
 
     def peer_connected(self, link: Link) -> None:
         """A server that is linked learns at once which of our users type."""

@@ -44,8 +44,8 @@ def resident(node, service="chat"):
 class Honest:
     """A client that asks PING after PING while an attack goes on, and notes how long each answer took."""
 
-    def __init__(self, node, source, user_id="honest"):
-        self.sock = connected(node.address, source, user_id, node.server_id)
+    def __init__(self, node, source, user_id="honest", port=CHAT):
+        self.sock = connected(node.address, source, user_id, node.server_id, port)
         self.sock.settimeout(60)
 
     def round_trip(self):

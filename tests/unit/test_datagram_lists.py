@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.datagram_lists import fits, pack, room
-from shared.framing import MAX_DATAGRAM, read_datagram
+from shared.datagram_lists import PART, fits, pack, parts, room
+from shared.errors import MalformedMessage
+from shared.framing import MAX_DATAGRAM, encode_frame, read_datagram
 from shared.messages import REGISTRY, decode, pb
 
 NAMES = ["TYPING_EVENTS", "LIVE_LOCATIONS"]
@@ -79,3 +80,30 @@ def test_an_empty_list_is_no_datagram():
 def test_the_lists_have_repeated_fields_only_so_joined_items_are_a_list(name):
     for field in REGISTRY[name].DESCRIPTOR.fields:
         assert field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
+
+
+def list_of(payload):
+    return read_datagram(encode_frame("TYPING_EVENTS", payload))
+
+
+@given(st.lists(events, max_size=8), st.binary(max_size=20))
+def test_a_list_that_came_is_the_parts_that_it_is_taken_in(some, name):
+    """Fields that are not known, of each kind, are no reason to take more at a time."""
+    unknown = b"\xa0\x3f\x96\x01" + b"\xa5\x3f1234" + b"\xa1\x3f12345678" + b"\xa2\x3f" + bytes([len(name)]) + name
+    payload = unknown.join(item_of(event) for each in some for event in each * 20)
+    found = [part.payload for part in parts(list_of(payload))]
+    assert b"".join(found) == payload
+    out = [e for part in found for e in pb.TypingEvents.FromString(part).typing_events]
+    assert list(map(item_of, out)) == list(map(item_of, pb.TypingEvents.FromString(payload).typing_events))
+    largest = max((len(item_of(event)) for each in some for event in each), default=0)
+    assert all(len(part) < PART + largest + len(unknown) for part in found)
+
+
+@pytest.mark.parametrize("end", [b"\x0a", b"\x0a\x05abc", b"\xff" * 11, b"\x0b\x0c", b"\x0f\x00", b"\x0d123"])
+def test_what_is_no_list_is_malformed_and_what_came_before_it_was_taken(end):
+    some = b"\x0a\x00" * PART
+    found = []
+    with pytest.raises(MalformedMessage):
+        found.extend(part.payload for part in parts(list_of(some + end)))
+    assert b"".join(found) == some[: PART * (len(found))]
+    assert found

@@ -1,0 +1,46 @@
+"""What a server is told of who types, in frames that it takes."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+from services.typing.service import TypingService
+from shared.config import Config
+from shared.framing import FrameReader
+from shared.messages import decode, pb
+
+TYPISTS = 3000
+NAME = "\u6d77" * 250
+"""An existing client's name may be so long."""
+
+
+class Peer:
+    """A link with another Parley."""
+
+    peer_id = "beta"
+    writable = True
+    identity = SimpleNamespace(is_ours=True)
+
+    def __init__(self):
+        self.sent = b""
+
+    def send(self, raw):
+        self.sent += raw
+
+
+async def tell(peer):
+    """What a typing process tells while very many of its users type."""
+    service, now = TypingService("alpha"), time.time()
+    for number in range(TYPISTS):
+        event = pb.TypingEvent(user=pb.User(userId=f"{NAME}{number}", serverId="alpha"), timestamp=now)
+        assert service.indicators.take(event, service._now(), now, "somewhere") == ""
+    service._tell(peer, service.indicators.all_of("alpha"))
+
+
+def test_a_server_that_is_linked_while_very_many_type_is_told_in_frames_that_are_not_too_large():
+    peer = Peer()
+    asyncio.run(tell(peer))
+    reader = FrameReader(Config().link.payload_limit)
+    frames = reader.feed(peer.sent)
+    assert reader.error is None
+    assert sum(len(decode(frame, pb.TypingEvents).typing_events) for frame in frames) == TYPISTS
