@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from shared.connections import OF_USER, USED, Connections, quietest
+from shared.connections import OF_USER, USED, Connections, who_goes
 from shared.lasting import Faults, LastingTimer
 from shared.limits import TokenBucket
 from shared.link import Link
@@ -63,12 +63,12 @@ class Admission:
         """It has said who it is, and was let in."""
         self._connections.connected(link)
 
-    def has_room_for_another(self, links: Sequence[Link]) -> bool:
-        """Whether a user with these clients may have one more; one that was not heard for long goes for it."""
+    def has_room_for_another(self, links: Sequence[Link], address: str) -> bool:
+        """Whether a user with these clients may have one more, from that address; another one may go for it."""
         if len(links) < OF_USER:
             return True
         now = _now()
-        goes = quietest(links, lambda link: link.heard_at, now)
+        goes = who_goes(links, address, lambda link: link.remote_host, lambda link: link.heard_at, now)
         if goes is None:
             self._metrics.limited("connections", "roster")
             return False

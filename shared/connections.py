@@ -21,7 +21,7 @@ USED: Final = 0.8
 OF_USER: Final = 64
 """Connected clients of one user: what comes for the user is written to each of them."""
 QUIET: Final = 60.0
-"""Seconds for which one of them was not heard that goes for a newcomer, where the user has as many."""
+"""Seconds for which one of them was not heard that goes for a newcomer."""
 
 T = TypeVar("T")
 
@@ -124,7 +124,26 @@ class Connections(Generic[T]):
         return None
 
 
-def quietest(clients: Iterable[T], heard_at: Callable[[T], float], now: float) -> T | None:
-    """Which of a user's clients goes for one more: the one that was not heard for longest, if that is long."""
-    found = min(clients, key=heard_at)
-    return found if now - heard_at(found) >= QUIET else None
+def who_goes(
+    clients: Iterable[T],
+    newcomer: str,
+    address_of: Callable[[T], str],
+    heard_at: Callable[[T], float],
+    now: float,
+) -> T | None:
+    """Which of a user's clients goes for one more, who comes from the address `newcomer`.
+
+    Anybody can say that they are that user. So an address that has more of them than the newcomer's would have
+    loses its newest; and else the one goes that was not heard for longest, if that is long, but none of an address
+    that has fewer.
+    """
+    of: dict[str, list[T]] = {}
+    for client in clients:
+        of.setdefault(address_of(client), []).append(client)
+    count = len(of.get(newcomer, ())) + 1
+    largest = max(of.values(), key=len)
+    if len(largest) > count:
+        return largest[-1]
+    may_go = [each for address, some in of.items() if address == newcomer or len(some) >= count for each in some]
+    found = min(may_go, key=heard_at, default=None)
+    return found if found is not None and now - heard_at(found) >= QUIET else None

@@ -368,10 +368,11 @@ class ServiceBase:
             self.message_rejected(link, reason, link.identity.name[:64])
         link.refuse(result)
 
-    def has_room_for(self, link: Link, identity: Identity) -> bool:  # noqa: ARG002 - a seam
+    def has_room_for(self, link: Link, identity: Identity) -> bool:
         """Whether somebody who may connect can be remembered, and have one client more."""
         user = identity.user
-        return user is None or self.admission.has_room_for_another(self.subscribers.get(user, ()))
+        links = self.subscribers.get(user, ()) if user is not None else ()
+        return self.admission.has_room_for_another(links, link.remote_host)
 
     def is_sibling(self, identity: Identity) -> bool:  # noqa: ARG002 - a seam
         """Whether that server says to be a process of our own node, and so has to prove it."""

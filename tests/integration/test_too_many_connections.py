@@ -84,6 +84,20 @@ def test_a_user_has_so_many_clients_and_no_more_while_they_are_heard(node):
 
 
 @pytest.mark.usefixtures("node")
+def test_strangers_who_say_to_be_a_user_keep_them_not_out():
+    with contextlib.ExitStack() as stack:
+        strangers = [stack.enter_context(connect(ATTACKER, "bess")) for _ in range(OF_USER)]
+        bess = stack.enter_context(connect(HONEST, "bess"))
+        strangers[-1].settimeout(5.0)
+        assert strangers[-1].recv(4096).startswith(b"HANGUP ")
+        again = stack.enter_context(dial(CHAT, ATTACKER))
+        again.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=pb.User(userId="bess", serverId="alpha"))))
+        assert again.recv(4096) == encode("CONNECTED", pb.ConnectResponse(result=pb.ConnectResponse.UNKNOWN_ERROR))
+        bess.sendall(b"PING 0 \n")
+        assert bess.recv(4096) == b"PONG 0 \n"
+
+
+@pytest.mark.usefixtures("node")
 def test_half_a_request_has_an_end_however_slowly_it_goes_on():
     with dial(HTTP_PORTS["chat"], ATTACKER, 2 * HEAD) as sock:
         began = time.monotonic()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.connections import AT_ONCE, MOMENT, QUIET, UNCONNECTED, Connections, quietest
+from shared.connections import AT_ONCE, MOMENT, OF_USER, QUIET, UNCONNECTED, Connections, who_goes
 
 
 @pytest.fixture
@@ -87,7 +87,28 @@ def test_the_counts_are_true_whatever_comes_and_goes(story):
     assert not connections._by_count
 
 
+def goes(clients, newcomer, now):
+    """Of clients that are an address and when they were heard."""
+    return who_goes(clients, newcomer, lambda each: each[0], lambda each: each[1], now)
+
+
 def test_of_a_users_clients_the_one_goes_that_was_not_heard_for_longest_if_that_is_long():
-    heard = {"phone": 5.0, "laptop": 3.0, "tablet": 4.0}
-    assert quietest(heard, heard.__getitem__, 3.0 + QUIET) == "laptop"
-    assert quietest(heard, heard.__getitem__, 2.9 + QUIET) is None
+    phone, laptop, *_ = clients = [("home", 5.0), ("home", 3.0), ("home", 4.0)]
+    assert goes(clients, "home", 3.0 + QUIET) == laptop
+    assert goes(clients, "home", 2.9 + QUIET) is None
+    assert goes([phone, ("train", 2.0), ("office", 1.0)], "hotel", 1.0 + QUIET) == ("office", 1.0)
+
+
+def test_whoever_says_to_be_the_user_from_one_address_keeps_nobody_out_at_another():
+    strangers = [("elsewhere", 99.0 + number) for number in range(OF_USER)]
+    assert goes(strangers, "home", 200.0) == strangers[-1]
+    assert goes([("home", 1.0), *strangers[1:]], "train", 200.0) == strangers[-1]
+    half = OF_USER // 2
+    assert goes([("home", 190.0)] * half + strangers[half:], "home", 200.0) is None  # as many as they have
+
+
+def test_whoever_says_to_be_the_user_from_one_address_pushes_off_no_silent_client_at_another():
+    clients = [("home", 1.0)] + [("elsewhere", 199.0)] * (OF_USER - 1)
+    assert goes(clients, "elsewhere", 200.0) is None
+    clients[5] = ("elsewhere", 100.0)
+    assert goes(clients, "elsewhere", 200.0) == ("elsewhere", 100.0)
