@@ -34,6 +34,8 @@ UNREAD: Final = 64 * 1024
 """Bytes of answers that wait for who does not read them, beyond which nothing is answered."""
 UNHEARD: Final = 64 * 1024
 """Bytes of requests that wait for their turn, beyond which nothing is read."""
+PARTS: Final = 64
+"""Parts of a request that are looked at in a turn."""
 STREAM_LIMIT = 1024 * 1024
 """Bytes that may wait for who reads a stream; who reads slower is cut off."""
 _POLICY: Final = (
@@ -180,7 +182,8 @@ class HttpConnection(asyncio.Protocol):
             self.close()
 
     def _read_request(self) -> None:
-        while True:
+        """Read on to the end of the request, or until this was our turn: a body may come in very many parts."""
+        for _ in range(PARTS):
             event = self._h11.next_event()
             if isinstance(event, h11.Request):
                 self._request, self._body = event, bytearray()
@@ -196,6 +199,7 @@ class HttpConnection(asyncio.Protocol):
             elif isinstance(event, h11.ConnectionClosed):
                 self.close()
                 return
+        self._line_up()
 
     def _heard(self) -> None:
         """All that came was looked at, or one request of it: read on."""

@@ -324,6 +324,22 @@ def test_what_is_dear_is_answered_for_a_share_of_the_time_and_to_each_in_turn():
     other.end()
 
 
+def test_a_body_in_very_many_parts_is_read_in_turn_with_what_others_ask():
+    pages, loop = Dear(), SimulatedLoop()
+    pages.loop = loop
+    turns = Turns()
+    one = Browser(pages, turns, loop, "10.0.0.1")
+    other = Browser(pages, turns, loop, "10.0.0.2")
+    head = b"POST /parts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    one.inside(one.connection.data_received, head + b"1\r\na\r\n" * 10_000 + b"0\r\n\r\n" + get("/after"))
+    other.send(get("/other"))
+    assert [target for _, target in pages.answered] == ["/other"]
+    loop.run_for(10.0)
+    assert [target for _, target in pages.answered] == ["/other", "/parts", "/after"]
+    one.connection.connection_lost(None)
+    other.end()
+
+
 def test_nothing_is_read_beyond_what_waits_for_its_turn(browser):
     browser.inside(browser.connection.data_received, GET * (UNHEARD // len(GET) + 2))
     assert browser.transport.is_resting
