@@ -15,7 +15,7 @@ from typing import Any
 
 from shared import logs
 from shared.addresses import Server
-from shared.compiled import core, is_unwanted
+from shared.compiled import core, is_outdated, is_unwanted
 from shared.config import Config
 from shared.lasting import Faults
 from shared.messages import pb
@@ -81,6 +81,7 @@ class Watcher:
             self._tell(f"Parley node {server_id} on {where}, starting …")
             if core is None:
                 why = " (PARLEY_PURE is set)" if is_unwanted() else ""
+                why = " (it is of other sources: `make -B setup` builds it again)" if is_outdated else why
                 self._tell(f"without its compiled core{why}: a message between servers costs tens of times as much")
 
     async def not_registered(self, *, taken: bool) -> None:

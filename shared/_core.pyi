@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from shared.errors import RemoteProtocolError
 
+INTERFACE: int
+
 class Frame:
     name: str
     raw: bytes

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import os
 from types import ModuleType
+from typing import Final
+
+INTERFACE: Final = 1422252904
+"""Which interface (_core.pyi) this Python was written for; module.c has the same number. Sources that are newer
+than what was compiled, as after `git pull`, would call what is not there."""
 
 core: ModuleType | None = None
+is_outdated = False
+"""Whether there is one, of other sources: it is left alone, too."""
 
 
 def is_unwanted() -> bool:
@@ -21,5 +28,18 @@ if not is_unwanted():
         from shared import _core as core
     except ImportError:  # no compiler where Parley was installed
         core = None
+    if core is not None and getattr(core, "INTERFACE", None) != INTERFACE:
+        core, is_outdated = None, True
 
-__all__ = ["core", "is_unwanted"]
+
+def why_absent() -> str:
+    """A sentence for the log of a process that has none."""
+    what = "Python does what Parley's compiled core would: it takes longer"
+    return (
+        f"{what}; the one that is here is of other sources, `make -B setup` builds it again"
+        if is_outdated
+        else what
+    )
+
+
+__all__ = ["INTERFACE", "core", "is_outdated", "is_unwanted", "why_absent"]

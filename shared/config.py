@@ -23,6 +23,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 """A port; 0 lets the system choose one."""
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Bytes = Annotated[int, msgspec.Meta(gt=0)]
+Payload = Annotated[int, msgspec.Meta(gt=0, le=2**30)]
+"""Bytes of one payload: it is in memory whole."""
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 """A part of something; 1 is all of it."""
 
@@ -117,7 +119,7 @@ class LinkConfig(Section, frozen=True):
     """Silence on a client's link before PING; twice that: HANGUP(TIMEOUT)."""
     peer_ping_timeout: Seconds = 5.0
     """The same on a link between servers."""
-    payload_limit: Bytes = 2 * 1024 * 1024 + 4096
+    payload_limit: Payload = 2 * 1024 * 1024 + 4096
     """A larger payload is refused from its header; 2 MiB of document and the fields around it."""
     backoff_min: Seconds = 0.2
     backoff_max: Seconds = 15.0
@@ -332,6 +334,12 @@ def _check(config: Config) -> None:
         raise ConfigError(
             "configuration key link.backoff_min (PARLEY_LINK__BACKOFF_MIN): greater than link.backoff_max"
         )
+    for key in ("read_bytes", "send_bytes"):
+        if getattr(config.limits, key) < config.link.payload_limit:
+            raise ConfigError(
+                f"configuration key limits.{key} ({_variable(f'limits.{key}')}): less than link.payload_limit, so "
+                "one message could be more than all links may hold"
+            )
     _check_places("discovery.address", [config.discovery.address])
     _check_places("discovery.static_peers", config.discovery.static_peers)
     for text in config.limits.metrics_from:

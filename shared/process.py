@@ -23,7 +23,7 @@ except ImportError:  # Windows
 
 from shared import collector, logs
 from shared.access import Access
-from shared.compiled import core
+from shared.compiled import core, why_absent
 from shared.config import load
 from shared.descriptors import fill_standard_streams
 from shared.errors import ConfigError, StorageError
@@ -53,7 +53,7 @@ def main(service_type: type[ServiceBase]) -> None:
         if core is None:
             # A node's supervisor has its watcher say so, once for all its processes.
             tell = logs.get().info if os.environ.get(SUPERVISED) else logs.get().warning
-            tell("core_is_absent", detail="Python does what Parley's compiled core would: it takes longer")
+            tell("core_is_absent", detail=why_absent())
         collector.spare()
         _allow_links()
         run_loop(_serve(service_type(config=config)))

@@ -1,6 +1,8 @@
 /* shared._core: what is compiled of Parley. Everything here has a twin in Python, which is used where this is absent. */
 #include "core.h"
 
+#define INTERFACE 1422252904 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
     {"count_sent", (PyCFunction)(void (*)(void))count_sent, METH_FASTCALL, "Count a list of framed bytes by name."},
@@ -26,7 +28,8 @@ PyMODINIT_FUNC PyInit__core(void)
         add_type(module, &ExpressType) || add_type(module, &CountsType) || add_type(module, &BucketsType) ||
         add_type(module, &DeliveriesType) || add_type(module, &LinkIOType) || add_type(module, &TurnType) ||
         PyType_Ready(&PartyType) ||
-        PyType_Ready(&FlowType) || express_ready() || keys_ready() || recall_ready() || link_ready()) {
+        PyType_Ready(&FlowType) || express_ready() || keys_ready() || recall_ready() || link_ready() ||
+        PyModule_AddIntMacro(module, INTERFACE)) {
         Py_DECREF(module);
         return NULL;
     }

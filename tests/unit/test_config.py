@@ -147,6 +147,13 @@ FAULTS = {
     "link: {ping_timeout: .nan}": ("link.ping_timeout", "PARLEY_LINK__PING_TIMEOUT", "expected `float` > 0.0"),
     "link: {ping_timeout: 5 s}": ("link.ping_timeout", "PARLEY_LINK__PING_TIMEOUT", "expected `float`, got `str`"),
     "link: {payload_limit: 0}": ("link.payload_limit", "PARLEY_LINK__PAYLOAD_LIMIT", "expected `int` >= 1"),
+    "link: {payload_limit: 1073741825}": (
+        "link.payload_limit", "PARLEY_LINK__PAYLOAD_LIMIT", "expected `int` <= 1073741824",
+    ),
+    "limits: {read_bytes: 2101247}": (
+        "limits.read_bytes", "PARLEY_LIMITS__READ_BYTES", "less than link.payload_limit",
+    ),
+    "limits: {send_bytes: 1}": ("limits.send_bytes", "PARLEY_LIMITS__SEND_BYTES", "less than link.payload_limit"),
     "link: {backoff_min: 16}": ("link.backoff_min", "PARLEY_LINK__BACKOFF_MIN", "greater than link.backoff_max"),
     "discovery: {static_peers: beta}": (
         "discovery.static_peers", "PARLEY_DISCOVERY__STATIC_PEERS", "expected `array`, got `str`",

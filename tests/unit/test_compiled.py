@@ -1,0 +1,54 @@
+"""What was compiled from other sources is left alone, and a process says so."""
+
+import importlib.util
+import re
+import sys
+import types
+import zlib
+from pathlib import Path
+
+import pytest
+
+import shared
+from shared import compiled
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_with(core, monkeypatch):
+    """shared/compiled.py, as it would be beside that core."""
+    monkeypatch.delenv("PARLEY_PURE", raising=False)
+    monkeypatch.setitem(sys.modules, "shared._core", core)
+    monkeypatch.setattr(shared, "_core", core, raising=False)
+    spec = importlib.util.spec_from_file_location("compiled_again", compiled.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("number", [None, compiled.INTERFACE + 1])
+def test_a_core_of_other_sources_is_left_alone_and_named(number, monkeypatch):
+    core = types.ModuleType("shared._core")
+    if number is not None:
+        core.INTERFACE = number
+    module = load_with(core, monkeypatch)
+    assert module.core is None
+    assert module.is_outdated
+    assert "make -B setup" in module.why_absent()
+
+
+def test_a_core_of_these_sources_is_used(monkeypatch):
+    core = types.ModuleType("shared._core")
+    core.INTERFACE = compiled.INTERFACE
+    module = load_with(core, monkeypatch)
+    assert module.core is core
+    assert "make" not in module.why_absent()
+
+
+def test_the_number_of_the_interface_is_that_of_its_description():
+    number = zlib.crc32((ROOT / "shared" / "_core.pyi").read_bytes()) & 0x7FFFFFFF
+    source = (ROOT / "shared" / "core" / "module.c").read_text(encoding="utf-8")
+    written = int(re.search(r"#define INTERFACE (\d+)", source)[1])
+    assert (compiled.INTERFACE, written) == (number, number), (
+        f"_core.pyi has changed: write {number} at both places"
+    )
