@@ -55,6 +55,8 @@ class FeatureBase:
         self._connected = asyncio.Event()
         self._first_result: asyncio.Future[PeerError | None] | None = None
         self._connector: Connector | None = None
+        self.is_closing = False
+        """Whether we end the connection ourselves, for good."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -157,6 +159,7 @@ class FeatureBase:
 
     async def close(self) -> None:
         """HANGUP(EXIT), and wait for the connection to be gone."""
+        self.is_closing = True
         if self._connector is not None:
             await self._connector.stop()
         if self.link is not None:

@@ -26,6 +26,8 @@ MOST: Final = {
     "server_discovered": 2,
 }
 """Kinds of lines about others → how many are written in a minute; a node has four processes that may."""
+WARNINGS: Final = frozenset({"frame_rejected"})
+"""Those that are warnings; the others tell what happens every day, and so does the number of those left out."""
 FAULTS: Final = frozenset({"malformed", "too_large", "handshake_timeout"})
 """How a connection ends that never became a link, by its own fault."""
 
@@ -56,7 +58,7 @@ class Guard:
         turn_of(asyncio.get_running_loop()).turn.look = self.look
 
     def stop(self) -> None:
-        """Say what was left out, and no more."""
+        """Say no more."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
@@ -113,6 +115,7 @@ class Guard:
         loop = asyncio.get_running_loop()
         self._later = None
         for kind, count in self._complaints.left_out(loop.time()).items():
-            self._process.log.warning("log_lines_left_out", kind=kind, count=count)
+            tell = self._process.log.warning if kind in WARNINGS else self._process.log.info
+            tell("log_lines_left_out", kind=kind, count=count)
         if (due := self._complaints.due()) is not None:
             self._later = loop.call_at(due, self._tell_left_out)

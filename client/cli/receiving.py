@@ -22,7 +22,6 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
     user = who_we_are(config, name)
     folder = Folder.chosen(save)
     printer = Printer()
-    ended = asyncio.Event()
     greeted = False
 
     def on_message(message: pb.ChatMessage) -> asyncio.Future[None] | None:
@@ -35,16 +34,13 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
         if is_connected:
             note(f"{spell(user.server_id)} is back" if greeted else f"listening as {user}; Ctrl-C ends it")
             greeted = True
-        elif not is_connected and not ended.is_set():
+        elif not chat.is_closing:
             note(f"{spell(user.server_id)} is gone; waiting for it")
 
     discovery = await finder(config, servers)
     chat = ChatFeature(user, config, on_message=on_message, on_connection=on_connection, discovery=discovery)
     async with at_home(chat, servers):
-        try:
-            await ended.wait()
-        finally:
-            ended.set()
+        await asyncio.Event().wait()
     return 0
 
 

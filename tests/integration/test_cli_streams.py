@@ -104,6 +104,8 @@ def test_a_listener_that_can_print_nothing_acknowledges_nothing_and_ends(environ
     errors = listener.communicate()[1]
     assert said in errors
     assert b"Traceback" not in errors
+    # Now it comes with the connection: that this one ends is no word about the server.
+    assert b"is gone" not in shell(environment, f"$parley listen --as lisa@alpha {redirection}").stderr
     with Command("listen", "--as", "lisa@alpha", environment=environment) as again:
         again.wait_line("bob@alpha: hello?")
     bob.wait_status(number, "DELIVERED")

@@ -1,10 +1,15 @@
 """What is done about links that cost too much: how often, how much together, how many lines."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
+from shared import complaints as complaints_module
 from shared.buffers import ENOUGH, look, losers
 from shared.complaints import MINUTE, Complaints
-from shared.guard import MOST
+from shared.config import LimitsConfig
+from shared.guard import MOST, Guard
 from shared.rates import (
     DATAGRAMS,
     FACTOR,
@@ -42,6 +47,24 @@ def test_lines_now_and_then_are_all_written():
 
 def test_whatever_kind_of_line_somebody_causes_in_all_processes_of_a_node_it_has_ten_a_minute():
     assert all(4 * most <= 10 for most in MOST.values())
+
+
+@pytest.mark.parametrize(("kind", "level"), [("frame_rejected", "warning"), ("link_closed", "info")])
+def test_the_number_of_lines_left_out_is_as_urgent_as_they_are(kind, level, monkeypatch):
+    monkeypatch.setattr(complaints_module, "MINUTE", 0.01)
+
+    async def left_out():
+        told = asyncio.get_running_loop().create_future()
+        log = SimpleNamespace(
+            info=lambda event, **fields: told.set_result(("info", event, fields)),
+            warning=lambda event, **fields: told.set_result(("warning", event, fields)),
+        )
+        guard = Guard(SimpleNamespace(log=log, metrics=SimpleNamespace(limited=lambda *_: None)), LimitsConfig())
+        for _ in range(MOST[kind] + 3):
+            guard.complain(kind, lambda: None)
+        return await asyncio.wait_for(told, 5)
+
+    assert asyncio.run(left_out()) == (level, "log_lines_left_out", {"kind": kind, "count": 3})
 
 
 # Rates -----------------------------------------------------------------------------------------------
