@@ -17,6 +17,8 @@ from shared.spellings import Spellings
 
 GIVEN: Final = 50_000
 """Messages that were on broken links and are remembered."""
+MOST: Final = 20_000
+"""Statuses in one answer: twice the members that a group has by default. Whoever sends more is believed none."""
 NOTHING_TOLD: Final = -1
 """No status."""
 
@@ -68,6 +70,8 @@ class Answers:
         """
         author = _author(ack)
         is_spelt = author is None or author[1] in self._spellings.exact
+        if not is_spelt:
+            del ack.statuses[1:]  # the first alone is looked at
         was_misspelt = not is_spelt and self._spellings.correct(ack)
         if was_misspelt:
             author = _author(ack)
@@ -94,6 +98,8 @@ class Answers:
         if receipt and (server := self._roster.server(server_id)) is not None:
             self._receipts[server.sink] = receipt
         author, group, statuses, is_spelt = _read(ack, self._spellings.exact)
+        if len(statuses) > MOST:
+            raise UnexpectedMessage(f"{server_id} tells too many statuses at once", "too_large")
         was_misspelt = not is_spelt and self._spellings.correct(ack)
         if was_misspelt:
             author, group, statuses, _is_spelt = _read(ack, self._spellings.exact)
@@ -203,7 +209,7 @@ def _read(
     group = Group.of(ack.group) if ack.HasField("group") else None
     is_spelt = (author is None or author[1] in exact) and (group is None or group[1] in exact)
     statuses: list[tuple[User | None, int]] = []
-    for each in ack.statuses:
+    for each in ack.statuses[: MOST + 1]:
         user = User.of(each.user) if each.HasField("user") else None
         is_spelt = is_spelt and (user is None or user[1] in exact)
         statuses.append((user, each.status))

@@ -10,15 +10,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from services.chat.blocks import Blocks
 from services.chat.groups import Groups
 from services.chat.roster import Roster, Sink
 from shared.addresses import Group, User
 from shared.errors import UnexpectedMessage
-from shared.framing import encode_frame
-from shared.messages import encode, pb
+from shared.framing import Frame, encode_frame
+from shared.messages import decode, encode, pb
+from shared.spellings import Spellings
 
 Result = pb.GroupMembers
 Ask = pb.ChangeGroup | pb.GroupMembers
@@ -26,8 +29,22 @@ MOST: Final = 10_000
 """Requests that other servers have not answered yet."""
 MOST_OF_LINK: Final = 1000
 """Of them, those that came over one link."""
+MOST_MEMBERS: Final = 50_000
+"""Members of a group that another server may tell of: names of 20 bytes, by groups.py's BYTES."""
 PATIENCE: Final = 1.0
 """Seconds for which an unlinked server is looked for."""
+
+
+_Asked = TypeVar("_Asked", bound=Message)
+
+
+def read_ask(frame: Frame, kind: type[_Asked], spellings: Spellings) -> _Asked:
+    """A question, with servers spelt as they spell themselves."""
+    ask = decode(frame, kind)
+    if isinstance(ask, pb.GroupMembers):
+        ask.ClearField("members")  # an answer has them
+    spellings.correct(ask)
+    return ask
 
 
 class Changes(Protocol):
@@ -136,14 +153,23 @@ class Requests:
             raise UnexpectedMessage(f"{server_id} asks us about {group}", "foreign_user")
         self._handle(name, group, ask, sink)
 
-    def group_answered(self, server_id: str, answer: pb.GroupMembers) -> None:
-        """Another server answered: pass it back under the asker's own number."""
+    def group_answered(self, server_id: str, answer: pb.GroupMembers, spellings: Spellings) -> None:
+        """Another server answered: pass it back under the asker's own number.
+
+        Raises:
+            UnexpectedMessage: it tells of more members than a group can have.
+
+        """
         number = answer.request
         passed = self._passed.get(number)
-        if passed is not None and passed.server_id == server_id:
-            self._take(number)
-            answer.request = passed.request
-            passed.sink.send(encode("GROUP_MEMBERS", answer))
+        if passed is None or passed.server_id != server_id:
+            return
+        if len(answer.members) > MOST_MEMBERS:
+            raise UnexpectedMessage(f"{server_id} tells of {len(answer.members)} members", "too_large")
+        self._take(number)
+        spellings.correct(answer)
+        answer.request = passed.request
+        passed.sink.send(encode("GROUP_MEMBERS", answer))
 
     def _handle(self, name: str, group: Group, ask: Ask, sink: Sink) -> None:
         """Do it, and answer once it is done."""

@@ -7,16 +7,14 @@ import time
 from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
-
-from google.protobuf.message import Message
+from typing import ClassVar, Final
 
 from services.chat.counting import Counting
 from services.chat.in_turn import InTurn
 from services.chat.mailbox import Destination, Item
 from services.chat.opened import Opened
 from services.chat.operator_socket import Operations, OperatorSocket
-from services.chat.requests import Ask
+from services.chat.requests import Ask, read_ask
 from services.chat.roster import LinkedServer, LocalRoster
 from services.chat.schema import InUse
 from services.chat.statuses import Status
@@ -46,7 +44,6 @@ BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
 SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
 """What the other processes of this node offer that have messages and questions for chat."""
 
-_Asked = TypeVar("_Asked", bound=Message)
 TAKE_OVER, RETRY = 6.0, 0.2
 """Seconds in which a process that served before must let go of the mailbox, and between two tries to open it."""
 EXPIRY_CHECKS: Final = 60.0
@@ -405,12 +402,6 @@ class ChatService(ServiceBase):
             self.message_rejected(link, error.reason, str(error))
             return True
 
-    def _spelt_ask(self, frame: Frame, kind: type[_Asked]) -> _Asked:
-        """A question, with servers spelt as they spell themselves."""
-        ask = decode(frame, kind)
-        self.spellings.correct(ask)
-        return ask
-
     def _from_client(self, link: Link, user: User, frame: Frame) -> bool:
         opened, name = self._open or self.opened, frame.name
         if name == "MESSAGE":
@@ -424,13 +415,15 @@ class ChatService(ServiceBase):
         elif name in GROUPS:
             self.guard.counts(link, "requests", 1)
             with link.answering():
-                opened.requests.group_asked(user, name, self._spelt_ask(frame, GROUPS[name]), link, self._now())
+                opened.requests.group_asked(
+                    user, name, read_ask(frame, GROUPS[name], self.spellings), link, self._now()
+                )
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, user, frame, self.handle_message_for_feature)
         elif name in BLOCKS:
             self.guard.counts(link, "requests", 1)
             with link.answering():
-                opened.requests.block_asked(user, name, self._spelt_ask(frame, pb.ChangeBlock), link)
+                opened.requests.block_asked(user, name, read_ask(frame, pb.ChangeBlock, self.spellings), link)
         else:
             return False
         return True
@@ -453,10 +446,11 @@ class ChatService(ServiceBase):
         elif name == "STATUS_RECEIVED":
             opened.router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         elif name in GROUPS:
-            ask = self._spelt_ask(frame, GROUPS[name])
-            if isinstance(ask, pb.GroupMembers) and ask.result != pb.GroupMembers.ASKED:
-                opened.requests.group_answered(server_id, ask)
+            asked = decode(frame, GROUPS[name])
+            if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
+                opened.requests.group_answered(server_id, asked, self.spellings)
             else:
+                ask = read_ask(frame, GROUPS[name], self.spellings)
                 opened.requests.group_asked_by_server(server_id, name, ask, link)
         else:
             return False
@@ -484,7 +478,7 @@ class ChatService(ServiceBase):
             author = self.spellings.user(User.of(message.author))
             self.opened.router.message_from_client(author, message, frame.raw, self._now())
         elif frame.name == "GROUP_MEMBERS":
-            ask = self._spelt_ask(frame, pb.GroupMembers)
+            ask = read_ask(frame, pb.GroupMembers, self.spellings)
             self.opened.requests.group_asked(User.of(ask.user), frame.name, ask, link, self._now())
         elif frame.name == "ASK_BLOCKED_USERS":
             self.opened.requests.watch_blocks(decode(frame, pb.ChangeBlock), link)

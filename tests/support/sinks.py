@@ -11,6 +11,7 @@ from shared.compiled import core
 from shared.config import ChatConfig
 from shared.framing import FrameReader, read_datagram
 from shared.messages import REGISTRY, decode, encode, pb
+from shared.spellings import Spellings
 from tests.support.disks import FakeDisk
 
 ACK_TIMEOUT = 10.0
@@ -230,7 +231,7 @@ class Node:
         else:
             asked = decode(frame, GROUPS[frame.name])
             if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
-                requests.group_answered(server_id, asked)
+                requests.group_answered(server_id, asked, Spellings())
             else:
                 requests.group_asked_by_server(server_id, frame.name, asked, self.roster.server(server_id).sink)
 
