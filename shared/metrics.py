@@ -55,7 +55,7 @@ LIMITED_WHAT: Final = frozenset(
 LIMITED_WHERE: Final = frozenset(
     {
         "blocks", "directory", "discovery", "groups", "http", "lanes", "link", "listener", "location", "mailbox",
-        "operator", "pieces", "registration", "roster", "router", "statuses", "typing",
+        "pieces", "registration", "roster", "router", "statuses", "typing",
     }
 )  # fmt: skip
 """Every `where` that a limit stands."""
