@@ -100,7 +100,7 @@ def _fields_of(server: Server) -> dict[str, object]:
 def _table(found: Sequence[Server]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("SERVER", "FEATURE", "TCP", "UDP"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")  # nothing is cut off: who reads it needs all of an address
     for server in found:
         name = spell(server.server_id)
         for feature, endpoints in _in_order(server):

@@ -274,5 +274,5 @@ def _state(state: str) -> Text:
 def _table(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for head in heads:
-        table.add_column(head)
+        table.add_column(head, overflow="fold")  # nothing is cut off: who reads it needs all of an address
     return table

@@ -124,6 +124,12 @@ def test_servers_prints_a_table_of_who_offers_what_where(environment):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_a_narrow_terminal_cuts_no_address_off(environment):
+    ended = run_parley("servers", environment=environment | {"COLUMNS": "30"})
+    assert "…" not in ended.stdout
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_servers_are_sorted_by_name(environment):
     ended = run_parley("servers", "--json", environment=environment)
     names = [json.loads(line)["server_id"] for line in ended.stdout.splitlines()]
