@@ -127,7 +127,7 @@ class DirectoryService(ServiceBase):
         try:
             self._secret = self.data_directory.make_secret(self._secret)
         except OSError as error:
-            self.faults.failed(what, error)
+            self.faults.failed(what, error, is_ours=False)
         else:
             self.faults.well(what)
 

@@ -197,3 +197,19 @@ def test_what_can_be_no_name_is_a_place_that_cannot_be_reached(host):
 
 def test_an_address_is_resolved_to_itself():
     assert asyncio.run(resolve("127.0.0.1", 9)) == [Endpoint("127.0.0.1", 9)]
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_only_what_may_be_a_bug_is_logged_with_where_it_happened(is_ours):
+    told = []
+
+    class Fields(Log):
+        def error(self, event, **fields):
+            told.append((event, fields))
+
+    error = OSError(28, "No space left on device")
+    Faults(Fields).failed("keeping it", error, is_ours=is_ours)
+    [(event, fields)] = told
+    assert event == "loop_failed"
+    assert fields.get("exc_info") == (error if is_ours else None)
+    assert fields.get("error", "").endswith("No space left on device") is not is_ours
