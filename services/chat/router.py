@@ -63,7 +63,7 @@ class Router:
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
         doubted: Callable[[], None] = lambda: None,
-        fan_out: Callable[[User, Task, int], bool] | None = None,
+        fan_out: Callable[[User, str, Task, int], bool] | None = None,
         spellings: Spellings | None = None,
     ) -> None:
         """`fan_out` has a task of an author's done in its turn, or refuses it; None: it is done at once."""
@@ -266,7 +266,7 @@ class Router:
         task = self._copy_to(item, group, message, (members, tuple(former)), (is_member, was_member))
         if self._fan_out is None:
             run(task, now)
-        elif not self._fan_out(item.author, task, item.size):
+        elif not self._fan_out(item.author, item.origin, task, item.size):
             self._refuse(item)
 
     def _copy_to(

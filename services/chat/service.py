@@ -407,7 +407,7 @@ class ChatService(ServiceBase):
         if name == "MESSAGE":
             opened.router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
             in_turn = self._in_turn
-            if in_turn is not None and in_turn.fanouts.authors and in_turn.fanouts.holds(user):
+            if in_turn is not None and in_turn.fanouts.sources and in_turn.fanouts.holds(user):
                 link.hold()
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)

@@ -105,8 +105,8 @@ def fanouts():
 
 
 def test_each_author_has_a_turn(fanouts):
-    fanouts.fanouts.add(ANN, fanouts.task("a", 30), 1)
-    fanouts.fanouts.add(BOB, fanouts.task("b", 30), 1)
+    fanouts.fanouts.add(ANN, "", fanouts.task("a", 30), 1)
+    fanouts.fanouts.add(BOB, "", fanouts.task("b", 30), 1)
     fanouts.run()
     first_of_b = fanouts.log.index("b0")
     assert 0 < first_of_b < fanouts.log.index("a29")
@@ -116,7 +116,7 @@ def test_each_author_has_a_turn(fanouts):
 def test_who_has_many_is_held_and_released(fanouts):
     for number in range(module.HELD_AT):
         assert not fanouts.fanouts.holds(ANN)
-        assert fanouts.fanouts.add(ANN, fanouts.task(f"{number}.", 1), 1)
+        assert fanouts.fanouts.add(ANN, "", fanouts.task(f"{number}.", 1), 1)
     assert fanouts.fanouts.holds(ANN)
     assert not fanouts.fanouts.holds(BOB)
     fanouts.run()
@@ -126,8 +126,36 @@ def test_who_has_many_is_held_and_released(fanouts):
 
 @pytest.mark.parametrize("limit", ["MOST_OF_AUTHOR", "BYTES_OF_AUTHOR", "MOST", "BYTES"])
 def test_there_is_room_for_so_many_and_no_more(fanouts, monkeypatch, limit):
-    monkeypatch.setattr(module, limit, 3)
-    taken = [fanouts.fanouts.add(ANN, fanouts.task("a", 1), 1) for _ in range(5)]
+    monkeypatch.setattr(module, limit, 3 if "_OF_" in limit else 6)  # half of all is left to others
+    taken = [fanouts.fanouts.add(ANN, "", fanouts.task("a", 1), 1) for _ in range(5)]
     assert taken == [True, True, True, False, False]
     fanouts.run()
-    assert fanouts.fanouts.add(ANN, fanouts.task("a", 1), 1)
+    assert fanouts.fanouts.add(ANN, "", fanouts.task("a", 1), 1)
+
+
+@pytest.mark.parametrize("size", [1, 1024 * 1024])
+def test_servers_with_authors_without_end_leave_room_and_turns_to_ours(fanouts, size):
+    for number in range(30_000):
+        server = f"mallory{number % 20}"
+        fanouts.fanouts.add(User(f"eve{number}", server), server, fanouts.task("", 1), size)
+    assert len(fanouts.fanouts) <= module.MOST * module.OF_SERVERS
+    assert len(fanouts.fanouts) * size <= module.BYTES * module.OF_SERVERS
+    assert len(fanouts.fanouts.sources) <= 20 * module.TURNS
+    assert fanouts.fanouts.add(ANN, "", fanouts.task("ann", 1), size)
+    fanouts.run()
+    assert (len(fanouts.fanouts), fanouts.released) == (0, [])
+    assert fanouts.fanouts.add(ANN, "", fanouts.task("ann", 1), size)
+
+
+def test_one_server_leaves_room_to_another(fanouts):
+    for number in range(30_000):
+        fanouts.fanouts.add(User(f"eve{number}", "mallory"), "mallory", fanouts.task("", 1), 1)
+    assert fanouts.fanouts.add(User("bob", "beta"), "beta", fanouts.task("bob", 1), 1)
+
+
+def test_authors_who_take_all_they_may_leave_something_to_the_next(fanouts):
+    size = 1024 * 1024
+    for number in range(6):
+        while fanouts.fanouts.add(User(f"eve{number}", "alpha"), "", fanouts.task("", 1), size):
+            pass
+    assert fanouts.fanouts.add(ANN, "", fanouts.task("ann", 1), 1000)
