@@ -51,20 +51,28 @@ class Watcher:
         self._socket.close()
 
     def wait(self, holds: Callable[[pb.ServerList], bool], timeout: float = TIMEOUT) -> pb.ServerList:
-        """Return the first SERVER_LIST that satisfies `holds`; TimeoutError where none comes in time."""
-        self._socket.settimeout(timeout)
+        """Return the list as it is once it satisfies `holds`; TimeoutError where that is not in time."""
+        until = time.monotonic() + timeout
         heard: pb.ServerList | None = None
-        while data := self._socket.recv(65536):
+        while data := self._read(until, heard):
             for name, payload in self._reader.feed(data):
                 if name == "CONNECTED":
                     self._prove(pb.ConnectResponse.FromString(payload))
                 elif name == "PING":
                     self._socket.sendall(wire.encode("PONG"))
                 elif name == "SERVER_LIST":
-                    heard = pb.ServerList.FromString(payload)
+                    heard = _changed(heard, pb.ServerList.FromString(payload))
                     if holds(heard):
                         return heard
         raise ConnectionError(f"discovery hung up; the last list: {heard}")
+
+    def _read(self, until: float, heard: pb.ServerList | None) -> bytes:
+        """What comes next; PINGs come, too, so each read has what is left of the time."""
+        self._socket.settimeout(max(0.001, until - time.monotonic()))
+        try:
+            return self._socket.recv(65536)
+        except TimeoutError:
+            raise TimeoutError(f"not in time; the last list: {heard}") from None
 
     def _prove(self, answered: pb.ConnectResponse) -> None:
         it = Identity(
@@ -76,6 +84,15 @@ class Watcher:
         proof = self._proving.answer(it)
         assert proof is not None, "discovery does not know the secret of its data directory"
         self._socket.sendall(proof)
+
+
+def _changed(heard: pb.ServerList | None, change: pb.ServerList) -> pb.ServerList:
+    """The whole list after one message of it: most say only what is different."""
+    if heard is None or not change.isDifference:
+        return change
+    left = {*change.gone, *(each.serverId for each in change.servers)}
+    kept = [each for each in heard.servers if each.serverId not in left]
+    return pb.ServerList(servers=[*kept, *change.servers], own=change.own)
 
 
 def offers(server_list: pb.ServerList) -> dict[str, set[str]]:
