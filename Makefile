@@ -26,7 +26,7 @@ check: $(READY) ## Lint, types, unit and property tests: under a minute
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q tests/unit tests/property
+	@$(BIN)/pytest -q tests/unit tests/property tests/house
 
 chaos: $(READY) ## Break nodes in containers for a while, see that no message is lost: SEED=… MINUTES=10 (RATE=…, FAULTS=…)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \

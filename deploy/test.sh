@@ -37,7 +37,7 @@ if [ -n "$has_core" ]; then
         $unit/test_expiry.py $unit/test_group_messages.py $property/test_framing_property.py \
         $property/test_router_property.py $property/test_durable_property.py
 fi
-"$bin/pytest" -q --no-header -n auto tests/unit tests/property
+"$bin/pytest" -q --no-header -n auto tests/unit tests/property tests/house
 
 # Most of the rest waits more than it computes. Several at a time where each can be in a network of its own, which takes
 # root; what is timed comes alone.
