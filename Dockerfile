@@ -20,7 +20,7 @@ RUN touch README.md LICENSE && \
     /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 # The compiled core, in a layer of its own: a change of Python source builds it no second time.
 COPY shared/core shared/core
-RUN mkdir /opt/core && \
+RUN mkdir -p /opt/core parley && ln -s ../shared parley/shared && \
     /opt/pip/bin/python -c 'import setuptools; setuptools.setup()' --quiet build_ext --inplace && \
     find shared -maxdepth 1 -name '_core*.so' -exec cp {} /opt/core/ \; && \
     test -n "$(ls /opt/core)" || echo "This image goes without the compiled core."

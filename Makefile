@@ -45,7 +45,7 @@ format: $(READY) ## Format the sources
 	@$(BIN)/ruff format .
 
 proto: $(READY) ## Generate the protobuf module anew
-	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. proto/messenger.proto
+	@$(BIN)/python deploy/protobuf.py
 
 dashboards: $(READY) ## Generate Grafana's dashboards anew
 	@$(BIN)/python -m deploy.grafana.generate

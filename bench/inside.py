@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.hop.parley import varint
-from services.chat import ChatService
-from shared.addresses import User
-from shared.bounds import Bounds
-from shared.config import ChatConfig, Config
-from shared.link import Link
-from shared.messages import MESSAGES, encode, pb
-from shared.turn import turn_of
+from parley.services.chat import ChatService
+from parley.shared.addresses import User
+from parley.shared.config import ChatConfig, Config
+from parley.shared.limits.bounds import Bounds
+from parley.shared.link.link import Link
+from parley.shared.link.turn import turn_of
+from parley.shared.wire.messages import MESSAGES, encode, pb
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
 TEXT = "x" * 60

@@ -22,9 +22,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
-from shared.addresses import User
-from shared.framing import FrameReader, encode_frame
-from shared.messages import encode, pb
+from parley.shared.addresses import User
+from parley.shared.wire.framing import FrameReader, encode_frame
+from parley.shared.wire.messages import encode, pb
 
 PORT = 6666
 TEXT = "x" * 100

@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 import structlog
 
 from bench.isolation import alone
-from client import ChatFeature, Delivery, DiscoveryService
-from shared.addresses import ServerList
-from shared.config import load
-from shared.messages import pb
+from parley import ChatFeature, Delivery, DiscoveryService
+from parley.shared.addresses import ServerList
+from parley.shared.config import load
+from parley.shared.wire.messages import pb
 from tests.support.nodes import SERVICES, Node, wait_linked
 
 ADDRESSES = {"alpha": "127.0.203.1", "beta": "127.0.203.2"}

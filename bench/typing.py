@@ -29,9 +29,9 @@ from typing import NamedTuple
 
 from bench.cost import cpu, pids
 from bench.isolation import alone
-from shared.addresses import User
-from shared.framing import read_datagram
-from shared.messages import encode, pb
+from parley.shared.addresses import User
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode, pb
 from tests.support.nodes import Node, wait_linked, wait_until
 
 SERVICES = ("discovery", "typing")

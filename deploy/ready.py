@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script that is run by its path, no module
 """The containers' health check: `ready.py PORT` succeeds if the process there answers /readyz with 200.
 
 By socket alone, because it runs every few seconds in every container and importing urllib would take

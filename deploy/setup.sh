@@ -72,6 +72,6 @@ working "python -m venv" "$python" -m venv "$venv" ||
 working "installing packages" "$venv/bin/python" -m pip install --progress-bar off --disable-pip-version-check \
     --config-settings editable_mode=compat --editable '.[dev]' ||
     fail "the dependencies could not be installed; see above. \`make setup\` tries again"
-"$venv/bin/python" -c 'import shared._core' 2>/dev/null ||
+"$venv/bin/python" -c 'import parley.shared._core' 2>/dev/null ||
     echo "Parley will run without its compiled core: all works, and a message between servers costs tens of times as much." \
         "Once there is a C compiler and Python's headers, \`make -B setup\` builds it."

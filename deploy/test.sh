@@ -7,13 +7,13 @@ bin=$1
 "$bin/ruff" format --check .
 "$bin/mypy"
 deploy/test-tools.sh
-if "$bin/python" -c 'import shared._core' 2>/dev/null; then
+if "$bin/python" -c 'import parley.shared._core' 2>/dev/null; then
     has_core=1
 elif deploy/core-tools.sh "$bin/python" | grep .; then
     has_core=
     echo "Testing without the compiled core."
 else
-    echo "The compiled core was not built, though there is a compiler: import shared._core says why." >&2
+    echo "The compiled core was not built, though there is a compiler: import parley.shared._core says why." >&2
     exit 1
 fi
 

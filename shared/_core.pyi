@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from shared.errors import RemoteProtocolError
+from parley.shared.errors import RemoteProtocolError
 
 INTERFACE: int
 

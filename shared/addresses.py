@@ -10,10 +10,12 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shared.errors import ConfigError
-from shared.messages import pb
-from shared.names import fold, quoted, spell, unspell
+from parley.shared.errors import ConfigError
+from parley.shared.names import fold, quoted, spell, unspell
+from parley.shared.wire.messages import pb
 
+SocketAddress = tuple[str, int]
+"""An IPv4 address and a port, as sockets have it."""
 MAX_ID = 255
 """Characters of a userId or serverId that we accept from elsewhere."""
 

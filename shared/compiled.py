@@ -9,7 +9,7 @@ import os
 from types import ModuleType
 from typing import Final
 
-INTERFACE: Final = 1422252904
+INTERFACE: Final = 478678376
 """Which interface (_core.pyi) this Python was written for; module.c has the same number. Sources that are newer
 than what was compiled, as after `git pull`, would call what is not there."""
 
@@ -25,7 +25,7 @@ def is_unwanted() -> bool:
 
 if not is_unwanted():
     try:
-        from shared import _core as core
+        from parley.shared import _core as core
     except ImportError:  # no compiler where Parley was installed
         core = None
     if core is not None and getattr(core, "INTERFACE", None) != INTERFACE:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 import yaml
 
-from shared.errors import ConfigError
+from parley.shared.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 """A port; 0 lets the system choose one."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shared.addresses import Group, User
-from shared.messages import pb
+from parley.shared.addresses import Group, User
+from parley.shared.wire.messages import pb
 
 
 class Recipient(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 
-from shared.addresses import User
-from shared.messages import pb
-from shared.names import fold
+from parley.shared.addresses import User
+from parley.shared.names import fold
+from parley.shared.wire.messages import pb
 
 _V = TypeVar("_V")
 MOST: Final = 20_000

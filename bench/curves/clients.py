@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from bench.cost import cpu
 from bench.load import READ, Author, Connection, Recipient, leave, serve, varint
-from shared.addresses import User
-from shared.framing import FrameReader, encode_frame
-from shared.messages import encode, pb
+from parley.shared.addresses import User
+from parley.shared.wire.framing import FrameReader, encode_frame
+from parley.shared.wire.messages import encode, pb
 
 Where = tuple[str, str]
 """A server's address, and a user's name USER@SERVER."""

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from bench.curves.clients import ACKNOWLEDGED, Cost, Stopwatch, Where
 from bench.load import READ, Connection, leave, serve, varint
-from shared.addresses import Group, User
-from shared.framing import FrameReader, encode_frame
-from shared.messages import encode, pb
+from parley.shared.addresses import Group, User
+from parley.shared.wire.framing import FrameReader, encode_frame
+from parley.shared.wire.messages import encode, pb
 
 LEAST = 3
 """Messages to a group: the first, and two that count."""

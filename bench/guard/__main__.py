@@ -22,7 +22,7 @@ from bench.guard.speed import speeds
 from bench.guard.work import REFERENCE
 from bench.hop.processes import UnavailableError
 from bench.isolation import alone
-from shared.compiled import core
+from parley.shared.compiled import core
 
 PARTS = ("instructions", "speed")
 TITLES = {

@@ -18,9 +18,9 @@ from typing import TypeVar
 from bench.guard.instructions import Marks
 from bench.hop.uvloop_relay import In, Out
 from bench.inside import Inside, inside
-from shared.compiled import core
-from shared.framing import FrameReader
-from shared.messages import pb
+from parley.shared.compiled import core
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import pb
 
 SIZES = (1, 16, 300)
 """Messages in one read."""

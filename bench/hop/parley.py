@@ -11,9 +11,9 @@ from pathlib import Path
 from bench.hop.generator import FIXED, PARLEY_ACK, Answer, Hop, Records, text
 from bench.hop.processes import UnavailableError, dial, read_until
 from bench.hop.system import Place, Running
-from shared.addresses import User
-from shared.framing import encode_frame
-from shared.messages import encode, pb
+from parley.shared.addresses import User
+from parley.shared.wire.framing import encode_frame
+from parley.shared.wire.messages import encode, pb
 from tests.support.nodes import Node, wait_linked
 
 PORT = 6666

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.hop.measure import Plan, Result
-from shared.compiled import core
+from parley.shared.compiled import core
 
 OURS, LIMIT = "parley", "c-relay"
 GAP = "–"

@@ -11,7 +11,7 @@ import sys
 
 import uvloop
 
-from proto import messenger_pb2 as pb
+from parley.shared.wire import messenger_pb2 as pb
 
 
 class Out(asyncio.Protocol):

@@ -12,9 +12,9 @@ from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Final, NamedTuple, Self
 
-from shared.addresses import User
-from shared.framing import FrameReader, encode_frame
-from shared.messages import encode, pb
+from parley.shared.addresses import User
+from parley.shared.wire.framing import FrameReader, encode_frame
+from parley.shared.wire.messages import encode, pb
 
 PORT: Final = 6666
 TEXT: Final = "x" * 100

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from client import ChatFeature, DiscoveryService
+from parley import ChatFeature, DiscoveryService
 
 
 async def main() -> None:

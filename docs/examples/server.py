@@ -3,8 +3,8 @@
 import asyncio
 from contextlib import suppress
 
-from services.chat import ChatService
-from services.discovery import ServerDiscoveryService
+from parley.services.chat import ChatService
+from parley.services.discovery import ServerDiscoveryService
 
 
 async def main() -> None:

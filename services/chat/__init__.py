@@ -4,6 +4,6 @@ It owns where its users and the other servers are connected (roster) and what wa
 It never answers for a message that is neither delivered nor kept, and never looks into its content.
 """
 
-from services.chat.service import ChatService
+from parley.services.chat.service import ChatService
 
 __all__ = ["ChatService"]

@@ -1,7 +1,7 @@
 """`python -m services.chat`."""
 
-from services.chat import ChatService
-from shared.process import main
+from parley.services.chat import ChatService
+from parley.shared.service.process import main
 
 if __name__ == "__main__":
     main(ChatService)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from services.chat.names import Names
-from shared.addresses import User
+from parley.services.chat.routing.known_names import Names
+from parley.shared.addresses import User
 
 
 class Sink(Protocol):

@@ -9,27 +9,27 @@ from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar, Final
 
-from services.chat.counting import Counting
-from services.chat.in_turn import InTurn
-from services.chat.mailbox import Destination, Item
-from services.chat.opened import Opened
-from services.chat.operator_socket import Operations, OperatorSocket
-from services.chat.requests import Ask, read_ask
-from services.chat.roster import LinkedServer, LocalRoster
-from services.chat.schema import InUse
-from services.chat.statuses import Status
-from services.chat.store import Store
-from shared.addresses import ServerList, User
-from shared.config import Config
-from shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
-from shared.events import Closed, Identity
-from shared.framing import Frame, encode_frame, read_datagram
-from shared.lasting import LastingTimer
-from shared.link import Link
-from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, encode, pb
-from shared.pieces import Limits, Partials, Whole
-from shared.service_base import ServiceBase
-from shared.turn import turn_of
+from parley.services.chat.engine import Opened
+from parley.services.chat.groups.requests import Ask, read_ask
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.metrics import Counting
+from parley.services.chat.operator.server import Operations, OperatorSocket
+from parley.services.chat.roster import LinkedServer, LocalRoster
+from parley.services.chat.routing.fair_order import InTurn
+from parley.services.chat.storage.mailbox import Destination, Item
+from parley.services.chat.storage.schema import InUse
+from parley.services.chat.storage.store import Store
+from parley.shared.addresses import ServerList, User
+from parley.shared.config import Config
+from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
+from parley.shared.link.events import Closed, Identity
+from parley.shared.link.link import Link
+from parley.shared.link.turn import turn_of
+from parley.shared.runtime.supervised import LastingTimer
+from parley.shared.service.service_base import ServiceBase
+from parley.shared.wire.framing import Frame, encode_frame, read_datagram
+from parley.shared.wire.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, encode, pb
+from parley.shared.wire.pieces import Limits, Partials, Whole
 
 Result = pb.ConnectResponse
 _STATUS: Final = attrgetter("status")

@@ -4,7 +4,7 @@ It owns the directory of servers and the registry of this node's processes. It n
 and established links outlive it.
 """
 
-from services.discovery.discovery import ServerDiscoveryService
-from services.discovery.service import DirectoryService
+from parley.services.discovery.announcing.server_discovery import ServerDiscoveryService
+from parley.services.discovery.service import DirectoryService
 
 __all__ = ["DirectoryService", "ServerDiscoveryService"]

@@ -1,7 +1,7 @@
 """`python -m services.discovery`."""
 
-from services.discovery import DirectoryService
-from shared.process import main
+from parley.services.discovery import DirectoryService
+from parley.shared.service.process import main
 
 if __name__ == "__main__":
     main(DirectoryService)

@@ -7,30 +7,30 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar, cast
 
-from services.discovery import page
-from services.discovery.announcer import Announcer
-from services.discovery.answering import Request
-from services.discovery.crowd import Limits
-from services.discovery.diagnosis import Diagnosis
-from services.discovery.directory import Directory, Hearing
-from services.discovery.discovery import ServerDiscoveryService
-from services.discovery.linking import LinkingTimes
-from services.discovery.observing import Counters, Report
-from services.discovery.registry import Registrant, Registry, reply_to
-from services.discovery.view import View, view
-from shared.addresses import Server
-from shared.announcements import Announcement, encode_announcement, our_mark
-from shared.config import Config, host_name, load
-from shared.events import Closed, Identity
-from shared.framing import MAX_DATAGRAM, Frame
-from shared.http import Answer
-from shared.lasting import LastingTimer, forever
-from shared.link import Link
-from shared.messages import decode, encode, pb
-from shared.metrics import version
-from shared.server_lists import ServerListChange, encode_change
-from shared.service_base import ServiceBase
-from shared.streams import Events, Stream
+from parley.services.discovery.announcing.announcer import Announcer
+from parley.services.discovery.announcing.answering import Request
+from parley.services.discovery.announcing.server_discovery import ServerDiscoveryService
+from parley.services.discovery.announcing.server_limits import Limits
+from parley.services.discovery.directory.diagnosis import Diagnosis
+from parley.services.discovery.directory.directory import Directory, Hearing
+from parley.services.discovery.directory.link_times import LinkingTimes
+from parley.services.discovery.directory.registry import Registrant, Registry, reply_to
+from parley.services.discovery.metrics import Counters, Report
+from parley.services.discovery.status_page import page
+from parley.services.discovery.status_page.view import View, view
+from parley.shared.addresses import Server
+from parley.shared.config import Config, host_name, load
+from parley.shared.discovery.announcements import Announcement, encode_announcement, our_mark
+from parley.shared.discovery.server_lists import ServerListChange, encode_change
+from parley.shared.http.event_streams import Events, Stream
+from parley.shared.http.server import Answer
+from parley.shared.link.events import Closed, Identity
+from parley.shared.link.link import Link
+from parley.shared.runtime.supervised import LastingTimer, forever
+from parley.shared.service.service_base import ServiceBase
+from parley.shared.telemetry.metrics import version
+from parley.shared.wire.framing import MAX_DATAGRAM, Frame
+from parley.shared.wire.messages import decode, encode, pb
 
 Result = pb.ConnectResponse
 

@@ -5,6 +5,6 @@ anything, never logs a coordinate, never passes on what a server told it to a th
 other servers for an author whose home is not this node.
 """
 
-from services.location.service import LocationService
+from parley.services.location.service import LocationService
 
 __all__ = ["LocationService"]

@@ -1,7 +1,7 @@
 """`python -m services.location`."""
 
-from services.location import LocationService
-from shared.process import main
+from parley.services.location import LocationService
+from parley.shared.service.process import main
 
 if __name__ == "__main__":
     main(LocationService)

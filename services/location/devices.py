@@ -15,10 +15,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from shared.addresses import User
-from shared.lifetimes import lifetime, skew
-from shared.messages import pb
-from shared.recipients import Recipient
+from parley.shared.addresses import User
+from parley.shared.recipients import Recipient
+from parley.shared.soft_state.lifetimes import lifetime, skew
+from parley.shared.wire.messages import pb
 
 MOST: Final = 8
 """Devices of one stream; of more the longest unheard is forgotten."""

@@ -17,12 +17,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from shared.addresses import Group, User
-from shared.datagram_lists import TimedItem, fits
-from shared.lifetimes import MAX_LIFETIME, MAX_SKEW, lifetime, skew
-from shared.messages import pb
-from shared.recipients import Recipient
-from shared.shares import Shares
+from parley.shared.addresses import Group, User
+from parley.shared.limits.shares import Shares
+from parley.shared.recipients import Recipient
+from parley.shared.soft_state.datagram_lists import TimedItem, fits
+from parley.shared.soft_state.lifetimes import MAX_LIFETIME, MAX_SKEW, lifetime, skew
+from parley.shared.wire.messages import pb
 
 LIST = "LIVE_LOCATIONS"
 MAX_LATITUDE = 90.0
@@ -71,7 +71,7 @@ class Position:
     """Where it began: in whose share of the table it is."""
 
     def item(self, now: float) -> bytes:
-        """The entry as a list of one (shared/datagram_lists.py)."""
+        """The entry as a list of one (shared/soft_state/datagram_lists.py)."""
         return self.timed_item.at(0.0 if self.is_over else max(self.expires - now, 0.0))
 
     def gone(self) -> bytes:

@@ -20,19 +20,19 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import ClassVar, Final
 
-from services.location.devices import Devices, Told
-from services.location.positions import LIST, REMEMBERED, Position, Positions
-from shared.addresses import Group, User
-from shared.config import Config
-from shared.datagram_lists import pack, parts
-from shared.datagram_service import REPEAT_INTERVAL, DatagramServiceBase
-from shared.framing import Frame, encode_frame
-from shared.lasting import LastingPace
-from shared.link import Link
-from shared.link_io import SEND_LIMIT
-from shared.messages import LIVE_LOCATION, decode, pb
-from shared.recipients import Recipient
-from shared.snowflake import FIRSTS, MAKERS, Snowflakes
+from parley.services.location.devices import Devices, Told
+from parley.services.location.positions import LIST, REMEMBERED, Position, Positions
+from parley.shared.addresses import Group, User
+from parley.shared.config import Config
+from parley.shared.link.io import SEND_LIMIT
+from parley.shared.link.link import Link
+from parley.shared.recipients import Recipient
+from parley.shared.runtime.supervised import LastingPace
+from parley.shared.soft_state.datagram_lists import pack, parts
+from parley.shared.soft_state.datagram_service import REPEAT_INTERVAL, DatagramServiceBase
+from parley.shared.wire.framing import Frame, encode_frame
+from parley.shared.wire.messages import LIVE_LOCATION, decode, pb
+from parley.shared.wire.snowflake import FIRSTS, MAKERS, Snowflakes
 
 TELLINGS: Final = 4
 """How often a subscriber is told that somebody is blocked, or no longer."""

@@ -5,6 +5,6 @@ never passes on what a server told it to a third one, and never speaks to other 
 whose home is not this node.
 """
 
-from services.typing.service import TypingService
+from parley.services.typing.service import TypingService
 
 __all__ = ["TypingService"]

@@ -1,7 +1,7 @@
 """`python -m services.typing`."""
 
-from services.typing import TypingService
-from shared.process import main
+from parley.services.typing import TypingService
+from parley.shared.service.process import main
 
 if __name__ == "__main__":
     main(TypingService)

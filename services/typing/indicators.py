@@ -17,11 +17,11 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from shared.addresses import Group, User
-from shared.datagram_lists import TimedItem, fits
-from shared.messages import pb
-from shared.recipients import Recipient
-from shared.shares import Shares
+from parley.shared.addresses import Group, User
+from parley.shared.limits.shares import Shares
+from parley.shared.recipients import Recipient
+from parley.shared.soft_state.datagram_lists import TimedItem, fits
+from parley.shared.wire.messages import pb
 
 LIST = "TYPING_EVENTS"
 FAR_FUTURE = 3600.0
@@ -68,7 +68,7 @@ class Indicator:
     """Where it began: in whose share of the table it is."""
 
     def item(self, now: float) -> bytes:
-        """The entry as a list of one (shared/datagram_lists.py)."""
+        """The entry as a list of one (shared/soft_state/datagram_lists.py)."""
         return self.timed_item.at(max(now - self.heard, 0.0))
 
 

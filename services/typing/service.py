@@ -20,17 +20,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import ClassVar
 
-from services.typing.indicators import LIST, Indicator, Indicators
-from shared.addresses import Group, User
-from shared.block_lists import NOBODY
-from shared.config import Config
-from shared.datagram_lists import pack, parts
-from shared.datagram_service import DatagramServiceBase
-from shared.framing import Frame, encode_frame
-from shared.link import Link
-from shared.link_io import SEND_LIMIT
-from shared.messages import TYPING_INDICATOR, decode, pb
-from shared.recipients import EVERYONE, Recipient
+from parley.services.typing.indicators import LIST, Indicator, Indicators
+from parley.shared.addresses import Group, User
+from parley.shared.config import Config
+from parley.shared.link.io import SEND_LIMIT
+from parley.shared.link.link import Link
+from parley.shared.recipients import EVERYONE, Recipient
+from parley.shared.soft_state.block_lists import NOBODY
+from parley.shared.soft_state.datagram_lists import pack, parts
+from parley.shared.soft_state.datagram_service import DatagramServiceBase
+from parley.shared.wire.framing import Frame, encode_frame
+from parley.shared.wire.messages import TYPING_INDICATOR, decode, pb
 
 MOST_AGAIN = 60
 """People, newest first, who are told again: a list of more is no news to anyone, and the next event repeats it."""

@@ -1,4 +1,4 @@
-/* The quick way of messages between people who are online: services/chat/express.py says what it is for.
+/* The quick way of messages between people who are online: services/chat/delivery/fast_path.py says what it is for.
  *
  * `take` handles frames of one source as the router would, as long as all is simple; at the first that is not it
  * stops, and the router goes on. Until an answer comes a message is here alone; `settle` and `settle_due` hand
@@ -9,7 +9,7 @@
 enum { LOOK_EVERY = 32, FEW = 256 };
 /* Calls between two looks at what is on its way by the dispatcher, while little is on its way here. */
 enum { LARGE = 32 * 1024 };
-/* Bytes of a frame beyond which it is the router's: it may go in pieces (services/chat/lanes.py, WHOLE). */
+/* Bytes of a frame beyond which it is the router's: it may go in pieces (services/chat/delivery/lanes.py, WHOLE). */
 
 /* Messages -------------------------------------------------------------------------------------------------------- */
 

@@ -156,7 +156,7 @@ static PyMemberDef express_members[] = {
 static PySequenceMethods express_sequence = {.sq_length = (lenfunc)express_length};
 
 PyTypeObject ExpressType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Express",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Express",
     .tp_basicsize = sizeof(Express),
     .tp_dealloc = (destructor)express_dealloc,
     .tp_as_sequence = &express_sequence,

@@ -155,7 +155,7 @@ static void party_dealloc(Party *self)
 }
 
 PyTypeObject PartyType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Party",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Party",
     .tp_basicsize = sizeof(Party),
     .tp_dealloc = (destructor)party_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT,
@@ -191,7 +191,7 @@ static void flow_dealloc(Flow *self)
 }
 
 PyTypeObject FlowType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Flow",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Flow",
     .tp_basicsize = sizeof(Flow),
     .tp_dealloc = (destructor)flow_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT,

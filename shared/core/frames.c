@@ -1,4 +1,4 @@
-/* Bytes in, frames out: shared/framing.py, compiled. It knows what is right; what is wrong is told by framing.py. */
+/* Bytes in, frames out: shared/wire/framing.py, compiled. It knows what is right; what is wrong is told by framing.py. */
 #include "core.h"
 
 #include <structmember.h>
@@ -85,7 +85,7 @@ static PyGetSetDef frame_attributes[] = {
 };
 
 PyTypeObject FrameType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Frame",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Frame",
     .tp_basicsize = sizeof(Frame),
     .tp_dealloc = (destructor)frame_dealloc,
     .tp_repr = (reprfunc)frame_repr,
@@ -213,7 +213,7 @@ static int cut_one(Reader *self, PyObject *data, Py_ssize_t position, int is_fir
 /* What is wrong there, in words, as framing.py says it. */
 static int reader_fault(Reader *self, PyObject *data, Py_ssize_t position)
 {
-    PyObject *module = PyImport_ImportModule("shared.framing");
+    PyObject *module = PyImport_ImportModule("parley.shared.wire.framing");
     if (module == NULL)
         return -1;
     PyObject *rest = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + position, PyBytes_GET_SIZE(data) - position);
@@ -334,7 +334,7 @@ static PyMemberDef reader_members[] = {
 };
 
 PyTypeObject ReaderType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.FrameReader",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.FrameReader",
     .tp_basicsize = sizeof(Reader),
     .tp_dealloc = (destructor)reader_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -1,4 +1,4 @@
-/* By what a message is recognised: key_of of shared/message_keys.py, compiled. */
+/* By what a message is recognised: key_of of shared/wire/message_keys.py, compiled. */
 #include "core.h"
 
 typedef unsigned __int128 u128;

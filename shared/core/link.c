@@ -1,4 +1,4 @@
-/* The hot half of a link, shared/link_io.py compiled: from a read to the owner, from what is sent to one write.
+/* The hot half of a link, shared/link/io.py compiled: from a read to the owner, from what is sent to one write.
  *
  * Where the owner has a quick way (express.c), messages go there first, and the owner gets what is left.
  */

@@ -8,7 +8,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *call_soon, *links;
     PyObject *look;
-    Py_ssize_t read, send; /* shared/turn.py, Bounds */
+    Py_ssize_t read, send; /* shared/link/turn.py, Bounds */
     long long most_produced, look_every;
     double slice, round, pause;
     double last, round_began, until;

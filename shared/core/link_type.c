@@ -209,7 +209,7 @@ static PyGetSetDef link_attributes[] = {
 };
 
 PyTypeObject LinkIOType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.LinkIO",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.LinkIO",
     .tp_basicsize = sizeof(LinkIO),
     .tp_dealloc = (destructor)link_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

@@ -1,4 +1,4 @@
-/* The messages seen lately, and their present status: Memory of services/chat/memory.py, compiled.
+/* The messages seen lately, and their present status: Memory of services/chat/deduplication/recent.py, compiled.
  *
  * A ring of the last `limit` messages, oldest first, and a table of chains by which one is found.
  */
@@ -193,7 +193,7 @@ static PyMethodDef memory_methods[] = {
 static PySequenceMethods memory_sequence = {.sq_length = (lenfunc)memory_length};
 
 PyTypeObject MemoryType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Memory",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Memory",
     .tp_basicsize = sizeof(Memory),
     .tp_dealloc = (destructor)memory_dealloc,
     .tp_as_sequence = &memory_sequence,

@@ -1,7 +1,7 @@
-/* shared._core: what is compiled of Parley. Everything here has a twin in Python, which is used where this is absent. */
+/* parley.shared._core: what is compiled of Parley. Everything here has a twin in Python, which is used where this is absent. */
 #include "core.h"
 
-#define INTERFACE 1422252904 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+#define INTERFACE 478678376 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
@@ -11,7 +11,7 @@ static PyMethodDef functions[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "shared._core", .m_size = -1, .m_methods = functions,
+    PyModuleDef_HEAD_INIT, .m_name = "parley.shared._core", .m_size = -1, .m_methods = functions,
 };
 
 static int add_type(PyObject *module, PyTypeObject *type)

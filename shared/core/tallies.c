@@ -1,4 +1,4 @@
-/* What is counted where much happens, as plain numbers: shared/tallies.py has the twins of Counts and Buckets. */
+/* What is counted where much happens, as plain numbers: shared/telemetry/tallies.py has the twins of Counts and Buckets. */
 #include "core.h"
 
 #include <structmember.h>
@@ -129,7 +129,7 @@ static PyMethodDef counts_methods[] = {
 static PyMappingMethods counts_mapping = {.mp_length = (lenfunc)counts_length};
 
 PyTypeObject CountsType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Counts",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Counts",
     .tp_basicsize = sizeof(Counts),
     .tp_dealloc = (destructor)counts_dealloc,
     .tp_as_mapping = &counts_mapping,
@@ -235,7 +235,7 @@ static PyMemberDef buckets_members[] = {
 };
 
 PyTypeObject BucketsType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Buckets",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Buckets",
     .tp_basicsize = sizeof(Buckets),
     .tp_dealloc = (destructor)buckets_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
@@ -291,7 +291,7 @@ static PyMemberDef deliveries_members[] = {
 };
 
 PyTypeObject DeliveriesType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Deliveries",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Deliveries",
     .tp_basicsize = sizeof(Tally),
     .tp_dealloc = (destructor)deliveries_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT,

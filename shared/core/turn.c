@@ -1,4 +1,4 @@
-/* What one loop's links have to write, and what a turn may cost: shared/turn.py compiled, which says what is meant. */
+/* What one loop's links have to write, and what a turn may cost: shared/link/turn.py compiled, which says what is meant. */
 #include "link.h"
 
 #include <structmember.h>
@@ -182,7 +182,7 @@ static PyMemberDef turn_members[] = {
 };
 
 PyTypeObject TurnType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shared._core.Turn",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "parley.shared._core.Turn",
     .tp_basicsize = sizeof(Turn),
     .tp_dealloc = (destructor)turn_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -7,8 +7,8 @@ import secrets
 import time
 from typing import Final
 
-from shared.framing import encode_frame
-from shared.messages import MESSAGES, encode, pb
+from parley.shared.wire.framing import encode_frame
+from parley.shared.wire.messages import MESSAGES, encode, pb
 
 NUMBER: Final = "00000000"
 """Stands in a name for a number of eight digits."""

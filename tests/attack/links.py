@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Self
 
-from shared.framing import Frame, FrameReader
-from shared.messages import encode
+from parley.shared.wire.framing import Frame, FrameReader
+from parley.shared.wire.messages import encode
 from tests.attack.frames import EXIT, PING
 
 Place = tuple[str, int]

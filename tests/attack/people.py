@@ -16,12 +16,12 @@ from multiprocessing.connection import Connection
 from random import Random
 from typing import Final
 
-from shared import logs
-from shared.addresses import Endpoint, Server, ServerList
-from shared.config import Config, LinkConfig, LogConfig
-from shared.discovery import DiscoveryService
-from shared.messages import MESSAGES, pb
-from shared.process import run_loop
+from parley.shared.addresses import Endpoint, Server, ServerList
+from parley.shared.config import Config, LinkConfig, LogConfig
+from parley.shared.discovery.discovery import DiscoveryService
+from parley.shared.service.process import run_loop
+from parley.shared.telemetry import logs
+from parley.shared.wire.messages import MESSAGES, pb
 from tests.attack.places import ALPHA, BETA, HOUSES, MESSAGES_PORT, NAMES, NEWCOMERS
 from tests.chaos.ledger import Ledger, Message
 from tests.chaos.people import Client

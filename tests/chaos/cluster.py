@@ -17,7 +17,7 @@ from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.networks import Network
 
-from shared.discovery import DiscoveryService
+from parley.shared.discovery.discovery import DiscoveryService
 from tests.chaos.schedule import NODES, SERVICES, Target
 from tests.support.container_nodes import SERVICE, Node, nodes, run_in
 from tests.support.containers import PROJECT, Engine, Project

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
-from client import ChatFeature, Delivery
-from shared.addresses import Server
-from shared.config import Config
-from shared.discovery import DiscoveryService
-from shared.errors import PeerError
-from shared.events import Closed
-from shared.framing import Frame
-from shared.link import Link
-from shared.messages import MESSAGES, pb
+from parley import ChatFeature, Delivery
+from parley.shared.addresses import Server
+from parley.shared.config import Config
+from parley.shared.discovery.discovery import DiscoveryService
+from parley.shared.errors import PeerError
+from parley.shared.link.events import Closed
+from parley.shared.link.link import Link
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.messages import MESSAGES, pb
 from tests.chaos.ledger import Ledger, person
 from tests.chaos.schedule import NODES, Move, draw_moves
 

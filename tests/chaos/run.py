@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from shared import logs
-from shared.config import Config, LinkConfig, LogConfig
+from parley.shared.config import Config, LinkConfig, LogConfig
+from parley.shared.telemetry import logs
 from tests.chaos.cluster import Asking, Cluster, own_address
 from tests.chaos.faults import Faults
 from tests.chaos.ledger import Ledger

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Self
 
-from proto import messenger_pb2 as pb
-from shared.events import Identity
-from shared.messages import encode
-from shared.proofs import Dialling
+from parley.shared.link.events import Identity
+from parley.shared.service.proofs import Dialling
+from parley.shared.wire import messenger_pb2 as pb
+from parley.shared.wire.messages import encode
 from tests.support import plain_wire as wire
 from tests.support.container_nodes import TIMEOUT, Connection, Node, run_in
 from tests.support.nodes import wait_until

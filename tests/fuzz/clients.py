@@ -2,12 +2,12 @@
 
 import asyncio
 
-from client.chat import ChatFeature
-from client.location import LocationFeature
-from client.typing import TypingFeature
-from shared.addresses import Endpoint
-from shared.framing import read_datagram
-from shared.messages import encode, pb
+from parley.client.chat import ChatFeature
+from parley.client.location import LocationFeature
+from parley.client.typing import TypingFeature
+from parley.shared.addresses import Endpoint
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode, pb
 from tests.fuzz import links
 from tests.fuzz.links import Reader, feed, in_loop
 from tests.fuzz.target import Target, framed, vectors

@@ -33,12 +33,12 @@ def arguments():
 def take_core():
     """Have another build of the compiled core for ours, where one is named."""
     if path := os.environ.get("PARLEY_FUZZ_CORE"):
-        spec = importlib.util.spec_from_file_location("shared._core", path)
-        sys.modules["shared._core"] = module = importlib.util.module_from_spec(spec)
+        spec = importlib.util.spec_from_file_location("parley.shared._core", path)
+        sys.modules["parley.shared._core"] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        import shared  # noqa: PLC0415 - the module is put into it
+        import parley.shared  # noqa: PLC0415 - the module is put into it
 
-        shared._core = module
+        parley.shared._core = module
 
 
 def main():

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import structlog
 
-from shared.config import Config
-from shared.framing import encode_frame
-from shared.messages import REGISTRY, encode, pb
+from parley.shared.config import Config
+from parley.shared.wire.framing import encode_frame
+from parley.shared.wire.messages import REGISTRY, encode, pb
 
 NAMES = sorted(REGISTRY)
 LONGEST = 1 << 16

@@ -7,17 +7,17 @@ import time
 
 from google.protobuf.message import DecodeError
 
-from services.chat import operator_socket
-from services.chat.service import ChatService
-from services.discovery.service import DirectoryService
-from services.location.service import LocationService
-from services.typing.service import TypingService
-from shared.addresses import Endpoint
-from shared.config import DiscoveryConfig
-from shared.datagrams import Datagram
-from shared.framing import read_datagram
-from shared.http import HttpConnection, Turns
-from shared.messages import encode, pb
+from parley.services.chat.operator import server as operator_server
+from parley.services.chat.service import ChatService
+from parley.services.discovery.service import DirectoryService
+from parley.services.location.service import LocationService
+from parley.services.typing.service import TypingService
+from parley.shared.addresses import Endpoint
+from parley.shared.config import DiscoveryConfig
+from parley.shared.http.server import HttpConnection, Turns
+from parley.shared.sockets.datagrams import Datagram
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode, pb
 from tests.fuzz import links
 from tests.fuzz.links import CLIENT, SERVER, Reader, feed, in_loop
 from tests.fuzz.target import Target, framed, vectors
@@ -241,10 +241,10 @@ class OperatorSocket(Chat):
     def opened(self):
         super().opened()
         process = self.process
-        operations = operator_socket.Operations(
+        operations = operator_server.Operations(
             self.directory / "alpha", process.opened, process.roster, process._turn_over
         )
-        self.socket = operator_socket.OperatorSocket(self.directory / "alpha", operations, process.log)
+        self.socket = operator_server.OperatorSocket(self.directory / "alpha", operations, process.log)
         self.turns = Turns()
         message = pb.ChatMessage(textContent="hello")
         message.author.userId, message.author.serverId = "ann", "alpha"

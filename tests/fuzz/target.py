@@ -6,7 +6,7 @@ An error that the entry is to raise for bad input is expected there; any other i
 import json
 from pathlib import Path
 
-from shared.framing import read_datagram
+from parley.shared.wire.framing import read_datagram
 from tests.fuzz.links import NAMES
 
 VECTORS = Path(__file__).parents[1] / "data" / "wire_frames.json"

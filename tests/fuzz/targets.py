@@ -5,18 +5,18 @@ import contextlib
 import yaml
 from prometheus_client import CollectorRegistry
 
-from services.chat import operator
-from shared.addresses import Group, User, parse_recipient
-from shared.announcements import read_announcement
-from shared.compiled import core
-from shared.config import load
-from shared.errors import ConfigError, MalformedMessage
-from shared.framing import FrameReader, PureFrameReader, read_datagram
-from shared.http import HttpConnection, Turns
-from shared.message_keys import MessageKeys, key_of, key_of_pure
-from shared.messages import REGISTRY, decode, pb
-from shared.pages import Pages
-from shared.session import Session, Timeouts
+from parley.services.chat.operator import commands
+from parley.shared.addresses import Group, User, parse_recipient
+from parley.shared.compiled import core
+from parley.shared.config import load
+from parley.shared.discovery.announcements import read_announcement
+from parley.shared.errors import ConfigError, MalformedMessage
+from parley.shared.http.pages import Pages
+from parley.shared.http.server import HttpConnection, Turns
+from parley.shared.link.session import Session, Timeouts
+from parley.shared.wire.framing import FrameReader, PureFrameReader, read_datagram
+from parley.shared.wire.message_keys import MessageKeys, key_of, key_of_pure
+from parley.shared.wire.messages import REGISTRY, decode, pb
 from tests.fuzz import links
 from tests.fuzz.clients import ClientChat, ClientLocation, ClientTyping
 from tests.fuzz.links import CLIENT, NAMES, Reader, feed, in_loop
@@ -163,9 +163,9 @@ class Operator(Target):
     """What the operator's commands ask a chat process."""
 
     def one(self, data):
-        for kind in (operator.Drop, operator.Retry):
+        for kind in (commands.Drop, commands.Retry):
             try:
-                operator.parse(data, kind)
+                commands.parse(data, kind)
             except ConfigError:
                 continue
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from services.chat.back_pressure import OF_AUTHOR, UNWRITTEN, BackPressure
-from services.chat.mailbox import Item
-from services.chat.service import ChatService
-from shared.addresses import User
-from shared.config import Config
+from parley.services.chat.service import ChatService
+from parley.services.chat.storage.back_pressure import OF_AUTHOR, UNWRITTEN, BackPressure
+from parley.services.chat.storage.mailbox import Item
+from parley.shared.addresses import User
+from parley.shared.config import Config
 
 ANN, BOB, EVE, FAR = User("ann", "alpha"), User("bob", "alpha"), User("eve", "alpha"), User("far", "beta")
 

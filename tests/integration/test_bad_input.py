@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 import psutil
 import pytest
 
-from shared.config import Config
+from parley.shared.config import Config
 from tests.support import plain_wire as wire
 from tests.support.nodes import HTTP_PORTS, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import host_name
-from shared.data_directory import FILE
-from shared.framing import FrameReader
-from shared.messages import decode, encode, pb
+from parley.shared.config import host_name
+from parley.shared.service.data_directory import FILE
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import decode, encode, pb
 from tests.support import plain_wire as wire
 from tests.support.nodes import SERVICES, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient

@@ -15,8 +15,8 @@ from bench.cost import tree
 from bench.hop import generator, parley
 from bench.hop.generator import FIXED, PARLEY_ACK, RECEIVED, Generator, Hop, LoadError, Records
 from bench.hop.system import Running
-from shared.framing import encode_frame
-from shared.messages import pb
+from parley.shared.wire.framing import encode_frame
+from parley.shared.wire.messages import pb
 from tests.support.nodes import ROOT, wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from client import ChatFeature, DiscoveryService, LocationFeature, TypingFeature
-from shared.config import Config, DiscoveryConfig
+from parley import ChatFeature, DiscoveryService, LocationFeature, TypingFeature
+from parley.shared.config import Config, DiscoveryConfig
 from tests.support.nodes import SERVICES, TIMEOUT, Node, wait_linked
 from tests.support.talkers import final, talking
 

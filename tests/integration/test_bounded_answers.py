@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from client.cli.answers import LARGEST, read_answer
-from client.cli.operating import Running
-from services.chat.operator import Retry
-from shared.errors import PeerError
+from parley.cli.operator.bounded_answers import LARGEST, read_answer
+from parley.cli.operator.mailbox_access import Running
+from parley.services.chat.operator.commands import Retry
+from parley.shared.errors import PeerError
 from tests.support.commands import Command, client_environment, run_parley
 from tests.support.nodes import wait_until
 

@@ -7,11 +7,11 @@ from collections import Counter
 import msgspec
 import pytest
 
-from client.chat import ChatFeature
-from services.chat.service import ChatService
-from shared.addresses import Endpoint, Server, User
-from shared.config import ChatConfig, Config, LinkConfig
-from shared.messages import MESSAGES
+from parley.client.chat import ChatFeature
+from parley.services.chat.service import ChatService
+from parley.shared.addresses import Endpoint, Server, User
+from parley.shared.config import ChatConfig, Config, LinkConfig
+from parley.shared.wire.messages import MESSAGES
 from tests.support.line import Line
 
 ALPHA, BETA = "127.0.61.1", "127.0.61.2"

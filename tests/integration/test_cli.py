@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from client.cli.main import main
+from parley.cli.main import main
 from tests.support.commands import PARLEY, Command, client_environment, run_parley
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient

@@ -290,7 +290,7 @@ def test_what_has_no_status_at_the_end_is_told_with_exit_code_1(environment, tmp
 
 def test_the_editor_is_not_imported_where_nobody_edits(environment):
     """The other commands, and the processes of a node, do not pay for it."""
-    code = "import sys, client.cli.main, services.chat; sys.exit('prompt_toolkit' in sys.modules)"
+    code = "import sys, parley.cli.main, parley.services.chat; sys.exit('prompt_toolkit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 

@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
-from client import ChatFeature, DiscoveryService
-from shared.config import Config, DiscoveryConfig, LinkConfig
-from shared.link import Link
-from shared.session import Timeouts
+from parley import ChatFeature, DiscoveryService
+from parley.shared.config import Config, DiscoveryConfig, LinkConfig
+from parley.shared.link.link import Link
+from parley.shared.link.session import Timeouts
 from tests.support.nodes import TIMEOUT, Node, wait_until
 
 FIRST, SECOND, CLIENT = "127.0.48.1", "127.0.48.2", "127.0.48.50"

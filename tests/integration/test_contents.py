@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from shared.errors import FrameTooLarge
+from parley.shared.errors import FrameTooLarge
 from tests.support.nodes import Node, wait_linked
 from tests.support.talkers import final, talking
 

@@ -9,18 +9,18 @@ import time
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.discovery.announcer import Announcer
-from services.discovery.discovery import ServerDiscoveryService
-from shared.announcements import encode_announcement, our_mark
-from shared.config import Config, DiscoveryConfig
-from shared.datagrams import AddressedSocket, UdpSocket
-from shared.discovery import DiscoveryService
-from shared.framing import MAX_DATAGRAM, read_datagram
-from shared.interfaces import reachable_networks
-from shared.messages import decode, pb
-from shared.metrics import Metrics
-from shared.networks import EVERYONE
-from shared.nonces import encode_request
+from parley.services.discovery.announcing.announcer import Announcer
+from parley.services.discovery.announcing.server_discovery import ServerDiscoveryService
+from parley.shared.config import Config, DiscoveryConfig
+from parley.shared.discovery.announcements import encode_announcement, our_mark
+from parley.shared.discovery.discovery import DiscoveryService
+from parley.shared.discovery.interfaces import reachable_networks
+from parley.shared.discovery.networks import EVERYONE
+from parley.shared.discovery.nonces import encode_request
+from parley.shared.sockets.datagrams import AddressedSocket, UdpSocket
+from parley.shared.telemetry.metrics import Metrics
+from parley.shared.wire.framing import MAX_DATAGRAM, read_datagram
+from parley.shared.wire.messages import decode, pb
 from tests.support.namespaces import Lan, ip, why_not
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_program import DISCOVERY_PORT

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from services.chat.store import Store
-from shared.addresses import User
-from shared.messages import encode, pb
+from parley.services.chat.storage.store import Store
+from parley.shared.addresses import User
+from parley.shared.wire.messages import encode, pb
 from tests.support.attackers import Attack, Honest, connected, described
 from tests.support.nodes import Node, wait_until
 

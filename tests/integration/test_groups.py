@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from shared.addresses import Group, User
-from shared.framing import read_datagram
-from shared.messages import decode, pb
+from parley.shared.addresses import Group, User
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import decode, pb
 from tests.support.nodes import Node, wait_linked
 from tests.support.sinks import Joined, Pipe, ack
 from tests.support.sinks import Node as Router

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.forking import Signals, fork
-from services.supervisor import Child
+from parley.services.node.forking import Signals, fork
+from parley.services.node.supervisor import Child
 from tests.support.namespaces import leave, why_not
 from tests.support.nodes import HTTP_PORTS, Node, wait_until
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from client.location import LocationFeature
-from shared.addresses import Endpoint, Server, User
-from shared.recipients import Recipient
+from parley.client.location import LocationFeature
+from parley.shared.addresses import Endpoint, Server, User
+from parley.shared.recipients import Recipient
 from tests.support.commands import client_environment, run_parley
 from tests.support.federation import configuration, until
 from tests.support.nodes import Node, wait_linked

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from client.location import LocationFeature
-from client.typing import TypingFeature
-from services.location import LocationService
-from services.typing import TypingService
-from shared.addresses import Group, User
-from shared.messages import decode, pb
-from shared.recipients import Recipient
+from parley.client.location import LocationFeature
+from parley.client.typing import TypingFeature
+from parley.services.location import LocationService
+from parley.services.typing import TypingService
+from parley.shared.addresses import Group, User
+from parley.shared.recipients import Recipient
+from parley.shared.wire.messages import decode, pb
 from tests.support.federation import Federation, until
 
 SERVERS = ["alpha", "beta", "gamma"]
@@ -189,7 +189,7 @@ class Watched:
 
 @pytest.mark.parametrize("how", [Locations, Typings])
 def test_nothing_is_told_to_the_wrong_people(how, figure, monkeypatch):
-    monkeypatch.setattr("client.typing.PAUSE", 60.0)  # nobody stops but where the test says so
+    monkeypatch.setattr("parley.client.typing.PAUSE", 60.0)  # nobody stops but where the test says so
     asyncio.run(check(how, figure))
 
 

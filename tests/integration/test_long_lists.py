@@ -4,9 +4,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from shared.capabilities import terms
-from shared.framing import encode_frame
-from shared.messages import encode, pb
+from parley.shared.wire.capabilities import terms
+from parley.shared.wire.framing import encode_frame
+from parley.shared.wire.messages import encode, pb
 from tests.support.attackers import Attack, Honest, described, dialled
 from tests.support.nodes import Node
 

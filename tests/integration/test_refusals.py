@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared.data_directory import DataDirectory
+from parley.shared.service.data_directory import DataDirectory
 from tests.support.commands import Command, run_parley
 from tests.support.nodes import ROOT, SERVICES, TIMEOUT, Node, wait_until
 

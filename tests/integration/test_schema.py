@@ -6,15 +6,15 @@ from contextlib import closing
 
 import pytest
 
-from services.chat import schema
-from services.chat.mailbox import Name
-from services.chat.statuses import Status
-from services.chat.store import Store
-from shared.addresses import Group, User
-from shared.errors import ConfigError
-from shared.framing import read_datagram
-from shared.message_keys import MessageKeys
-from shared.messages import decode, encode, pb
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.storage import schema
+from parley.services.chat.storage.mailbox import Name
+from parley.services.chat.storage.store import Store
+from parley.shared.addresses import Group, User
+from parley.shared.errors import ConfigError
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.message_keys import MessageKeys
+from parley.shared.wire.messages import decode, encode, pb
 from tests.support.nodes import ROOT
 from tests.support.sinks import ack, message
 

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from shared.announcements import encode_announcement
-from shared.messages import pb
-from shared.streams import READERS
+from parley.shared.discovery.announcements import encode_announcement
+from parley.shared.http.event_streams import READERS
+from parley.shared.wire.messages import pb
 from tests.support.commands import client_environment, run_parley
 from tests.support.monitoring import needs_chromium
 from tests.support.nodes import HTTP_PORTS, ROOT, Node, wait_linked, wait_until

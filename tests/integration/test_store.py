@@ -11,18 +11,18 @@ from hashlib import blake2b
 
 import pytest
 
-from services.chat import queries
-from services.chat import store as store_module
-from services.chat.delivered import Delivered
-from services.chat.groups import copies
-from services.chat.inspection import Inspection
-from services.chat.mailbox import Item, name_of
-from services.chat.operator import Wanted
-from services.chat.statuses import Status
-from services.chat.store import Store
-from shared.addresses import Group, User
-from shared.errors import ConfigError
-from shared.messages import pb
+from parley.services.chat.deduplication.delivered_keys import Delivered
+from parley.services.chat.groups.groups import copies
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.operator.commands import Wanted
+from parley.services.chat.operator.inspection import Inspection
+from parley.services.chat.storage import queries
+from parley.services.chat.storage import store as store_module
+from parley.services.chat.storage.mailbox import Item, name_of
+from parley.services.chat.storage.store import Store
+from parley.shared.addresses import Group, User
+from parley.shared.errors import ConfigError
+from parley.shared.wire.messages import pb
 from tests.support.nodes import ROOT, TIMEOUT
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")
@@ -495,8 +495,8 @@ OPEN = """
 import asyncio, sys
 from hashlib import blake2b
 from pathlib import Path
-from services.chat.store import Store
-from shared.errors import ConfigError
+from parley.services.chat.storage.store import Store
+from parley.shared.errors import ConfigError
 async def main():
     nothing = lambda items: None
     try:
@@ -653,9 +653,9 @@ import asyncio, ctypes, ctypes.util, os, sys
 from functools import partial
 from pathlib import Path
 
-from services.chat import store as module
+from parley.services.chat.storage import store as module
 from tests.integration.test_store import ANN, BOB, Told, item, load, opened, rows
-from services.chat.statuses import Status
+from parley.services.chat.message.statuses import Status
 
 async def main(directory, fill, free):
     module.RETRY = 0.05

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from shared.connections import OF_USER, UNCONNECTED
-from shared.http import HEAD, PER_ADDRESS
-from shared.messages import encode, pb
+from parley.shared.http.server import HEAD, PER_ADDRESS
+from parley.shared.limits.connections import OF_USER, UNCONNECTED
+from parley.shared.wire.messages import encode, pb
 from tests.support.nodes import HTTP_PORTS, Node, wait_until
 
 ADDRESS, ATTACKER, HONEST = "127.0.71.1", "127.0.71.2", "127.0.71.3"

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from client.location import LocationFeature
-from client.typing import TypingFeature
-from services.location import LocationService
-from services.typing import TypingService
-from shared.framing import read_datagram
-from shared.messages import decode, pb
-from shared.recipients import Recipient
+from parley.client.location import LocationFeature
+from parley.client.typing import TypingFeature
+from parley.services.location import LocationService
+from parley.services.typing import TypingService
+from parley.shared.recipients import Recipient
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import decode, pb
 from tests.support.federation import Federation, until
 from tests.support.relay import Relay
 
@@ -37,8 +37,8 @@ def events(relay):
 
 
 def test_somebody_who_types_on_sends_one_event_in_three_seconds_and_a_stop_after_a_pause(monkeypatch):
-    monkeypatch.setattr("client.typing.EVENT_INTERVAL", 0.6)
-    monkeypatch.setattr("client.typing.PAUSE", 1.5)
+    monkeypatch.setattr("parley.client.typing.EVENT_INTERVAL", 0.6)
+    monkeypatch.setattr("parley.client.typing.PAUSE", 1.5)
 
     async def check():
         loop = asyncio.get_running_loop()
@@ -91,7 +91,7 @@ def test_what_the_server_has_heard_is_not_sent_again():
 
 @pytest.mark.parametrize("loss", [1.0])
 def test_what_nobody_hears_is_given_up(loss, monkeypatch):
-    monkeypatch.setattr("client.typing.CONFIRMED_WITHIN", 0.9)
+    monkeypatch.setattr("parley.client.typing.CONFIRMED_WITHIN", 0.9)
 
     async def check():
         async with two(TypingService, TypingFeature, "127.0.71") as (relay, ann, _):

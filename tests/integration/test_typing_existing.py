@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from client.location import LocationFeature
-from client.typing import TypingFeature
-from shared.addresses import Endpoint, Server
+from parley.client.location import LocationFeature
+from parley.client.typing import TypingFeature
+from parley.shared.addresses import Endpoint, Server
 from tests.support.federation import configuration, until
 from tests.support.plain_server import LOCATION, TYPING, PlainServer
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from shared.dials import LONGEST
-from shared.rates import DATAGRAMS
+from parley.shared.limits.rates import DATAGRAMS
+from parley.shared.peering.dial_limits import LONGEST
 from tests.support import plain_wire as wire
 from tests.support.nodes import TIMEOUT, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient

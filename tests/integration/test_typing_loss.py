@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from client.location import LocationFeature
-from client.typing import TypingFeature
-from services.location import LocationService
-from services.typing import TypingService
+from parley.client.location import LocationFeature
+from parley.client.typing import TypingFeature
+from parley.services.location import LocationService
+from parley.services.typing import TypingService
 from tests.support.federation import Federation, until
 from tests.support.relay import Relay
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chat.memory import PureMemory
-from shared.addresses import Group, User
-from shared.compiled import core
-from shared.framing import PureFrameReader, count_pure, count_sent_pure, encode_frame
-from shared.tallies import PureBuckets, PureCounts
+from parley.services.chat.deduplication.recent import PureMemory
+from parley.shared.addresses import Group, User
+from parley.shared.compiled import core
+from parley.shared.telemetry.tallies import PureBuckets, PureCounts
+from parley.shared.wire.framing import PureFrameReader, count_pure, count_sent_pure, encode_frame
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
 

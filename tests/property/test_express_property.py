@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.chat import outbound
-from shared.compiled import core
+from parley.services.chat.message import in_flight
+from parley.shared.compiled import core
 from tests.support.twins import ANSWERS, ELSEWHERE, MESSAGES, PEOPLE, SERVERS, SOURCES, Twins
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not h
 def _small_window():
     """So few on their way that some wait."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outbound, "WINDOW", 4)
-        patch.setattr(outbound, "BURST", 1)
+        patch.setattr(in_flight, "WINDOW", 4)
+        patch.setattr(in_flight, "BURST", 1)
         yield
 
 

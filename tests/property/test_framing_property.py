@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors import MalformedMessage, RemoteProtocolError
-from shared.framing import FrameReader, encode_frame, read_datagram
+from parley.shared.errors import MalformedMessage, RemoteProtocolError
+from parley.shared.wire.framing import FrameReader, encode_frame, read_datagram
 
 LIMIT = 300
 LONGEST_HEADER = 64 + 1 + 20 + 1

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.chat import disk_mailbox, outbound
-from services.chat.statuses import INTERIM, Status
+from parley.services.chat.message import in_flight
+from parley.services.chat.message.statuses import INTERIM, Status
+from parley.services.chat.storage import disk_mailbox
 from tests.property.test_durable_property import DurableHappenings
 from tests.property.test_router_property import pick, some
 from tests.support.crews import GroupWorld
@@ -24,8 +25,8 @@ WHERE = [
 def _small():
     """So few on their way and in memory that some wait, on disk only."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outbound, "WINDOW", 3)
-        patch.setattr(outbound, "BURST", 1)
+        patch.setattr(in_flight, "WINDOW", 3)
+        patch.setattr(in_flight, "BURST", 1)
         patch.setattr(disk_mailbox, "IN_MEMORY", 2)
         yield
 

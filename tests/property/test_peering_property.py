@@ -11,8 +11,8 @@ import structlog
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from shared.config import LinkConfig
-from shared.framing import FrameReader
+from parley.shared.config import LinkConfig
+from parley.shared.wire.framing import FrameReader
 from tests.support.simulated import SimulatedLoop
 from tests.support.simulated_servers import SimulatedServer, connections_between
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chat import outbound
-from services.chat.statuses import INTERIM, Status
-from shared.addresses import User
+from parley.services.chat.message import in_flight
+from parley.services.chat.message.statuses import INTERIM, Status
+from parley.shared.addresses import User
 from tests.support.people import World
 from tests.support.sinks import Node
 
@@ -25,8 +25,8 @@ ROOM = [3, 1000]
 def _small_window():
     """So few on their way that some wait."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outbound, "WINDOW", 3)
-        patch.setattr(outbound, "BURST", 1)
+        patch.setattr(in_flight, "WINDOW", 3)
+        patch.setattr(in_flight, "BURST", 1)
         yield
 
 

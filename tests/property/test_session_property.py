@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.events import Closed, ConnectRequested, MessagesReceived, Opened, Rejected
-from shared.framing import encode_frame
-from shared.messages import encode, pb
-from shared.transitions import State
+from parley.shared.link.events import Closed, ConnectRequested, MessagesReceived, Opened, Rejected
+from parley.shared.link.transitions import State
+from parley.shared.wire.framing import encode_frame
+from parley.shared.wire.messages import encode, pb
 from tests.support.joined import (
     ACCEPTED,
     ALREADY,

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 
 import psutil
 
-from shared.messages import encode, pb
+from parley.shared.wire.messages import encode, pb
 
 CHAT = 6666
 

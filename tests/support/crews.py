@@ -1,11 +1,11 @@
-"""People in a group, at durable servers: their clients behave as client/chat.py does with a group's statuses."""
+"""People in a group, at durable servers: their clients behave as the client's ChatFeature does with them."""
 
 from collections import defaultdict
 
-from services.chat.statuses import INTERIM
-from shared.addresses import Group, User
-from shared.framing import read_datagram
-from shared.messages import decode, encode, pb
+from parley.services.chat.message.statuses import INTERIM
+from parley.shared.addresses import Group, User
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import decode, encode, pb
 from tests.support.durable_people import DurablePerson, DurableWorld
 from tests.support.people import NUMBERS, Client
 from tests.support.sinks import message

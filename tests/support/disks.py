@@ -3,13 +3,13 @@
 from collections import deque
 from typing import NamedTuple
 
-from services.chat.bodies import Copy
-from services.chat.delivered import Delivered
-from services.chat.fingerprints import Fingerprints, fingerprint
-from services.chat.mailbox import HandedOver, Item, Recall, name_of
-from services.chat.quotas import Tally, count
-from services.chat.statuses import Status
-from shared.addresses import User
+from parley.services.chat.deduplication.delivered_keys import Delivered
+from parley.services.chat.deduplication.stored_keys import Fingerprints, fingerprint
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.storage.bodies import Copy
+from parley.services.chat.storage.mailbox import HandedOver, Item, Recall, name_of
+from parley.services.chat.storage.quotas import Tally, count
+from parley.shared.addresses import User
 
 AGAIN = ("write", "safe", "hand_over")
 """What is tried again where it could not be written."""

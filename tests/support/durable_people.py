@@ -1,13 +1,13 @@
 """People at servers whose mailbox is on a disk that writes when told, and whose processes are killed.
 
-Their clients behave as client/chat.py does: they send again what has no final status, in order, and show a message
-once, however often it comes.
+Their clients behave as the client's ChatFeature: they send again what has no final status, in order, and show a
+message once, however often it comes.
 """
 
 from itertools import combinations
 
-from services.chat.statuses import INTERIM
-from shared.addresses import User
+from parley.services.chat.message.statuses import INTERIM
+from parley.shared.addresses import User
 from tests.support.people import Person, World
 from tests.support.sinks import Joined, Node
 

@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from shared.addresses import Endpoint, Server
-from shared.config import Config
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.config import Config
 
 TIMEOUT = 15.0
 """Seconds until a wait counts as failed."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shared.addresses import User
-from shared.events import Closed, ConnectRequested, Event, Identity, MessagesReceived
-from shared.framing import Frame, FrameReader
-from shared.messages import encode, pb
-from shared.session import Session, Timeouts
+from parley.shared.addresses import User
+from parley.shared.link.events import Closed, ConnectRequested, Event, Identity, MessagesReceived
+from parley.shared.link.session import Session, Timeouts
+from parley.shared.wire.framing import Frame, FrameReader
+from parley.shared.wire.messages import encode, pb
 
 ALICE = User("alice", "alpha")
 HELLO_CLIENT = encode("CONNECT_CLIENT", pb.ConnectClient(user=ALICE.to_pb()))

@@ -9,7 +9,7 @@ import asyncio
 import socket
 from typing import Self
 
-from shared.addresses import Endpoint
+from parley.shared.addresses import Endpoint
 
 STEP = 0.02
 """Seconds between two portions."""

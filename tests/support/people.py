@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict, deque
 from itertools import combinations
 
-from services.chat.statuses import INTERIM, Status
-from shared.addresses import User
-from shared.framing import read_datagram
-from shared.messages import decode, encode, pb
+from parley.services.chat.message.statuses import INTERIM, Status
+from parley.shared.addresses import User
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import decode, encode, pb
 from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Pipe, ack, message
 
 NUMBERS = [n * 37 % 257 for n in range(1, 257)]

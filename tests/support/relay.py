@@ -8,7 +8,7 @@ import asyncio
 import random
 import socket
 
-from shared.addresses import Endpoint, Server
+from parley.shared.addresses import Endpoint, Server
 
 
 class Relay:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.addresses import Endpoint, Server
-from shared.config import Config
-from shared.link import Link
-from shared.service_base import ServiceBase
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.config import Config
+from parley.shared.link.link import Link
+from parley.shared.service.service_base import ServiceBase
 from tests.support.simulated import Connection, SimulatedLoop, SimulatedTransport
 
 PORT = 6666

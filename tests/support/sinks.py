@@ -2,16 +2,16 @@
 
 from collections import deque
 
-from services.chat.opened import Opened
-from services.chat.roster import LinkedServer, LocalRoster
-from services.chat.service import GROUPS
-from services.chat.statuses import Status
-from shared.addresses import User
-from shared.compiled import core
-from shared.config import ChatConfig
-from shared.framing import FrameReader, read_datagram
-from shared.messages import REGISTRY, decode, encode, pb
-from shared.spellings import Spellings
+from parley.services.chat.engine import Opened
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.roster import LinkedServer, LocalRoster
+from parley.services.chat.service import GROUPS
+from parley.shared.addresses import User
+from parley.shared.compiled import core
+from parley.shared.config import ChatConfig
+from parley.shared.spellings import Spellings
+from parley.shared.wire.framing import FrameReader, read_datagram
+from parley.shared.wire.messages import REGISTRY, decode, encode, pb
 from tests.support.disks import FakeDisk
 
 ACK_TIMEOUT = 10.0

@@ -3,8 +3,8 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from client import ChatFeature, DiscoveryService
-from shared.config import Config, DiscoveryConfig, LinkConfig
+from parley import ChatFeature, DiscoveryService
+from parley.shared.config import Config, DiscoveryConfig, LinkConfig
 from tests.support.nodes import TIMEOUT
 
 

@@ -9,12 +9,12 @@ from functools import partial
 
 import msgspec
 
-from client import ChatFeature
-from client.location import LocationFeature
-from client.typing import TypingFeature
-from shared.addresses import Endpoint, Server
-from shared.errors import PeerError
-from shared.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
+from parley import ChatFeature
+from parley.client.location import LocationFeature
+from parley.client.typing import TypingFeature
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.errors import PeerError
+from parley.shared.wire.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
 from tests.support.federation import configuration
 
 PACE = 0.1

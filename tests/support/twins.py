@@ -3,13 +3,13 @@
 from collections import Counter, defaultdict, deque
 from unittest import mock
 
-from services.chat import statuses
-from services.chat.memory import Memory, PureMemory
-from services.chat.statuses import Status
-from shared.addresses import Group, User
-from shared.errors import RemoteProtocolError, UnexpectedMessage
-from shared.framing import FrameReader, PureFrameReader, encode_frame, read_datagram
-from shared.messages import decode, encode, pb
+from parley.services.chat.deduplication.recent import Memory, PureMemory
+from parley.services.chat.message import statuses
+from parley.services.chat.message.statuses import Status
+from parley.shared.addresses import Group, User
+from parley.shared.errors import RemoteProtocolError, UnexpectedMessage
+from parley.shared.wire.framing import FrameReader, PureFrameReader, encode_frame, read_datagram
+from parley.shared.wire.messages import decode, encode, pb
 from tests.support.people import final_and_interim
 from tests.support.sinks import Node, Sink, ack, message
 

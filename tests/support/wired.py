@@ -9,11 +9,11 @@ home.taken("MESSAGE", pb.ChatMessage)
 import asyncio
 from contextlib import asynccontextmanager
 
-from shared.addresses import Endpoint
-from shared.link import Link
-from shared.link_io import SEND_LIMIT
-from shared.messages import decode, encode
-from shared.session import Timeouts
+from parley.shared.addresses import Endpoint
+from parley.shared.link.io import SEND_LIMIT
+from parley.shared.link.link import Link
+from parley.shared.link.session import Timeouts
+from parley.shared.wire.messages import decode, encode
 
 TIMEOUTS = Timeouts(10.0, 300.0)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.discovery.answering import (
+from parley.services.discovery.announcing.answering import (
     ALL_BURST,
     CLAIMS_BURST,
     FAR_AT_ONCE,
@@ -16,7 +16,7 @@ from services.discovery.answering import (
     Request,
     returnable,
 )
-from shared.nonces import LONGEST
+from parley.shared.discovery.nonces import LONGEST
 
 
 @pytest.fixture

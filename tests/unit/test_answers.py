@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from client.cli.answers import read_answer
+from parley.cli.operator.bounded_answers import read_answer
 
 
 class Replies:

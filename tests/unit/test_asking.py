@@ -4,10 +4,10 @@ import ipaddress
 
 import pytest
 
-from services.discovery.asking import EXTRA_BURST, FIRST_ROUNDS, MOST_ASKERS, Asking
-from shared.framing import MAX_DATAGRAM, read_datagram
-from shared.messages import pb
-from shared.networks import EVERYONE, LOOPBACK_BROADCAST, Interface, Networks
+from parley.services.discovery.announcing.asking import EXTRA_BURST, FIRST_ROUNDS, MOST_ASKERS, Asking
+from parley.shared.discovery.networks import EVERYONE, LOOPBACK_BROADCAST, Interface, Networks
+from parley.shared.wire.framing import MAX_DATAGRAM, read_datagram
+from parley.shared.wire.messages import pb
 
 PORT, REMEMBERED = 9999, 60.0
 WIRE = Interface("eth0", "192.168.1.5", ipaddress.IPv4Network("192.168.1.0/24"), "192.168.1.255")

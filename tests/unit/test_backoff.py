@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from shared.backoff import Backoff
+from parley.shared.runtime.backoff import Backoff
 
 
 def ceilings(backoff, count):

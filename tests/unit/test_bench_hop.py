@@ -7,8 +7,8 @@ import pytest
 from bench.hop import parley
 from bench.hop.measure import Plan, Result
 from bench.hop.table import table, write_json
-from shared.framing import FrameReader
-from shared.messages import pb
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import pb
 
 FIGURES = {"latency_p50": 100.0, "free_64": 50_000.0, "free_1": 20_000.0, "memory_idle": 1.0, "memory_after": 2.0}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.addresses import User
-from shared.block_lists import HOLD, BlockLists
-from shared.messages import pb
+from parley.shared.addresses import User
+from parley.shared.soft_state.block_lists import HOLD, BlockLists
+from parley.shared.wire.messages import pb
 
 BOB, EVE, MAL = (User(name, "alpha") for name in ("bob", "eve", "mal"))
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared.addresses import Group, User
-from shared.errors import UnexpectedMessage
-from shared.framing import read_datagram
-from shared.messages import encode, pb
+from parley.shared.addresses import Group, User
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode, pb
 from tests.support.durable_people import DurableNode
 from tests.support.sinks import Node, message
 

@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from client import ChatFeature, DiscoveryService
-from client.deliveries import Status
-from shared.addresses import Group, User
-from shared.config import Config, LinkConfig
-from shared.errors import ConfigError, FrameTooLarge, PeerUnreachable
-from shared.link import BUFFER_LIMIT, Link
-from shared.messages import pb
+from parley import ChatFeature, DiscoveryService
+from parley.client.outbox.deliveries import Status
+from parley.shared.addresses import Group, User
+from parley.shared.config import Config, LinkConfig
+from parley.shared.errors import ConfigError, FrameTooLarge, PeerUnreachable
+from parley.shared.link.link import BUFFER_LIMIT, Link
+from parley.shared.wire.messages import pb
 from tests.support.wired import at_home, run
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
@@ -137,7 +137,7 @@ def test_a_location_is_a_message_that_names_author_recipient_and_time():
 
 def test_numbers_are_unique_and_rise_when_the_clock_steps_back(monkeypatch):
     times = iter([1000.0, 1000.0, 999.0, 2000.0, 1.0])
-    monkeypatch.setattr("client.chat.time.time", lambda: next(times))
+    monkeypatch.setattr("parley.client.chat.time.time", lambda: next(times))
 
     async def story():
         async with at_home(alice()) as home:

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from client import ChatFeature
-from client.cli.conversation import Conversation
-from client.cli.words import written_at
-from shared.addresses import Group, User
-from shared.config import Config, LinkConfig
-from shared.messages import pb
+from parley import ChatFeature
+from parley.cli.people.conversation import Conversation
+from parley.cli.people.wording import written_at
+from parley.shared.addresses import Group, User
+from parley.shared.config import Config, LinkConfig
+from parley.shared.wire.messages import pb
 from tests.support.wired import at_home, run
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from client.cli.documents import LONGEST_NAME, Folder, SaveFailed, read_file, safe_name
-from client.cli.downloads import downloads
-from shared.config import Config, LinkConfig
-from shared.errors import ConfigError, ParleyError
-from shared.messages import pb
+from parley.cli.people.documents import LONGEST_NAME, Folder, SaveFailed, read_file, safe_name
+from parley.cli.people.downloads import downloads
+from parley.shared.config import Config, LinkConfig
+from parley.shared.errors import ConfigError, ParleyError
+from parley.shared.wire.messages import pb
 
 
 def document(filename, data=b"data"):
@@ -146,7 +146,7 @@ def test_what_cannot_be_written_leaves_nothing_behind_and_is_told(tmp_path, monk
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("client.cli.documents.os.fsync", full)
+    monkeypatch.setattr("parley.cli.people.documents.os.fsync", full)
     with pytest.raises(SaveFailed, match=r"^map\.png cannot be saved in .* \(no space left on device\); it waits"):
         Folder.named(str(tmp_path)).save(document("map.png"))
     assert list(tmp_path.iterdir()) == []

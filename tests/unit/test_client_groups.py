@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from client import ChatFeature, RequestFailed
-from shared.addresses import Group, User
-from shared.config import Config
-from shared.messages import pb
+from parley import ChatFeature, RequestFailed
+from parley.shared.addresses import Group, User
+from parley.shared.config import Config
+from parley.shared.wire.messages import pb
 from tests.support.wired import at_home, run
 
 ALICE, BOB, CARL = User("alice", "alpha"), User("bob", "beta"), User("carl", "alpha")

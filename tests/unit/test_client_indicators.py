@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.places import Places
-from client.typists import Typists
-from shared.addresses import Group, User
-from shared.lifetimes import MAX_LIFETIME
-from shared.messages import pb
-from shared.recipients import EVERYONE, Recipient
+from parley.client.views.location_view import Places
+from parley.client.views.typing_view import Typists
+from parley.shared.addresses import Group, User
+from parley.shared.recipients import EVERYONE, Recipient
+from parley.shared.soft_state.lifetimes import MAX_LIFETIME
+from parley.shared.wire.messages import pb
 
 EXPIRY = 6.0
 WALL = 1_753_142_400.0

@@ -2,9 +2,9 @@
 
 import tracemalloc
 
-from client.seen import REMEMBERED, Seen
-from shared.addresses import User
-from shared.messages import pb
+from parley.client.outbox.received import REMEMBERED, Seen
+from parley.shared.addresses import User
+from parley.shared.wire.messages import pb
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")
 
@@ -41,7 +41,7 @@ def test_the_oldest_is_forgotten_first():
 
 
 def test_a_large_mailbox_is_remembered_in_little_memory():
-    """The figure in client/seen.py."""
+    """The figure in parley/client/outbox/received.py."""
     message = written(1)
     tracemalloc.start()
     try:

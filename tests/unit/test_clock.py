@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.chat.clock import LONGEST, Moment, gap
+from parley.services.chat.storage.age import LONGEST, Moment, gap
 
 DAY = 86400.0
 NOW = 1.8e9

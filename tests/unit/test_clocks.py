@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from shared.clocks import Clocks
-from shared.lifetimes import MAX_SKEW
+from parley.shared.soft_state.clock_offsets import Clocks
+from parley.shared.soft_state.lifetimes import MAX_SKEW
 
 NOW = 1_790_000_000.0
 

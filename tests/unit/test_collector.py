@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from shared import collector
+from parley.shared.runtime import garbage
 
 LIVING = 200_000
 
@@ -20,7 +20,7 @@ class Knot:
 @pytest.fixture
 def spared():
     threshold, callbacks = gc.get_threshold(), list(gc.callbacks)
-    collector.spare()
+    garbage.spare()
     yield
     gc.callbacks[:] = callbacks
     gc.set_threshold(*threshold)
@@ -33,8 +33,8 @@ def test_of_many_that_live_only_the_newest_are_ever_looked_at():
     gc.callbacks.append(lambda phase, _info: phase == "start" and looked_at.append(len(gc.get_objects())))
     living = [[number] for number in range(LIVING)]
     assert len(living) == LIVING
-    assert len(looked_at) > LIVING // collector.AFTER // 2
-    assert max(looked_at) < 2 * (collector.YOUNG + 2) * collector.AFTER
+    assert len(looked_at) > LIVING // garbage.AFTER // 2
+    assert max(looked_at) < 2 * (garbage.YOUNG + 2) * garbage.AFTER
     assert gc.get_freeze_count() > LIVING // 2
 
 
@@ -42,12 +42,12 @@ def test_of_many_that_live_only_the_newest_are_ever_looked_at():
 def test_a_cycle_is_collected_soon_while_it_is_young_and_later_where_it_is_not():
     young = weakref.ref(Knot())
     old = Knot()
-    kept = [[number] for number in range(collector.YOUNG * 4 * collector.AFTER)]
+    kept = [[number] for number in range(garbage.YOUNG * 4 * garbage.AFTER)]
     assert len(kept) > 0
     assert young() is None
     gone = weakref.ref(old)
     del old
-    kept += [[number] for number in range(collector.YOUNG * 4 * collector.AFTER)]
+    kept += [[number] for number in range(garbage.YOUNG * 4 * garbage.AFTER)]
     assert gone() is not None
-    collector.collect_all()
+    garbage.collect_all()
     assert gone() is None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import shared
-from shared import compiled
+import parley.shared
+from parley.shared import compiled
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 def load_with(core, monkeypatch):
     """shared/compiled.py, as it would be beside that core."""
     monkeypatch.delenv("PARLEY_PURE", raising=False)
-    monkeypatch.setitem(sys.modules, "shared._core", core)
-    monkeypatch.setattr(shared, "_core", core, raising=False)
+    monkeypatch.setitem(sys.modules, "parley.shared._core", core)
+    monkeypatch.setattr(parley.shared, "_core", core, raising=False)
     spec = importlib.util.spec_from_file_location("compiled_again", compiled.__file__)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -28,7 +28,7 @@ def load_with(core, monkeypatch):
 
 @pytest.mark.parametrize("number", [None, compiled.INTERFACE + 1])
 def test_a_core_of_other_sources_is_left_alone_and_named(number, monkeypatch):
-    core = types.ModuleType("shared._core")
+    core = types.ModuleType("parley.shared._core")
     if number is not None:
         core.INTERFACE = number
     module = load_with(core, monkeypatch)
@@ -38,7 +38,7 @@ def test_a_core_of_other_sources_is_left_alone_and_named(number, monkeypatch):
 
 
 def test_a_core_of_these_sources_is_used(monkeypatch):
-    core = types.ModuleType("shared._core")
+    core = types.ModuleType("parley.shared._core")
     core.INTERFACE = compiled.INTERFACE
     module = load_with(core, monkeypatch)
     assert module.core is core

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from shared import config as config_module
-from shared.config import SERVER_ID, Config, host_name, load, split_host_port
-from shared.errors import ConfigError
+from parley.shared import config as config_module
+from parley.shared.config import SERVER_ID, Config, host_name, load, split_host_port
+from parley.shared.errors import ConfigError
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.connections import AT_ONCE, MOMENT, OF_USER, QUIET, UNCONNECTED, Connections, who_goes
+from parley.shared.limits.connections import AT_ONCE, MOMENT, OF_USER, QUIET, UNCONNECTED, Connections, who_goes
 
 
 @pytest.fixture

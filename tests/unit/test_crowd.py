@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.discovery.crowd import GATEWAY, NEW_FROM_ONE, Limits
-from services.discovery.directory import HOSTS_EACH, PORTS_EACH, SETTLED, Directory, Hearing
-from shared.addresses import Endpoint, Mark, Server
+from parley.services.discovery.announcing.server_limits import GATEWAY, NEW_FROM_ONE, Limits
+from parley.services.discovery.directory.directory import HOSTS_EACH, PORTS_EACH, SETTLED, Directory, Hearing
+from parley.shared.addresses import Endpoint, Mark, Server
 
 EXPIRY, INTERVAL = 60.0, 5.0
 LIMITS = Limits(servers=100, from_one=10)

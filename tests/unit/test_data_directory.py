@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from services.chat import schema
-from shared.data_directory import BYTES, FILE, DataDirectory
-from shared.errors import ConfigError
+from parley.services.chat.storage import schema
+from parley.shared.errors import ConfigError
+from parley.shared.service.data_directory import BYTES, FILE, DataDirectory
 
 
 def test_a_secret_is_made_once_and_then_known(tmp_path):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.datagram_lists import PART, fits, pack, parts, room
-from shared.errors import MalformedMessage
-from shared.framing import MAX_DATAGRAM, encode_frame, read_datagram
-from shared.messages import REGISTRY, decode, pb
+from parley.shared.errors import MalformedMessage
+from parley.shared.soft_state.datagram_lists import PART, fits, pack, parts, room
+from parley.shared.wire.framing import MAX_DATAGRAM, encode_frame, read_datagram
+from parley.shared.wire.messages import REGISTRY, decode, pb
 
 NAMES = ["TYPING_EVENTS", "LIVE_LOCATIONS"]
 

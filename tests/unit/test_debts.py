@@ -2,13 +2,13 @@
 
 import pytest
 
-from services.chat import debts as debts_module
-from services.chat.debts import Debts
-from services.chat.roster import LinkedServer, LocalRoster
-from services.chat.statuses import Status
-from shared.addresses import User
-from shared.framing import read_datagram
-from shared.messages import decode, pb
+from parley.services.chat.message import owed_statuses as debts_module
+from parley.services.chat.message.owed_statuses import Debts
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.roster import LinkedServer, LocalRoster
+from parley.shared.addresses import User
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import decode, pb
 from tests.support.disks import FakeDisk
 from tests.support.sinks import Node, Sink
 

@@ -11,11 +11,12 @@ from contextlib import suppress
 
 import pytest
 
-from client.cli.lines import LineRefused, Lines, Splitter
-from client.cli.output import Output, OutputError
-from client.cli.printer import Held, Printer
-from shared import descriptors, logs
-from shared.errors import ConfigError
+from parley.cli.output import Output, OutputError
+from parley.cli.people.lines import LineRefused, Lines, Splitter
+from parley.cli.people.printer import Held, Printer
+from parley.shared.errors import ConfigError
+from parley.shared.sockets import descriptors
+from parley.shared.telemetry import logs
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_a_message_counts_as_printed_once_it_is_and_the_next_waits_for_it(pipe):
 
 
 def test_what_can_neither_be_printed_nor_kept_is_refused(pipe, monkeypatch):
-    monkeypatch.setattr("client.cli.printer.MOST", 1000)
+    monkeypatch.setattr("parley.cli.people.printer.MOST", 1000)
     fill(pipe[1])
 
     async def story():
@@ -158,7 +159,7 @@ def test_what_can_neither_be_printed_nor_kept_is_refused(pipe, monkeypatch):
 
 
 def test_a_full_disk_is_told_once_and_tried_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("client.cli.printer.LATE", 0.01)
+    monkeypatch.setattr("parley.cli.people.printer.LATE", 0.01)
     file = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
     write, room, refused, said = os.write, [3], [], []
 
@@ -175,7 +176,7 @@ def test_a_full_disk_is_told_once_and_tried_again(tmp_path, monkeypatch):
             room[0] -= len(taken)
             return write(descriptor, taken)
 
-        monkeypatch.setattr("client.cli.printer.note", said.append)
+        monkeypatch.setattr("parley.cli.people.printer.note", said.append)
         printer = Printer(Output(file))
         monkeypatch.setattr(os, "write", scarce)
         waiting = [printer.say(text) for text in ("a line", "another")]

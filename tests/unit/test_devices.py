@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.location.devices import MOST, REMEMBERED, Devices, Told
-from services.location.positions import Positions
-from shared.addresses import User
-from shared.recipients import Recipient
+from parley.services.location.devices import MOST, REMEMBERED, Devices, Told
+from parley.services.location.positions import Positions
+from parley.shared.addresses import User
+from parley.shared.recipients import Recipient
 from tests.unit.test_positions import NOW, location, stop
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")

@@ -6,9 +6,9 @@ import random
 import pytest
 import structlog
 
-from shared.addresses import Endpoint, Server
-from shared.dials import LONGEST, MOST, ROOM
-from shared.server_lists import ServerListChange
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.discovery.server_lists import ServerListChange
+from parley.shared.peering.dial_limits import LONGEST, MOST, ROOM
 from tests.support.simulated import SimulatedLoop
 from tests.support.simulated_servers import PORT, SimulatedServer
 

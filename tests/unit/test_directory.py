@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.discovery.directory import Directory
-from services.discovery.discovery import ServerDiscoveryService
-from shared.addresses import Endpoint, Server
-from shared.config import Config
+from parley.services.discovery.announcing.server_discovery import ServerDiscoveryService
+from parley.services.discovery.directory.directory import Directory
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.config import Config
 
 EXPIRY, INTERVAL, STALE = 60.0, 5.0, 15.0
 

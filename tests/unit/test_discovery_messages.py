@@ -2,13 +2,13 @@
 
 import pytest
 
-from shared.addresses import MAX_ID, Endpoint, Server, User
-from shared.announcements import encode_announcement, merge, read_announcement
-from shared.errors import ConfigError, MalformedMessage
-from shared.framing import MAX_DATAGRAM, Frame, encode_frame, read_datagram
-from shared.messages import encode, pb
-from shared.nonces import Nonces, encode_request
-from shared.server_lists import read_server_list, write_server_list
+from parley.shared.addresses import MAX_ID, Endpoint, Server, User
+from parley.shared.discovery.announcements import encode_announcement, merge, read_announcement
+from parley.shared.discovery.nonces import Nonces, encode_request
+from parley.shared.discovery.server_lists import read_server_list, write_server_list
+from parley.shared.errors import ConfigError, MalformedMessage
+from parley.shared.wire.framing import MAX_DATAGRAM, Frame, encode_frame, read_datagram
+from parley.shared.wire.messages import encode, pb
 
 HERE = "192.0.2.1"
 THERE = "192.0.2.2"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from services.chat import disk_mailbox
-from services.chat.disk_mailbox import DiskMailbox, Limits
-from services.chat.mailbox import Item, Kept
-from services.chat.statuses import Status
-from shared.addresses import User
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.storage import disk_mailbox
+from parley.services.chat.storage.disk_mailbox import DiskMailbox, Limits
+from parley.services.chat.storage.mailbox import Item, Kept
+from parley.shared.addresses import User
 from tests.support.disks import FakeDisk
 
 ANN, BOB, BEN = User("ann", "alpha"), User("bob", "alpha"), User("ben", "alpha")

@@ -4,9 +4,8 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
-from proto import messenger_pb2
-from shared import errors
-from shared.errors import (
+from parley.shared import errors
+from parley.shared.errors import (
     ConfigError,
     FrameTooLarge,
     HandshakeTimeout,
@@ -21,9 +20,10 @@ from shared.errors import (
     StorageError,
     UnexpectedMessage,
 )
-from shared.framing import Frame, read_datagram
-from shared.messages import FEATURES, REGISTRY, decode, encode, pb, protobuf_is_fast
-from shared.metrics import REJECTIONS
+from parley.shared.telemetry.metrics import REJECTIONS
+from parley.shared.wire import messenger_pb2
+from parley.shared.wire.framing import Frame, read_datagram
+from parley.shared.wire.messages import FEATURES, REGISTRY, decode, encode, pb, protobuf_is_fast
 
 FIXED = {
     "DISCOVER_SERVER": "DiscoverServer",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.chat import expected
-from services.chat.expected import Expected
-from shared.addresses import Group, User
+from parley.services.chat.message import group_statuses
+from parley.services.chat.message.group_statuses import Expected
+from parley.shared.addresses import Group, User
 
 ANN, BOB = User("ann", "alpha"), User("bob", "alpha")
 GROUP = Group("crowd", "alpha")
@@ -18,8 +18,8 @@ def limited():
 
 @pytest.fixture
 def table(limited, monkeypatch):
-    monkeypatch.setattr(expected, "OF_AUTHOR", 10)
-    monkeypatch.setattr(expected, "MOST", 14)
+    monkeypatch.setattr(group_statuses, "OF_AUTHOR", 10)
+    monkeypatch.setattr(group_statuses, "MOST", 14)
     return Expected(lambda: limited.append(1))
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.chat import disk_mailbox
-from services.chat.statuses import Status
-from shared.addresses import Group, User
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.storage import disk_mailbox
+from parley.shared.addresses import Group, User
 from tests.support.sinks import Node, message
 
 ANN, AMY = User("ann", "alpha"), User("amy", "alpha")

@@ -7,12 +7,12 @@ import weakref
 
 import pytest
 
-from services.chat.fingerprints import fingerprint
-from services.chat.statuses import Status
-from shared.addresses import User
-from shared.compiled import core
-from shared.framing import FrameReader
-from shared.messages import encode, pb
+from parley.services.chat.deduplication.stored_keys import fingerprint
+from parley.services.chat.message.statuses import Status
+from parley.shared.addresses import User
+from parley.shared.compiled import core
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import encode, pb
 from tests.support.sinks import Node, Sink, ack, message
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")

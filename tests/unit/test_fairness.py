@@ -1,6 +1,6 @@
 """Whose turn it is, with a clock that the works themselves move on."""
 
-from shared.fairness import LARGE_EVERY, RoundRobin
+from parley.shared.limits.fairness import LARGE_EVERY, RoundRobin
 
 SLICE, ROUND = 0.0005, 0.002
 

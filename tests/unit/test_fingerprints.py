@@ -3,8 +3,8 @@
 import random
 from array import array
 
-from services.chat import rows
-from services.chat.fingerprints import Fingerprints, fingerprint, rest, table_of
+from parley.services.chat.deduplication.stored_keys import Fingerprints, fingerprint, rest, table_of
+from parley.services.chat.storage import rows
 
 
 def numbers_of(seed, count):

@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from client import sources
-from client.cli.locating import seconds
-from client.fixes import AT_ONCE, Fix, Lines, Pacing, parse_gpsd, parse_place
-from client.sources import positions
-from shared.errors import ConfigError, PeerUnreachable
-from shared.lifetimes import MAX_LIFETIME
+from parley.cli.people.share import seconds
+from parley.client.positions import sources
+from parley.client.positions.positions import AT_ONCE, Fix, Lines, Pacing, parse_gpsd, parse_place
+from parley.client.positions.sources import positions
+from parley.shared.errors import ConfigError, PeerUnreachable
+from parley.shared.soft_state.lifetimes import MAX_LIFETIME
 
 RMC = "$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W*6A"
 GGA = "$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47"

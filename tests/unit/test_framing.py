@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.errors import FrameTooLarge, MalformedMessage
-from shared.framing import MAX_DATAGRAM, FrameReader, encode_frame, read_datagram
+from parley.shared.errors import FrameTooLarge, MalformedMessage
+from parley.shared.wire.framing import MAX_DATAGRAM, FrameReader, encode_frame, read_datagram
 
 LIMIT = 1000
 GIB = 1 << 30

@@ -3,21 +3,26 @@
 from pathlib import Path
 
 import pytest
-from grpc_tools import protoc
 
-ROOT = Path(__file__).parents[2]
+from deploy import protobuf
 
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
     """The schema, compiled as `make proto` does, elsewhere."""
     out = tmp_path_factory.mktemp("generated")
-    arguments = ["protoc", f"-I{ROOT}", f"--python_out={out}", f"--pyi_out={out}", "proto/messenger.proto"]
-    assert protoc.main(arguments) == 0
-    return out / "proto"
+    protobuf.generate(out)
+    return out
 
 
-@pytest.mark.parametrize("name", ["messenger_pb2.py", "messenger_pb2.pyi"])
+@pytest.mark.parametrize("name", protobuf.FILES)
 def test_the_committed_module_is_the_schemas(generated, name):
-    committed = (ROOT / "proto" / name).read_bytes()
+    committed = Path(protobuf.HOME, name).read_bytes()
     assert committed == generated.joinpath(name).read_bytes(), "run `make proto`"
+
+
+def test_the_schema_is_registered_under_a_name_of_its_own():
+    from parley.shared.wire.messages import pb  # noqa: PLC0415 - after the schema was compiled
+
+    assert pb.DESCRIPTOR.name == "parley/wire/messenger.proto"
+    assert pb.DESCRIPTOR.package == "parley.wire"

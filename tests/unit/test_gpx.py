@@ -2,9 +2,9 @@
 
 import pytest
 
-from client import gpx
-from client.gpx import Gpx, unix_time
-from shared.errors import ConfigError
+from parley.client.positions import gpx
+from parley.client.positions.gpx import Gpx, unix_time
+from parley.shared.errors import ConfigError
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 ROOT = '<gpx version="1.1" creator="x" xmlns="http://www.topografix.com/GPX/1/1">'

@@ -5,12 +5,12 @@ import tracemalloc
 
 import pytest
 
-from services.chat.groups import copies
-from services.chat.statuses import Status
-from shared.addresses import Group, User
-from shared.errors import UnexpectedMessage
-from shared.framing import read_datagram
-from shared.messages import decode, pb
+from parley.services.chat.groups.groups import copies
+from parley.services.chat.message.statuses import Status
+from parley.shared.addresses import Group, User
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import decode, pb
 from tests.support.crews import GroupWorld
 from tests.support.people import NUMBERS
 from tests.support.sinks import Node, message

@@ -2,11 +2,11 @@
 
 import pytest
 
-from services.chat.requests import PATIENCE
-from shared.addresses import Group, User
-from shared.errors import UnexpectedMessage
-from shared.framing import read_datagram
-from shared.messages import encode, pb
+from parley.services.chat.groups.requests import PATIENCE
+from parley.shared.addresses import Group, User
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode, pb
 from tests.support.durable_people import DurableNode
 from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Sink
 

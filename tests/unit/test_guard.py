@@ -5,12 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared import complaints as complaints_module
-from shared.buffers import ENOUGH, look, losers
-from shared.complaints import MINUTE, Complaints
-from shared.config import LimitsConfig
-from shared.guard import MOST, Guard
-from shared.rates import (
+from parley.shared.config import LimitsConfig
+from parley.shared.limits.buffers import ENOUGH, look, losers
+from parley.shared.limits.rates import (
     DATAGRAMS,
     FACTOR,
     FAILED,
@@ -22,6 +19,9 @@ from shared.rates import (
     Rates,
     Used,
 )
+from parley.shared.service.guard import MOST, Guard
+from parley.shared.telemetry import log_throttle as complaints_module
+from parley.shared.telemetry.log_throttle import MINUTE, Complaints
 
 ADDRESS, ELSEWHERE = "10.0.0.1", "10.0.0.2"
 

@@ -10,10 +10,10 @@ import h11
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from shared.access import Access
-from shared.http import CONNECTIONS, HEAD, IDLE, PER_ADDRESS, SHARE, UNHEARD, HttpConnection, Turns
-from shared.interfaces import Interface
-from shared.pages import RENDERED_FOR, Pages
+from parley.shared.discovery.interfaces import Interface
+from parley.shared.http.access import Access
+from parley.shared.http.pages import RENDERED_FOR, Pages
+from parley.shared.http.server import CONNECTIONS, HEAD, IDLE, PER_ADDRESS, SHARE, UNHEARD, HttpConnection, Turns
 from tests.support.simulated import SimulatedLoop
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -375,7 +375,7 @@ def test_of_too_many_connections_of_an_address_the_oldest_idle_one_goes(pages):
 
 def test_metrics_are_rendered_once_a_second_whoever_asks(reasons, monkeypatch):
     now, registry = [100.0], CollectorRegistry()
-    monkeypatch.setattr("shared.pages.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("parley.shared.http.pages.time.monotonic", lambda: now[0])
     pages = Pages(registry, dict, lambda: reasons)
     counter = Counter("parley_frames", "Frames", registry=registry)
 
@@ -419,7 +419,9 @@ def test_metrics_say_when_they_were_rendered(pages):
 )
 def test_who_may_see_what(monkeypatch, path, asker, in_container, may):
     network = ipaddress.IPv4Network("203.0.113.0/24")
-    monkeypatch.setattr("shared.access.interfaces", lambda: [Interface("eth0", "203.0.113.1", network, "")])
+    monkeypatch.setattr(
+        "parley.shared.http.access.interfaces", lambda: [Interface("eth0", "203.0.113.1", network, "")]
+    )
     access = Access(["192.0.2.7", "198.51.100.0/24"], in_container=in_container)
     assert access.may_see(path, asker) is may
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.typing.indicators import FAR_FUTURE, MOST_STREAMS, Indicators
-from shared.addresses import Group, User
-from shared.messages import pb
-from shared.recipients import EVERYONE, Recipient
+from parley.services.typing.indicators import FAR_FUTURE, MOST_STREAMS, Indicators
+from parley.shared.addresses import Group, User
+from parley.shared.recipients import EVERYONE, Recipient
+from parley.shared.wire.messages import pb
 
 EXPIRY = 6.0
 ANN, BOB, CAROL = (User(name, "alpha") for name in ("ann", "bob", "carol"))
@@ -304,7 +304,7 @@ def test_it_agrees_with_a_plain_model_of_the_rules(taken):
 
 
 def test_one_address_leaves_room_for_others_to_type(monkeypatch):
-    monkeypatch.setattr("services.typing.indicators.MOST", 20)
+    monkeypatch.setattr("parley.services.typing.indicators.MOST", 20)
     indicators = Indicators(6.0)
 
     def typed(number, origin):

@@ -6,8 +6,15 @@ from typing import NamedTuple
 
 import pytest
 
-from shared import interfaces as module
-from shared.interfaces import LOOPBACK_BROADCAST, Interface, gateways, interfaces, network_of, reachable_networks
+from parley.shared.discovery import interfaces as module
+from parley.shared.discovery.interfaces import (
+    LOOPBACK_BROADCAST,
+    Interface,
+    gateways,
+    interfaces,
+    network_of,
+    reachable_networks,
+)
 
 # As Linux writes it on little-endian machines: a container's, with a second default route and a tunnel
 # that is a default route without a gateway.

@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.chat import lanes, paths
-from services.chat.statuses import Status
-from shared.addresses import User
-from shared.framing import encode_frame, read_datagram
-from shared.messages import decode, encode, pb
-from shared.pieces import Limits, Partials, Whole
+from parley.services.chat.delivery import lanes, paths
+from parley.services.chat.message.statuses import Status
+from parley.shared.addresses import User
+from parley.shared.wire.framing import encode_frame, read_datagram
+from parley.shared.wire.messages import decode, encode, pb
+from parley.shared.wire.pieces import Limits, Partials, Whole
 from tests.support.sinks import Node, Sink
 
 ANN, AMY = User("ann", "alpha"), User("amy", "alpha")

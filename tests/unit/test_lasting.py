@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from shared.addresses import Endpoint
-from shared.backoff import Backoff
-from shared.connector import Connector, resolve
-from shared.errors import PeerUnreachable
-from shared.lasting import MOST, Faults, LastingPace, LastingTimer, catch_strays, forever
+from parley.shared.addresses import Endpoint
+from parley.shared.errors import PeerUnreachable
+from parley.shared.peering.connector import Connector, resolve
+from parley.shared.runtime.backoff import Backoff
+from parley.shared.runtime.supervised import MOST, Faults, LastingPace, LastingTimer, catch_strays, forever
 from tests.support.simulated import SimulatedLoop
 
 

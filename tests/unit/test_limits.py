@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.limits import Buckets, TokenBucket
-from shared.names import fold, why_odd
+from parley.shared.limits.token_buckets import Buckets, TokenBucket
+from parley.shared.names import fold, why_odd
 
 
 def test_a_bucket_gives_its_burst_then_its_rate():

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Config
-from shared.metrics import LIMITED_WHAT, LIMITED_WHERE
+from parley.shared.config import Config
+from parley.shared.telemetry.metrics import LIMITED_WHAT, LIMITED_WHERE
 
 ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").partition("### Rates and bounds")[2]

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from shared.errors import PeerUnreachable
-from shared.link import BUFFER_LIMIT, Link
-from shared.link_backlog import ANSWERS
-from shared.link_io import SEND_LIMIT, TURN
-from shared.messages import decode, encode, pb
-from shared.session import Timeouts
+from parley.shared.errors import PeerUnreachable
+from parley.shared.link.backlog import ANSWERS
+from parley.shared.link.io import SEND_LIMIT, TURN
+from parley.shared.link.link import BUFFER_LIMIT, Link
+from parley.shared.link.session import Timeouts
+from parley.shared.wire.messages import decode, encode, pb
 
 CONNECT = encode("CONNECT_CLIENT", pb.ConnectClient(user=pb.User(userId="ann", serverId="alpha")))
 

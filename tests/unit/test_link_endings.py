@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared.errors import MalformedMessage, PeerRefused, PeerUnreachable
-from shared.link import Link
-from shared.messages import encode, pb
-from shared.session import EARLY_LIMIT, Timeouts
+from parley.shared.errors import MalformedMessage, PeerRefused, PeerUnreachable
+from parley.shared.link.link import Link
+from parley.shared.link.session import EARLY_LIMIT, Timeouts
+from parley.shared.wire.messages import encode, pb
 from tests.unit.test_link import CONNECT, Owner, Transport, turn
 
 LIMIT = 2_000_000

@@ -7,8 +7,8 @@ import sys
 import pytest
 import structlog
 
-from shared import logs
-from shared.config import LogConfig
+from parley.shared.config import LogConfig
+from parley.shared.telemetry import logs
 
 
 @pytest.fixture(autouse=True)

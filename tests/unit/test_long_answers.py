@@ -2,13 +2,13 @@
 
 import pytest
 
-from services.chat.answers import MOST
-from services.chat.requests import MOST_MEMBERS, read_ask
-from shared.addresses import Group, User
-from shared.errors import UnexpectedMessage
-from shared.framing import read_datagram
-from shared.messages import encode, pb
-from shared.spellings import Spellings
+from parley.services.chat.groups.requests import MOST_MEMBERS, read_ask
+from parley.services.chat.message.acknowledgements import MOST
+from parley.shared.addresses import Group, User
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.spellings import Spellings
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode, pb
 from tests.support.sinks import ACK_TIMEOUT, Node
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from shared import lookups as module
-from shared.lookups import AGAIN, PATIENCE, SELDOM, Lookups
+from parley.shared.discovery import name_lookups as module
+from parley.shared.discovery.name_lookups import AGAIN, PATIENCE, SELDOM, Lookups
 
 
 class Resolver:

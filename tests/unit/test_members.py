@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared import members as members_module
-from shared.addresses import Group, User
-from shared.members import AT_ONCE, FRESH, KEPT, SLACK, SOON, Members
-from shared.messages import pb
+from parley.shared.addresses import Group, User
+from parley.shared.soft_state import group_members as members_module
+from parley.shared.soft_state.group_members import AT_ONCE, FRESH, KEPT, SLACK, SOON, Members
+from parley.shared.wire.messages import pb
 
 ANN, BOB, CAROL = (User(name, "alpha") for name in ("ann", "bob", "carol"))
 CREW = Group("crew", "beta")

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.addresses import Group, User
-from shared.compiled import core
-from shared.message_keys import LONG, SECRET, MessageKeys, key_of_pure
-from shared.messages import pb
+from parley.shared.addresses import Group, User
+from parley.shared.compiled import core
+from parley.shared.wire.message_keys import LONG, SECRET, MessageKeys, key_of_pure
+from parley.shared.wire.messages import pb
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")
 CREW = Group("bob", "beta")

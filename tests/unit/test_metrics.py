@@ -3,11 +3,11 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.discovery.linking import LinkingTimes
-from shared.compiled import core
-from shared.framing import Frame, count_frames, count_sent, encode_frame, read_datagram
-from shared.metrics import CLOSES, PEERS, Metrics
-from shared.tallies import Buckets, Frames, Names
+from parley.services.discovery.directory.link_times import LinkingTimes
+from parley.shared.compiled import core
+from parley.shared.telemetry.metrics import CLOSES, PEERS, Metrics
+from parley.shared.telemetry.tallies import Buckets, Frames, Names
+from parley.shared.wire.framing import Frame, count_frames, count_sent, encode_frame, read_datagram
 from tests.support.nodes import Samples
 
 

@@ -11,7 +11,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.generate import BOARDS, HERE, text
-from shared.config import Config
+from parley.shared.config import Config
 from tests.support.nodes import HTTP_PORTS, ROOT
 from tests.support.typed import faults
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from services.chat.debts import Debts
-from services.chat.groups import Caps, Groups
-from services.chat.lookups import OF_AUTHOR
-from services.chat.names import Names
-from shared.addresses import Group, User
-from shared.config import LimitsConfig
-from shared.framing import read_datagram
-from shared.messages import encode, pb
+from parley.services.chat.groups.groups import Caps, Groups
+from parley.services.chat.message.owed_statuses import Debts
+from parley.services.chat.routing.awaited_servers import OF_AUTHOR
+from parley.services.chat.routing.known_names import Names
+from parley.shared.addresses import Group, User
+from parley.shared.config import LimitsConfig
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode, pb
 from tests.support.sinks import Node
 
 ANN, BOB, BEN = User("ann", "alpha"), User("bob", "alpha"), User("ben", "beta")
@@ -193,7 +193,7 @@ def test_groups_that_were_joined_and_left_leave_nothing_behind(node):
 
 
 def test_who_left_after_something_was_sent_is_remembered_and_at_last_forgotten_on_disk_too(monkeypatch):
-    monkeypatch.setattr("services.chat.groups.FORMER", 3)
+    monkeypatch.setattr("parley.services.chat.groups.groups.FORMER", 3)
     node = Node("alpha")
     ann, bob = node.connect(ANN), node.connect(BOB)
     for number in range(5):
@@ -274,7 +274,7 @@ class Ledger:
 
 
 def test_statuses_owed_have_an_end_and_one_destination_leaves_room(monkeypatch):
-    monkeypatch.setattr("services.chat.debts.MOST_OF_ALL", 1000)
+    monkeypatch.setattr("parley.services.chat.message.owed_statuses.MOST_OF_ALL", 1000)
     limited = []
     node = Node("alpha")
     debts = Debts(node.roster, Ledger(), 1, limited=lambda: limited.append(1))

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from shared.networks import Interface, Networks
+from parley.shared.discovery.networks import Interface, Networks
 
 NETWORKS = Networks(
     [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from client.nmea import Timeline, is_sentence, parse_sentence
+from parley.client.positions.nmea import Timeline, is_sentence, parse_sentence
 
 
 def sentence(body):

@@ -2,7 +2,7 @@
 
 import itertools
 
-from shared.nonces import ANSWERED_WITHIN, LENT, Nonces
+from parley.shared.discovery.nonces import ANSWERED_WITHIN, LENT, Nonces
 
 ASKED = ("203.0.113.1", 9999)
 

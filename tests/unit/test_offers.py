@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from services.chat.offers import LONGEST
-from shared.addresses import User
+from parley.services.chat.delivery.retries import LONGEST
+from parley.shared.addresses import User
 from tests.support.sinks import ACK_TIMEOUT, Node
 
 ANN, BOB = (User(name, "alpha") for name in ("ann", "bob"))

@@ -4,11 +4,12 @@ import sqlite3
 
 import pytest
 
-from services.chat import operator, rows, schema
-from services.chat.mailbox import Item
-from services.chat.operator import MOST, Drop, Dropped, Retried, Retry, Wanted
-from shared.addresses import Group, User
-from shared.errors import ConfigError
+from parley.services.chat.operator import commands
+from parley.services.chat.operator.commands import MOST, Drop, Dropped, Retried, Retry, Wanted
+from parley.services.chat.storage import rows, schema
+from parley.services.chat.storage.mailbox import Item
+from parley.shared.addresses import Group, User
+from parley.shared.errors import ConfigError
 from tests.support.durable_people import DurableNode
 
 ANN, BOB, BEN, CID = User("ann", "alpha"), User("bob", "alpha"), User("ben", "alpha"), User("cid", "beta")
@@ -49,7 +50,7 @@ def on_disk(node):
 
 
 def drop(node, request, found):
-    done = operator.drop(node.router, request, found)
+    done = commands.drop(node.router, request, found)
     node.end_turn()
     node.disk.commit_all()
     return done
@@ -59,8 +60,8 @@ def drop(node, request, found):
 
 
 def test_a_request_is_read():
-    assert operator.parse(b'{"messages": [[1, 18446744073709551615]]}', Drop) == Drop(((1, 2**64 - 1),))
-    assert operator.parse(b'{"destinations": ["server:beta"]}', Retry) == Retry(("server:beta",))
+    assert commands.parse(b'{"messages": [[1, 18446744073709551615]]}', Drop) == Drop(((1, 2**64 - 1),))
+    assert commands.parse(b'{"destinations": ["server:beta"]}', Retry) == Retry(("server:beta",))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_request_is_read():
 )
 def test_what_is_no_request_is_refused(body):
     with pytest.raises(ConfigError, match="no request"):
-        operator.parse(body, Drop)
+        commands.parse(body, Drop)
 
 
 def test_what_was_asked_for_is_dropped_and_its_author_told(node, ann):
@@ -118,7 +119,7 @@ def test_it_is_told_what_trying_again_did(node, ann):
     bob = node.connect(BOB)
     bob.take()
     request = Retry(("user:bob@alpha", "user:ben@alpha", "server:beta"))
-    assert operator.retry(node.router, node.roster, request, 0.0) == [
+    assert commands.retry(node.router, node.roster, request, 0.0) == [
         Retried("user:bob@alpha", "written", 1),
         Retried("user:ben@alpha", "away"),
         Retried("server:beta", "looked_for"),
@@ -132,7 +133,7 @@ def test_a_server_that_recognises_nothing_gets_nothing_twice(node, ann):
     node.send(ANN, 1, CID)
     assert old.snowflakes() == [1]
     old.take()
-    assert operator.retry(node.router, node.roster, Retry(("server:beta",)), 0.0) == [
+    assert commands.retry(node.router, node.roster, Retry(("server:beta",)), 0.0) == [
         Retried("server:beta", "unconfirmed")
     ]
     assert old.snowflakes() == []
@@ -170,13 +171,13 @@ def file():
         (Wanted(ids=(2, 5, 99)), [2, 5]),
         (Wanted(ids=(2, 2**63, -(2**64))), [2]),
         (Wanted(ids=(2**63,)), []),
-        (operator.wanted_by("", "alpha"), [1, 2, 3, 4, 5, 6]),
-        (operator.wanted_by("bob@alpha", "alpha"), [1, 2]),
-        (operator.wanted_by(" beta ", "alpha"), [4, 5, 6]),
-        (operator.wanted_by("cid@beta", "alpha"), [4]),
-        (operator.wanted_by("nobody@beta", "alpha"), []),
-        (operator.wanted_by("beta", "alpha", 50.0), [4]),
-        (operator.wanted_by("", "alpha", 75.0), [1, 2]),
+        (commands.wanted_by("", "alpha"), [1, 2, 3, 4, 5, 6]),
+        (commands.wanted_by("bob@alpha", "alpha"), [1, 2]),
+        (commands.wanted_by(" beta ", "alpha"), [4, 5, 6]),
+        (commands.wanted_by("cid@beta", "alpha"), [4]),
+        (commands.wanted_by("nobody@beta", "alpha"), []),
+        (commands.wanted_by("beta", "alpha", 50.0), [4]),
+        (commands.wanted_by("", "alpha", 75.0), [1, 2]),
     ],
 )
 def test_what_is_wanted_is_found(file, wanted, found):
@@ -188,17 +189,17 @@ def test_what_is_wanted_is_found(file, wanted, found):
 @pytest.mark.parametrize("to", ["#crew@alpha", "@alpha", "bob@"])
 def test_what_is_no_destination_is_refused(to):
     with pytest.raises(ConfigError):
-        operator.wanted_by(to, "alpha")
+        commands.wanted_by(to, "alpha")
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90.0), ("1.5m", 90.0), ("30s", 30.0), ("2h", 7200.0), (" 3d ", 259200.0)]
 )
 def test_an_age_is_read(text, seconds):
-    assert operator.seconds(text) == seconds
+    assert commands.seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "d", "-1", "3w", "1 2", "soon"])
 def test_what_is_no_age_is_refused(text):
     with pytest.raises(ConfigError, match="--older-than"):
-        operator.seconds(text)
+        commands.seconds(text)

@@ -8,11 +8,11 @@ import random
 import pytest
 import structlog
 
-from shared.addresses import Endpoint, Server
-from shared.capabilities import OURS
-from shared.config import LinkConfig
-from shared.framing import FrameReader
-from shared.messages import encode, pb
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.config import LinkConfig
+from parley.shared.wire.capabilities import OURS
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import encode, pb
 from tests.support.joined import ACCEPTED, EXIT
 from tests.support.simulated import SimulatedLoop
 from tests.support.simulated_servers import PORT, SimulatedServer, connections_between

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from shared.peers import Standing, incoming_stays, smaller
+from parley.shared.peering.tie_break import Standing, incoming_stays, smaller
 
 SMALLER, GREATER = "alpha", "beta"
 YES, NO = True, False

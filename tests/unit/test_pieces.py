@@ -4,10 +4,10 @@ from hashlib import blake2b
 
 import pytest
 
-from shared import pieces
-from shared.errors import UnexpectedMessage
-from shared.messages import pb
-from shared.pieces import Limits, Partials, Sending, Taken, Whole, Window
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.wire import pieces
+from parley.shared.wire.messages import pb
+from parley.shared.wire.pieces import Limits, Partials, Sending, Taken, Whole, Window
 
 DATA = bytes(range(256)) * 400
 """100 KiB."""

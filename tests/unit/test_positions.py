@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.location.positions import MOST_STREAMS, REMEMBERED, Positions
-from shared.addresses import Group, User
-from shared.lifetimes import MAX_LIFETIME, MAX_SKEW
-from shared.messages import pb
-from shared.recipients import Recipient
+from parley.services.location.positions import MOST_STREAMS, REMEMBERED, Positions
+from parley.shared.addresses import Group, User
+from parley.shared.recipients import Recipient
+from parley.shared.soft_state.lifetimes import MAX_LIFETIME, MAX_SKEW
+from parley.shared.wire.messages import pb
 
 NOW = 1_753_142_400.0
 ALICE, BOB, CAROL = User("alice", "alpha"), User("bob", "beta"), User("carol", "gamma")
@@ -478,7 +478,7 @@ def user_number(number):
 
 
 def test_one_address_leaves_room_for_others(monkeypatch):
-    monkeypatch.setattr("services.location.positions.MOST", 20)
+    monkeypatch.setattr("parley.services.location.positions.MOST", 20)
     positions = Positions()
 
     def share(number, origin, **fields):
@@ -495,7 +495,7 @@ def test_one_address_leaves_room_for_others(monkeypatch):
 
 
 def test_the_members_of_a_group_are_in_the_share_of_its_author_s_address(monkeypatch):
-    monkeypatch.setattr("services.location.positions.MOST", 20)
+    monkeypatch.setattr("parley.services.location.positions.MOST", 20)
     positions = Positions()
     group = Group("team", "alpha")
     positions.take(entry(to=TO_TEAM), 0.0, NOW, "link", "10.0.0.9")

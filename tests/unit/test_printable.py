@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.addresses import Group, User, parse_recipient, split
-from shared.errors import ConfigError
-from shared.names import spell, unspell, why_odd
-from shared.printable import harmless, one_line, printable, to_json
+from parley.shared.addresses import Group, User, parse_recipient, split
+from parley.shared.errors import ConfigError
+from parley.shared.names import spell, unspell, why_odd
+from parley.shared.printable import harmless, one_line, printable, to_json
 
 LEGITIMATE = {
     "a joined emoji": "👨\u200d👩\u200d👧",

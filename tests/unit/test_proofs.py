@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from shared.events import Identity
-from shared.framing import FrameReader
-from shared.messages import decode, pb
-from shared.proofs import ACCEPTOR, DIALLER, NONCE, WAITING, Accepting, Dialling, Side, prove
+from parley.shared.link.events import Identity
+from parley.shared.service.proofs import ACCEPTOR, DIALLER, NONCE, WAITING, Accepting, Dialling, Side, prove
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import decode, pb
 
 SECRET, OTHER = b"s" * 32, b"t" * 32
 ALPHA = ("alpha", "acceptor-1")

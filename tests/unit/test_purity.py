@@ -1,4 +1,7 @@
-"""What keeps the layers apart: pure modules do no I/O, services never import one another, a client no service."""
+"""The contracts between rooms: pure modules do no I/O, services never import one another, a client no service.
+
+docs/architecture.md draws them.
+"""
 
 import ast
 import functools
@@ -8,86 +11,125 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("client", "proto", "services", "shared")
 FORBIDDEN = {"asyncio", "socket", "time", "structlog", "prometheus_client"}
-
-PURE_SHARED = [
-    "addresses",
-    "backoff",
-    "bounds",
-    "buffers",
-    "clocks",
-    "complaints",
-    "datagram_lists",
-    "errors",
-    "events",
-    "fairness",
-    "framing",
-    "lifetimes",
-    "limits",
-    "members",
-    "messages",
-]
-PURE_SHARED += ["block_lists", "names", "peers", "pieces", "printable", "rates", "recipients"]
-PURE_SHARED += ["segments", "session", "snowflake", "transitions"]
 SERVICES = ["chat", "discovery", "location", "typing"]
-SHELLS = {
-    "__init__",
-    "__main__",
-    "service",
-    "store",
-    "schema",
-    "queries",
-    "opened",
-    "delivered",
-    "announcer",
-    "discovery",
-}
-SHELLS |= {"clock", "inspection", "operator_socket"}
-"""What a service does its I/O in; every other module of a service is a pure core."""
-CORES = {
-    "chat": {
-        "answers",
-        "blocks",
-        "changes",
-        "debts",
-        "disk_mailbox",
-        "dispatcher",
-        "fanouts",
-        "fingerprints",
-        "groups",
-        "in_turn",
-        "lanes",
-        "mailbox",
-        "operator",
-        "outbound",
-        "paths",
-        "requests",
-        "roster",
-        "router",
-        "rows",
-        "statuses",
+
+DRIVERS = {
+    "services/chat": {
+        "service",
+        "engine",
+        "deduplication/delivered_keys",
+        "operator/inspection",
+        "operator/server",
+        "storage/age",
+        "storage/queries",
+        "storage/schema",
+        "storage/store",
     },
-    "discovery": {"directory", "registry"},
-    "location": {"devices", "positions"},
-    "typing": {"indicators"},
+    "services/discovery": {"service", "announcing/announcer", "announcing/server_discovery"},
+    "services/location": {"service"},
+    "services/typing": {"service"},
 }
-"""The cores that there are at least."""
+"""What a service does its I/O in; every other module of a service is a pure core."""
+PURE = [
+    "shared/addresses",
+    "shared/errors",
+    "shared/names",
+    "shared/printable",
+    "shared/recipients",
+    "shared/discovery/networks",
+    "shared/discovery/server_lists",
+    "shared/limits/bounds",
+    "shared/limits/buffers",
+    "shared/limits/connections",
+    "shared/limits/fairness",
+    "shared/limits/rates",
+    "shared/limits/shares",
+    "shared/limits/token_buckets",
+    "shared/link/events",
+    "shared/link/session",
+    "shared/link/transitions",
+    "shared/runtime/backoff",
+    "shared/peering/tie_break",
+    "shared/sockets/segments",
+    "shared/soft_state/block_lists",
+    "shared/soft_state/clock_offsets",
+    "shared/soft_state/datagram_lists",
+    "shared/soft_state/group_members",
+    "shared/soft_state/lifetimes",
+    "shared/telemetry/log_throttle",
+    "shared/wire/framing",
+    "shared/wire/message_keys",
+    "shared/wire/messages",
+    "shared/wire/pieces",
+    "shared/wire/snowflake",
+    "parley/client/positions/positions",
+    "parley/client/positions/gpx",
+    "parley/client/positions/nmea",
+    "parley/client/views/location_view",
+    "parley/client/views/typing_view",
+]
+"""Modules outside of the services that do no I/O."""
+
+MAY_IMPORT = {
+    "shared": {"parley.shared"},
+    "parley/client": {"parley.client", "parley.shared"},
+    "parley/cli/people": {"parley", "parley.cli", "parley.client", "parley.shared"},
+    "parley/cli/operator": {"parley", "parley.cli", "parley.client", "parley.shared", "parley.services"},
+    "services/node": {"parley", "parley.client", "parley.shared", "parley.services.node"},
+    **{f"services/{one}": {"parley.shared", f"parley.services.{one}"} for one in SERVICES},
+}
+"""Folder → what of this project its modules may import."""
+FORBIDDEN_TO = {"parley/cli/people": {"parley.cli.operator"}}
+"""Folder → exceptions to that."""
+ROOMS_OF_SHARED = [
+    {"addresses", "compiled", "config", "errors", "names", "printable", "recipients", "spellings", "wire"},
+    {"runtime", "sockets", "telemetry", "limits"},
+    {"discovery", "http", "link"},
+    {"peering"},
+    {"service"},
+    {"soft_state"},
+]
+"""The rooms of shared from the ground up: each imports from its own storey and those below, never from above."""
+
+
+def files(*folders):
+    return sorted(path for folder in folders for path in ROOT.joinpath(folder).rglob("*.py"))
+
+
+def relative(path):
+    return str(path.relative_to(ROOT))
 
 
 def cores_of(service):
-    return {path.stem for path in ROOT.joinpath("services", service).glob("*.py")} - SHELLS
+    """The pure modules of a service, as `services/chat/routing/router`."""
+    drivers = DRIVERS[f"services/{service}"] | {"__main__"}
+    found = [path.relative_to(ROOT).with_suffix("") for path in files(f"services/{service}")]
+    return [
+        str(path)
+        for path in found
+        if path.name != "__init__" and str(path.relative_to(f"services/{service}")) not in drivers
+    ]
 
 
-PURE_CLIENT = ["fixes", "gpx", "nmea", "places", "typists"]
-PURE = [f"shared.{name}" for name in PURE_SHARED] + [f"client.{name}" for name in PURE_CLIENT]
-PURE += [f"services.{service}.{core}" for service in SERVICES for core in sorted(cores_of(service))]
+ALL_PURE = PURE + [core for service in SERVICES for core in cores_of(service)]
 
 
 def path_of(module):
     """The file of a module of this project; a package's is its __init__."""
     path = ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).resolve()
+
+
+def module_of(stem):
+    """`shared/link/session` → `parley.shared.link.session`."""
+    dotted = stem.replace("/", ".")
+    return dotted if dotted.startswith("parley.") else f"parley.{dotted}"
+
+
+def is_one_of(module, packages):
+    """Whether a module is one of these packages or in one; `parley` means its public names alone."""
+    return any(module == one or (one != "parley" and module.startswith(f"{one}.")) for one in packages)
 
 
 @functools.cache
@@ -103,73 +145,82 @@ def imports_of(path):
     return found
 
 
+def of_ours(path):
+    """The modules of this project that a file imports, as their files have it: names in modules are left away."""
+    return {name for name in imports_of(path) if name.startswith("parley") and path_of(name).is_file()}
+
+
 def reachable_from(module):
     """A module and what it imports of this project, directly or not; packages' own heads are not followed."""
     seen, waiting = set(), [module]
     while waiting:
         module = waiting.pop()
         path = path_of(module)
-        if module not in seen and module.split(".")[0] in PACKAGES and path.is_file():
+        if module not in seen and path.is_file() and module.startswith("parley"):
             seen.add(module)
             waiting += imports_of(path)
     return {module for module in seen if path_of(module).name != "__init__.py"}
 
 
-def files(*folders):
-    return sorted(path for folder in folders for path in ROOT.joinpath(folder).rglob("*.py"))
-
-
-def relative(path):
-    return str(path.relative_to(ROOT))
-
-
-@pytest.mark.parametrize("module", PURE)
-def test_a_pure_module_does_no_io(module):
+@pytest.mark.parametrize("stem", ALL_PURE)
+def test_a_pure_module_does_no_io(stem):
     """Neither itself nor through another module of the project."""
-    assert path_of(module).is_file()
-    for reached in reachable_from(module):
+    assert path_of(module_of(stem)).is_file()
+    for reached in reachable_from(module_of(stem)):
         top_level = {name.split(".")[0] for name in imports_of(path_of(reached))}
-        assert not top_level & FORBIDDEN, f"{module} reaches {reached}, which does"
+        assert not top_level & FORBIDDEN, f"{stem} reaches {reached}, which does"
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_has_its_cores(service):
-    assert cores_of(service) >= CORES[service]
+@pytest.mark.parametrize("folder", DRIVERS)
+def test_each_driver_exists(folder):
+    assert all(ROOT.joinpath(folder, f"{driver}.py").is_file() for driver in DRIVERS[folder])
 
 
-@pytest.mark.parametrize("path", files(*(f"services/{service}" for service in SERVICES)), ids=relative)
-def test_services_never_import_one_another(path):
-    own = path.parent.name
-    others = {f"services.{service}" for service in SERVICES if service != own}
-    for name in imports_of(path):
-        assert ".".join(name.split(".")[:2]) not in others
+@pytest.mark.parametrize("path", files("services", "shared", "parley/client", "parley/cli"), ids=relative)
+def test_every_import_is_by_the_one_importable_name(path):
+    """`shared.x` and `parley.shared.x` would be two modules, with two of each class."""
+    assert not {
+        name for name in imports_of(path) if name.split(".")[0] in {"client", "proto", "services", "shared"}
+    }
 
 
-@pytest.mark.parametrize("path", [p for p in files("client") if "cli" not in p.parts], ids=relative)
-def test_the_client_library_imports_no_service_and_no_command_line(path):
-    for name in imports_of(path):
-        assert not name.startswith(("services", "client.cli"))
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_each_room_imports_what_it_may(folder):
+    for path in files(folder):
+        if path.name == "__main__.py" or path.parent == ROOT / "services":
+            continue
+        for name in of_ours(path):
+            assert is_one_of(name, MAY_IMPORT[folder]), f"{relative(path)} imports {name}"
+            assert not is_one_of(name, FORBIDDEN_TO.get(folder, ())), f"{relative(path)} imports {name}"
 
 
-@pytest.mark.parametrize("path", files("shared"), ids=relative)
-def test_the_shared_library_knows_nobody_who_uses_it(path):
-    for name in imports_of(path):
-        assert name.split(".")[0] not in {"client", "services", "tests"}
+def test_the_rooms_of_shared_rest_on_those_below():
+    storey_of = {room: storey for storey, rooms in enumerate(ROOMS_OF_SHARED) for room in rooms}
+    for path in files("shared"):
+        own = path.relative_to(ROOT / "shared").parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for name in of_ours(path):
+            parts = name.split(".")
+            if parts[:2] == ["parley", "shared"] and len(parts) > 2:
+                assert storey_of[parts[2]] <= storey_of[own], f"{relative(path)} imports {name}"
 
 
-@pytest.mark.parametrize("path", files("client", "services", "shared"), ids=relative)
+@pytest.mark.parametrize("path", files("parley", "services", "shared"), ids=relative)
 def test_nothing_imports_the_tests(path):
     assert not {name for name in imports_of(path) if name.split(".")[0] in {"tests", "bench"}}
 
 
 def test_the_search_finds_what_is_imported_indirectly():
     """The test of the test: link does I/O, and service_base reaches it."""
-    assert "shared.link" in reachable_from("shared.service_base")
-    assert "asyncio" in imports_of(path_of("shared.link"))
-    assert {"shared.framing", "shared.errors", "proto.messenger_pb2"} <= reachable_from("shared.session")
+    assert "parley.shared.link.link" in reachable_from("parley.shared.service.service_base")
+    assert "asyncio" in imports_of(path_of("parley.shared.link.link"))
+    found = reachable_from("parley.shared.link.session")
+    assert {"parley.shared.wire.framing", "parley.shared.errors", "parley.shared.wire.messenger_pb2"} <= found
 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.permutations(SERVICES, 2)])
 def test_no_service_reaches_another_through_shared(one, other):
-    reached = set().union(*(reachable_from(f"services.{one}.{path.stem}") for path in files(f"services/{one}")))
-    assert not {module for module in reached if module.startswith(f"services.{other}.")}
+    stems = [relative(path.with_suffix("")) for path in files(f"services/{one}") if path.name != "__main__.py"]
+    reached = set().union(*(reachable_from(module_of(stem)) for stem in stems))
+    assert not {module for module in reached if module.startswith(f"parley.services.{other}.")}

@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.chat import quotas
-from services.chat.groups import copies
-from services.chat.mailbox import Item, Kept
-from services.chat.quotas import Limits
-from shared.addresses import Group, User
-from shared.messages import pb
+from parley.services.chat.groups.groups import copies
+from parley.services.chat.storage import quotas
+from parley.services.chat.storage.mailbox import Item, Kept
+from parley.services.chat.storage.quotas import Limits
+from parley.shared.addresses import Group, User
+from parley.shared.wire.messages import pb
 from tests.unit.test_disk_mailbox import Opened
 
 ANN, BOB, BEN, CID = (User(name, "alpha") for name in ("ann", "bob", "ben", "cid"))

@@ -1,5 +1,6 @@
 """What the documents say is so: examples, configuration keys, messages, links between files."""
 
+import ast
 import json
 import re
 import typing
@@ -10,8 +11,8 @@ import msgspec
 import pytest
 import yaml
 
-from shared.config import PREFIX, Config, Seconds
-from shared.messages import REGISTRY, pb
+from parley.shared.config import PREFIX, Config, Seconds
+from parley.shared.wire.messages import REGISTRY, pb
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -108,8 +109,9 @@ def test_every_link_between_the_documents_leads_somewhere(document):
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_map_of_modules_is_whole():
+def test_the_map_of_rooms_is_whole_and_says_what_they_say():
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    mapped = set(text.partition("## Which module is where")[2].partition("\n## ")[0].split())
-    modules = {path.stem for top in ("shared", "services", "client") for path in (ROOT / top).rglob("*.py")}
-    assert modules - {"__init__", "__main__"} <= mapped
+    tops = ("parley/client", "parley/cli", "services", "shared")
+    for path in (path for top in tops for path in (ROOT / top).rglob("__init__.py")):
+        says = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).partition("\n")[0]
+        assert f"| `{path.parent.relative_to(ROOT)}/` | {says} |" in text

@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.discovery.registry import Registrant, Registry, Reply, reply_to
-from shared.addresses import Endpoint, Server
-from shared.announcements import encode_announcement, read_announcement
-from shared.framing import read_datagram
-from shared.messages import pb
-from shared.server_lists import read_server_list, write_server_list
+from parley.services.discovery.directory.registry import Registrant, Registry, Reply, reply_to
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.discovery.announcements import encode_announcement, read_announcement
+from parley.shared.discovery.server_lists import read_server_list, write_server_list
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import pb
 
 GATEWAYS = frozenset({"172.18.0.1"})
 

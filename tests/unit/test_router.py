@@ -2,11 +2,12 @@
 
 import pytest
 
-from services.chat import dispatcher, outbound
-from services.chat.statuses import Memory, Status
-from shared.addresses import User
-from shared.errors import UnexpectedMessage
-from shared.messages import encode, pb
+from parley.services.chat.delivery import dispatcher
+from parley.services.chat.message import in_flight
+from parley.services.chat.message.statuses import Memory, Status
+from parley.shared.addresses import User
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.wire.messages import encode, pb
 from tests.support.sinks import ACK_TIMEOUT, Node, Sink, ack, message
 
 ANN, AMY, BOB = (User(name, "alpha") for name in ("ann", "amy", "bob"))
@@ -309,8 +310,8 @@ def test_what_a_reader_is_too_slow_for_is_kept_and_its_author_told_so_once(node,
 
 
 def test_who_never_answers_is_sent_a_window_and_the_rest_is_answered_for_at_once(node, ann, bob, monkeypatch):
-    monkeypatch.setattr(outbound, "WINDOW", 2)
-    monkeypatch.setattr(outbound, "BURST", 1)
+    monkeypatch.setattr(in_flight, "WINDOW", 2)
+    monkeypatch.setattr(in_flight, "BURST", 1)
     send_all(node, ANN, BOB, (1, 2, 3))
     assert bob.snowflakes() == [1, 2]
     assert ann.statuses() == [(3, BOB, "USER_AWAY")]
@@ -354,8 +355,8 @@ def test_a_slow_reader_holds_up_nobody_else(node, bob):
 
 @pytest.mark.usefixtures("ann")
 def test_only_so_many_are_on_their_way_and_each_answer_lets_one_more_go(node, bob, monkeypatch):
-    monkeypatch.setattr(outbound, "WINDOW", 2)
-    monkeypatch.setattr(outbound, "BURST", 1)
+    monkeypatch.setattr(in_flight, "WINDOW", 2)
+    monkeypatch.setattr(in_flight, "BURST", 1)
     send_all(node, ANN, BOB, (1, 2, 3, 4))
     assert bob.snowflakes() == [1, 2]
     node.ack(BOB, 1)
@@ -369,7 +370,7 @@ def test_only_so_many_are_on_their_way_and_each_answer_lets_one_more_go(node, bo
 
 @pytest.mark.usefixtures("ann")
 def test_only_so_many_bytes_are_on_their_way(node, bob, monkeypatch):
-    monkeypatch.setattr(outbound, "WINDOW_BYTES", 1)
+    monkeypatch.setattr(in_flight, "WINDOW_BYTES", 1)
     send_all(node, ANN, BOB, (1, 2))
     assert bob.snowflakes() == [1]
     node.ack(BOB, 1)

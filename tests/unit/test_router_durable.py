@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.chat.custody import PATIENCE
-from services.chat.statuses import Status
-from shared.addresses import User
-from shared.compiled import core
-from shared.framing import read_datagram
-from shared.messages import encode
+from parley.services.chat.delivery.persist_timer import PATIENCE
+from parley.services.chat.message.statuses import Status
+from parley.shared.addresses import User
+from parley.shared.compiled import core
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode
 from tests.support.durable_people import DurableNode
 from tests.support.sinks import ACK_TIMEOUT, message
 
@@ -222,8 +222,8 @@ def test_what_may_have_arrived_and_can_be_kept_no_longer_is_unconfirmed(node, an
 
 
 def test_what_is_on_its_way_is_written_before_what_waits_behind_it(node, ann, monkeypatch):
-    monkeypatch.setattr("services.chat.outbound.WINDOW", 2)
-    monkeypatch.setattr("services.chat.outbound.BURST", 1)
+    monkeypatch.setattr("parley.services.chat.message.in_flight.WINDOW", 2)
+    monkeypatch.setattr("parley.services.chat.message.in_flight.BURST", 1)
     node.connect(BOB)
     node.disk.commit_all()
     for number in (1, 2, 3):

@@ -2,13 +2,14 @@
 
 import pytest
 
-from services.chat import dispatcher, outbound
-from services.chat.router import PATIENCE
-from services.chat.statuses import Status
-from shared.addresses import Group, User
-from shared.errors import UnexpectedMessage
-from shared.framing import read_datagram
-from shared.messages import encode, pb
+from parley.services.chat.delivery import dispatcher
+from parley.services.chat.message import in_flight
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.routing.router import PATIENCE
+from parley.shared.addresses import Group, User
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import encode, pb
 from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Sink, message
 
 ANN, AMY = User("ann", "alpha"), User("amy", "alpha")
@@ -91,8 +92,8 @@ def test_a_server_that_is_slow_to_read_keeps_the_order(node):
 
 
 def test_only_so_many_are_on_their_way_to_a_server_and_each_answer_lets_one_more_go(node, ann, monkeypatch):
-    monkeypatch.setattr(outbound, "WINDOW", 1)
-    monkeypatch.setattr(outbound, "BURST", 1)
+    monkeypatch.setattr(in_flight, "WINDOW", 1)
+    monkeypatch.setattr(in_flight, "BURST", 1)
     monkeypatch.setattr(dispatcher, "SERVER_WINDOWS", 2)
     beta = node.link("beta")
     send_all(node, (1, 2, 3))
@@ -249,8 +250,8 @@ def test_what_it_took_and_did_not_confirm_before_its_link_broke_is_unconfirmed(n
 
 
 def test_what_it_leaves_unanswered_makes_room_for_what_waits(node, ann, monkeypatch):
-    monkeypatch.setattr(outbound, "WINDOW", 1)
-    monkeypatch.setattr(outbound, "BURST", 1)
+    monkeypatch.setattr(in_flight, "WINDOW", 1)
+    monkeypatch.setattr(in_flight, "BURST", 1)
     monkeypatch.setattr(dispatcher, "SERVER_WINDOWS", 2)
     old = node.link("beta", confirms=False)
     send_all(node, (1, 2, 3, 4, 5))

@@ -5,13 +5,13 @@ import socket
 
 import pytest
 
-from shared import sockets
-from shared.addresses import Endpoint
-from shared.connector import dial
-from shared.errors import PeerUnreachable
-from shared.link import Link
-from shared.segments import ADDRESSES, REMEMBERED, SIZES, Segments, may_have_stalled
-from shared.session import Timeouts
+from parley.shared.addresses import Endpoint
+from parley.shared.errors import PeerUnreachable
+from parley.shared.link.link import Link
+from parley.shared.link.session import Timeouts
+from parley.shared.peering.connector import dial
+from parley.shared.sockets import tcp
+from parley.shared.sockets.segments import ADDRESSES, REMEMBERED, SIZES, Segments, may_have_stalled
 
 
 def test_each_stall_makes_the_next_segments_smaller_and_an_hour_without_one_makes_them_whole():
@@ -70,7 +70,7 @@ def test_a_dial_to_where_a_link_stalled_says_how_much_a_packet_may_carry():
             link = Link(Owner(), timeouts=timeouts, limit=1000, hello=b"PING 0 \n")
             with pytest.raises(PeerUnreachable, match="closed"):
                 await dial(lambda link=link: link, place, local_host="127.0.0.1", timeout=5.0)
-            sockets.segments_of(loop).stalled("127.0.0.1", loop.time())
+            tcp.segments_of(loop).stalled("127.0.0.1", loop.time())
         server.close()
         return sizes
 
@@ -83,10 +83,10 @@ def test_a_socket_gives_up_what_does_not_arrive_for_a_minute_and_its_packets_may
     async def story():
         loop = asyncio.get_running_loop()
         with socket.socket() as sock:
-            sockets.prepare(sock, loop, "10.0.0.2")
+            tcp.prepare(sock, loop, "10.0.0.2")
             first = sock.getsockopt(socket.IPPROTO_IP, 10)
-            sockets.segments_of(loop).stalled("10.0.0.2", loop.time())
-            sockets.prepare(sock, loop, "10.0.0.2")
+            tcp.segments_of(loop).stalled("10.0.0.2", loop.time())
+            tcp.prepare(sock, loop, "10.0.0.2")
             return (
                 sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
                 first,

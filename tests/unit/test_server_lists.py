@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared.addresses import Endpoint, Mark, Server
-from shared.framing import FrameReader
-from shared.messages import decode, pb
-from shared.server_lists import PER_MESSAGE, ServerListChange, encode_change, read_change
+from parley.shared.addresses import Endpoint, Mark, Server
+from parley.shared.discovery.server_lists import PER_MESSAGE, ServerListChange, encode_change, read_change
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import decode, pb
 
 OWN = [pb.Endpoint(feature="MESSAGES", port=6666)]
 LIMIT = 2 * 1024 * 1024

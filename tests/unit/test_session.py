@@ -2,13 +2,13 @@
 
 import pytest
 
-from shared.addresses import User
-from shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, UnexpectedMessage
-from shared.events import Closed, ConnectRequested, Identity, MessagesReceived, Opened, Rejected
-from shared.framing import FrameReader, encode_frame
-from shared.messages import encode, pb
-from shared.session import RUN, Session, Timeouts
-from shared.transitions import TRANSITIONS, Input, State
+from parley.shared.addresses import User
+from parley.shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, UnexpectedMessage
+from parley.shared.link.events import Closed, ConnectRequested, Identity, MessagesReceived, Opened, Rejected
+from parley.shared.link.session import RUN, Session, Timeouts
+from parley.shared.link.transitions import TRANSITIONS, Input, State
+from parley.shared.wire.framing import FrameReader, encode_frame
+from parley.shared.wire.messages import encode, pb
 from tests.support.joined import (
     ACCEPTED,
     ALICE,

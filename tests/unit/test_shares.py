@@ -1,6 +1,6 @@
 """What of a table one origin may have, and all."""
 
-from shared.shares import Shares
+from parley.shared.limits.shares import Shares
 
 
 def test_one_origin_leaves_room_for_others_and_all_of_it_has_an_end():

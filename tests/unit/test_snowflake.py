@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.snowflake import FIRSTS, MAKERS, Snowflakes
+from parley.shared.wire.snowflake import FIRSTS, MAKERS, Snowflakes
 
 NOW = 1_700_000_000.0
 

@@ -4,9 +4,9 @@ import unicodedata
 
 import pytest
 
-from shared.addresses import User
-from shared.messages import pb
-from shared.spellings import MOST, ByName, Spellings
+from parley.shared.addresses import User
+from parley.shared.spellings import MOST, ByName, Spellings
+from parley.shared.wire.messages import pb
 
 COMPOSED, DECOMPOSED = unicodedata.normalize("NFC", "bücher"), unicodedata.normalize("NFD", "bücher")
 

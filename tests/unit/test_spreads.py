@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.addresses import Group, User
-from shared.spreads import PAUSE, Spreads
+from parley.shared.addresses import Group, User
+from parley.shared.soft_state.group_entries import PAUSE, Spreads
 
 ANN, BOB = User("ann", "alpha"), User("bob", "alpha")
 CREW = Group("crew", "alpha")

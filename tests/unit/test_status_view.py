@@ -7,14 +7,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from services.discovery import page
-from services.discovery.directory import Directory
-from services.discovery.observing import Report
-from services.discovery.picture import NARROW, WIDE, picture
-from services.discovery.view import AMONG, DOWN, LINKED, PARTLY, view
-from shared.addresses import Endpoint, Server
-from shared.messages import FEATURES, pb
-from shared.streams import READERS, Events
+from parley.services.discovery.directory.directory import Directory
+from parley.services.discovery.metrics import Report
+from parley.services.discovery.status_page import page
+from parley.services.discovery.status_page.picture import NARROW, WIDE, picture
+from parley.services.discovery.status_page.view import AMONG, DOWN, LINKED, PARTLY, view
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.http.event_streams import READERS, Events
+from parley.shared.wire.messages import FEATURES, pb
 
 NOW = 100.0
 HOSTILE = "<script>alert(1)</script>\"'&]]>"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.chat import fanouts as module
-from services.chat.fanouts import Fanouts
-from shared.addresses import User
-from shared.steps import LOOK_EVERY, Steps, run
+from parley.services.chat.groups import fanout as module
+from parley.services.chat.groups.fanout import Fanouts
+from parley.shared.addresses import User
+from parley.shared.runtime.steps import LOOK_EVERY, Steps, run
 
 ANN, BOB = User("ann", "alpha"), User("bob", "alpha")
 

@@ -7,7 +7,7 @@ import weakref
 import pytest
 import uvloop
 
-from shared.timer import AT_ONCE, Timer
+from parley.shared.runtime.timer import AT_ONCE, Timer
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])

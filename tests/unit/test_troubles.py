@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.discovery.diagnosis import Diagnosis
-from services.discovery.silences import FORGOTTEN, MOST, PATIENCE, Silences
-from shared.troubles import KINDS, LASTS, LINES_BURST, Troubles
-from shared.troubles import MOST as MOST_TROUBLES
+from parley.services.discovery.announcing.silences import FORGOTTEN, MOST, PATIENCE, Silences
+from parley.services.discovery.directory.diagnosis import Diagnosis
+from parley.shared.telemetry.troubles import KINDS, LASTS, LINES_BURST, Troubles
+from parley.shared.telemetry.troubles import MOST as MOST_TROUBLES
 
 BETA = ("10.0.0.2", 9999)
 

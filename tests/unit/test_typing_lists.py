@@ -4,10 +4,10 @@ import asyncio
 import time
 from types import SimpleNamespace
 
-from services.typing.service import TypingService
-from shared.config import Config
-from shared.framing import FrameReader
-from shared.messages import decode, pb
+from parley.services.typing.service import TypingService
+from parley.shared.config import Config
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import decode, pb
 
 TYPISTS = 3000
 NAME = "\u6d77" * 250

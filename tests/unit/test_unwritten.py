@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.chat.mailbox import Item
-from services.chat.unwritten import BYTES, MESSAGES, Unwritten, Work
-from shared.addresses import User
+from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.storage.unwritten import BYTES, MESSAGES, Unwritten, Work
+from parley.shared.addresses import User
 
 ANN, BOB, CID = User("ann", "beta"), User("bob", "alpha"), User("cid", "beta")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 
-from shared.framing import FrameReader, read_datagram
-from shared.messages import REGISTRY, decode, encode
+from parley.shared.wire.framing import FrameReader, read_datagram
+from parley.shared.wire.messages import REGISTRY, decode, encode
 
 VECTORS = json.loads(Path(__file__).parents[1].joinpath("data/wire_frames.json").read_text(encoding="utf-8"))
 STREAM = b"".join(bytes.fromhex(vector["frame_hex"]) for vector in VECTORS)

@@ -4,7 +4,7 @@ import pytest
 import structlog
 from prometheus_client import generate_latest
 
-from shared import vitals
+from parley.shared.service import health
 from tests.support.nodes import Samples
 from tests.support.simulated import SimulatedLoop
 from tests.support.simulated_servers import SimulatedServer
@@ -20,7 +20,7 @@ def _no_logs():
 @pytest.fixture
 def servers(monkeypatch):
     """alpha, linked with three others, of which two may have a label."""
-    monkeypatch.setattr(vitals, "PEERS", 2)
+    monkeypatch.setattr(health, "PEERS", 2)
     loop = SimulatedLoop()
 
     async def make(number, name):

@@ -9,7 +9,7 @@ import random
 import socket
 from contextlib import suppress
 
-from shared.framing import encode_frame
+from parley.shared.wire.framing import encode_frame
 from tests.attack.attack import Attack, Datagrams, Flood, counted, dropped, ended, limited, rejected
 from tests.attack.frames import Numbered, announcement, server
 from tests.attack.kinds.connections import Churn

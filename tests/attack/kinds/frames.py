@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from shared.framing import encode_frame
+from parley.shared.wire.framing import encode_frame
 from tests.attack.attack import Counter, Flood, limited, received, rejected, told
 from tests.attack.frames import PING, Messages, acknowledgement, client
 from tests.attack.places import HOUSES

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import ClassVar
 
-from shared.messages import encode, pb
+from parley.shared.wire.messages import encode, pb
 from tests.attack.attack import Attack, Datagrams, counted, dropped, limited
 from tests.attack.frames import client, user
 from tests.attack.links import Link

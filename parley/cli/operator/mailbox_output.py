@@ -1,0 +1,170 @@
+"""What `parley mailbox` prints: destinations, messages, and what was done, in words or as JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from parley.cli.terminal import as_json as to_line
+from parley.cli.terminal import line, note
+from parley.services.chat.operator.commands import Dropped, Retried
+from parley.services.chat.operator.inspection import Entry, Waiting
+from parley.services.chat.storage.rows import destination as destination_of
+from parley.shared.addresses import Recipient
+from parley.shared.printable import one_line
+from parley.shared.wire.messages import pb
+
+_UNITS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+_SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def print_json(fields: dict[str, Any]) -> None:
+    """One JSON object on a line; what is None is left out."""
+    line(to_line(fields))
+
+
+def _columns(rows: Sequence[Sequence[str]], left: int) -> None:
+    """Print rows, the first their heads; so many columns to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(w) if n < left else cell.rjust(w)
+            for n, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        line("  ".join(cells).rstrip())
+
+
+def print_waiting(waiting: Sequence[Waiting], *, as_json: bool) -> None:
+    """Destinations, and their sums at the end."""
+    total = (
+        sum(each.messages for each in waiting),
+        sum(each.size for each in waiting),
+        max((each.oldest for each in waiting if each.oldest is not None), default=None),
+        sum(each.owed for each in waiting),
+    )
+    if as_json:
+        for each in waiting:
+            print_json(
+                {"destination": str(each.destination)} | _sums(each.messages, each.size, each.oldest, each.owed)
+            )
+        print_json({"destinations": len(waiting)} | _sums(*total))
+        return
+    if not waiting:
+        note("nothing waits")
+        return
+    rows: list[Sequence[str]] = [("destination", "messages", "size", "oldest", "statuses owed")]
+    rows += [_row(_word(each.destination), each.messages, each.size, each.oldest, each.owed) for each in waiting]
+    _columns([*rows, _row("total", *total)], left=1)
+
+
+def _sums(messages: int, size: int, oldest: float | None, owed: int) -> dict[str, Any]:
+    age = round(oldest, 1) if oldest is not None else None
+    return {"messages": messages, "bytes": size, "oldest_seconds": age, "owed": owed}
+
+
+def _row(name: str, messages: int, size: int, oldest: float | None, owed: int) -> tuple[str, ...]:
+    return name, str(messages), size_of(size), _age(oldest), str(owed)
+
+
+def fields_of(entry: Entry) -> dict[str, Any]:
+    """The fields of a message, without what is in it."""
+    return {
+        "id": entry.id,
+        "destination": str(entry.destination),
+        "author": str(entry.author),
+        "recipient": str(entry.recipient),
+        "group": str(entry.group) if entry.group is not None else None,
+        "snowflake": entry.snowflake,
+        "bytes": entry.size,
+        "age_seconds": round(entry.age, 1),
+    }
+
+
+def print_entries(entries: Iterable[Entry], *, as_json: bool) -> None:
+    """Messages, one a line."""
+    if as_json:
+        for entry in entries:
+            print_json(fields_of(entry))
+        return
+    rows = [("author", "recipient", "group", "id", "snowflake", "size", "age")]
+    for each in entries:
+        group = _word(each.group) if each.group is not None else ""
+        numbers = str(each.id), str(each.snowflake), size_of(each.size), _age(each.age)
+        rows.append((_word(each.author), _word(each.recipient), group, *numbers))
+    if len(rows) == 1:
+        note("nothing waits")
+    else:
+        _columns(rows, left=3)
+
+
+def content_of(message: pb.ChatMessage) -> dict[str, Any]:
+    """What is in a message; of a document, its name and size."""
+    which = message.WhichOneof("content")
+    if which == "document":
+        document = message.document
+        return {"document": document.filename, "mime_type": document.mimeType, "document_bytes": len(document.data)}
+    if which == "live_location":
+        at = message.live_location.location
+        return {"latitude": at.latitude, "longitude": at.longitude}
+    return {"text": message.textContent}
+
+
+def print_retried(done: Retried, waiting: int, *, as_json: bool) -> None:
+    """What was done for a destination, for which so many messages wait."""
+    destination = destination_of(done.destination)
+    if as_json:
+        print_json(
+            {"destination": str(destination), "state": done.state, "messages": done.messages, "waiting": waiting}
+        )
+        return
+    states = {
+        "written": f"{messages_of(done.messages)} written again",
+        "looked_for": f"not linked, looked for now; {messages_of(waiting)} kept",
+        "unconfirmed": "linked, and left to answer: it would show twice what is written twice",
+        "away": f"no client is connected; {messages_of(waiting)} kept",
+    }
+    line(f"{_word(destination)}: {states.get(done.state, done.state)}")
+
+
+def print_dropped(done: Dropped, *, as_json: bool) -> None:
+    """How many were dropped, and were not."""
+    if as_json:
+        print_json({"dropped": done.dropped, "left": done.left, "gone": done.gone})
+        return
+    parts = [f"{messages_of(done.dropped)} dropped"]
+    if done.left:
+        parts.append(f"{done.left} on their way and left")
+    if done.gone:
+        parts.append(f"{done.gone} not there")
+    line("; ".join(parts))
+
+
+def _word(name: Recipient | str) -> str:
+    """Others' names, on one line."""
+    return one_line(name if isinstance(name, str) else str(name))
+
+
+def messages_of(count: int) -> str:
+    """A number of messages in words."""
+    return f"{count} message" if count == 1 else f"{count} messages"
+
+
+def _age(age: float | None) -> str:
+    if age is None:
+        return "-"
+    size, unit = next(((size, unit) for size, unit in _UNITS if age >= size), _UNITS[-1])
+    return f"{age / size:.0f} {unit}" if unit == "s" else f"{age / size:.1f} {unit}"
+
+
+def since(age: float) -> str:
+    """An age (seconds) in words, and the moment when it began."""
+    return f"{_age(age)}, since {time.strftime('%-d %b %Y %H:%M:%S', time.localtime(time.time() - age))}"
+
+
+def size_of(size: int) -> str:
+    """Bytes in words."""
+    for unit, name in _SIZES:
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} B"

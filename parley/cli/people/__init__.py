@@ -1,0 +1,1 @@
+"""Commands for people: chat, send, listen, groups, typing, places."""

@@ -1,0 +1,53 @@
+"""`parley chat`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from parley.cli.people.conversation import Conversation
+from parley.cli.people.documents import Folder
+from parley.cli.people.screens import EditorScreen, screen
+from parley.cli.people.typing_notices import Indicators
+from parley.cli.terminal import at_home, finder, who_we_are
+from parley.client.chat import ChatFeature
+from parley.shared.config import Config
+from parley.shared.sockets.descriptors import is_file
+
+
+async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> int:
+    """Lines in, lines out, until the input ends; the exit code."""
+    user = who_we_are(config, name)
+    discovery = await finder(config, servers)
+    conversation = Conversation(user, Folder.chosen(save), answers_for_all=is_file(0))
+    conversation.screen = editor = screen(
+        conversation.prompt, conversation.beside, conversation.edited, config.link.payload_limit
+    )
+    conversation.chat = ChatFeature(
+        user,
+        config,
+        on_message=conversation.received,
+        on_status=conversation.told,
+        on_connection=conversation.connection,
+        discovery=discovery,
+    )
+    async with at_home(conversation.chat, servers):
+        if not isinstance(editor, EditorScreen):
+            code = await conversation.run()
+            return code or int(editor.holds)  # what was not printed is not acknowledged
+        conversation.indicators = Indicators(user, config, discovery, editor.refresh)
+        async with beside(conversation.indicators.run()):
+            return await conversation.run()
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something else meanwhile, which ends with it."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -1,0 +1,305 @@
+"""Chat for one user: send and hear what became of it; receive and acknowledge; groups and blocking.
+
+`on_message`, `on_status` and `on_connection` may raise: it is logged, and the link goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Final
+
+from parley.client.feature_base import FeatureBase
+from parley.client.outbox.deliveries import Delivery
+from parley.client.outbox.outbox import Outgoing
+from parley.client.outbox.received import Seen
+from parley.client.outbox.requests import NAMES, TIMEOUT, Requests
+from parley.shared.addresses import Group, Recipient, User, parse_recipient
+from parley.shared.config import Config
+from parley.shared.discovery.discovery import DiscoveryService
+from parley.shared.errors import FrameTooLarge
+from parley.shared.link.events import Closed
+from parley.shared.link.link import Link
+from parley.shared.wire.framing import Frame, encode_frame, read_datagram
+from parley.shared.wire.messages import MESSAGES, decode, encode, pb
+from parley.shared.wire.pieces import Limits, Partials, Whole
+from parley.shared.wire.snowflake import FIRSTS, MAKERS, Snowflakes
+
+DELIVERED: Final = pb.ChatMessageResponse.DeliveryStatus.DELIVERED
+ANY_BYTES: Final = "application/octet-stream"
+_FAILED: Final = object()
+"""What an application's function returned that raised."""
+
+
+class ChatFeature(FeatureBase):
+    """Chat for one user.
+
+    `on_message` is called with each message received, once; when it has returned, the message is acknowledged. It
+    may return an awaitable, which is waited for first. Where it raises, or where there is none, the message is not
+    acknowledged, and waits at the server for a client that takes it.
+    `on_status(delivery, whose, status)` is called with each status of a message that we sent; `whose` is the
+    recipient, or a member of the group. `on_connection(is_connected)` tells that the link came or went.
+    """
+
+    feature: ClassVar[str] = MESSAGES
+    home_only: ClassVar[bool] = True
+    longest_silence: ClassVar[float] = 15.0
+    """A server that vanished without a word is noticed within twice that, and looked for anew."""
+
+    def __init__(
+        self,
+        user: str | User = "",
+        config: Config | None = None,
+        *,
+        on_message: Callable[[pb.ChatMessage], Awaitable[None] | None] | None = None,
+        on_status: Callable[[Delivery, Recipient, str], None] = lambda _delivery, _whose, _status: None,
+        on_connection: Callable[[bool], None] = lambda _is_connected: None,
+        discovery: DiscoveryService | None = None,
+    ) -> None:
+        super().__init__(user, config, discovery=discovery)
+        self._on_message = on_message
+        self._on_status = on_status
+        self._on_connection = on_connection
+        self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
+        self._outbox: dict[int, Delivery] = {}
+        self._outgoing = Outgoing(self._refused)
+        self._partials = Partials(Limits(self.config.link.payload_limit))
+        self._requests = Requests(self._outgoing, self.user.server_id)
+        self._seen = Seen()
+        self._being_taken: dict[bytes, asyncio.Future[None]] = {}
+        """What was given to `on_message`, which has not done with it: it may come again meanwhile."""
+
+    # Sending ---------------------------------------------------------------------------------
+
+    @property
+    def outbox(self) -> list[Delivery]:
+        """What we sent that has no final status yet, in order."""
+        return list(self._outbox.values())
+
+    def send(self, recipient: str | Recipient, text: str) -> Delivery:
+        """Send a text to USER@SERVER or #GROUP@SERVER, now or on the next connection, until its status is final.
+
+        Raises:
+            FrameTooLarge: more than `link.payload_limit`; nothing is sent.
+
+        """
+        return self._send(recipient, pb.ChatMessage(textContent=_sendable(text)))
+
+    def send_document(
+        self, recipient: str | Recipient, filename: str, data: bytes, mime_type: str = ""
+    ) -> Delivery:
+        """Send a file's content, as `send` does; its type is guessed from its name where none is given.
+
+        Raises:
+            FrameTooLarge: more than 2 MiB, with the default `link.payload_limit`; nothing is sent.
+
+        """
+        mime_type = mime_type or mimetypes.guess_type(filename)[0] or ANY_BYTES
+        name, number = _sendable(filename), secrets.token_hex(16)
+        document = pb.Document(documentId=number, filename=name, mimeType=mime_type, data=data)
+        return self._send(recipient, pb.ChatMessage(document=document))
+
+    def send_location(
+        self, recipient: str | Recipient, latitude: float, longitude: float, expiry_at: float
+    ) -> Delivery:
+        """Send a place (degrees, WGS 84), which holds until `expiry_at` (Unix seconds), as `send` does."""
+        location = pb.LiveLocation(
+            author=self.user.to_pb(),
+            timestamp=time.time(),
+            expiry_at=expiry_at,
+            location=pb.Location(latitude=latitude, longitude=longitude),
+        )
+        _address(location, _recipient(recipient))
+        return self._send(recipient, pb.ChatMessage(live_location=location))
+
+    def _send(self, recipient: str | Recipient, message: pb.ChatMessage) -> Delivery:
+        """Complete a message, and put it into the outbox."""
+        message.messageSnowflake = self._snowflakes.next(time.time())
+        message.author.CopyFrom(self.user.to_pb())
+        _address(message, _recipient(recipient))
+        size, limit = message.ByteSize(), self.config.link.payload_limit
+        if size > limit:
+            raise FrameTooLarge(size, limit)
+        delivery = Delivery(message)
+        self._outbox[delivery.snowflake] = delivery
+        self._outgoing.add(delivery.snowflake, "MESSAGE", message, delivery.recipient)
+        return delivery
+
+    # Groups and blocking ----------------------------------------------------------------------
+
+    async def join(self, group: str | Group, timeout: float = TIMEOUT) -> list[User]:
+        """Become a member of a group, and hear who is in it; one that nobody is in is made.
+
+        This and the five below are sent again after a reconnect, and give up after `timeout` seconds.
+
+        Raises:
+            RequestFailed: refused, or not answered; one sentence that says why.
+
+        """
+        return await self._requests.group("JOIN_GROUP", _group(group), timeout)
+
+    async def leave(self, group: str | Group, timeout: float = TIMEOUT) -> None:
+        """Be no member of a group any more."""
+        await self._requests.group("LEAVE_GROUP", _group(group), timeout)
+
+    async def members(self, group: str | Group, timeout: float = TIMEOUT) -> list[User]:
+        """Who is in a group that we are in."""
+        return await self._requests.group("GROUP_MEMBERS", _group(group), timeout)
+
+    async def block(self, user: str | User, timeout: float = TIMEOUT) -> None:
+        """Take no more messages from a user; they are told USER_BLOCKED."""
+        await self._requests.block("BLOCK_USER", _user(user), timeout)
+
+    async def unblock(self, user: str | User, timeout: float = TIMEOUT) -> None:
+        """Take a user's messages again."""
+        await self._requests.block("UNBLOCK_USER", _user(user), timeout)
+
+    async def blocked(self, timeout: float = TIMEOUT) -> list[User]:
+        """Whom we have blocked."""
+        return await self._requests.block("ASK_BLOCKED_USERS", None, timeout)
+
+    # The link -----------------------------------------------------------------------------------
+
+    def link_opened(self, link: Link) -> None:
+        """What has no final status yet goes out again, in order; a server answers what it has with its status."""
+        super().link_opened(link)
+        self._outgoing.opened(link)
+        self._call(self._on_connection, True)
+
+    def link_writable(self, link: Link) -> None:
+        """The server reads again: the next of what waits to go out."""
+        if link is self.link:
+            self._outgoing.pump()
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """Nothing goes out until the next link."""
+        was_ours = link is self.link
+        super().link_closed(link, closed)
+        if was_ours:
+            self._outgoing.closed()
+            self._call(self._on_connection, False)
+
+    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
+        """A server that does not know our requests says so."""
+        super().message_rejected(link, reason, detail)
+        if reason == "unsupported_there" and detail in NAMES:
+            self._requests.unsupported(detail)
+
+    def handle_message(self, frame: Frame) -> bool:
+        """A message for us, a status of one of ours, or the answer to a request."""
+        if frame.name == "MESSAGE":
+            self._received(decode(frame, pb.ChatMessage))
+        elif frame.name == "MESSAGE_ACK":
+            self._answered(decode(frame, pb.ChatMessageResponse))
+        elif frame.name == "PIECE":
+            self._piece(decode(frame, pb.Piece))
+        elif frame.name == "PIECE_RECEIVED":
+            self._outgoing.received(decode(frame, pb.PieceReceived))
+        else:
+            return self._requests.take(frame)
+        return True
+
+    def _received(self, message: pb.ChatMessage) -> None:
+        """Show it once, and acknowledge it each time: an acknowledgement may have been lost."""
+        key = self._seen.key(message)
+        if self._seen.has(key):
+            self._acknowledge(message)
+        elif self._on_message is not None and key not in self._being_taken:
+            taking = self._call(self._on_message, message)
+            if isinstance(taking, Awaitable):
+                self._wait_for(taking, key, message)
+            elif taking is not _FAILED:
+                self._taken(key, message)
+
+    def _wait_for(self, taking: Awaitable[None], key: bytes, message: pb.ChatMessage) -> None:
+        """Acknowledge a message when the application is done with it."""
+        future = asyncio.ensure_future(taking)
+        if key:
+            self._being_taken[key] = future
+
+        def done(_: object) -> None:
+            self._being_taken.pop(key, None)
+            if future.cancelled():
+                return
+            if (error := future.exception()) is not None:
+                self.log.error("callback_failed", callback="on_message", exc_info=error)
+            else:
+                self._taken(key, message)
+
+        future.add_done_callback(done)
+
+    def _taken(self, key: bytes, message: pb.ChatMessage) -> None:
+        self._seen.add(key)
+        self._acknowledge(message)
+
+    def _acknowledge(self, message: pb.ChatMessage) -> None:
+        ack = pb.ChatMessageResponse(messageSnowflake=message.messageSnowflake, author=message.author)
+        ack.statuses.add(user=self.user.to_pb(), status=DELIVERED)
+        if self.link is not None:
+            self.link.send(encode("MESSAGE_ACK", ack))
+
+    def _piece(self, piece: pb.Piece) -> None:
+        """A part of something large; what is whole now is as if it had come whole."""
+        link = self.link
+        if link is None:
+            return
+        whole = Whole.read(piece.whole)
+        taken = self._partials.take("", link.link_id, whole, piece.offset, piece.data, time.monotonic())
+        if taken.data is not None:
+            self._received(decode(read_datagram(encode_frame("MESSAGE", taken.data)), pb.ChatMessage))
+        result = pb.PieceReceived.Result.Name(taken.result)
+        link.send(encode("PIECE_RECEIVED", pb.PieceReceived(whole=piece.whole, offset=taken.offset, result=result)))
+
+    def _refused(self, number: int) -> None:
+        """The server takes nothing so large: that is final."""
+        ack = pb.ChatMessageResponse(messageSnowflake=number)
+        ack.statuses.add(status=pb.ChatMessageResponse.DeliveryStatus.OTHER_ERROR)
+        self._answered(ack)
+
+    def _answered(self, ack: pb.ChatMessageResponse) -> None:
+        """Statuses of a message that is ours and has no final one yet; all others do nothing."""
+        delivery = self._outbox.get(ack.messageSnowflake)
+        if delivery is None or (ack.HasField("author") and not self.user.is_same(User.of(ack.author))):
+            return
+        heard = delivery.take(ack)
+        if delivery.final.done():
+            del self._outbox[delivery.snowflake]
+            self._outgoing.answered(delivery.snowflake)
+        for whose, status in heard:
+            self._call(self._on_status, delivery, whose, status)
+
+    def _call(self, callback: Callable[..., object], *arguments: object) -> object:
+        """Call what the application gave us; what it returned, or _FAILED. Its errors are not the link's."""
+        try:
+            return callback(*arguments)
+        except Exception:
+            self.log.exception("callback_failed", callback=getattr(callback, "__name__", repr(callback)))
+            return _FAILED
+
+
+def _recipient(recipient: str | Recipient) -> Recipient:
+    return parse_recipient(recipient) if isinstance(recipient, str) else recipient
+
+
+def _group(group: str | Group) -> Group:
+    return Group.parse(group) if isinstance(group, str) else group
+
+
+def _user(user: str | User) -> User:
+    return User.parse(user) if isinstance(user, str) else user
+
+
+def _address(message: pb.ChatMessage | pb.LiveLocation, to: Recipient) -> None:
+    """Fill in the recipient."""
+    if isinstance(to, Group):
+        message.group.CopyFrom(to.to_pb())
+    else:
+        message.user.CopyFrom(to.to_pb())
+
+
+def _sendable(text: str) -> str:
+    """A command line and a file system may hand out what is no Unicode, which no payload can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")

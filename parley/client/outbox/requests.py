@@ -1,0 +1,136 @@
+"""Groups and blocking: requests with numbers, sent again over each new link until they are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Final, TypeVar
+
+from parley.client.outbox.outbox import Outgoing
+from parley.shared.addresses import Group, User
+from parley.shared.errors import ParleyError
+from parley.shared.names import spell
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.messages import decode, pb
+
+Answer = pb.GroupMembers | pb.BlockedUsers
+_A = TypeVar("_A", pb.GroupMembers, pb.BlockedUsers)
+_Request = pb.ChangeGroup | pb.GroupMembers | pb.ChangeBlock
+
+NAMES: Final = frozenset(
+    {"JOIN_GROUP", "LEAVE_GROUP", "GROUP_MEMBERS", "BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"}
+)
+TIMEOUT: Final = 15.0
+"""Seconds for which an answer is waited for: a server gives another, which a group is at, 10."""
+
+_REFUSED: Final = {
+    pb.GroupMembers.NOT_A_MEMBER: "you are not in {group}, or there is no such group; only its members may ask "
+    "who is in it, and whoever joins one that is not there makes it",
+    pb.GroupMembers.GROUP_FULL: "{group} is full; ask a member to leave, or join another group",
+    pb.GroupMembers.SERVER_NOT_FOUND: "no server {server} is known at {home}; check the name behind the @",
+    pb.GroupMembers.SERVER_TIMEOUT: "{server}, where {group} lives, does not answer; try again when it is back",
+    pb.GroupMembers.ERROR: "{server} could not do that for {group}; try again later",
+}
+
+
+class RequestFailed(ParleyError):
+    """A request about groups or blocking that was refused, or not answered; one sentence for people.
+
+    `reason`: refused, timeout, unsupported. `is_away`: the server that the group is at does not answer.
+    """
+
+    def __init__(self, reason: str, text: str, *, is_away: bool = False) -> None:
+        self.reason = reason
+        self.is_away = is_away
+        super().__init__(text)
+
+
+class Requests:
+    """One user's requests. They share the order of `outgoing` with the messages."""
+
+    def __init__(self, outgoing: Outgoing, home: str) -> None:
+        """`home`: the serverId that is asked."""
+        self._outgoing = outgoing
+        self._home = home
+        self._last = secrets.randbits(48)  # another client of this user may ask at the same time
+        self._waiting: dict[int, tuple[str, asyncio.Future[Answer]]] = {}
+
+    async def group(self, name: str, group: Group, timeout: float) -> list[User]:
+        """Ask JOIN_GROUP, LEAVE_GROUP or GROUP_MEMBERS; who is in the group.
+
+        Raises:
+            RequestFailed: refused, or not answered in `timeout` seconds.
+
+        """
+        payload = pb.GroupMembers if name == "GROUP_MEMBERS" else pb.ChangeGroup
+        request = payload(group=group.to_pb(), request=self._next())
+        answer = await self._ask(name, request, pb.GroupMembers, timeout)
+        if answer.result != pb.GroupMembers.OK:
+            text = _REFUSED.get(answer.result, _REFUSED[pb.GroupMembers.ERROR])
+            is_away = answer.result == pb.GroupMembers.SERVER_TIMEOUT
+            names = {"group": group, "server": spell(group.server_id), "home": spell(self._home)}
+            raise RequestFailed("refused", text.format(**names), is_away=is_away)
+        return [User.of(user) for user in answer.members]
+
+    async def block(self, name: str, user: User | None, timeout: float) -> list[User]:
+        """Ask BLOCK_USER, UNBLOCK_USER or ASK_BLOCKED_USERS; who is blocked.
+
+        Raises:
+            RequestFailed: refused, or not answered in `timeout` seconds.
+
+        """
+        request = pb.ChangeBlock(request=self._next(), user=user.to_pb() if user is not None else None)
+        answer = await self._ask(name, request, pb.BlockedUsers, timeout)
+        if not answer.ok:
+            raise RequestFailed(
+                "refused", f"{spell(self._home)} could not keep that, and nothing has changed; try again"
+            )
+        return [User.of(each) for each in answer.users]
+
+    def _next(self) -> int:
+        self._last += 1
+        return self._last
+
+    async def _ask(self, name: str, request: _Request, kind: type[_A], timeout: float) -> _A:
+        number = request.request
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = (name, future)
+        self._outgoing.add(-number, name, request)  # negative: no message has such a number
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await future
+        except TimeoutError:
+            text = f"{spell(self._home)} gave no answer within {timeout:g} s; try again when it is back"
+            raise RequestFailed("timeout", text) from None
+        finally:
+            self._outgoing.answered(-number)
+            del self._waiting[number]
+        if not isinstance(answer, kind):
+            raise RequestFailed(
+                "unsupported", f"{spell(self._home)} answered something else; it may need an update"
+            )
+        return answer
+
+    def take(self, frame: Frame) -> bool:
+        """Take an answer; False where the message is none. One that nobody waits for any more does nothing."""
+        if frame.name == "GROUP_MEMBERS":
+            self._answer(decode(frame, pb.GroupMembers))
+        elif frame.name == "BLOCKED_USERS":
+            self._answer(decode(frame, pb.BlockedUsers))
+        else:
+            return False
+        return True
+
+    def _answer(self, answer: Answer) -> None:
+        _, future = self._waiting.get(answer.request, ("", None))
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+    def unsupported(self, name: str) -> None:
+        """The server does not know requests of this name: it is no Parley, or an old one."""
+        what = "groups" if name.endswith(("_GROUP", "_MEMBERS")) else "blocking"
+        for asked, future in self._waiting.values():
+            if asked == name and not future.done():
+                future.set_exception(
+                    RequestFailed("unsupported", f"the server {spell(self._home)} offers no {what}")
+                )

@@ -1,0 +1,1 @@
+"""Positions from a point, a file, a pipe or gpsd."""

@@ -1,0 +1,139 @@
+"""Positions as people have them: `LAT,LON[,ELE]`, NMEA sentences, gpsd's reports; in which time they are told.
+
+Pure. What can be read in two ways is refused: a decimal comma, or a piece of a damaged line, is another place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final, NamedTuple
+
+from parley.client.positions.nmea import Timeline, is_sentence, parse_sentence
+from parley.shared.soft_state.lifetimes import MAX_LIFETIME
+
+MAX_LATITUDE: Final = 90.0
+MAX_LONGITUDE: Final = 180.0
+AT_ONCE: Final = 20
+"""Positions of one moment that are told at once: where there are more, their times mean nothing."""
+_GPSD_2D: Final = 2
+"""The `mode` of a TPV report from which on it has a position (gpsd_json(5))."""
+_SHOWN: Final = 40
+"""Characters of a line that is complained of."""
+_LINE: Final = re.compile(
+    r"([+-]?(?:0|[1-9][0-9]{0,2})(\.[0-9]+)?)\s*,\s*([+-]?(?:0|[1-9][0-9]{0,2})(\.[0-9]+)?)"
+    r"(\s*,\s*[+-]?[0-9]{1,6}(?:\.[0-9]+)?)?"
+)
+_MINUS: Final = "\N{MINUS SIGN}"
+"""What word processors and web pages make of a hyphen before a number."""
+
+
+class Fix(NamedTuple):
+    """A position: degrees, WGS 84."""
+
+    latitude: float
+    longitude: float
+    at: float | None = None
+    """When it was measured, where that is told: seconds, of which only the differences mean something."""
+
+
+def checked(latitude: float, longitude: float, at: float | None = None) -> Fix | None:
+    """A fix, where the numbers name a place on Earth."""
+    if abs(latitude) <= MAX_LATITUDE and abs(longitude) <= MAX_LONGITUDE:
+        return Fix(latitude, longitude, at)
+    return None
+
+
+def parse_place(text: str) -> Fix | None:
+    """Read `LAT,LON[,ELE]`: degrees with decimal points, and whatever stands behind a #."""
+    numbers = numbers_of(text)
+    return checked(*numbers) if numbers is not None else None
+
+
+def numbers_of(text: str) -> tuple[float, float] | None:
+    """The degrees of `LAT,LON[,ELE]`, whatever place they name.
+
+    With three numbers both have decimal points: else they could be two with decimal commas, or a number in front.
+    """
+    found = _LINE.fullmatch(text.partition("#")[0].strip().replace(_MINUS, "-"))
+    if found is None or (found[5] and not (found[2] and found[4])):
+        return None
+    return float(found[1]), float(found[3])
+
+
+def fault_of(text: str) -> str:
+    """What is wrong with a text that is no place."""
+    shown = text.strip()[:_SHOWN]
+    if numbers_of(text) is None:
+        return f"{shown!r} is no position: write LAT,LON in degrees with decimal points, as in 48.137,11.575"
+    return f"{shown} is out of range: latitudes go from -90 to 90, longitudes from -180 to 180"
+
+
+class Lines:
+    """Reads the lines of one source: places or sentences, empty lines, and comments that begin with #.
+
+    Where sentences come, what is none is a piece of one, and no place.
+    """
+
+    def __init__(self) -> None:
+        self._is_nmea = False
+        self._timeline = Timeline()
+        self._last: Fix | None = None
+
+    def read(self, line: str) -> tuple[Fix | None, str]:
+        """The position of the next line, if it has one, and what is wrong with the line, if anything is."""
+        line = line.strip()
+        if not line or line.startswith("#"):
+            return None, ""
+        if line.startswith(("$", "!")):
+            return self._sentence(line)
+        if self._is_nmea:
+            return None, f"{line[:_SHOWN]!r} is a piece of a sentence"
+        fix = parse_place(line)
+        return fix, "" if fix is not None else fault_of(line)
+
+    def _sentence(self, line: str) -> tuple[Fix | None, str]:
+        sentence = parse_sentence(line)
+        if sentence is None:
+            is_damaged = line.startswith("$") and not is_sentence(line)
+            return None, f"{line[:_SHOWN]!r} is damaged: its checksum is not right" if is_damaged else ""
+        self._is_nmea = True
+        fix = Fix(sentence.latitude, sentence.longitude, self._timeline.at(sentence))
+        is_again = fix == self._last  # each moment is told in several kinds of sentences
+        self._last = fix
+        return None if is_again and fix.at is not None else fix, ""
+
+
+def parse_gpsd(line: str) -> Fix | None:
+    """Read a line of gpsd's: a TPV report with a position has one."""
+    try:
+        report = json.loads(line)
+        if report.get("class") != "TPV" or report.get("mode", 0) < _GPSD_2D:
+            return None
+        latitude, longitude = report["lat"], report["lon"]
+        if not all(type(value) in (int, float) for value in (latitude, longitude)):
+            return None
+        return checked(float(latitude), float(longitude))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+
+
+class Pacing:
+    """In which time the fixes of a track are told: as they were measured, else `every` seconds one."""
+
+    def __init__(self, every: float, speed: float) -> None:
+        self._every = every
+        self._speed = speed
+        self._before: Fix | None = None
+        self._at_once = 0
+
+    def delay(self, fix: Fix) -> float:
+        """Seconds to wait before the next fix."""
+        before, self._before = self._before, fix
+        if before is None:
+            return 0.0
+        if fix.at is None or before.at is None or fix.at < before.at:
+            return min(self._every / self._speed, MAX_LIFETIME)
+        self._at_once = self._at_once + 1 if fix.at == before.at else 0
+        apart = fix.at - before.at if self._at_once < AT_ONCE else self._every
+        return min(apart / self._speed, MAX_LIFETIME)

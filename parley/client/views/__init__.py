@@ -1,0 +1,1 @@
+"""The lists of typists and places as one person sees them."""

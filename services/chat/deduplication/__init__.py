@@ -1,0 +1,1 @@
+"""Messages that came before, recognised in memory and on disk."""

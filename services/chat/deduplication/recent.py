@@ -1,0 +1,57 @@
+"""The messages seen lately: what is sent again is recognised by them, without a look at the disk. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from parley.services.chat.storage.mailbox import Key
+from parley.shared.compiled import core
+
+REMEMBERED: Final = 50_000
+"""Messages."""
+
+
+class Memory:
+    """The messages seen lately and their present status; None: none yet. An empty key is nobody's.
+
+    `find` tells the status of what was on disk. The compiled core has the same class (shared/core/memory.c).
+    """
+
+    def __init__(self, find: Callable[[Key], int | None], limit: int = REMEMBERED) -> None:
+        self._find = find
+        self._limit = limit
+        self._seen: OrderedDict[Key, int | None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def knows(self, key: Key) -> bool:
+        """Whether this message came before."""
+        if not key:
+            return False
+        if key in self._seen:
+            return True
+        status = self._find(key)
+        if status is None:
+            return False
+        self.note(key, status)
+        return True
+
+    def status(self, key: Key) -> int | None:
+        """What its author was told last."""
+        return self._seen.get(key)
+
+    def note(self, key: Key, status: int | None) -> None:
+        """Remember a message and its status, and forget the oldest."""
+        if not key:
+            return
+        self._seen[key] = status
+        if len(self._seen) > self._limit:
+            self._seen.popitem(last=False)
+
+
+PureMemory = Memory
+if not TYPE_CHECKING and core is not None:
+    Memory = core.Memory

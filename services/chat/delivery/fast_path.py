@@ -1,0 +1,158 @@
+"""The quick way of messages between people who are online. Pure.
+
+Nearly every message is alike: a text from one of two who are online to the other, answered within milliseconds. The
+compiled core (shared/core/express.c) handles these as the router would, a batch at a time, and leaves it everything
+else: what it has not learnt, what is known already, what has to wait. What is not answered within `custody_delay`,
+and whatever concerns a destination for which anything else happens, is handed over to the dispatcher first. So the
+router's rules hold everywhere, and are written down once; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from parley.services.chat.delivery.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
+from parley.services.chat.delivery.fast_path_interface import DeliveredRun, Sent
+from parley.services.chat.groups.blocks import Blocks
+from parley.services.chat.message.in_flight import BURST, WINDOW
+from parley.services.chat.message.statuses import UNHEARD, Status, Statuses, tail
+from parley.services.chat.roster import LocalRoster, Sink
+from parley.services.chat.storage.mailbox import Destination, Item, Mailbox
+from parley.shared.addresses import User
+from parley.shared.compiled import core
+from parley.shared.errors import MalformedMessage
+from parley.shared.limits.bounds import Bounds
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.message_keys import MessageKeys
+from parley.shared.wire.messages import decode, pb
+
+_PLAIN: Final = tail(None, None, Status.DELIVERED)
+"""What existing clients acknowledge with: a status that names nobody."""
+FLOWS_OF_USER: Final = 1024
+"""Recipients of one user's that are known at a time; beyond it all are learnt anew."""
+FLOWS_OF_SERVER: Final = 65_536
+"""The same of one server's users."""
+
+
+class Express:
+    """Takes frames of one source, and learns from those that the router handled."""
+
+    def __init__(
+        self,
+        server_id: str,
+        roster: LocalRoster,
+        mailbox: Mailbox,
+        dispatcher: Dispatcher,
+        statuses: Statuses,
+        blocks: Blocks,
+        keys: MessageKeys,
+        delivered: DeliveredRun | None,
+        arm: Callable[[float], None],
+    ) -> None:
+        """`delivered` counts deliveries.
+
+        `arm` is called with the time when something was sent and no timer is set that will ask `due`.
+        """
+        if core is None:
+            raise RuntimeError("there is no compiled core")
+        self._server_id = server_id
+        self._roster = roster
+        self._dispatcher = dispatcher
+        self._blocks = blocks
+        self._keys = keys
+        blocks.changed = self.forget_all
+        recall = mailbox.recall
+        self.core = core.Express(
+            memory=statuses.memory,
+            mailbox=mailbox,
+            dispatcher=dispatcher,
+            on_disk=recall.on_disk,
+            at_once=recall.at_once,
+            clients=roster.clients_by_user,
+            servers=roster.servers_by_id,
+            unheard=statuses.unheard,
+            delivered=delivered,
+            arm=arm,
+            most=BURST * ON_THEIR_WAY,
+            most_bytes=BYTES_ON_THEIR_WAY,
+            most_unheard=UNHEARD,
+            most_produced=Bounds().produced,
+            first_window=WINDOW,
+            multipliers=keys.multipliers,
+        )
+        self.take: Callable[[Destination, list[Frame], int, float, Sink | None], int] = self.core.take
+        """take(source, frames, start, now, link): handle frames from `start` on; the first that is left."""
+        self.settle: Callable[[Destination], Iterable[Sent]] = self.core.settle
+        self.settle_due: Callable[[float, float], Iterable[Sent]] = self.core.settle_due
+        self.due: Callable[[float], float | None] = self.core.due
+        self.leave: Callable[[Destination], None] = self.core.leave
+        """A destination is not there any more."""
+
+    def forget_all(self) -> None:
+        """Something changed that may concern any flow: learn all anew."""
+        self.core.forget()
+
+    def close(self) -> None:
+        """Take nothing any more."""
+        self.core.is_closed = True
+
+    def timer_is_set(self, is_set: bool) -> None:
+        """Whether a timer asks `due` in time for what is on its way."""
+        self.core.is_armed = is_set and len(self.core) > 0
+
+    def __len__(self) -> int:
+        return len(self.core)
+
+    @property
+    def size(self) -> int:
+        """Bytes on their way."""
+        return int(self.core.size)
+
+    def introduce(self, source: Destination, frame: Frame) -> bool:
+        """Learn of whom a message is and for whom, if the router would send it at once; whether it was learnt.
+
+        From then on `take` handles it, and what is like it.
+        """
+        if not self.core.may_learn(source, frame):
+            return False
+        try:
+            message = decode(frame, pb.ChatMessage)
+        except MalformedMessage:
+            return False
+        if message.WhichOneof("recipient") != "user":
+            return False
+        author, recipient = User.of(message.author), User.of(message.user)
+        is_local = recipient.server_id == self._server_id
+        if not (recipient.is_complete and _may_speak(source, author) and (is_local or isinstance(source, User))):
+            return False
+        destination: Destination = recipient if is_local else recipient.server_id
+        if not self._dispatcher.is_open(destination) or (is_local and self._blocks.blocks(recipient, author)):
+            return False
+        confirmed = tail(author, recipient, Status.DELIVERED)
+        learnt: bool = self.core.learn(
+            source,
+            frame.raw,
+            author,
+            recipient,
+            destination,
+            self._dispatcher.outbound_to(destination),
+            source,
+            "" if isinstance(source, User) else source,
+            tail(None, recipient, Status.DELIVERED) if isinstance(source, User) else confirmed,
+            (confirmed, _PLAIN),
+            self._keys.pair(author, recipient, None),
+            is_local,
+            FLOWS_OF_USER if isinstance(source, User) else FLOWS_OF_SERVER,
+        )
+        self._roster.use(author, recipient)
+        return learnt
+
+    def learn_answer(self, item: Item, payload: bytes) -> None:
+        """This MESSAGE_ACK's payload said of an item that it was delivered."""
+        self.core.learn_answer(item.hears, item.raw, payload)
+
+
+def _may_speak(source: Destination, author: User) -> bool:
+    """Whether an author's messages come from there."""
+    return author == source if isinstance(source, User) else author.is_complete and author.server_id == source

@@ -1,0 +1,90 @@
+"""What somebody did not take once is offered again, while the link stands: when, and how often. Pure.
+
+A client acknowledges a message when it has it, shown or saved. One that could not (a full disk, a closed terminal)
+says nothing, and may be able to a minute later: so what is unanswered after `ack_timeout` is written to the same
+links once more, and again after twice that, and twice that, up to LONGEST. Clients recognise what comes again, and
+so do servers that are Parleys: one of them may have refused a copy for a group because it did not know yet that the
+message is its own user's.
+
+Nothing is offered to a link while something of what was written to it is still on its way: whoever sleeps or stands
+in a radio shadow would get all of it several times at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+from typing import Final, NamedTuple
+
+from parley.services.chat.roster import Sink
+from parley.services.chat.storage.mailbox import Item
+
+LONGEST: Final = 320.0
+"""Seconds between two offers, at most."""
+SLACK: Final = 1000
+"""Offers of messages that were answered meanwhile, held at most beyond as many as are unanswered."""
+
+
+class Offer(NamedTuple):
+    """One that is due: heaps compare the first two."""
+
+    deadline: float
+    """Seconds, monotonic; it counts while the item has the same."""
+    number: int
+    item: Item
+    delay: float
+    """Seconds since the one before."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the item is still unanswered, and was not sent in another way meanwhile."""
+        return self.item.deadline == self.deadline
+
+
+class Offers:
+    """What has not been answered within `ack_timeout`."""
+
+    def __init__(self, ack_timeout: float) -> None:
+        self._first = ack_timeout
+        self._due: list[Offer] = []
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def add(self, item: Item, now: float, *, at_once: bool) -> None:
+        """It has not been answered in time: offer it now, or some time later; and again until it is answered."""
+        delay = 0.0 if at_once else self._first
+        self._put(item, now + delay, delay)
+
+    def _put(self, item: Item, due: float, delay: float) -> None:
+        item.deadline = due
+        heappush(self._due, Offer(due, next(self._numbers), item, delay))
+
+    def due(self) -> Iterable[float]:
+        """When `handle_timeout` must be called."""
+        return [self._due[0].deadline] if self._due else ()
+
+    def handle_timeout(self, now: float) -> None:
+        """Write what is due to those of its links that have all that was written before."""
+        ready: dict[Sink, bool] = {}
+        while self._due and self._due[0].deadline <= now:
+            offer = heappop(self._due)
+            if not offer.counts:
+                continue
+            offered = False
+            for sink in offer.item.sent_to:
+                if not offer.item.in_pieces and ready.setdefault(sink, sink.has_arrived) and sink.writable:
+                    sink.send(offer.item.raw)
+                    offered = True
+            delay = offer.delay if not offered and offer.delay else max(2 * offer.delay, self._first)
+            self._put(offer.item, now + min(delay, LONGEST), min(delay, LONGEST))
+
+    def drop_answered(self, unanswered: int) -> None:
+        """At the end of a batch: forget those that count no more."""
+        while self._due and not self._due[0].counts:
+            heappop(self._due)
+        if len(self._due) > 2 * unanswered + SLACK:
+            self._due = [offer for offer in self._due if offer.counts]
+            heapify(self._due)

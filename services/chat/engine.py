@@ -1,0 +1,191 @@
+"""All that there is once the server's name is known: its mailbox, and what routes and remembers with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from parley.services.chat.delivery.fast_path_interface import DeliveredRun
+from parley.services.chat.groups.blocks import Blocks
+from parley.services.chat.groups.groups import Caps, Groups
+from parley.services.chat.groups.paced_changes import ChangesInTurn
+from parley.services.chat.groups.requests import Requests
+from parley.services.chat.message.owed_statuses import Debts
+from parley.services.chat.roster import LocalRoster
+from parley.services.chat.routing.fair_order import InTurn
+from parley.services.chat.routing.router import Router
+from parley.services.chat.storage.disk_mailbox import DiskMailbox
+from parley.services.chat.storage.mailbox import Destination, Item
+from parley.services.chat.storage.quotas import Limits
+from parley.services.chat.storage.store import Store
+from parley.shared.addresses import User
+from parley.shared.compiled import core
+from parley.shared.config import ChatConfig, LimitsConfig
+from parley.shared.spellings import Spellings
+from parley.shared.wire.message_keys import MessageKeys
+
+
+class Opened:
+    """Made from what is on disk: `store` tells what waits, is owed, and who is where."""
+
+    def __init__(
+        self,
+        server_id: str,
+        settings: ChatConfig,
+        roster: LocalRoster,
+        store: Store,
+        *,
+        loaded: Callable[[Destination], None],
+        count: Callable[[str, int], None],
+        limited: Callable[[str, str], None] = lambda _what, _where: None,
+        delivered: Callable[[list[Item]], None] = lambda _items: None,
+        delivered_run: DeliveredRun | None = None,
+        express: bool = core is not None,
+        arm: Callable[[float], None] = lambda _now: None,
+        look_for: Callable[[str], None],
+        doubted: Callable[[], None] = lambda: None,
+        in_turn: InTurn | None = None,
+        caps: LimitsConfig | None = None,
+        spellings: Spellings | None = None,
+    ) -> None:
+        """`in_turn` spreads messages to groups, and answers to changes, over turns; without it all is at once."""
+        self.store = store
+        self._server_id = server_id
+        self._newly_used: set[Destination] = set()
+        limits = Limits(
+            settings.mailbox_messages,
+            settings.mailbox_bytes,
+            settings.mailbox_user_messages,
+            settings.mailbox_user_bytes,
+            settings.mailbox_author_share,
+            settings.mailbox_server_share,
+        )
+        self.mailbox = DiskMailbox(
+            store,
+            limits,
+            next_id=store.next_id,
+            next_body=store.next_body,
+            loaded=loaded,
+            limited=lambda what: limited(what, "mailbox"),
+        )
+        self.debts = Debts(
+            roster,
+            store,
+            store.next_receipt,
+            age=lambda: store.age,
+            limited=lambda: limited("messages", "statuses"),
+        )
+        caps = caps or LimitsConfig()
+        self.groups = Groups(
+            settings.group_members,
+            Caps(caps.groups, caps.members, caps.user_groups, caps.share),
+            roster.source,
+        )
+        self.blocks = Blocks(
+            most=caps.blocks,
+            of_user=caps.user_blocks,
+            share=caps.share,
+            source=lambda user_id: roster.users.source(User(user_id, server_id)),
+        )
+        self.router = Router(
+            server_id,
+            roster,
+            self.mailbox,
+            self.debts,
+            self.groups,
+            self.blocks,
+            MessageKeys(store.secret),
+            ack_timeout=settings.ack_timeout,
+            custody_delay=settings.custody_delay,
+            stuck_ttl=settings.stuck_ttl,
+            limited=limited,
+            count=count,
+            delivered=delivered,
+            delivered_run=delivered_run,
+            express=express,
+            arm=arm,
+            look_for=look_for,
+            doubted=doubted,
+            fan_out=in_turn.fanouts.add if in_turn is not None else None,
+            spellings=spellings,
+        )
+        self.requests = Requests(
+            server_id,
+            roster,
+            self.groups,
+            self.blocks,
+            ChangesInTurn(store, in_turn.told) if in_turn is not None else store,
+            timeout=settings.ack_timeout,
+            look_for=look_for,
+            limited=limited,
+        )
+        self._roster = roster
+        self._recall(roster)
+
+    def _recall(self, roster: LocalRoster) -> None:
+        """What this server's last process knew."""
+        for destination, count, size in self.store.counts():
+            self.mailbox.found_at_start(destination, count, size)
+        for body, copies, size in self.store.shared():
+            self.mailbox.shared_at_start(body, copies, size)
+        self.store.count_by_author(self.mailbox.counted_at_start)
+        for destination, count in self.store.owed_counts():
+            self.debts.found_at_start(destination, count)
+        for destination, source, at, used in self.store.known_names():
+            if isinstance(destination, User):
+                roster.users.recall(destination, source, at, used=used)
+            else:
+                roster.servers.recall(destination, source, at, used=used)
+        roster.noted, roster.forgotten = self._newly_used.add, self.store.forget_known
+        self._recall_groups()
+        for user, other in self.store.blocked():
+            self.blocks.add(user, other)
+            roster.use(User(user, self._server_id))
+        roster.use(*self.mailbox.queues)  # what was noted last may not have been written
+
+    def note_used(self) -> None:
+        """Write who is known in earnest by now: now and then, as nothing waits for it."""
+        used, self._newly_used = self._newly_used, set()
+        for destination in used:
+            self.store.use(destination)
+        self._roster.noted = self._newly_used.add
+
+    def _recall_groups(self) -> None:
+        for group, member, has_left in self.store.members():
+            if not has_left:
+                self.groups.add(group, member)
+                self._roster.use(member)
+                if len(self.groups.members(group)) > 1:
+                    self.groups.spoke(group)  # perhaps: that is not on disk
+                continue
+            for each in self.groups.note_former(group, member):
+                self.store.forget_member(*each, lambda _is_safe: None)
+
+    def kept(self, items: list[Item], _now: float) -> None:
+        """The disk has these."""
+        self.store.pressure.remove(items)
+        self.router.kept(items)
+
+    def not_kept(self, items: list[Item], now: float) -> None:
+        """The disk could not take these."""
+        self.store.pressure.remove(items)
+        self.router.not_kept(items, now)
+
+    def sizes(self) -> dict[str, int]:
+        """How many entries each table has that names may fill."""
+        return {
+            "users": len(self._roster.users),
+            "servers": len(self._roster.servers),
+            "groups": len(self.groups),
+            "members": self.groups.memberships,
+            "former_members": self.groups.former_count,
+            "blocks": len(self.blocks),
+            "mailboxes": len(self.mailbox.queues),
+            "owed_to": self.debts.destinations,
+            **self.router.sizes,
+            "asked_elsewhere": self.requests.passed_count,
+        }
+
+    def next_timeout(self) -> float | None:
+        """When the router or the requests must be woken, or None."""
+        due = [each for each in (self.router.next_timeout(), self.requests.next_timeout()) if each is not None]
+        return min(due, default=None)

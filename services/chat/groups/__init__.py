@@ -1,0 +1,1 @@
+"""Groups and blocks of this server, requests about them, and the copies that a group message becomes."""

@@ -1,0 +1,216 @@
+"""What recipients' clients and other servers answer, and what becomes of the messages it is about. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from parley.services.chat.delivery.dispatcher import Dispatcher
+from parley.services.chat.message.statuses import FINAL, INTERIM, Status, Statuses
+from parley.services.chat.roster import Roster, Sink
+from parley.services.chat.storage.mailbox import TO_GROUP, HandedOver, Item, Mailbox, Name, kind_of, name_of
+from parley.shared.addresses import Group, User
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.spellings import Spellings
+from parley.shared.wire.messages import encode, pb
+
+GIVEN: Final = 50_000
+"""Messages that were on broken links and are remembered."""
+MOST: Final = 20_000
+"""Statuses in one answer: twice the members that a group has by default. Whoever sends more is believed none."""
+NOTHING_TOLD: Final = -1
+"""No status."""
+
+
+class Answers:
+    """Takes MESSAGE_ACKs: ends what they answer, and has the author told."""
+
+    def __init__(
+        self,
+        server_id: str,
+        roster: Roster,
+        mailbox: Mailbox,
+        dispatcher: Dispatcher,
+        statuses: Statuses,
+        spellings: Spellings,
+        doubted: Callable[[], None],
+    ) -> None:
+        """`doubted` counts answers of what nobody is known to have been given."""
+        self._server_id = server_id
+        self._roster = roster
+        self._mailbox = mailbox
+        self._dispatcher = dispatcher
+        self._statuses = statuses
+        self._spellings = spellings
+        self._doubted = doubted
+        self._receipts: dict[Sink, int] = {}
+        """Links over which statuses came in this batch that want a receipt → the last one's number."""
+        self._given: OrderedDict[Name, HandedOver] = OrderedDict()
+        """What was on links to servers that broke: its answer may come before it is written to the next."""
+
+    def lost(self, items: Iterable[Item]) -> None:
+        """A link to a server broke, and these were on it."""
+        for item in items:
+            self._given[name_of(item)] = HandedOver(item.key, NOTHING_TOLD)
+            if len(self._given) > GIVEN:
+                self._given.popitem(last=False)
+
+    def from_client(
+        self, user: User, ack: pb.ChatMessageResponse, now: float, sink: Sink | None = None
+    ) -> Item | None:
+        """A recipient's client acknowledged; an existing one names nobody: we fill in who it was.
+
+        Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
+        Returns what was delivered, if something was and the answer is as it came.
+
+        Raises:
+            UnexpectedMessage: that client's link (`sink`) was never given the message.
+
+        """
+        author = _author(ack)
+        is_spelt = author is None or author[1] in self._spellings.exact
+        if not is_spelt:
+            del ack.statuses[1:]  # the first alone is looked at
+        was_misspelt = not is_spelt and self._spellings.correct(ack)
+        if was_misspelt:
+            author = _author(ack)
+        item = self._dispatcher.find(user, ack.messageSnowflake, author=author)
+        if item is None or not ack.statuses:
+            return None
+        if sink is not None and sink not in item.sent_to:
+            raise UnexpectedMessage(f"a client of {user} answers a message that it was never given", "never_given")
+        self._dispatcher.answered(user, item, now)
+        status = ack.statuses[0].status
+        self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
+        return item if status == Status.DELIVERED and not was_misspelt else None
+
+    def from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> Item | None:
+        """Another server answered for its users, or for the members of one of its groups.
+
+        Returns what was delivered, if the answer says that of one message and nothing else, and is as it came.
+
+        Raises:
+            UnexpectedMessage: it answers for others.
+
+        """
+        receipt = ack.receipt
+        if receipt and (server := self._roster.server(server_id)) is not None:
+            self._receipts[server.sink] = receipt
+        author, group, statuses, is_spelt = _read(ack, self._spellings.exact)
+        if len(statuses) > MOST:
+            raise UnexpectedMessage(f"{server_id} tells too many statuses at once", "too_large")
+        was_misspelt = not is_spelt and self._spellings.correct(ack)
+        if was_misspelt:
+            author, group, statuses, _is_spelt = _read(ack, self._spellings.exact)
+        if group is not None and group.server_id == server_id:
+            self._for_members(server_id, group, ack, now)
+            return None
+        item = None
+        for user, status in statuses:
+            if user is not None and user[1] != server_id:
+                raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
+            told = status if status in FINAL or status in INTERIM else Status.UNKNOWN_STATUS
+            item = self._for_one(server_id, ack, author, user, told, now)
+        if len(statuses) != 1 or receipt or group is not None or was_misspelt:
+            return None
+        return item if statuses[0][1] == Status.DELIVERED else None
+
+    def _for_one(
+        self,
+        server_id: str,
+        ack: pb.ChatMessageResponse,
+        author: User | None,
+        user: User | None,
+        status: int,
+        now: float,
+    ) -> Item | None:
+        """What is on its way and was answered, if that is so."""
+        item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
+        if item is not None:
+            if status in INTERIM and author is None:
+                item.answered = True  # it names no author: we have to remember who it was
+                self._statuses.tell(item, status)
+            elif status in INTERIM:
+                self._dispatcher.answered(server_id, item, now)
+                item.pending = (
+                    status  # told once it is known after a restart, too: else the last would count for nothing
+                )
+                self._mailbox.handed_over(item, status)
+            else:
+                self._dispatcher.answered(server_id, item, now)
+                self._statuses.tell(item, status)
+        elif user is not None and author is not None and author.is_complete:
+            self._late(ack, author, user, status)
+        return item
+
+    def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
+        """The other server has had the message for some time: its answer counts if we gave it that message.
+
+        One that does not count may be made up. Or it comes again, because a receipt was lost; or we were restarted
+        since: then the message is written once more, and answered once more.
+        """
+        group = Group.of(ack.group) if ack.HasField("group") else None
+        name = Name(author, ack.messageSnowflake, user, kind_of(user, group))
+        handed_over = self._mailbox.find_handed_over(name) or self._given.get(name)
+        if handed_over is None:
+            self._doubted()
+            return
+        origin = author.server_id if author.server_id != self._server_id else ""
+        late = Item(author, name.snowflake, user, b"", key=handed_over.key, origin=origin, group=group)
+        late.is_saved = bool(origin)  # nobody but us would tell it again
+        present = self._statuses.memory.status(late.key)
+        present = handed_over.status if present is None else present
+        if present == status or (present in FINAL and status in INTERIM):
+            return  # told again, because a receipt was lost
+        self._statuses.tell_late(late, status)
+        if status in FINAL:
+            self._mailbox.answered_late(late, status)
+
+    def _for_members(self, server_id: str, group: Group, ack: pb.ChatMessageResponse, now: float) -> None:
+        """The group's server tells our user its members' statuses; with `complete` it answers for the message."""
+        author = User.of(ack.author)
+        if author.server_id != self._server_id or not self._roster.knows(author):
+            raise UnexpectedMessage(f"{server_id} answers {author}", "foreign_user")
+        key = server_id, ack.messageSnowflake, User(*group), author
+        name = Name(author, ack.messageSnowflake, group, TO_GROUP)
+        if self._dispatcher.find(*key) is None and self._mailbox.find_handed_over(name) is None:
+            self._doubted()
+            return
+        self._statuses.relay(ack)
+        while ack.complete and (item := self._dispatcher.find(*key)) is not None:
+            self._dispatcher.answered(server_id, item, now)
+            self._statuses.memory.note(item.key, Status.USER_AWAY)  # asked again, that server knows more
+            self._mailbox.handed_over(item, Status.USER_AWAY)
+
+    def confirm(self) -> None:
+        """At the end of a batch: say what came, once that is safe."""
+        if not self._receipts:
+            return
+        receipts, self._receipts = self._receipts, {}
+
+        def is_safe() -> None:
+            for sink, number in receipts.items():
+                sink.send(encode("STATUS_RECEIVED", pb.StatusReceived(receipt=number)))
+
+        self._mailbox.when_safe(is_safe)
+
+
+def _author(ack: pb.ChatMessageResponse) -> User | None:
+    """Whose message it answers; existing clients do not say."""
+    return User.of(ack.author) if ack.HasField("author") else None
+
+
+def _read(
+    ack: pb.ChatMessageResponse, exact: set[str]
+) -> tuple[User | None, Group | None, list[tuple[User | None, int]], bool]:
+    """Whose message it answers, the group that it is about, what it says of whom; whether all is in `exact`."""
+    author = User.of(ack.author) if ack.HasField("author") else None
+    group = Group.of(ack.group) if ack.HasField("group") else None
+    is_spelt = (author is None or author[1] in exact) and (group is None or group[1] in exact)
+    statuses: list[tuple[User | None, int]] = []
+    for each in ack.statuses[: MOST + 1]:
+        user = User.of(each.user) if each.HasField("user") else None
+        is_spelt = is_spelt and (user is None or user[1] in exact)
+        statuses.append((user, each.status))
+    return author, group, statuses, is_spelt

@@ -1,0 +1,217 @@
+"""Statuses that somebody is to hear for certain: what could not be told, and what must be known to have come. Pure.
+
+A status that follows an interim one is heard of nowhere else: the author's server has forgotten the message. So
+another Parley is told again over each next link, until STATUS_RECEIVED says that it is safe there. An author, or
+an existing server, is told once, when they are there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Final, Protocol
+
+from parley.services.chat.roster import Roster, Sink
+from parley.services.chat.storage.mailbox import Destination
+from parley.shared.addresses import User
+from parley.shared.wire.framing import encode_frame
+from parley.shared.wire.messages import pb
+
+IN_MEMORY: Final = 1024
+"""Statuses of one destination in memory, and so told without an answer; more are read when those have come."""
+
+MOST: Final = 1_000_000
+"""Statuses owed to one destination."""
+MOST_OF_ALL: Final = 2_000_000
+"""The same of all together: one destination has half of what the others leave at most."""
+ALL_IN_MEMORY: Final = 100_000
+"""Statuses of all destinations in memory: beyond it what comes is on disk alone until those before it were told."""
+
+Debt = tuple[int, bytes]
+"""A status's number, and its MESSAGE_ACK's payload."""
+
+
+class Ledger(Protocol):
+    """What is owed, on disk."""
+
+    def owe(self, destination: Destination, number: int, payload: bytes) -> None:
+        """Write a status."""
+
+    def paid(self, destination: Destination, number: int) -> None:
+        """Remove all statuses up to this number."""
+
+    def load_owed(
+        self, destination: Destination, after: int, limit: int, found: Callable[[list[Debt]], None]
+    ) -> None:
+        """Read the next statuses with numbers greater than `after`."""
+
+
+class _Account:
+    """What one destination is owed: first what is in memory, then what is only on disk."""
+
+    __slots__ = ("debts", "is_loading", "last_number", "newest", "on_disk", "told")
+
+    def __init__(self, on_disk: int = 0) -> None:
+        self.debts: deque[Debt] = deque()
+        self.told = 0
+        """How many of them the present link was given."""
+        self.on_disk = on_disk
+        self.last_number = 0
+        self.is_loading = False
+        self.newest = 0.0
+        """When the last one came (the mailbox's age)."""
+
+    def __len__(self) -> int:
+        return len(self.debts) + self.on_disk
+
+
+class Debts:
+    """All that is owed. `next_number` is greater than that of any status on disk.
+
+    `age` tells how old the mailbox is (seconds); `limited` counts what is owed to nobody any more.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        ledger: Ledger,
+        next_number: int,
+        *,
+        age: Callable[[], float] = lambda: 0.0,
+        limited: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._age = age
+        self._limited = limited
+        self._count = 0
+        self._in_memory = 0
+        self._roster = roster
+        self._ledger = ledger
+        self._next_number = next_number
+        self._accounts: dict[Destination, _Account] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def destinations(self) -> int:
+        """To how many something is owed."""
+        return len(self._accounts)
+
+    def found_at_start(self, destination: Destination, count: int) -> None:
+        """So many are on disk from before."""
+        account = self._accounts[destination] = _Account(count)
+        account.newest = self._age()
+        self._count += count
+
+    def owe(self, destination: Destination, payload: bytes) -> None:
+        """Tell a status, now or later, and keep it until it was told."""
+        account = self._accounts.get(destination)
+        if account is None:
+            account = _Account()
+        owed = len(account)
+        if owed >= MOST or owed >= (MOST_OF_ALL - self._count + owed) / 2:
+            self._limited()  # whoever never comes back is owed no more
+            return
+        self._accounts[destination] = account
+        account.newest = self._age()
+        self._count += 1
+        number, self._next_number = self._next_number, self._next_number + 1
+        self._ledger.owe(destination, number, payload)
+        is_behind = account.on_disk or account.is_loading or len(account.debts) >= IN_MEMORY
+        if is_behind or (self._in_memory >= ALL_IN_MEMORY and not self._links(destination)[0]):
+            account.on_disk += 1
+        else:
+            self._in_memory += 1
+            account.debts.append((number, payload))
+            account.last_number = number
+        self.tell(destination)
+
+    def connected(self, destination: Destination) -> None:
+        """There is a link, another one perhaps: tell all from the first."""
+        if (account := self._accounts.get(destination)) is not None:
+            account.told = 0
+            self.tell(destination)
+
+    def tell(self, destination: Destination) -> None:
+        """Tell what the link was not given yet, while it has room."""
+        account = self._accounts.get(destination)
+        if account is None:
+            return
+        sinks, confirms = self._links(destination)
+        last = 0
+        for number, payload in islice(account.debts, account.told, None):
+            if not any(sink.writable for sink in sinks):
+                break
+            raw = encode_frame("MESSAGE_ACK", payload + _receipt(number) if confirms else payload)
+            for sink in sinks:
+                sink.send(raw)
+            account.told += 1
+            last = number
+        if last and not confirms:
+            self._pay(destination, account, last)
+        elif sinks and not account.debts:
+            self._read_on(destination, account)
+
+    def received(self, server_id: str, number: int) -> None:
+        """Another server has all up to this number safe."""
+        if (account := self._accounts.get(server_id)) is not None:
+            told = list(islice(account.debts, account.told))
+            self._pay(server_id, account, min(number, told[-1][0] if told else 0))
+
+    def expire(self, before: float) -> None:
+        """What was owed before that age of the mailbox is owed no more: the disk has forgotten it."""
+        for destination in [each for each, account in self._accounts.items() if account.newest < before]:
+            account = self._accounts.pop(destination)
+            self._count -= len(account)
+            self._in_memory -= len(account.debts)
+
+    def _links(self, destination: Destination) -> tuple[list[Sink], bool]:
+        """Where it is told, and whether that answers."""
+        if isinstance(destination, User):
+            return list(self._roster.clients(destination)), False
+        server = self._roster.server(destination)
+        return ([], False) if server is None else ([server.sink], server.confirms)
+
+    def _pay(self, destination: Destination, account: _Account, number: int) -> None:
+        paid = 0
+        while account.debts and account.debts[0][0] <= number:
+            account.debts.popleft()
+            paid += 1
+        self._count -= paid
+        self._in_memory -= paid
+        if paid:
+            account.told = max(0, account.told - paid)
+            self._ledger.paid(destination, number)
+        self._read_on(destination, account)
+
+    def _read_on(self, destination: Destination, account: _Account) -> None:
+        """Read what is only on disk, once what was in memory has been told; or close the account."""
+        if account.debts or account.is_loading:
+            return
+        if not account.on_disk:
+            self._accounts.pop(destination, None)
+            return
+        account.is_loading = True
+        asked = account.on_disk
+
+        def found(debts: list[Debt]) -> None:
+            account.is_loading = False
+            if self._accounts.get(destination) is not account:
+                return  # it has expired
+            account.debts.extend(debts)
+            self._in_memory += len(debts)
+            account.on_disk -= len(debts) or asked  # none: they have expired, or could not be written
+            self._count -= 0 if debts else asked
+            if debts:
+                account.last_number = debts[-1][0]
+            self.tell(destination)
+            if not account.debts:
+                self._read_on(destination, account)
+
+        self._ledger.load_owed(destination, account.last_number, IN_MEMORY, found)
+
+
+def _receipt(number: int) -> bytes:
+    """Field 103, which any payload can be given by appending it."""
+    return pb.ChatMessageResponse(receipt=number).SerializeToString()

@@ -1,0 +1,121 @@
+"""What the chat process counts: messages by status, how long they took, and what waits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.storage.mailbox import Item
+from parley.shared.compiled import core
+from parley.shared.telemetry.tallies import Buckets
+
+DELIVERY: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
+    86400.0,
+)  # fmt: skip
+COMMIT: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+GROUP: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+class Sink(Protocol):
+    """Where metrics are exported."""
+
+    def watch_value(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Export a gauge without labels."""
+
+    def watch(self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()) -> None:
+        """Export a gauge."""
+
+    def watch_counter(
+        self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()
+    ) -> None:
+        """Export what only grows."""
+
+    def histogram(self, name: str, text: str, bounds: tuple[float, ...]) -> Buckets:
+        """Export a histogram without labels."""
+
+    def histograms(
+        self,
+        name: str,
+        text: str,
+        bounds: tuple[float, ...],
+        labels: tuple[str, ...],
+        values: Iterable[tuple[str, ...]],
+    ) -> Mapping[tuple[str, ...], Buckets]:
+        """Export a histogram."""
+
+
+class Counting:
+    """The chat process's own metrics. `waiting`, `oldest` (seconds) and `owed` are asked when they are wanted."""
+
+    def __init__(
+        self,
+        metrics: Sink,
+        *,
+        waiting: Callable[[], int],
+        oldest: Callable[[], float],
+        owed: Callable[[], int],
+        sizes: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        """`sizes` tells how many entries each table has that names may fill."""
+        self._told_local, self._told_remote = ([0] * len(Status.Status.values()) for _ in range(2))
+        """Per status number, how often: of recipients here, and of those elsewhere."""
+        metrics.watch_counter(
+            "parley_messages", "Statuses that authors were given", self._samples, ("scope", "status")
+        )
+        delivery = metrics.histograms(
+            "parley_delivery_seconds",
+            "From a message's receipt to its DELIVERED",
+            DELIVERY,
+            ("scope",),
+            [("local",), ("remote",), ("mailbox",)],
+        )
+        self._local, self._remote, self._mailbox = delivery.values()
+        self.quick = core.Deliveries(self._local, self._remote) if core is not None else None
+        """Counts what is delivered the quick way: how many and their times at once, without a call."""
+        metrics.watch_value("parley_mailbox_messages", "Messages that wait", waiting)
+        metrics.watch_value("parley_mailbox_oldest_age_seconds", "Since the oldest of them was written", oldest)
+        metrics.watch_value("parley_statuses_owed", "Statuses whose hearers are not there", owed)
+        metrics.watch(
+            "parley_names",
+            "Entries of the tables that names fill",
+            lambda: [((table,), size) for table, size in sizes().items()],
+            ("table",),
+        )
+        self._commits = metrics.histogram("parley_mailbox_commit_seconds", "One group commit", COMMIT)
+        self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
+
+    def _samples(self) -> Samples:
+        quick = {} if self.quick is None else {"local": self.quick.local, "remote": self.quick.remote}
+        for scope, told in (("local", self._told_local), ("remote", self._told_remote)):
+            for number, count in zip(Status.Status.values(), told, strict=True):
+                quickly = quick.get(scope, 0) if number == Status.DELIVERED else 0
+                yield (scope, Status.Status.Name(number).lower()), count + quickly
+
+    def told(self, scope: str, status: int) -> None:
+        """An author was given a status; a number that this version does not know is 0, UNKNOWN_STATUS."""
+        told = self._told_local if scope == "local" else self._told_remote
+        told[status if status < len(told) else 0] += 1
+
+    def delivered(self, items: Iterable[Item], server_id: str, now: float) -> None:
+        """Recipients have these; one that waited counts as the mailbox's, whoever it is for."""
+        buckets, arrived, run = self._local, now, 0
+        for item in items:
+            if item.waited:
+                wanted = self._mailbox
+            else:
+                wanted = self._local if item.recipient.server_id == server_id else self._remote
+            if item.arrived == arrived and wanted is buckets:
+                run += 1
+            else:
+                buckets.observe(now - arrived, run)
+                buckets, arrived, run = wanted, item.arrived, 1
+        buckets.observe(now - arrived, run)
+
+    def committed(self, seconds: float, writes: int) -> None:
+        """So much was written at once; called on the mailbox's thread, and nowhere else."""
+        self._commits.observe(seconds)
+        self._groups.observe(writes)

@@ -1,0 +1,62 @@
+"""Servers that nobody here knows and that are looked for; what is for them waits in memory, and not for long. Pure.
+
+Whoever makes up names of servers leaves nothing behind: no row on disk, and no entry that stays. What waits here
+has no status yet: if this process dies, its author sends it again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from parley.services.chat.storage.mailbox import Item
+from parley.shared.addresses import User
+
+MESSAGES: Final = 4096
+"""Messages that wait for the outcome, at most."""
+OF_AUTHOR: Final = 512
+"""Of them, one author's."""
+BYTES: Final = 16 * 1024 * 1024
+
+
+class Lookups:
+    """What waits for servers that are being looked for."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, list[Item]] = {}
+        self._count = 0
+        self._size = 0
+        self._of_author: Counter[User] = Counter()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def servers(self) -> int:
+        """How many servers are looked for that something waits for."""
+        return len(self._items)
+
+    def holds(self, server_id: str) -> bool:
+        """Whether something waits for a server."""
+        return server_id in self._items
+
+    def hold(self, server_id: str, item: Item) -> bool:
+        """Have an item wait; False where there is no room."""
+        if self._count >= MESSAGES or self._size + item.size > BYTES or self._of_author[item.author] >= OF_AUTHOR:
+            return False
+        self._items.setdefault(server_id, []).append(item)
+        self._count += 1
+        self._size += item.size
+        self._of_author[item.author] += 1
+        return True
+
+    def take(self, server_id: str) -> list[Item]:
+        """The outcome is known: all that waited for a server, in order."""
+        items = self._items.pop(server_id, [])
+        for item in items:
+            self._count -= 1
+            self._size -= item.size
+            self._of_author[item.author] -= 1
+            if not self._of_author[item.author]:
+                del self._of_author[item.author]
+        return items

@@ -1,0 +1,68 @@
+"""What chat does in turns and not at once: messages to groups, and what the disk tells of many. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from parley.services.chat.groups.fanout import Fanouts
+from parley.services.chat.storage.back_pressure import BackPressure, Held
+from parley.services.chat.storage.mailbox import Item
+from parley.shared.addresses import User
+from parley.shared.runtime.steps import Queue, Steps, Task
+
+AT_A_TIME: Final = 8
+"""Messages of which it is told between two looks at the clock."""
+
+Tell = Callable[[list[Item], float], None]
+
+
+class InTurn:
+    """One mailbox's. `turn_over` is called where something was done; `links_of` are an author's."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        is_over: Callable[[float], bool],
+        *,
+        now: Callable[[], float],
+        turn_over: Callable[[], None],
+        links_of: Callable[[User], Iterable[Held]],
+        limited: Callable[[str, str], None] = lambda _what, _where: None,
+    ) -> None:
+        self._queue = queue
+        self._is_over = is_over
+        self._now = now
+        self._turn_over = turn_over
+        self._links_of = links_of
+        self.pressure = BackPressure(links_of, lambda: limited("disk", "mailbox"))
+        self.told = self._make_steps(lambda _size: None)
+        """What the disk told, and is still to be told to others."""
+        self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), self._release)
+
+    def _make_steps(self, done: Callable[[int], None], is_behind: Callable[[], bool] = lambda: False) -> Steps:
+        def task_done(size: int) -> None:
+            done(size)
+            self._turn_over()
+
+        return Steps(self._queue, self._now, self._is_over, task_done, is_behind)
+
+    def _is_behind(self) -> bool:
+        return self.pressure.is_behind
+
+    def _release(self, author: User) -> None:
+        """An author whose messages to groups were too many at a time is listened to again."""
+        for link in self._links_of(author):
+            link.release()
+
+    def tell(self, items: list[Item], tell: Tell) -> None:
+        """Tell of a few messages at a time; then fan-outs that waited for it go on."""
+
+        def steps() -> Task:
+            now = yield
+            for start in range(0, len(items), AT_A_TIME):
+                tell(items[start : start + AT_A_TIME], now)
+                now = yield
+            self.fanouts.wake()
+
+        self.told.add(steps())

@@ -1,0 +1,580 @@
+"""Where a message goes, and what its author is told. Pure: links are sinks, time is an argument (seconds).
+
+A server answers for a message only when it is safe: delivered (the recipient's client acknowledged it),
+or kept. DELIVERED, USER_NOT_FOUND, OTHER_SERVER_NOT_FOUND, USER_BLOCKED, OTHER_ERROR and UNKNOWN_STATUS
+("handed over, unconfirmed") are final; USER_AWAY and OTHER_SERVER_TIMEOUT are followed by a final one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Final
+
+from parley.services.chat.deduplication.unverified_copies import Unproven
+from parley.services.chat.delivery.dispatcher import Dispatcher
+from parley.services.chat.delivery.fast_path import Express
+from parley.services.chat.delivery.fast_path_interface import DeliveredRun
+from parley.services.chat.groups.blocks import Blocks
+from parley.services.chat.groups.groups import Groups, copies
+from parley.services.chat.message.acknowledgements import Answers
+from parley.services.chat.message.owed_statuses import Debts
+from parley.services.chat.message.statuses import FINAL, Status, Statuses
+from parley.services.chat.roster import LocalRoster, Sink, offers_again
+from parley.services.chat.routing.awaited_servers import Lookups
+from parley.services.chat.storage.mailbox import Destination, Item, Mailbox
+from parley.shared.addresses import Group, Recipient, User
+from parley.shared.compiled import core
+from parley.shared.errors import UnexpectedMessage
+from parley.shared.runtime.steps import Task, run
+from parley.shared.spellings import Spellings
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.message_keys import MessageKeys
+from parley.shared.wire.messages import encode, pb
+
+PATIENCE: Final = 1.0
+"""Seconds for which an unlinked or unknown server is looked for before the author is answered."""
+
+
+class Router:
+    """Routes the messages of one server's users. `look_for` has the network asked for a server.
+
+    After each batch of calls `flush` must be called: it tells what was gathered.
+    """
+
+    def __init__(
+        self,
+        server_id: str,
+        roster: LocalRoster,
+        mailbox: Mailbox,
+        debts: Debts,
+        groups: Groups,
+        blocks: Blocks,
+        keys: MessageKeys,
+        *,
+        ack_timeout: float,
+        custody_delay: float = 0.05,
+        stuck_ttl: float = 86400.0,
+        limited: Callable[[str, str], None] = lambda _what, _where: None,
+        count: Callable[[str, int], None] = lambda _scope, _status: None,
+        delivered: Callable[[list[Item]], None] = lambda _items: None,
+        delivered_run: DeliveredRun | None = None,
+        express: bool = core is not None,
+        arm: Callable[[float], None] = lambda _now: None,
+        look_for: Callable[[str], None] = lambda _server_id: None,
+        doubted: Callable[[], None] = lambda: None,
+        fan_out: Callable[[User, str, Task, int], bool] | None = None,
+        spellings: Spellings | None = None,
+    ) -> None:
+        """`fan_out` has a task of an author's done in its turn, or refuses it; None: it is done at once."""
+        self._fan_out = fan_out
+        self._server_id = server_id
+        self._roster = roster
+        self._mailbox = mailbox
+        self._debts = debts
+        self._groups = groups
+        self._blocks = blocks
+        self._keys = keys
+        self._spellings = spellings or Spellings()
+        self._exact = self._spellings.exact
+        self._unproven = Unproven()
+        self._doubted = doubted
+        self._look_for = look_for
+        self._ack_timeout = ack_timeout
+        self.batch_came = 0.0
+        """When what is handled now came in (seconds, monotonic): what its messages say of their arrival."""
+        self._limited = limited
+        self._dispatcher = Dispatcher(
+            roster,
+            mailbox,
+            ack_timeout=ack_timeout,
+            custody_delay=custody_delay,
+            stuck_ttl=stuck_ttl,
+            overdue=self._overdue,
+            stuck=self._stuck,
+        )
+        self._lookups = Lookups()
+        self._missing: dict[str, float] = {}
+        """Servers with waiting messages and no link → when their authors are answered."""
+        self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered, limited)
+        self._memory = self._statuses.memory
+        self._answers = Answers(
+            server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, doubted
+        )
+        self.express: Express | None = None
+        if express:
+            self.express = Express(
+                server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, keys, delivered_run, arm
+            )
+            self._dispatcher.quick = self.express
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way and nobody is looked for."""
+        return self._dispatcher.is_idle and not self._missing
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many servers are looked for, and of how many members of groups a status is expected."""
+        return {"looked_for": len(self._missing), "expected": len(self._statuses.expected)}
+
+    def take(self, source: Destination, frames: list[Frame], at: int, now: float, sink: Sink | None = None) -> int:
+        """Handle frames of a link from `at` on the quick way; the index of the first that does not go it."""
+        if self.express is None:
+            return at
+        after = self.express.take(source, frames, at, now, sink)
+        if after == at and frames[at].name == "MESSAGE" and self.express.introduce(source, frames[at]):
+            after = self.express.take(source, frames, at, now, sink)
+        return after
+
+    # Messages -------------------------------------------------------------------------------
+
+    def message_from_client(self, user: User, message: pb.ChatMessage, raw: bytes, now: float) -> None:
+        """Route what one of our users sent; raises UnexpectedMessage after answering what may not be."""
+        author, (recipient, group) = User.of(message.author), _addressed(message)
+        is_spelt = author == user and (recipient is None or recipient[1] in self._exact)
+        if not is_spelt and self._spellings.correct(message):
+            author, (recipient, group) = User.of(message.author), _addressed(message)
+            raw = encode("MESSAGE", message)
+        if author != user:
+            self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
+            raise UnexpectedMessage(f"{user} speaks for {author}", "foreign_user")
+        if recipient is None:
+            self._statuses.refuse(user, message.messageSnowflake, None, Status.OTHER_ERROR)
+            raise UnexpectedMessage("a message without a recipient", "no_recipient")
+        if group is not None:
+            self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
+            raise UnexpectedMessage(f"{user} speaks for a group", "foreign_user")
+        key = self._keys.of(author, recipient, None, message)
+        self._accept(Item(author, message.messageSnowflake, recipient, raw, key=key), message, now)
+
+    def message_from_server(self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float) -> None:
+        """Route what another server's user sent to one of ours.
+
+        Raises:
+            UnexpectedMessage: it speaks for others than its own users and groups, or to others than ours.
+
+        """
+        author, (recipient, group) = User.of(message.author), _addressed(message)
+        if not self._is_spelt(author, recipient, group) and self._spellings.correct(message):
+            author, (recipient, group) = User.of(message.author), _addressed(message)
+            raw = encode("MESSAGE", message)
+        speaks_for = author.server_id if group is None else group.server_id
+        if not author.is_complete or speaks_for != server_id:
+            raise UnexpectedMessage(f"{server_id} speaks for {group or author}", "foreign_user")
+        if recipient is None:
+            raise UnexpectedMessage(f"{server_id} sends a message without a recipient", "no_recipient")
+        if recipient.server_id != self._server_id:
+            raise UnexpectedMessage(f"{server_id} sends us what is for {recipient}", "foreign_user")
+        key = self._keys.of(author, recipient, group, message)
+        item = Item(author, message.messageSnowflake, recipient, raw, key=key, origin=server_id, group=group)
+        item.is_offered_again = offers_again(self._roster, server_id)
+        if group is not None and author.server_id == self._server_id:
+            original = self._keys.of(author, group, None, message)
+            if not self._memory.knows(original):
+                item.arrived = self.batch_came
+                self._unproven.hold(item, original)
+                self._doubted()
+                return
+        self._accept(item, message, now)
+
+    def _is_spelt(self, *names: Recipient | None) -> bool:
+        """Whether these are at servers that are spelt as they spell themselves."""
+        return all(name is None or name[1] in self._exact for name in names)
+
+    def _accept(self, item: Item, message: pb.ChatMessage, now: float) -> None:
+        item.arrived = self.batch_came
+        if isinstance(item.recipient, Group) and item.recipient.server_id == self._server_id:
+            self._to_group(item, item.recipient, message, now)
+        else:
+            self._accept_one(item, now)
+        if self._unproven.held:
+            for copy in self._unproven.known(item.author, self._memory.knows):
+                self._accept_one(copy, now)
+
+    def _accept_one(self, item: Item, now: float) -> None:
+        """Take a message once; one that comes again is answered with its present status."""
+        item.is_again = self._memory.knows(item.key)
+        if item.is_again and not self._is_asked_again(item):
+            self._statuses.repeat(item)
+            return
+        self._memory.note(item.key, None)
+        if item.recipient.server_id == self._server_id:
+            self._to_user(item, User(*item.recipient), now)
+        else:
+            self._to_server(item, item.recipient.server_id, now)
+
+    def _is_asked_again(self, item: Item) -> bool:
+        """Whether another server has this message: what has become of it is asked by sending it again."""
+        if item.recipient.server_id == self._server_id:
+            return False
+        return isinstance(item.recipient, Group) or self._memory.status(item.key) == Status.USER_AWAY
+
+    def _to_user(self, item: Item, user: User, now: float) -> None:
+        if not self._roster.knows(user):
+            self._statuses.tell(item, Status.USER_NOT_FOUND)
+        elif self._blocks.blocks(user, item.author):
+            self._statuses.tell(item, Status.USER_BLOCKED)
+        elif not self._dispatcher.dispatch(user, item, now):
+            self._refuse(item)
+        else:
+            self._roster.use(user, item.author)
+            if not item.deadline:  # away, or too slow a reader: kept in any case
+                self._statuses.tell_when_safe(item, Status.USER_AWAY)
+
+    def _to_server(self, item: Item, server_id: str, now: float) -> None:
+        is_linked = self._roster.server(server_id) is not None
+        if not is_linked and self._is_unknown(server_id):
+            if self._lookups.hold(server_id, item):
+                self._miss(server_id, now)
+            else:
+                self._limited("names", "router")
+                self._refuse(item)
+        elif not self._dispatcher.dispatch(server_id, item, now):
+            self._refuse(item)
+        elif not is_linked:
+            self._roster.use(server_id, item.author)
+            self._miss(server_id, now)
+            if self._mailbox.is_waiting_on_disk(server_id):
+                # Nobody comes back to what is only on disk before it goes out.
+                self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
+        elif item.author in self._roster.users.unused:
+            self._roster.use(item.author)
+
+    def _is_unknown(self, server_id: str) -> bool:
+        """Whether nothing is known of a server without a link, or what waits for it was sent when nothing was."""
+        is_new = not self._roster.knows_server(server_id) and self._mailbox.is_empty(server_id)
+        return is_new or self._lookups.holds(server_id)
+
+    def _refuse(self, item: Item, status: int = Status.OTHER_ERROR) -> None:
+        """There is no room for it here. If it was only asked after, what its author was told still holds."""
+        if item.is_again:
+            self._memory.note(item.key, Status.USER_AWAY)
+        else:
+            self._statuses.tell(item, status)
+
+    def _miss(self, server_id: str, now: float) -> None:
+        """Look for a server before its messages' authors are answered."""
+        if server_id not in self._missing:
+            self._missing[server_id] = now + PATIENCE
+            self._look_for(server_id)
+
+    def _to_group(self, item: Item, group: Group, message: pb.ChatMessage, now: float) -> None:
+        """Send each member but the author a copy: those who are members now, each in their turn."""
+        members, former = self._groups.members_now(group.group_id), self._groups.former(group.group_id)
+        is_member, was_member = item.author in self._groups.members(group.group_id), item.author in former
+        task = self._copy_to(item, group, message, (members, tuple(former)), (is_member, was_member))
+        if self._fan_out is None:
+            run(task, now)
+        elif not self._fan_out(item.author, item.origin, task, item.size):
+            self._refuse(item)
+
+    def _copy_to(
+        self,
+        item: Item,
+        group: Group,
+        message: pb.ChatMessage,
+        people: tuple[tuple[User, ...], tuple[User, ...]],
+        author_is: tuple[bool, bool],
+    ) -> Task:
+        """A step for each of the `people`: the members, and who was one; `author_is` tells the author's place.
+
+        Of a message that comes again, those too get a copy who have left since. One that we know gets nobody new;
+        one that we do not, after a restart, may not have gone to all.
+        """
+        now = yield
+        (members, former), (is_member, was_member) = people, author_is
+        sent, everybody, keys = [], (*members, *former), {}
+        for each, key in zip(everybody, self._keys.each(item.author, everybody, group, message), strict=True):
+            keys[each] = key
+            if self._memory.knows(key):
+                sent.append(each)
+            now = yield
+        others = sent
+        if not sent or not self._memory.knows(item.key):
+            may_send = is_member or (sent and was_member)  # it was a member when the message was taken
+            others = [each for each in members if each != item.author] if may_send else []
+            others = list(dict.fromkeys([*others, *sent]))
+        if not others and not is_member:
+            self._statuses.tell(item, Status.USER_BLOCKED if members else Status.USER_NOT_FOUND)
+            return
+        self._memory.note(item.key, None)
+        if not others:
+            self._statuses.tell(item, Status.DELIVERED)
+            return
+        self._groups.spoke(group.group_id)
+        self._statuses.expect(item.author, item.snowflake, group, others)
+        for copy in copies(message, group, others, [keys[each] for each in others], item.origin):
+            copy.arrived = item.arrived
+            copy.is_offered_again = item.is_offered_again
+            self._accept_one(copy, now)
+            now = yield
+
+    # Who comes and goes ------------------------------------------------------------------------------
+
+    def client_connected(self, user: User, now: float) -> None:
+        """A user's client is in the roster: what waits for them goes out."""
+        self._debts.connected(user)
+        self._dispatcher.catch_up(user)
+        self._dispatcher.connected(user, now)
+
+    def heard_from(self, sink: Sink) -> None:
+        """Something came over a client's link."""
+        self._statuses.heard_from(sink)
+
+    def client_disconnected(self, user: User, sink: Sink, now: float, *, cleanly: bool = False) -> None:
+        """It is out of the roster: what it did not acknowledge waits again. `cleanly`: it or we said so."""
+        self._statuses.link_lost(user, sink, cleanly=cleanly)
+        self._unsend(user, sink, now, cleanly=cleanly)
+        if not self._roster.clients(user):
+            if self.express is not None:
+                self.express.leave(user)
+            self._dispatcher.leave(user)
+            for item in self._mailbox.waiting(user):
+                self._statuses.tell_when_safe(item, Status.USER_AWAY)
+
+    def server_connected(self, server_id: str, now: float) -> None:
+        """A server is in the roster."""
+        self._missing.pop(server_id, None)
+        self._debts.connected(server_id)
+        self._dispatcher.connected(server_id, now)
+        for item in self._lookups.take(server_id):
+            self._to_server(item, server_id, now)
+
+    def server_disconnected(
+        self, server_id: str, sink: Sink, now: float, *, confirms: bool, cleanly: bool = False
+    ) -> None:
+        """It is out of the roster: what it did not answer waits again. `cleanly`: it or we said so.
+
+        An existing server (not `confirms`) recognises no duplicates: it gets a message at most twice.
+        """
+        self._unsend(server_id, sink, now, at_most=None if confirms else 2, cleanly=cleanly)
+        if not self._mailbox.is_empty(server_id):
+            self._miss(server_id, now)
+
+    def writable(self, destination: Destination, now: float) -> None:
+        """A link to a destination has room again."""
+        if isinstance(destination, User):
+            self._dispatcher.catch_up(destination)
+        self._debts.tell(destination)
+        self._dispatcher.pump(destination, now)
+
+    def _unsend(
+        self, destination: Destination, sink: Sink, now: float, *, at_most: int | None = None, cleanly: bool
+    ) -> None:
+        """A link is gone: what was on it alone waits again, before what is new.
+
+        `at_most`: how often a message is written in all before it is given up. One that the other server took
+        without saying whose it was can no longer be answered: it is unconfirmed, too.
+        """
+        again = []
+        for item in self._dispatcher.lost(destination, sink):
+            if item.answered or (at_most is not None and item.attempts >= at_most):
+                self._dispatcher.given_up(destination, item)
+                self._statuses.tell(item, Status.UNKNOWN_STATUS)
+            else:
+                again.append(item)
+        self._dispatcher.put_back(destination, sink, again, now, cleanly=cleanly)
+        if not isinstance(destination, User):
+            self._answers.lost(again)
+        self._dispatcher.pump(destination, now)
+
+    # Answers ----------------------------------------------------------------------------------------
+
+    def ack_from_client(
+        self,
+        user: User,
+        ack: pb.ChatMessageResponse,
+        now: float,
+        frame: Frame | None = None,
+        *,
+        sink: Sink | None = None,
+    ) -> None:
+        """A recipient's client acknowledged over its link; `frame` is what it sent."""
+        self._learn_answer(self._answers.from_client(user, ack, now, sink), frame)
+        self._dispatcher.pump(user, now)
+
+    def _learn_answer(self, delivered: Item | None, frame: Frame | None) -> None:
+        if self.express is not None and delivered is not None and frame is not None:
+            self.express.learn_answer(delivered, frame.payload)
+
+    def ack_from_server(
+        self, server_id: str, ack: pb.ChatMessageResponse, now: float, frame: Frame | None = None
+    ) -> None:
+        """Another server answered for its users, or for the members of one of its groups.
+
+        Raises:
+            UnexpectedMessage: it answers for others.
+
+        """
+        self._learn_answer(self._answers.from_server(server_id, ack, now), frame)
+        self._dispatcher.pump(server_id, now)
+
+    def piece_received(self, source: Destination, answer: pb.PieceReceived, now: float) -> None:
+        """Another server says how much there is of what goes there in pieces.
+
+        Raises:
+            UnexpectedMessage: more than was sent.
+
+        """
+        self._dispatcher.piece_received(source, answer, now)
+
+    def statuses_received(self, server_id: str, receipt: int) -> None:
+        """Another server has all statuses safe that we owed it, up to this receipt.
+
+        Raises:
+            UnexpectedMessage: there is no such receipt.
+
+        """
+        if receipt >= 1 << 63:
+            raise UnexpectedMessage(f"{server_id} has received what was never sent", "out_of_range")
+        self._debts.received(server_id, receipt)
+
+    def flush(self) -> None:
+        """Tell what was gathered, and say what came, once that is safe."""
+        self._statuses.flush()
+        self._answers.confirm()
+        self._dispatcher.drop_deadlines()
+
+    # What the mailbox tells ------------------------------------------------------------------------------
+
+    def kept(self, items: Iterable[Item]) -> None:
+        """These are safe now: their authors may be told."""
+        for item in items:
+            item.is_safe = True
+            if item.pending is not None and not item.is_over:
+                self._statuses.tell_once(item, item.pending)
+
+    def handed_over(self, items: Iterable[Item]) -> None:
+        """That other servers have these is on disk, or could not be written: their authors are told either way."""
+        for item in items:
+            if item.pending is not None:
+                self._statuses.tell_once(item, item.pending)
+
+    def not_kept(self, items: Iterable[Item], now: float | None = None) -> None:
+        """These could not be written: what is on its way goes on, the rest was not taken.
+
+        Who waits for what is overdue, and can neither be confirmed nor kept, is told so.
+        """
+        for item in items:
+            item.is_saved = False
+            destination = self._destination(item)
+            if item.deadline:
+                self._dispatcher.not_saved(destination)
+                if item.pending is not None and now is not None and now - item.arrived >= self._ack_timeout:
+                    self._statuses.tell_unconfirmed(item)
+            elif not item.is_over:
+                self._mailbox.remove(destination, item, is_written=False)
+                # One that was on a link before may have arrived.
+                self._refuse(item, Status.UNKNOWN_STATUS if item.attempts else Status.OTHER_ERROR)
+
+    def loaded(self, destination: Destination, now: float) -> None:
+        """More of what waits for a destination can go out."""
+        if isinstance(destination, str) and not self._roster.knows_server(destination):
+            self._still_missing(destination, now)
+        self._dispatcher.pump(destination, now)
+
+    def expired(self, items: Iterable[tuple[Destination, Item]]) -> int:
+        """These have waited for too long; what is on its way just now is left to go on. How many are given up."""
+        return sum(self.drop(destination, item) for destination, item in items)
+
+    def drop(self, destination: Destination, item: Item) -> bool:
+        """Give up a message that waits, and tell its author so; False where it does not wait any more."""
+        if self._memory.status(item.key) in FINAL or not self._mailbox.remove(destination, item):
+            return False  # it was given up already, or is on its way
+        self._statuses.tell(item, Status.OTHER_ERROR)
+        return True
+
+    def retry(self, destination: Destination, now: float) -> int:
+        """Try at once what is tried at times: look for a server, write again what is unanswered; how many."""
+        if isinstance(destination, str) and self._roster.server(destination) is None:
+            self._look_for(destination)
+            return 0
+        written = self._dispatcher.send_again(destination)
+        self._dispatcher.pump(destination, now)
+        return written
+
+    def _destination(self, item: Item) -> Destination:
+        local = item.recipient.server_id == self._server_id
+        return User(*item.recipient) if local else item.recipient.server_id
+
+    def timer_is_set(self, is_set: bool) -> None:
+        """Whether a timer is set for `next_timeout`."""
+        if self.express is not None:
+            self.express.timer_is_set(is_set)
+
+    def close(self) -> None:
+        """Nothing is routed any more."""
+        if self.express is not None:
+            self.express.close()
+
+    # Time ----------------------------------------------------------------------------------------------
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` must be called, or None."""
+        first_missing = list(islice(self._missing.values(), 1))  # all are looked for as long: in order
+        return min([*self._dispatcher.due(), *first_missing], default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Write what was not answered soon; answer for what has been unanswered for too long."""
+        self._dispatcher.handle_timeout(now)
+        while self._missing and next(iter(self._missing.values())) <= now:
+            server_id = next(iter(self._missing))
+            del self._missing[server_id]
+            self._still_missing(server_id, now)
+
+    def _overdue(self, destination: Destination, item: Item) -> None:
+        if isinstance(destination, User):
+            self._statuses.tell_when_safe(item, Status.USER_AWAY)
+            return
+        server = self._roster.server(destination)
+        if server is None or server.confirms:
+            self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
+        elif not item.answered:
+            self._dispatcher.answered(destination, item)
+            self._statuses.tell(item, Status.UNKNOWN_STATUS)
+
+    def _stuck(self, destination: Destination, item: Item, is_refused: bool) -> bool:
+        """It did not pass for too long, or is too large there: its author is told; False: not just now."""
+        if item.is_over:
+            return True
+        if item.deadline:
+            self._dispatcher.answered(destination, item)
+        elif not self._mailbox.remove(destination, item):
+            return False
+        may_have_arrived = item.was_whole and not is_refused
+        self._statuses.tell(item, Status.UNKNOWN_STATUS if may_have_arrived else Status.OTHER_ERROR)
+        self._limited("bytes" if is_refused else "time", "lanes")
+        return True
+
+    def _still_missing(self, server_id: str, now: float) -> None:
+        for item in self._lookups.take(server_id):
+            if not self._roster.knows_server(server_id):
+                self._statuses.tell(item, Status.OTHER_SERVER_NOT_FOUND)
+            elif not self._dispatcher.dispatch(server_id, item, now):
+                self._refuse(item)
+            else:
+                self._roster.use(server_id, item.author)
+                self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
+        if self._roster.knows_server(server_id):
+            for item in self._mailbox.waiting(server_id):
+                self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
+        else:
+            for item in self._mailbox.clear(server_id):
+                self._statuses.tell(item, Status.OTHER_SERVER_NOT_FOUND)
+
+
+def _addressed(message: pb.ChatMessage) -> tuple[Recipient | None, Group | None]:
+    """Who is to get it (a user, a member of a group, or a group; None: nobody), and the group it is a copy for."""
+    which = message.WhichOneof("recipient")
+    recipient: Recipient
+    group = None
+    if which == "user":
+        recipient = User.of(message.user)
+    elif which == "userOfGroup":
+        recipient, group = User.of(message.userOfGroup.user), Group.of(message.userOfGroup.group)
+    elif which == "group":
+        recipient = Group.of(message.group)
+    else:
+        return None, None
+    return recipient if recipient.is_complete else None, group

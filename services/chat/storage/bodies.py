@@ -1,0 +1,71 @@
+"""A group message's body, which its copies share: in memory and on disk it is there once. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+from weakref import WeakValueDictionary
+
+from parley.services.chat.storage.mailbox import Item, Key
+from parley.shared.addresses import Group, User
+from parley.shared.wire.messages import pb
+
+_NAME: Final = b"MESSAGE"
+
+
+class Body:
+    """All of a group message but its recipient: the end of each copy's payload."""
+
+    __slots__ = ("__weakref__", "data", "number", "size")
+
+    def __init__(self, data: bytes, *, number: int = 0, size: int | None = None) -> None:
+        self.data = data
+        self.number = number
+        """By which its copies refer to it on disk; the store gives it."""
+        self.size = len(data) if size is None else size
+        """Bytes, also where the data was not read."""
+
+
+Known = WeakValueDictionary[int, Body]
+"""Bodies in memory, by number: each is read once, as long as some copy of it is there."""
+
+
+class Copy(Item):
+    """A member's copy of a group message: its own recipient before what it shares with the others.
+
+    The bytes are put together when they are written to a link.
+    """
+
+    __slots__ = ("body", "head")
+
+    def __init__(
+        self,
+        author: User,
+        snowflake: int,
+        member: User,
+        *,
+        key: Key,
+        origin: str,
+        group: Group,
+        head: bytes,
+        body: Body,
+    ) -> None:
+        self.head = head
+        self.body: Body = body
+        super().__init__(author, snowflake, member, b"", key=key, origin=origin, group=group)
+        self.size = len(head) + body.size + 1
+
+    @property
+    def raw(self) -> bytes:
+        """The frame."""
+        return b"%b%b\n" % (self.head, self.body.data)
+
+    @raw.setter
+    def raw(self, _raw: bytes) -> None:
+        """It is made of its parts."""
+
+
+def head_of(member: User, group: Group, body: Body) -> bytes:
+    """How a copy's frame begins."""
+    recipient = pb.UserOfGroup(user=member.to_pb(), group=group.to_pb())
+    head = pb.ChatMessage(userOfGroup=recipient).SerializeToString()
+    return b"%b %d %b" % (_NAME, len(head) + body.size, head)

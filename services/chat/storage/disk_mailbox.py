@@ -1,0 +1,457 @@
+"""The mailbox that survives its process: what waits is on disk, and in memory only what goes out soon. Pure.
+
+The disk itself is behind `Disk` (store.py): it writes in order, and tells when something is safe.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Final, Protocol
+
+from parley.services.chat.storage.mailbox import (
+    Destination,
+    HandedOver,
+    Item,
+    Kept,
+    Key,
+    Name,
+    Pair,
+    Recall,
+    name_of,
+)
+from parley.services.chat.storage.quotas import Limits, Quotas, Tally
+
+IN_MEMORY: Final = 512
+"""Waiting messages of one destination in memory; more are read when those go out."""
+FIRST_READ: Final = 32
+"""Of them read at first: those of a thousand users who come at once are read in turn."""
+ALL_IN_MEMORY: Final = 50_000
+"""Waiting messages of all destinations in memory: beyond it what comes waits on disk alone."""
+ALL_BYTES_IN_MEMORY: Final = 32 * 1024 * 1024
+RECENT: Final = 50_000
+"""Messages handed over to other servers that are known without a look at the disk."""
+LARGE: Final = 64 * 1024
+"""Bytes from which a message waits on disk alone."""
+
+
+class Disk(Protocol):
+    """What writes and reads."""
+
+    def keep(self, destination: Destination, item: Item) -> None:
+        """Write a message."""
+
+    def forget(self, item: Item, status: int) -> None:
+        """A message that was written is over."""
+
+    def hand_over(self, item: Item, status: int) -> None:
+        """Another server has a message, whether it was written or not."""
+
+    def find_handed_over(self, name: Name) -> HandedOver | None:
+        """A message that another server has, by what its statuses say of it."""
+
+    def answered_late(self, item: Item, status: int) -> None:
+        """Another server says the last of one that it has."""
+
+    def load(
+        self,
+        destination: Destination,
+        after: int,
+        limit: int,
+        found: Callable[[list[Item]], None],
+        pair: Pair | None = None,
+    ) -> None:
+        """Read the next messages with ids greater than `after`: all, or those of a pair."""
+
+    @property
+    def recall(self) -> Recall:
+        """What `find` looks through."""
+
+    def find(self, key: Key) -> int | None:
+        """The status of a message that is, or lately was, on disk."""
+
+    def delivered(self, item: Item) -> None:
+        """A message that was never kept was delivered."""
+
+    def when_safe(self, then: Callable[[], None]) -> None:
+        """Call when all that was written so far is safe."""
+
+
+class _Queue:
+    """What waits for one destination: first what is in memory, then what is only on disk.
+
+    A pair's lane is another, beside it. What is only on disk and has not been come to is counted by the
+    destination's queue, whoever sent it; reading on, that finds what belongs into lanes.
+    """
+
+    __slots__ = ("count", "is_loading", "lanes", "last_id", "next_read", "on_disk", "ready", "size")
+
+    def __init__(self, on_disk: int = 0, size: int = 0, last_id: int = 0) -> None:
+        self.ready: deque[Item] = deque()
+        self.on_disk = on_disk
+        self.last_id = last_id
+        """What has greater ids than this is only on disk."""
+        self.is_loading = False
+        self.next_read = FIRST_READ
+        """How many are read next; twice as many each time."""
+        self.count = on_disk
+        """How many wait, and their bytes: in the lanes, too."""
+        self.size = size
+        self.lanes: dict[Pair, _Queue] = {}
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing waits here."""
+        return not self.ready and not self.on_disk and not self.is_loading
+
+    @property
+    def all(self) -> Iterable[_Queue]:
+        """This one, and its lanes."""
+        return (self, *self.lanes.values())
+
+
+class DiskMailbox:
+    """What waits, within limits.
+
+    `next_id` and `next_body` are greater than those of any message and body on disk. `loaded(destination)` is
+    called when more of what waits there is in memory; `limited` hears of what there was no room.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        limits: Limits,
+        *,
+        next_id: int,
+        next_body: int = 1,
+        loaded: Callable[[Destination], None],
+        limited: Callable[[str], None] = lambda _what: None,
+    ) -> None:
+        self._disk = disk
+        self.find = disk.find
+        """find(key): the status of a message that is, or lately was, on disk."""
+        self._quotas = Quotas(limits)
+        self._limited = limited
+        self.next_id = next_id
+        self._next_body = next_body
+        self._copies: dict[int, int] = {}
+        """Bodies of group messages → how many copies of each wait: a body counts once."""
+        self._loaded = loaded
+        self._count = 0
+        self._bytes = 0
+        self._ready = 0
+        """How many messages are in memory."""
+        self._ready_bytes = 0
+        self._handed_over: OrderedDict[Name, HandedOver] = OrderedDict()
+        """What was handed over lately: on disk it may not be found yet."""
+        self.queues: dict[Destination, _Queue] = {}
+        """What waits somewhere; what is sent at once reads it, and counts `next_id` on (express.py)."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def found_at_start(self, destination: Destination, count: int, size: int) -> None:
+        """So much waits on disk from before."""
+        self.queues[destination] = _Queue(count, size)
+        self._count += count
+        self._bytes += size
+
+    def shared_at_start(self, body: int, copies: int, size: int) -> None:
+        """So many of them share a body of that size."""
+        self._copies[body] = copies
+        self._bytes -= (copies - 1) * size
+
+    def counted_at_start(self, tally: Tally) -> None:
+        """Whose they are: it takes a while to count."""
+        self._quotas.found_at_start(tally)
+
+    # Mailbox ----------------------------------------------------------------------------------
+
+    def number(self, item: Item) -> None:
+        """Give an item its place: what is on its way has one before what waits behind it, written first or not."""
+        if item.id == 0:
+            item.id = self.next_id
+            self.next_id += 1
+
+    def put(self, destination: Destination, item: Item) -> Kept:
+        """Keep an item behind all that waits there."""
+        queue = self.queues.get(destination)
+        if self._is_full(destination, queue, item):
+            return Kept.FULL
+        self.number(item)
+        if queue is None:  # what is on disk with smaller numbers is on its way
+            queue = self.queues[destination] = _Queue(last_id=item.id - 1)
+        self._add(destination, queue, item, 1)
+        lane = queue.lanes.get(item.pair) if queue.lanes else None
+        if lane is None or queue.on_disk or queue.is_loading:
+            self._append(queue, item)
+        else:
+            self._append(lane, item)
+            queue.last_id = item.id
+        return self.save(destination, item)
+
+    def _append(self, queue: _Queue, item: Item) -> None:
+        if queue.on_disk or queue.is_loading or not self._has_memory(queue, item):
+            if not queue.on_disk and not queue.is_loading:  # what is on disk with smaller numbers is on its way
+                queue.last_id = item.id - 1
+            queue.on_disk += 1
+        else:
+            queue.ready.append(item)
+            queue.last_id = item.id
+            self._remember([item])
+
+    def _has_memory(self, queue: _Queue, item: Item) -> bool:
+        return (
+            len(queue.ready) < IN_MEMORY
+            and item.size < LARGE
+            and self._ready < ALL_IN_MEMORY
+            and self._ready_bytes < ALL_BYTES_IN_MEMORY
+        )
+
+    def _is_full(self, destination: Destination, queue: _Queue | None, item: Item) -> bool:
+        more = item.own_size if item.body and item.body.number in self._copies else item.size
+        there = (0, 0) if queue is None else (queue.count, queue.size)
+        why = self._quotas.why_full(destination, item, more, (self._count, self._bytes), there)
+        if why:
+            self._limited(why)
+        return bool(why)
+
+    def _number_body(self, item: Item) -> None:
+        if item.body is not None and not item.body.number:
+            item.body.number = self._next_body
+            self._next_body += 1
+
+    def save(self, destination: Destination, item: Item) -> Kept:
+        """Write an item, once."""
+        if not item.is_saved:
+            self._number_body(item)
+            item.is_saved = True
+            self._disk.keep(destination, item)
+        return Kept.SAFE if item.is_safe else Kept.SOON
+
+    def over(self, item: Item, status: int) -> None:
+        """Nothing of it needs to be kept any more."""
+        item.is_over = True
+        if item.is_saved:
+            self._disk.forget(item, status)
+
+    def handed_over(self, item: Item, status: int) -> None:
+        """Another server has it: that is known after a restart, too."""
+        item.is_over = True
+        self._disk.hand_over(item, status)
+        self._handed_over[name_of(item)] = HandedOver(item.key, status)
+        if len(self._handed_over) > RECENT:
+            self._handed_over.popitem(last=False)
+
+    def find_handed_over(self, name: Name) -> HandedOver | None:
+        """A message that another server has and has not said the last of."""
+        return self._handed_over.get(name) or self._disk.find_handed_over(name)
+
+    def answered_late(self, item: Item, status: int) -> None:
+        """It has said it now."""
+        self._handed_over.pop(name_of(item), None)
+        self._disk.answered_late(item, status)
+
+    def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
+        """Keep items, in order, before all that waits there."""
+        batch = list(items)
+        if not batch:
+            return
+        queue = self.queues.get(destination)
+        if queue is None:  # all others of it that are on disk are on their way, too
+            queue = self.queues[destination] = _Queue(last_id=self.next_id - 1)
+        self._return(destination, queue, queue, batch)
+
+    def _return(self, destination: Destination, queue: _Queue, part: _Queue, items: list[Item]) -> None:
+        part.ready.extendleft(reversed(items))
+        self._remember(items)
+        for item in items:
+            self._add(destination, queue, item, 1)
+            self.save(destination, item)
+
+    def take(self, destination: Destination, pair: Pair | None = None) -> Item | None:
+        """The first that waits, or that waits in a lane; None when nothing does, or it has to be read first."""
+        queue = self.queues.get(destination)
+        part = queue if queue is None or pair is None else queue.lanes.get(pair)
+        if queue is None or part is None:
+            return None
+        if not part.ready:
+            self._load(destination, queue, pair)
+            return None
+        item = part.ready.popleft()
+        self._forget([item])
+        self._add(destination, queue, item, -1)
+        if len(part.ready) < part.next_read // 4:
+            self._load(destination, queue, pair)
+        self._tidy(destination, queue)
+        return item
+
+    def waiting(self, destination: Destination) -> Iterable[Item]:
+        """All that waits and is in memory, in order; each lane's behind the rest."""
+        queue = self.queues.get(destination)
+        return chain.from_iterable(part.ready for part in queue.all) if queue is not None else ()
+
+    def is_empty(self, destination: Destination) -> bool:
+        """Whether nothing waits there, and no pair has a lane."""
+        return destination not in self.queues
+
+    def clear(self, destination: Destination) -> list[Item]:
+        """Take all that waits and is in memory."""
+        queue = self.queues.get(destination)
+        if queue is None:
+            return []
+        items = list(self.waiting(destination))
+        self._forget(items)
+        for item in items:
+            self._add(destination, queue, item, -1)
+        for pair in (None, *queue.lanes):
+            part = queue if pair is None else queue.lanes[pair]
+            part.ready.clear()
+            self._load(destination, queue, pair)  # the rest follows, and `loaded` tells
+        self._tidy(destination, queue)
+        return items
+
+    def is_waiting_on_disk(self, destination: Destination) -> bool:
+        """Whether some of what waits there is not in memory."""
+        queue = self.queues.get(destination)
+        return queue is not None and any(part.on_disk > 0 for part in queue.all)
+
+    # Lanes ------------------------------------------------------------------------------------
+
+    def is_clear(self, destination: Destination) -> bool:
+        """Whether nothing waits there but what pairs have in lanes of their own."""
+        queue = self.queues.get(destination)
+        return queue is None or queue.is_clear
+
+    def open_lane(self, destination: Destination, pair: Pair, items: Iterable[Item]) -> None:
+        """Have what waits of a pair wait apart, from now on; first of it these, that had been taken."""
+        queue = self.queues.get(destination)
+        if queue is None:
+            queue = self.queues[destination] = _Queue(last_id=self.next_id - 1)
+        lane = queue.lanes.get(pair)
+        if lane is None:
+            lane = queue.lanes[pair] = _Queue(last_id=queue.last_id)
+            lane.ready.extend(item for item in queue.ready if item.pair == pair)
+            if lane.ready:
+                queue.ready = deque(item for item in queue.ready if item.pair != pair)
+        self._return(destination, queue, lane, list(items))
+
+    def lane_is_empty(self, destination: Destination, pair: Pair) -> bool:
+        """Whether nothing waits in a lane."""
+        queue = self.queues.get(destination)
+        return queue is None or pair not in queue.lanes or queue.lanes[pair].is_clear
+
+    def close_lane(self, destination: Destination, pair: Pair) -> None:
+        """The pair's messages wait among all others again: its lane is empty."""
+        queue = self.queues.get(destination)
+        if queue is not None and queue.lanes.pop(pair, None) is not None:
+            self._tidy(destination, queue)
+
+    def remove(self, destination: Destination, item: Item, *, is_written: bool = True) -> bool:
+        """Take one item from what waits; False when it does not, or is being read just now."""
+        queue = self.queues.get(destination)
+        if queue is None:
+            return False
+        lane = queue.lanes.get(item.pair)
+        part = queue if lane is None or item.id > queue.last_id else lane
+        if item.id > part.last_id:
+            if not part.on_disk or (part.is_loading and is_written):
+                return False
+            part.on_disk -= 1
+        elif (found := next((each for each in part.ready if each.id == item.id), None)) is not None:
+            part.ready.remove(found)
+            self._forget([found])
+            found.is_over = True  # it may still be on its way to the disk
+        else:
+            return False
+        self._add(destination, queue, item, -1)
+        self._tidy(destination, queue)
+        return True
+
+    @property
+    def recall(self) -> Recall:
+        """What `find` looks through."""
+        return self._disk.recall
+
+    def delivered(self, item: Item) -> None:
+        """It came and went at once: it is recognised after a restart all the same."""
+        if not item.is_saved:
+            self._disk.delivered(item)
+
+    def when_safe(self, then: Callable[[], None]) -> None:
+        """Call when all that was written so far is safe."""
+        self._disk.when_safe(then)
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def _load(self, destination: Destination, queue: _Queue, pair: Pair | None = None) -> None:
+        """Read on: what belongs to nobody's lane, or to this pair's."""
+        part = queue if pair is None else queue.lanes[pair]
+        if part.is_loading or not part.on_disk:
+            return
+        part.is_loading = True
+
+        def found(items: list[Item]) -> None:
+            part.is_loading = False
+            self._take_in(queue, part, items)
+            part.on_disk -= len(items)  # none: what it was asked for could not be written; more may have come
+            if items:
+                part.last_id = items[-1].id
+            self._tidy(destination, queue)
+            self._loaded(destination)
+
+        count = min(part.next_read, IN_MEMORY)
+        if self._ready >= ALL_IN_MEMORY or self._ready_bytes >= ALL_BYTES_IN_MEMORY:
+            count = min(FIRST_READ, IN_MEMORY)
+        part.next_read = min(2 * part.next_read, IN_MEMORY)
+        if pair is None:
+            self._disk.load(destination, part.last_id, count, found)
+        else:  # what is beyond is still the queue's
+            self._disk.load(destination, part.last_id, min(count, part.on_disk), found, pair)
+
+    def _take_in(self, queue: _Queue, part: _Queue, items: list[Item]) -> None:
+        """These were read: they are a lane's, or the queue's but for what belongs into lanes."""
+        mine = items
+        if part is queue and queue.lanes:
+            mine = [item for item in items if item.pair not in queue.lanes]
+            for item in items:
+                if (lane := queue.lanes.get(item.pair)) is not None:
+                    self._append(lane, item)
+        part.ready.extend(mine)
+        self._remember(mine)
+
+    def _tidy(self, destination: Destination, queue: _Queue) -> None:
+        if queue.is_clear and not queue.lanes:
+            self.queues.pop(destination, None)
+
+    def _remember(self, items: list[Item]) -> None:
+        self._ready += len(items)
+        self._ready_bytes += sum(item.size for item in items)
+
+    def _forget(self, items: list[Item]) -> None:
+        self._ready -= len(items)
+        self._ready_bytes -= sum(item.size for item in items)
+
+    def _add(self, destination: Destination, queue: _Queue, item: Item, sign: int) -> None:
+        """Count what came (1) or went (-1)."""
+        item.waited = True
+        shared = self._add_body(item, sign)
+        self._count += sign
+        self._bytes += sign * (item.own_size + shared)
+        queue.count += sign
+        queue.size += sign * item.size
+        self._quotas.add(destination, item, sign, shared)
+
+    def _add_body(self, item: Item, sign: int) -> int:
+        """The bytes of the body that the first copy brings, and the last takes with it."""
+        if item.body is None:
+            return 0
+        self._number_body(item)
+        number = item.body.number
+        copies = self._copies.get(number, 0)
+        if copies + sign:
+            self._copies[number] = copies + sign
+        else:
+            self._copies.pop(number, None)
+        return item.body.size if min(copies, copies + sign) == 0 else 0

@@ -1,0 +1,143 @@
+"""What is read from the mailbox's file, on its thread; and what is trimmed there."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from typing import Final
+
+from parley.services.chat.deduplication.stored_keys import Table, table_of
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.storage import rows
+from parley.services.chat.storage.bodies import Known
+from parley.services.chat.storage.mailbox import Destination, HandedOver, Item, Key, Name, Pair
+from parley.services.chat.storage.quotas import Tally, count
+from parley.shared.addresses import User
+
+TRIMMED: Final = 5_000
+"""Final statuses removed at once."""
+
+_WAITING: Final = rows.select("kept_at", rows.WHOLE, "destination = ? AND id > ? %s ORDER BY id LIMIT ?")
+_OF_PAIR: Final = "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ?"
+_OLDEST: Final = rows.select("kept_at, destination", rows.OUTLINE, "id > ? ORDER BY id LIMIT ?")
+_STATUS: Final = "SELECT status FROM settled WHERE key = ? AND key_rest = ? ORDER BY rowid DESC LIMIT 1"
+_WAITS: Final = "SELECT destination FROM message WHERE key = ? AND key_rest = ?"
+_IS_ELSEWHERE: Final = "SELECT status FROM handed_over WHERE key = ? AND key_rest = ?"
+_HANDED_OVER: Final = (
+    "SELECT key, key_rest, status FROM handed_over WHERE snowflake = ? AND author = ? AND author_server = ? "
+    "AND recipient = ? AND recipient_server = ? AND kind = ?"
+)
+TRIM: Final = "DELETE FROM settled WHERE rowid < (SELECT MIN(rowid) FROM settled) + ?"
+"""Removes the oldest final statuses."""
+TRIM_HANDED_OVER: Final = "DELETE FROM handed_over WHERE rowid < (SELECT MIN(rowid) FROM handed_over) + ?"
+EXPIRE_HANDED_OVER: Final = "DELETE FROM handed_over WHERE at < ?"
+END_HANDED_OVER: Final = (
+    "DELETE FROM handed_over WHERE snowflake = ? AND author = ? AND author_server = ? AND recipient = ? "
+    "AND recipient_server = ? AND kind = ? AND key = ? AND key_rest = ?"
+)
+
+
+SHARED: Final = (
+    "SELECT body, COUNT(*), (SELECT LENGTH(data) FROM body WHERE body.id = message.body) "
+    "FROM message WHERE kind = 3 GROUP BY body"
+)
+"""Each body, how many copies share it, and its bytes: one look at an index, and one row per body."""
+_BY_AUTHOR: Final = (
+    "SELECT destination, author, author_server, origin, COUNT(*), SUM(size), "
+    "SUM(CASE kind WHEN 3 THEN LENGTH(raw) + 1 ELSE size END) FROM message GROUP BY 1, 2, 3, 4"
+)
+_BODIES_BY_AUTHOR: Final = (
+    "SELECT destination, author, author_server, origin, LENGTH(data) FROM body JOIN message "
+    "ON kind = 3 AND message.body = body.id GROUP BY body.id"
+)
+
+
+def tally(db: sqlite3.Connection) -> Tally:
+    """Whose mail waits, and how much of it."""
+    counted = Tally()
+    for name, author, server, origin, messages, size, own in db.execute(_BY_AUTHOR):
+        count(counted, rows.destination(name), User(author, server), origin, messages, size, own)
+    for name, author, server, origin, size in db.execute(_BODIES_BY_AUTHOR):
+        count(counted, rows.destination(name), User(author, server), origin, 0, 0, size)
+    return counted
+
+
+def secret(db: sqlite3.Connection) -> bytes:
+    """What the keys of messages are made with (message_keys.py)."""
+    return bytes(db.execute("SELECT secret FROM identity").fetchone()[0])
+
+
+def find(db: sqlite3.Connection, key: Key) -> int | None:
+    """The status of a message that waits, was settled or is at another server; None: there is no such message."""
+    halves = rows.halves(key)
+    for query in (_STATUS, _IS_ELSEWHERE):
+        if (row := db.execute(query, halves).fetchone()) is not None:
+            return int(row[0])
+    if (row := db.execute(_WAITS, halves).fetchone()) is None:
+        return None
+    is_for_user = isinstance(rows.destination(row[0]), User)
+    return Status.USER_AWAY if is_for_user else Status.OTHER_SERVER_TIMEOUT
+
+
+def find_handed_over(db: sqlite3.Connection, name: Name) -> HandedOver | None:
+    """A message that another server has, by what its statuses say of it."""
+    row = db.execute(_HANDED_OVER, rows.name_values(name)).fetchone()
+    return HandedOver(rows.key(row[0], row[1]), row[2]) if row is not None else None
+
+
+def load(
+    db: sqlite3.Connection,
+    destination: Destination,
+    after: int,
+    limit: int,
+    known: Known,
+    pair: Pair | None = None,
+) -> list[Item]:
+    """Read the messages with ids greater than `after` that wait there, in order: all, or those of a pair.
+
+    `arrived` is the file's age.
+    """
+
+    def body(number: int) -> bytes:
+        if (row := db.execute("SELECT data FROM body WHERE id = ?", (number,)).fetchone()) is None:
+            raise sqlite3.DatabaseError(f"the body {number} is not in it")
+        return bytes(row[0])
+
+    items, size = [], 0
+    query, values = _WAITING % "", [rows.name(destination), after]
+    if pair is not None:
+        query = _WAITING % _OF_PAIR
+        values += [*pair[0], *pair[1]]
+    for kept_at, *row in db.execute(query, (*values, limit)):
+        items.append(rows.item(tuple(row), body, known))
+        items[-1].arrived = kept_at
+        size += items[-1].size
+        if size >= rows.LOADED:
+            break
+    return items
+
+
+def load_owed(db: sqlite3.Connection, destination: Destination, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """Read the statuses owed there with numbers greater than `after`: (number, payload)."""
+    query = "SELECT id, payload FROM owed WHERE destination = ? AND id > ? ORDER BY id LIMIT ?"
+    return db.execute(query, (rows.name(destination), after, limit)).fetchall()
+
+
+def expired(db: sqlite3.Connection, before: float, after: int, limit: int) -> list[tuple[Destination, Item]]:
+    """Read the messages with ids greater than `after` that were written before that age.
+
+    Numbers are given in the order of time: so the first that is young enough ends the search.
+    """
+    found: list[tuple[Destination, Item]] = []
+    for kept_at, name, *row in db.execute(_OLDEST, (after, limit)):
+        if kept_at >= before:
+            break
+        found.append((rows.destination(name), rows.item(tuple(row))))
+    return found
+
+
+def fingerprints(db: sqlite3.Connection) -> Table:
+    """Those of all that is on disk."""
+    tables = ("message", "settled", "handed_over")
+    found = [array("q", (n for (n,) in db.execute(f"SELECT key FROM {table} ORDER BY key"))) for table in tables]  # noqa: S608 - ours
+    return table_of(found)

@@ -1,0 +1,158 @@
+"""What one author, one server and one destination may have of the room for mail, so that others have theirs. Pure.
+
+Of what the others leave of a room, one may have `share`, and the less they leave the less of it: alone half of
+the room, say; where half of it is taken, an eighth of it. So each name more is worth less than the one before, and
+a few hundred of them leave something. Whoever has nothing there yet may have a little while there is any room.
+
+Who has how much is counted in tables of a fixed size, whoever writes whatever. Two who have the same two places in
+them count as one: with few senders that does not happen, and with very many it makes the room a little smaller.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Final
+
+from parley.services.chat.storage.mailbox import Destination, Item
+from parley.shared.addresses import User
+
+WIDTH: Final = 1 << 16
+"""Places in each of two tables: 2 MiB in all."""
+
+FEW: Final = 4
+"""Messages: where there is room for fewer, there is nothing to be shared."""
+
+Amount = tuple[int, int]
+"""Messages, bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many messages, and how many bytes of them, may wait: in all, and for one user; and whose share of it."""
+
+    messages: int
+    size: int
+    user_messages: int
+    user_size: int
+    author_share: float = 1.0
+    """Of what others leave, for one author: of all, and of each user's."""
+    server_share: float = 1.0
+    """The same for the users of one other server together, and for what waits for one."""
+
+
+class Tally:
+    """Messages and bytes by key: never less than there are, and hardly ever more."""
+
+    def __init__(self) -> None:
+        self._counts = array("q", bytes(16 * WIDTH))
+        self._sizes = array("q", bytes(16 * WIDTH))
+
+    def add(self, key: Hashable, count: int, size: int) -> None:
+        """Count so much, or less."""
+        one, other = _places(key)
+        self._counts[one] += count
+        self._counts[other] += count
+        self._sizes[one] += size
+        self._sizes[other] += size
+
+    def at(self, place: int) -> Amount:
+        """What is counted in a place."""
+        return self._counts[place], self._sizes[place]
+
+
+def _places(key: Hashable) -> tuple[int, int]:
+    number = hash(key)
+    return number & (WIDTH - 1), WIDTH + (number >> 32 & (WIDTH - 1))
+
+
+class Quotas:
+    """Whose mail waits: how much of it, and whether there may be more."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._tally = Tally()
+        self._before: Tally | None = None
+        """What waited at the start: counted beside everything else (`found_at_start`)."""
+
+    def found_at_start(self, tally: Tally) -> None:
+        """Take what waited when this process began; what went since is in ours."""
+        self._before = tally
+
+    def add(self, destination: Destination, item: Item, sign: int, shared: int = 0) -> None:
+        """Count what comes (1) or goes (-1); `shared`: the bytes of a body that comes or goes with it."""
+        own = item.own_size + shared
+        count(self._tally, destination, item.author, item.origin, sign, sign * item.size, sign * own)
+
+    def of(self, key: Hashable) -> Amount:
+        """What a key has."""
+        places = _places(key)
+        found = [self._tally.at(place) for place in places]
+        if self._before is not None:
+            earlier = map(self._before.at, places)
+            found = [(a + c, b + d) for (a, b), (c, d) in zip(found, earlier, strict=True)]
+        return max(0, min(count for count, _ in found)), max(0, min(size for _, size in found))
+
+    def why_full(self, destination: Destination, item: Item, more: int, used: Amount, there: Amount) -> str:
+        """Why an item may not wait: no "messages" or "bytes" are left for it; empty: it may.
+
+        `used` is what waits in all, `there` what does for the destination, `more` the bytes that it adds to all.
+        """
+        limits = self._limits
+        room = limits.messages, limits.size
+        if why := _why_over(room, used, (1, more)):
+            return why
+        shares: list[tuple[float, Hashable]] = [(limits.author_share, ("by", item.author))]
+        if item.origin:
+            shares.append((limits.server_share, ("from", item.origin)))
+        if not isinstance(destination, User):
+            shares.append((limits.server_share, ("to", destination)))
+        if why := self._why_over_share(shares, room, used, more):
+            return why
+        if not isinstance(destination, User):
+            return ""
+        room = limits.user_messages, limits.user_size
+        shares = [(limits.author_share, (destination, item.author))]
+        if item.origin:
+            shares.append((limits.server_share, (destination, item.origin)))
+        return _why_over(room, there, (1, item.size)) or self._why_over_share(shares, room, there, item.size)
+
+    def _why_over_share(self, shares: list[tuple[float, Hashable]], room: Amount, used: Amount, more: int) -> str:
+        for share, key in shares:
+            if share >= 1.0:
+                continue
+            count, size = self.of(key)
+            if room[0] >= FEW and not _is_within(share, room[0], used[0], count, 1, first=1):
+                return "messages"
+            first = max(0, room[1] - used[1]) * (share if used[1] else 1.0)
+            if not _is_within(share, room[1], used[1], size, more, first=first if count == 0 else 0):
+                return "bytes"
+        return ""
+
+
+def count(
+    tally: Tally, destination: Destination, author: User, origin: str, messages: int, size: int, own: int
+) -> None:
+    """Count messages of one author for one destination: `size` bytes of them for it, `own` of them of the whole."""
+    tally.add(("by", author), messages, own)
+    if origin:
+        tally.add(("from", origin), messages, own)
+    if not isinstance(destination, User):
+        tally.add(("to", destination), messages, own)
+        return
+    tally.add((destination, author), messages, size)
+    if origin:
+        tally.add((destination, origin), messages, size)
+
+
+def _why_over(room: Amount, used: Amount, more: Amount) -> str:
+    if used[0] + more[0] > room[0]:
+        return "messages"
+    return "bytes" if used[1] + more[1] > room[1] else ""
+
+
+def _is_within(share: float, room: int, used: int, mine: int, more: int, *, first: float) -> bool:
+    """Whether somebody who has `mine` may have `more`; who has nothing may have `first` in any case."""
+    left = room - max(0, used - mine)
+    return mine + more <= max(first, share * left * left / room)

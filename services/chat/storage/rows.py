@@ -1,0 +1,148 @@
+"""What the mailbox's rows look like: messages, destinations and numbers, as SQLite has them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Final
+
+from parley.services.chat.deduplication.stored_keys import fingerprint, rest
+from parley.services.chat.storage.bodies import Body, Copy, Known
+from parley.services.chat.storage.mailbox import COPY, TO_GROUP, Destination, Item, Key, Name, kind_of, name_of
+from parley.shared.addresses import Group, User
+
+SHARED: Final = 3
+"""The kind of a row that is a copy (COPY), and has only the beginning of its frame itself; it shares the rest."""
+
+Row = tuple[int, int, int, str, str, int, str, str, str, int, str, str, int, int | None, bytes]
+_COLUMNS: Final = (
+    "id, key, key_rest, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
+    "group_server, size, CASE kind WHEN 3 THEN body END"
+)  # what stands behind a long frame is looked at only where there is none
+WHOLE: Final = f"{_COLUMNS}, raw"
+"""A Row's columns."""
+OUTLINE: Final = f"{_COLUMNS}, CASE kind WHEN 3 THEN raw ELSE x'' END"
+"""The same without what may be long."""
+
+
+def select(first: str, columns: str, condition: str) -> str:
+    """A query for rows, each behind these first columns; all of it is ours."""
+    return f"SELECT {first}, {columns} FROM message WHERE {condition}"  # noqa: S608 - only placeholders
+
+
+INSERT: Final = "INSERT OR REPLACE INTO message VALUES "
+SETTLE: Final = "INSERT INTO settled VALUES "
+HAND_OVER: Final = "INSERT OR REPLACE INTO handed_over VALUES "
+SHARE: Final = "INSERT OR IGNORE INTO body VALUES (?,?)"
+DELETE: Final = "DELETE FROM message WHERE id IN "
+"""What comes often is written many rows at a time: each statement lets go of the interpreter's lock once."""
+SIZES: Final = (512, 64, 8, 1)
+"""Rows at a time."""
+LOADED: Final = 4 * 1024 * 1024
+"""Bytes of waiting messages that are read at once, and the one that goes beyond."""
+
+
+def values(destination: Destination, item: Item, age: float) -> tuple[object, ...]:
+    """An item as INSERT takes it."""
+    group = item.group or ("", "")
+    kind, raw, body = kind_of(item.recipient, item.group), b"", None
+    if isinstance(item, Copy):
+        kind, raw, body = SHARED, item.head, item.body.number
+    else:
+        raw = item.raw
+    return (
+        item.id, name(destination), *halves(item.key), *item.author, signed(item.snowflake), *item.recipient,
+        item.origin, kind, *group, item.size, age, raw, body,
+    )  # fmt: skip
+
+
+def settled(key: Key, status: int, age: float) -> tuple[object, ...]:
+    """A final status as SETTLE takes it."""
+    return (*halves(key), status, age)
+
+
+def handed_over(item: Item, status: int, age: float) -> tuple[object, ...]:
+    """What another server has, as HAND_OVER takes it."""
+    return (*name_values(name_of(item)), *halves(item.key), status, age)
+
+
+def name_values(name: Name) -> tuple[object, ...]:
+    """What a status says of a message, as queries.py takes it."""
+    return (signed(name.snowflake), *name.author, *name.recipient, name.kind)
+
+
+def halves(key: Key) -> tuple[int, int]:
+    """A key as two of SQLite's integers; 0 and 0 of a message that is recognised by nothing."""
+    return (fingerprint(key), rest(key)) if key else (0, 0)
+
+
+def key(first: int, second: int) -> Key:
+    """A key from its halves."""
+    if first == second == 0:
+        return b""
+    return first.to_bytes(8, "little", signed=True) + second.to_bytes(8, "little", signed=True)
+
+
+@cache
+def statement(head: str, columns: int, count: int) -> str:
+    """INSERT, SETTLE or DELETE for so many rows of so many columns."""
+    if head is DELETE:
+        return f"{head}({','.join('?' * count)})"
+    return head + ",".join([f"({','.join('?' * columns)})"] * count)
+
+
+def item(row: Row, body: Callable[[int], bytes] | None = None, known: Known | None = None) -> Item:
+    """An item as queries.py reads it; `body` reads one that is not `known`. Without both it is an outline."""
+    number, first, second, author, author_server, snowflake, to, to_server, origin, kind = row[:10]
+    group_id, group_server, size, shared, raw = row[10:]
+    writer, mark = User(author, author_server), key(first, second)
+    read: Item
+    if kind == SHARED and shared is not None:
+        group = Group(group_id, group_server)
+        found = _body(shared, size - len(raw) - 1, body, known)
+        member = User(to, to_server)
+        read = Copy(writer, unsigned(snowflake), member, key=mark, origin=origin, group=group, head=raw, body=found)
+    else:
+        recipient = Group(to, to_server) if kind == TO_GROUP else User(to, to_server)
+        copied_for = Group(group_id, group_server) if kind == COPY else None
+        read = Item(writer, unsigned(snowflake), recipient, raw, key=mark, origin=origin, group=copied_for)
+    read.size = size
+    read.id = number
+    read.is_saved = read.is_safe = read.waited = True
+    return read
+
+
+def _body(number: int, size: int, read: Callable[[int], bytes] | None, known: Known | None) -> Body:
+    if read is None or known is None:
+        return Body(b"", number=number, size=size)
+    body = known.get(number)
+    if body is None:
+        body = known[number] = Body(read(number), number=number)
+    return body
+
+
+@lru_cache(maxsize=1 << 12)
+def name(destination: Destination) -> str:
+    """A destination as a text."""
+    if isinstance(destination, User):  # spelt as it is, not as people are shown it
+        return f"user:{destination.user_id}@{destination.server_id}"
+    return f"server:{destination}"
+
+
+def destination(text: str) -> Destination:
+    """A destination from its text."""
+    kind, _, rest = text.partition(":")
+    if kind != "user":
+        return rest
+    user_id, _, server_id = rest.rpartition("@")  # whatever a client may have called itself
+    return User(user_id, server_id)
+
+
+def signed(snowflake: int) -> int:
+    """SQLite's integers are signed."""
+    return snowflake - (1 << 64) if snowflake >> 63 else snowflake
+
+
+def unsigned(snowflake: int) -> int:
+    """A snowflake as the protocol has it."""
+    return snowflake & ((1 << 64) - 1)

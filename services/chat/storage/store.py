@@ -1,0 +1,552 @@
+"""The disk behind the mailbox: SQLite (WAL, synchronous=FULL) on a thread of its own, with group commits.
+
+All that is waiting to be written goes into one transaction; what is safe is told on the event loop.
+SQLite, because it is everywhere, survives power cuts, and an operator can look into it with its shell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from parley.services.chat.deduplication.delivered_keys import Delivered
+from parley.services.chat.deduplication.stored_keys import Fingerprints, fingerprint
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.storage import queries, rows, schema
+from parley.services.chat.storage.back_pressure import BackPressure
+from parley.services.chat.storage.bodies import Known
+from parley.services.chat.storage.mailbox import Destination, HandedOver, Item, Key, Name, Pair, Recall, name_of
+from parley.services.chat.storage.quotas import Tally
+from parley.services.chat.storage.unwritten import Unwritten, Work, Write
+from parley.shared.addresses import User
+from parley.shared.errors import ConfigError
+
+BATCH: Final = 10_000
+"""Writes in one transaction at most."""
+SETTLED: Final = 500_000
+"""Final statuses of messages that were on disk: so many are kept, to answer who sends one again."""
+HANDED_OVER: Final = 1_000_000
+"""Messages that other servers have: of so many the last status is waited for."""
+MANY: Final = 64
+"""Writes beyond which it is first tried whether anything can be written again."""
+RETRY: Final = 1.0
+"""Seconds between attempts to write or read what could not be."""
+
+_CLOCK: Final = "INSERT OR REPLACE INTO clock VALUES (1,?,?,?,?)"
+
+
+class Store:
+    """One server's file. `kept` and `not_kept` hear, on the event loop, what was and what could not be written.
+
+    `handed_over` hears of which messages it was noted that another server has them, or tried in vain.
+    `broken` hears of an error that is ours: nothing is written any more. `committed` hears, on the store's own
+    thread, how long each transaction took, and of how many writes it was.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        kept: Callable[[list[Item]], None],
+        not_kept: Callable[[list[Item]], None],
+        handed_over: Callable[[list[Item]], None] = lambda _items: None,
+        broken: Callable[[BaseException], None] = lambda _error: None,
+        committed: Callable[[float, int], None] = lambda _seconds, _writes: None,
+        pressure: BackPressure | None = None,
+    ) -> None:
+        """Open, or make, `directory`/chat.db.
+
+        Raises:
+            ConfigError: it cannot be used: not ours to write, in use by another process, or corrupt.
+
+        """
+        self._kept = kept
+        self._not_kept = not_kept
+        self._tell_handed_over = handed_over
+        self._broken = broken
+        self._committed = committed
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[list[Work] | None] = SimpleQueue()
+        self._asked: list[Work] = []
+        """What was asked for in this turn of the loop. It is handed over at its end: each time costs a switch."""
+        self._left: list[Work] = []
+        """What the last batch had no room for."""
+        self.pressure = BackPressure() if pressure is None else pressure
+        """Messages that were to be written, and of which was not told yet whether they were: who is told counts."""
+        self.error = ""
+        """Why nothing can be written now; empty: all is well."""
+        self._path = directory / "chat.db"
+        self._lock = schema.lock(directory)
+        try:
+            self._db = schema.open_file(directory / "chat.db")
+            self._reader = sqlite3.connect(directory / "chat.db", isolation_level=None)
+            self._reader.execute("PRAGMA query_only=1")
+            self._ages = schema.ages(self._db)
+            self._seen = Fingerprints()
+            self._seen.renew(1, queries.fingerprints(self._db))
+            self._settled = self._one("SELECT COUNT(*) FROM settled")
+            self._handed_over = self._one("SELECT COUNT(*) FROM handed_over")
+            self.secret = queries.secret(self._reader)
+            """What the keys of messages are made with."""
+            self._delivered = _open_delivered(directory)
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise schema.unusable(directory / "chat.db", str(error)) from None
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._bodies: Known = WeakValueDictionary()
+        """Bodies of group messages that are in memory."""
+        self._stale = 0
+        """How many have been trimmed since the fingerprints were read."""
+        self._unwritten = Unwritten()
+        self._unread: list[Work] = []
+        """What could not be read yet."""
+        self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
+        self._thread.start()
+        if schema.is_large(directory / "chat.db"):
+            threading.Thread(target=self._check, args=[directory / "chat.db"], daemon=True).start()
+
+    # At the start, on the caller's thread --------------------------------------------------
+
+    def _one(self, query: str) -> int:
+        return int(self._reader.execute(query).fetchone()[0])
+
+    @property
+    def next_id(self) -> int:
+        """Greater than the number of any message here."""
+        return self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM message")
+
+    @property
+    def next_body(self) -> int:
+        """Greater than the number of any body that copies share here."""
+        return self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM body")
+
+    @property
+    def next_receipt(self) -> int:
+        """Greater than the number of any status that is owed here."""
+        return self._one("SELECT COALESCE(MAX(id), 0) + 1 FROM owed")
+
+    def counts(self) -> list[tuple[Destination, int, int]]:
+        """Per destination: how many messages wait, and their bytes."""
+        found = self._reader.execute("SELECT destination, COUNT(*), SUM(size) FROM message GROUP BY destination")
+        return [(rows.destination(name), count, size) for name, count, size in found]
+
+    def shared(self) -> list[tuple[int, int, int]]:
+        """(body, how many copies share it, its bytes)."""
+        return self._reader.execute(queries.SHARED).fetchall()
+
+    def count_by_author(self, found: Callable[[Tally], None]) -> None:
+        """Count whose mail waits now, beside everything else; `found` hears it on the event loop."""
+        counter = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        counter.execute("BEGIN")
+        counter.execute("SELECT id FROM message LIMIT 1").fetchone()  # what it sees is fixed from here on
+
+        def run() -> None:
+            with contextlib.closing(counter), contextlib.suppress(sqlite3.Error):
+                self._tell(found, queries.tally(counter))
+
+        threading.Thread(target=run, name="counting", daemon=True).start()
+
+    def owed_counts(self) -> list[tuple[Destination, int]]:
+        """Per destination: how many statuses could not be told yet."""
+        found = self._reader.execute("SELECT destination, COUNT(*) FROM owed GROUP BY destination")
+        return [(rows.destination(name), count) for name, count in found]
+
+    def oldest_age(self) -> float:
+        """Seconds since the oldest message that waits was written; 0.0 where none does."""
+        row = self._reader.execute("SELECT kept_at FROM message ORDER BY id LIMIT 1").fetchone()
+        return max(0.0, self._ages.now - row[0]) if row is not None else 0.0
+
+    def known(self) -> list[Destination]:
+        """Every user and server seen here and not forgotten."""
+        return [destination for destination, *_ in self.known_names()]
+
+    def known_names(self) -> list[tuple[Destination, str, float, bool]]:
+        """The same, the oldest first: each with where it came from, the mailbox's age then, whether it is used."""
+        found = self._reader.execute("SELECT destination, source, at, used FROM known ORDER BY at")
+        return [(rows.destination(name), source, at, bool(used)) for name, source, at, used in found]
+
+    @property
+    def age(self) -> float:
+        """Seconds for which this mailbox has existed."""
+        return self._ages.now
+
+    def members(self) -> list[tuple[str, User, bool]]:
+        """(group, member, whether they have left) of every group that lives here, in the order of these events."""
+        found = self._reader.execute("SELECT group_id, user, user_server, has_left FROM member ORDER BY rowid")
+        return [(group, User(user, server), bool(left)) for group, user, server, left in found]
+
+    def blocked(self) -> list[tuple[str, User]]:
+        """(user here, whom they block)."""
+        found = self._reader.execute("SELECT user, other, other_server FROM blocked ORDER BY rowid")
+        return [(user, User(other, server)) for user, other, server in found]
+
+    # While running, from the event loop -------------------------------------------------------
+
+    @property
+    def recall(self) -> Recall:
+        """What `find` looks through."""
+        return Recall(self._seen, self._delivered)
+
+    def find(self, key: Key) -> int | None:
+        """The status of a message that is on disk or was; None: there is no such message.
+
+        What has been put here lately and is not committed may be missing: the caller remembers that.
+        """
+        if not key:
+            return None
+        if fingerprint(key) in self._seen:
+            status = queries.find(self._reader, key)
+            if status is not None:
+                return status
+        if self._delivered is not None and key in self._delivered:
+            return Status.DELIVERED
+        return None
+
+    def find_handed_over(self, name: Name) -> HandedOver | None:
+        """A message that another server has, by what its statuses say of it; the same holds as for `find`."""
+        return queries.find_handed_over(self._reader, name)
+
+    def keep(self, destination: Destination, item: Item) -> None:
+        """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
+        self._note(item)
+        self.pressure.add(item)
+        if item.body is not None:
+            self._bodies[item.body.number] = item.body
+        self._ask(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item, destination))
+
+    def forget(self, item: Item, status: int) -> None:
+        """A kept message was answered finally."""
+        self._note(item)
+        self._put((rows.SETTLE, rows.settled(item.key, status, self._ages.now)), (rows.DELETE, (item.id,)))
+        self._count_settled()
+
+    def hand_over(self, item: Item, status: int) -> None:
+        """Another server has it now, whether it was kept here or not."""
+        self._note(item)
+        row = rows.handed_over(item, status, self._ages.now)
+        self._ask(Work(((rows.HAND_OVER, row), (rows.DELETE, (item.id,))), handed_over=item))
+        self._handed_over += 1
+        if self._handed_over >= HANDED_OVER + queries.TRIMMED:
+            self._handed_over -= queries.TRIMMED
+            self._put((queries.TRIM_HANDED_OVER, (queries.TRIMMED,)))
+
+    def answered_late(self, item: Item, status: int) -> None:
+        """Another server said the last of what it had for some time."""
+        self._note(item)
+        which = (*rows.name_values(name_of(item)), *rows.halves(item.key))
+        settled = rows.settled(item.key, status, self._ages.now)
+        self._put((rows.SETTLE, settled), (queries.END_HANDED_OVER, which))
+        self._count_settled()
+
+    def _note(self, item: Item) -> None:
+        if item.key:
+            self._seen.add(fingerprint(item.key))
+
+    def _count_settled(self) -> None:
+        self._settled += 1
+        if self._settled >= SETTLED + queries.TRIMMED:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Forget the oldest statuses; and, now and then, by what they were recognised."""
+        self._settled -= queries.TRIMMED
+        self._put((queries.TRIM, (queries.TRIMMED,)))
+        self._stale += queries.TRIMMED
+        if self._stale >= SETTLED:
+            self._stale = 0
+            self._ask(Work(read=queries.fingerprints, found=partial(self._seen.renew, self._seen.mark())))
+
+    def delivered(self, item: Item) -> None:
+        """A message that never was here was delivered."""
+        if self._delivered is not None and item.key:
+            self._delivered.add(item.key)
+
+    def owe(self, destination: Destination, number: int, payload: bytes) -> None:
+        """Keep a status for somebody who cannot be told now, or has not said that it came."""
+        self._put(("INSERT INTO owed VALUES (?,?,?,?)", (number, rows.name(destination), self._ages.now, payload)))
+
+    def paid(self, destination: Destination, number: int) -> None:
+        """They were told all up to this number."""
+        self._put(("DELETE FROM owed WHERE destination = ? AND id <= ?", (rows.name(destination), number)))
+
+    def know(self, destination: Destination, source: str = "", *, used: bool = False) -> None:
+        """A user or server was seen for the first time."""
+        row = (rows.name(destination), used, source, self._ages.now)
+        self._put(("INSERT OR IGNORE INTO known VALUES (?,?,?,?)", row))
+
+    def use(self, destination: Destination) -> None:
+        """One that is known is there in earnest."""
+        self._put(("UPDATE known SET used = 1 WHERE destination = ?", (rows.name(destination),)))
+
+    def forget_known(self, destination: Destination) -> None:
+        """A user or server was seen in vain."""
+        self._put(("DELETE FROM known WHERE destination = ? AND used = 0", (rows.name(destination),)))
+
+    def join(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Make somebody a member; `done` hears whether it is safe."""
+        self._ask(Work((("INSERT OR REPLACE INTO member VALUES (?,?,?,0)", (group, *user)),), done=done))
+
+    def leave(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Make somebody a former member."""
+        self._ask(Work((("INSERT OR REPLACE INTO member VALUES (?,?,?,1)", (group, *user)),), done=done))
+
+    def forget_member(self, group: str, user: User, done: Callable[[bool], None]) -> None:
+        """Know nothing of somebody's having been a member."""
+        statement = "DELETE FROM member WHERE group_id = ? AND user = ? AND user_server = ?"
+        self._ask(Work(((statement, (group, *user)),), done=done))
+
+    def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
+        """Note that one of our users takes nothing from another user."""
+        self._ask(Work((("INSERT OR IGNORE INTO blocked VALUES (?,?,?)", (user, *other)),), done=done))
+
+    def unblock(self, user: str, other: User, done: Callable[[bool], None]) -> None:
+        """Note that they do again."""
+        statement = "DELETE FROM blocked WHERE user = ? AND other = ? AND other_server = ?"
+        self._ask(Work(((statement, (user, *other)),), done=done))
+
+    def when_safe(self, then: Callable[[], None]) -> None:
+        """Call when all that was put here so far is committed."""
+        self._ask(Work(safe=then))
+
+    def load(
+        self,
+        destination: Destination,
+        after: int,
+        limit: int,
+        found: Callable[[list[Item]], None],
+        pair: Pair | None = None,
+    ) -> None:
+        """Read the next messages that wait there, in order: those with ids greater than `after`, or a pair's."""
+
+        def read(db: sqlite3.Connection) -> list[Item]:
+            items = queries.load(db, destination, after, limit, self._bodies, pair)
+            for item in items:
+                item.arrived = self._ages.moment(item.arrived)
+            return self._unwritten.add_to(items, destination, after, limit, pair)
+
+        self._ask(Work(read=read, found=found))
+
+    def load_owed(
+        self, destination: Destination, after: int, limit: int, found: Callable[[list[tuple[int, bytes]]], None]
+    ) -> None:
+        """Read the next statuses owed there, in order: (number, payload)."""
+        self._ask(Work(read=lambda db: queries.load_owed(db, destination, after, limit), found=found))
+
+    def expired(
+        self, seconds: float, after: int, limit: int, found: Callable[[list[tuple[Destination, Item]]], None]
+    ) -> None:
+        """Read the next messages that have waited for so long; and drop what has been owed for so long."""
+        before = self._ages.now - seconds
+        self._put((_CLOCK, self._ages.to_write()))
+        self._put(("DELETE FROM owed WHERE at < ?", (before,)))
+        self._put((queries.EXPIRE_HANDED_OVER, (before - seconds,)))  # it waits there as long as it may here
+        self._ask(Work(read=lambda db: queries.expired(db, before, after, limit), found=found))
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        self._hand_over()
+        self._queue.put(None)
+        self._thread.join()
+        self._db.close()
+        self._reader.close()
+        if self._delivered is not None:
+            self._delivered.close()
+        os.close(self._lock)
+
+    def _ask(self, work: Work) -> None:
+        if not self._asked:
+            self._loop.call_soon(self._hand_over)
+        self._asked.append(work)
+
+    def _hand_over(self) -> None:
+        if self._asked:
+            asked, self._asked = self._asked, []
+            self._queue.put(asked)
+
+    def _put(self, *writes: Write) -> None:
+        self._ask(Work(writes))
+
+    def _check(self, path: Path) -> None:
+        """Read a large file once, beside everything else, for damage; on a thread of its own."""
+        try:
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                schema.check_whole(db, path)
+        except ConfigError as error:
+            self._tell(self._broken, error)
+        except sqlite3.Error as error:
+            self._tell(self._broken, schema.unusable(path, str(error)))
+
+    # On the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            running = True
+            while running:
+                batch, running = self._take()
+                self._write(batch)
+                reads = self._unread + [work for work in batch if work.read is not None]
+                self._unread = [work for work in reads if not self._read(work)]
+            with contextlib.suppress(sqlite3.Error):  # on a full disk, what was written last stands
+                self._db.execute(_CLOCK, self._ages.to_write())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nothing is written any more
+            self.error = repr(error)
+            self._tell(self._broken, error)
+
+    def _take(self) -> tuple[list[Work], bool]:
+        """All that is waiting, up to BATCH; and whether to go on. After an error, it may be nothing."""
+        batch, self._left = self._left, []
+        patience = RETRY if self.error else None
+        with contextlib.suppress(Empty):
+            while len(batch) < BATCH:
+                asked = self._queue.get_nowait() if batch else self._queue.get(timeout=patience)
+                if asked is None:
+                    return batch, False
+                batch += asked
+            self._left = batch[BATCH:]
+            del batch[BATCH:]
+        return batch, True
+
+    def _write(self, batch: list[Work]) -> None:
+        works = self._unwritten.take() + [work for work in batch if work.read is None]
+        if works or self.error:
+            self._write_works(works)
+
+    def _write_works(self, works: list[Work]) -> None:
+        try:
+            self._commit(works)
+        except sqlite3.Error as error:
+            self._failed(error, works)
+            return
+        except Exception as error:  # noqa: BLE001 - one that can never be written must not stop the others
+            self._divide(error, works)
+            return
+        self.error = ""
+        if items := [work.item for work in works if work.item is not None]:
+            self._tell(self._kept, items)
+        self._end_handing_over(works)
+        for work in works:
+            if work.done is not None:
+                self._tell(work.done, True)
+            elif work.safe is not None:
+                self._loop_call(work.safe)
+
+    def _commit(self, works: list[Work]) -> None:
+        """Write messages first and delete them last: between, the order is that in which it was put."""
+        kept = [work for work in works if work.item is not None and not work.item.is_over]
+        messages = [work.writes[0] for work in kept]
+        bodies = {work.item.body.number: work.item.body for work in kept if work.item and work.item.body}
+        others = [write for work in works if work.item is None for write in work.writes]
+        deleted = [write for write in others if write[0] is rows.DELETE]
+        settled = [write for write in others if write[0] is rows.SETTLE]
+        handed_over = [write for write in others if write[0] is rows.HAND_OVER]
+        many_at_a_time = (rows.DELETE, rows.SETTLE, rows.HAND_OVER)
+        others = [write for write in others if write[0] not in many_at_a_time]
+        if not messages and not deleted and not others and not self.error:
+            return
+        if self.error and len(works) > MANY:
+            self._db.execute(_CLOCK, self._ages.to_write())  # as all of them are tried often
+        began = time.monotonic()
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for number, body in bodies.items():
+                self._db.execute(rows.SHARE, (number, body.data))
+            for many in (messages, settled, handed_over, deleted):
+                self._write_many(many)
+            for statement, values in others:
+                self._db.execute(statement, values)
+            self._db.execute(_CLOCK, self._ages.to_write())  # after an error: whether it can be written
+            self._db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+        count = len(messages) + len(settled) + len(handed_over) + len(deleted) + len(others)
+        self._committed(time.monotonic() - began, count)
+
+    def _write_many(self, writes: list[Write]) -> None:
+        """Many rows a statement; of few sizes, so that SQLite's module knows the statements."""
+        start = 0
+        while start < len(writes):
+            count = next(size for size in rows.SIZES if size <= len(writes) - start)
+            some = writes[start : start + count]
+            head, first = some[0]
+            values = list(chain.from_iterable(values for _, values in some))
+            self._db.execute(rows.statement(head, len(first), count), values)
+            start += count
+
+    def _divide(self, error: Exception, works: list[Work]) -> None:
+        """Something among these can never be written, whatever the disk does: refuse it alone."""
+        middle = len(works) // 2
+        if middle:
+            self._write_works(works[:middle])
+            self._write_works(works[middle:])
+            return
+        self.error = repr(error)
+        self._refuse(works)
+
+    def _failed(self, error: sqlite3.Error, works: list[Work]) -> None:
+        """Nothing of these was written: what is not tried again is refused."""
+        self.error = str(error)
+        refused = self._unwritten.add(works, is_passing=isinstance(error, sqlite3.OperationalError))
+        self._end_handing_over(works)
+        self._refuse(refused)
+
+    def _refuse(self, works: list[Work]) -> None:
+        """Tell whoever waits for it."""
+        if items := [work.item for work in works if work.item is not None]:
+            self._tell(self._not_kept, items)
+        self._end_handing_over(works)
+        for work in works:
+            if work.done is not None:
+                self._tell(work.done, False)
+
+    def _end_handing_over(self, works: list[Work]) -> None:
+        """Written or not, and once: what could not be is tried again, and nobody waits for it."""
+        items = []
+        for work in works:
+            if work.handed_over is not None:
+                items.append(work.handed_over)
+                work.handed_over = None
+        if items:
+            self._tell(self._tell_handed_over, items)
+
+    def _read(self, work: Work) -> bool:
+        """Whether it could be read."""
+        if work.read is None or work.found is None:
+            return True
+        try:
+            found = work.read(self._db)
+        except Exception as error:  # noqa: BLE001 - it is tried again, and meanwhile the others have their turns
+            self.error = str(error) if isinstance(error, sqlite3.Error) else repr(error)
+            return False
+        self._tell(work.found, found)
+        return True
+
+    def _tell(self, whom: Callable[[Any], None], what: object) -> None:
+        self._loop_call(whom, what)
+
+    def _loop_call(self, whom: Callable[..., None], *what: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(whom, *what)
+
+
+def _open_delivered(directory: Path) -> Delivered | None:
+    """Without room for it all else goes on: what is delivered at once is then known to this process only."""
+    try:
+        (directory / "delivered").unlink(missing_ok=True)  # of a Parley whose keys anybody could make
+        return Delivered.open(directory / "delivered.keys")
+    except OSError:
+        return None

@@ -1,0 +1,96 @@
+"""What is asked of the disk, and what of it could not be written yet. Pure.
+
+While nothing can be written (the disk is full), what concerns no message is tried again, and so is a message that
+another server keeps and offers again until we answer. Were it refused, its author would be told so even where they
+had been told that it is kept; were it taken when it is offered again, what follows it might have overtaken it. All
+other messages are refused: their authors hear it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from parley.services.chat.storage.mailbox import Destination, Item, Pair
+from parley.services.chat.storage.rows import LOADED
+
+MESSAGES: Final = 4096
+"""That are tried again, at most."""
+BYTES: Final = 16 * 1024 * 1024
+"""Of them; what is begun below it may end above it by one message."""
+
+Write = tuple[str, tuple[object, ...]]
+"""A statement, or one of rows.py's heads, and a row's values."""
+
+
+@dataclass(slots=True)
+class Work:
+    """Something to write or to read, in order with all the rest."""
+
+    writes: tuple[Write, ...] = ()
+    item: Item | None = None
+    """The message that is written."""
+    destination: Destination | None = None
+    """Where it waits."""
+    handed_over: Item | None = None
+    """The message that another server has."""
+    done: Callable[[bool], None] | None = None
+    """Hears whether it was written; it is not tried again. Without it, what is no message is, until it is."""
+    safe: Callable[[], None] | None = None
+    """Hears that all before it was written."""
+    read: Callable[[sqlite3.Connection], Any] | None = None
+    found: Callable[[Any], None] | None = None
+    """Hears what `read` returned."""
+
+
+class Unwritten:
+    """What could not be written, in order: before all that is asked for later."""
+
+    def __init__(self) -> None:
+        self._works: list[Work] = []
+
+    def add(self, works: Iterable[Work], *, is_passing: bool) -> list[Work]:
+        """Take over what is to be tried again; what is not is returned. `is_passing`: it may do another time."""
+        count = size = 0
+        refused = []
+        for work in works:
+            item = work.item
+            if item is None and work.done is None:
+                self._works.append(work)
+            elif item is not None and is_passing and _is_held(item) and count < MESSAGES and size < BYTES:
+                count, size = count + 1, size + item.size
+                self._works.append(work)
+            else:
+                refused.append(work)
+        return refused
+
+    def take(self) -> list[Work]:
+        """All of it, to be tried again."""
+        works, self._works = self._works, []
+        return works
+
+    def add_to(
+        self, read: list[Item], destination: Destination, after: int, limit: int, pair: Pair | None
+    ) -> list[Item]:
+        """What was read of what waits somewhere, with what is not on disk: in order, as if it were."""
+        mine = [item for item in self._waiting(destination, pair) if item.id > after]
+        if not mine:
+            return read
+        if len(read) == limit or sum(item.size for item in read) >= LOADED:  # more may follow on disk
+            mine = [item for item in mine if item.id < read[-1].id]
+        return sorted([*read, *mine], key=lambda item: item.id)[:limit]
+
+    def _waiting(self, destination: Destination, pair: Pair | None) -> Iterable[Item]:
+        """The messages that wait there, or a pair's."""
+        for work in self._works:
+            item = work.item
+            if item is None or work.destination != destination or item.is_over:
+                continue
+            if pair in (None, item.pair):
+                yield item
+
+
+def _is_held(item: Item) -> bool:
+    return item.is_offered_again and not item.is_over

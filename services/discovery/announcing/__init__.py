@@ -1,0 +1,1 @@
+"""The discovery port: announcements, requests and answers, and their limits."""

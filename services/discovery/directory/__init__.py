@@ -1,0 +1,1 @@
+"""The directory of servers, the registry of this node's processes, and diagnosis of what is missing."""

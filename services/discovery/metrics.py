@@ -1,0 +1,107 @@
+"""What the discovery process tells of its node: for /metrics, for /status and for the status page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from parley.services.discovery.directory.directory import Directory
+from parley.services.discovery.directory.registry import Registry
+from parley.shared.telemetry.tallies import Buckets
+from parley.shared.wire.messages import FEATURES, pb
+
+TIME_TO_PEER: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one of our processes said of its links, and when."""
+
+    feature: str
+    links: tuple[pb.LinkState, ...]
+    at: float
+
+    @property
+    def linked(self) -> list[str]:
+        """The servers that it is linked with."""
+        return [link.serverId for link in self.links if link.linked]
+
+    def as_json(self, now: float) -> list[dict[str, object]]:
+        """Its links for /status."""
+        return [
+            {
+                "server_id": link.serverId,
+                "state": "linked" if link.linked else "dialling",
+                "dialled_by_us": link.dialled if link.linked else None,
+                "age_seconds": round(link.age + now - self.at, 3) if link.linked else None,
+                "rtt_seconds": link.rtt if link.HasField("rtt") else None,
+                "last_error": link.lastError,
+                "last_error_seconds_ago": round(link.errorAge + now - self.at, 3) if link.lastError else None,
+            }
+            for link in self.links
+        ]
+
+
+class Sink(Protocol):
+    """Where metrics are exported."""
+
+    def watch(self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()) -> None:
+        """Export a gauge."""
+
+    def watch_counter(
+        self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()
+    ) -> None:
+        """Export what only grows."""
+
+    def histograms(
+        self,
+        name: str,
+        text: str,
+        bounds: tuple[float, ...],
+        labels: tuple[str, ...],
+        values: Iterable[tuple[str, ...]],
+    ) -> Mapping[tuple[str, ...], Buckets]:
+        """Export a histogram."""
+
+
+class Counters:
+    """What the discovery port counts, and how long it takes from first heard to linked."""
+
+    def __init__(self, metrics: Sink, directory: Directory, registry: Registry) -> None:
+        self.requests = {"sent": 0, "received": 0}
+        self.announcements = {"sent": 0, "received": 0}
+        self._times = metrics.histograms(
+            "parley_discovery_time_to_peer_seconds",
+            "From a server's first announcement of a feature to the link for it",
+            TIME_TO_PEER,
+            ("feature",),
+            [(feature,) for feature in FEATURES],
+        )
+        direction = ("direction",)
+        metrics.watch_counter(
+            "parley_discovery_requests", "DISCOVER_SERVER", lambda: _by_direction(self.requests), direction
+        )
+        metrics.watch_counter(
+            "parley_announcements", "SERVER_ANNOUNCE", lambda: _by_direction(self.announcements), direction
+        )
+        metrics.watch(
+            "parley_servers_known", "Other servers in the directory", lambda: [((), len(directory.entries))]
+        )
+        metrics.watch(
+            "parley_process_registered",
+            "Whether a process of this node serves the feature",
+            lambda: [((feature,), feature in registry.features) for feature in FEATURES],
+            ("feature",),
+        )
+
+    def measured(self, feature: str, seconds: float) -> None:
+        """A server was linked for the first time."""
+        if (feature,) in self._times:
+            self._times[feature,].observe(seconds)
+
+
+def _by_direction(counts: Mapping[str, int]) -> Samples:
+    return [((direction,), count) for direction, count in counts.items()]

@@ -1,0 +1,1 @@
+"""The status page: its data, its HTML, its picture."""

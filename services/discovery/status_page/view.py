@@ -1,0 +1,182 @@
+"""What the status page shows: servers and the links between them, as this node knows them. Pure.
+
+Our own links are what our processes report. Of links between other servers we know what those announce: two servers
+that announce no links at all have none in the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from parley.services.discovery.directory.directory import Directory, Entry
+from parley.services.discovery.metrics import Report
+from parley.shared.wire.messages import FEATURES, pb
+
+NAMES: Final = {"MESSAGES": "chat", "TYPING_INDICATOR": "typing", "LIVE_LOCATION": "location"}
+"""What people call the features."""
+LINKED: Final = "linked"
+PARTLY: Final = "partly linked"
+DOWN: Final = "not linked"
+"""What an edge can be: each feature that both servers offer is linked; some are; none is."""
+
+AMONG: Final = 64
+"""Servers between which pairs are shown, besides those with us: their number grows with the square of it."""
+
+States = Mapping[str, bool]
+"""Feature → whether it is linked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A server."""
+
+    server_id: str
+    is_ours: bool
+    features: tuple[str, ...]
+    heard: float | None
+    """Seconds since its last announcement; None: never, or it is our own."""
+    is_silent: bool
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def lacks(self) -> list[str]:
+        """Which of the features that we know it does not offer, as people call them."""
+        return [name for feature, name in NAMES.items() if feature not in self.features]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What there is between two servers; `one` comes before `other`."""
+
+    one: str
+    other: str
+    features: States
+
+    @property
+    def state(self) -> str:
+        """LINKED, PARTLY or DOWN."""
+        linked = sum(self.features.values())
+        return LINKED if linked == len(self.features) else PARTLY if linked else DOWN
+
+    @property
+    def missing(self) -> list[str]:
+        """The features that are not linked."""
+        return [feature for feature, linked in self.features.items() if not linked]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLink:
+    """A link of one of our processes, for the table."""
+
+    peer: str
+    feature: str
+    state: str
+    age: float | None
+    rtt: float | None
+    error: str
+    """What went wrong last; of a link that stands it is over."""
+    error_age: float
+    """Seconds since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All of it."""
+
+    server_id: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    links: tuple[OwnLink, ...]
+    missing: tuple[str, ...]
+    """Features that no process of this node serves."""
+
+
+def view(
+    server_id: str, directory: Directory, offered: Iterable[str], reports: Sequence[Report], now: float
+) -> View:
+    """What there is now."""
+    offered = frozenset(offered)
+    ours = Node(server_id, True, _in_order(offered), None, False)
+    nodes = [ours, *(_node(entry, directory, now) for entry in directory.entries)]
+    known = {node.server_id for node in nodes}
+    linked = {link.serverId for report in reports for link in report.links} - known
+    nodes += [Node(name, False, (), None, False) for name in sorted(linked)]
+    nodes.sort(key=lambda node: node.server_id)
+    edges = [*_own_edges(server_id, nodes, offered, reports), *_other_edges(directory)]
+    return View(
+        server_id,
+        tuple(nodes),
+        tuple(sorted(edges, key=lambda edge: (edge.one, edge.other))),
+        tuple(sorted(_own_links(reports, now), key=lambda link: (link.peer, FEATURES.index(link.feature)))),
+        tuple(feature for feature in FEATURES if feature not in offered),
+    )
+
+
+def _in_order(features: Iterable[str]) -> tuple[str, ...]:
+    """Those that we know first."""
+    given = set(features)
+    return (*(each for each in FEATURES if each in given), *sorted(given - set(FEATURES)))
+
+
+def _node(entry: Entry, directory: Directory, now: float) -> Node:
+    places = sorted({endpoint.host for _, endpoint in entry.places})
+    features = _in_order(feature for feature, _ in entry.places)
+    heard = now - entry.last_heard
+    return Node(entry.server_id, False, features, heard, directory.is_silent(entry, now), tuple(places))
+
+
+def _own_edges(
+    server_id: str, nodes: Sequence[Node], offered: frozenset[str], reports: Sequence[Report]
+) -> Iterable[Edge]:
+    """One to each other server that shares a feature with us, or with which we have a link."""
+    told: dict[str, dict[str, pb.LinkState]] = {}
+    for report in reports:
+        for link in report.links:
+            told.setdefault(link.serverId, {})[report.feature] = link
+    for node in nodes:
+        links = told.get(node.server_id, {})
+        wanted = _in_order((set(node.features) & (set(FEATURES) | offered)) | links.keys())
+        if wanted and not node.is_ours:
+            states = {feature: feature in links and links[feature].linked for feature in wanted}
+            one, other = sorted((server_id, node.server_id))
+            yield Edge(one, other, states)
+
+
+def _other_edges(directory: Directory) -> Iterable[Edge]:
+    """Between servers of which one at least tells of its links; of many servers, between those linked with us."""
+    ranked = sorted(directory.entries, key=lambda e: (not directory.is_linked(e.server_id), e.server_id))
+    entries = sorted(ranked[:AMONG], key=lambda entry: entry.server_id)
+    telling = {entry.server_id for entry in entries if any(entry.linked.values())}
+    offered = {entry.server_id: {feature for feature, _ in entry.places} & set(FEATURES) for entry in entries}
+    for one, other in combinations(entries, 2):
+        shared = offered[one.server_id] & offered[other.server_id]
+        if shared and (one.server_id in telling or other.server_id in telling):
+            states = {feature: _are_linked(one, other, feature, telling) for feature in _in_order(shared)}
+            yield Edge(one.server_id, other.server_id, states)
+
+
+def _are_linked(one: Entry, other: Entry, feature: str, telling: Container[str]) -> bool:
+    """Whether each of the two that tells says so: of a process that has died, what it said last remains."""
+    told = [
+        peer.server_id in teller.linked.get(feature, ())
+        for teller, peer in ((one, other), (other, one))
+        if teller.server_id in telling
+    ]
+    return all(told)
+
+
+def _own_links(reports: Sequence[Report], now: float) -> Iterable[OwnLink]:
+    for report in reports:
+        for link in report.links:
+            yield OwnLink(
+                link.serverId,
+                report.feature,
+                "linked" if link.linked else "dialling",
+                link.age + now - report.at if link.linked else None,
+                link.rtt if link.HasField("rtt") else None,
+                link.lastError,
+                link.errorAge + now - report.at,
+            )

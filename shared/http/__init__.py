@@ -1,0 +1,1 @@
+"""The pages of a process over HTTP: /metrics, /healthz, /readyz, /status."""

@@ -1,0 +1,71 @@
+"""Each process's pages: /metrics, /healthz, /readyz, /status, and what else it has."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from parley.shared.http.access import METRICS
+from parley.shared.http.event_streams import Stream
+from parley.shared.http.server import Answer
+from parley.shared.limits.token_buckets import TokenBucket
+
+RENDERED_FOR: Final = 1.0
+"""Seconds for which what was rendered last is handed out, however many ask; its last line dates it."""
+
+
+class Pages:
+    """What is answered on which path: each a function without arguments."""
+
+    body_limit = 0
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        status: Callable[[], dict[str, object]],
+        reasons_not_ready: Callable[[], list[str]],
+        more: Mapping[str, Callable[[], Answer | Stream]] = MappingProxyType({}),
+        may_see: Callable[[str, str], bool] = lambda _path, _asker: True,
+    ) -> None:
+        """`may_see(path, asker)`: whether that address may have that page (access.py)."""
+        self._registry = registry
+        self._may_see = may_see
+        self._rendered = b""
+        self._renderings = TokenBucket(1 / RENDERED_FOR, 1.0, time.monotonic())
+        self._paths: dict[str, Callable[[], Answer | Stream]] = {
+            METRICS: self._metrics,
+            "/healthz": lambda: (200, "text/plain; charset=utf-8", b"alive\n"),
+            "/readyz": lambda: _readiness(reasons_not_ready()),
+            "/status": lambda: (200, "application/json", json.dumps(status()).encode() + b"\n"),
+            **more,
+        }
+
+    def answer(self, method: str, target: str, body: bytes | None = b"", asker: str = "") -> Answer | Stream:  # noqa: ARG002 - none is wanted
+        """Answer one request."""
+        path = target.partition("?")[0]
+        page = self._paths.get(path)
+        if page is None:
+            return 404, "text/plain; charset=utf-8", b"not found\n"
+        if not self._may_see(path, asker):
+            return 403, "text/plain; charset=utf-8", b"not from this address: see limits.metrics_from\n"
+        if method not in ("GET", "HEAD"):
+            return 405, "text/plain; charset=utf-8", b"GET and HEAD only\n"
+        return page()
+
+    def _metrics(self) -> Answer:
+        """Rendered once a second at most, however many ask."""
+        if self._renderings.take(time.monotonic()):
+            as_of = b"# As of %.6f.\n" % time.time()  # before it: what happens meanwhile may be missing
+            self._rendered = generate_latest(self._registry) + as_of
+        return 200, CONTENT_TYPE_LATEST, self._rendered
+
+
+def _readiness(reasons: list[str]) -> Answer:
+    text = "\n".join(reasons) if reasons else "ready"
+    return 503 if reasons else 200, "text/plain; charset=utf-8", text.encode() + b"\n"

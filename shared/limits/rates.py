@@ -1,0 +1,96 @@
+"""How often a link, and all links from an address, may have us do what is nobody's message. Pure.
+
+Messages and acknowledgements have no rate: they have their turns (turn.py). PINGs, requests and faults have. Above
+it a link is read more slowly, and who goes on for PATIENCE seconds is hung up on. What an address has beyond its
+share only slows its links down: others may be behind it. A server stands for many, and has FACTOR times as much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from parley.shared.limits.token_buckets import Buckets, TokenBucket
+
+RATES: Final = {"pings": (50.0, 500.0), "frames": (50.0, 1000.0), "requests": (100.0, 2000.0)}
+"""What → so many a second, and so many at once. `frames` are those that were at fault."""
+DATAGRAMS: Final = (50.0, 500.0)
+"""The same of datagrams from one port of an address, each a subscriber's."""
+FACTOR: Final = 20
+"""What a server may have, and what all links, or ports, of one address may have together."""
+FAILED: Final = (10.0, 300.0)
+"""The same of connections from one address that never became links."""
+SLOWED: Final = 1.0
+"""Seconds for which a link rests because of others from its address."""
+LONGEST: Final = 5.0
+"""Seconds that a link rests at most."""
+PATIENCE: Final = 30.0
+"""Seconds for which a link may go on."""
+
+
+@dataclass(slots=True)
+class Used:
+    """What one link has had."""
+
+    buckets: dict[str, TokenBucket] = field(default_factory=dict)
+    over_since: float | None = None
+    """Since when it has had more than it may, without a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What follows for a link: so many seconds of rest, or its end."""
+
+    seconds: float
+    is_end: bool = False
+
+
+class Rates:
+    """Those of one process. Times are seconds, monotonic."""
+
+    def __init__(self) -> None:
+        self._addresses = {what: Buckets(FACTOR * rate, FACTOR * burst) for what, (rate, burst) in RATES.items()}
+        self._failed = Buckets(*FAILED)
+
+    def spend(
+        self, used: Used, address: str, what: str, now: float, *, amount: int, is_server: bool
+    ) -> Rest | None:
+        """A link had so many more; None: that is all right."""
+        bucket = used.buckets.get(what)
+        if bucket is None:
+            rate, burst = RATES[what]
+            factor = FACTOR if is_server else 1
+            bucket = used.buckets[what] = TokenBucket(factor * rate, factor * burst, now)
+        seconds = bucket.spend(now, amount)
+        is_slowed = not is_server and not self._addresses[what].take(address, now, amount)
+        if seconds <= 0.0:
+            used.over_since = None
+            return Rest(SLOWED) if is_slowed else None
+        if used.over_since is None:
+            used.over_since = now
+        return Rest(min(seconds, LONGEST), is_end=now - used.over_since > PATIENCE and not is_server)
+
+    def failed(self, address: str, now: float) -> None:
+        """A connection from there was at fault before it was a link."""
+        self._failed.of(address, now).take(now)
+
+    def is_suspect(self, address: str, now: float) -> bool:
+        """Whether so many were that another may wait."""
+        return not self._failed.of(address, now).take(now, 0.5)
+
+
+class DatagramRates:
+    """How many datagrams of subscribers are looked at: from one port of an address, and from all of them together.
+
+    There is nobody to be read more slowly: what is more is dropped. Strangers' are not counted: they can say that
+    they come from anywhere.
+    """
+
+    def __init__(self) -> None:
+        rate, burst = DATAGRAMS
+        self._ports = Buckets(rate, burst)
+        self._addresses = Buckets(FACTOR * rate, FACTOR * burst)
+
+    def take(self, host: str, port: int, now: float) -> bool:
+        """Whether another one from there is looked at."""
+        return self._ports.take((host, port), now) and self._addresses.take(host, now)

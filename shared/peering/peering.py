@@ -1,0 +1,341 @@
+"""The links of one process with the other servers: a connector each, and exactly one link each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from parley.shared.addresses import Endpoint, Server
+from parley.shared.config import LinkConfig
+from parley.shared.link.events import Closed, Identity
+from parley.shared.link.link import Link
+from parley.shared.names import fold
+from parley.shared.peering import tie_break
+from parley.shared.peering.connector import Connector
+from parley.shared.peering.dial_limits import Dials
+from parley.shared.runtime.backoff import Backoff
+from parley.shared.runtime.supervised import Faults
+from parley.shared.spellings import ByName
+from parley.shared.wire.messages import pb
+
+Result = pb.ConnectResponse
+ENDINGS: Final = ("exit", "timeout", "lost", "malformed", "too_large", "unknown")
+"""How a link that stood can end."""
+SETTLED: Final = 60.0
+"""Seconds for which a link must have stood to be nobody else's."""
+AVOIDED: Final = 15.0
+"""Seconds for which the other server of a name has the way to itself."""
+MOST_RIVALS: Final = 8
+"""Addresses of other servers of one name that are remembered."""
+
+
+class PeeringOwner(Protocol):
+    """What the links of a process need of it."""
+
+    server_id: str
+    faults: Faults
+
+    @property
+    def feature(self) -> str:
+        """The feature that the links are for."""
+
+    def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:
+        """A link that will dial that server."""
+
+    def peer_connected(self, link: Link) -> None:
+        """A server is linked."""
+
+    def peer_disconnected(self, link: Link) -> None:
+        """It no longer is."""
+
+    def dial_failed(self, peer: Peer) -> None:
+        """A round of dials brought no link."""
+
+    def name_is_contested(self, server_id: str, here: str, there: str) -> None:
+        """Two servers of one name live: that at `here` is linked, that at `there` is refused."""
+
+    def discover_now(self) -> None:
+        """A server dialled us that the directory does not have yet, or has elsewhere."""
+
+
+class Peer:
+    """One other server: where it is, the dial of ours, and the link that stands."""
+
+    def __init__(self, server_id: str) -> None:
+        self.server_id = server_id
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self.connector: Connector | None = None
+        self.dial: Link | None = None
+        self.link: Link | None = None
+        self.rivals: dict[str, float] = {}
+        """Address of another server of this name that asks to be linked → when it first did, since this link."""
+        self.has_yielded = False
+        """Whether the link went to another server of this name: once in a contest."""
+        self.avoided, self.avoided_until = "", 0.0
+        """The address of the one that yielded, and until when (seconds) it is neither dialled nor admitted."""
+        self.lost_because = ""
+        """How the link before this one ended."""
+        self.is_gone = False
+        """Whether the directory has forgotten it: it is dialled no more, once its link is over."""
+
+    def avoids(self, host: str) -> bool:
+        """Whether the server at that address has just yielded to another of its name."""
+        return host == self.avoided and asyncio.get_running_loop().time() < self.avoided_until
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether another server of this name asks to be linked, and the linked one answers."""
+        return self.link is not None and any(map(self.link.heard_since, self.rivals.values()))
+
+    @property
+    def standing_dial(self) -> Link | None:
+        """Our dial, if its CONNECT is on its way."""
+        return self.dial if self.dial is not None and self.dial.is_handshaking else None
+
+
+class Peering:
+    """All other servers that a process deals with."""
+
+    def __init__(self, owner: PeeringOwner, config: LinkConfig, local_host: str) -> None:
+        self._owner = owner
+        self._config = config
+        self._local_host = local_host
+        self.had_rivals = False
+        """Whether there were ever two servers of one name: `yield_to_rival` is of use."""
+        self._peers: ByName[Peer] = ByName()
+        self._dials = Dials(config.backoff_min)
+        self._ending: set[asyncio.Task[None]] = set()
+        self.reconnects: dict[str, int] = dict.fromkeys(ENDINGS, 0)
+        """How the link before ended → how many servers were linked again after that."""
+        self.duplicates = {"dialled": 0, "accepted": 0}
+        """Who dialled the link that was kept of two: we, or the other side → how often that was decided here."""
+
+    @property
+    def links(self) -> list[Link]:
+        """The link that stands to each linked server."""
+        return [peer.link for peer in self._peers.values() if peer.link is not None]
+
+    @property
+    def peers(self) -> list[Peer]:
+        """Every server dealt with, linked or not."""
+        return list(self._peers.values())
+
+    def link_to(self, server_id: str) -> Link | None:
+        """The link to a server, or None."""
+        peer = self._peers.get(server_id)
+        return peer.link if peer is not None else None
+
+    def expects(self, server_id: str) -> bool:
+        """Whether the directory has that server, so that we dial it."""
+        peer = self._peers.get(server_id)
+        return peer is not None and peer.connector is not None
+
+    # Who is to be linked ----------------------------------------------------------------
+
+    def update(self, servers: Sequence[Server]) -> None:
+        """Start a connector per server that offers the feature; stop those of forgotten ones, unless linked."""
+        offering = {fold(s.server_id) for s in servers}
+        self.change(servers, [server_id for server_id in self._peers if fold(server_id) not in offering])
+
+    def change(self, servers: Sequence[Server], gone: Sequence[str]) -> None:
+        """The same for those that are new or different, and those that are forgotten: all others are as before."""
+        for server in servers:
+            endpoints = server.endpoints(self._owner.feature)
+            if not endpoints:
+                self._offers_no_more(server.server_id)
+            elif fold(server.server_id) != fold(self._owner.server_id):
+                self._connect(server.server_id, endpoints)
+        for server_id in gone:
+            self._offers_no_more(server_id)
+
+    def _offers_no_more(self, server_id: str) -> None:
+        peer = self._peers.get(server_id)
+        if peer is None:
+            return
+        peer.is_gone = True
+        if peer.link is None:
+            self._forget(peer)
+
+    def _connect(self, server_id: str, endpoints: tuple[Endpoint, ...]) -> None:
+        peer = self._peers.setdefault(server_id, Peer(server_id))
+        peer.endpoints = endpoints
+        peer.is_gone = False
+        if peer.connector is None:
+            peer.connector = self._make_connector(peer)
+            peer.connector.start()
+        elif peer.link is None:
+            peer.connector.heard_from()
+
+    def _make_connector(self, peer: Peer) -> Connector:
+        async def places() -> Sequence[Endpoint]:
+            return [e for e in peer.endpoints if not peer.avoids(e.host)] or peer.endpoints
+
+        return Connector(
+            places=places,
+            make_link=lambda endpoint: self._make_dial(peer, endpoint),
+            backoff=Backoff(self._config.backoff_min, self._config.backoff_max),
+            local_host=self._local_host,
+            dial_timeout=self._config.dial_timeout,
+            is_needed=lambda: peer.link is None,
+            failed=lambda _error: self._owner.dial_failed(peer),
+            what=f"dialling {peer.server_id[:64]!r}",
+            faults=self._owner.faults,
+            dials=self._dials,
+        )
+
+    def _make_dial(self, peer: Peer, endpoint: Endpoint) -> Link:
+        peer.dial = self._owner.make_peer_link(peer.server_id, endpoint)
+        return peer.dial
+
+    def _forget(self, peer: Peer) -> None:
+        del self._peers[peer.server_id]
+        if peer.connector is not None:
+            task = asyncio.get_running_loop().create_task(peer.connector.stop())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def pause(self) -> None:
+        """Dial nobody until the next `update`; the links are their owner's to hang up."""
+        for peer in list(self._peers.values()):
+            connector, peer.connector = peer.connector, None
+            if peer.link is None:
+                del self._peers[peer.server_id]
+            if connector is not None:
+                await connector.stop()
+
+    async def stop(self) -> None:
+        """End all connectors; the links are their owner's to hang up."""
+        for peer in list(self._peers.values()):
+            if peer.connector is not None:
+                await peer.connector.stop()
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    # Which link stands ---------------------------------------------------------------------
+
+    def admits(self, identity: Identity, host: str) -> bool:
+        """Whether a CONNECT_SERVER from that address may stand, given what there is to that server already."""
+        peer = self._peers.get(identity.server_id)
+        standing = _standing(peer, identity, host) if peer is not None else None
+        if peer is not None and peer.avoids(host):
+            return False
+        stays = tie_break.incoming_stays(self._owner.server_id, identity.server_id, standing)
+        if not stays and peer is not None and standing is not None and standing.is_open and standing.is_elsewhere:
+            self._note_rival(peer, host)
+        elif not stays:
+            self.duplicates["dialled"] += 1
+        if not stays and peer is not None and peer.link is not None:
+            peer.link.probe()  # its dialler has lost it: if it is dead, we learn it before the next try
+        return stays
+
+    def _note_rival(self, peer: Peer, host: str) -> None:
+        """Another server of a linked one's name: it is that once the linked one was heard again.
+
+        Else it may be the same one after a restart at another address, whose old link is not known to be dead yet.
+        """
+        link, now = peer.link, asyncio.get_running_loop().time()
+        if link is None:
+            return
+        self.had_rivals = True
+        if len(peer.rivals) < MOST_RIVALS:
+            peer.rivals.setdefault(host, now)
+        if link.heard_since(peer.rivals.get(host, now)):
+            self._owner.name_is_contested(peer.server_id, link.remote_host, host)
+
+    def yield_to_rival(self, server_id: str) -> bool:
+        """The linked one of two servers of one name does not know whom people write to there: try the other, once.
+
+        Only a link that is young yields. One that has stood for longer was there first, whoever says what.
+        """
+        peer = self._peers.get(server_id)
+        if (
+            peer is None
+            or peer.link is None
+            or peer.has_yielded
+            or not peer.is_contested
+            or peer.link.age > SETTLED
+        ):
+            return False
+        peer.has_yielded = True
+        peer.avoided, peer.avoided_until = peer.link.remote_host, asyncio.get_running_loop().time() + AVOIDED
+        peer.link.hang_up()
+        return True
+
+    def opened(self, link: Link, server_id: str) -> None:
+        """A link was opened, by either side: it stands, or the one before does."""
+        peer = self._peers.setdefault(server_id, Peer(server_id))
+        before = peer.link
+        if before is not None and self._keeps(before, link, link.identity.server_id or server_id):
+            self.duplicates["accepted"] += 1
+            link.hang_up()
+            return
+        peer.link = link
+        peer.rivals.clear()
+        if before is not None:
+            self.duplicates["dialled" if link.dialled else "accepted"] += 1
+            self._owner.peer_disconnected(before)
+            before.hang_up()
+        elif peer.lost_because:
+            reason = peer.lost_because if peer.lost_because in self.reconnects else "unknown"
+            self.reconnects[reason] += 1
+        self._owner.peer_connected(link)
+        if peer.connector is not None:
+            peer.connector.wake()
+        else:
+            self._owner.discover_now()
+
+    def _keeps(self, before: Link, link: Link, server_id: str) -> bool:
+        """Whether a dial of ours that was answered yields to a link that was opened meanwhile."""
+        if before.is_open and not before.is_silent and _is_elsewhere(before, link.identity, link.remote_host):
+            return True
+        return link.dialled and not before.dialled and tie_break.smaller(server_id, self._owner.server_id)
+
+    def refuse_deaf(self, link: Link) -> None:
+        """An existing server dialled: such a link is deaf and mute. Hang up, and dial it ourselves."""
+        link.hang_up()
+        peer = self._peers.get(link.identity.server_id)
+        if peer is not None and peer.connector is not None:
+            peer.connector.heard_from()
+        self._owner.discover_now()
+
+    def closed(self, link: Link, server_id: str, closed: Closed) -> None:
+        """A link is over: dial again."""
+        peer = self._peers.get(server_id)
+        if peer is None:
+            return
+        if peer.connector is not None and not closed.by_us:
+            peer.connector.note_error(f"closed: {closed.reason}")
+        if peer.link is not link:
+            return
+        peer.link = None
+        peer.lost_because = closed.reason
+        self._owner.peer_disconnected(link)
+        if peer.is_gone:
+            self._forget(peer)
+        elif peer.connector is not None:
+            peer.connector.wake()
+        else:
+            self._owner.discover_now()
+            if not peer.has_yielded:
+                del self._peers[server_id]
+
+
+def _is_elsewhere(link: Link, identity: Identity, host: str) -> bool:
+    """Whether a link leads to another process than one of `identity` at `host`, and to another address."""
+    instances = {link.identity.instance_id, identity.instance_id}
+    return len(instances) > 1 and "" not in instances and link.remote_host != host
+
+
+def _standing(peer: Peer, identity: Identity, host: str) -> tie_break.Standing | None:
+    """What a new link from that server would stand beside."""
+    link = peer.link or peer.standing_dial
+    if link is None:
+        return None
+    return tie_break.Standing(
+        dialled_by_us=link.dialled,
+        is_open=link.is_open,
+        is_silent=link.is_silent,
+        same_instance=link.identity.instance_id == identity.instance_id,
+        is_elsewhere=_is_elsewhere(link, identity, host),
+    )

@@ -1,0 +1,258 @@
+"""How a process of a node belongs to it: one link to the node's discovery process.
+
+Over it the process learns its serverId (or adopts one), gets SERVER_LIST and ANNOUNCE_TO, and reports the
+servers that it is linked with. It is the same link and the same connector as to any other server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
+
+from parley.shared.addresses import Endpoint
+from parley.shared.config import Config
+from parley.shared.discovery.server_lists import ServerListChange, read_change
+from parley.shared.errors import PeerError, PeerUnreachable
+from parley.shared.link.events import Closed, Identity
+from parley.shared.link.link import Link
+from parley.shared.link.session import Timeouts, unsupported
+from parley.shared.peering.connector import Connector, resolve
+from parley.shared.runtime.backoff import Backoff
+from parley.shared.runtime.supervised import Faults
+from parley.shared.service.data_directory import FILE, DataDirectory
+from parley.shared.service.proofs import Dialling
+from parley.shared.telemetry.logs import Log
+from parley.shared.wire.capabilities import terms
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.messages import decode, encode, pb
+
+TELL_AFTER = 5.0
+"""Seconds for which discovery may be away before that is worth a line: it may just be starting."""
+RENAME_AFTER = 30.0
+"""Seconds after which a process, whose discovery is gone or has another name now, may adopt again."""
+STANDBY_RETRY = 1.0
+"""Seconds, at most, between two looks of a standby, or of a process whose discovery is away."""
+
+Result = pb.ConnectResponse
+
+
+class Registrant(Protocol):
+    """What a registration needs of the process that it registers."""
+
+    server_id: str
+    instance_id: str
+    log: Log
+    faults: Faults
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its serverId was given to it, and not adopted."""
+
+    def own_endpoints(self) -> list[pb.Endpoint]:
+        """Where this process serves; none for one that only watches."""
+
+    async def registered(self, server_id: str) -> None:
+        """Discovery took us: this is our name."""
+
+    async def not_registered(self, *, taken: bool) -> None:
+        """It did not: another process serves this feature (`taken`), or discovery is not to be reached."""
+
+    async def server_list_received(self, change: ServerListChange, own: Sequence[pb.Endpoint]) -> None:
+        """The directory, or what this node offers, changed."""
+
+    def announce_to(self, to: pb.AnnounceTo) -> None:
+        """Send our own announcement there."""
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as a task of the process."""
+
+
+class Registration:
+    """Keeps this process registered for as long as it runs."""
+
+    def __init__(self, registrant: Registrant, config: Config) -> None:
+        self._registrant = registrant
+        self._config = config
+        self._host, self._port = config.registration_address()
+        self._link: Link | None = None
+        self._taken = False
+        self._disagrees = False
+        self._data = DataDirectory(config.data_dir)
+        self._secret = b""
+        self._unproven = False
+        """Whether discovery there could not prove to be of our node."""
+        self._disagrees_since: float | None = None
+        self._told = False
+        self._failing_since: float | None = None
+        self._links: tuple[pb.LinkState, ...] = ()
+        self._last_good: Endpoint | None = None
+        link = config.link
+        self._connector = Connector(
+            places=self._places,
+            make_link=self._make_link,
+            backoff=Backoff(min(link.backoff_min, STANDBY_RETRY), STANDBY_RETRY),
+            local_host=config.address,
+            dial_timeout=link.dial_timeout,
+            failed=self._failed,
+            what="registering",
+            faults=registrant.faults,
+        )
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether discovery knows us now."""
+        return self._link is not None
+
+    def start(self) -> None:
+        """Begin to register, and go on trying."""
+        self._connector.start()
+
+    async def stop(self) -> None:
+        """Hang up."""
+        await self._connector.stop()
+        if self._link is not None:
+            self._link.hang_up()
+
+    def report_linked(self, links: Sequence[pb.LinkState]) -> None:
+        """Tell discovery whom we deal with: the directory entries of linked servers live as long."""
+        self._links = tuple(links)
+        if self._link is not None:
+            linked = [link.serverId for link in links if link.linked]
+            self._link.send(encode("LINKED_SERVERS", pb.LinkedServers(serverIds=linked, links=links)))
+
+    def discover_now(self) -> None:
+        """Have discovery ask the network at once."""
+        if self._link is not None:
+            self._link.send(encode("DISCOVER_SERVER"))
+
+    # Dialling ---------------------------------------------------------------------------
+
+    async def _places(self) -> Sequence[Endpoint]:
+        """Every address of discovery; the one that took us last first."""
+        self._secret = _known_secret(self._data)
+        found = await resolve(self._host, self._port)
+        return sorted(found, key=lambda endpoint: endpoint != self._last_good)
+
+    def _make_link(self, endpoint: Endpoint) -> Link:
+        self._dialled = endpoint
+        me = self._registrant
+        endpoints = me.own_endpoints()
+        server_id = "" if self._may_adopt_again() else me.server_id
+        self._proving = Dialling(self._secret, server_id, me.instance_id)
+        hello = pb.ConnectServer(
+            serverId=server_id,
+            proof=self._proving.nonce,
+            features=[e.feature for e in endpoints],
+            endpoints=endpoints,
+            instanceId=me.instance_id,
+            terms=terms(),
+        )
+        return Link(
+            self,
+            timeouts=Timeouts(self._config.link.connect_timeout, self._config.link.peer_ping_timeout),
+            limit=self._config.link.payload_limit,
+            hello=encode("CONNECT_SERVER", hello),
+        )
+
+    def _may_adopt_again(self) -> bool:
+        """Whether every discovery there is has long been of other names than the one that we adopted."""
+        since = self._disagrees_since
+        return not self._registrant.is_named and since is not None and self._now() - since >= RENAME_AFTER
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    def _failed(self, error: PeerError) -> None:
+        """A round over all addresses brought nothing: say so once, until it works again."""
+        me = self._registrant
+        now = self._now()
+        if self._disagrees and self._disagrees_since is None:
+            self._disagrees_since = now
+        if self._failing_since is None:
+            self._failing_since = now
+        if not self._told and (
+            self._taken or self._disagrees or self._unproven or now - self._failing_since >= TELL_AFTER
+        ):
+            self._told = True
+            self._tell(error)
+        taken, self._taken = self._taken, False
+        self._disagrees = self._unproven = False
+        me.spawn(me.not_registered(taken=taken))
+
+    def _tell(self, error: PeerError) -> None:
+        log, where = self._registrant.log, f"{self._host}:{self._port}"
+        if self._taken:
+            log.info("standing_by", detail="another process serves this feature; we take over when it is gone")
+        elif self._disagrees:
+            detail = "discovery there is of another node: make server_id the same, or discovery.address right"
+            log.warning("registration_refused", detail=detail, address=where)
+        elif self._unproven:
+            detail = "discovery there has another data directory than we have: make data_dir the same"
+            log.warning("registration_refused", detail=detail, address=where)
+        else:
+            log.warning("discovery_unreachable", detail=f"{error}; waiting for it", address=where)
+
+    # LinkOwner ---------------------------------------------------------------------------
+
+    def connect_requested(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - we dial
+        """Nobody asks on a link that we dialled."""
+        link.refuse(Result.UNKNOWN_ERROR)
+
+    def link_opened(self, link: Link) -> None:
+        """We are registered, if that is the discovery process of our node; and it is told that we are of it."""
+        proof = self._proving.answer(link.identity)
+        if proof is None:
+            link.hang_up()
+            self._unproven = True
+            self._failed(PeerUnreachable("it does not know the secret of our data directory"))
+            return
+        link.send(proof)
+        self._link = link
+        self._told = False
+        self._failing_since = self._disagrees_since = None
+        self._last_good = self._dialled
+        me = self._registrant
+        me.log.debug("registered", discovery=str(self._dialled), as_server_id=link.identity.server_id)
+        me.spawn(me.registered(link.identity.server_id))
+        self.report_linked(self._links)
+
+    def messages_received(self, link: Link, frames: list[Frame]) -> None:
+        """Discovery tells us something."""
+        me = self._registrant
+        for frame in frames:
+            if frame.name == "SERVER_LIST":
+                message = decode(frame, pb.ServerList)
+                me.spawn(me.server_list_received(read_change(message), tuple(message.own)))
+            elif frame.name == "ANNOUNCE_TO":
+                me.announce_to(decode(frame, pb.AnnounceTo))
+            else:
+                link.send(unsupported(frame.name))
+
+    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
+        """Discovery is one of us: this would be a bug."""
+        self._registrant.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
+
+    def link_writable(self, link: Link) -> None:
+        """Little is ever sent here."""
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """Try again; established links outlive this one."""
+        if closed.reason == "refused":
+            self._taken |= closed.result == Result.IS_ALREADY_CONNECTED_ERROR
+            self._disagrees |= closed.result == Result.UNKNOWN_ERROR
+        if self._link is link:
+            self._link = None
+            self._registrant.log.debug("registration_lost", reason=closed.reason)
+
+
+def _known_secret(directory: DataDirectory) -> bytes:
+    """The secret that discovery has made. PeerUnreachable where it has not, or we may not read it."""
+    try:
+        secret = directory.secret()
+    except OSError as error:
+        raise PeerUnreachable(f"{directory.path / FILE} cannot be read: {error.strerror}") from None
+    if secret is None:
+        raise PeerUnreachable(f"discovery has not made {directory.path / FILE} yet, or has another data_dir")
+    return secret

@@ -1,0 +1,1 @@
+"""The operating system's side: listeners, datagrams, TCP options, segment sizes, descriptors."""

@@ -1,0 +1,294 @@
+"""The link of a process to its node's chat process: who is in a group, and messages on behalf of our users.
+
+The same link and the same connector as to any other server. Our CONNECT_SERVER names our own serverId: by that
+the chat process knows a process of its node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+from parley.shared.addresses import Endpoint, Group, User
+from parley.shared.config import Config
+from parley.shared.link.events import Closed, Identity
+from parley.shared.link.link import Link
+from parley.shared.link.session import Timeouts, unsupported
+from parley.shared.peering.connector import Connector, resolve
+from parley.shared.runtime.backoff import Backoff
+from parley.shared.runtime.supervised import Faults, LastingTimer
+from parley.shared.service.proofs import Dialling
+from parley.shared.soft_state.block_lists import NOBODY, BlockLists
+from parley.shared.soft_state.group_members import Members
+from parley.shared.telemetry.logs import Log
+from parley.shared.wire.capabilities import terms
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.messages import MESSAGES, decode, encode, pb
+
+MOST_PENDING = 1000
+"""Messages that wait to be handed over; beyond that the oldest is forgotten."""
+HANDED_OVER = 5.0
+"""Seconds after which a message that was written to the link has arrived, if the link stands.
+
+Statuses go to the author's clients, so nothing comes back here. What is sent again is recognised by its number.
+"""
+RETRY = 1.0
+"""Seconds, at most, between two dials: chat is a process of our own node."""
+
+
+class Chat(Protocol):
+    """What typing and location need of chat."""
+
+    def want(self, author: User, group: Group, until: float) -> None:
+        """Keep the group's members known until then (the loop's seconds)."""
+
+    def members(self, author: User, group: Group) -> frozenset[User]:
+        """Whom the author reaches through the group, as far as it is known now."""
+
+    def post(self, message: pb.ChatMessage) -> None:
+        """Have a message sent for one of our users."""
+
+    def watch_blocks(self, user: User) -> None:
+        """Keep known whom one of our users blocks, while they are here."""
+
+    def unwatch_blocks(self, user: User) -> None:
+        """They are here no longer."""
+
+    def blocked(self, user: User) -> AbstractSet[User] | None:
+        """Whom one of our users blocks; None: that is not known yet, and will be in a moment."""
+
+
+class ChatUser(Protocol):
+    """What the link needs of the process that it is for."""
+
+    server_id: str
+    instance_id: str
+    log: Log
+    faults: Faults
+
+    @property
+    def feature(self) -> str:
+        """The process's feature."""
+
+    def secret(self) -> bytes | None:
+        """What processes of our node know."""
+
+    def members_changed(self, group: Group) -> None:
+        """The members of a group are others than before."""
+
+    def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:
+        """It is known whom a user blocks: these are blocked now, or no longer; nobody: it is known at last."""
+
+
+class NodeChat:
+    """Keeps the link for as long as the node has a chat process."""
+
+    def __init__(self, user: ChatUser, config: Config) -> None:
+        self._user = user
+        self._config = config
+        self._members = Members()
+        self._blocks = BlockLists()
+        self._pending: dict[bytes, float | None] = {}
+        """Messages that may not have arrived, and when they were written; None: there was no link."""
+        self._places: tuple[tuple[str, int], ...] = ()
+        self._link: Link | None = None
+        self._connector: Connector | None = None
+        self._timer = LastingTimer("refreshing members", self._fired, user.faults)
+        self._is_stopping = False
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether chat answers now."""
+        return self._link is not None
+
+    # What the process calls -------------------------------------------------------------------------
+
+    def endpoints_changed(self, own: Sequence[pb.Endpoint]) -> None:
+        """Learn where the node's chat process is (SERVER_LIST's `own`); without a host it is where discovery is."""
+        beside, _ = self._config.registration_address()
+        self._places = tuple((e.host or beside, e.port) for e in own if e.feature == MESSAGES)
+        if self._connector is not None and self._link is None:
+            self._connector.heard_from()
+
+    @property
+    def _is_needed(self) -> bool:
+        """Whether there is something to say, and no link."""
+        return self._link is None and (bool(self._pending) or self._members.is_wanted or len(self._blocks) > 0)
+
+    def _dial(self) -> None:
+        """Have a link for as long as there is something to say."""
+        if self._connector is not None:
+            self._connector.wake()
+        elif not self._is_stopping:
+            self._connector = Connector(
+                places=self._where,
+                make_link=self._make_link,
+                backoff=Backoff(min(self._config.link.backoff_min, RETRY), RETRY),
+                local_host=self._config.address,
+                dial_timeout=self._config.link.dial_timeout,
+                is_needed=lambda: self._is_needed,
+                what="dialling chat",
+                faults=self._user.faults,
+            )
+            self._connector.start()
+
+    async def stop(self) -> None:
+        """Hang up."""
+        self._is_stopping = True
+        self._timer.cancel()
+        if self._connector is not None:
+            await self._connector.stop()
+        if self._link is not None:
+            self._link.hang_up()
+
+    def want(self, author: User, group: Group, until: float) -> None:
+        """Keep the group's members known until then (the loop's seconds)."""
+        was_needed = self._is_needed
+        self._members.want(author, group, until)
+        if self._is_needed and not was_needed:
+            self._dial()
+        self._set_timer()
+
+    def members(self, author: User, group: Group) -> frozenset[User]:
+        """Whom the author reaches through the group, as far as it is known now."""
+        return self._members.of(author, group)
+
+    def post(self, message: pb.ChatMessage) -> None:
+        """Have a message sent for one of our users: now, or once there is a link."""
+        self._forget_arrived()
+        was_needed = self._is_needed
+        self._pending[encode("MESSAGE", message)] = None
+        if len(self._pending) > MOST_PENDING:
+            del self._pending[next(iter(self._pending))]
+        if self._is_needed and not was_needed:
+            self._dial()
+        self._hand_over()
+
+    def watch_blocks(self, user: User) -> None:
+        """Keep known whom one of our users blocks, while they are here."""
+        was_needed = self._is_needed
+        question = self._blocks.want(user, _now())
+        if question is not None and self._link is not None:
+            self._link.send(encode("ASK_BLOCKED_USERS", question))
+        if self._is_needed and not was_needed:
+            self._dial()
+
+    def unwatch_blocks(self, user: User) -> None:
+        """They are here no longer."""
+        self._blocks.forget(user)
+
+    def blocked(self, user: User) -> AbstractSet[User] | None:
+        """Whom one of our users blocks; None: that is not known yet. A node without chat has no blocks."""
+        found = self._blocks.of(user, _now())
+        return NOBODY if found is None and not self._places else found
+
+    def _hand_over(self) -> None:
+        """Write what has not been written to this link."""
+        if self._link is None:
+            return
+        for raw, written in self._pending.items():
+            if written is None:
+                self._link.send(raw)
+                self._pending[raw] = _now()
+
+    def _forget_arrived(self) -> None:
+        arrived = _now() - HANDED_OVER
+        self._pending = {r: written for r, written in self._pending.items() if written is None or written > arrived}
+
+    # Questions -----------------------------------------------------------------------------------------
+
+    def _set_timer(self) -> None:
+        self._timer.set(self._members.next_timeout())
+
+    def _fired(self) -> None:
+        questions, changed = self._members.due(_now())
+        for question in questions:
+            if self._link is not None:
+                self._link.send(encode("GROUP_MEMBERS", question))
+        for group in changed:
+            self._user.members_changed(group)
+        self._set_timer()
+
+    # Dialling ------------------------------------------------------------------------------------------
+
+    async def _where(self) -> Sequence[Endpoint]:
+        return [endpoint for host, port in self._places for endpoint in await resolve(host, port)]
+
+    def _make_link(self, _endpoint: Endpoint) -> Link:
+        me = self._user
+        self._proving = Dialling(me.secret() or b"", me.server_id, me.instance_id)
+        hello = pb.ConnectServer(serverId=me.server_id, features=[me.feature], instanceId=me.instance_id)
+        hello.terms.CopyFrom(terms(me.server_id))
+        hello.proof.CopyFrom(self._proving.nonce)
+        settings = self._config.link
+        return Link(
+            self,
+            timeouts=Timeouts(settings.connect_timeout, settings.peer_ping_timeout),
+            limit=settings.payload_limit,
+            hello=encode("CONNECT_SERVER", hello),
+        )
+
+    # LinkOwner -----------------------------------------------------------------------------------------
+
+    def connect_requested(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - we dial
+        """Nobody asks on a link that we dialled."""
+        link.refuse(pb.ConnectResponse.UNKNOWN_ERROR)
+
+    def link_opened(self, link: Link) -> None:
+        """Prove that we are of its node, if it is of ours; what may not have arrived goes out again."""
+        proof = self._proving.answer(link.identity)
+        if proof is None:
+            self._user.log.warning("chat_is_another", detail="it does not know the secret of our data directory")
+            link.hang_up()
+            return
+        link.send(proof)
+        self._link = link
+        self._user.log.info("chat_connected", link_id=link.link_id)
+        self._hand_over()
+        self._members.unanswered()
+        for question in self._blocks.questions():
+            link.send(encode("ASK_BLOCKED_USERS", question))
+        self._set_timer()
+
+    def messages_received(self, link: Link, frames: list[Frame]) -> None:
+        """Chat answers; what becomes of a message later is not for us."""
+        for frame in frames:
+            if frame.name == "MESSAGE_ACK":
+                continue
+            if frame.name == "GROUP_MEMBERS":
+                group = self._members.answered(decode(frame, pb.GroupMembers), _now())
+                if group is not None:
+                    self._user.members_changed(group)
+            elif frame.name == "BLOCKED_USERS":
+                answered = self._blocks.answered(decode(frame, pb.BlockedUsers))
+                if answered is not None:
+                    self._user.blocks_changed(*answered)
+            elif frame.name in ("BLOCK_USER", "UNBLOCK_USER"):
+                change = decode(frame, pb.ChangeBlock)
+                changed = self._blocks.changed(change, is_blocked=frame.name == "BLOCK_USER")
+                if changed is not None:
+                    self._user.blocks_changed(changed[0], {changed[1]})
+            else:
+                link.send(unsupported(frame.name))
+        self._set_timer()
+
+    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
+        """Chat is one of us: an older one may not know us."""
+        self._user.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
+
+    def link_writable(self, link: Link) -> None:
+        """Little is ever sent here."""
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """The connector dials again."""
+        if self._link is link:
+            self._link = None
+            self._forget_arrived()
+            self._pending = dict.fromkeys(self._pending)
+            self._user.log.info("chat_disconnected", reason=closed.reason)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""Metrics, logs and health: what a process tells its operator."""

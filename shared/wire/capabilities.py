@@ -1,0 +1,21 @@
+"""What a Parley can do beyond the fixed protocol: a bit each, announced in Mark and Terms.
+
+A name of ours goes only to who announced the capability for it (protocol.md, "Numbers of ours").
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from parley.shared.wire.messages import pb
+
+PIECES: Final = 1 << 0
+"""Takes large messages in pieces, and goes on where a link broke."""
+
+OURS: Final = PIECES
+"""What this version can."""
+
+
+def terms(server_id: str = "") -> pb.Terms:
+    """What a CONNECT of ours says of itself: which server it is meant for (empty: any), and what we can."""
+    return pb.Terms(serverId=server_id, capabilities=OURS)
