@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos attack proto dashboards bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
+.PHONY: help run setup test check chaos attack walk proto dashboards bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -35,6 +35,9 @@ chaos: $(READY) ## Break nodes in containers for a while, see that no message is
 attack: $(READY) ## Attack a node while people write: ONLY=pings,silent (SECONDS=15, OLD=a revision beside it, KEEP=1: only look)
 	@$(BIN)/python -m tests.attack $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(OLD),--old $(OLD)) $(if $(KEEP),--keep-going)
+
+walk: $(READY) ## Follow one message through the modules of two servers: OLD=a revision before it (SHORT=1: only the counts)
+	@$(BIN)/python -m tests.house.walk $(if $(SHORT),--short) $(OLD)
 
 fuzz: $(READY) ## Feed every entry from outside what nobody would send: RUNS=10000000 or SECONDS=15 for each (ONLY=chat JOBS=2; CORPUS=1: then renew tests/fuzz/corpus)
 	@$(BIN)/python -m tests.fuzz $(ONLY) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) \
