@@ -22,6 +22,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import tomllib
 from collections.abc import Coroutine
 from contextlib import nullcontext
 from pathlib import Path
@@ -82,7 +83,7 @@ def walk(root: Path, directory: Path) -> list[Leg]:
     prefix = "parley." if (root / "parley" / "__init__.py").exists() else ""
     chat, client, config, addresses = (
         importlib.import_module(prefix + name)
-        for name in ("services.chat", "client", "shared.config", "shared.addresses")
+        for name in ("services.chat", "client.chat", "shared.config", "shared.addresses")
     )
     turns = Turns()
     servers, services = [], {}
@@ -176,8 +177,17 @@ def walk_at(revision: str, *, short: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="parley-walk-") as place:
         archive = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=True)
         subprocess.run(["tar", "-x", "-C", place], input=archive.stdout, check=True)
+        note_installed(Path(place))
         command = [sys.executable, "-m", "tests.house.walk", "--root", place, *(["--short"] if short else [])]
         subprocess.run(command, cwd=ROOT, check=True)
+
+
+def note_installed(root: Path) -> None:
+    """Have the sources in `root` find the version that they ask for: they are nowhere installed by that name."""
+    name = tomllib.loads((root / "pyproject.toml").read_text())["project"]["name"]
+    directory = root / f"{name.replace('-', '_')}-0.dist-info"
+    directory.mkdir()
+    (directory / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
 
 
 def main() -> int:
