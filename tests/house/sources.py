@@ -45,5 +45,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def without_comments(source: str) -> str:
-    """C without comments, and with empty texts."""
-    return _COMMENT_OR_TEXT.sub(lambda found: " " if found[0].startswith("/") else '""', source)
+    """C without comments, and with empty texts; its lines stay where they are."""
+    return _COMMENT_OR_TEXT.sub(
+        lambda found: " " + "\n" * found[0].count("\n") if found[0].startswith("/") else '""', source
+    )
