@@ -174,13 +174,11 @@ class ChatFeature(FeatureBase):
         if link is self.link:
             self._outgoing.pump()
 
-    def link_closed(self, link: Link, closed: Closed) -> None:
+    def link_lost(self, closed: Closed) -> None:
         """Nothing goes out until the next link."""
-        was_ours = link is self.link
-        super().link_closed(link, closed)
-        if was_ours:
-            self._outgoing.closed()
-            self._call(self._on_connection, False)
+        super().link_lost(closed)
+        self._outgoing.closed()
+        self._call(self._on_connection, False)
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
         """A server that does not know our requests says so."""

@@ -1,6 +1,6 @@
 """What every feature of a client is: one link to a server that offers it, kept alive.
 
-The same Link and Connector as between servers; only the CONNECT differs.
+The same Link and Dialler as between servers and within a node; only the CONNECT differs.
 """
 
 from __future__ import annotations
@@ -14,21 +14,17 @@ from parley.shared.addresses import Endpoint, Server, User
 from parley.shared.config import Config, load
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.errors import ConfigError, PeerError, PeerUnreachable, UnexpectedMessage
-from parley.shared.link.events import Closed, Identity
+from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
-from parley.shared.link.session import Timeouts, unsupported
 from parley.shared.names import fold, spell
-from parley.shared.peering.connector import Connector
-from parley.shared.runtime.backoff import Backoff
+from parley.shared.peering.dialler import Dialler
 from parley.shared.telemetry import logs
 from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import encode, pb
 
-Result = pb.ConnectResponse
 
-
-class FeatureBase:
+class FeatureBase(Dialler):
     """One feature for one user. `user`: USER@SERVER, or the configured one."""
 
     feature: ClassVar[str]
@@ -44,17 +40,15 @@ class FeatureBase:
         *,
         discovery: DiscoveryService | None = None,
     ) -> None:
-        self.config = config or load()
+        super().__init__(config or load(), lambda: self.log)
         self.user = user if isinstance(user, User) else User.parse(user or self.config.client.user)
         self.discovery = discovery or DiscoveryService(self.config)
-        self.link: Link | None = None
         self.log = logs.get(feature=self.feature, user_server=self.user.server_id)
         self._server_list: Sequence[Server] = ()
         self._chosen = ""
         """The server that is dialled: its address may be another's by then."""
         self._connected = asyncio.Event()
         self._first_result: asyncio.Future[PeerError | None] | None = None
-        self._connector: Connector | None = None
         self.is_closing = False
         """Whether we end the connection ourselves, for good."""
 
@@ -87,21 +81,13 @@ class FeatureBase:
         self._choose(server_list)
         loop = asyncio.get_running_loop()
         self._first_result = loop.create_future()
-        self._connector = Connector(
-            places=self._places,
-            make_link=self._make_link,
-            backoff=Backoff(self.config.link.backoff_min, self.config.link.backoff_max),
-            local_host=self.config.address,
-            dial_timeout=self.config.link.dial_timeout,
-            failed=self._failed,
-        )
-        self._connector.start()
+        self.dial("connecting", self.config.link.backoff_max)
         error = await self._first_result
         if error is not None:
             await self.close()
             raise error
 
-    def _failed(self, error: PeerError) -> None:
+    def dial_failed(self, error: PeerError) -> None:
         """The first failure is the caller's; later ones are tried again."""
         self._tell_caller(error)
 
@@ -121,7 +107,7 @@ class FeatureBase:
         wanted = spell(self.user.server_id) if self.home_only else "any server"
         raise PeerUnreachable(f"{wanted} was not found to offer {self.feature} (found: {found})")
 
-    async def _places(self) -> Sequence[Endpoint]:
+    async def find_endpoints(self) -> Sequence[Endpoint]:
         """Where to dial: from the list that we were given, later from a discovery of our own."""
         if not self._server_list:
             self._server_list = await self._discover()
@@ -141,16 +127,16 @@ class FeatureBase:
         home = fold(self.user.server_id)
         return any(fold(s.server_id) == home and s.endpoints(self.feature) for s in server_list)
 
-    def _make_link(self, endpoint: Endpoint) -> Link:
+    @property
+    def ping_timeout(self) -> float:
+        """Seconds of silence before we ask the server for a sign of life."""
+        return min(self.config.link.ping_timeout, self.longest_silence)
+
+    def connect_message(self, endpoint: Endpoint) -> bytes:
+        """Our user subscribes."""
         self.endpoint = endpoint
         hello = pb.ConnectClient(user=self.user.to_pb(), udpPort=self.udp_port, terms=terms(self._chosen))
-        link = self.config.link
-        return Link(
-            self,
-            timeouts=Timeouts(link.connect_timeout, min(link.ping_timeout, self.longest_silence)),
-            limit=link.payload_limit,
-            hello=encode("CONNECT_CLIENT", hello),
-        )
+        return encode("CONNECT_CLIENT", hello)
 
     @property
     def udp_port(self) -> int:
@@ -160,45 +146,21 @@ class FeatureBase:
     async def close(self) -> None:
         """HANGUP(EXIT), and wait for the connection to be gone."""
         self.is_closing = True
-        if self._connector is not None:
-            await self._connector.stop()
-        if self.link is not None:
-            link = self.link
-            link.hang_up()
-            await asyncio.wait([link.disconnected], timeout=2.5)
+        await self.hang_up(timeout=2.5)
 
     # LinkOwner -----------------------------------------------------------------------------
 
-    def connect_requested(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - we dial
-        """Nobody asks on a link that we dialled."""
-        link.refuse(Result.UNKNOWN_ERROR)
-
     def link_opened(self, link: Link) -> None:
         """We are connected."""
-        self.link = link
+        super().link_opened(link)
         self._connected.set()
         self._tell_caller(None)
-
-    def messages_received(self, link: Link, frames: list[Frame]) -> None:
-        """Hand each message to the feature; what it does not know is not supported."""
-        for frame in frames:
-            if not self.handle_message(frame):
-                link.send(unsupported(frame.name))
 
     def handle_message(self, frame: Frame) -> bool:
         """Handle a server's message; False when it is not one of this feature's."""
         raise UnexpectedMessage(f"{frame.name} for {self.feature}")
 
-    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
-        """Something came that may not."""
-        self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
-
-    def link_writable(self, link: Link) -> None:
-        """The server reads again."""
-
-    def link_closed(self, link: Link, closed: Closed) -> None:
-        """The link is over; the connector dials again."""
-        if self.link is link:
-            self.link = None
-            self._connected.clear()
-            self.log.info("link_closed", reason=closed.reason)
+    def link_lost(self, closed: Closed) -> None:
+        """Nothing goes out until the connector has dialled again."""
+        self._connected.clear()
+        self.log.info("link_closed", reason=closed.reason)

@@ -60,7 +60,7 @@ class Watcher:
         await stop.wait()
         for task in self._tasks:
             task.cancel()
-        await registration.stop()
+        await registration.hang_up()
 
     # Registrant: a watcher serves nothing ------------------------------------------------------
 

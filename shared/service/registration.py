@@ -14,11 +14,10 @@ from parley.shared.addresses import Endpoint
 from parley.shared.config import Config
 from parley.shared.discovery.server_lists import ServerListChange, read_change
 from parley.shared.errors import PeerError, PeerUnreachable
-from parley.shared.link.events import Closed, Identity
+from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
-from parley.shared.link.session import Timeouts, unsupported
-from parley.shared.peering.connector import Connector, resolve
-from parley.shared.runtime.backoff import Backoff
+from parley.shared.peering.connector import resolve
+from parley.shared.peering.dialler import Dialler
 from parley.shared.runtime.supervised import Faults
 from parley.shared.service.data_directory import FILE, DataDirectory
 from parley.shared.service.proofs import Dialling
@@ -68,14 +67,13 @@ class Registrant(Protocol):
         """Run a coroutine as a task of the process."""
 
 
-class Registration:
+class Registration(Dialler):
     """Keeps this process registered for as long as it runs."""
 
     def __init__(self, registrant: Registrant, config: Config) -> None:
+        super().__init__(config, lambda: registrant.log)
         self._registrant = registrant
-        self._config = config
         self._host, self._port = config.registration_address()
-        self._link: Link | None = None
         self._taken = False
         self._disagrees = False
         self._data = DataDirectory(config.data_dir)
@@ -87,54 +85,38 @@ class Registration:
         self._failing_since: float | None = None
         self._links: tuple[pb.LinkState, ...] = ()
         self._last_good: Endpoint | None = None
-        link = config.link
-        self._connector = Connector(
-            places=self._places,
-            make_link=self._make_link,
-            backoff=Backoff(min(link.backoff_min, STANDBY_RETRY), STANDBY_RETRY),
-            local_host=config.address,
-            dial_timeout=link.dial_timeout,
-            failed=self._failed,
-            what="registering",
-            faults=registrant.faults,
-        )
 
     @property
     def is_registered(self) -> bool:
         """Whether discovery knows us now."""
-        return self._link is not None
+        return self.link is not None
 
     def start(self) -> None:
         """Begin to register, and go on trying."""
-        self._connector.start()
-
-    async def stop(self) -> None:
-        """Hang up."""
-        await self._connector.stop()
-        if self._link is not None:
-            self._link.hang_up()
+        self.dial("registering", STANDBY_RETRY, self._registrant.faults)
 
     def report_linked(self, links: Sequence[pb.LinkState]) -> None:
         """Tell discovery whom we deal with: the directory entries of linked servers live as long."""
         self._links = tuple(links)
-        if self._link is not None:
+        if self.link is not None:
             linked = [link.serverId for link in links if link.linked]
-            self._link.send(encode("LINKED_SERVERS", pb.LinkedServers(serverIds=linked, links=links)))
+            self.link.send(encode("LINKED_SERVERS", pb.LinkedServers(serverIds=linked, links=links)))
 
     def discover_now(self) -> None:
         """Have discovery ask the network at once."""
-        if self._link is not None:
-            self._link.send(encode("DISCOVER_SERVER"))
+        if self.link is not None:
+            self.link.send(encode("DISCOVER_SERVER"))
 
     # Dialling ---------------------------------------------------------------------------
 
-    async def _places(self) -> Sequence[Endpoint]:
+    async def find_endpoints(self) -> Sequence[Endpoint]:
         """Every address of discovery; the one that took us last first."""
         self._secret = _known_secret(self._data)
         found = await resolve(self._host, self._port)
         return sorted(found, key=lambda endpoint: endpoint != self._last_good)
 
-    def _make_link(self, endpoint: Endpoint) -> Link:
+    def connect_message(self, endpoint: Endpoint) -> bytes:
+        """Who we are, or nobody yet, and where we serve."""
         self._dialled = endpoint
         me = self._registrant
         endpoints = me.own_endpoints()
@@ -148,12 +130,7 @@ class Registration:
             instanceId=me.instance_id,
             terms=terms(),
         )
-        return Link(
-            self,
-            timeouts=Timeouts(self._config.link.connect_timeout, self._config.link.peer_ping_timeout),
-            limit=self._config.link.payload_limit,
-            hello=encode("CONNECT_SERVER", hello),
-        )
+        return encode("CONNECT_SERVER", hello)
 
     def _may_adopt_again(self) -> bool:
         """Whether every discovery there is has long been of other names than the one that we adopted."""
@@ -164,7 +141,7 @@ class Registration:
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
-    def _failed(self, error: PeerError) -> None:
+    def dial_failed(self, error: PeerError) -> None:
         """A round over all addresses brought nothing: say so once, until it works again."""
         me = self._registrant
         now = self._now()
@@ -196,20 +173,16 @@ class Registration:
 
     # LinkOwner ---------------------------------------------------------------------------
 
-    def connect_requested(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - we dial
-        """Nobody asks on a link that we dialled."""
-        link.refuse(Result.UNKNOWN_ERROR)
-
     def link_opened(self, link: Link) -> None:
         """We are registered, if that is the discovery process of our node; and it is told that we are of it."""
         proof = self._proving.answer(link.identity)
         if proof is None:
             link.hang_up()
             self._unproven = True
-            self._failed(PeerUnreachable("it does not know the secret of our data directory"))
+            self.dial_failed(PeerUnreachable("it does not know the secret of our data directory"))
             return
         link.send(proof)
-        self._link = link
+        super().link_opened(link)
         self._told = False
         self._failing_since = self._disagrees_since = None
         self._last_good = self._dialled
@@ -218,33 +191,28 @@ class Registration:
         me.spawn(me.registered(link.identity.server_id))
         self.report_linked(self._links)
 
-    def messages_received(self, link: Link, frames: list[Frame]) -> None:
+    def handle_message(self, frame: Frame) -> bool:
         """Discovery tells us something."""
         me = self._registrant
-        for frame in frames:
-            if frame.name == "SERVER_LIST":
-                message = decode(frame, pb.ServerList)
-                me.spawn(me.server_list_received(read_change(message), tuple(message.own)))
-            elif frame.name == "ANNOUNCE_TO":
-                me.announce_to(decode(frame, pb.AnnounceTo))
-            else:
-                link.send(unsupported(frame.name))
-
-    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
-        """Discovery is one of us: this would be a bug."""
-        self._registrant.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
-
-    def link_writable(self, link: Link) -> None:
-        """Little is ever sent here."""
+        if frame.name == "SERVER_LIST":
+            message = decode(frame, pb.ServerList)
+            me.spawn(me.server_list_received(read_change(message), tuple(message.own)))
+        elif frame.name == "ANNOUNCE_TO":
+            me.announce_to(decode(frame, pb.AnnounceTo))
+        else:
+            return False
+        return True
 
     def link_closed(self, link: Link, closed: Closed) -> None:
-        """Try again; established links outlive this one."""
+        """Remember why we were refused; established links outlive this one."""
         if closed.reason == "refused":
             self._taken |= closed.result == Result.IS_ALREADY_CONNECTED_ERROR
             self._disagrees |= closed.result == Result.UNKNOWN_ERROR
-        if self._link is link:
-            self._link = None
-            self._registrant.log.debug("registration_lost", reason=closed.reason)
+        super().link_closed(link, closed)
+
+    def link_lost(self, closed: Closed) -> None:
+        """We are not registered any more."""
+        self._registrant.log.debug("registration_lost", reason=closed.reason)
 
 
 def _known_secret(directory: DataDirectory) -> bytes:

@@ -155,7 +155,7 @@ class ServiceBase:
         server = self.listener.pause() if self.listener is not None else None
         await self.peering.stop()
         if self.registration is not None:
-            await self.registration.stop()
+            await self.registration.hang_up()
         await self._hang_up_all()
         self.admission.stop()
         if server is not None:

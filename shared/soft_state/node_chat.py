@@ -13,11 +13,10 @@ from typing import Protocol
 
 from parley.shared.addresses import Endpoint, Group, User
 from parley.shared.config import Config
-from parley.shared.link.events import Closed, Identity
+from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
-from parley.shared.link.session import Timeouts, unsupported
-from parley.shared.peering.connector import Connector, resolve
-from parley.shared.runtime.backoff import Backoff
+from parley.shared.peering.connector import resolve
+from parley.shared.peering.dialler import Dialler
 from parley.shared.runtime.supervised import Faults, LastingTimer
 from parley.shared.service.proofs import Dialling
 from parley.shared.soft_state.block_lists import NOBODY, BlockLists
@@ -82,72 +81,54 @@ class ChatUser(Protocol):
         """It is known whom a user blocks: these are blocked now, or no longer; nobody: it is known at last."""
 
 
-class NodeChat:
+class NodeChat(Dialler):
     """Keeps the link for as long as the node has a chat process."""
 
     def __init__(self, user: ChatUser, config: Config) -> None:
+        super().__init__(config, lambda: user.log)
         self._user = user
-        self._config = config
         self._members = Members()
         self._blocks = BlockLists()
         self._pending: dict[bytes, float | None] = {}
         """Messages that may not have arrived, and when they were written; None: there was no link."""
         self._places: tuple[tuple[str, int], ...] = ()
-        self._link: Link | None = None
-        self._connector: Connector | None = None
         self._timer = LastingTimer("refreshing members", self._fired, user.faults)
         self._is_stopping = False
 
     @property
     def is_linked(self) -> bool:
         """Whether chat answers now."""
-        return self._link is not None
+        return self.link is not None
 
     # What the process calls -------------------------------------------------------------------------
 
     def endpoints_changed(self, own: Sequence[pb.Endpoint]) -> None:
         """Learn where the node's chat process is (SERVER_LIST's `own`); without a host it is where discovery is."""
-        beside, _ = self._config.registration_address()
+        beside, _ = self.config.registration_address()
         self._places = tuple((e.host or beside, e.port) for e in own if e.feature == MESSAGES)
-        if self._connector is not None and self._link is None:
+        if self._connector is not None and self.link is None:
             self._connector.heard_from()
 
-    @property
-    def _is_needed(self) -> bool:
+    def is_needed(self) -> bool:
         """Whether there is something to say, and no link."""
-        return self._link is None and (bool(self._pending) or self._members.is_wanted or len(self._blocks) > 0)
+        return self.link is None and (bool(self._pending) or self._members.is_wanted or len(self._blocks) > 0)
 
     def _dial(self) -> None:
         """Have a link for as long as there is something to say."""
-        if self._connector is not None:
-            self._connector.wake()
-        elif not self._is_stopping:
-            self._connector = Connector(
-                places=self._where,
-                make_link=self._make_link,
-                backoff=Backoff(min(self._config.link.backoff_min, RETRY), RETRY),
-                local_host=self._config.address,
-                dial_timeout=self._config.link.dial_timeout,
-                is_needed=lambda: self._is_needed,
-                what="dialling chat",
-                faults=self._user.faults,
-            )
-            self._connector.start()
+        if not self._is_stopping:
+            self.dial("dialling chat", RETRY, self._user.faults)
 
     async def stop(self) -> None:
         """Hang up."""
         self._is_stopping = True
         self._timer.cancel()
-        if self._connector is not None:
-            await self._connector.stop()
-        if self._link is not None:
-            self._link.hang_up()
+        await self.hang_up()
 
     def want(self, author: User, group: Group, until: float) -> None:
         """Keep the group's members known until then (the loop's seconds)."""
-        was_needed = self._is_needed
+        was_needed = self.is_needed()
         self._members.want(author, group, until)
-        if self._is_needed and not was_needed:
+        if self.is_needed() and not was_needed:
             self._dial()
         self._set_timer()
 
@@ -158,21 +139,21 @@ class NodeChat:
     def post(self, message: pb.ChatMessage) -> None:
         """Have a message sent for one of our users: now, or once there is a link."""
         self._forget_arrived()
-        was_needed = self._is_needed
+        was_needed = self.is_needed()
         self._pending[encode("MESSAGE", message)] = None
         if len(self._pending) > MOST_PENDING:
             del self._pending[next(iter(self._pending))]
-        if self._is_needed and not was_needed:
+        if self.is_needed() and not was_needed:
             self._dial()
         self._hand_over()
 
     def watch_blocks(self, user: User) -> None:
         """Keep known whom one of our users blocks, while they are here."""
-        was_needed = self._is_needed
+        was_needed = self.is_needed()
         question = self._blocks.want(user, _now())
-        if question is not None and self._link is not None:
-            self._link.send(encode("ASK_BLOCKED_USERS", question))
-        if self._is_needed and not was_needed:
+        if question is not None and self.link is not None:
+            self.link.send(encode("ASK_BLOCKED_USERS", question))
+        if self.is_needed() and not was_needed:
             self._dial()
 
     def unwatch_blocks(self, user: User) -> None:
@@ -186,11 +167,11 @@ class NodeChat:
 
     def _hand_over(self) -> None:
         """Write what has not been written to this link."""
-        if self._link is None:
+        if self.link is None:
             return
         for raw, written in self._pending.items():
             if written is None:
-                self._link.send(raw)
+                self.link.send(raw)
                 self._pending[raw] = _now()
 
     def _forget_arrived(self) -> None:
@@ -205,36 +186,28 @@ class NodeChat:
     def _fired(self) -> None:
         questions, changed = self._members.due(_now())
         for question in questions:
-            if self._link is not None:
-                self._link.send(encode("GROUP_MEMBERS", question))
+            if self.link is not None:
+                self.link.send(encode("GROUP_MEMBERS", question))
         for group in changed:
             self._user.members_changed(group)
         self._set_timer()
 
     # Dialling ------------------------------------------------------------------------------------------
 
-    async def _where(self) -> Sequence[Endpoint]:
+    async def find_endpoints(self) -> Sequence[Endpoint]:
+        """Every address of the places that discovery named."""
         return [endpoint for host, port in self._places for endpoint in await resolve(host, port)]
 
-    def _make_link(self, _endpoint: Endpoint) -> Link:
+    def connect_message(self, _endpoint: Endpoint) -> bytes:
+        """We are a process of that node, and prove it."""
         me = self._user
         self._proving = Dialling(me.secret() or b"", me.server_id, me.instance_id)
         hello = pb.ConnectServer(serverId=me.server_id, features=[me.feature], instanceId=me.instance_id)
         hello.terms.CopyFrom(terms(me.server_id))
         hello.proof.CopyFrom(self._proving.nonce)
-        settings = self._config.link
-        return Link(
-            self,
-            timeouts=Timeouts(settings.connect_timeout, settings.peer_ping_timeout),
-            limit=settings.payload_limit,
-            hello=encode("CONNECT_SERVER", hello),
-        )
+        return encode("CONNECT_SERVER", hello)
 
     # LinkOwner -----------------------------------------------------------------------------------------
-
-    def connect_requested(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - we dial
-        """Nobody asks on a link that we dialled."""
-        link.refuse(pb.ConnectResponse.UNKNOWN_ERROR)
 
     def link_opened(self, link: Link) -> None:
         """Prove that we are of its node, if it is of ours; what may not have arrived goes out again."""
@@ -244,7 +217,7 @@ class NodeChat:
             link.hang_up()
             return
         link.send(proof)
-        self._link = link
+        super().link_opened(link)
         self._user.log.info("chat_connected", link_id=link.link_id)
         self._hand_over()
         self._members.unanswered()
@@ -253,41 +226,37 @@ class NodeChat:
         self._set_timer()
 
     def messages_received(self, link: Link, frames: list[Frame]) -> None:
+        """An answer decides when to ask next."""
+        super().messages_received(link, frames)
+        self._set_timer()
+
+    def handle_message(self, frame: Frame) -> bool:
         """Chat answers; what becomes of a message later is not for us."""
-        for frame in frames:
-            if frame.name == "MESSAGE_ACK":
-                continue
-            if frame.name == "GROUP_MEMBERS":
+        match frame.name:
+            case "MESSAGE_ACK":
+                pass
+            case "GROUP_MEMBERS":
                 group = self._members.answered(decode(frame, pb.GroupMembers), _now())
                 if group is not None:
                     self._user.members_changed(group)
-            elif frame.name == "BLOCKED_USERS":
+            case "BLOCKED_USERS":
                 answered = self._blocks.answered(decode(frame, pb.BlockedUsers))
                 if answered is not None:
                     self._user.blocks_changed(*answered)
-            elif frame.name in ("BLOCK_USER", "UNBLOCK_USER"):
+            case "BLOCK_USER" | "UNBLOCK_USER":
                 change = decode(frame, pb.ChangeBlock)
                 changed = self._blocks.changed(change, is_blocked=frame.name == "BLOCK_USER")
                 if changed is not None:
                     self._user.blocks_changed(changed[0], {changed[1]})
-            else:
-                link.send(unsupported(frame.name))
-        self._set_timer()
+            case _:
+                return False
+        return True
 
-    def message_rejected(self, link: Link, reason: str, detail: str) -> None:
-        """Chat is one of us: an older one may not know us."""
-        self._user.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id)
-
-    def link_writable(self, link: Link) -> None:
-        """Little is ever sent here."""
-
-    def link_closed(self, link: Link, closed: Closed) -> None:
-        """The connector dials again."""
-        if self._link is link:
-            self._link = None
-            self._forget_arrived()
-            self._pending = dict.fromkeys(self._pending)
-            self._user.log.info("chat_disconnected", reason=closed.reason)
+    def link_lost(self, closed: Closed) -> None:
+        """What was written to it may not have arrived."""
+        self._forget_arrived()
+        self._pending = dict.fromkeys(self._pending)
+        self._user.log.info("chat_disconnected", reason=closed.reason)
 
 
 def _now() -> float:

@@ -408,7 +408,7 @@ def test_a_network_that_is_away_ends_no_reconnect():
     async def story():
         feature = alice(discovery=Unplugged(Config()))
         with pytest.raises(PeerUnreachable, match="cannot bind"):
-            await feature._places()
+            await feature.find_endpoints()
 
     run(story())
 
