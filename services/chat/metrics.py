@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage.mailbox import Item
 from parley.shared.compiled import core
-from parley.shared.telemetry.tallies import Buckets
+from parley.shared.telemetry.tallies import Exporter, Samples
 
 DELIVERY: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
@@ -17,43 +17,13 @@ DELIVERY: Final = (
 COMMIT: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 GROUP: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
-Samples = Iterable[tuple[tuple[str, ...], float]]
-
-
-class Sink(Protocol):
-    """Where metrics are exported."""
-
-    def watch_value(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Export a gauge without labels."""
-
-    def watch(self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()) -> None:
-        """Export a gauge."""
-
-    def watch_counter(
-        self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()
-    ) -> None:
-        """Export what only grows."""
-
-    def histogram(self, name: str, text: str, bounds: tuple[float, ...]) -> Buckets:
-        """Export a histogram without labels."""
-
-    def histograms(
-        self,
-        name: str,
-        text: str,
-        bounds: tuple[float, ...],
-        labels: tuple[str, ...],
-        values: Iterable[tuple[str, ...]],
-    ) -> Mapping[tuple[str, ...], Buckets]:
-        """Export a histogram."""
-
 
 class Counting:
     """The chat process's own metrics. `waiting`, `oldest` (seconds) and `owed` are asked when they are wanted."""
 
     def __init__(
         self,
-        metrics: Sink,
+        metrics: Exporter,
         *,
         waiting: Callable[[], int],
         oldest: Callable[[], float],

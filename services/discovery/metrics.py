@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from parley.services.discovery.directory.directory import Directory
 from parley.services.discovery.directory.registry import Registry
-from parley.shared.telemetry.tallies import Buckets
+from parley.shared.telemetry.tallies import Exporter, Samples
 from parley.shared.wire.messages import FEATURES, pb
 
 TIME_TO_PEER: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-
-Samples = Iterable[tuple[tuple[str, ...], float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +43,10 @@ class Report:
         ]
 
 
-class Sink(Protocol):
-    """Where metrics are exported."""
-
-    def watch(self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()) -> None:
-        """Export a gauge."""
-
-    def watch_counter(
-        self, name: str, text: str, read: Callable[[], Samples], labels: tuple[str, ...] = ()
-    ) -> None:
-        """Export what only grows."""
-
-    def histograms(
-        self,
-        name: str,
-        text: str,
-        bounds: tuple[float, ...],
-        labels: tuple[str, ...],
-        values: Iterable[tuple[str, ...]],
-    ) -> Mapping[tuple[str, ...], Buckets]:
-        """Export a histogram."""
-
-
 class Counters:
     """What the discovery port counts, and how long it takes from first heard to linked."""
 
-    def __init__(self, metrics: Sink, directory: Directory, registry: Registry) -> None:
+    def __init__(self, metrics: Exporter, directory: Directory, registry: Registry) -> None:
         self.requests = {"sent": 0, "received": 0}
         self.announcements = {"sent": 0, "received": 0}
         self._times = metrics.histograms(

@@ -11,8 +11,8 @@ from parley.shared.link.link import Link
 from parley.shared.peering.peering import Peer, Peering
 from parley.shared.runtime.supervised import Faults, LastingTimer
 from parley.shared.runtime.timer import clock
-from parley.shared.telemetry.metrics import PEERS, Metrics, Samples
-from parley.shared.telemetry.tallies import OTHER, Buckets, Names
+from parley.shared.telemetry.metrics import PEERS, Metrics
+from parley.shared.telemetry.tallies import OTHER, Buckets, Names, Samples
 from parley.shared.wire.messages import pb
 
 STATES: Final = ("linked", "dialling")

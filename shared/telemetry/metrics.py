@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 
 from parley.shared.compiled import core
 from parley.shared.errors import LocalProtocolError
-from parley.shared.telemetry.tallies import Buckets, Frames
+from parley.shared.telemetry.tallies import Buckets, Frames, Labels, Samples
 
 REJECTIONS = frozenset(
     {
@@ -70,9 +70,6 @@ PEERS: Final = 100
 LAG: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # when each counter began: as many series again, which nobody asks for
-
-Labels = tuple[str, ...]
-Samples = Iterable[tuple[Labels, float]]
 
 
 def version() -> str:

@@ -7,11 +7,15 @@ nothing in the compiled core (shared/core/tallies.c), which has the same classes
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
 
 from parley.shared.compiled import core
 from parley.shared.wire.messages import REGISTRY
+
+Labels = tuple[str, ...]
+Samples = Iterable[tuple[Labels, float]]
+"""Label values, and the value."""
 
 OTHER: Final = "other"
 """Stands for all that has no label of its own."""
@@ -103,3 +107,24 @@ class Names:
                 break
             self._named.add(name)
         return {name: name if name in self._named else OTHER for name in present}
+
+
+class Exporter(Protocol):
+    """What of Metrics (metrics.py) a pure module needs, to have exported what it counts."""
+
+    def watch_value(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Export a gauge without labels."""
+
+    def watch(self, name: str, text: str, read: Callable[[], Samples], labels: Sequence[str] = ()) -> None:
+        """Export a gauge: `read` gives its label values and values."""
+
+    def watch_counter(self, name: str, text: str, read: Callable[[], Samples], labels: Sequence[str] = ()) -> None:
+        """Export what only ever grows; `_total` is added to its name."""
+
+    def histogram(self, name: str, text: str, bounds: Sequence[float]) -> Buckets:
+        """Export a histogram without labels."""
+
+    def histograms(
+        self, name: str, text: str, bounds: Sequence[float], labels: Sequence[str], values: Iterable[Labels]
+    ) -> Mapping[Labels, Buckets]:
+        """Export a histogram, and return its buckets for each of these label values."""
