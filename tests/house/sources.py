@@ -20,11 +20,13 @@ _COMMENT_OR_TEXT = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.
 
 
 def files(folders: Iterable[str] = PRODUCT, suffixes: tuple[str, ...] = (".py",), root: Path = ROOT) -> list[Path]:
-    """The files in some folders whose names end so, in order."""
+    """The files in some folders, or files, whose names end so, in order."""
     return sorted(path for folder in folders for path in _walk(root / folder) if path.name.endswith(suffixes))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
+    if folder.is_file():
+        yield folder
     for place, folders, names in os.walk(folder):
         folders[:] = [each for each in folders if each not in IGNORED and not Path(place, each).is_symlink()]
         for name in names:
