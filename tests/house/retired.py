@@ -15,7 +15,7 @@ import functools
 import keyword
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -89,14 +89,14 @@ class Word:
     def is_in(self, name: Name) -> bool:
         """Whether a name has it, be it exempt or not."""
         words, own = words_of(name.text), words_of(self.text)
-        if own[0] not in words or self.kind not in ("", name.kind) or not _any(name.path, self.places):
+        if self.kind not in ("", name.kind) or not _any(name.path, self.places):
             return False
         return any(words[at : at + len(own)] == own for at in range(len(words)))
 
-    def found_in(self, names: Sequence[Name]) -> list[Name]:
-        """The names that have it and are not exempt; which exemptions are used is noted."""
+    def found_in(self, names: Mapping[str, Sequence[Name]]) -> list[Name]:
+        """The names, by their words, that have it and are not exempt; which exemptions are used is noted."""
         found = []
-        for name in names:
+        for name in names.get(words_of(self.text)[0], ()):
             if self.is_in(name):
                 exempt = [each for each in self.exemptions if each.holds(name)]
                 for each in exempt:
@@ -104,6 +104,15 @@ class Word:
                 if not exempt:
                     found.append(name)
         return found
+
+
+def by_word(found: Sequence[Name]) -> dict[str, list[Name]]:
+    """Names by each of their words, so that a retired one is looked for in few of them."""
+    index: dict[str, list[Name]] = {}
+    for name in found:
+        for word in set(words_of(name.text)):
+            index.setdefault(word, []).append(name)
+    return index
 
 
 def _any(text: str, patterns: Sequence[str]) -> bool:
@@ -198,7 +207,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.house.retired", description="Retired words")
     parser.add_argument("words", nargs="*", metavar="WORD", help="as in the list; else all of it, counted")
     wanted = parser.parse_args().words
-    words, everything = read(LIST.read_text(encoding="utf-8")), names()
+    words, everything = read(LIST.read_text(encoding="utf-8")), by_word(names())
     for text in wanted:
         known = [word for word in words if word.text == text]
         for word in known or [Word(text)]:

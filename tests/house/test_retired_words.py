@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.house.retired import LIST, Name, identifiers, keys, names, read, words_of
+from tests.house.retired import LIST, Name, by_word, identifiers, keys, names, read, words_of
 
 WORDS = read(LIST.read_text(encoding="utf-8"))
 RETIRED = [word for word in WORDS if not word.is_to_come]
@@ -16,14 +16,19 @@ def everything():
     return names()
 
 
-def test_no_name_has_a_retired_word(everything):
-    found = [f"{name} → {word.became}" for word in RETIRED for name in word.found_in(everything)]
+@pytest.fixture(scope="module")
+def index(everything):
+    return by_word(everything)
+
+
+def test_no_name_has_a_retired_word(index):
+    found = [f"{name} → {word.became}" for word in RETIRED for name in word.found_in(index)]
     assert not found, "\n".join(["retired words (tests/house/retired.txt):", *found])
 
 
-def test_every_exception_is_still_one(everything):
+def test_every_exception_is_still_one(index):
     for word in WORDS:
-        word.found_in(everything)
+        word.found_in(index)
     idle = {f"{word.text}: {each.reason}" for word in WORDS for each in word.exemptions if not each.is_used}
     used = {f"{word.text}: {each.reason}" for word in WORDS for each in word.exemptions if each.is_used}
     assert not idle - used
@@ -62,7 +67,7 @@ def test_a_name_is_its_words(text, words):
 
 
 def hits(text, *found):
-    return [name.text for word in read(text) for name in word.found_in(found)]
+    return [name.text for word in read(text) for name in word.found_in(by_word(found))]
 
 
 def test_a_word_is_found_in_every_spelling_and_not_in_others():
