@@ -41,6 +41,13 @@ class Deliveries:
 def count_frames(frames: list[Frame], counts: Counts, /) -> None: ...
 def count_sent(raws: list[bytes], counts: Counts, /) -> None: ...
 
+class LinkIO:
+    bytes_received: int
+    bytes_sent: int
+    frames_received: int
+    _descriptor: int
+    _is_plain_tcp: bool
+
 class Memory:
     def __init__(self, find: Callable[..., int | None], limit: int = ...) -> None: ...
     def __len__(self) -> int: ...

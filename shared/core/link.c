@@ -76,7 +76,7 @@ static Py_ssize_t write_at_once(LinkIO *self, PyObject *data)
 #ifdef MSG_DONTWAIT
     double now = clock_monotonic(), before = self->written_at;
     self->written_at = ((Turn *)self->turn)->last = now;
-    if (self->descriptor < 0 || now - before < QUIET || self->is_paused)
+    if (!self->is_plain_tcp || self->descriptor < 0 || now - before < QUIET || self->is_paused)
         return 0;
     if (self->may_wait) {
         PyObject *left = PyObject_CallMethodNoArgs(self->transport, word_left);

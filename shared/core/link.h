@@ -26,7 +26,8 @@ typedef struct {
     long long bytes_received, bytes_sent, frames_received;
     Py_ssize_t queued;
     double written_at;
-    int descriptor; /* of the connection, where it may be written to past the transport; else -1 */
+    int descriptor;    /* of the connection; else -1 */
+    char is_plain_tcp; /* whether it may be written to past the transport, which would not encrypt it */
     char may_wait; /* whether the transport may have something to write: it was given some */
     char is_paused, is_plain, has_backlog, is_performing, again, is_scheduled, is_real_clock;
 } LinkIO;

@@ -195,6 +195,7 @@ static PyMemberDef link_members[] = {
     {"_queued", T_PYSSIZET, offsetof(LinkIO, queued), READONLY, NULL},
     {"frames_received", T_LONGLONG, offsetof(LinkIO, frames_received), 0, NULL},
     {"_descriptor", T_INT, offsetof(LinkIO, descriptor), 0, NULL},
+    {"_is_plain_tcp", T_BOOL, offsetof(LinkIO, is_plain_tcp), 0, NULL},
     {"_is_paused", T_BOOL, offsetof(LinkIO, is_paused), 0, NULL},
     {"_is_plain", T_BOOL, offsetof(LinkIO, is_plain), 0, NULL},
     {"_has_backlog", T_BOOL, offsetof(LinkIO, has_backlog), 0, NULL},

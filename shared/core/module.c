@@ -1,7 +1,7 @@
 /* parley.shared._core: what is compiled of Parley. Everything here has a twin in Python, which is used where this is absent. */
 #include "core.h"
 
-#define INTERFACE 478678376 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+#define INTERFACE 1423957137 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},

@@ -43,6 +43,7 @@ class LinkIO:
         "_is_paused",
         "_is_performing",
         "_is_plain",
+        "_is_plain_tcp",
         "_is_scheduled",
         "_now",
         "_out",
@@ -77,7 +78,9 @@ class LinkIO:
         self._transport: Any = None
         """None: not connected."""
         self._descriptor = -1
-        """The connection's: the compiled class writes past the transport what would only wait there."""
+        """The connection's."""
+        self._is_plain_tcp = False
+        """Whether the compiled class may write to the descriptor past the transport what would only wait there."""
         self.frames_received = 0
         self.bytes_received = 0
         self.bytes_sent = 0

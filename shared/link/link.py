@@ -316,6 +316,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         if sock is not None:
             tcp.prepare(sock, self._loop, self.remote_host)
             self._descriptor = sock.fileno()
+            self._is_plain_tcp = transport.get_extra_info("sslcontext") is None
         self._track.add(self)
         if self._counts is not None and not self.dialled:
             self._counts(self, "connections", 0)
