@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar, Final
 
 from parley.services.chat.engine import Opened
 from parley.services.chat.groups.requests import Ask, read_ask
-from parley.services.chat.message.statuses import Status
+from parley.services.chat.message.early_answers import EarlyAnswers
 from parley.services.chat.metrics import Counting
 from parley.services.chat.operator.server import Operations, OperatorSocket
 from parley.services.chat.roster import LinkedServer, LocalRoster
@@ -32,7 +31,6 @@ from parley.shared.wire.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATO
 from parley.shared.wire.pieces import Limits, Partials, Whole
 
 Result = pb.ConnectResponse
-_STATUS: Final = attrgetter("status")
 GROUPS: Final[dict[str, type[Ask]]] = {
     "JOIN_GROUP": pb.ChangeGroup,
     "LEAVE_GROUP": pb.ChangeGroup,
@@ -71,6 +69,8 @@ class ChatService(ServiceBase):
         self._open: Opened | None = None
         self._in_turn: InTurn | None = None
         self._operator: OperatorSocket | None = None
+        self._early_answers = EarlyAnswers(self.peering, tell=self._tell_early, look_for=self.discover_now)
+        self._settling = LastingTimer("telling early answers", self._links_settled, self.faults)
         self._partials = Partials(
             Limits(self.config.link.payload_limit), lambda what: self.metrics.limited(what, "pieces")
         )
@@ -238,6 +238,7 @@ class ChatService(ServiceBase):
         self._timer.cancel()
         self._expiry.cancel()
         await super().stop()
+        self._settling.cancel()
         self._close_mailbox()
 
     def servers_heard_of(self, servers: ServerList) -> None:
@@ -321,6 +322,8 @@ class ChatService(ServiceBase):
         super().peer_connected(link)
         self._know(link.peer_id, link.remote_host)
         self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_ours))
+        if link.identity.is_ours:
+            self._settling.set(self._early_answers.connected(link.peer_id, self._now()))
         self.opened.router.server_connected(link.peer_id, self._now())
         self._go_quickly(link, link.peer_id)
         self.opened.requests.server_connected(link.peer_id)
@@ -330,11 +333,25 @@ class ChatService(ServiceBase):
         """What it did not answer waits."""
         super().peer_disconnected(link)
         self.roster.remove_server(link.peer_id)
+        self._early_answers.disconnected(link.peer_id)
         cleanly = link.end is not None and link.end.reason == "exit"
         self.opened.router.server_disconnected(
             link.peer_id, link, self._now(), confirms=link.identity.is_ours, cleanly=cleanly
         )
         self._turn_over()
+
+    def name_is_contested(self, server_id: str, here: str, there: str) -> None:
+        """Whom the linked one of two servers does not know, the other may."""
+        super().name_is_contested(server_id, here, there)
+        self._early_answers.decide(server_id)
+
+    def _links_settled(self) -> None:
+        self._settling.set(self._early_answers.handle_timeout(self._now()))
+
+    def _tell_early(self, server_id: str, answer: pb.ChatMessageResponse) -> None:
+        if self._open is not None:
+            self._open.router.ack_from_server(server_id, answer, self._now())
+            self._turn_over()
 
     def link_writable(self, link: Link) -> None:
         """A reader caught up: go on where it was left."""
@@ -434,12 +451,11 @@ class ChatService(ServiceBase):
             opened.router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self._now())
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            if (
-                self.peering.had_rivals
-                and Status.USER_NOT_FOUND in map(_STATUS, answer.statuses)
-                and self.peering.yield_to_rival(server_id)
-            ):
-                return True  # the message waits for the other server of that name
+            early = self._early_answers
+            if (early.is_watching or self.peering.had_rivals) and early.keep_back(server_id, answer):
+                if answer.statuses:
+                    opened.router.ack_from_server(server_id, answer, self._now())
+                return True
             opened.router.ack_from_server(server_id, answer, self._now(), frame)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)

@@ -169,7 +169,7 @@ class Peering:
 
     def _make_connector(self, peer: Peer) -> Connector:
         async def places() -> Sequence[Endpoint]:
-            return [e for e in peer.endpoints if not peer.avoids(e.host)] or peer.endpoints
+            return [e for e in peer.endpoints if not peer.avoids(e.host)]
 
         return Connector(
             places=places,
@@ -243,19 +243,24 @@ class Peering:
         if link.heard_since(peer.rivals.get(host, now)):
             self._owner.name_is_contested(peer.server_id, link.remote_host, host)
 
+    def may_yield(self, server_id: str) -> bool:
+        """Whether the link to a server would yield if another one of its name asked to be linked."""
+        peer = self._peers.get(server_id)
+        return (
+            peer is not None
+            and peer.link is not None
+            and peer.link.identity.is_ours
+            and not peer.has_yielded
+            and peer.link.age <= SETTLED
+        )
+
     def yield_to_rival(self, server_id: str) -> bool:
         """The linked one of two servers of one name does not know whom people write to there: try the other, once.
 
         Only a link that is young yields. One that has stood for longer was there first, whoever says what.
         """
         peer = self._peers.get(server_id)
-        if (
-            peer is None
-            or peer.link is None
-            or peer.has_yielded
-            or not peer.is_contested
-            or peer.link.age > SETTLED
-        ):
+        if peer is None or peer.link is None or not peer.is_contested or not self.may_yield(server_id):
             return False
         peer.has_yielded = True
         peer.avoided, peer.avoided_until = peer.link.remote_host, asyncio.get_running_loop().time() + AVOIDED

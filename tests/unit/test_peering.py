@@ -594,3 +594,19 @@ def test_where_the_other_server_of_a_name_is_gone_again_the_one_that_yielded_com
     assert three.loop.run(yields())
     three.loop.run_for(40.0)
     assert three.alpha.link_to(three.beta).remote_host == three.beta.host
+
+
+def test_a_server_that_yielded_is_not_dialled_before_the_other_one_had_its_time(three):
+    """The directory may have only the one yet, and the other one waits out its back-off."""
+    three.loop.run(three.alpha.knows(three.beta))
+    three.loop.run_for(1.0)
+    three.loop.run(three.other.knows(three.alpha))
+    three.loop.run_for(5.0)
+
+    async def yields():
+        return three.alpha.peering.yield_to_rival("beta")
+
+    assert three.loop.run(yields())
+    three.loop.run_for(10.0)
+    assert three.alpha.link_to(three.beta).remote_host == three.other.host
+    assert three.alpha.changes == 3, "linked, yielded, linked with the other one"
