@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos attack walk proto dashboards bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
+.PHONY: help run setup test check chaos attack walk proto dashboards documents bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,6 +52,9 @@ proto: $(READY) ## Generate the protobuf module anew
 
 dashboards: $(READY) ## Generate Grafana's dashboards anew
 	@$(BIN)/python -m deploy.grafana.generate
+
+documents: $(READY) ## Renew the parts of the documents that come from code: diagrams, configuration, the index of decisions
+	@$(BIN)/python -m deploy.documents
 
 bench: $(READY) ## Measure one federated hop, here and at the servers one would pick instead: ROUNDS=3, of throughput (ONLY=parley,c-relay)
 	@deploy/bench-tools.sh

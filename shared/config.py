@@ -42,109 +42,138 @@ class DiscoveryConfig(Section, frozen=True):
     """Finding servers, and the registration of this node's processes."""
 
     port: Port = 9999
-    """UDP: discovery."""
+    """UDP port of discovery; the same at all servers and clients of a network."""
     tcp_port: Port = 9998
-    """TCP: registration of the node's own processes."""
+    """TCP port where this node's processes register."""
     http_port: Port = 9401
+    """TCP port of the discovery process's HTTP pages."""
     address: str = ""
-    """HOST[:PORT] where this node's processes register; empty: at `address` of the node, or 127.0.0.1."""
+    """HOST[:PORT] where this node's processes register; empty: at `address`, or 127.0.0.1."""
     static_peers: tuple[str, ...] = ()
-    """HOST[:PORT] that get every discovery request by unicast too; a name may have several addresses."""
+    """HOST[:PORT] that get each request by unicast too, each one that can be a host's name; in the environment,
+    words between commas or spaces.
+    """
     discovery_interval: Seconds = 5.0
-    """Between two discovery requests, jittered by ±20 %; more where there are many servers."""
+    """Seconds between two requests of a server, jittered by ±20 %; beyond ten servers half a second for each,
+    at most a third of `server_expiry`.
+    """
     discovery_timeout: Seconds = 2.0
-    """How long a client listens for replies."""
+    """Seconds for which a client listens for replies."""
     server_expiry: Seconds = 60.0
-    """A server neither heard nor linked for so long is forgotten."""
+    """Seconds after which a server neither heard nor linked is forgotten."""
 
 
 class ChatConfig(Section, frozen=True):
     """The feature MESSAGES."""
 
     port: Port = 6666
+    """TCP port of chat."""
     http_port: Port = 9402
+    """TCP port of the chat process's HTTP pages."""
     ack_timeout: Seconds = 10.0
-    """A message written to a link and unanswered for so long is answered for (protocol.md)."""
+    """Seconds after which a message written to a link and unanswered is answered for."""
     custody_delay: Seconds = 0.05
-    """A message on its way and unanswered for so long is written to disk."""
+    """Seconds after which a message on its way and unanswered is written to disk; ten times as long while its
+    recipient, or the server that it is for, goes on answering.
+    """
     mailbox_messages: Bytes = 2_000_000
-    """How many messages may wait in all."""
+    """Messages that may wait in all; one more gets OTHER_ERROR."""
     mailbox_bytes: Bytes = 4 * 1024 * 1024 * 1024
-    """How many bytes of them."""
+    """Bytes of messages that may wait in all."""
     mailbox_user_messages: Bytes = 1_000_000
-    """How many messages may wait for one user."""
+    """Messages that may wait for one user; one more gets OTHER_ERROR."""
     mailbox_user_bytes: Bytes = 1024 * 1024 * 1024
-    """How many bytes of them."""
+    """Bytes of messages that may wait for one user."""
     mailbox_author_share: Share = 0.5
-    """The part of each of these that one author may have, of what the others leave of it (quotas.py)."""
+    """Part of each of these four that one author may fill alone; the less others leave, the less it is; beyond
+    it OTHER_ERROR.
+    """
     mailbox_server_share: Share = 0.65
     """The same for the users of one other server together, and for all that waits for one server."""
     mailbox_ttl: Seconds = 7 * 86400.0
-    """A message that has waited for so long is given up."""
+    """Seconds after which a message that waits is given up, and gets OTHER_ERROR."""
     stuck_ttl: Seconds = 86400.0
-    """Something large that did not pass for so long, while there was a link, is given up."""
+    """Seconds after which something large that never passes, though its destination is linked, is given up."""
     group_members: Bytes = 10_000
-    """How many members a group may have."""
+    """Members that a group may have."""
 
 
 class TypingConfig(Section, frozen=True):
     """The feature TYPING_INDICATOR."""
 
     port: Port = 7777
+    """TCP port of typing."""
     udp_port: Port = 7778
+    """UDP port of typing."""
     http_port: Port = 9403
+    """TCP port of the typing process's HTTP pages."""
     typing_expiry: Seconds = 6.0
-    """How long a typing entry lasts."""
+    """Seconds for which somebody counts as typing."""
     fanout_interval: Seconds = 0.05
-    """Changes are gathered for so long and sent together."""
+    """Seconds for which changes are gathered and then sent together."""
 
 
 class LocationConfig(Section, frozen=True):
     """The feature LIVE_LOCATION."""
 
     port: Port = 8888
+    """TCP port of location."""
     udp_port: Port = 8889
+    """UDP port of location."""
     http_port: Port = 9404
+    """TCP port of the location process's HTTP pages."""
     fanout_interval: Seconds = 0.05
+    """Seconds for which changes are gathered and then sent together."""
 
 
 class LinkConfig(Section, frozen=True):
     """Every TCP link."""
 
     connect_timeout: Seconds = 10.0
-    """From the connection to its CONNECT or CONNECTED."""
+    """Seconds from a connection to its CONNECT or CONNECTED."""
     dial_timeout: Seconds = 3.0
-    """For one address to accept a connection."""
+    """Seconds for one address to accept a connection."""
     ping_timeout: Seconds = 300.0
-    """Silence on a client's link before PING; twice that: HANGUP(TIMEOUT)."""
+    """Seconds of silence on a client's link before PING; after twice that, HANGUP(TIMEOUT)."""
     peer_ping_timeout: Seconds = 5.0
-    """The same on a link between servers."""
+    """Seconds, the same on a link between servers."""
     payload_limit: Payload = 2 * 1024 * 1024 + 4096
-    """A larger payload is refused from its header; 2 MiB of document and the fields around it."""
+    """Bytes; a larger payload is refused from its header (2 MiB, and 4096 for the fields around a document); at
+    most 1 GiB.
+    """
     backoff_min: Seconds = 0.2
+    """Seconds, at most, before the second dial; doubled with each failure, and drawn at random below that."""
     backoff_max: Seconds = 15.0
-    """Full-jitter exponential backoff between dials."""
+    """Seconds, at most, between two dials."""
 
 
 class LimitsConfig(Section, frozen=True):
     """What nobody may exceed, whoever they are: docs/operations.md, "Limits"."""
 
     metrics_from: tuple[str, ...] = ()
-    """Addresses or networks (10.0.0.0/8) that may see /metrics, besides this machine and a container's network."""
+    """Addresses or networks (`10.0.0.0/8`) that may see `/metrics`, besides this machine and, in a container,
+    its network.
+    """
     read_bytes: Bytes = 64 * 1024 * 1024
-    """What all links of a process may have read and not handled."""
+    """Bytes; what all links of a process together may have read and not handled: beyond it who holds most loses
+    their links; at least `link.payload_limit`, and so is the next.
+    """
     send_bytes: Bytes = 96 * 1024 * 1024
-    """What all of them may have to write that the other sides do not take."""
+    """Bytes; what all of them together may have to write that the other sides do not take: the same."""
     odd_names: Annotated[str, msgspec.Meta(pattern="^(admit|refuse)$")] = "admit"
-    """Clients with a userId that Parley would give nobody: names.py."""
+    """`admit` or `refuse`: clients of other programs whose userId Parley would give nobody (not printable, over
+    64 characters, …).
+    """
     servers: Bytes = 1000
-    """Other servers that a node knows at once; of one address at most 32, of a gateway 256."""
+    """Other servers that a node knows at once; of one address it takes at most 32, of a gateway 256."""
     users: Bytes = 100_000
-    """Users of this server."""
+    """Users of this server; who is new beyond it is not connected. Of each of these tables: who was never there
+    in earnest makes room first, all others stay.
+    """
     groups: Bytes = 50_000
-    """Groups that live here."""
+    """Groups that live here; who would make one more hears ERROR."""
     members: Bytes = 1_000_000
-    """Members of them all."""
+    """Members of all these groups."""
     user_groups: Bytes = 2_000
     """Groups that one user may be in."""
     blocks: Bytes = 500_000
@@ -152,36 +181,49 @@ class LimitsConfig(Section, frozen=True):
     user_blocks: Bytes = 10_000
     """How many one user may block."""
     share: Share = 0.5
-    """The part of each of these tables that one address, or the users of one other server, may fill."""
+    """Part of each of these tables (and of 20 times `limits.servers` names that are remembered) that one
+    address, or the users of one other server, may fill.
+    """
     unused_ttl: Seconds = 30 * 86400.0
-    """Who was here, or was announced, and neither wrote nor was written to is forgotten after so long."""
+    """Seconds after which a user or server is forgotten who was here, or was announced, and neither wrote nor
+    was written to.
+    """
 
 
 class ClientConfig(Section, frozen=True):
     """The command line and the client library."""
 
     user: str = ""
-    """Who we are, USER@SERVER, where no other is named."""
+    """Who the command line is, USER@SERVER, where `--as` names no other."""
     typing_udp_port: Port = 7779
+    """UDP port where a client hears of typing; another one where it is taken."""
     location_udp_port: Port = 8890
+    """UDP port where a client hears locations; another one where it is taken."""
 
 
 class LogConfig(Section, frozen=True):
     """What the processes write to standard error."""
 
     level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    """`debug`, `info`, `warning` or `error`; a whole `parley serve` shows warnings only, unless this variable
+    or `-v` says more.
+    """
     format: Annotated[str, msgspec.Meta(pattern="^(auto|json|console)$")] = "auto"
-    """auto: console on a terminal, JSON elsewhere."""
+    """`json`, `console`, or `auto`: console on a terminal, JSON elsewhere."""
 
 
 class Config(Section, frozen=True):
     """All of it. `load` makes one; `Config()` is the defaults."""
 
     server_id: str = ""
-    """This node's name; empty: discovery takes the host's, the others adopt it."""
+    """This node's name; empty: discovery takes the host's, the other processes adopt it."""
     address: str = ""
     """The one IPv4 address that the listeners bind to; empty: all."""
     data_dir: str = "data"
+    """Directory for what is kept: messages that wait, statuses to be told, groups; a subdirectory for each
+    serverId. All processes of a node have the same: by its `node.secret` they know each other (on several
+    machines, copy that file).
+    """
     discovery: DiscoveryConfig = DiscoveryConfig()
     chat: ChatConfig = ChatConfig()
     typing: TypingConfig = TypingConfig()
