@@ -77,7 +77,7 @@ class Inside:
         self._answer = encode("MESSAGE_ACK", answer).split(number)
 
     def _connected(self, hello: bytes) -> Link:
-        link = self.service._make_accepted_link()  # noqa: SLF001 - as its listener does
+        link = self.service.make_accepted_link()
         link.connection_made(Transport())
         link.data_received(hello)
         return link

@@ -1,4 +1,4 @@
-"""What every process of a node is: a listener, its subscribers, one link per other server.
+"""What every service is: a process of its node, with subscribers and one link per other server.
 
 A server connects to a server exactly as a client connects to a server: the same Link, accepted here or
 dialled by a connector. A feature is a subclass that handles its messages and nothing else.
@@ -7,39 +7,27 @@ dialled by a connector. A feature is a subclass that handles its messages and no
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any
 
 from google.protobuf.message import Message
-from prometheus_client import CollectorRegistry
 
 from parley.shared.addresses import Endpoint, Server, ServerList, User
-from parley.shared.config import Config, load
+from parley.shared.config import Config
 from parley.shared.discovery.announcements import announce, encode_announcement, our_mark
 from parley.shared.discovery.server_lists import ServerListChange
-from parley.shared.errors import ConfigError, StorageError
-from parley.shared.http.event_streams import Stream
-from parley.shared.http.server import Answer
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link, Track
 from parley.shared.link.session import Timeouts, unsupported
 from parley.shared.names import fold, why_odd
 from parley.shared.peering.peering import Peer, Peering
-from parley.shared.runtime.supervised import Faults, LastingTimer
-from parley.shared.service.admission import Admission
-from parley.shared.service.data_directory import DataDirectory
-from parley.shared.service.guard import Guard
+from parley.shared.runtime.supervised import LastingTimer
 from parley.shared.service.health import export_links, link_states, peer_status
-from parley.shared.service.registration import Registration
-from parley.shared.service.siblings import Siblings, read_secret
-from parley.shared.sockets.listener import Listener
-from parley.shared.spellings import ByName, Spellings
-from parley.shared.telemetry import logs
-from parley.shared.telemetry.metrics import Metrics, version
-from parley.shared.telemetry.troubles import Troubles
+from parley.shared.service.node_process import NodeProcess
+from parley.shared.service.siblings import Siblings
+from parley.shared.spellings import ByName
+from parley.shared.telemetry.metrics import version
 from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import MAX_DATAGRAM, Frame
 from parley.shared.wire.messages import encode, pb
@@ -55,199 +43,32 @@ FEW, LITTLE = 4, 64 * 1024
 """Frames, and bytes sent, in which a look at the clock is not worth what it takes."""
 
 
-class ServiceBase:
-    """One process's links. `server_id` is the node's name; empty: the configured one, or one to adopt."""
-
-    feature: ClassVar[str]
-    section: ClassVar[str]
-    """The feature's part of the configuration."""
+class ServiceBase(NodeProcess):
+    """One process's links with its clients and with other servers."""
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
-        self.config = config or load()
-        self.server_id = server_id or self.config.server_id
-        self._is_named = bool(self.server_id)
-        self.instance_id = secrets.token_hex(8)
+        super().__init__(server_id, config)
         self._servers: ByName[Server] = ByName()
         self.subscribers: dict[User, list[Link]] = {}
-        self.log = logs.get(feature=self.feature, instance_id=self.instance_id, server_id=self.server_id)
-        self.metrics = Metrics(CollectorRegistry(), self.feature, self.server_id)
-        self.registration: Registration | None = None
         self.peering = Peering(self, self.config.link, self.config.address)
-        self.listener: Listener | None = None
-        self._links: set[Link] = set()
-        self.guard = Guard(self, self.config.limits)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = False
-        self.faults = Faults(lambda: self.log, self.metrics.errors.inc)
-        self.admission = Admission(self._links, self.metrics, lambda: self.log, self.faults)
-        self.data_directory = DataDirectory(self.config.data_dir)
-        self.spellings = Spellings()
-        self.spellings.learn_own(self.server_id)
         self.siblings = Siblings(self, self.secret)
-        self._stands_by = False
-        """Whether another process of our feature serves this node."""
-        self._belonging = asyncio.Lock()
-        """Whatever discovery decides about us is done whole before the next: it takes seconds to hang up on all."""
-        self.troubles = Troubles(
-            lambda: self.log,
-            _seconds,
-            lambda: self.metrics.limited("log_lines", "link"),
-        )
-        self.metrics.watch(
-            "parley_troubles",
-            "What is wrong around this process, by kind",
-            lambda: [((self.feature, kind), count) for kind, count in self.troubles.count().items()],
-            ["feature", "kind"],
-        )
         self._report = LastingTimer("reporting our links", self._report_links, self.faults)
         self._report_next = 0.0
         self._others_found: set[tuple[str, str]] = set()
         """Where another server was found than the one expected, as far as it was logged."""
-        self.fatal: ConfigError | StorageError | None = None
-        """What makes it impossible to go on, found while running; `fatal_found` is set then."""
-        self.fatal_found = asyncio.Event()
-        settings = getattr(self.config, self.section)
-        self._port: int = settings.tcp_port if hasattr(settings, "tcp_port") else settings.port
-        self.metrics.ready.set_function(lambda: not self.reasons_not_ready())
         export_links(self)
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
+    # Belonging to a node ----------------------------------------------------------------------------
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    # Life -----------------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Bind, and accept as soon as our name is known. ConfigError where a port is taken."""
-        if self.listener is None:
-            self.bind()
-        if self.server_id:
-            await self.listen()
-
-    def bind(self) -> None:
-        """Take our ports, so that a taken one is told at once."""
-        self.listener = Listener(self.config.bind_host, self._port, self.feature)
-
-    async def register(self) -> None:
-        """Belong to the node whose discovery is configured: our name and the server list come from it.
-
-        Nobody is let in before discovery was asked: another process may serve our feature already.
-        """
-        if self.listener is None:
-            self.bind()
-        self.registration = Registration(self, self.config)
-        self.registration.start()
-
-    async def listen(self) -> None:
-        """Accept clients and servers."""
-        if self.listener is not None and not self.listener.is_accepting and not self._stopping:
-            self.guard.start()
-            await self.listener.accept(self._make_accepted_link)
-            self.log.info("listening", host=self.config.bind_host, port=self.listener.port)
-
-    async def stop(self) -> None:
-        """HANGUP(EXIT) to everyone; accept no more, close the links, then wait."""
-        self._stopping = True
+    async def dial_no_more(self) -> None:
+        """Dial no other server from now on, and report nothing."""
         self._report.cancel()
-        server = self.listener.pause() if self.listener is not None else None
         await self.peering.stop()
-        if self.registration is not None:
-            await self.registration.hang_up()
-        await self._hang_up_all()
-        self.admission.stop()
-        if server is not None:
-            await server.wait_closed()
-        for task in list(self._tasks):
-            task.cancel()
-        self.guard.stop()
-
-    async def _hang_up_all(self) -> None:
-        links = list(self._links)
-        for link in links:
-            link.hang_up()
-        if links:
-            await asyncio.wait([link.disconnected for link in links], timeout=2.5)
-
-    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine as a task of this process; an error in it is ours, and logged."""
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
-
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if isinstance(error, (ConfigError, StorageError)):
-            self.fatal = error
-            self.fatal_found.set()
-        else:
-            self.faults.stray("a task", error)
-
-    # Belonging to a node: what Registration calls -----------------------------------------------
-
-    def own_endpoints(self) -> list[pb.Endpoint]:
-        """Where we serve; the host is the address that our registration comes from."""
-        port = self.listener.port if self.listener is not None else 0
-        return [pb.Endpoint(feature=self.feature, port=port, udpPort=self.udp_port)]
-
-    @property
-    def udp_port(self) -> int:
-        """The port for our clients' datagrams; 0: none."""
-        return 0
-
-    @property
-    def is_named(self) -> bool:
-        """Whether our serverId was given to us, and not adopted."""
-        return self._is_named
-
-    def secret(self) -> bytes | None:
-        """What processes of our node know."""
-        return read_secret(self.data_directory)
-
-    async def registered(self, server_id: str) -> None:
-        """This node's name is known: serve."""
-        async with self._belonging:
-            if server_id != self.server_id:
-                await self._hang_up_all()  # they know us by an older name, if there are any
-                self.adopt(server_id)
-            self._stands_by = False
-            await self.listen()
-
-    def adopt(self, server_id: str) -> None:
-        """Take the name that discovery gave us."""
-        self.server_id = server_id
-        self.spellings.learn_own(server_id)
-        self.metrics.identify(server_id)
-        self.log = self.log.bind(server_id=server_id)
-        self.log.info("server_id_adopted")
-
-    async def not_registered(self, *, taken: bool) -> None:
-        """A standby serves nobody; without discovery a process that knows its name goes on."""
-        async with self._belonging:
-            if taken:
-                self._stands_by = True
-                await self.stand_by()
-            elif self.server_id and not self._stands_by:
-                await self.listen()
 
     async def stand_by(self) -> None:
-        """Serve nobody, and let go of what the one that serves needs."""
+        """Serve nobody, and dial nobody."""
         await self.peering.pause()
-        if self.listener is not None and self.listener.is_accepting:
-            self.listener.pause()
-        if self._links:
-            await self._hang_up_all()
-
-    async def server_list_received(self, change: ServerListChange, own: Sequence[pb.Endpoint]) -> None:  # noqa: ARG002 - for watchers
-        """The directory changed."""
-        async with self._belonging:
-            if not self._stands_by:
-                await self.start()
-                self._servers_changed(change)
+        await super().stand_by()
 
     def announce_to(self, to: pb.AnnounceTo) -> None:
         """Tell an asker where we are, from the address that we are at."""
@@ -261,11 +82,6 @@ class ServiceBase:
         )
         announce(datagram, (to.host, to.port), self.config.address)
 
-    def discover_now(self) -> None:
-        """Have the network asked at once."""
-        if self.registration is not None:
-            self.registration.discover_now()
-
     # Other servers ----------------------------------------------------------------------------------
 
     async def set_server_list_and_connect(self, server_list: Sequence[Server]) -> None:
@@ -276,14 +92,15 @@ class ServiceBase:
         if self._stands_by:
             return
         await self.start()
-        self._servers_changed(ServerListChange(tuple(server_list)))
+        self.servers_changed(ServerListChange(tuple(server_list)))
 
     @property
     def server_list(self) -> ServerList:
         """All other servers, as discovery told of them last."""
         return tuple(self._servers.values())
 
-    def _servers_changed(self, change: ServerListChange) -> None:
+    def servers_changed(self, change: ServerListChange) -> None:
+        """Deal with the servers that there are now."""
         self.spellings.learn(server.server_id for server in change.servers)
         if change.is_whole:
             self._servers.clear()
@@ -322,18 +139,14 @@ class ServiceBase:
         link.peer_id = server_id
         return link
 
-    def _make_accepted_link(self) -> Link:
+    def make_accepted_link(self) -> Link:
+        """A link for a connection that was accepted."""
         return self._make_link(self.config.link.ping_timeout, track=self.admission)
 
     def _make_link(self, ping_timeout: float, track: Track | None = None, **how: Any) -> Link:
         timeouts = Timeouts(self.config.link.connect_timeout, ping_timeout)
         how |= {"track": track or self._links, "tally": self.metrics.frames, "counts": self.guard.counts}
         return Link(self, timeouts=timeouts, limit=self.config.link.payload_limit, **how)
-
-    @property
-    def links(self) -> Collection[Link]:
-        """All that there are."""
-        return self._links
 
     # LinkOwner: the handshake -----------------------------------------------------------------------
 
@@ -598,44 +411,12 @@ class ServiceBase:
             del self.subscribers[user]
         self.subscriber_disconnected(link)
 
-    # For people and their tools ----------------------------------------------------------------------
-
-    def reasons_not_ready(self) -> list[str]:
-        """Why /readyz says no; empty when all is well."""
-        reasons = []
-        if self.listener is None or not self.listener.is_accepting:
-            reasons.append("not accepting connections")
-        if self.registration is not None and not self.registration.is_registered:
-            reasons.append("not registered with discovery")
-        reasons += self.faults.reasons
-        return reasons
-
-    def pages(self) -> Mapping[str, Callable[[], Answer | Stream]]:
-        """What the HTTP port answers besides the pages of every process."""
-        return {}
-
     def status(self) -> dict[str, object]:
-        """What /status tells: identity and links."""
-        reasons = self.reasons_not_ready()
-        return {
-            "server_id": self.server_id,
-            "feature": self.feature,
-            "instance_id": self.instance_id,
-            "version": version(),
-            "ready": not reasons,
-            "reasons_not_ready": reasons,
-            "troubles": self.troubles.status(),
+        """Adds its links."""
+        return super().status() | {
             "subscribers": self.subscriber_count,
             "peers": [peer_status(peer) for peer in self.peering.peers],
         }
-
-
-def _seconds() -> float:
-    """The loop's time, which a test may set; outside of it, where metrics are read in tests, the machine's."""
-    try:
-        return asyncio.get_running_loop().time()
-    except RuntimeError:
-        return time.monotonic()
 
 
 def _words(result: int) -> str:

@@ -85,7 +85,7 @@ class OfService(Target):
             link = in_loop(lambda: self.process.make_peer_link("beta", Endpoint("10.0.0.9", 6666)))
             hello = ACCEPTING
         else:
-            link = in_loop(self.process._make_accepted_link)
+            link = in_loop(self.process.make_accepted_link)
         feed(self.loop, link, [hello, lambda: in_loop(lambda: self.prove(link)), *reader.pieces()])
         assert link not in self.process._links
         assert not self.process.subscribers
@@ -158,7 +158,7 @@ class Discovery(OfService):
 
     def register(self, hello, host):
         """Without a process of this node there is nothing to announce."""
-        link = in_loop(self.process._make_accepted_link)
+        link = in_loop(self.process.make_accepted_link)
         in_loop(lambda: link.connection_made(links.Transport(link, host)))
         in_loop(lambda: link.data_received(hello))
         self.loop.turns(3)
@@ -214,7 +214,7 @@ class ServiceDatagrams(Target):
             in_loop(lambda kind=kind: kind("alpha", settings)) for kind in (TypingService, LocationService)
         ]
         for process in self.processes:
-            link = in_loop(process._make_accepted_link)
+            link = in_loop(process.make_accepted_link)
             in_loop(lambda link=link: link.connection_made(links.Transport(link)))
             in_loop(lambda link=link: link.data_received(CLIENT))
 
@@ -252,7 +252,7 @@ class OperatorSocket(Chat):
         for number, (user, server) in enumerate((("bob", "alpha"), ("bob", "beta"))):
             message.messageSnowflake, message.user.userId, message.user.serverId = number, user, server
             wait.append(encode("MESSAGE", message))
-        feed(self.loop, in_loop(process._make_accepted_link), [CLIENT, *wait])
+        feed(self.loop, in_loop(process.make_accepted_link), [CLIENT, *wait])
 
     def feed(self, data):
         how, body = (data[0] if data else 0) % 4, data[1:]

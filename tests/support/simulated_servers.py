@@ -25,7 +25,7 @@ class SimulatedServer(ServiceBase):
         self.host = host
         self.changes = 0
         """How often a server was linked or lost."""
-        loop.network.listen(host, PORT, self._make_accepted_link)
+        loop.network.listen(host, PORT, self.make_accepted_link)
 
     async def start(self) -> None:
         """Nothing is bound."""
