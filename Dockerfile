@@ -15,7 +15,7 @@ WORKDIR /app
 COPY pyproject.toml ./
 RUN touch README.md LICENSE && \
     /opt/pip/bin/pip --python /opt/venv/bin/python --disable-pip-version-check install \
-        --no-cache-dir --no-compile --config-settings editable_mode=compat --editable . && \
+        --no-cache-dir --no-compile --config-settings editable_mode=compat --editable '.[cli,node]' && \
     /opt/pip/bin/pip --disable-pip-version-check install --no-cache-dir --no-compile "setuptools>=77" && \
     /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 # The compiled core, in a layer of its own: a change of Python source builds it no second time.

@@ -19,7 +19,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
+
+EXIT_CONFIG: Final = 2
+"""The exit code of a program that ends for a ConfigError."""
 
 
 class ParleyError(Exception):

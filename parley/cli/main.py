@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from parley.cli.operator import mailbox, nodes, status
+from parley.cli.operator import status
 from parley.cli.options import As, ConfigFile, Json, ServerOption
 from parley.cli.output import OutputError, take_over
 from parley.cli.people import chat as chatting
 from parley.cli.people import groups, receive, share, typing, where
 from parley.cli.people import send as sending
+from parley.cli.people import servers as discovered
 from parley.cli.terminal import fail, run
-from parley.shared.service.process import EXIT_CONFIG
+from parley.shared.errors import EXIT_CONFIG
+from parley.shared.extras import needed_extra
 from parley.shared.sockets.descriptors import fill_standard_streams
-from parley.shared.telemetry.metrics import version
+from parley.shared.version import version
 
 app = typer.Typer(
     help="Chat for networks that nobody configured. Servers find each other; so do you.",
@@ -46,6 +49,35 @@ GroupName = Annotated[
 ]
 
 
+class Service(StrEnum):
+    """The processes of a node."""
+
+    DISCOVERY = "discovery"
+    CHAT = "chat"
+    TYPING = "typing"
+    LOCATION = "location"
+
+
+def _fail_without(missing: ModuleNotFoundError) -> NoReturn:
+    """End a command that needs more than is installed."""
+    needed = needed_extra(missing)
+    if not needed:
+        raise missing
+    fail(f"this command is for who runs a node: {needed}", EXIT_CONFIG)
+
+
+def _add_missing(name: str, missing: ModuleNotFoundError) -> None:
+    """Have a command that cannot be imported say what it needs, whatever its arguments are."""
+    if not needed_extra(missing):
+        raise missing
+
+    def command(_arguments: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
+        _fail_without(missing)
+
+    settings = {"ignore_unknown_options": True}
+    app.command(name, help="Needs the extra [node].", context_settings=settings)(command)
+
+
 def _print_version(value: bool) -> None:
     if value:
         typer.echo(f"parley {version()}")
@@ -64,7 +96,7 @@ def _root(
 @app.command()
 def serve(
     services: Annotated[
-        list[nodes.Service] | None, typer.Argument(help="Which processes; all four when none is named.")
+        list[Service] | None, typer.Argument(help="Which processes; all four when none is named.")
     ] = None,
     config: ConfigFile = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the processes' own logs.")] = False,
@@ -79,7 +111,11 @@ def serve(
 
         parley serve chat
     """
-    sys.exit(nodes.serve([s.value for s in services or ()], config, verbose=verbose))
+    try:
+        from parley.cli.operator import serve as serving  # noqa: PLC0415 - no other command imports the processes
+    except ModuleNotFoundError as error:
+        _fail_without(error)
+    sys.exit(serving.serve([s.value for s in services or ()], config, verbose=verbose))
 
 
 @app.command()
@@ -97,7 +133,7 @@ def servers(
 
         parley servers --server 192.168.1.20
     """
-    sys.exit(run(lambda c: nodes.servers(c, server or (), timeout, in_json=as_json), config))
+    sys.exit(run(lambda c: discovered.servers(c, server or (), timeout, in_json=as_json), config))
 
 
 @app.command()
@@ -247,7 +283,12 @@ app.command("typing")(typing.command)
 app.command("share")(share.command)
 app.command("where")(where.command)
 app.command("status")(status.command)
-app.add_typer(mailbox.app, name="mailbox", rich_help_panel=None)
+try:
+    from parley.cli.operator import mailbox
+except ModuleNotFoundError as missing:
+    _add_missing("mailbox", missing)
+else:
+    app.add_typer(mailbox.app, name="mailbox", rich_help_panel=None)
 
 
 def _program() -> Any:

@@ -23,11 +23,11 @@ from parley.client.outbox.requests import RequestFailed
 from parley.shared.addresses import Server, ServerList, User
 from parley.shared.config import Config, load, split_host_port
 from parley.shared.discovery.discovery import DiscoveryService
-from parley.shared.errors import ConfigError, ParleyError, PeerError, PeerUnreachable
+from parley.shared.errors import EXIT_CONFIG, ConfigError, ParleyError, PeerError, PeerUnreachable
 from parley.shared.names import fold, spell
 from parley.shared.peering.connector import resolve
 from parley.shared.printable import one_line, printable, to_json
-from parley.shared.service.process import EXIT_CONFIG, run_loop
+from parley.shared.runtime.event_loop import run_loop
 from parley.shared.telemetry.logs import StandardError
 from parley.shared.wire.messages import MESSAGES
 

@@ -28,7 +28,7 @@ from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
 from parley.shared.runtime.supervised import LastingTimer, forever
 from parley.shared.service.service_base import ServiceBase
-from parley.shared.telemetry.metrics import version
+from parley.shared.version import version
 from parley.shared.wire.framing import MAX_DATAGRAM, Frame
 from parley.shared.wire.messages import decode, encode, pb
 

@@ -20,8 +20,10 @@ from functools import partial
 from parley.services.node.forking import Signals, fork
 from parley.services.node.watcher import Watcher
 from parley.shared.config import Config
+from parley.shared.errors import EXIT_CONFIG
 from parley.shared.runtime.backoff import Backoff
-from parley.shared.service.process import EXIT_CONFIG, SUPERVISED, run_loop
+from parley.shared.runtime.event_loop import run_loop
+from parley.shared.service.process import SUPERVISED
 from parley.shared.sockets.listener import Listener
 
 SERVICES = ("discovery", "chat", "typing", "location")

@@ -8,14 +8,18 @@ from __future__ import annotations
 import ipaddress
 import socket
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from parley.shared.discovery.networks import LOOPBACK_BROADCAST, Interface
+
+if TYPE_CHECKING:
+    import psutil
 
 
 def interfaces() -> list[Interface]:
     """Every IPv4 address of an interface that is up."""
+    import psutil  # noqa: PLC0415 - 15 ms that importing the library does not take
+
     try:
         stats = psutil.net_if_stats()
     except OSError:  # it reads /proc/net, which may be hidden; without it every interface counts as up

@@ -27,7 +27,7 @@ from parley.shared.service.health import export_links, link_states, peer_status
 from parley.shared.service.node_process import NodeProcess
 from parley.shared.service.siblings import Siblings
 from parley.shared.spellings import ByName
-from parley.shared.telemetry.metrics import version
+from parley.shared.version import version
 from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import MAX_DATAGRAM, Frame
 from parley.shared.wire.messages import encode, pb

@@ -8,7 +8,6 @@ asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import metadata
 from typing import Final
 
 from prometheus_client import (
@@ -27,6 +26,7 @@ from prometheus_client.registry import Collector
 from parley.shared.compiled import core
 from parley.shared.errors import LocalProtocolError
 from parley.shared.telemetry.tallies import Buckets, Frames, Labels, Samples
+from parley.shared.version import version
 
 REJECTIONS = frozenset(
     {
@@ -70,11 +70,6 @@ PEERS: Final = 100
 LAG: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # when each counter began: as many series again, which nobody asks for
-
-
-def version() -> str:
-    """Parley's version."""
-    return metadata.version("parley-lan")
 
 
 class Metrics(Collector):

@@ -19,7 +19,7 @@ from typing import Final
 from parley.shared.addresses import Endpoint, Server, ServerList
 from parley.shared.config import Config, LinkConfig, LogConfig
 from parley.shared.discovery.discovery import DiscoveryService
-from parley.shared.service.process import run_loop
+from parley.shared.runtime.event_loop import run_loop
 from parley.shared.telemetry import logs
 from parley.shared.wire.messages import MESSAGES, pb
 from tests.attack.places import ALPHA, BETA, HOUSES, MESSAGES_PORT, NAMES, NEWCOMERS

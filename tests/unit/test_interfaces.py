@@ -4,9 +4,9 @@ import ipaddress
 import socket
 from typing import NamedTuple
 
+import psutil
 import pytest
 
-from parley.shared.discovery import interfaces as module
 from parley.shared.discovery.interfaces import (
     LOOPBACK_BROADCAST,
     Interface,
@@ -82,8 +82,8 @@ def machine(monkeypatch):
         "odd0": [Address(v4, "203.0.113.77", None), Address(v6, "fe80::1", "ffff::")],
     }
     stats = {name: Stats(isup=name != "off0") for name in addresses if name != "eth0"}
-    monkeypatch.setattr(module.psutil, "net_if_addrs", lambda: addresses)
-    monkeypatch.setattr(module.psutil, "net_if_stats", lambda: stats)
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: addresses)
+    monkeypatch.setattr(psutil, "net_if_stats", lambda: stats)
 
 
 @pytest.mark.usefixtures("machine")
@@ -124,5 +124,5 @@ def test_without_proc_net_every_interface_counts_as_up(monkeypatch):
     def hidden():
         raise FileNotFoundError("/proc/net/dev")
 
-    monkeypatch.setattr(module.psutil, "net_if_stats", hidden)
+    monkeypatch.setattr(psutil, "net_if_stats", hidden)
     assert "127.0.0.1" in [interface.address for interface in interfaces()]

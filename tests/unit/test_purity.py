@@ -34,6 +34,7 @@ DRIVERS = {
 PURE = [
     "shared/addresses",
     "shared/errors",
+    "shared/extras",
     "shared/names",
     "shared/printable",
     "shared/recipients",
@@ -83,7 +84,19 @@ MAY_IMPORT = {
 FORBIDDEN_TO = {"parley/cli/people": {"parley.cli.operator"}}
 """Folder → exceptions to that."""
 ROOMS_OF_SHARED = [
-    {"addresses", "compiled", "config", "errors", "names", "printable", "recipients", "spellings", "wire"},
+    {
+        "addresses",
+        "compiled",
+        "config",
+        "errors",
+        "extras",
+        "names",
+        "printable",
+        "recipients",
+        "spellings",
+        "version",
+        "wire",
+    },
     {"runtime", "sockets", "telemetry", "limits"},
     {"discovery", "http", "link"},
     {"peering"},

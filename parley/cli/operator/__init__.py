@@ -1,1 +1,1 @@
-"""Commands for operators: serve, servers, status, mailbox."""
+"""Commands for operators: serve, status, mailbox."""

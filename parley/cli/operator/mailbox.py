@@ -32,9 +32,8 @@ from parley.services.chat.operator.commands import LAST, MOST, Drop, Dropped, Re
 from parley.services.chat.operator.inspection import Entry, Inspection, servers
 from parley.services.chat.storage.rows import name as name_of
 from parley.shared.config import Config, load
-from parley.shared.errors import ConfigError, ParleyError
+from parley.shared.errors import EXIT_CONFIG, ConfigError, ParleyError
 from parley.shared.printable import harmless
-from parley.shared.service.process import EXIT_CONFIG
 
 app = typer.Typer(
     help="What waits on this server, for its operator: see it, try it again, drop it.", no_args_is_help=True

@@ -1,1 +1,1 @@
-"""Commands for people: chat, send, listen, groups, typing, places."""
+"""Commands for people: chat, send, listen, servers, groups, typing, places."""

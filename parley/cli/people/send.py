@@ -15,9 +15,8 @@ from parley.client.chat import ChatFeature
 from parley.client.outbox.deliveries import DELIVERED, INTERIM, Delivery
 from parley.shared.addresses import Group, Recipient
 from parley.shared.config import Config
-from parley.shared.errors import FrameTooLarge
+from parley.shared.errors import EXIT_CONFIG, FrameTooLarge
 from parley.shared.names import spell
-from parley.shared.service.process import EXIT_CONFIG
 from parley.shared.sockets.descriptors import read_all
 
 FIRST_STATUS: Final = 15.0
