@@ -28,8 +28,9 @@ from parley.shared.service.siblings import read_secret
 from parley.shared.sockets.listener import Listener
 from parley.shared.spellings import Spellings
 from parley.shared.telemetry import logs
-from parley.shared.telemetry.metrics import Metrics, version
+from parley.shared.telemetry.metrics import Metrics
 from parley.shared.telemetry.troubles import Troubles
+from parley.shared.version import version
 from parley.shared.wire.messages import pb
 
 
