@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
-ARGUMENTS = (47, 48)
-"""Where /proc/PID/stat has the addresses of the beginning and the end of the command line (proc(5); from 0)."""
+try:
+    import setproctitle
+except ImportError:  # a node of a base installation's packages, or a system that it is not built for
+    setproctitle = None  # type: ignore[assignment]
 
 
 class Signals:
@@ -105,15 +105,7 @@ def _exit_code(begin: Callable[[], None], signals: Signals) -> int:
 
 
 def _rename(module: str) -> None:
-    """Be found by the name that the process has where it is started alone; where /proc is not Linux's it is not."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        begin, end = (int(fields[index - 2]) for index in ARGUMENTS)
-        for program in (sys.executable, Path(sys.executable).name):
-            line = b"".join(os.fsencode(word) + b"\0" for word in (program, "-m", module))
-            if len(line) <= end - begin:
-                with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
-                    memory.seek(begin)
-                    memory.write(line.ljust(end - begin, b"\0"))
-                break
-        Path("/proc/self/comm").write_text(f"parley-{module.rpartition('.')[2]}", encoding="ascii")
+    """Be found by the name that the process has where it is started alone, if setproctitle is installed."""
+    if setproctitle is not None:
+        setproctitle.setproctitle(f"{sys.executable} -m {module}")
+        setproctitle.setthreadtitle(f"parley-{module.rpartition('.')[2]}")

@@ -214,7 +214,7 @@ class ServedNode(Node):
         found = {}
         for process in self.command.family():
             try:
-                module = [word for word in process.cmdline() if word][-1:]  # what a forked one has to spare is NUL
+                module = " ".join(process.cmdline()).split()[-1:]  # a forked one's is one string, then NULs
             except psutil.NoSuchProcess:
                 continue
             if module and module[0].startswith("services."):
