@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos attack walk proto dashboards documents bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
+.PHONY: help run setup test check chaos attack walk proto dashboards documents picture bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -55,6 +55,9 @@ dashboards: $(READY) ## Generate Grafana's dashboards anew
 
 documents: $(READY) ## Renew the parts of the documents that come from code: diagrams, configuration, the index of decisions
 	@$(BIN)/python -m deploy.documents
+
+picture: $(READY) ## Draw the README's conversation, from what two terminals showed
+	@$(BIN)/python -m deploy.documents.conversation
 
 bench: $(READY) ## Measure one federated hop, here and at the servers one would pick instead: ROUNDS=3, of throughput (ONLY=parley,c-relay)
 	@deploy/bench-tools.sh

@@ -17,6 +17,7 @@ from parley.shared.wire.messages import REGISTRY, pb
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+STATUSES = (ROOT / "docs/statuses.md").read_text(encoding="utf-8")
 PROTOCOL = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
 
 
@@ -61,9 +62,9 @@ def test_the_configurations_page_tells_what_a_key_means_and_in_which_unit(key, k
     assert not key.endswith("port") or "TCP port" in meaning or "UDP port" in meaning
 
 
-def test_the_readme_tells_what_each_status_means():
+def test_the_statuses_page_tells_what_each_status_means():
     statuses = set(pb.ChatMessageResponse.DeliveryStatus.Status.keys())
-    assert set(re.findall(r"^\| ([A-Z_]+) \| (?:final|interim) \|", README, re.MULTILINE)) == statuses
+    assert set(re.findall(r"^\| ([A-Z_]+) \| (?:final|interim) \|", STATUSES, re.MULTILINE)) == statuses
 
 
 def test_the_protocol_page_has_every_message():

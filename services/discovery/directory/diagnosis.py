@@ -25,7 +25,7 @@ class Diagnosis:
         for host in self.silences.unheard(hears_us, now):
             detail = (
                 f"a server at {host} asks us and does not hear our answers: as a rule a firewall there drops what "
-                "comes to 9999/udp (README, Firewall)"
+                "comes to 9999/udp (docs/firewall.md)"
             )
             self._troubles.note("unheard", host, detail, host=host)
 
