@@ -45,7 +45,7 @@ SUFFIXES = (
     "css",
     "js",
 )
-FILE = re.compile(rf"(?!.*[A-Z]{{4,}}/)[\w.*-]+(?:/[\w.*-]+)*\.(?:{'|'.join(SUFFIXES)})|(?:[\w.-]+/)+")
+FILE = re.compile(rf"(?!.*[A-Z]{{4,}}/)(?:[\w.*-]+(?:/[\w.*-]+)*\.(?:{'|'.join(SUFFIXES)})|(?:[\w.-]+/)+)")
 """A file or folder of this repository, as it stands between backticks; in capitals it stands for any."""
 OTHERS = frozenset({"parley.yml", "data/", "wrong.txt"})
 """Files that people make, or programs."""
