@@ -43,14 +43,14 @@ def _scheduled(pid: int) -> float:
     return float(times.user + times.system)
 
 
-class Memory(NamedTuple):
+class RecentMessages(NamedTuple):
     """Bytes: all that is resident, and that with shared pages divided among those that share them."""
 
     rss: int
     pss: int
 
 
-def memory_of(pid: int) -> Memory:
+def memory_of(pid: int) -> RecentMessages:
     """What a process takes now; nothing where it has ended, or the kernel (Linux only) does not say."""
     found = dict.fromkeys(("Rss", "Pss"), 0)
     with suppress(OSError):
@@ -58,7 +58,7 @@ def memory_of(pid: int) -> Memory:
             key, _, value = line.partition(":")
             if key in found:
                 found[key] = int(value.split()[0]) * KIB
-    return Memory(found["Rss"], found["Pss"])
+    return RecentMessages(found["Rss"], found["Pss"])
 
 
 def memory(processes: Iterable[int]) -> float:

@@ -29,8 +29,8 @@ class Uncounted(ChatService):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.metrics.frames = None  # type: ignore[assignment] # a link takes that
-        self._counting.told = nothing  # type: ignore[method-assign]
-        self._counting.quick = None
+        self._chat_metrics.told = nothing  # type: ignore[method-assign]
+        self._chat_metrics.fast_path = None
 
     _delivered = staticmethod(nothing)
 

@@ -72,7 +72,7 @@ class ChatConfig(Section, frozen=True):
     """TCP port of the chat process's HTTP pages."""
     ack_timeout: Seconds = 10.0
     """Seconds after which a message written to a link and unanswered is answered for."""
-    custody_delay: Seconds = 0.05
+    persist_delay: Seconds = 0.05
     """Seconds after which a message on its way and unanswered is written to disk; ten times as long while its
     recipient, or the server that it is for, goes on answering.
     """

@@ -15,7 +15,7 @@ def hop(
 ) -> list[dict[str, float]]:
     """Messages per second, CPU of both chat processes per message, and the load's share, in each round.
 
-    `written`, once: rows on disk per message. A message that is not acknowledged within `custody_delay` is written:
+    `written`, once: rows on disk per message. A message that is not acknowledged within `persist_delay` is written:
     where servers are that slow, the disk is part of the cost.
     """
     before = _written(nodes)

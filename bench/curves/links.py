@@ -14,7 +14,7 @@ from bench.load import Loader
 from tests.support.nodes import Node
 
 IN_FLIGHT = 128
-"""Messages unanswered, of all authors together: so few that none should wait for `custody_delay` and be written."""
+"""Messages unanswered, of all authors together: so few that none should wait for `persist_delay` and be written."""
 RESERVE = 500
 """File descriptors that a process needs for other things than idle links."""
 

@@ -17,7 +17,7 @@ PAIR = ((ALPHA, "ann@alpha"), (BETA, "bob@beta"))
 IN_FLIGHT = 2 * MIB
 """Bytes unanswered, at most, where that are two messages or more …"""
 WINDOW = 128
-"""… and messages: so few that none should wait for `custody_delay` and be written."""
+"""… and messages: so few that none should wait for `persist_delay` and be written."""
 
 
 def curve() -> Curve:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from bench.cost import MIB, Memory, cpu, memory_of
+from bench.cost import MIB, RecentMessages, cpu, memory_of
 
 Row = dict[str, float]
 """One measurement's figures, as build/idle.json has them (bench/curves/sources.py)."""
@@ -21,7 +21,7 @@ def cpu_in(pids: Iterable[int], seconds: float) -> dict[int, float]:
     return {pid: (after[pid] - before[pid]) / passed for pid in pids}
 
 
-def written(memory: Memory) -> str:
+def written(memory: RecentMessages) -> str:
     """For people."""
     return f"{memory.pss / MIB:6.1f} MiB PSS ({memory.rss / MIB:6.1f} MiB RSS)"
 

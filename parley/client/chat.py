@@ -245,7 +245,7 @@ class ChatFeature(FeatureBase):
         if link is None:
             return
         whole = Whole.read(piece.whole)
-        taken = self._partials.take("", link.link_id, whole, piece.offset, piece.data, time.monotonic())
+        taken = self._partials.receive("", link.link_id, whole, piece.offset, piece.data, time.monotonic())
         if taken.data is not None:
             self._received(decode(read_datagram(encode_frame("MESSAGE", taken.data)), pb.ChatMessage))
         result = pb.PieceReceived.Result.Name(taken.result)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Caps, Groups
-from parley.services.chat.groups.paced_changes import ChangesInTurn
+from parley.services.chat.groups.paced_changes import PacedChanges
 from parley.services.chat.groups.requests import Requests
-from parley.services.chat.message.owed_statuses import Debts
+from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.roster import LocalRoster
-from parley.services.chat.routing.fair_order import InTurn
+from parley.services.chat.routing.fair_order import FairOrder
 from parley.services.chat.routing.router import Router
 from parley.services.chat.storage.disk_mailbox import DiskMailbox
-from parley.services.chat.storage.mailbox import Destination, Item
+from parley.services.chat.storage.mailbox import Destination, Envelope
 from parley.services.chat.storage.quotas import Limits
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import User
@@ -24,7 +24,7 @@ from parley.shared.spellings import Spellings
 from parley.shared.wire.message_keys import MessageKeys
 
 
-class Opened:
+class ChatEngine:
     """Made from what is on disk: `store` tells what waits, is owed, and who is where."""
 
     def __init__(
@@ -37,17 +37,17 @@ class Opened:
         loaded: Callable[[Destination], None],
         count: Callable[[str, int], None],
         limited: Callable[[str, str], None] = lambda _what, _where: None,
-        delivered: Callable[[list[Item]], None] = lambda _items: None,
+        delivered: Callable[[list[Envelope]], None] = lambda _items: None,
         delivered_run: DeliveredRun | None = None,
-        express: bool = core is not None,
+        fast_path: bool = core is not None,
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None],
         doubted: Callable[[], None] = lambda: None,
-        in_turn: InTurn | None = None,
+        fair_order: FairOrder | None = None,
         caps: LimitsConfig | None = None,
         spellings: Spellings | None = None,
     ) -> None:
-        """`in_turn` spreads messages to groups, and answers to changes, over turns; without it all is at once."""
+        """`fair_order` spreads messages to groups and answers to changes over turns; without it all is at once."""
         self.store = store
         self._server_id = server_id
         self._newly_used: set[Destination] = set()
@@ -67,7 +67,7 @@ class Opened:
             loaded=loaded,
             limited=lambda what: limited(what, "mailbox"),
         )
-        self.debts = Debts(
+        self.owed = OwedStatuses(
             roster,
             store,
             store.next_receipt,
@@ -90,22 +90,22 @@ class Opened:
             server_id,
             roster,
             self.mailbox,
-            self.debts,
+            self.owed,
             self.groups,
             self.blocks,
             MessageKeys(store.secret),
             ack_timeout=settings.ack_timeout,
-            custody_delay=settings.custody_delay,
+            persist_delay=settings.persist_delay,
             stuck_ttl=settings.stuck_ttl,
             limited=limited,
             count=count,
             delivered=delivered,
             delivered_run=delivered_run,
-            express=express,
+            fast_path=fast_path,
             arm=arm,
             look_for=look_for,
             doubted=doubted,
-            fan_out=in_turn.fanouts.add if in_turn is not None else None,
+            fan_out=fair_order.fanouts.add if fair_order is not None else None,
             spellings=spellings,
         )
         self.requests = Requests(
@@ -113,15 +113,15 @@ class Opened:
             roster,
             self.groups,
             self.blocks,
-            ChangesInTurn(store, in_turn.told) if in_turn is not None else store,
+            PacedChanges(store, fair_order.reports) if fair_order is not None else store,
             timeout=settings.ack_timeout,
             look_for=look_for,
             limited=limited,
         )
         self._roster = roster
-        self._recall(roster)
+        self._restore(roster)
 
-    def _recall(self, roster: LocalRoster) -> None:
+    def _restore(self, roster: LocalRoster) -> None:
         """What this server's last process knew."""
         for destination, count, size in self.store.counts():
             self.mailbox.found_at_start(destination, count, size)
@@ -129,14 +129,14 @@ class Opened:
             self.mailbox.shared_at_start(body, copies, size)
         self.store.count_by_author(self.mailbox.counted_at_start)
         for destination, count in self.store.owed_counts():
-            self.debts.found_at_start(destination, count)
+            self.owed.found_at_start(destination, count)
         for destination, source, at, used in self.store.known_names():
             if isinstance(destination, User):
-                roster.users.recall(destination, source, at, used=used)
+                roster.users.restore(destination, source, at, used=used)
             else:
-                roster.servers.recall(destination, source, at, used=used)
+                roster.servers.restore(destination, source, at, used=used)
         roster.noted, roster.forgotten = self._newly_used.add, self.store.forget_known
-        self._recall_groups()
+        self._restore_groups()
         for user, other in self.store.blocked():
             self.blocks.add(user, other)
             roster.use(User(user, self._server_id))
@@ -149,7 +149,7 @@ class Opened:
             self.store.use(destination)
         self._roster.noted = self._newly_used.add
 
-    def _recall_groups(self) -> None:
+    def _restore_groups(self) -> None:
         for group, member, has_left in self.store.members():
             if not has_left:
                 self.groups.add(group, member)
@@ -160,15 +160,15 @@ class Opened:
             for each in self.groups.note_former(group, member):
                 self.store.forget_member(*each, lambda _is_safe: None)
 
-    def kept(self, items: list[Item], _now: float) -> None:
+    def persisted(self, envelopes: list[Envelope], _now: float) -> None:
         """The disk has these."""
-        self.store.pressure.remove(items)
-        self.router.kept(items)
+        self.store.pressure.remove(envelopes)
+        self.router.persisted(envelopes)
 
-    def not_kept(self, items: list[Item], now: float) -> None:
+    def not_persisted(self, envelopes: list[Envelope], now: float) -> None:
         """The disk could not take these."""
-        self.store.pressure.remove(items)
-        self.router.not_kept(items, now)
+        self.store.pressure.remove(envelopes)
+        self.router.not_persisted(envelopes, now)
 
     def sizes(self) -> dict[str, int]:
         """How many entries each table has that names may fill."""
@@ -180,7 +180,7 @@ class Opened:
             "former_members": self.groups.former_count,
             "blocks": len(self.blocks),
             "mailboxes": len(self.mailbox.queues),
-            "owed_to": self.debts.destinations,
+            "owed_to": self.owed.destinations,
             **self.router.sizes,
             "asked_elsewhere": self.requests.passed_count,
         }

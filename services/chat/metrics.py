@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.compiled import core
 from parley.shared.telemetry.tallies import Exporter, Samples
 
@@ -18,7 +18,7 @@ COMMIT: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 GROUP: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
-class Counting:
+class ChatMetrics:
     """The chat process's own metrics. `waiting`, `oldest` (seconds) and `owed` are asked when they are wanted."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Counting:
             [("local",), ("remote",), ("mailbox",)],
         )
         self._local, self._remote, self._mailbox = delivery.values()
-        self.quick = core.Deliveries(self._local, self._remote) if core is not None else None
+        self.fast_path = core.Deliveries(self._local, self._remote) if core is not None else None
         """Counts what is delivered the quick way: how many and their times at once, without a call."""
         metrics.watch_value("parley_mailbox_messages", "Messages that wait", waiting)
         metrics.watch_value("parley_mailbox_oldest_age_seconds", "Since the oldest of them was written", oldest)
@@ -59,30 +59,30 @@ class Counting:
         self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
 
     def _samples(self) -> Samples:
-        quick = {} if self.quick is None else {"local": self.quick.local, "remote": self.quick.remote}
+        quick = {} if self.fast_path is None else {"local": self.fast_path.local, "remote": self.fast_path.remote}
         for scope, told in (("local", self._told_local), ("remote", self._told_remote)):
             for number, count in zip(Status.Status.values(), told, strict=True):
                 quickly = quick.get(scope, 0) if number == Status.DELIVERED else 0
                 yield (scope, Status.Status.Name(number).lower()), count + quickly
 
-    def told(self, scope: str, status: int) -> None:
+    def count_status(self, scope: str, status: int) -> None:
         """An author was given a status; a number that this version does not know is 0, UNKNOWN_STATUS."""
         told = self._told_local if scope == "local" else self._told_remote
         told[status if status < len(told) else 0] += 1
 
-    def delivered(self, items: Iterable[Item], server_id: str, now: float) -> None:
+    def delivered(self, envelopes: Iterable[Envelope], server_id: str, now: float) -> None:
         """Recipients have these; one that waited counts as the mailbox's, whoever it is for."""
         buckets, arrived, run = self._local, now, 0
-        for item in items:
-            if item.waited:
+        for envelope in envelopes:
+            if envelope.waited:
                 wanted = self._mailbox
             else:
-                wanted = self._local if item.recipient.server_id == server_id else self._remote
-            if item.arrived == arrived and wanted is buckets:
+                wanted = self._local if envelope.recipient.server_id == server_id else self._remote
+            if envelope.arrived == arrived and wanted is buckets:
                 run += 1
             else:
                 buckets.observe(now - arrived, run)
-                buckets, arrived, run = wanted, item.arrived, 1
+                buckets, arrived, run = wanted, envelope.arrived, 1
         buckets.observe(now - arrived, run)
 
     def committed(self, seconds: float, writes: int) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from parley.services.chat.routing.known_names import Names
+from parley.services.chat.routing.known_names import KnownNames
 from parley.shared.addresses import User
 
 
-class Sink(Protocol):
+class ChatLink(Protocol):
     """Where bytes go out: a link."""
 
     @property
@@ -31,11 +31,11 @@ class Sink(Protocol):
         """Send a frame."""
 
 
-class ServerSink(Protocol):
+class ServerLink(Protocol):
     """A linked server, and what can be expected of it."""
 
     @property
-    def sink(self) -> Sink:
+    def link(self) -> ChatLink:
         """Its link."""
 
     @property
@@ -46,7 +46,7 @@ class ServerSink(Protocol):
 class Roster(Protocol):
     """Who is connected where."""
 
-    def clients(self, user: User) -> Sequence[Sink]:
+    def clients(self, user: User) -> Sequence[ChatLink]:
         """The clients of a user here; empty when they are away."""
 
     def knows(self, user: User) -> bool:
@@ -55,14 +55,14 @@ class Roster(Protocol):
     def use(self, *destinations: User | str) -> None:
         """These are here in earnest: somebody writes to them, or they do something that lasts."""
 
-    def server(self, server_id: str) -> ServerSink | None:
+    def server(self, server_id: str) -> ServerLink | None:
         """A linked server."""
 
     def knows_server(self, server_id: str) -> bool:
         """Whether this server has ever been heard of."""
 
 
-def offers_again(roster: Roster, server_id: str) -> bool:
+def retries_messages(roster: Roster, server_id: str) -> bool:
     """Whether a server keeps what it sent until it is answered; of one that is gone just now, that is assumed."""
     server = roster.server(server_id)
     return server is None or server.confirms
@@ -71,8 +71,8 @@ def offers_again(roster: Roster, server_id: str) -> bool:
 class LinkedServer:
     """A server and its link."""
 
-    def __init__(self, sink: Sink, *, confirms: bool) -> None:
-        self.sink = sink
+    def __init__(self, link: ChatLink, *, confirms: bool) -> None:
+        self.link = link
         self.confirms = confirms
 
 
@@ -81,27 +81,27 @@ class LocalRoster:
 
     def __init__(self, *, users: int = 1_000_000, servers: int = 1_000_000, share: float = 1.0) -> None:
         """At most so many `users` and `servers`, and `share` of that from one address."""
-        self.clients_by_user: dict[User, list[Sink]] = {}
+        self.clients_by_user: dict[User, list[ChatLink]] = {}
         """The quick way reads this, and `servers_by_id` (express.py)."""
-        self.servers_by_id: dict[str, ServerSink] = {}
+        self.servers_by_id: dict[str, ServerLink] = {}
         self.noted: Callable[[User | str], None] = lambda _destination: None
         """Called with who is known in earnest from now on."""
         self.forgotten: Callable[[User | str], None] = lambda _destination: None
         """Called with who is not known any more."""
-        self.users: Names[User] = Names(
+        self.users: KnownNames[User] = KnownNames(
             users,
             share,
             is_here=self.clients_by_user.__contains__,
             forgotten=lambda user: self.forgotten(user),  # noqa: PLW0108 - it is set later
         )
-        self.servers: Names[str] = Names(
+        self.servers: KnownNames[str] = KnownNames(
             servers,
             share,
             is_here=self.servers_by_id.__contains__,
             forgotten=lambda name: self.forgotten(name),  # noqa: PLW0108 - it is set later
         )
 
-    def clients(self, user: User) -> Sequence[Sink]:
+    def clients(self, user: User) -> Sequence[ChatLink]:
         """The clients of a user here; empty when they are away."""
         return self.clients_by_user.get(user, ())
 
@@ -109,7 +109,7 @@ class LocalRoster:
         """Whether this user has ever been here, and not in vain."""
         return user in self.users
 
-    def server(self, server_id: str) -> ServerSink | None:
+    def server(self, server_id: str) -> ServerLink | None:
         """A linked server."""
         return self.servers_by_id.get(server_id)
 
@@ -126,20 +126,20 @@ class LocalRoster:
         """Every server that has been heard of."""
         return self.servers
 
-    def add_client(self, user: User, sink: Sink) -> None:
+    def add_client(self, user: User, link: ChatLink) -> None:
         """A client of a user connected."""
         self.users.add(user)
-        self.clients_by_user.setdefault(user, []).append(sink)
+        self.clients_by_user.setdefault(user, []).append(link)
 
-    def remove_client(self, user: User, sink: Sink) -> None:
+    def remove_client(self, user: User, link: ChatLink) -> None:
         """It left."""
         clients = self.clients_by_user.get(user, [])
-        if sink in clients:
-            clients.remove(sink)
+        if link in clients:
+            clients.remove(link)
         if not clients:
             self.clients_by_user.pop(user, None)
 
-    def add_server(self, server_id: str, server: ServerSink) -> None:
+    def add_server(self, server_id: str, server: ServerLink) -> None:
         """A server is linked."""
         self.servers.add(server_id)
         self.use(server_id)

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
 
-from parley.services.chat.engine import Opened
+from parley.services.chat.engine import ChatEngine
 from parley.services.chat.groups.requests import Ask, read_ask
 from parley.services.chat.message.early_answers import EarlyAnswers
-from parley.services.chat.metrics import Counting
+from parley.services.chat.metrics import ChatMetrics
 from parley.services.chat.operator.server import Operations, OperatorSocket
 from parley.services.chat.roster import LinkedServer, LocalRoster
-from parley.services.chat.routing.fair_order import InTurn
-from parley.services.chat.storage.mailbox import Destination, Item
+from parley.services.chat.routing.fair_order import FairOrder
+from parley.services.chat.storage.mailbox import Destination, Envelope
 from parley.services.chat.storage.schema import InUse
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import ServerList, User
@@ -24,7 +24,7 @@ from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMess
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
 from parley.shared.link.turn import turn_of
-from parley.shared.runtime.supervised import LastingTimer
+from parley.shared.runtime.supervised import SupervisedTimer
 from parley.shared.service.service_base import ServiceBase
 from parley.shared.wire.framing import Frame, encode_frame, read_datagram
 from parley.shared.wire.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, encode, pb
@@ -62,36 +62,36 @@ class ChatService(ServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.roster = self._new_roster()
-        self._timer = LastingTimer("answering in time", self._timer_fired, self.faults)
+        self._timer = SupervisedTimer("answering in time", self._timer_fired, self.faults)
         self._is_late = False
         """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
-        self._expiry = LastingTimer("expiring messages", self._expire, self.faults)
-        self._open: Opened | None = None
-        self._in_turn: InTurn | None = None
+        self._expiry = SupervisedTimer("expiring messages", self._expire, self.faults)
+        self._engine: ChatEngine | None = None
+        self._fair_order: FairOrder | None = None
         self._operator: OperatorSocket | None = None
         self._early_answers = EarlyAnswers(self.peering, tell=self._tell_early, look_for=self.discover_now)
-        self._settling = LastingTimer("telling early answers", self._links_settled, self.faults)
+        self._settling = SupervisedTimer("telling early answers", self._links_settled, self.faults)
         self._partials = Partials(
             Limits(self.config.link.payload_limit), lambda what: self.metrics.limited(what, "pieces")
         )
-        self._counting = Counting(
+        self._chat_metrics = ChatMetrics(
             self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed, sizes=self._sizes
         )
 
     @property
-    def opened(self) -> Opened:
+    def engine(self) -> ChatEngine:
         """What there is as soon as anybody can connect."""
-        if self._open is None:
+        if self._engine is None:
             raise LocalProtocolError("the chat process has no name yet, and so no mailbox")
-        return self._open
+        return self._engine
 
     async def listen(self) -> None:
         """Open the mailbox of our name before anybody is let in."""
-        if self._open is None:
-            self._open = await self._take_over_mailbox()
+        if self._engine is None:
+            self._engine = await self._take_over_mailbox()
             self.servers_heard_of(self.server_list)
             self._expire()
-            operations = Operations(self._directory, self._open, self.roster, self._turn_over)
+            operations = Operations(self._directory, self._engine, self.roster, self._turn_over)
             self._operator = OperatorSocket(self._directory, operations, self.log)
             await self._operator.open()
         await super().listen()
@@ -100,7 +100,7 @@ class ChatService(ServiceBase):
     def _directory(self) -> Path:
         return self.data_directory.path / self.server_id
 
-    async def _take_over_mailbox(self) -> Opened:
+    async def _take_over_mailbox(self) -> ChatEngine:
         """The process that served before may have heard a moment later than we that it does not any more."""
         until = self._now() + TAKE_OVER
         while True:
@@ -111,11 +111,11 @@ class ChatService(ServiceBase):
                     raise
             await asyncio.sleep(RETRY)
 
-    def _open_mailbox(self) -> Opened:
+    def _open_mailbox(self) -> ChatEngine:
         """What waits from before goes on waiting. ConfigError where the file cannot be used."""
         self.data_directory.check_name(self.server_id)
         turn, queue = turn_of(asyncio.get_running_loop())
-        in_turn = self._in_turn = InTurn(
+        fair_order = self._fair_order = FairOrder(
             queue,
             turn.is_over,
             now=self._now,
@@ -126,47 +126,47 @@ class ChatService(ServiceBase):
         store = Store(
             self._directory,
             kept=self._kept,
-            not_kept=self._not_kept,
+            not_persisted=self._not_kept,
             handed_over=self._handed_over,
             broken=self._broken,
-            committed=self._counting.committed,
-            pressure=in_turn.pressure,
+            committed=self._chat_metrics.committed,
+            pressure=fair_order.pressure,
         )
         try:
-            opened = Opened(
+            engine = ChatEngine(
                 self.server_id,
                 self.config.chat,
                 self.roster,
                 store,
                 loaded=self._loaded,
-                count=self._counting.told,
+                count=self._chat_metrics.count_status,
                 limited=self.metrics.limited,
                 caps=self.config.limits,
                 delivered=self._delivered,
-                delivered_run=self._counting.quick,
-                arm=lambda now: self._timer.set(now + self.config.chat.custody_delay),
+                delivered_run=self._chat_metrics.fast_path,
+                arm=lambda now: self._timer.set(now + self.config.chat.persist_delay),
                 look_for=lambda _server_id: self.discover_now(),
                 doubted=lambda: self.metrics.rejected("never_given"),
-                in_turn=in_turn,
+                fair_order=fair_order,
                 spellings=self.spellings,
             )
         except BaseException:
             store.close()
             raise
         self.spellings.learn(self.roster.server_ids)
-        self.log.info("mailbox_opened", messages=len(opened.mailbox))
-        return opened
+        self.log.info("mailbox_opened", messages=len(engine.mailbox))
+        return engine
 
     def _close_mailbox(self) -> None:
-        self._in_turn = None
+        self._fair_order = None
         if self._operator is not None:
             self._operator.close()
             self._operator = None
-        opened, self._open = self._open, None
-        if opened is not None:
-            opened.router.close()
-            opened.note_used()
-            opened.store.close()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.router.close()
+            engine.note_used()
+            engine.store.close()
 
     async def stand_by(self) -> None:
         """The mailbox is the other process's now."""
@@ -175,19 +175,19 @@ class ChatService(ServiceBase):
 
     # What the mailbox tells -----------------------------------------------------------------------
 
-    def _kept(self, items: list[Item]) -> None:
-        if self._open is not None and self._in_turn is not None:
-            self._in_turn.tell(items, self._open.kept)
+    def _kept(self, envelopes: list[Envelope]) -> None:
+        if self._engine is not None and self._fair_order is not None:
+            self._fair_order.report(envelopes, self._engine.persisted)
 
-    def _handed_over(self, items: list[Item]) -> None:
-        if self._open is not None:
-            self._open.router.handed_over(items)
+    def _handed_over(self, envelopes: list[Envelope]) -> None:
+        if self._engine is not None:
+            self._engine.router.handed_over(envelopes)
             self._turn_over()
 
-    def _not_kept(self, items: list[Item]) -> None:
-        if self._open is not None and self._in_turn is not None:
-            self.log.error("mailbox_write_failed", messages=len(items), error=self._open.store.error)
-            self._in_turn.tell(items, self._open.not_kept)
+    def _not_kept(self, envelopes: list[Envelope]) -> None:
+        if self._engine is not None and self._fair_order is not None:
+            self.log.error("mailbox_write_failed", messages=len(envelopes), error=self._engine.store.error)
+            self._fair_order.report(envelopes, self._engine.not_persisted)
 
     def _broken(self, error: BaseException) -> None:
         """Nothing can be kept any more: better no chat than one that forgets."""
@@ -198,29 +198,29 @@ class ChatService(ServiceBase):
         self.fatal_found.set()
 
     def _loaded(self, destination: Destination) -> None:
-        if self._open is not None:
-            self._open.router.loaded(destination, self._now())
+        if self._engine is not None:
+            self._engine.router.loaded(destination, self._now())
             self._turn_over()
 
     def _expire(self) -> None:
         """Look for what has waited too long, now and then."""
-        if self._open is not None:
+        if self._engine is not None:
             self._partials.expire(self._now())
             self._expiry.set(self._now() + min(EXPIRY_CHECKS, self.config.chat.mailbox_ttl / 10))
             self._expire_after(0)
-            self._open.note_used()
-            self._open.debts.expire(self._open.store.age - self.config.chat.mailbox_ttl)
-            self.roster.expire(self._open.store.age - self.config.limits.unused_ttl)
+            self._engine.note_used()
+            self._engine.owed.expire(self._engine.store.age - self.config.chat.mailbox_ttl)
+            self.roster.expire(self._engine.store.age - self.config.limits.unused_ttl)
 
     def _expire_after(self, number: int) -> None:
         """What is on its way just now is passed by: so the next look is at what follows."""
-        if self._open is not None:
+        if self._engine is not None:
             ttl = self.config.chat.mailbox_ttl
-            self._open.store.expired(ttl, number, EXPIRED_AT_ONCE, self._expired)
+            self._engine.store.expired(ttl, number, EXPIRED_AT_ONCE, self._expired)
 
-    def _expired(self, found: list[tuple[Destination, Item]]) -> None:
-        if self._open is not None and found:
-            count = self._open.router.expired(found)
+    def _expired(self, found: list[tuple[Destination, Envelope]]) -> None:
+        if self._engine is not None and found:
+            count = self._engine.router.expired(found)
             if count:
                 self.log.info("messages_expired", messages=count)
             self._turn_over()
@@ -254,8 +254,8 @@ class ChatService(ServiceBase):
 
     def _know(self, destination: Destination, source: str) -> None:
         """Remember whom messages may be for."""
-        if self._open is not None and self.roster.remember([destination], source, self._open.store.age):
-            self._open.store.know(destination, source)
+        if self._engine is not None and self.roster.remember([destination], source, self._engine.store.age):
+            self._engine.store.know(destination, source)
 
     def _may_know(self, destination: Destination, source: str) -> bool:
         """Whether there is room for somebody who is not known yet."""
@@ -284,7 +284,7 @@ class ChatService(ServiceBase):
 
     def is_sibling(self, identity: Identity) -> bool:
         """Whether it says to be typing or location of this node; what it says counts once that is proven."""
-        return identity.server_id == self.server_id and identity.is_ours and identity.features in SIBLINGS
+        return identity.server_id == self.server_id and identity.is_parley and identity.features in SIBLINGS
 
     def server_link_opened(self, link: Link) -> None:
         """A process of this node is no peer."""
@@ -297,16 +297,16 @@ class ChatService(ServiceBase):
             super().server_link_closed(link, closed)
         else:
             self.siblings.closed(link)
-            if self._open is not None:
-                self._open.requests.unwatch_blocks(link)
+            if self._engine is not None:
+                self._engine.requests.unwatch_blocks(link)
 
     def subscriber_connected(self, link: Link) -> None:
         """What waits for the user goes out."""
         user = _user(link)
         self._know(user, link.remote_host)
         self.roster.add_client(user, link)
-        self.opened.router.client_connected(user, self._now())
-        self._go_quickly(link, user)
+        self.engine.router.client_connected(user, self._now())
+        self._use_fast_path(link, user)
         self._turn_over()
 
     def subscriber_disconnected(self, link: Link) -> None:
@@ -314,19 +314,19 @@ class ChatService(ServiceBase):
         user = _user(link)
         self.roster.remove_client(user, link)
         cleanly = link.end is not None and link.end.reason == "exit"
-        self.opened.router.client_disconnected(user, link, self._now(), cleanly=cleanly)
+        self.engine.router.client_disconnected(user, link, self._now(), cleanly=cleanly)
         self._turn_over()
 
     def peer_connected(self, link: Link) -> None:
         """What waits for the server goes out."""
         super().peer_connected(link)
         self._know(link.peer_id, link.remote_host)
-        self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_ours))
-        if link.identity.is_ours:
+        self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_parley))
+        if link.identity.is_parley:
             self._settling.set(self._early_answers.connected(link.peer_id, self._now()))
-        self.opened.router.server_connected(link.peer_id, self._now())
-        self._go_quickly(link, link.peer_id)
-        self.opened.requests.server_connected(link.peer_id)
+        self.engine.router.server_connected(link.peer_id, self._now())
+        self._use_fast_path(link, link.peer_id)
+        self.engine.requests.server_connected(link.peer_id)
         self._turn_over()
 
     def peer_disconnected(self, link: Link) -> None:
@@ -335,8 +335,8 @@ class ChatService(ServiceBase):
         self.roster.remove_server(link.peer_id)
         self._early_answers.disconnected(link.peer_id)
         cleanly = link.end is not None and link.end.reason == "exit"
-        self.opened.router.server_disconnected(
-            link.peer_id, link, self._now(), confirms=link.identity.is_ours, cleanly=cleanly
+        self.engine.router.server_disconnected(
+            link.peer_id, link, self._now(), confirms=link.identity.is_parley, cleanly=cleanly
         )
         self._turn_over()
 
@@ -349,22 +349,22 @@ class ChatService(ServiceBase):
         self._settling.set(self._early_answers.handle_timeout(self._now()))
 
     def _tell_early(self, server_id: str, answer: pb.ChatMessageResponse) -> None:
-        if self._open is not None:
-            self._open.router.ack_from_server(server_id, answer, self._now())
+        if self._engine is not None:
+            self._engine.router.ack_from_server(server_id, answer, self._now())
             self._turn_over()
 
     def link_writable(self, link: Link) -> None:
         """A reader caught up: go on where it was left."""
         destination: Destination = _user(link) if link.identity.is_client else link.peer_id
-        self.opened.router.writable(destination, self._now())
+        self.engine.router.writable(destination, self._now())
         self._turn_over()
 
     # Messages -----------------------------------------------------------------------------------------
 
     def messages_received(self, link: Link, frames: list[Frame]) -> int:
         """What a batch gathers is told at its end."""
-        if self._open is not None:
-            router = self._open.router
+        if self._engine is not None:
+            router = self._engine.router
             router.batch_came = time.monotonic()
             if link.identity.is_client:
                 router.heard_from(link)
@@ -378,14 +378,14 @@ class ChatService(ServiceBase):
         They are handled as if there were no quick way: more at a time where that repeats. How many were handled in
         this link's turn, with those before `at`.
         """
-        if self._open is None:
+        if self._engine is None:
             return len(frames)
         source: Destination = link.identity.user or link.peer_id
         count, step = len(frames), 1
-        while at < count and self._open is not None and not (at and link.had_its_turn):
-            self._open.router.batch_came = now
+        while at < count and self._engine is not None and not (at and link.had_its_turn):
+            self._engine.router.batch_came = now
             after = at
-            at = self._open.router.take(source, frames, at, now, link)
+            at = self._engine.router.route_fast(source, frames, at, now, link)
             if at == after:
                 at += super().messages_received(link, frames[at : at + step])
                 step = 2 * step
@@ -394,11 +394,11 @@ class ChatService(ServiceBase):
         self._turn_over()
         return at
 
-    def _go_quickly(self, link: Link, source: Destination) -> None:
+    def _use_fast_path(self, link: Link, source: Destination) -> None:
         """Have what comes over a link go the quick way first, where there is one."""
-        express = self.opened.router.express
-        if express is not None:
-            link.go_quickly(express.core, source)
+        fast_path = self.engine.router.fast_path
+        if fast_path is not None:
+            link.use_fast_path(fast_path.core, source)
 
     def handle_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """A user's client sends, acknowledges or asks."""
@@ -420,19 +420,19 @@ class ChatService(ServiceBase):
             return True
 
     def _from_client(self, link: Link, user: User, frame: Frame) -> bool:
-        opened, name = self._open or self.opened, frame.name
+        engine, name = self._engine or self.engine, frame.name
         if name == "MESSAGE":
-            opened.router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
-            in_turn = self._in_turn
-            if in_turn is not None and in_turn.fanouts.sources and in_turn.fanouts.holds(user):
+            engine.router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
+            fair_order = self._fair_order
+            if fair_order is not None and fair_order.fanouts.sources and fair_order.fanouts.holds(user):
                 link.hold()
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            opened.router.ack_from_client(user, answer, self._now(), frame, sink=link)
+            engine.router.ack_from_client(user, answer, self._now(), frame, link=link)
         elif name in GROUPS:
             self.guard.counts(link, "requests", 1)
             with link.answering():
-                opened.requests.group_asked(
+                engine.requests.group_asked(
                     user, name, read_ask(frame, GROUPS[name], self.spellings), link, self._now()
                 )
         elif name in PIECE_NAMES and link.takes_pieces:
@@ -440,34 +440,34 @@ class ChatService(ServiceBase):
         elif name in BLOCKS:
             self.guard.counts(link, "requests", 1)
             with link.answering():
-                opened.requests.block_asked(user, name, read_ask(frame, pb.ChangeBlock, self.spellings), link)
+                engine.requests.block_asked(user, name, read_ask(frame, pb.ChangeBlock, self.spellings), link)
         else:
             return False
         return True
 
     def _from_server(self, link: Link, server_id: str, frame: Frame) -> bool:
-        opened, name = self._open or self.opened, frame.name
+        engine, name = self._engine or self.engine, frame.name
         if name == "MESSAGE":
-            opened.router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self._now())
+            engine.router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self._now())
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
             early = self._early_answers
             if (early.is_watching or self.peering.had_rivals) and early.keep_back(server_id, answer):
                 if answer.statuses:
-                    opened.router.ack_from_server(server_id, answer, self._now())
+                    engine.router.ack_from_server(server_id, answer, self._now())
                 return True
-            opened.router.ack_from_server(server_id, answer, self._now(), frame)
+            engine.router.ack_from_server(server_id, answer, self._now(), frame)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)
         elif name == "STATUS_RECEIVED":
-            opened.router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
+            engine.router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         elif name in GROUPS:
             asked = decode(frame, GROUPS[name])
             if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
-                opened.requests.group_answered(server_id, asked, self.spellings)
+                engine.requests.group_answered(server_id, asked, self.spellings)
             else:
                 ask = read_ask(frame, GROUPS[name], self.spellings)
-                opened.requests.group_asked_by_server(server_id, name, ask, link)
+                engine.requests.group_asked_by_server(server_id, name, ask, link)
         else:
             return False
         return True
@@ -475,11 +475,11 @@ class ChatService(ServiceBase):
     def _piece(self, link: Link, source: Destination, frame: Frame, handle: Callable[[Link, Frame], bool]) -> None:
         """A part of something large came, or of ours there; what is whole now is as if it had come whole."""
         if frame.name == "PIECE_RECEIVED":
-            self.opened.router.piece_received(source, decode(frame, pb.PieceReceived), self._now())
+            self.engine.router.piece_received(source, decode(frame, pb.PieceReceived), self._now())
             return
         piece = decode(frame, pb.Piece)
         whole = Whole.read(piece.whole)
-        taken = self._partials.take(source, link.link_id, whole, piece.offset, piece.data, self._now())
+        taken = self._partials.receive(source, link.link_id, whole, piece.offset, piece.data, self._now())
         if taken.data is not None:
             message = read_datagram(encode_frame("MESSAGE", taken.data))
             handle(link, message)
@@ -492,12 +492,12 @@ class ChatService(ServiceBase):
         if frame.name == "MESSAGE":
             message = decode(frame, pb.ChatMessage)
             author = self.spellings.user(User.of(message.author))
-            self.opened.router.message_from_client(author, message, frame.raw, self._now())
+            self.engine.router.message_from_client(author, message, frame.raw, self._now())
         elif frame.name == "GROUP_MEMBERS":
             ask = read_ask(frame, pb.GroupMembers, self.spellings)
-            self.opened.requests.group_asked(User.of(ask.user), frame.name, ask, link, self._now())
+            self.engine.requests.group_asked(User.of(ask.user), frame.name, ask, link, self._now())
         elif frame.name == "ASK_BLOCKED_USERS":
-            self.opened.requests.watch_blocks(decode(frame, pb.ChangeBlock), link)
+            self.engine.requests.watch_blocks(decode(frame, pb.ChangeBlock), link)
         else:
             return False
         return True
@@ -508,13 +508,13 @@ class ChatService(ServiceBase):
 
     def _turn_over(self) -> None:
         """Tell what was gathered; be woken when something is due."""
-        if self._open is not None:
-            self._open.router.flush()
-            self._timer.set(self._open.next_timeout())
-            self._open.router.timer_is_set(True)
+        if self._engine is not None:
+            self._engine.router.flush()
+            self._timer.set(self._engine.next_timeout())
+            self._engine.router.timer_is_set(True)
 
     def _timer_fired(self) -> None:
-        if self._open is None:
+        if self._engine is None:
             return
         now = self._now()
         if now - self._timer.due > LATE and not self._is_late:
@@ -522,31 +522,31 @@ class ChatService(ServiceBase):
             self._timer.set(now + AGAIN)
             return
         self._is_late = False
-        self._open.router.timer_is_set(False)
-        self._open.router.handle_timeout(now)
-        self._open.requests.handle_timeout(now)
+        self._engine.router.timer_is_set(False)
+        self._engine.router.handle_timeout(now)
+        self._engine.requests.handle_timeout(now)
         self._turn_over()
 
     # For people ---------------------------------------------------------------------------------------------
 
-    def _delivered(self, items: list[Item]) -> None:
-        self._counting.delivered(items, self.server_id, time.monotonic())
+    def _delivered(self, envelopes: list[Envelope]) -> None:
+        self._chat_metrics.delivered(envelopes, self.server_id, time.monotonic())
 
     def _waiting(self) -> int:
-        return len(self._open.mailbox) if self._open is not None else 0
+        return len(self._engine.mailbox) if self._engine is not None else 0
 
     def _owed(self) -> int:
-        return len(self._open.debts) if self._open is not None else 0
+        return len(self._engine.owed) if self._engine is not None else 0
 
     def _sizes(self) -> dict[str, int]:
-        return self._open.sizes() if self._open is not None else {}
+        return self._engine.sizes() if self._engine is not None else {}
 
     def _oldest_age(self) -> float:
-        return self._open.store.oldest_age() if self._open is not None else 0.0
+        return self._engine.store.oldest_age() if self._engine is not None else 0.0
 
     def reasons_not_ready(self) -> list[str]:
         """Adds a disk that takes nothing."""
-        error = self._open.store.error if self._open is not None else ""
+        error = self._engine.store.error if self._engine is not None else ""
         return super().reasons_not_ready() + ([f"the mailbox cannot be written: {error}"] if error else [])
 
     def status(self) -> dict[str, object]:

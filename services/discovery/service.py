@@ -26,7 +26,7 @@ from parley.shared.http.event_streams import Events, Stream
 from parley.shared.http.server import Answer
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
-from parley.shared.runtime.supervised import LastingTimer, forever
+from parley.shared.runtime.supervised import SupervisedTimer, forever
 from parley.shared.service.service_base import ServiceBase
 from parley.shared.version import version
 from parley.shared.wire.framing import MAX_DATAGRAM, Frame
@@ -63,12 +63,12 @@ class DirectoryService(ServiceBase):
         """Feature → the servers that our process of it is linked with: what we announce."""
         self._mark = our_mark(version(), self.instance_id)
         self._events = Events(self._live)
-        self._refresh = LastingTimer("telling the status page", self._send_live, self.faults)
+        self._refresh = SupervisedTimer("telling the status page", self._send_live, self.faults)
         self._announcer: Announcer | None = None
         self._diagnosis = Diagnosis(self.troubles)
         self._synced: set[object] = set()
         """Links of processes that were told the whole directory."""
-        self._tell_later = LastingTimer("telling our processes of the directory", self._tell, self.faults)
+        self._tell_later = SupervisedTimer("telling our processes of the directory", self._tell, self.faults)
         self._tell_next = 0.0
         self._secret: bytes | None = None
 
@@ -127,7 +127,7 @@ class DirectoryService(ServiceBase):
         try:
             self._secret = self.data_directory.make_secret(self._secret)
         except OSError as error:
-            self.faults.failed(what, error, is_ours=False)
+            self.faults.failed(what, error, is_parley=False)
         else:
             self.faults.well(what)
 
@@ -135,7 +135,7 @@ class DirectoryService(ServiceBase):
         """Say what is wrong around us."""
         now, announcer = self._now(), self._announcer
         if announcer is not None:
-            self._diagnosis.unheard(announcer.hears_us, now)
+            self._diagnosis.unanswered(announcer.hears_us, now)
             peers = announcer.lookups.hosts - announcer.networks.own
             self._diagnosis.static_peers(peers, announcer.lookups.errors, self.directory.interval, now)
         if not self.config.server_id:

@@ -27,7 +27,7 @@ from parley.shared.config import Config
 from parley.shared.link.io import SEND_LIMIT
 from parley.shared.link.link import Link
 from parley.shared.recipients import Recipient
-from parley.shared.runtime.supervised import LastingPace
+from parley.shared.runtime.supervised import SupervisedThrottle
 from parley.shared.soft_state.datagram_lists import pack, parts
 from parley.shared.soft_state.datagram_service import REPEAT_INTERVAL, DatagramServiceBase
 from parley.shared.wire.framing import Frame, encode_frame
@@ -52,7 +52,7 @@ class LocationService(DatagramServiceBase):
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._unblocked: dict[tuple[User, User], int] = {}
         """Who blocks, or no longer, whom, and how often that is still to be told."""
-        self._retell = LastingPace("telling of blocks", REPEAT_INTERVAL, self._tell_of_blocks, self.faults)
+        self._retell = SupervisedThrottle("telling of blocks", REPEAT_INTERVAL, self._tell_of_blocks, self.faults)
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
 

@@ -249,4 +249,4 @@ def _is_for(link: Link, recipient: Recipient) -> bool:
     """Whether a server is told what is for that recipient."""
     if recipient == EVERYONE:
         return True
-    return link.identity.is_ours and recipient.user is not None and recipient.user.server_id == link.peer_id
+    return link.identity.is_parley and recipient.user is not None and recipient.user.server_id == link.peer_id

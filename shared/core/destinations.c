@@ -14,7 +14,7 @@ int express_ready(void)
         {&word.count, "count"},
         {&word.next_id, "next_id"},
         {&word.window, "window"},
-        {&word.quick_window, "quick_window"},
+        {&word.quick_window, "burst_window"},
         {&word.window_bytes, "window_bytes"},
         {&word.queues, "queues"},
         {&word.held, "held"},
@@ -24,7 +24,7 @@ int express_ready(void)
         {&word.MESSAGE, "MESSAGE"},
         {&word.MESSAGE_ACK, "MESSAGE_ACK"},
         {&word.writable, "writable"},
-        {&word.sink, "sink"},
+        {&word.sink, "link"},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if ((*words[i].word = PyUnicode_InternFromString(words[i].text)) == NULL)

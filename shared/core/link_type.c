@@ -63,7 +63,7 @@ static PyObject *py_flush(LinkIO *self, PyObject *Py_UNUSED(none))
     return link_flush(self) ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *py_go_quickly(LinkIO *self, PyObject *arguments)
+static PyObject *py_use_fast_path(LinkIO *self, PyObject *arguments)
 {
     PyObject *express, *source;
     if (!PyArg_ParseTuple(arguments, "O!O", &ExpressType, &express, &source))
@@ -180,7 +180,7 @@ static PyMethodDef link_methods[] = {
     {"send_run", (PyCFunction)py_send_run, METH_VARARGS, "Queue several frames of one name."},
     {"flush", (PyCFunction)py_flush, METH_NOARGS, "Write what was queued."},
     {"close", (PyCFunction)py_close, METH_NOARGS, "Let go of what is not needed any more: the link is over."},
-    {"go_quickly", (PyCFunction)py_go_quickly, METH_VARARGS, "Hand what this source sends to the quick way first."},
+    {"use_fast_path", (PyCFunction)py_use_fast_path, METH_VARARGS, "Hand what this source sends to the quick way first."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -60,7 +60,7 @@ class Pages:
 
     def _metrics(self) -> Answer:
         """Rendered once a second at most, however many ask."""
-        if self._renderings.take(time.monotonic()):
+        if self._renderings.consume(time.monotonic()):
             as_of = b"# As of %.6f.\n" % time.time()  # before it: what happens meanwhile may be missing
             self._rendered = generate_latest(self._registry) + as_of
         return 200, CONTENT_TYPE_LATEST, self._rendered

@@ -32,7 +32,7 @@ SHARE: Final = 0.1
 """Of the time, at most, requests are answered."""
 UNREAD: Final = 64 * 1024
 """Bytes of answers that wait for who does not read them, beyond which nothing is answered."""
-UNHEARD: Final = 64 * 1024
+PIPELINED: Final = 64 * 1024
 """Bytes of requests that wait for their turn, beyond which nothing is read."""
 PARTS: Final = 64
 """Parts of a request that are looked at in a turn."""
@@ -80,7 +80,7 @@ class HttpConnection(asyncio.Protocol):
         """Whether a part of a request has come, and not all of it."""
         self._request: h11.Request | None = None
         self._body: bytearray | None = None
-        self._unheard = 0
+        self._pipelined = 0
         self._is_unread = False
         self._pending: asyncio.Future[Answer] | None = None
         """The answer that is being made."""
@@ -144,8 +144,8 @@ class HttpConnection(asyncio.Protocol):
         if not self._is_asking and self._pending is None:
             self._is_asking = True
             self._close_after(HEAD)
-        self._unheard += len(data)
-        if self._unheard > UNHEARD:
+        self._pipelined += len(data)
+        if self._pipelined > PIPELINED:
             self._transport.pause_reading()
         self._h11.receive_data(data)
         self._line_up()
@@ -203,8 +203,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _heard(self) -> None:
         """All that came was looked at, or one request of it: read on."""
-        before, self._unheard = self._unheard, len(self._h11.trailing_data[0])
-        if self._transport is not None and before > UNHEARD >= self._unheard:
+        before, self._pipelined = self._pipelined, len(self._h11.trailing_data[0])
+        if self._transport is not None and before > PIPELINED >= self._pipelined:
             self._transport.resume_reading()
 
     def _take(self, data: bytes) -> None:
@@ -267,7 +267,7 @@ class HttpConnection(asyncio.Protocol):
             self.close()
             return
         self._h11.start_next_cycle()
-        if self._unheard:
+        if self._pipelined:
             self._is_asking = True
             self._close_after(HEAD)
             self._line_up()

@@ -62,7 +62,7 @@ class Rates:
             factor = FACTOR if is_server else 1
             bucket = used.buckets[what] = TokenBucket(factor * rate, factor * burst, now)
         seconds = bucket.spend(now, amount)
-        is_slowed = not is_server and not self._addresses[what].take(address, now, amount)
+        is_slowed = not is_server and not self._addresses[what].consume(address, now, amount)
         if seconds <= 0.0:
             used.over_since = None
             return Rest(SLOWED) if is_slowed else None
@@ -72,11 +72,11 @@ class Rates:
 
     def failed(self, address: str, now: float) -> None:
         """A connection from there was at fault before it was a link."""
-        self._failed.of(address, now).take(now)
+        self._failed.of(address, now).consume(now)
 
     def is_suspect(self, address: str, now: float) -> bool:
         """Whether so many were that another may wait."""
-        return not self._failed.of(address, now).take(now, 0.5)
+        return not self._failed.of(address, now).consume(now, 0.5)
 
 
 class DatagramRates:
@@ -91,6 +91,6 @@ class DatagramRates:
         self._ports = Buckets(rate, burst)
         self._addresses = Buckets(FACTOR * rate, FACTOR * burst)
 
-    def take(self, host: str, port: int, now: float) -> bool:
+    def allows(self, host: str, port: int, now: float) -> bool:
         """Whether another one from there is looked at."""
-        return self._ports.take((host, port), now) and self._addresses.take(host, now)
+        return self._ports.consume((host, port), now) and self._addresses.consume(host, now)

@@ -21,7 +21,7 @@ class TokenBucket:
         self._tokens = burst
         self._at = now
 
-    def take(self, now: float, amount: float = 1.0) -> bool:
+    def consume(self, now: float, amount: float = 1.0) -> bool:
         """Take so many tokens if they are there."""
         self._fill(now)
         if self._tokens < amount:
@@ -72,6 +72,6 @@ class Buckets:
             self._buckets.move_to_end(key)
         return bucket
 
-    def take(self, key: Hashable, now: float, amount: float = 1.0) -> bool:
+    def consume(self, key: Hashable, now: float, amount: float = 1.0) -> bool:
         """Take tokens from a key's bucket, if they are there."""
-        return self.of(key, now).take(now, amount)
+        return self.of(key, now).consume(now, amount)

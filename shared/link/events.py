@@ -38,7 +38,7 @@ class Identity:
         return str(self.user) if self.user is not None else self.server_id
 
     @property
-    def is_ours(self) -> bool:
+    def is_parley(self) -> bool:
         """Whether that server is a Parley: existing ones send no field from 100 up."""
         return bool(self.instance_id)
 

@@ -32,7 +32,7 @@ class Owner(Protocol):
 class LinkIO:
     """Reads and writes for a Link, which is a subclass. The compiled core has the same class (shared/core/link.c).
 
-    There the owner can have messages go a quick way first (`go_quickly`); what is left of a read comes to
+    There the owner can have messages go a quick way first (`use_fast_path`); what is left of a read comes to
     `owner.messages_left(link, frames, index, now)`.
     """
 
@@ -96,7 +96,7 @@ class LinkIO:
         """Bytes sent in this turn of the loop and not written yet."""
         self._is_scheduled = False
 
-    def go_quickly(self, express: object, source: object) -> None:
+    def use_fast_path(self, express: object, source: object) -> None:
         """Have what this source sends go a quick way first: only the compiled class has one."""
         raise NotImplementedError
 

@@ -19,7 +19,7 @@ from parley.shared.runtime.supervised import Faults
 from parley.shared.spellings import ByName
 from parley.shared.wire.messages import pb
 
-Result = pb.ConnectResponse
+ConnectResult = pb.ConnectResponse
 ENDINGS: Final = ("exit", "timeout", "lost", "malformed", "too_large", "unknown")
 """How a link that stood can end."""
 SETTLED: Final = 60.0
@@ -249,7 +249,7 @@ class Peering:
         return (
             peer is not None
             and peer.link is not None
-            and peer.link.identity.is_ours
+            and peer.link.identity.is_parley
             and not peer.has_yielded
             and peer.link.age <= SETTLED
         )

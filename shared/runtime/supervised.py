@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 from parley.shared.runtime.backoff import Backoff
-from parley.shared.runtime.throttle import Pace
+from parley.shared.runtime.throttle import Throttle
 from parley.shared.runtime.timer import Timer
 from parley.shared.telemetry import logs
 
@@ -48,16 +48,16 @@ class Faults:
         """For /readyz: what fails, and why; empty when all is well."""
         return [f"{what} fails: {error}" for what, error in self._failing.items()]
 
-    def failed(self, what: str, error: BaseException, *, is_ours: bool = True) -> None:
+    def failed(self, what: str, error: BaseException, *, is_parley: bool = True) -> None:
         """Note that something failed, and will be tried again; its first failure is logged.
 
-        `is_ours`: it may be a bug, and where it happened is logged, too; a full disk, say, is none.
+        `is_parley`: it may be a bug, and where it happened is logged, too; a full disk, say, is none.
         """
         self._count()
         words = f"{type(error).__name__}: {error}"[:200]
         if what not in self._failing and len(self._failing) < MOST:
             self._failing[what] = words
-            why = {"exc_info": error} if is_ours else {"error": words}
+            why = {"exc_info": error} if is_parley else {"error": words}
             self._log().error("loop_failed", what=what, detail="it is tried again", **why)
 
     def stray(self, where: str, error: BaseException | None) -> None:
@@ -86,7 +86,7 @@ async def forever(what: str, step: Callable[[], Awaitable[None]], faults: Faults
             backoff.reset()
 
 
-class LastingTimer(Timer):
+class SupervisedTimer(Timer):
     """A Timer that fires again where what it calls failed, and so did not set it anew."""
 
     __slots__ = ("_faults", "_what", "_work")
@@ -107,8 +107,8 @@ class LastingTimer(Timer):
             self._faults.well(self._what)
 
 
-class LastingPace(Pace):
-    """A Pace that does again what failed, an interval later."""
+class SupervisedThrottle(Throttle):
+    """A Throttle that does again what failed, an interval later."""
 
     def __init__(self, what: str, interval: float, work: Callable[[], None], faults: Faults) -> None:
         super().__init__(interval, self._attempt)

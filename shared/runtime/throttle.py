@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-class Pace:
+class Throttle:
     """Calls `run()` soon after `ask()`, but never sooner than `interval` seconds after the last time."""
 
     def __init__(self, interval: float, run: Callable[[], None]) -> None:

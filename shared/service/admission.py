@@ -12,7 +12,7 @@ from typing import Final
 from parley.shared.limits.connections import OF_USER, USED, Connections, who_goes
 from parley.shared.limits.token_buckets import TokenBucket
 from parley.shared.link.link import Link
-from parley.shared.runtime.supervised import Faults, LastingTimer
+from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.runtime.timer import clock
 from parley.shared.telemetry.logs import Log
 from parley.shared.telemetry.metrics import Metrics
@@ -38,7 +38,7 @@ class Admission:
         self._metrics = metrics
         self._log = log
         self._connections: Connections[Link] = Connections()
-        self._timer = LastingTimer("looking for connections that say nothing", self._look, faults)
+        self._timer = SupervisedTimer("looking for connections that say nothing", self._look, faults)
         self._lines = TokenBucket(LINES / 60, LINES, 0.0)
         self._most_descriptors = _allowed() * USED
         metrics.watch_value(
@@ -89,7 +89,7 @@ class Admission:
 
     def _give_up(self, link: Link, what: str, now: float) -> None:
         self._metrics.limited(what, "listener")
-        if self._lines.take(now):
+        if self._lines.consume(now):
             self._log().warning("connections_limited", what=what, open=len(self._connections))
         self._connections.went(link)
         link.hang_up(pb.HangUp.TIMEOUT)

@@ -10,7 +10,7 @@ from parley.shared.config import LimitsConfig
 from parley.shared.limits import buffers
 from parley.shared.limits.rates import Rates
 from parley.shared.link.turn import turn_of
-from parley.shared.telemetry.log_throttle import Complaints
+from parley.shared.telemetry.log_throttle import LogThrottle
 from parley.shared.telemetry.logs import Log
 from parley.shared.telemetry.metrics import Metrics
 from parley.shared.wire.messages import pb
@@ -49,7 +49,7 @@ class Guard:
     def __init__(self, process: Guarded, limits: LimitsConfig) -> None:
         self._process = process
         self._limits = limits
-        self._complaints = Complaints(MOST)
+        self._complaints = LogThrottle(MOST)
         self._rates = Rates()
         self._later: asyncio.TimerHandle | None = None
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from parley.shared.link.link import Link
 from parley.shared.peering.peering import Peer, Peering
-from parley.shared.runtime.supervised import Faults, LastingTimer
+from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.runtime.timer import clock
 from parley.shared.telemetry.metrics import PEERS, Metrics
 from parley.shared.telemetry.tallies import OTHER, Buckets, Names, Samples
@@ -154,7 +154,7 @@ class Pulse:
         self._loop = asyncio.get_running_loop()
         self._now = clock(self._loop)
         self._measured = self._now()
-        self._timer = LastingTimer("measuring", self._beat, faults)
+        self._timer = SupervisedTimer("measuring", self._beat, faults)
         self._set()
 
     def stop(self) -> None:

@@ -22,7 +22,7 @@ from parley.shared.link.link import Link, Track
 from parley.shared.link.session import Timeouts, unsupported
 from parley.shared.names import fold, why_odd
 from parley.shared.peering.peering import Peer, Peering
-from parley.shared.runtime.supervised import LastingTimer
+from parley.shared.runtime.supervised import SupervisedTimer
 from parley.shared.service.health import export_links, link_states, peer_status
 from parley.shared.service.node_process import NodeProcess
 from parley.shared.service.siblings import Siblings
@@ -52,7 +52,7 @@ class ServiceBase(NodeProcess):
         self.subscribers: dict[User, list[Link]] = {}
         self.peering = Peering(self, self.config.link, self.config.address)
         self.siblings = Siblings(self, self.secret)
-        self._report = LastingTimer("reporting our links", self._report_links, self.faults)
+        self._report = SupervisedTimer("reporting our links", self._report_links, self.faults)
         self._report_next = 0.0
         self._others_found: set[tuple[str, str]] = set()
         """Where another server was found than the one expected, as far as it was logged."""
@@ -238,7 +238,7 @@ class ServiceBase(NodeProcess):
         if self._is_another(link):
             self._tell_another(link)
             link.hang_up()
-        elif not link.dialled and not identity.is_ours:
+        elif not link.dialled and not identity.is_parley:
             self.peering.refuse_deaf(link)
         else:
             self.peering.opened(link, link.peer_id)

@@ -25,7 +25,7 @@ from parley.shared.limits.rates import DatagramRates
 from parley.shared.link.link import Link
 from parley.shared.link.turn import turn_of
 from parley.shared.runtime.steps import LOOK_EVERY, Steps, Task
-from parley.shared.runtime.supervised import LastingPace, LastingTimer
+from parley.shared.runtime.supervised import SupervisedThrottle, SupervisedTimer
 from parley.shared.runtime.timer import clock
 from parley.shared.service.service_base import ServiceBase
 from parley.shared.sockets.datagrams import UdpSocket
@@ -71,10 +71,12 @@ class DatagramServiceBase(ServiceBase):
         self._rates = DatagramRates()
         self._refused = 0
         interval = self._settings.fanout_interval
-        self._for_servers = LastingPace("telling servers", interval / SERVER_SHARE, self._tell_servers, self.faults)
-        self._for_subscribers = LastingPace("telling clients", interval, self._run_round, self.faults)
-        self._repeat = LastingPace("telling clients again", REPEAT_INTERVAL, self._run_repeat, self.faults)
-        self._expiry = LastingTimer("expiring", self._expired, self.faults)
+        self._for_servers = SupervisedThrottle(
+            "telling servers", interval / SERVER_SHARE, self._tell_servers, self.faults
+        )
+        self._for_subscribers = SupervisedThrottle("telling clients", interval, self._run_round, self.faults)
+        self._repeat = SupervisedThrottle("telling clients again", REPEAT_INTERVAL, self._run_repeat, self.faults)
+        self._expiry = SupervisedTimer("expiring", self._expired, self.faults)
         self._told_servers = self._told_subscribers = 0
         """The numbers of the last changes that they were told."""
         self._marks: deque[tuple[float, int]] = deque([(float("-inf"), 0)])
@@ -225,7 +227,7 @@ class DatagramServiceBase(ServiceBase):
         if links is None:
             self.metrics.dropped("not_a_subscriber")
             return
-        if not self._rates.take(*address, asyncio.get_running_loop().time()):
+        if not self._rates.allows(*address, asyncio.get_running_loop().time()):
             self.metrics.limited("datagrams", self.section)
             return
         link = links[-1]

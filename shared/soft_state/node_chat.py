@@ -17,7 +17,7 @@ from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
 from parley.shared.peering.connector import resolve
 from parley.shared.peering.dialler import Dialler
-from parley.shared.runtime.supervised import Faults, LastingTimer
+from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.service.proofs import Dialling
 from parley.shared.soft_state.block_lists import NOBODY, BlockLists
 from parley.shared.soft_state.group_members import Members
@@ -92,7 +92,7 @@ class NodeChat(Dialler):
         self._pending: dict[bytes, float | None] = {}
         """Messages that may not have arrived, and when they were written; None: there was no link."""
         self._places: tuple[tuple[str, int], ...] = ()
-        self._timer = LastingTimer("refreshing members", self._fired, user.faults)
+        self._timer = SupervisedTimer("refreshing members", self._fired, user.faults)
         self._is_stopping = False
 
     @property

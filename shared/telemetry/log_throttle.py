@@ -22,7 +22,7 @@ class _Window:
         self.left_out = 0
 
 
-class Complaints:
+class LogThrottle:
     """`most`: kind → lines in a minute. Times are seconds, monotonic."""
 
     def __init__(self, most: Mapping[str, int]) -> None:

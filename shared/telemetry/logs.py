@@ -51,10 +51,10 @@ def _write(text: str, patience: float) -> bool:
     """Whether standard error took it."""
     stream = sys.stderr
     try:
-        is_ours = stream.fileno() == STANDARD_ERROR
+        is_parley = stream.fileno() == STANDARD_ERROR
     except (OSError, ValueError, AttributeError):  # a test's, or closed
-        is_ours = False
-    if is_ours:
+        is_parley = False
+    if is_parley:
         return write_within(STANDARD_ERROR, text.encode(stream.encoding or "utf-8", "replace"), patience)
     if stream is not None:
         stream.write(text)

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from parley.shared.limits.token_buckets import TokenBucket
 
 KINDS: Final = (
-    "name_in_use_elsewhere", "name_twice", "other_data", "peer_silent", "peer_unresolved", "unheard",
+    "name_in_use_elsewhere", "name_twice", "other_data", "peer_silent", "peer_unresolved", "unanswered",
 )  # fmt: skip
 """Every kind: our own name at another server; another's name at two; data of another name beside ours; a static
 peer that never answers, or stands for no address; a server that we hear ask, and that does not hear us."""
@@ -91,7 +91,7 @@ class Troubles:
 
     def _tell(self, kind: str, detail: str, now: float, fields: dict[str, object]) -> None:
         self._lines = self._lines or TokenBucket(LINES_RATE, LINES_BURST, now)
-        if self._lines.take(now):
+        if self._lines.consume(now):
             self._log().warning(kind, detail=detail, **fields)
         else:
             self._limited()

@@ -253,7 +253,7 @@ class Partials:
     def __len__(self) -> int:
         return sum(map(len, self._peers.values()))
 
-    def take(self, peer: object, link: object, whole: Whole, offset: int, data: bytes, now: float) -> Taken:
+    def receive(self, peer: object, link: object, whole: Whole, offset: int, data: bytes, now: float) -> Taken:
         """A piece came from a peer over a link; without data: it asks."""
         if whole.size > self._limits.size:
             self._limited("bytes")

@@ -28,7 +28,7 @@ PADDING: Final = 160
 PAUSE: Final = 0.3
 
 
-class Counting(ChatFeature):
+class CountingChat(ChatFeature):
     """The library's client, which counts what comes over the wire."""
 
     frames = 0
@@ -56,7 +56,9 @@ class Client:
         self, name: str, config: Config, discovery: DiscoveryService, ledger: Ledger, now: Callable[[], float]
     ) -> None:
         self.name = name
-        self.chat = Counting(person(name), config, on_message=self._show, on_status=self._hear, discovery=discovery)
+        self.chat = CountingChat(
+            person(name), config, on_message=self._show, on_status=self._hear, discovery=discovery
+        )
         self._ledger = ledger
         self.now = now
 

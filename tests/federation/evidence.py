@@ -96,7 +96,7 @@ def _changed(heard: pb.ServerList | None, change: pb.ServerList) -> pb.ServerLis
 
 
 def offers(server_list: pb.ServerList) -> dict[str, set[str]]:
-    """What each server in a list offers."""
+    """What each server in a list retries."""
     return {each.serverId: {e.feature for e in each.endpoints} for each in server_list.servers}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from parley.services.chat.service import ChatService
 from parley.services.chat.storage.back_pressure import OF_AUTHOR, UNWRITTEN, BackPressure
-from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import User
 from parley.shared.config import Config
 
@@ -41,7 +41,7 @@ def pressure(links, limited):
 
 
 def items(author, count, origin=""):
-    return [Item(author, number, BOB, b"x", origin=origin) for number in range(count)]
+    return [Envelope(author, number, BOB, b"x", origin=origin) for number in range(count)]
 
 
 def put(pressure, author, count, origin=""):

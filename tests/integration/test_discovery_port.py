@@ -54,7 +54,7 @@ def directory(node):
     return {each["server_id"]: each for each in node.status("discovery")["directory"]}
 
 
-# Answers ------------------------------------------------------------------------------------------------------
+# Answers ------------------------------------------------------------------------------------------
 
 
 def test_an_answer_returns_the_nonce_and_bears_the_mark_of_a_parley(alpha):

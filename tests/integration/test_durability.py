@@ -150,7 +150,7 @@ def test_what_is_unanswered_is_on_disk_soon_and_survives(nodes):
 def test_answers_that_waited_to_be_read_while_the_process_was_held_up_are_no_silence(tmp_path):
     """What they answer is not written to disk: after a pause the answers are read before what is unanswered is."""
     delay = 1.0
-    settings = SETTINGS | {"PARLEY_CHAT__CUSTODY_DELAY": str(delay)}
+    settings = SETTINGS | {"PARLEY_CHAT__PERSIST_DELAY": str(delay)}
     with (
         Node("gamma", "127.0.31.4", tmp_path, SERVICES, settings) as gamma,
         connected("ann", gamma, 13) as author,

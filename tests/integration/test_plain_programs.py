@@ -200,7 +200,7 @@ def test_a_server_discovers_once_dials_each_feature_and_ignores_itself(net, alph
 def test_a_link_that_a_server_dialled_is_deaf_and_mute(net, alpha):
     beta = net.server("beta", "127.0.1.2", enough=1, users=("bea",))
     alpha.wait_working_link("beta")
-    alpha.send_message("ann", "bea", "beta", "unheard")
+    alpha.send_message("ann", "bea", "beta", "unconfirmed")
     alpha.wait_frame("UNSUPPORTED_MESSAGE", lambda fields: fields == {"message_name": "MESSAGE"})
     assert beta.delivered == []
     with pytest.raises(LookupError):

@@ -84,7 +84,7 @@ def migrated(path, look):
     """What is seen by a coroutine function that is given the store."""
 
     async def run():
-        store = Store(path.parent, kept=lambda _: None, not_kept=lambda _: None)
+        store = Store(path.parent, kept=lambda _: None, not_persisted=lambda _: None)
         try:
             return await look(store)
         finally:
@@ -197,7 +197,7 @@ def test_a_row_that_cannot_be_read_leaves_the_old_file_whole(path):
 
 
 @pytest.fixture
-def kept(tmp_path):
+def persisted(tmp_path):
     """A data directory of schema 2."""
     with closing(sqlite3.connect(tmp_path / "chat.db", isolation_level=None)) as db:
         db.executescript((ROOT / "tests/data/chat-2.sql").read_text(encoding="utf-8"))

@@ -11,14 +11,14 @@ from hashlib import blake2b
 
 import pytest
 
-from parley.services.chat.deduplication.delivered_keys import Delivered
+from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.groups.groups import copies
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.operator.commands import Wanted
 from parley.services.chat.operator.inspection import Inspection
 from parley.services.chat.storage import queries
 from parley.services.chat.storage import store as store_module
-from parley.services.chat.storage.mailbox import Item, name_of
+from parley.services.chat.storage.mailbox import Envelope, name_of
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError
@@ -36,7 +36,7 @@ def key(author, number):
 
 def item(number, *, text=b"hello", snowflake=None):
     snowflake = number if snowflake is None else snowflake
-    made = Item(ANN, snowflake, BOB, text, key=key(ANN, snowflake))
+    made = Envelope(ANN, snowflake, BOB, text, key=key(ANN, snowflake))
     made.id = number
     made.is_saved = True
     return made
@@ -47,20 +47,20 @@ class Told:
 
     def __init__(self):
         self.kept = asyncio.Queue()
-        self.not_kept = asyncio.Queue()
+        self.not_persisted = asyncio.Queue()
 
     async def next_kept(self):
         return [each.snowflake for each in await asyncio.wait_for(self.kept.get(), TIMEOUT)]
 
     async def next_not_kept(self):
-        return [each.snowflake for each in await asyncio.wait_for(self.not_kept.get(), TIMEOUT)]
+        return [each.snowflake for each in await asyncio.wait_for(self.not_persisted.get(), TIMEOUT)]
 
 
 @asynccontextmanager
 async def opened(directory):
     """A store in that directory, and what it tells."""
     told = Told()
-    store = Store(directory, kept=told.kept.put_nowait, not_kept=told.not_kept.put_nowait)
+    store = Store(directory, kept=told.kept.put_nowait, not_persisted=told.not_persisted.put_nowait)
     try:
         yield store, told
     finally:
@@ -151,9 +151,9 @@ GROUP, COPY = Group("crew", "beta"), Group("crew", "alpha")
 
 def test_a_message_comes_back_as_it_was_with_who_gave_it_and_for_which_group(tmp_path):
     async def story():
-        from_gamma = Item(ANN, 1, BOB, b"one", key=key(ANN, 1), origin="gamma")
-        copy = Item(ANN, 2, BOB, b"two", key=key(ANN, 2), origin="gamma", group=COPY)
-        to_group = Item(ANN, 3, GROUP, b"three", key=key(ANN, 3))
+        from_gamma = Envelope(ANN, 1, BOB, b"one", key=key(ANN, 1), origin="gamma")
+        copy = Envelope(ANN, 2, BOB, b"two", key=key(ANN, 2), origin="gamma", group=COPY)
+        to_group = Envelope(ANN, 3, GROUP, b"three", key=key(ANN, 3))
         async with opened(tmp_path) as (store, _told):
             for number, kept in enumerate((from_gamma, copy, to_group), 1):
                 kept.id, kept.is_saved = number, True
@@ -267,7 +267,7 @@ def test_a_message_is_called_kept_only_when_it_is_committed(tmp_path):
                 seen += batch
                 assert [n for (n,) in rows(tmp_path)] == seen
         assert seen == list(range(1, 51))
-        assert told.not_kept.empty()
+        assert told.not_persisted.empty()
 
     run(story())
 
@@ -306,7 +306,7 @@ def test_every_number_of_64_bits_comes_back(tmp_path, snowflake):
 def test_what_another_server_has_is_found_by_what_its_statuses_say_until_the_last(tmp_path):
     async def story():
         mine = item(1)
-        copy = Item(ANN, 1, BOB, b"copy", key=key(ANN, "copy"), origin="gamma", group=COPY)
+        copy = Envelope(ANN, 1, BOB, b"copy", key=key(ANN, "copy"), origin="gamma", group=COPY)
         async with opened(tmp_path) as (store, told):
             store.keep("beta", mine)
             await told.next_kept()
@@ -408,7 +408,7 @@ def refused(directory):
 
     async def story():
         with pytest.raises(ConfigError) as caught:
-            Store(directory, kept=lambda _items: None, not_kept=lambda _items: None)
+            Store(directory, kept=lambda _items: None, not_persisted=lambda _items: None)
         return str(caught.value)
 
     line = asyncio.run(story())
@@ -484,7 +484,7 @@ def test_a_second_store_on_the_same_directory_is_refused_until_the_first_is_clos
     async def story():
         async with opened(tmp_path):
             with pytest.raises(ConfigError, match="in use by another chat process"):
-                Store(tmp_path, kept=lambda _items: None, not_kept=lambda _items: None)
+                Store(tmp_path, kept=lambda _items: None, not_persisted=lambda _items: None)
         async with opened(tmp_path):
             pass
 
@@ -500,7 +500,7 @@ from parley.shared.errors import ConfigError
 async def main():
     nothing = lambda items: None
     try:
-        Store(Path(sys.argv[1]), kept=nothing, not_kept=nothing)
+        Store(Path(sys.argv[1]), kept=nothing, not_persisted=nothing)
     except ConfigError as error:
         sys.exit(f"refused: {error}")
     print("open", flush=True)
@@ -616,7 +616,7 @@ def test_an_operator_sees_what_copies_share(tmp_path):
                 shown = inspection.message(1)
                 assert (shown.textContent, shown.messageSnowflake) == (TEXT, 7)
                 assert User.of(shown.userOfGroup.user) == copy.recipient
-                ((_to, outline),) = inspection.items([1])
+                ((_to, outline),) = inspection.envelopes([1])
                 assert (outline.size, outline.own_size) == (copy.size, copy.own_size)
             found = asyncio.get_running_loop().create_future()
             store.expired(0.0, 0, 10, found.set_result)
@@ -673,7 +673,7 @@ async def main(directory, fill, free):
         assert rows(directory) == [(1,)], "half of a batch was written"
         assert [each.snowflake for each in await load(store, BOB)] == [1], "what needs no room goes on"
         offered = item(4, text=b"y" * 30_000)
-        offered.is_offered_again = True
+        offered.is_retried_by_origin = True
         store.keep(BOB, offered)
         assert [each.id for each in await load(store, BOB)] == [1, 4], "it waits, and is tried again"
         assert [each.id for each in await load(store, BOB, limit=1)] == [1]
@@ -804,13 +804,13 @@ def test_what_was_delivered_at_once_is_recognised_by_the_next_process(tmp_path):
 def test_the_oldest_of_what_was_delivered_make_room(tmp_path):
     keys = {number: bytes([number]) * 16 for number in (2, 4, 6, 8, 10, 11)}
     expected = [False, True, True, True, True, True]
-    table = Delivered.open(tmp_path / "delivered", buckets=2)
+    table = DeliveredKeys.open(tmp_path / "delivered", buckets=2)
     for number in (2, 4, 6, 8, 8, 10, 11):
         table.add(keys[number])
     assert [key in table for key in keys.values()] == expected
     assert bytes([8]) * 8 + bytes(8) not in table, "half a key is no key"
     table.close()
-    table = Delivered.open(tmp_path / "delivered", buckets=2)
+    table = DeliveredKeys.open(tmp_path / "delivered", buckets=2)
     assert [key in table for key in keys.values()] == expected
     table.close()
 
@@ -820,7 +820,9 @@ def test_what_can_never_be_written_is_refused_alone_and_the_others_are_kept(tmp_
     async def story():
         broken = []
         told = Told()
-        store = Store(tmp_path, kept=told.kept.put_nowait, not_kept=told.not_kept.put_nowait, broken=broken.append)
+        store = Store(
+            tmp_path, kept=told.kept.put_nowait, not_persisted=told.not_persisted.put_nowait, broken=broken.append
+        )
         bad = item(2)
         if isinstance(poison, str):
             bad.author = User(poison, "alpha")

@@ -45,7 +45,7 @@ steps = st.sampled_from(
 ).flatmap(lambda step: step)
 stories = st.lists(steps, min_size=20, max_size=50)
 MOST_SMALL_STEPS = 20
-"""Short times together stay below an answer's: which of two deadlines within custody_delay came is no matter."""
+"""Short times together stay below an answer's: which of two deadlines within persist_delay came is no matter."""
 
 
 class Happenings:
@@ -140,14 +140,14 @@ def tell(story, mailbox):
     twins = Twins(mailbox=mailbox)
     happenings = Happenings(twins)
     meet(happenings)
-    twins.nodes[0].quick.clear()
+    twins.nodes[0].went_fast.clear()
     small_steps = 0
     for name, *values in story:
         small_steps += name == "pass_time" and values[0] < 1.0
         if name != "pass_time" or values[0] > 1.0 or small_steps <= MOST_SMALL_STEPS:
             getattr(happenings, name)(*values)
             twins.check()
-    quick = twins.nodes[0].quick.copy()
+    quick = twins.nodes[0].went_fast.copy()
     twins.set_disk("works")
     for which in range(len(SOURCES)):
         happenings.come(which)

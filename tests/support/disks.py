@@ -3,11 +3,11 @@
 from collections import deque
 from typing import NamedTuple
 
-from parley.services.chat.deduplication.delivered_keys import Delivered
-from parley.services.chat.deduplication.stored_keys import Fingerprints, fingerprint
+from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
+from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage.bodies import Copy
-from parley.services.chat.storage.mailbox import HandedOver, Item, Recall, name_of
+from parley.services.chat.storage.mailbox import DeduplicationTables, Envelope, HandedOver, name_of
 from parley.services.chat.storage.quotas import Tally, count
 from parley.shared.addresses import User
 
@@ -32,12 +32,12 @@ class Row(NamedTuple):
 class FakeDisk:
     """What `Store` does, without a file: writes and reads wait, in order, until `commit` or `fail`.
 
-    What is committed outlives the process: `crash` gives the disk to the next one. `kept`, `not_kept` are the
+    What is committed outlives the process: `crash` gives the disk to the next one. `kept`, `not_persisted` are the
     router's.
     """
 
     def __init__(self):
-        self.kept = self.not_kept = self.handed_over = lambda _items: None
+        self.kept = self.not_persisted = self.handed_over = lambda _items: None
         self.messages = {}
         """id → Row"""
         self.final = {}
@@ -45,7 +45,7 @@ class FakeDisk:
         self.elsewhere = {}
         """Name → HandedOver, of what other servers have"""
         self.secret = b"a secret of thirty-two bytes ..."
-        self.recall = Recall(Fingerprints(), Delivered(bytearray(64 * 1024)))
+        self.deduplication = DeduplicationTables(StoredKeys(), DeliveredKeys(bytearray(64 * 1024)))
         """What is on disk or on its way there; what was delivered at once, which is written at once, too."""
         self.unpaid = {}
         """number → (destination, payload) of statuses."""
@@ -54,7 +54,7 @@ class FakeDisk:
         self.memberships = {}
         self.blockings = {}
         self.held = {}
-        """id → (destination, Item) of what could not be written, and is tried again."""
+        """id → (destination, Envelope) of what could not be written, and is tried again."""
         self._places = {}
         self._waiting = deque()
 
@@ -67,7 +67,7 @@ class FakeDisk:
         """What is committed; else what is put here and not committed, as the set of snowflakes has it."""
         if key in self.final:
             return self.final[key]
-        if key in self.recall.at_once:
+        if key in self.deduplication.at_once:
             return Status.DELIVERED
         for handed_over in self.elsewhere.values():
             if handed_over.key == key:
@@ -82,10 +82,10 @@ class FakeDisk:
 
     def delivered(self, item):
         if item.key:
-            self.recall.at_once.add(item.key)
+            self.deduplication.at_once.add(item.key)
 
     def keep(self, destination, item):
-        self.recall.on_disk.add(fingerprint(item.key))
+        self.deduplication.on_disk.add(fingerprint(item.key))
         parts = item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group, item.key, item.body
         row = Row(destination, *parts)
 
@@ -94,11 +94,11 @@ class FakeDisk:
             self.held.pop(item.id, None)
 
         self._waiting.append(("keep", item, write))
-        if item.is_offered_again:
+        if item.is_retried_by_origin:
             self._places[item.id] = destination
 
     def forget(self, item, status):
-        self.recall.on_disk.add(fingerprint(item.key))
+        self.deduplication.on_disk.add(fingerprint(item.key))
 
         def write():
             self.messages.pop(item.id, None)
@@ -108,7 +108,7 @@ class FakeDisk:
         self._put(write)
 
     def hand_over(self, item, status):
-        self.recall.on_disk.add(fingerprint(item.key))
+        self.deduplication.on_disk.add(fingerprint(item.key))
 
         def write():
             self.messages.pop(item.id, None)
@@ -224,7 +224,7 @@ class FakeDisk:
         """
         batch, again = [], []
         for kind, item, do in self._take(count):
-            if kind == "keep" and item.is_offered_again and not item.is_over:
+            if kind == "keep" and item.is_retried_by_origin and not item.is_over:
                 again.append((kind, item, do))
                 self.held[item.id] = self._places[item.id], item
                 continue
@@ -232,7 +232,7 @@ class FakeDisk:
                 again.append(("write" if kind == "hand_over" else kind, None, do))
             batch.append((kind, item, do))
         self._waiting.extendleft(reversed(again))
-        self._tell(self.not_kept, batch, "keep")
+        self._tell(self.not_persisted, batch, "keep")
         self._tell(self.handed_over, batch, "hand_over")
         for kind, _item, do in batch:
             if kind == "change":
@@ -245,7 +245,7 @@ class FakeDisk:
             if kind in ("keep", "write", "hand_over"):
                 do()
         self._waiting.clear()
-        self.kept = self.not_kept = self.handed_over = lambda _items: None
+        self.kept = self.not_persisted = self.handed_over = lambda _items: None
 
     def _take(self, count):
         count = len(self._waiting) if count is None else min(count, len(self._waiting))
@@ -343,7 +343,7 @@ class FakeDisk:
 def _item(number, row):
     parts = {"key": row.key, "origin": row.origin, "group": row.group}
     if row.body is None:
-        item = Item(row.author, row.snowflake, row.recipient, row.raw, **parts)
+        item = Envelope(row.author, row.snowflake, row.recipient, row.raw, **parts)
     else:
         head = row.raw[: -1 - row.body.size]
         item = Copy(row.author, row.snowflake, row.recipient, head=head, body=row.body, **parts)

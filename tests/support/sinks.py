@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from parley.services.chat.engine import Opened
+from parley.services.chat.engine import ChatEngine
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import LinkedServer, LocalRoster
 from parley.services.chat.service import GROUPS
@@ -88,8 +88,8 @@ class Node:
 
     commits = True
 
-    def __init__(self, server_id, *, mailbox=1000, express=core is not None, **settings):
-        self.express = express
+    def __init__(self, server_id, *, mailbox=1000, fast_path=core is not None, **settings):
+        self.fast_path = fast_path
         self.server_id = server_id
         self.now = 0.0
         self.looked_for = []
@@ -102,7 +102,7 @@ class Node:
     def start(self):
         """A new process, which knows what is on disk."""
         self.roster = LocalRoster()
-        self.opened = Opened(
+        self.opened = ChatEngine(
             self.server_id,
             self.settings,
             self.roster,
@@ -110,13 +110,13 @@ class Node:
             loaded=lambda destination: self.router.loaded(destination, self.now),
             count=lambda scope, status: self.counted.append((scope, status)),
             delivered_run=self.count_run,
-            express=self.express,
+            fast_path=self.fast_path,
             look_for=self.looked_for.append,
             doubted=self.note_doubt,
         )
         self.router, self.mailbox = self.opened.router, self.opened.mailbox
-        self.disk.kept = self.router.kept
-        self.disk.not_kept = lambda items: self.router.not_kept(items, self.now)
+        self.disk.kept = self.router.persisted
+        self.disk.not_persisted = lambda items: self.router.not_persisted(items, self.now)
         self.disk.handed_over = self.router.handed_over
 
     def note_doubt(self):
@@ -127,8 +127,8 @@ class Node:
 
     def goes_the_quick_way(self, source, frame, sink=None):
         """Whether a frame is handled by the compiled core."""
-        express = self.router.express
-        return express is not None and self.router.take(source, [frame], 0, self.now, sink) == 1
+        fast_path = self.router.fast_path
+        return fast_path is not None and self.router.route_fast(source, [frame], 0, self.now, sink) == 1
 
     def end_turn(self):
         """What the event loop does when a batch is handled."""
@@ -204,7 +204,7 @@ class Node:
             router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self.now)
         elif frame.name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            router.ack_from_client(user, answer, self.now, frame, sink=sink)
+            router.ack_from_client(user, answer, self.now, frame, link=sink)
         elif frame.name in GROUPS:
             requests.group_asked(user, frame.name, decode(frame, GROUPS[frame.name]), sink, self.now)
         else:
@@ -233,7 +233,7 @@ class Node:
             if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
                 requests.group_answered(server_id, asked, Spellings())
             else:
-                requests.group_asked_by_server(server_id, frame.name, asked, self.roster.server(server_id).sink)
+                requests.group_asked_by_server(server_id, frame.name, asked, self.roster.server(server_id).link)
 
     def writable(self, destination):
         self.router.writable(destination, self.now)
@@ -256,8 +256,8 @@ class Node:
         return (
             len(self.mailbox) == 0
             and self.router.is_idle
-            and not any(out.numbers for out in self.router._dispatcher._outbound.values())
-            and len(self.opened.debts) == 0
+            and not any(out.numbers for out in self.router._dispatcher._in_flight.values())
+            and len(self.opened.owed) == 0
             and not statuses._gathered
             and len(statuses.expected) == 0
             and self.opened.next_timeout() is None

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict, deque
 from unittest import mock
 
-from parley.services.chat.deduplication.recent import Memory, PureMemory
+from parley.services.chat.deduplication.recent import PureRecentMessages, RecentMessages
 from parley.services.chat.message import statuses
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
@@ -49,14 +49,14 @@ class TwinNode(Node):
 
     disk_state = "works"
 
-    def __init__(self, *, express, mailbox):
+    def __init__(self, *, fast_path, mailbox):
         self.refused = []
-        self.quick = Counter()
-        super().__init__("alpha", express=express, mailbox=mailbox)
+        self.went_fast = Counter()
+        super().__init__("alpha", fast_path=fast_path, mailbox=mailbox)
 
     def start(self):
         with (
-            mock.patch.object(statuses, "Memory", Memory if self.express else PureMemory),
+            mock.patch.object(statuses, "RecentMessages", RecentMessages if self.fast_path else PureRecentMessages),
             mock.patch.object(statuses, "REMEMBERED", REMEMBERED),
         ):
             super().start()
@@ -72,7 +72,7 @@ class TwinNode(Node):
 
     def read(self, source, raw):
         """All of a read, as services/chat/service.py handles it."""
-        reader = FrameReader if self.express else PureFrameReader
+        reader = FrameReader if self.fast_path else PureFrameReader
         frames = reader(1 << 20).feed(raw)
         at = self._take(source, frames, 0)
         step = 1
@@ -85,10 +85,10 @@ class TwinNode(Node):
         self.end_turn()
 
     def _take(self, source, frames, start):
-        if self.router.express is None:
+        if self.router.fast_path is None:
             return start
-        at = self.router.take(source, frames, start, self.now)
-        self.quick.update(frame.name for frame in frames[start:at])
+        at = self.router.route_fast(source, frames, start, self.now)
+        self.went_fast.update(frame.name for frame in frames[start:at])
         return at
 
     def _route(self, source, frame):
@@ -103,7 +103,7 @@ class Twins:
     """Both, their links, and what the story needs to know to go on: as the one in Python has it."""
 
     def __init__(self, *, mailbox):
-        self.nodes = TwinNode(express=True, mailbox=mailbox), TwinNode(express=False, mailbox=mailbox)
+        self.nodes = TwinNode(fast_path=True, mailbox=mailbox), TwinNode(fast_path=False, mailbox=mailbox)
         self.links = defaultdict(list)
         """Destination → its links, each one record per node."""
         self.all_links = []

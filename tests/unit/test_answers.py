@@ -12,13 +12,13 @@ class Replies:
     """A connection on which the answers are there already."""
 
     def __init__(self, *answers):
-        self._answers = list(answers)
+        self._acknowledgements = list(answers)
 
     def sendall(self, _data):
         """Whatever is asked."""
 
     def makefile(self, _mode):
-        return io.BytesIO(self._answers.pop(0))
+        return io.BytesIO(self._acknowledgements.pop(0))
 
     def close(self):
         """Nothing is open."""

@@ -176,7 +176,7 @@ def test_a_server_that_offers_nothing_is_told_once(directory):
 def test_where_linked_servers_are_is_known(directory):
     hear(directory, "beta", "10.0.0.2")
     assert not directory.is_useful("10.0.0.2")
-    directory.set_linked("chat", ["beta", "unheard"])
+    directory.set_linked("chat", ["beta", "unconfirmed"])
     assert directory.is_useful("10.0.0.2")
     directory.set_linked("chat", [])
     assert not directory.is_useful("10.0.0.2")

@@ -3,7 +3,7 @@
 import pytest
 
 from parley.services.chat.message import owed_statuses as debts_module
-from parley.services.chat.message.owed_statuses import Debts
+from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import LinkedServer, LocalRoster
 from parley.shared.addresses import User
@@ -22,12 +22,12 @@ def _little_memory(monkeypatch):
 
 
 class Owing:
-    """Debts, the disk that they are on, and whom they are owed."""
+    """OwedStatuses, the disk that they are on, and whom they are owed."""
 
     def __init__(self, disk=None):
         self.disk = FakeDisk() if disk is None else disk
         self.roster = LocalRoster()
-        self.debts = Debts(self.roster, self.disk, self.disk.next_receipt)
+        self.debts = OwedStatuses(self.roster, self.disk, self.disk.next_receipt)
         for destination, count in self.disk.owed_counts():
             self.debts.found_at_start(destination, count)
 
@@ -62,7 +62,7 @@ def test_a_linked_server_is_told_at_once_and_once(owing):
     link = owing.link()
     owing.owe(11, 12)
     assert told(link) == [(11, 1), (12, 2)]
-    owing.debts.tell("beta")
+    owing.debts.send("beta")
     assert told(link) == []
 
 
@@ -138,7 +138,7 @@ def test_a_link_without_room_is_told_when_it_has_some(owing):
     owing.owe(11, 12)
     assert told(link) == []
     link.writable = True
-    owing.debts.tell("beta")
+    owing.debts.send("beta")
     assert told(link) == [(11, 1), (12, 2)]
 
 

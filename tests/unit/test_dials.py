@@ -57,7 +57,7 @@ class Dialling:
         self.others.append(other)
         return other
 
-    def hears(self, *servers):
+    def learn(self, *servers):
         self.loop.run(self.server.server_list_received(ServerListChange(servers, is_whole=False), ()))
 
     def at(self, host):
@@ -84,14 +84,14 @@ def claimed(name, host=VICTIM, *ports, answered=False):
 
 def test_fifty_servers_announced_at_a_third_machine_are_few_connections_to_it(dialling):
     for _ in range(6):
-        dialling.hears(*(claimed(f"fake{n}", VICTIM, n + 1, n + 1000) for n in range(50)))
+        dialling.learn(*(claimed(f"fake{n}", VICTIM, n + 1, n + 1000) for n in range(50)))
         dialling.loop.run_for(10.0)
     assert dialling.most_at_one == 1
     assert len(dialling.at(VICTIM)) < 15
 
 
 def test_an_address_that_never_answered_is_left_alone_for_longer_and_longer(dialling):
-    dialling.hears(claimed("fake"))
+    dialling.learn(claimed("fake"))
     dialling.loop.run_for(1200.0)
     tries = dialling.at(VICTIM)
     gaps = [later - earlier for earlier, later in itertools.pairwise(tries)]
@@ -102,7 +102,7 @@ def test_an_address_that_never_answered_is_left_alone_for_longer_and_longer(dial
 def test_no_more_are_dialled_at_once_than_may_be(dialling):
     hosts = [f"10.1.0.{n}" for n in range(1, 101)]
     dialling.loop.network.unreachable.update(hosts)
-    dialling.hears(*(claimed(f"fake{n}", host) for n, host in enumerate(hosts)))
+    dialling.learn(*(claimed(f"fake{n}", host) for n, host in enumerate(hosts)))
     dialling.loop.run_for(SOON)
     assert dialling.most == len(dialling.under_way) == ROOM[-1] < MOST
 
@@ -110,21 +110,21 @@ def test_no_more_are_dialled_at_once_than_may_be(dialling):
 def test_who_answers_us_is_dialled_while_all_that_only_claim_wait(dialling):
     hosts = [f"10.1.0.{n}" for n in range(1, 101)]
     dialling.loop.network.unreachable.update(hosts)
-    dialling.hears(*(claimed(f"fake{n}", host) for n, host in enumerate(hosts)))
+    dialling.learn(*(claimed(f"fake{n}", host) for n, host in enumerate(hosts)))
     dialling.loop.run_for(SOON)
     beta = dialling.honest("beta", "10.0.0.2")
-    dialling.hears(claimed("beta", "10.0.0.2", answered=True))
+    dialling.learn(claimed("beta", "10.0.0.2", answered=True))
     dialling.loop.run_for(SOON)
     assert dialling.server.link_to(beta) is not None
 
 
 def test_a_server_that_was_there_before_is_dialled_at_once_whoever_else_is_dialled(dialling):
     beta = dialling.honest("beta", "10.0.0.2")
-    dialling.hears(beta.as_server)
+    dialling.learn(beta.as_server)
     dialling.loop.run_for(10.0)
     hosts = [f"10.1.0.{n}" for n in range(1, 101)]
     dialling.loop.network.unreachable.update(hosts)
-    dialling.hears(*(claimed(f"fake{n}", host, answered=n % 2 == 0) for n, host in enumerate(hosts)))
+    dialling.learn(*(claimed(f"fake{n}", host, answered=n % 2 == 0) for n, host in enumerate(hosts)))
     dialling.loop.run_for(SOON)
     dialling.server.link_to(beta).hang_up()
     dialling.loop.run_for(SOON)
@@ -134,9 +134,9 @@ def test_a_server_that_was_there_before_is_dialled_at_once_whoever_else_is_diall
 
 def test_an_honest_server_at_an_address_where_many_are_claimed_is_found(dialling):
     beta = dialling.honest("beta", VICTIM)
-    dialling.hears(*(claimed(f"fake{n}", VICTIM, n + 1) for n in range(20)))
+    dialling.learn(*(claimed(f"fake{n}", VICTIM, n + 1) for n in range(20)))
     dialling.loop.run_for(30.0)
-    dialling.hears(claimed("beta", VICTIM, answered=True))
+    dialling.learn(claimed("beta", VICTIM, answered=True))
     dialling.loop.run_for(1.0)
     assert dialling.server.link_to(beta) is not None
 
@@ -144,11 +144,11 @@ def test_an_honest_server_at_an_address_where_many_are_claimed_is_found(dialling
 def test_a_dial_that_is_given_up_while_it_waits_keeps_nobody_waiting(dialling):
     hosts = [f"10.1.0.{n}" for n in range(1, 101)]
     dialling.loop.network.unreachable.update(hosts)
-    dialling.hears(*(claimed(f"fake{n}", host) for n, host in enumerate(hosts)))
+    dialling.learn(*(claimed(f"fake{n}", host) for n, host in enumerate(hosts)))
     dialling.loop.run_for(SOON)
     dialling.loop.run(dialling.server.set_server_list_and_connect([]))
     beta = dialling.honest("beta", "10.0.0.2")
-    dialling.hears(beta.as_server)
+    dialling.learn(beta.as_server)
     dialling.loop.run_for(SOON)
     assert dialling.server.link_to(beta) is not None
     assert dialling.under_way == []
@@ -156,7 +156,7 @@ def test_a_dial_that_is_given_up_while_it_waits_keeps_nobody_waiting(dialling):
 
 def test_a_server_that_was_forgotten_while_linked_is_dialled_no_more_once_the_link_is_over(dialling):
     beta = dialling.honest("beta", "10.0.0.2")
-    dialling.hears(beta.as_server)
+    dialling.learn(beta.as_server)
     dialling.loop.run_for(10.0)
     change = ServerListChange((), ("beta",), is_whole=False)
     dialling.loop.run(dialling.server.server_list_received(change, ()))

@@ -5,7 +5,7 @@ import pytest
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import disk_mailbox
 from parley.services.chat.storage.disk_mailbox import DiskMailbox, Limits
-from parley.services.chat.storage.mailbox import Item, Kept
+from parley.services.chat.storage.mailbox import Envelope, Kept
 from parley.shared.addresses import User
 from tests.support.disks import FakeDisk
 
@@ -19,7 +19,7 @@ def _little_memory(monkeypatch):
     monkeypatch.setattr(disk_mailbox, "IN_MEMORY", ROOM)
 
 
-class Opened:
+class ChatEngine:
     """A mailbox and its disk; `loaded` is who was said to have more in memory, `told` what was kept or not."""
 
     def __init__(self, disk=None, *, limit=1000, limit_bytes=10**9, user_limit=1000, user_bytes=10**9):
@@ -27,7 +27,7 @@ class Opened:
         self.loaded = []
         self.told = []
         self.disk.kept = lambda items: self.told.extend((item.snowflake, True) for item in items)
-        self.disk.not_kept = lambda items: self.told.extend((item.snowflake, False) for item in items)
+        self.disk.not_persisted = lambda items: self.told.extend((item.snowflake, False) for item in items)
         self.box = DiskMailbox(
             self.disk,
             Limits(limit, limit_bytes, user_limit, user_bytes),
@@ -43,7 +43,7 @@ class Opened:
     def take_ready(self, to=BOB):
         """What can be taken without the disk."""
         taken = []
-        while (found := self.box.take(to)) is not None:
+        while (found := self.box.pop(to)) is not None:
             taken.append(found)
         return taken
 
@@ -57,7 +57,7 @@ class Opened:
 
 
 def item(number, to=BOB):
-    return Item(ANN, number, to, b"x" * number, key=bytes([number % 251]) * 16)
+    return Envelope(ANN, number, to, b"x" * number, key=bytes([number % 251]) * 16)
 
 
 def numbers(items):
@@ -65,7 +65,7 @@ def numbers(items):
 
 
 def test_what_waits_keeps_its_order_from_memory_over_the_disk():
-    opened = Opened()
+    opened = ChatEngine()
     assert set(opened.put(*range(1, 12))) == {Kept.SOON}
     assert numbers(opened.box.waiting(BOB)) == [1, 2, 3, 4]
     opened.disk.commit_all()
@@ -73,15 +73,15 @@ def test_what_waits_keeps_its_order_from_memory_over_the_disk():
     assert numbers(opened.drain()) == list(range(1, 12))
     assert len(opened.box) == 0
     assert opened.box.is_empty(BOB)
-    assert opened.box.take(BOB) is None
+    assert opened.box.pop(BOB) is None
 
 
 def test_what_comes_while_more_is_read_comes_after_it():
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(*range(1, 7))
     assert numbers(opened.take_ready()) == [1, 2, 3, 4]
     opened.put(7, 8)
-    assert opened.box.take(BOB) is None  # it is asked once only
+    assert opened.box.pop(BOB) is None  # it is asked once only
     opened.disk.commit(3)
     opened.put(9)
     assert numbers(opened.drain()) == [5, 6, 7, 8, 9]
@@ -89,7 +89,7 @@ def test_what_comes_while_more_is_read_comes_after_it():
 
 
 def test_a_destination_is_not_empty_while_the_rest_is_on_disk():
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(*range(1, 6))
     assert numbers(opened.take_ready()) == [1, 2, 3, 4]
     assert not opened.box.is_empty(BOB)
@@ -101,7 +101,7 @@ def test_a_destination_is_not_empty_while_the_rest_is_on_disk():
 
 
 def test_destinations_do_not_mix():
-    opened = Opened()
+    opened = ChatEngine()
     for n in range(1, 9):
         opened.put(n, to=BOB)
         opened.put(n + 100, to=BEN)
@@ -113,7 +113,7 @@ def test_destinations_do_not_mix():
 
 
 def test_what_is_put_back_comes_first_in_its_order_and_is_read_no_second_time():
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(*range(1, 9))
     opened.disk.commit_all()
     taken = opened.take_ready()
@@ -124,7 +124,7 @@ def test_what_is_put_back_comes_first_in_its_order_and_is_read_no_second_time():
 
 
 def test_what_is_put_back_while_the_rest_is_read_comes_first():
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(*range(1, 9))
     taken = opened.take_ready()
     opened.box.put_back(BOB, taken)
@@ -132,7 +132,7 @@ def test_what_is_put_back_while_the_rest_is_read_comes_first():
 
 
 def test_what_was_sent_at_once_and_is_put_back_is_before_what_came_later_also_after_a_restart():
-    opened = Opened()
+    opened = ChatEngine()
     direct = [item(1), item(2)]
     for each in direct:
         opened.box.number(each)
@@ -140,11 +140,11 @@ def test_what_was_sent_at_once_and_is_put_back_is_before_what_came_later_also_af
     opened.box.put_back(BOB, direct)
     opened.disk.commit_all()
     assert numbers(opened.drain()) == [1, 2, 3, 4, 5, 6, 7]
-    assert numbers(Opened(opened.disk).drain()) == [1, 2, 3, 4, 5, 6, 7]
+    assert numbers(ChatEngine(opened.disk).drain()) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_what_is_on_its_way_is_not_read_again_with_what_is_put_back():
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(*range(1, 7))
     opened.disk.commit_all()
     taken = opened.drain()
@@ -154,7 +154,7 @@ def test_what_is_on_its_way_is_not_read_again_with_what_is_put_back():
 
 
 def test_counts_and_bytes_are_exact_through_all_of_it():
-    opened = Opened(limit_bytes=21)
+    opened = ChatEngine(limit_bytes=21)
     opened.put(1, 2, 3, 4, 5, 6)
     assert opened.put(1) == [Kept.FULL]
     opened.disk.commit_all()
@@ -170,16 +170,16 @@ def test_counts_and_bytes_are_exact_through_all_of_it():
 
 
 def test_a_full_mailbox_takes_nothing_more_for_anyone():
-    opened = Opened(limit=5)
+    opened = ChatEngine(limit=5)
     assert opened.put(1, 2, 3, 4, 5) == [Kept.SOON] * 5
     assert opened.put(6, to="beta") == [Kept.FULL]
     assert opened.box.is_empty("beta")
-    opened.box.take(BOB)
+    opened.box.pop(BOB)
     assert opened.put(6, to="beta") == [Kept.SOON]
 
 
 def test_clear_takes_what_is_in_memory_and_has_the_rest_read():
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(*range(1, 7), to="beta")
     cleared = opened.box.clear("beta")
     assert numbers(cleared) == [1, 2, 3, 4]
@@ -193,7 +193,7 @@ def test_clear_takes_what_is_in_memory_and_has_the_rest_read():
 
 
 def test_what_could_not_be_written_is_removed_from_memory_and_from_what_is_to_be_read():
-    opened = Opened()
+    opened = ChatEngine()
     sent = [item(n) for n in range(1, 8)]
     for each in sent:
         opened.box.put(BOB, each)
@@ -205,20 +205,20 @@ def test_what_could_not_be_written_is_removed_from_memory_and_from_what_is_to_be
     assert numbers(opened.drain()) == [1, 2, 3, 4, 5]
     assert opened.put(8) == [Kept.SOON]
     opened.disk.fail()
-    assert opened.box.take(BOB).snowflake == 8
+    assert opened.box.pop(BOB).snowflake == 8
     opened.box.remove(BOB, sent[0])  # nothing waits there: no matter
     assert len(opened.box) == 0
 
 
 def test_what_came_while_nothing_could_be_read_is_not_forgotten():
-    opened = Opened()
+    opened = ChatEngine()
     sent = [item(n) for n in range(1, 6)]
     for each in sent:
         opened.box.put(BOB, each)
     opened.disk.commit(4)
     opened.take_ready()  # asks for the fifth, which cannot be written
     opened.put(6)
-    opened.disk.not_kept = lambda items: [opened.box.remove(BOB, each, is_written=False) for each in items]
+    opened.disk.not_persisted = lambda items: [opened.box.remove(BOB, each, is_written=False) for each in items]
     opened.disk.fail(1)
     opened.disk.commit(1)  # nothing is found
     assert not opened.box.is_empty(BOB)
@@ -227,7 +227,7 @@ def test_what_came_while_nothing_could_be_read_is_not_forgotten():
 
 
 def test_an_item_is_written_once_and_forgotten_only_if_it_was_written():
-    opened = Opened()
+    opened = ChatEngine()
     on_its_way, saved = item(1), item(2)
     opened.box.over(on_its_way, Status.DELIVERED)
     assert len(opened.disk) == 0
@@ -244,7 +244,7 @@ def test_an_item_is_written_once_and_forgotten_only_if_it_was_written():
 
 
 def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that_is_over():
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(*range(1, 12))
     opened.put(50, to="beta")
     opened.disk.commit_all()
@@ -253,7 +253,7 @@ def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that
     opened.disk.commit()
     opened.put(12)
     opened.disk.crash()
-    again = Opened(opened.disk)
+    again = ChatEngine(opened.disk)
     assert len(again.box) == 10
     assert list(again.box.waiting(BOB)) == []
     assert not again.box.is_empty(BOB)
@@ -268,35 +268,35 @@ def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that
 
 
 def test_what_waited_before_counts_towards_the_limits():
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(5, 6)
     opened.disk.commit_all()
-    again = Opened(opened.disk, limit_bytes=15)
+    again = ChatEngine(opened.disk, limit_bytes=15)
     assert again.put(5) == [Kept.FULL]
     assert again.put(4) == [Kept.SOON]
-    again = Opened(opened.disk, limit=2)
+    again = ChatEngine(opened.disk, limit=2)
     assert again.put(1) == [Kept.FULL]
 
 
 def test_one_user_may_fill_their_own_share_and_no_more():
-    opened = Opened(user_limit=3, user_bytes=10)
+    opened = ChatEngine(user_limit=3, user_bytes=10)
     assert opened.put(1, 2, 3) == [Kept.SOON] * 3
     assert opened.put(1) == [Kept.FULL]
     assert opened.put(1, to=BEN) == [Kept.SOON]
     assert opened.put(10, to=BEN) == [Kept.FULL]
     assert opened.put(9, to=BEN) == [Kept.SOON]
-    opened.box.take(BOB)
+    opened.box.pop(BOB)
     assert opened.put(7) == [Kept.FULL]
     assert opened.put(5) == [Kept.SOON]
 
 
 def test_what_waits_for_another_server_is_many_users():
-    opened = Opened(user_limit=1, user_bytes=1)
+    opened = ChatEngine(user_limit=1, user_bytes=1)
     assert opened.put(4, 5, 6, to="beta") == [Kept.SOON] * 3
 
 
 def test_one_that_waits_can_be_taken_out_wherever_it_is():
-    opened = Opened()
+    opened = ChatEngine()
     sent = [item(n) for n in range(1, 8)]
     for each in sent:
         opened.box.put(BOB, each)
@@ -313,22 +313,22 @@ def test_one_that_waits_can_be_taken_out_wherever_it_is():
 
 
 def test_what_is_read_just_now_is_not_taken_out():
-    opened = Opened()
+    opened = ChatEngine()
     sent = [item(n) for n in range(1, 7)]
     for each in sent:
         opened.box.put(BOB, each)
     opened.disk.commit_all()
     opened.take_ready()
-    assert opened.box.take(BOB) is None  # asks for the fifth and sixth
+    assert opened.box.pop(BOB) is None  # asks for the fifth and sixth
     assert not opened.box.remove(BOB, sent[5])
     assert numbers(opened.drain()) == [5, 6]
 
 
 def test_a_large_one_does_not_bring_back_what_is_on_its_way(monkeypatch):
     monkeypatch.setattr(disk_mailbox, "LARGE", 100)
-    opened = Opened()
+    opened = ChatEngine()
     opened.put(1)
-    first = opened.box.take(BOB)
+    first = opened.box.pop(BOB)
     opened.put(200)
     opened.disk.commit_all()
     assert numbers(opened.drain()) == [200]

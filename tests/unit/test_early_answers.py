@@ -27,7 +27,7 @@ class Links:
 
 
 class Desk:
-    """Answers that come in, and what is told of them; the link to beta was opened at 0."""
+    """Acknowledgements that come in, and what is told of them; the link to beta was opened at 0."""
 
     def __init__(self):
         self.links = Links()

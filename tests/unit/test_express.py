@@ -67,7 +67,7 @@ class Talk:
 
     def take(self, source, *raws):
         came = frames(*raws)
-        assert self.node.router.express.take(source, came, 0, self.node.now) == len(came)
+        assert self.node.router.fast_path.route(source, came, 0, self.node.now) == len(came)
 
 
 @pytest.fixture
@@ -83,16 +83,16 @@ def test_a_batch_goes_the_quick_way_whole(talk):
 
 def test_what_may_be_on_disk_is_left_to_the_router_wherever_in_a_table_it_is(talk):
     """Both ways to look it up divide a table alike."""
-    node, on_disk = talk.node, talk.node.disk.recall.on_disk
+    node, on_disk = talk.node, talk.node.disk.deduplication.on_disk
     for number in range(100, 164):
         said = message(ANN, number, BOB, "hello")
         if number % 2:
             on_disk.add(fingerprint(node.router._keys.of(ANN, BOB, None, said)))
         (came,) = frames(encode("MESSAGE", said))
-        assert node.router.express.take(ANN, [came], 0, node.now) == (0 if number % 2 else 1)
+        assert node.router.fast_path.route(ANN, [came], 0, node.now) == (0 if number % 2 else 1)
     on_disk.mark()
     (came,) = frames(*written(101))
-    assert node.router.express.take(ANN, [came], 0, node.now) == 0
+    assert node.router.fast_path.route(ANN, [came], 0, node.now) == 0
 
 
 def test_equal_numbers_of_two_authors_are_told_apart(talk):
@@ -121,16 +121,16 @@ def test_what_a_dead_link_was_told_last_is_owed_and_no_more_of_it(talk, run):
     for first in range(0, len(numbers), run):
         talk.take(ANN, *written(*numbers[first : first + run]))
         talk.take(BOB, *acknowledged(*numbers[first : first + run]))
-    assert len(talk.node.router._statuses.unheard[talk.ann]) == (1 if run == 100 else 100)
+    assert len(talk.node.router._statuses.unconfirmed[talk.ann]) == (1 if run == 100 else 100)
     talk.node.disconnect(ANN, talk.ann)
     assert numbered([talk.node.connect(ANN)]) == [numbers[-100:]]
 
 
 def test_who_left_is_forgotten_and_hears_all_once_they_are_back(talk):
     node = talk.node
-    held = len(node.router._dispatcher._outbound)
+    held = len(node.router._dispatcher._in_flight)
     node.disconnect(BOB, talk.bob)
-    assert len(node.router._dispatcher._outbound) == held - 1
+    assert len(node.router._dispatcher._in_flight) == held - 1
     node.send(ANN, 30, BOB, "hello")
     bob = node.connect(BOB)
     node.send(ANN, 31, BOB, "hello")
@@ -140,7 +140,7 @@ def test_who_left_is_forgotten_and_hears_all_once_they_are_back(talk):
     node.disconnect(BOB, bob)
     bob = node.connect(BOB)
     node.send(ANN, 32, BOB, "hello")
-    assert len(node.router.express) == 1  # the flow from before led to who is not there any more
+    assert len(node.router.fast_path) == 1  # the flow from before led to who is not there any more
     node.disconnect(BOB, bob)
     bob = node.connect(BOB)
     assert texts(bob) == [32]
@@ -195,7 +195,7 @@ def test_what_failed_is_as_much_on_its_way_as_what_did_not(talk):
 
 
 def test_an_answer_that_names_two_numbers_teaches_nothing(talk):
-    talk.node.router.express.forget_all()
+    talk.node.router.fast_path.forget_all()
     talk.node.send(ANN, 11, BOB, "hello")
     talk.bob.take()
     twice = ack(99, Status.DELIVERED).SerializeToString() + ack(11).SerializeToString()
@@ -247,9 +247,9 @@ def test_a_router_that_is_let_go_takes_the_core_and_its_links_along():
     talk = Talk(sink=Counted)
     talk.ann.node = talk.bob.node = talk.node
     talk.take(ANN, *written(11, 12))  # the first by the router's hands soon, the second still on its way
-    talk.node.router._dispatcher.adopt(talk.node.router.express.settle(BOB))
+    talk.node.router._dispatcher.adopt(talk.node.router.fast_path.settle(BOB))
     talk.take(ANN, *written(13))
-    watched = [weakref.ref(each) for each in (talk.node, talk.bob, talk.node.router, talk.node.router.express)]
+    watched = [weakref.ref(each) for each in (talk.node, talk.bob, talk.node.router, talk.node.router.fast_path)]
     del talk
     gc.collect()
     assert [each() for each in watched] == [None] * 4
@@ -270,17 +270,17 @@ def go_round():
     node.pass_time(0.2)
     node.ack(BOB, 13)
     node.send(ANN, 14, BOB, "hello")
-    node.router.express.forget_all()
+    node.router.fast_path.forget_all()
     node.disconnect(BOB, other)
     node.disconnect(BOB, talk.bob)
     node.disconnect(ANN, talk.ann)
     with pytest.raises(TypeError):
-        node.router.express.take(ANN, frames(), 0)
+        node.router.fast_path.route(ANN, frames(), 0)
     with pytest.raises(IndexError):
-        node.router.express.take(ANN, frames(), -1, 0.0)
+        node.router.fast_path.route(ANN, frames(), -1, 0.0)
     for number in (0, 1 << 64):
         with pytest.raises((OverflowError, TypeError)):
-            node.router.express.core.learn(number)
+            node.router.fast_path.core.learn(number)
     reader = FrameReader(20)
     reader.feed(b"PING 0 \nPING 21 ")
     assert reader.error is not None

@@ -3,7 +3,7 @@
 import random
 from array import array
 
-from parley.services.chat.deduplication.stored_keys import Fingerprints, fingerprint, rest, table_of
+from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint, rest, table_of
 from parley.services.chat.storage import rows
 
 
@@ -14,7 +14,7 @@ def numbers_of(seed, count):
 
 
 def test_what_was_added_is_there_and_nothing_else():
-    numbers = Fingerprints()
+    numbers = StoredKeys()
     assert 0 not in numbers
     for number in (5, -5, 2**63 - 1, -(2**63)):
         numbers.add(number)
@@ -25,7 +25,7 @@ def test_what_was_added_is_there_and_nothing_else():
 
 def test_many_are_there_in_order_and_each_once():
     chosen = numbers_of(1, 20_000)
-    numbers = Fingerprints()
+    numbers = StoredKeys()
     for number in [*chosen, *chosen[:100]]:
         numbers.add(number)
     assert all(number in numbers for number in chosen)
@@ -36,7 +36,7 @@ def test_many_are_there_in_order_and_each_once():
 
 def test_no_part_is_so_large_that_anybody_waits_for_it():
     """One more is put in its place among those of its part: nothing is ever sorted as a whole."""
-    numbers = Fingerprints()
+    numbers = StoredKeys()
     for number in numbers_of(2, 100_000):
         numbers.add(number)
     assert max(map(len, numbers.tables[0])) < 200
@@ -44,7 +44,7 @@ def test_no_part_is_so_large_that_anybody_waits_for_it():
 
 def test_a_table_is_made_of_several_runs():
     table = table_of([array("q", [-(2**63), -7, 5]), array("q"), array("q", [-(2**63) + 1, 6, 2**63 - 1])])
-    numbers = Fingerprints()
+    numbers = StoredKeys()
     numbers.renew(1, table)
     assert all(number in numbers for number in (-(2**63), -(2**63) + 1, -7, 5, 6, 2**63 - 1))
     assert all(list(part) == sorted(part) for part in table)
@@ -52,7 +52,7 @@ def test_a_table_is_made_of_several_runs():
 
 
 def test_renewing_replaces_what_was_there_at_the_mark_and_nothing_that_came_since():
-    numbers = Fingerprints()
+    numbers = StoredKeys()
     numbers.renew(1, table_of([array("q", [1, 2])]))
     numbers.add(3)
     mark = numbers.mark()

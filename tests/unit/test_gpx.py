@@ -138,7 +138,7 @@ def test_each_point_has_its_own_time():
         (ROOT + "<trk><trkseg/></trk></gpx>", "no point"),
         ("", "no GPX"),
         ("no xml", "no GPX"),
-        (HEAD.replace("UTF-8", "x-unheard-of") + ROOT + track(GOOD), "no GPX"),
+        (HEAD.replace("UTF-8", "x-unconfirmed-of") + ROOT + track(GOOD), "no GPX"),
         ('<!DOCTYPE gpx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>' + ROOT + track(GOOD), "entities"),
         ('<!DOCTYPE gpx [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + ROOT + track(GOOD), "entities"),
     ],

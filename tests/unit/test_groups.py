@@ -2,7 +2,7 @@
 
 import pytest
 
-from parley.services.chat.groups.requests import PATIENCE
+from parley.services.chat.groups.requests import UNKNOWN_SERVER_TIMEOUT
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.wire.framing import read_datagram
@@ -294,7 +294,7 @@ def test_a_known_server_that_is_not_linked_is_looked_for_and_waited_for(alpha, a
 def test_an_unknown_server_is_not_found_after_a_while(alpha, ann):
     ann.ask("JOIN_GROUP", FAR, 5)
     assert alpha.looked_for == ["beta"]
-    alpha.pass_time(PATIENCE - 0.001)
+    alpha.pass_time(UNKNOWN_SERVER_TIMEOUT - 0.001)
     assert ann.answers() == []
     alpha.pass_time(0.001)
     assert ann.answers() == [(5, "SERVER_NOT_FOUND", [])]
@@ -303,7 +303,7 @@ def test_an_unknown_server_is_not_found_after_a_while(alpha, ann):
 
 def test_an_unknown_server_that_comes_in_time_is_asked(alpha, ann):
     ann.ask("JOIN_GROUP", FAR, 5)
-    alpha.pass_time(PATIENCE / 2)
+    alpha.pass_time(UNKNOWN_SERVER_TIMEOUT / 2)
     assert len(alpha.link("beta", Sink()).take()) == 1
-    alpha.pass_time(PATIENCE)
+    alpha.pass_time(UNKNOWN_SERVER_TIMEOUT)
     assert ann.answers() == [], "it has as much time to answer as any"

@@ -21,7 +21,7 @@ from parley.shared.limits.rates import (
 )
 from parley.shared.service.guard import MOST, Guard
 from parley.shared.telemetry import log_throttle as complaints_module
-from parley.shared.telemetry.log_throttle import MINUTE, Complaints
+from parley.shared.telemetry.log_throttle import MINUTE, LogThrottle
 
 ADDRESS, ELSEWHERE = "10.0.0.1", "10.0.0.2"
 
@@ -29,7 +29,7 @@ ADDRESS, ELSEWHERE = "10.0.0.1", "10.0.0.2"
 
 
 def test_a_few_lines_of_a_kind_are_written_in_a_minute_and_the_number_of_the_others():
-    complaints = Complaints({"a": 2, "b": 1})
+    complaints = LogThrottle({"a": 2, "b": 1})
     assert [complaints.allows("a", 10.0 + n) for n in range(5)] == [True, True, False, False, False]
     assert complaints.allows("b", 15.0)
     assert complaints.left_out(69.0) == {}
@@ -41,7 +41,7 @@ def test_a_few_lines_of_a_kind_are_written_in_a_minute_and_the_number_of_the_oth
 
 
 def test_lines_now_and_then_are_all_written():
-    complaints = Complaints({"a": 2})
+    complaints = LogThrottle({"a": 2})
     assert all(complaints.allows("a", 31.0 * n) for n in range(100))
 
 
@@ -164,14 +164,14 @@ def test_what_was_read_and_what_is_to_be_written_have_limits_of_their_own():
 def test_a_port_may_send_a_burst_of_datagrams_and_then_at_its_rate():
     rate, burst = DATAGRAMS
     rates = DatagramRates()
-    assert sum(rates.take(ADDRESS, 1, 0.0) for _ in range(2 * int(burst))) == burst
-    assert rates.take(ADDRESS, 2, 0.0)
-    assert sum(rates.take(ADDRESS, 1, 1.0) for _ in range(2 * int(burst))) == rate
+    assert sum(rates.allows(ADDRESS, 1, 0.0) for _ in range(2 * int(burst))) == burst
+    assert rates.allows(ADDRESS, 2, 0.0)
+    assert sum(rates.allows(ADDRESS, 1, 1.0) for _ in range(2 * int(burst))) == rate
 
 
 def test_all_ports_of_an_address_together_may_send_so_many_datagrams_and_no_other_address_less():
     _rate, burst = DATAGRAMS
     rates = DatagramRates()
-    taken = sum(rates.take(ADDRESS, port, 0.0) for port in range(2 * FACTOR) for _ in range(int(burst)))
+    taken = sum(rates.allows(ADDRESS, port, 0.0) for port in range(2 * FACTOR) for _ in range(int(burst)))
     assert taken == FACTOR * burst
-    assert rates.take(ELSEWHERE, 1, 0.0)
+    assert rates.allows(ELSEWHERE, 1, 0.0)

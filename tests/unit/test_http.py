@@ -13,7 +13,16 @@ from prometheus_client import CollectorRegistry, Counter
 from parley.shared.discovery.interfaces import Interface
 from parley.shared.http.access import Access
 from parley.shared.http.pages import RENDERED_FOR, Pages
-from parley.shared.http.server import CONNECTIONS, HEAD, IDLE, PER_ADDRESS, SHARE, UNHEARD, HttpConnection, Turns
+from parley.shared.http.server import (
+    CONNECTIONS,
+    HEAD,
+    IDLE,
+    PER_ADDRESS,
+    SHARE,
+    PIPELINED,
+    HttpConnection,
+    Turns,
+)
 from tests.support.simulated import SimulatedLoop
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -341,7 +350,7 @@ def test_a_body_in_very_many_parts_is_read_in_turn_with_what_others_ask():
 
 
 def test_nothing_is_read_beyond_what_waits_for_its_turn(browser):
-    browser.inside(browser.connection.data_received, GET * (UNHEARD // len(GET) + 2))
+    browser.inside(browser.connection.data_received, GET * (PIPELINED // len(GET) + 2))
     assert browser.transport.is_resting
     browser.loop.run_for(1.0)
     assert not browser.transport.is_resting

@@ -54,7 +54,7 @@ class Beta:
         return numbers
 
     def take_piece(self, piece):
-        got = self.partials.take(
+        got = self.partials.receive(
             "alpha", self.links, Whole.read(piece.whole), piece.offset, piece.data, self.node.now
         )
         self.answer(piece, got.offset, got.result)

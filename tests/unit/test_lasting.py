@@ -8,7 +8,14 @@ from parley.shared.addresses import Endpoint
 from parley.shared.errors import PeerUnreachable
 from parley.shared.peering.connector import Connector, resolve
 from parley.shared.runtime.backoff import Backoff
-from parley.shared.runtime.supervised import MOST, Faults, LastingPace, LastingTimer, catch_strays, forever
+from parley.shared.runtime.supervised import (
+    MOST,
+    Faults,
+    SupervisedThrottle,
+    SupervisedTimer,
+    catch_strays,
+    forever,
+)
 from tests.support.simulated import SimulatedLoop
 
 
@@ -91,7 +98,7 @@ def test_a_timer_that_fails_fires_again(loop, log, faults):
     work = Fails(2)
 
     async def set_it():
-        LastingTimer("expiring", work, faults).set(loop.time() + 1.0)
+        SupervisedTimer("expiring", work, faults).set(loop.time() + 1.0)
 
     loop.run(set_it())
     loop.run_for(1.5)
@@ -105,7 +112,7 @@ def test_a_pace_that_fails_does_it_again(loop, faults):
     work = Fails(2)
 
     async def ask():
-        LastingPace("telling", 0.05, work, faults).ask()
+        SupervisedThrottle("telling", 0.05, work, faults).ask()
 
     loop.run(ask())
     loop.run_for(1.0)
@@ -199,8 +206,8 @@ def test_an_address_is_resolved_to_itself():
     assert asyncio.run(resolve("127.0.0.1", 9)) == [Endpoint("127.0.0.1", 9)]
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
-def test_only_what_may_be_a_bug_is_logged_with_where_it_happened(is_ours):
+@pytest.mark.parametrize("is_parley", [True, False])
+def test_only_what_may_be_a_bug_is_logged_with_where_it_happened(is_parley):
     told = []
 
     class Fields(Log):
@@ -208,8 +215,8 @@ def test_only_what_may_be_a_bug_is_logged_with_where_it_happened(is_ours):
             told.append((event, fields))
 
     error = OSError(28, "No space left on device")
-    Faults(Fields).failed("keeping it", error, is_ours=is_ours)
+    Faults(Fields).failed("keeping it", error, is_parley=is_parley)
     [(event, fields)] = told
     assert event == "loop_failed"
-    assert fields.get("exc_info") == (error if is_ours else None)
-    assert fields.get("error", "").endswith("No space left on device") is not is_ours
+    assert fields.get("exc_info") == (error if is_parley else None)
+    assert fields.get("error", "").endswith("No space left on device") is not is_parley

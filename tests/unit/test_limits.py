@@ -8,16 +8,16 @@ from parley.shared.names import fold, why_odd
 
 def test_a_bucket_gives_its_burst_then_its_rate():
     bucket = TokenBucket(rate=2.0, burst=3.0, now=10.0)
-    assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]
-    assert bucket.take(10.5)
-    assert not bucket.take(10.5)
-    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+    assert [bucket.consume(10.0) for _ in range(4)] == [True, True, True, False]
+    assert bucket.consume(10.5)
+    assert not bucket.consume(10.5)
+    assert [bucket.consume(100.0) for _ in range(4)] == [True, True, True, False]
 
 
 def test_a_clock_that_goes_back_gives_nothing():
     bucket = TokenBucket(rate=1.0, burst=1.0, now=10.0)
-    assert bucket.take(10.0)
-    assert not bucket.take(5.0)
+    assert bucket.consume(10.0)
+    assert not bucket.consume(5.0)
 
 
 def test_what_is_spent_on_credit_is_told_as_a_wait():
@@ -29,11 +29,11 @@ def test_what_is_spent_on_credit_is_told_as_a_wait():
 
 def test_the_longest_unused_key_is_forgotten_first():
     buckets = Buckets(rate=1.0, burst=1.0, keys=2)
-    assert buckets.take("a", 0.0)
-    assert buckets.take("b", 0.0)
-    assert not buckets.take("a", 0.0)
-    assert buckets.take("c", 0.0)  # b goes
-    assert not buckets.take("a", 0.0)
+    assert buckets.consume("a", 0.0)
+    assert buckets.consume("b", 0.0)
+    assert not buckets.consume("a", 0.0)
+    assert buckets.consume("c", 0.0)  # b goes
+    assert not buckets.consume("a", 0.0)
     assert len(buckets) == 2
 
 

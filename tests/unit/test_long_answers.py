@@ -1,4 +1,4 @@
-"""Answers and questions with very many people in them: nobody has us look at more than there can be."""
+"""Acknowledgements and questions with very many people in them: nobody has us look at more than there can be."""
 
 import pytest
 
@@ -89,5 +89,5 @@ def test_of_a_clients_answer_the_first_status_alone_is_looked_at():
     ann = alpha.connect(ANN)
     ack = pb.ChatMessageResponse(messageSnowflake=1, author=pb.User(userId="bob", serverId="BETA"))
     ack.statuses.extend([pb.ChatMessageResponse.DeliveryStatus(user=SOMEBODY)] * 1000)
-    alpha.router.ack_from_client(ANN, ack, alpha.now, sink=ann)
+    alpha.router.ack_from_client(ANN, ack, alpha.now, link=ann)
     assert len(ack.statuses) == 1

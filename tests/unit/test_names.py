@@ -3,9 +3,9 @@
 import pytest
 
 from parley.services.chat.groups.groups import Caps, Groups
-from parley.services.chat.message.owed_statuses import Debts
+from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.routing.awaited_servers import OF_AUTHOR
-from parley.services.chat.routing.known_names import Names
+from parley.services.chat.routing.known_names import KnownNames
 from parley.shared.addresses import Group, User
 from parley.shared.config import LimitsConfig
 from parley.shared.wire.framing import read_datagram
@@ -17,7 +17,7 @@ ANN, BOB, BEN = User("ann", "alpha"), User("bob", "alpha"), User("ben", "beta")
 
 def names(limit=10, share=0.5, here=(), **settings):
     gone = []
-    made = Names(limit, share, is_here=here.__contains__, forgotten=gone.append, **settings)
+    made = KnownNames(limit, share, is_here=here.__contains__, forgotten=gone.append, **settings)
     return made, gone
 
 
@@ -121,8 +121,8 @@ def test_names_of_unknown_servers_leave_nothing_behind(node):
     assert [status for *_, status in ann.statuses()] == ["OTHER_SERVER_NOT_FOUND"] * 2000
     assert node.disk.messages == node.disk.final == {}
     assert node.mailbox.queues == {}
-    assert node.router._dispatcher._outbound == {}
-    assert (node.router.sizes["looked_for"], len(node.router._lookups)) == (0, 0)
+    assert node.router._dispatcher._in_flight == {}
+    assert (node.router.sizes["looked_for"], len(node.router._awaited)) == (0, 0)
     assert list(node.roster.servers.unused) == []
 
 
@@ -277,7 +277,7 @@ def test_statuses_owed_have_an_end_and_one_destination_leaves_room(monkeypatch):
     monkeypatch.setattr("parley.services.chat.message.owed_statuses.MOST_OF_ALL", 1000)
     limited = []
     node = Node("alpha")
-    debts = Debts(node.roster, Ledger(), 1, limited=lambda: limited.append(1))
+    debts = OwedStatuses(node.roster, Ledger(), 1, limited=lambda: limited.append(1))
     for _ in range(2000):
         debts.owe(ANN, b"")
     assert len(debts) == 500
@@ -289,7 +289,7 @@ def test_statuses_owed_have_an_end_and_one_destination_leaves_room(monkeypatch):
 
 def test_what_is_owed_for_too_long_is_owed_no_more():
     now = [0.0]
-    debts = Debts(Node("alpha").roster, Ledger(), 1, age=lambda: now[0])
+    debts = OwedStatuses(Node("alpha").roster, Ledger(), 1, age=lambda: now[0])
     debts.owe(ANN, b"")
     now[0] = 50.0
     debts.owe(BOB, b"")

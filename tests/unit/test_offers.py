@@ -112,5 +112,5 @@ def test_what_was_answered_is_not_held_on(node, bob):
     node.pass_time(ACK_TIMEOUT)
     for number in range(2, 4001):
         node.ack(BOB, number)
-    assert len(node.router._dispatcher._offers) < 1500
+    assert len(node.router._dispatcher._retries) < 1500
     assert len(bob.sent) == 8000

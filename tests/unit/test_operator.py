@@ -7,7 +7,7 @@ import pytest
 from parley.services.chat.operator import commands
 from parley.services.chat.operator.commands import MOST, Drop, Dropped, Retried, Retry, Wanted
 from parley.services.chat.storage import rows, schema
-from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError
 from tests.support.durable_people import DurableNode
@@ -149,12 +149,12 @@ def file():
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.executescript(schema.SCHEMA)
     items = [
-        (BOB, Item(ANN, 1, BOB, b"x")),
-        (BOB, Item(ANN, 2, BOB, b"x", group=CREW)),
-        (BEN, Item(ANN, 3, BEN, b"x")),
-        ("beta", Item(ANN, 4, CID, b"x")),
-        ("beta", Item(ANN, 5, User("dan", "beta"), b"x")),
-        ("beta", Item(ANN, 6, Group("cid", "beta"), b"x")),
+        (BOB, Envelope(ANN, 1, BOB, b"x")),
+        (BOB, Envelope(ANN, 2, BOB, b"x", group=CREW)),
+        (BEN, Envelope(ANN, 3, BEN, b"x")),
+        ("beta", Envelope(ANN, 4, CID, b"x")),
+        ("beta", Envelope(ANN, 5, User("dan", "beta"), b"x")),
+        ("beta", Envelope(ANN, 6, Group("cid", "beta"), b"x")),
     ]
     for number, (destination, item) in enumerate(items, 1):
         item.id = number

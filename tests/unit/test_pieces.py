@@ -29,7 +29,7 @@ class Transfer:
 
     def give(self, piece):
         whole = Whole.read(piece.whole)
-        taken = self.partials.take("beta", self.link, whole, piece.offset, piece.data, self.now)
+        taken = self.partials.receive("beta", self.link, whole, piece.offset, piece.data, self.now)
         self.taken = taken.data or self.taken
         return self.sending.answer(taken.offset, self.now)
 
@@ -131,49 +131,49 @@ def test_who_says_to_have_what_was_never_sent_is_not_believed():
 def test_bytes_that_are_not_what_was_announced_are_not_handed_on():
     partials = Partials(Limits(LIMIT))
     whole = Whole.of(b"right")
-    assert partials.take("beta", 1, whole, 0, b"wrong", 0.0) == Taken(0)
+    assert partials.receive("beta", 1, whole, 0, b"wrong", 0.0) == Taken(0)
     assert len(partials) == 0
-    assert partials.take("beta", 1, whole, 0, b"right", 0.0) == Taken(5, data=b"right")
+    assert partials.receive("beta", 1, whole, 0, b"right", 0.0) == Taken(5, data=b"right")
 
 
 def test_a_question_costs_nothing():
     partials = Partials(Limits(LIMIT))
     for number in range(1000):
-        assert partials.take("beta", 1, Whole(bytes(28) + number.to_bytes(4), 9), 0, b"", 0.0) == Taken(0)
+        assert partials.receive("beta", 1, Whole(bytes(28) + number.to_bytes(4), 9), 0, b"", 0.0) == Taken(0)
     assert len(partials) == 0
 
 
 def test_pieces_may_come_twice_and_overlap_and_what_leaves_a_gap_is_not_taken():
     partials, whole = Partials(Limits(LIMIT)), Whole.of(b"abcdefgh")
-    assert partials.take("beta", 1, whole, 0, b"abc", 0.0).offset == 3
-    assert partials.take("beta", 1, whole, 0, b"abc", 0.0).offset == 3
-    assert partials.take("beta", 1, whole, 5, b"fg", 0.0).offset == 3
-    assert partials.take("beta", 1, whole, 2, b"cdefghi", 0.0).offset == 3  # longer than all of it
-    assert partials.take("beta", 1, whole, 1, b"bcde", 0.0).offset == 5
-    assert partials.take("beta", 1, whole, 5, b"fgh", 0.0).data == b"abcdefgh"
+    assert partials.receive("beta", 1, whole, 0, b"abc", 0.0).offset == 3
+    assert partials.receive("beta", 1, whole, 0, b"abc", 0.0).offset == 3
+    assert partials.receive("beta", 1, whole, 5, b"fg", 0.0).offset == 3
+    assert partials.receive("beta", 1, whole, 2, b"cdefghi", 0.0).offset == 3  # longer than all of it
+    assert partials.receive("beta", 1, whole, 1, b"bcde", 0.0).offset == 5
+    assert partials.receive("beta", 1, whole, 5, b"fgh", 0.0).data == b"abcdefgh"
 
 
 def test_what_was_whole_is_handed_on_once_to_each_link_that_asks():
     partials, whole = Partials(Limits(LIMIT)), Whole.of(b"abc")
-    assert partials.take("beta", "one", whole, 0, b"abc", 0.0).data == b"abc"
-    assert partials.take("beta", "one", whole, 0, b"", 0.0) == Taken(3)
-    assert partials.take("beta", "two", whole, 0, b"", 0.0) == Taken(3, data=b"abc")
-    assert partials.take("beta", "two", whole, 0, b"abc", 0.0) == Taken(3)
+    assert partials.receive("beta", "one", whole, 0, b"abc", 0.0).data == b"abc"
+    assert partials.receive("beta", "one", whole, 0, b"", 0.0) == Taken(3)
+    assert partials.receive("beta", "two", whole, 0, b"", 0.0) == Taken(3, data=b"abc")
+    assert partials.receive("beta", "two", whole, 0, b"abc", 0.0) == Taken(3)
 
 
 def test_one_peer_has_its_share_and_what_is_too_large_is_refused():
     limited = []
     partials = Partials(Limits(1000, peer_wholes=3, peer_bytes=1500), limited.append)
     wholes = [Whole(blake2b(bytes([n]), digest_size=32).digest(), 1000) for n in range(9)]
-    assert partials.take("beta", 1, Whole(bytes(32), 1001), 0, b"x", 0.0) == Taken(0, REFUSED)
+    assert partials.receive("beta", 1, Whole(bytes(32), 1001), 0, b"x", 0.0) == Taken(0, REFUSED)
     for whole in wholes[:3]:
-        assert partials.take("beta", 1, whole, 0, bytes(400), 0.0) == Taken(400, OK)
-    assert partials.take("beta", 1, wholes[3], 0, b"x", 0.0) == Taken(0, LATER)
-    assert partials.take("beta", 1, wholes[0], 400, bytes(400), 0.0) == Taken(400, LATER)
-    assert partials.take("gamma", 1, wholes[3], 0, b"x", 0.0) == Taken(1)
+        assert partials.receive("beta", 1, whole, 0, bytes(400), 0.0) == Taken(400, OK)
+    assert partials.receive("beta", 1, wholes[3], 0, b"x", 0.0) == Taken(0, LATER)
+    assert partials.receive("beta", 1, wholes[0], 400, bytes(400), 0.0) == Taken(400, LATER)
+    assert partials.receive("gamma", 1, wholes[3], 0, b"x", 0.0) == Taken(1)
     assert limited == ["bytes", "messages", "bytes"]
-    assert partials.take("beta", 1, wholes[0], 400, bytes(300), 40.0) == Taken(700)
-    assert partials.take("beta", 1, wholes[3], 0, b"x", 40.0) == Taken(1)  # one that lay idle made room
+    assert partials.receive("beta", 1, wholes[0], 400, bytes(300), 40.0) == Taken(700)
+    assert partials.receive("beta", 1, wholes[3], 0, b"x", 40.0) == Taken(1)  # one that lay idle made room
     assert partials.size == 700 + 400 + 1 + 1
 
 
@@ -182,16 +182,16 @@ def test_who_has_most_makes_room_for_who_has_less():
     partials = Partials(Limits(1000, peer_bytes=3000, all_bytes=3000), limited.append)
     wholes = [Whole(bytes([n]) * 32, 1000) for n in range(9)]
     for whole in wholes[:3]:
-        assert partials.take("evil", 1, whole, 0, bytes(999), 0.0).result == OK
-    assert partials.take("beta", 1, wholes[0], 0, bytes(900), 0.0) == Taken(900, OK)
-    assert partials.take("evil", 1, wholes[3], 0, bytes(900), 0.0) == Taken(0, LATER)
+        assert partials.receive("evil", 1, whole, 0, bytes(999), 0.0).result == OK
+    assert partials.receive("beta", 1, wholes[0], 0, bytes(900), 0.0) == Taken(900, OK)
+    assert partials.receive("evil", 1, wholes[3], 0, bytes(900), 0.0) == Taken(0, LATER)
     assert partials.size <= 3000
     assert limited == ["bytes", "bytes"]
 
 
 def test_what_nobody_goes_on_with_is_forgotten():
     partials, whole = Partials(Limits(LIMIT, expiry=100.0)), Whole.of(b"abc")
-    partials.take("beta", 1, whole, 0, b"ab", 50.0)
+    partials.receive("beta", 1, whole, 0, b"ab", 50.0)
     partials.expire(149.0)
     assert len(partials) == 1
     partials.expire(161.0)

@@ -4,11 +4,11 @@ import pytest
 
 from parley.services.chat.groups.groups import copies
 from parley.services.chat.storage import quotas
-from parley.services.chat.storage.mailbox import Item, Kept
+from parley.services.chat.storage.mailbox import Envelope, Kept
 from parley.services.chat.storage.quotas import Limits
 from parley.shared.addresses import Group, User
 from parley.shared.wire.messages import pb
-from tests.unit.test_disk_mailbox import Opened
+from tests.unit.test_disk_mailbox import ChatEngine
 
 ANN, BOB, BEN, CID = (User(name, "alpha") for name in ("ann", "bob", "ben", "cid"))
 CREW = Group("crew", "alpha")
@@ -16,7 +16,7 @@ MUCH = 10**9
 
 
 def opened(messages=MUCH, size=MUCH, user_messages=MUCH, user_size=MUCH, author=0.5, server=0.65, disk=None):
-    made = Opened(disk)
+    made = ChatEngine(disk)
     limits = Limits(messages, size, user_messages, user_size, author, server)
     limited = made.limited = []
     made.box = type(made.box)(
@@ -38,7 +38,7 @@ def opened(messages=MUCH, size=MUCH, user_messages=MUCH, user_size=MUCH, author=
 def fill(made, author, to=BOB, size=10, most=1000, origin=""):
     """How many messages of an author are taken before one is refused."""
     for number in range(most):
-        item = Item(author, number + 1, to, b"x" * size, origin=origin)
+        item = Envelope(author, number + 1, to, b"x" * size, origin=origin)
         if made.box.put(to, item) is Kept.FULL:
             return number
     return most
@@ -100,7 +100,7 @@ def test_what_went_makes_room_again():
     assert fill(made, ANN) == 50
     made.disk.commit_all()
     for _ in range(20):
-        if made.box.take(BOB) is None:
+        if made.box.pop(BOB) is None:
             made.disk.commit_all()
     left = len(made.box)
     assert left < 50

@@ -4,7 +4,7 @@ import pytest
 
 from parley.services.chat.delivery import dispatcher
 from parley.services.chat.message import in_flight
-from parley.services.chat.message.statuses import Memory, Status
+from parley.services.chat.message.statuses import RecentMessages, Status
 from parley.shared.addresses import User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.wire.messages import encode, pb
@@ -228,7 +228,7 @@ def test_snowflake_zero_is_nobodys_number(node, ann, bob):
 
 
 def test_the_memory_forgets_the_oldest_message(node):
-    memory = Memory(node.mailbox.find, limit=2)
+    memory = RecentMessages(node.mailbox.find, limit=2)
     for snowflake in (1, 2, 3):
         memory.note(bytes(15) + bytes([snowflake]), Status.DELIVERED)
     memory.note(b"", Status.DELIVERED)  # of snowflake 0
@@ -466,7 +466,7 @@ def test_what_a_dead_link_was_told_last_is_told_over_the_next(node, ann, bob):
 
 @pytest.mark.parametrize("count", [1, 70, 100, 130])
 def test_the_last_hundred_statuses_that_a_dead_link_was_told_are_told_over_the_next(count):
-    node = Node("alpha", express=False)
+    node = Node("alpha", fast_path=False)
     ann, _bob = node.connect(ANN), node.connect(BOB)
     for snowflake in range(1, count + 1):
         node.send(ANN, snowflake, BOB)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parley.services.chat.delivery.persist_timer import PATIENCE
+from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import User
 from parley.shared.compiled import core
@@ -12,7 +12,7 @@ from tests.support.durable_people import DurableNode
 from tests.support.sinks import ACK_TIMEOUT, message
 
 ANN, BOB, CID = User("ann", "alpha"), User("bob", "alpha"), User("cid", "beta")
-CUSTODY = 0.05
+PERSIST_DELAY = 0.05
 with_core = pytest.mark.skipif(core is None, reason="the compiled core is not here")
 
 
@@ -55,7 +55,7 @@ def test_what_is_answered_at_once_touches_no_disk(node, ann):
     node.connect(BOB)
     node.disk.commit_all()
     node.send(ANN, 1, BOB)
-    node.pass_time(CUSTODY / 2)
+    node.pass_time(PERSIST_DELAY / 2)
     node.ack(BOB, 1)
     node.pass_time(ACK_TIMEOUT)
     assert ann.statuses() == [(1, BOB, "DELIVERED")]
@@ -66,7 +66,7 @@ def test_what_is_not_answered_soon_is_written_and_forgotten_once_it_is(node, ann
     node.connect(BOB)
     node.disk.commit_all()
     node.send(ANN, 1, BOB)
-    node.pass_time(CUSTODY)
+    node.pass_time(PERSIST_DELAY)
     node.disk.commit()
     assert [row[2] for row in node.disk.messages.values()] == [1]
     assert ann.statuses() == []
@@ -79,7 +79,7 @@ def test_what_is_not_answered_soon_is_written_and_forgotten_once_it_is(node, ann
 @pytest.fixture(params=[pytest.param(True, marks=with_core, id="quick way"), pytest.param(False, id="router")])
 def talk(request):
     """A node where Ann and Bob talk, by the quick way or not, and its disk has nothing to do."""
-    made = DurableNode("alpha", express=request.param)
+    made = DurableNode("alpha", fast_path=request.param)
     made.connect(ANN), made.connect(BOB)
     for snowflake in (1, 2):
         made.send(ANN, snowflake, BOB)
@@ -103,7 +103,7 @@ def burst(node, count):
 
 def test_a_burst_for_who_answers_all_the_while_touches_no_disk(talk):
     for snowflake in burst(talk, 30):
-        talk.pass_time(PATIENCE * CUSTODY / 31)
+        talk.pass_time(ANSWERING_FACTOR * PERSIST_DELAY / 31)
         assert on_disk(talk) == []
         talk.ack(BOB, snowflake)
     assert talk.is_at_rest
@@ -112,20 +112,20 @@ def test_a_burst_for_who_answers_all_the_while_touches_no_disk(talk):
 def test_who_stops_answering_is_written_for_all_at_once(talk):
     numbers = list(burst(talk, 20))
     for snowflake in numbers[:10]:
-        talk.pass_time(CUSTODY / 2)
+        talk.pass_time(PERSIST_DELAY / 2)
         talk.ack(BOB, snowflake)
-    talk.pass_time(0.9 * CUSTODY)
+    talk.pass_time(0.9 * PERSIST_DELAY)
     assert on_disk(talk) == []
-    talk.pass_time(0.7 * CUSTODY)
+    talk.pass_time(0.7 * PERSIST_DELAY)
     assert on_disk(talk) == numbers[10:]
 
 
 def test_what_is_not_answered_among_answers_is_written_in_the_end(talk):
     first, *numbers = burst(talk, 60)
     for snowflake in numbers:
-        talk.pass_time(PATIENCE * CUSTODY / 50)
+        talk.pass_time(ANSWERING_FACTOR * PERSIST_DELAY / 50)
         talk.ack(BOB, snowflake)
-        if talk.now < PATIENCE * CUSTODY:
+        if talk.now < ANSWERING_FACTOR * PERSIST_DELAY:
             assert on_disk(talk) == []
     assert on_disk(talk) == [first]
 
@@ -135,11 +135,11 @@ def test_what_comes_another_way_meanwhile_puts_off_nothing(talk):
     talk.connect(dan)
     first, *numbers = burst(talk, 55)
     for snowflake in numbers:
-        talk.pass_time(PATIENCE * CUSTODY / 50)
+        talk.pass_time(ANSWERING_FACTOR * PERSIST_DELAY / 50)
         talk.ack(BOB, snowflake)
         if snowflake == numbers[48]:
             talk.route_from_client(ANN, read_datagram(encode("MESSAGE", message(ANN, 100, dan))))
-    assert PATIENCE * CUSTODY + CUSTODY / 2 < talk.now < (PATIENCE + 1) * CUSTODY
+    assert ANSWERING_FACTOR * PERSIST_DELAY + PERSIST_DELAY / 2 < talk.now < (ANSWERING_FACTOR + 1) * PERSIST_DELAY
     assert on_disk(talk)[0] == first
 
 
@@ -149,20 +149,20 @@ def test_what_goes_the_quick_way_is_not_written_because_all_else_was_answered(ta
     talk.send(ANN, 99, dan)  # and Dan does not answer
     for snowflake in (10, 11):
         talk.route_from_client(ANN, read_datagram(encode("MESSAGE", message(ANN, snowflake, BOB))))
-    talk.pass_time(0.8 * CUSTODY)
+    talk.pass_time(0.8 * PERSIST_DELAY)
     talk.ack(BOB, 10)
-    talk.pass_time(0.4 * CUSTODY)
+    talk.pass_time(0.4 * PERSIST_DELAY)
     talk.ack(BOB, 11)
     for snowflake in range(20, 24):
         talk.send(ANN, snowflake, BOB)
-        talk.pass_time(0.4 * CUSTODY)
+        talk.pass_time(0.4 * PERSIST_DELAY)
         assert on_disk(talk) == [99]
         talk.ack(BOB, snowflake)
 
 
 def test_what_could_not_be_written_for_long_is_written_when_it_can_be(talk):
     talk.send(ANN, 10, BOB)
-    talk.pass_time(2 * CUSTODY)
+    talk.pass_time(2 * PERSIST_DELAY)
     for _ in range(3):
         talk.disk.fail()
         talk.pass_time(ACK_TIMEOUT)
@@ -186,7 +186,7 @@ def test_what_is_on_its_way_goes_on_where_it_could_not_be_written(node, ann):
     bob = node.connect(BOB)
     node.disk.commit_all()
     node.send(ANN, 1, BOB)
-    node.pass_time(CUSTODY)
+    node.pass_time(PERSIST_DELAY)
     node.disk.fail()
     node.pass_time(ACK_TIMEOUT)
     assert ann.statuses() == []
@@ -199,7 +199,7 @@ def test_who_waits_for_what_is_overdue_and_cannot_be_kept_hears_so_once_and_what
     node.connect(BOB)
     node.disk.commit_all()
     node.send(ANN, 1, BOB)
-    node.pass_time(CUSTODY)
+    node.pass_time(PERSIST_DELAY)
     for _ in range(3):
         node.pass_time(ACK_TIMEOUT)
         node.disk.fail()
@@ -301,11 +301,11 @@ def test_what_could_not_be_written_on_its_way_is_written_before_what_is_later(no
     node.link("beta")
     node.disk.commit_all()
     node.send(ANN, 1, CID)
-    node.pass_time(1.1 * CUSTODY)
+    node.pass_time(1.1 * PERSIST_DELAY)
     node.disk.fail()
     assert ann.statuses() == []
     node.send(ANN, 2, CID)
-    node.pass_time(1.1 * CUSTODY)
+    node.pass_time(1.1 * PERSIST_DELAY)
     node.disk.commit_all()
     assert [node.disk.messages[number].snowflake for number in sorted(node.disk.messages)] == [1, 2]
 
@@ -314,7 +314,7 @@ def test_what_could_not_be_written_on_its_way_is_written_before_what_has_to_wait
     beta = node.link("beta")
     node.disk.commit_all()
     node.send(ANN, 1, CID)
-    node.pass_time(1.1 * CUSTODY)
+    node.pass_time(1.1 * PERSIST_DELAY)
     beta.writable = False
     node.send(ANN, 2, CID)
     node.disk.fail(1)

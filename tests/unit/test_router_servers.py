@@ -5,7 +5,7 @@ import pytest
 from parley.services.chat.delivery import dispatcher
 from parley.services.chat.message import in_flight
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.routing.router import PATIENCE
+from parley.services.chat.routing.router import LOOKUP_TIME
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.wire.framing import read_datagram
@@ -38,7 +38,7 @@ def send_all(node, snowflakes, to=BOB):
 def test_an_unknown_server_is_looked_for_and_not_found_after_a_while(node, ann):
     send_all(node, (1, 2))
     assert node.looked_for == ["beta"]
-    node.pass_time(PATIENCE - 0.001)
+    node.pass_time(LOOKUP_TIME - 0.001)
     assert not ann.sent
     node.pass_time(0.001)
     assert ann.statuses() == [(n, BOB, "OTHER_SERVER_NOT_FOUND") for n in (1, 2)]
@@ -48,21 +48,21 @@ def test_an_unknown_server_is_looked_for_and_not_found_after_a_while(node, ann):
 
 def test_an_unknown_server_that_is_linked_in_time_gets_its_messages(node, ann):
     send_all(node, (1, 2))
-    node.pass_time(PATIENCE / 2)
+    node.pass_time(LOOKUP_TIME / 2)
     beta = node.link("beta")
     assert beta.snowflakes() == [1, 2]
-    node.pass_time(PATIENCE)
+    node.pass_time(LOOKUP_TIME)
     assert not ann.sent
 
 
 def test_a_server_that_was_only_heard_of_keeps_its_messages_waiting(node, ann):
     send_all(node, (1,))
     node.roster.remember(["beta"])
-    node.pass_time(PATIENCE)
+    node.pass_time(LOOKUP_TIME)
     assert ann.statuses() == [(1, BOB, "OTHER_SERVER_TIMEOUT")]
     send_all(node, (2,))
     assert node.looked_for == ["beta", "beta"]
-    node.pass_time(PATIENCE)
+    node.pass_time(LOOKUP_TIME)
     assert ann.statuses() == [(2, BOB, "OTHER_SERVER_TIMEOUT")]  # the first was told already
     assert node.link("beta").snowflakes() == [1, 2]
     for snowflake in (1, 2):
@@ -113,7 +113,7 @@ def test_what_was_unanswered_on_a_lost_link_goes_over_the_next_in_order_and_firs
     node.unlink("beta", beta)
     send_all(node, (9,))
     assert node.looked_for == ["beta"]
-    node.pass_time(PATIENCE)
+    node.pass_time(LOOKUP_TIME)
     assert ann.statuses() == [(1, BOB, "DELIVERED"), *((n, BOB, "OTHER_SERVER_TIMEOUT") for n in (3, 2, 9))]
     assert node.link("beta").snowflakes() == [3, 2, 9]
 
@@ -124,7 +124,7 @@ def test_what_only_waited_when_a_link_was_lost_is_looked_for_and_told_of_too(nod
     send_all(node, (1,))
     node.unlink("beta", beta)
     assert node.looked_for == ["beta"]
-    node.pass_time(PATIENCE)
+    node.pass_time(LOOKUP_TIME)
     assert ann.statuses() == [(1, BOB, "OTHER_SERVER_TIMEOUT")]
 
 
@@ -155,7 +155,7 @@ def test_a_link_that_is_back_at_once_tells_the_author_nothing(node, ann):
     send_all(node, (1,))
     node.unlink("beta", beta)
     node.link("beta")
-    node.pass_time(PATIENCE)
+    node.pass_time(LOOKUP_TIME)
     assert not ann.sent
 
 
@@ -177,7 +177,7 @@ def test_nothing_is_unknown_again_once_its_final_status_was_told(node, ann):
     node.link("beta", slow := Sink(writable=False))
     node.answer("beta", 1, (BOB, Status.DELIVERED), author=ANN)
     node.unlink("beta", slow)
-    node.pass_time(PATIENCE)
+    node.pass_time(LOOKUP_TIME)
     assert ann.statuses() == [(1, BOB, "DELIVERED")]
 
 

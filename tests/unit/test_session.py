@@ -175,15 +175,15 @@ def test_a_server_connects_and_both_learn_who_the_other_is():
         server_id="beta", features=("MESSAGES",), endpoints=(endpoint,), instance_id="b1"
     )
     assert joined.dialler.session.identity == Identity(server_id="alpha", instance_id="a1")
-    assert joined.dialler.session.identity.is_ours
+    assert joined.dialler.session.identity.is_parley
     assert not joined.dialler.session.identity.is_client
 
 
 def test_an_existing_server_is_told_from_ours_by_what_it_does_not_send():
     joined = Joined(HELLO_SERVER)
     joined.run()
-    assert not joined.listener.session.identity.is_ours
-    assert not joined.dialler.session.identity.is_ours
+    assert not joined.listener.session.identity.is_parley
+    assert not joined.dialler.session.identity.is_parley
     assert joined.dialler.session.is_open
 
 

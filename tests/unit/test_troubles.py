@@ -35,28 +35,28 @@ def world():
 
 def test_a_trouble_is_told_once_and_lasts_as_long_as_it_is_noted(world):
     for _ in range(10):
-        world.troubles.note("unheard", "10.0.0.2", "a firewall")
+        world.troubles.note("unanswered", "10.0.0.2", "a firewall")
         world.now += LASTS / 2
-    assert world.lines == [("unheard", "a firewall")]
+    assert world.lines == [("unanswered", "a firewall")]
     (told,) = world.troubles.status()
-    assert told == {"kind": "unheard", "subject": "10.0.0.2", "detail": "a firewall", "seconds": 10 * LASTS / 2}
-    assert world.troubles.count() == dict.fromkeys(KINDS, 0) | {"unheard": 1}
+    assert told == {"kind": "unanswered", "subject": "10.0.0.2", "detail": "a firewall", "seconds": 10 * LASTS / 2}
+    assert world.troubles.count() == dict.fromkeys(KINDS, 0) | {"unanswered": 1}
     world.now += LASTS
     assert world.troubles.status() == []
     assert sum(world.troubles.count().values()) == 0
 
 
 def test_a_trouble_that_is_over_is_told_again_when_it_is_back(world):
-    world.troubles.note("unheard", "10.0.0.2", "a firewall")
-    world.troubles.over("unheard", "10.0.0.2")
+    world.troubles.note("unanswered", "10.0.0.2", "a firewall")
+    world.troubles.over("unanswered", "10.0.0.2")
     assert world.kinds == []
-    world.troubles.note("unheard", "10.0.0.2", "a firewall")
+    world.troubles.note("unanswered", "10.0.0.2", "a firewall")
     assert len(world.lines) == 2
 
 
 def test_troubles_without_end_are_bounded_and_so_are_their_lines(world):
     for number in range(1000):
-        world.troubles.note("unheard", f"10.0.{number // 250}.{number % 250}", "a firewall")
+        world.troubles.note("unanswered", f"10.0.{number // 250}.{number % 250}", "a firewall")
     assert len(world.troubles.now) == MOST_TROUBLES
     assert len(world.lines) == LINES_BURST
     assert world.limited >= 1000 - MOST_TROUBLES
@@ -69,25 +69,25 @@ def hears_nothing(_asker):
 def test_a_server_that_asks_again_and_again_and_never_hears_us_is_told():
     silences = Silences()
     for at in (0.0, 5.0, 10.0):
-        assert silences.unheard(hears_nothing, at) == []
+        assert silences.unanswered(hears_nothing, at) == []
         silences.asked(BETA, at)
-    assert silences.unheard(hears_nothing, 10.0) == ["10.0.0.2"]
-    assert silences.unheard(lambda asker: asker == BETA, 11.0) == []
-    assert silences.unheard(hears_nothing, 12.0) == [], "what it heard once counts for all that it asked before"
+    assert silences.unanswered(hears_nothing, 10.0) == ["10.0.0.2"]
+    assert silences.unanswered(lambda asker: asker == BETA, 11.0) == []
+    assert silences.unanswered(hears_nothing, 12.0) == [], "what it heard once counts for all that it asked before"
 
 
 def test_a_server_that_starts_and_asks_fast_is_not_told():
     silences = Silences()
     for number in range(20):
         silences.asked(BETA, number * 0.1)
-    assert silences.unheard(hears_nothing, 2.0) == []
+    assert silences.unanswered(hears_nothing, 2.0) == []
 
 
 def test_a_server_that_asks_no_more_is_forgotten():
     silences = Silences()
     for at in (0.0, 5.0, 10.0):
         silences.asked(BETA, at)
-    assert silences.unheard(hears_nothing, 10.0 + FORGOTTEN + 1) == []
+    assert silences.unanswered(hears_nothing, 10.0 + FORGOTTEN + 1) == []
 
 
 def test_askers_without_end_are_bounded():
@@ -95,7 +95,7 @@ def test_askers_without_end_are_bounded():
     for at in (0.0, 5.0, 10.0):
         for number in range(3 * MOST):
             silences.asked((f"10.0.{number // 250}.{number % 250}", 9999), at)
-    assert len(silences.unheard(hears_nothing, 10.0)) <= MOST
+    assert len(silences.unanswered(hears_nothing, 10.0)) <= MOST
 
 
 def test_a_static_peer_that_does_not_answer_is_told_after_a_while():
@@ -119,13 +119,13 @@ def test_what_is_wrong_is_said_with_what_to_do_about_it(world):
     diagnosis = Diagnosis(world.troubles)
     for at in (0.0, 5.0, 10.0):
         diagnosis.silences.asked(BETA, at)
-    diagnosis.unheard(hears_nothing, 10.0)
+    diagnosis.unanswered(hears_nothing, 10.0)
     diagnosis.static_peers([], {"ship": "Name or service not known"}, 5.0, 0.0)
     diagnosis.namesake("alpha", "10.0.0.9")
     diagnosis.data_of_others("/data", [], "alpha")
     diagnosis.data_of_others("/data", ["old"], "alpha")
     assert world.kinds == [
-        ("unheard", "10.0.0.2"),
+        ("unanswered", "10.0.0.2"),
         ("peer_unresolved", "ship"),
         ("name_in_use_elsewhere", "10.0.0.9"),
         ("other_data", "/data"),

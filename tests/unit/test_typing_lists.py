@@ -19,7 +19,7 @@ class Peer:
 
     peer_id = "beta"
     writable = True
-    identity = SimpleNamespace(is_ours=True)
+    identity = SimpleNamespace(is_parley=True)
 
     def __init__(self):
         self.sent = b""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.storage.mailbox import Envelope
 from parley.services.chat.storage.unwritten import BYTES, MESSAGES, Unwritten, Work
 from parley.shared.addresses import User
 
@@ -11,14 +11,14 @@ ANN, BOB, CID = User("ann", "beta"), User("bob", "alpha"), User("cid", "beta")
 
 def work(number, *, author=ANN, to=BOB, size=10, again=True):
     """A message that is to be written."""
-    item = Item(author, number, to, bytes(size), origin="beta")
-    item.id, item.is_offered_again = number, again
+    item = Envelope(author, number, to, bytes(size), origin="beta")
+    item.id, item.is_retried_by_origin = number, again
     return Work((("INSERT", ()),), item, to)
 
 
 def read(*numbers, size=10):
     """What was read from the disk."""
-    return [work(number, size=size).item for number in numbers]
+    return [work(number, size=size).envelope for number in numbers]
 
 
 def ids(items):
@@ -34,13 +34,13 @@ def test_what_is_offered_again_and_what_is_no_message_is_tried_again_in_order(un
     one, change, other = work(1), Work(), work(2, again=False)
     asked = Work(done=lambda _is_safe: None)
     assert unwritten.add([one, change, other, asked], is_passing=True) == [other, asked]
-    assert unwritten.take() == [one, change]
-    assert unwritten.take() == []
+    assert unwritten.drain() == [one, change]
+    assert unwritten.drain() == []
 
 
 def test_what_can_never_be_written_or_is_over_is_not_tried_again(unwritten):
     over = work(1)
-    over.item.is_over = True
+    over.envelope.is_over = True
     assert unwritten.add([over], is_passing=True) == [over]
     poison = work(2)
     assert unwritten.add([poison], is_passing=False) == [poison]
@@ -50,7 +50,7 @@ def test_what_can_never_be_written_or_is_over_is_not_tried_again(unwritten):
 def test_it_holds_so_many_messages_and_bytes(unwritten, size, most):
     works = [work(number, size=size) for number in range(1, most + 3)]
     assert unwritten.add(works, is_passing=True) == works[most:]
-    assert unwritten.take() == works[:most]
+    assert unwritten.drain() == works[:most]
 
 
 def test_what_is_read_has_them_in_their_places(unwritten):
@@ -69,6 +69,6 @@ def test_what_comes_after_all_that_was_read_waits_while_more_is_on_disk(unwritte
 def test_a_pair_gets_its_own_and_what_is_over_is_gone(unwritten):
     mine, over = work(2), work(4)
     unwritten.add([mine, work(3, author=CID), over], is_passing=True)
-    over.item.is_over = True
+    over.envelope.is_over = True
     assert ids(unwritten.add_to([], BOB, 0, 10, (ANN, BOB))) == [2]
     assert ids(unwritten.add_to([], BOB, 0, 10, None)) == [2, 3]

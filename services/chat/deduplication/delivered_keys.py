@@ -23,7 +23,7 @@ _BUCKET: Final = struct.Struct("16s16s16s16s")
 _FIRST: Final = struct.Struct("<Q").unpack_from
 
 
-class Delivered:
+class DeliveredKeys:
     """The last messages that were delivered at once."""
 
     def __init__(self, table: mmap.mmap | bytearray) -> None:
@@ -32,7 +32,7 @@ class Delivered:
         self._buckets = len(table) // _BUCKET.size
 
     @classmethod
-    def open(cls, path: Path, buckets: int = BUCKETS) -> Delivered:
+    def open(cls, path: Path, buckets: int = BUCKETS) -> DeliveredKeys:
         """Open, or make, the table. OSError where there is no room for it."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:

@@ -13,7 +13,7 @@ REMEMBERED: Final = 50_000
 """Messages."""
 
 
-class Memory:
+class RecentMessages:
     """The messages seen lately and their present status; None: none yet. An empty key is nobody's.
 
     `find` tells the status of what was on disk. The compiled core has the same class (shared/core/memory.c).
@@ -52,6 +52,6 @@ class Memory:
             self._seen.popitem(last=False)
 
 
-PureMemory = Memory
+PureRecentMessages = RecentMessages
 if not TYPE_CHECKING and core is not None:
-    Memory = core.Memory
+    RecentMessages = core.Memory

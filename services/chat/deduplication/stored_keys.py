@@ -47,7 +47,7 @@ def _part(fingerprint: int) -> int:
     return fingerprint >> (64 - PART_BITS) & (PARTS - 1)
 
 
-class Fingerprints:
+class StoredKeys:
     """What is on disk, and what is on its way there."""
 
     def __init__(self) -> None:

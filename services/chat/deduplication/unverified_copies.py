@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from parley.services.chat.storage.mailbox import Item, Key
+from parley.services.chat.storage.mailbox import Envelope, Key
 from parley.shared.addresses import User
 
 MOST: Final = 256
@@ -19,17 +19,17 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 """The same in bytes."""
 
 
-class Unproven:
+class UnverifiedCopies:
     """Holds copies until their originals are known."""
 
     def __init__(self) -> None:
-        self.held: dict[Key, tuple[Item, Key]] = {}
+        self.held: dict[Key, tuple[Envelope, Key]] = {}
         self._size = 0
 
     def __len__(self) -> int:
         return len(self.held)
 
-    def hold(self, copy: Item, original: Key) -> None:
+    def hold(self, copy: Envelope, original: Key) -> None:
         """Hold a copy of a message that we do not know by its key."""
         if not copy.key or copy.key in self.held:
             return
@@ -38,7 +38,7 @@ class Unproven:
         while len(self.held) > MOST or self._size > MOST_BYTES:
             self._let_go(next(iter(self.held)))
 
-    def known(self, author: User, is_known: Callable[[Key], bool]) -> list[Item]:
+    def known(self, author: User, is_known: Callable[[Key], bool]) -> list[Envelope]:
         """A user sent something: the copies of theirs that are known by now, in the order in which they came."""
         found = [copy for copy, original in self.held.values() if copy.author == author and is_known(original)]
         for copy in found:

@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from parley.services.chat.delivery.fast_path_interface import NoQuickWay, QuickWay, Sent
+from parley.services.chat.delivery.fast_path_interface import FastPathInterface, NoFastPath, Sent
 from parley.services.chat.delivery.lanes import Lanes, Stuck
-from parley.services.chat.delivery.persist_timer import Custody, Watched
-from parley.services.chat.delivery.retries import Offers
-from parley.services.chat.message.in_flight import SERVER_WINDOWS, Outbound
-from parley.services.chat.roster import Roster, Sink, offers_again
-from parley.services.chat.storage.mailbox import Destination, Item, Kept, Mailbox, Pair
+from parley.services.chat.delivery.persist_timer import PersistTimer, Watched
+from parley.services.chat.delivery.retries import Retries
+from parley.services.chat.message.in_flight import SERVER_WINDOWS, InFlight
+from parley.services.chat.roster import ChatLink, Roster, retries_messages
+from parley.services.chat.storage.mailbox import Destination, Envelope, Kept, Mailbox, Pair
 from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
 from parley.shared.wire.pieces import SUSPECT, WHOLE
@@ -29,7 +29,7 @@ SHARE_BYTES: Final = 256 * 1024
 SLACK: Final = 1000
 """Deadlines of messages that were answered meanwhile, held at most beyond as many as are on their way."""
 
-Due = tuple[float, Destination, Item]
+Due = tuple[float, Destination, Envelope]
 
 
 class Dispatcher:
@@ -44,55 +44,57 @@ class Dispatcher:
         mailbox: Mailbox,
         *,
         ack_timeout: float,
-        custody_delay: float,
+        persist_delay: float,
         stuck_ttl: float,
-        overdue: Callable[[Destination, Item], None],
+        overdue: Callable[[Destination, Envelope], None],
         stuck: Stuck,
     ) -> None:
         self._roster = roster
         self._mailbox = mailbox
         self._ack_timeout = ack_timeout
-        self._custody_delay = custody_delay
+        self._persist_delay = persist_delay
         self._overdue = overdue
-        self._outbound: dict[Destination, Outbound] = {}
+        self._in_flight: dict[Destination, InFlight] = {}
         self._unanswered: deque[Due] = deque()
-        self._custody = Custody(
-            self._outbound,
-            delay=custody_delay,
+        self._persist_timer = PersistTimer(
+            self._in_flight,
+            delay=persist_delay,
             retry=ack_timeout,
             save=mailbox.save,
             save_all=lambda destination: self._save_before(destination, []),
         )
-        self._offers = Offers(ack_timeout)
+        self._retries = Retries(ack_timeout)
         self._lanes = Lanes(roster, mailbox, stuck_ttl=stuck_ttl, send_next=self._send_next, stuck=stuck)
         self.count = 0
         """How many messages are on their way, and how many bytes of them; not those of the quick way."""
         self.size = 0
-        self.quick: QuickWay = NoQuickWay()
+        self.fast_path: FastPathInterface = NoFastPath()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        return len(self.quick) == 0 and not any(map(len, self._outbound.values()))
+        return len(self.fast_path) == 0 and not any(map(len, self._in_flight.values()))
 
     # Out ------------------------------------------------------------------------------------
 
-    def dispatch(self, destination: Destination, item: Item, now: float) -> bool:
+    def dispatch(self, destination: Destination, envelope: Envelope, now: float) -> bool:
         """Send at once where nothing waits; else keep. False where there is no room."""
-        if len(self.quick):
-            self.adopt(self.quick.settle(destination))
-        lane = self._lanes.lane_of(destination, item) if self._lanes.paths else None
+        if len(self.fast_path):
+            self.adopt(self.fast_path.settle(destination))
+        lane = self._lanes.lane_of(destination, envelope) if self._lanes.paths else None
         is_clear = lane is None and self._mailbox.is_clear(destination)
-        if is_clear and (sinks := self.ways(destination)):
-            outbound = self.outbound_to(destination)
-            if self._has_room(outbound) and not (item.snowflake in outbound.numbers and outbound.must_wait(item)):
-                self._send(destination, outbound, item, sinks, now + self._ack_timeout)
+        if is_clear and (links := self.writable_links(destination)):
+            in_flight = self.in_flight_to(destination)
+            if self._has_room(in_flight) and not (
+                envelope.snowflake in in_flight.numbers and in_flight.must_wait(envelope)
+            ):
+                self._send(destination, in_flight, envelope, links, now + self._ack_timeout)
                 return True
-        if is_clear or (lane is not None and not lane.is_kept) or self._custody.is_behind(destination):
+        if is_clear or (lane is not None and not lane.is_kept) or self._persist_timer.is_behind(destination):
             self._save_before(destination, [])
         if lane is not None:
             lane.is_kept = True
-        if self._mailbox.put(destination, item) is Kept.FULL:
+        if self._mailbox.put(destination, envelope) is Kept.FULL:
             return False
         self.pump(destination, now)
         return True
@@ -101,172 +103,177 @@ class Dispatcher:
         """Send what waits, in order, while there is room."""
         if self._mailbox.is_empty(destination):
             return
-        if destination not in self._outbound and not self.ways(destination):
+        if destination not in self._in_flight and not self.writable_links(destination):
             return  # nothing is remembered of who is away
-        outbound = self.outbound_to(destination)
+        in_flight = self.in_flight_to(destination)
         deadline = now + self._ack_timeout
-        while self._has_room(outbound) and (sinks := self.ways(destination)):
-            item = self._mailbox.take(destination)
-            if item is None:
+        while self._has_room(in_flight) and (links := self.writable_links(destination)):
+            envelope = self._mailbox.pop(destination)
+            if envelope is None:
                 break
-            if outbound.must_wait(item):
-                self._lanes.hold(destination, item)
+            if in_flight.must_wait(envelope):
+                self._lanes.hold(destination, envelope)
             else:
-                self._send(destination, outbound, item, sinks, deadline)
+                self._send(destination, in_flight, envelope, links, deadline)
         self._lanes.pump(destination, now)
 
-    def _send_next(self, destination: Destination, pair: Pair, now: float) -> Item | None:
+    def _send_next(self, destination: Destination, pair: Pair, now: float) -> Envelope | None:
         """Send what waits first in a pair's lane, if there is room; what that was."""
-        outbound = self.outbound_to(destination)
-        sinks = self.ways(destination) if self._has_room(outbound) else []
-        item = self._mailbox.take(destination, pair) if sinks else None
-        if item is None:
+        in_flight = self.in_flight_to(destination)
+        links = self.writable_links(destination) if self._has_room(in_flight) else []
+        envelope = self._mailbox.pop(destination, pair) if links else None
+        if envelope is None:
             return None
-        if outbound.must_wait(item):
-            self._lanes.hold(destination, item)
+        if in_flight.must_wait(envelope):
+            self._lanes.hold(destination, envelope)
             return None
-        self._send(destination, outbound, item, sinks, now + self._ack_timeout)
-        return item
+        self._send(destination, in_flight, envelope, links, now + self._ack_timeout)
+        return envelope
 
-    def _has_room(self, outbound: Outbound) -> bool:
-        if self.count + len(self.quick) < ON_THEIR_WAY and self.size + self.quick.size < BYTES_ON_THEIR_WAY:
-            return outbound.has_room
-        return len(outbound) == 0 or (len(outbound) < SHARE and outbound.size < SHARE_BYTES)
+    def _has_room(self, in_flight: InFlight) -> bool:
+        if self.count + len(self.fast_path) < ON_THEIR_WAY and self.size + self.fast_path.size < BYTES_ON_THEIR_WAY:
+            return in_flight.has_room
+        return len(in_flight) == 0 or (len(in_flight) < SHARE and in_flight.size < SHARE_BYTES)
 
     def catch_up(self, user: User) -> None:
         """Whoever of a user's clients can be written to has all that is unanswered.
 
         Else it would get what is new before what another client, perhaps a dead one, leaves unanswered.
         """
-        outbound = self._unanswered_by(user)
-        if outbound is not None:
-            for sink in self.ways(user):
-                outbound.catch_up(sink)
+        in_flight = self._unanswered_by(user)
+        if in_flight is not None:
+            for link in self.writable_links(user):
+                in_flight.catch_up(link)
 
-    def outbound_to(self, destination: Destination) -> Outbound:
+    def in_flight_to(self, destination: Destination) -> InFlight:
         """What is on its way there, but for what the quick way still has."""
-        outbound = self._outbound.get(destination)
-        if outbound is None:
-            outbound = Outbound(1 if isinstance(destination, User) else SERVER_WINDOWS)
-            self._outbound[destination] = outbound
-        return outbound
+        in_flight = self._in_flight.get(destination)
+        if in_flight is None:
+            in_flight = InFlight(1 if isinstance(destination, User) else SERVER_WINDOWS)
+            self._in_flight[destination] = in_flight
+        return in_flight
 
     def leave(self, user: User) -> None:
         """A user is away: where nothing is on its way to them, nothing is to be remembered of them."""
-        outbound = self._outbound.get(user)
-        if outbound is not None and len(outbound) == 0:
-            del self._outbound[user]
+        in_flight = self._in_flight.get(user)
+        if in_flight is not None and len(in_flight) == 0:
+            del self._in_flight[user]
 
-    def _unanswered_by(self, destination: Destination) -> Outbound | None:
+    def _unanswered_by(self, destination: Destination) -> InFlight | None:
         """All that is on its way there, if anything ever was."""
-        if len(self.quick):
-            self.adopt(self.quick.settle(destination))
-        return self._outbound.get(destination)
+        if len(self.fast_path):
+            self.adopt(self.fast_path.settle(destination))
+        return self._in_flight.get(destination)
 
     def adopt(self, sent: Iterable[Sent]) -> None:
         """Take over what the quick way sent: from now on it is as if it had been sent here."""
         adopted: list[Watched] = []
-        for destination, author, snowflake, recipient, raw, origin, at, number, sinks, key in sent:
-            item = Item(author, snowflake, recipient, raw, key=key, origin=origin)
-            item.arrived, item.id = at, number
-            item.is_offered_again = bool(origin) and offers_again(self._roster, origin)
-            outbound = self.outbound_to(destination)
-            # Deadlines ascend. What came another way meanwhile was sent PATIENCE times custody_delay later at most.
+        for destination, author, snowflake, recipient, raw, origin, at, number, links, key in sent:
+            envelope = Envelope(author, snowflake, recipient, raw, key=key, origin=origin)
+            envelope.arrived, envelope.id = at, number
+            envelope.is_retried_by_origin = bool(origin) and retries_messages(self._roster, origin)
+            in_flight = self.in_flight_to(destination)
+            # Deadlines ascend. The router's were sent ANSWERING_FACTOR times persist_delay later at most.
             last = self._unanswered[-1][0] if self._unanswered else 0.0
             deadline = max(at + self._ack_timeout, last)
-            outbound.hold(item, sinks, deadline)
+            in_flight.hold(envelope, links, deadline)
             self.count += 1
-            self.size += item.size
-            self._unanswered.append((item.deadline, destination, item))
-            adopted.append((at, destination, item))
-        self._custody.watch_earlier(adopted)
+            self.size += envelope.size
+            self._unanswered.append((envelope.deadline, destination, envelope))
+            adopted.append((at, destination, envelope))
+        self._persist_timer.watch_earlier(adopted)
 
-    def ways(self, destination: Destination) -> list[Sink]:
+    def writable_links(self, destination: Destination) -> list[ChatLink]:
         """The links to a destination that have room."""
         if isinstance(destination, User):
-            return [sink for sink in self._roster.clients(destination) if sink.writable]
+            return [link for link in self._roster.clients(destination) if link.writable]
         server = self._roster.server(destination)
-        return [server.sink] if server is not None and server.sink.writable else []
+        return [server.link] if server is not None and server.link.writable else []
 
     def _send(
-        self, destination: Destination, outbound: Outbound, item: Item, sinks: Sequence[Sink], deadline: float
+        self,
+        destination: Destination,
+        in_flight: InFlight,
+        envelope: Envelope,
+        links: Sequence[ChatLink],
+        deadline: float,
     ) -> None:
-        self._mailbox.number(item)
-        is_in_pieces = item.size > SUSPECT and self._lanes.carries(destination, item, sinks)
+        self._mailbox.number(envelope)
+        is_in_pieces = envelope.size > SUSPECT and self._lanes.carries(destination, envelope, links)
         if is_in_pieces:
-            outbound.hold(item, sinks, deadline)
+            in_flight.hold(envelope, links, deadline)
         else:
-            outbound.send(item, sinks, deadline)
+            in_flight.send(envelope, links, deadline)
         self.count += 1
-        self.size += item.size
-        self._unanswered.append((item.deadline, destination, item))
-        if not item.is_saved:
-            self._custody.watch(destination, item, deadline - self._ack_timeout)
+        self.size += envelope.size
+        self._unanswered.append((envelope.deadline, destination, envelope))
+        if not envelope.is_saved:
+            self._persist_timer.watch(destination, envelope, deadline - self._ack_timeout)
         if is_in_pieces:
-            self._lanes.begin(destination, item, sinks[0], deadline - self._ack_timeout)
+            self._lanes.begin(destination, envelope, links[0], deadline - self._ack_timeout)
 
-    def _may_offer(self, destination: Destination, item: Item) -> bool:
+    def _may_retry(self, destination: Destination, envelope: Envelope) -> bool:
         """Whether it may be written there twice: clients and Parleys take it once, existing servers do not.
 
         What is large has a lane of its own to a server.
         """
         if isinstance(destination, User):
             return True
-        if item.size > WHOLE:
+        if envelope.size > WHOLE:
             return False
         server = self._roster.server(destination)
         return server is not None and server.confirms
 
     def is_open(self, destination: Destination) -> bool:
         """Whether a message would be sent there at once: nothing waits, and there is a link with room."""
-        return self._mailbox.is_empty(destination) and bool(self.ways(destination))
+        return self._mailbox.is_empty(destination) and bool(self.writable_links(destination))
 
     # Back -----------------------------------------------------------------------------------------
 
     def find(
         self, destination: Destination, snowflake: int, recipient: User | None = None, author: User | None = None
-    ) -> Item | None:
+    ) -> Envelope | None:
         """The oldest unanswered message with that snowflake, of those who are named."""
-        outbound = self._outbound.get(destination)
-        item = outbound.find(snowflake, recipient, author) if outbound is not None else None
-        if item is None and len(self.quick):  # what is there was sent later
-            outbound = self._unanswered_by(destination)
-            item = outbound.find(snowflake, recipient, author) if outbound is not None else None
-        return item
+        in_flight = self._in_flight.get(destination)
+        envelope = in_flight.find(snowflake, recipient, author) if in_flight is not None else None
+        if envelope is None and len(self.fast_path):  # what is there was sent later
+            in_flight = self._unanswered_by(destination)
+            envelope = in_flight.find(snowflake, recipient, author) if in_flight is not None else None
+        return envelope
 
-    def answered(self, destination: Destination, item: Item, now: float | None = None) -> None:
+    def answered(self, destination: Destination, envelope: Envelope, now: float | None = None) -> None:
         """It is no longer on its way: its destination answered at `now`, or (None) it is given up."""
-        outbound = self._outbound[destination]
-        outbound.remove(item)
+        in_flight = self._in_flight[destination]
+        in_flight.remove(envelope)
         if now is not None:
-            outbound.answered_at = now
+            in_flight.answered_at = now
         self.count -= 1
-        self.size -= item.size
+        self.size -= envelope.size
         if self._lanes.paths:
-            self._lanes.answered(destination, item)
+            self._lanes.answered(destination, envelope)
 
-    def lost(self, destination: Destination, sink: Sink) -> list[Item]:
+    def lost(self, destination: Destination, link: ChatLink) -> list[Envelope]:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
-        outbound = self._unanswered_by(destination)
-        items = outbound.take_from(sink) if outbound is not None else []
-        self.count -= len(items)
-        self.size -= sum(item.size for item in items)
-        return items
+        in_flight = self._unanswered_by(destination)
+        envelopes = in_flight.remove_link(link) if in_flight is not None else []
+        self.count -= len(envelopes)
+        self.size -= sum(envelope.size for envelope in envelopes)
+        return envelopes
 
-    def given_up(self, destination: Destination, item: Item) -> None:
+    def given_up(self, destination: Destination, envelope: Envelope) -> None:
         """It was lost, and is not to be sent again."""
-        self._lanes.answered(destination, item)
+        self._lanes.answered(destination, envelope)
 
     def put_back(
-        self, destination: Destination, sink: Sink, items: list[Item], now: float, *, cleanly: bool
+        self, destination: Destination, link: ChatLink, envelopes: list[Envelope], now: float, *, cleanly: bool
     ) -> None:
         """What was lost with a link waits again, before what is new; what may not have passed behind all others.
 
         `cleanly`: the link was ended, and not lost.
         """
-        if items:
-            self._save_before(destination, items)
-        self._mailbox.put_back(destination, self._lanes.lost(destination, sink, items, now, cleanly=cleanly))
+        if envelopes:
+            self._save_before(destination, envelopes)
+        self._mailbox.put_back(destination, self._lanes.lost(destination, link, envelopes, now, cleanly=cleanly))
 
     def connected(self, destination: Destination, now: float) -> None:
         """There is a link: what waits goes out."""
@@ -280,34 +287,36 @@ class Dispatcher:
 
     def send_again(self, destination: Destination) -> int:
         """Write what is unanswered to its links once more; how many messages."""
-        outbound = self._unanswered_by(destination)
+        in_flight = self._unanswered_by(destination)
         self._lanes.retry(destination)
-        if outbound is None:
+        if in_flight is None:
             return 0
-        return outbound.send_again()
+        return in_flight.send_again()
 
     def not_saved(self, destination: Destination) -> None:
         """Something on its way there could not be written."""
-        self._custody.not_saved(destination)
+        self._persist_timer.not_saved(destination)
 
-    def _save_before(self, destination: Destination, items: list[Item]) -> None:
-        """Write what is on its way, with these items, in order, before what comes after it is written.
+    def _save_before(self, destination: Destination, envelopes: list[Envelope]) -> None:
+        """Write what is on its way, with these envelopes, in order, before what comes after it is written.
 
         Else the later one would survive us, and the earlier one, sent again by its author, would come after it.
         """
-        self._custody.saving_all(destination)
-        outbound = self._unanswered_by(destination)
-        for item in sorted([*items, *(outbound.items if outbound is not None else ())], key=lambda item: item.id):
-            self._mailbox.save(destination, item)
+        self._persist_timer.saving_all(destination)
+        in_flight = self._unanswered_by(destination)
+        for envelope in sorted(
+            [*envelopes, *(in_flight.envelopes if in_flight is not None else ())], key=lambda envelope: envelope.id
+        ):
+            self._mailbox.save(destination, envelope)
 
     def drop_deadlines(self) -> None:
         """At the end of a batch: drop those that matter no more, as they come to the front."""
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
             unanswered.popleft()
-        self._custody.drop_answered(is_idle=self.count == 0)
-        if self._offers:
-            self._offers.drop_answered(self.count)
+        self._persist_timer.drop_answered(is_idle=self.count == 0)
+        if self._retries:
+            self._retries.drop_answered(self.count)
         if len(unanswered) > 2 * self.count + SLACK:  # one at the front would hold all that were sent after it
             self._unanswered = deque(due for due in unanswered if due[0] == due[2].deadline)
 
@@ -315,25 +324,25 @@ class Dispatcher:
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
-        due = [*self._custody.due(), *self._offers.due(), *self._lanes.due()]
+        due = [*self._persist_timer.due(), *self._retries.due(), *self._lanes.due()]
         if self._unanswered:
             due.append(self._unanswered[0][0])
-        quick = self.quick.due(self._custody_delay)
+        quick = self.fast_path.due(self._persist_delay)
         return due if quick is None else [*due, quick]
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; tell of what has been unanswered for too long."""
-        self.adopt(self.quick.settle_due(now, self._custody_delay))
-        self._custody.handle_timeout(now)
+        self.adopt(self.fast_path.settle_due(now, self._persist_delay))
+        self._persist_timer.handle_timeout(now)
         while self._unanswered and self._unanswered[0][0] <= now:
-            deadline, destination, item = self._unanswered.popleft()
-            if item.deadline == deadline:
-                self._mailbox.save(destination, item)  # again, where the disk was full
-                self._overdue(destination, item)
-                self._lanes.may_go_on(destination, item)
-                if item.deadline and self._may_offer(destination, item):
-                    self._offers.add(item, now, at_once=isinstance(destination, User))
+            deadline, destination, envelope = self._unanswered.popleft()
+            if envelope.deadline == deadline:
+                self._mailbox.save(destination, envelope)  # again, where the disk was full
+                self._overdue(destination, envelope)
+                self._lanes.may_go_on(destination, envelope)
+                if envelope.deadline and self._may_retry(destination, envelope):
+                    self._retries.add(envelope, now, at_once=isinstance(destination, User))
                 self.pump(destination, now)
-        self._offers.handle_timeout(now)
+        self._retries.handle_timeout(now)
         for destination in self._lanes.handle_timeout(now):
             self.pump(destination, now)

@@ -2,7 +2,7 @@
 
 Nearly every message is alike: a text from one of two who are online to the other, answered within milliseconds. The
 compiled core (shared/core/express.c) handles these as the router would, a batch at a time, and leaves it everything
-else: what it has not learnt, what is known already, what has to wait. What is not answered within `custody_delay`,
+else: what it has not learnt, what is known already, what has to wait. What is not answered within `persist_delay`,
 and whatever concerns a destination for which anything else happens, is handed over to the dispatcher first. So the
 router's rules hold everywhere, and are written down once; a test compares the two.
 """
@@ -16,9 +16,9 @@ from parley.services.chat.delivery.dispatcher import BYTES_ON_THEIR_WAY, ON_THEI
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun, Sent
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.message.in_flight import BURST, WINDOW
-from parley.services.chat.message.statuses import UNHEARD, Status, Statuses, tail
-from parley.services.chat.roster import LocalRoster, Sink
-from parley.services.chat.storage.mailbox import Destination, Item, Mailbox
+from parley.services.chat.message.statuses import UNCONFIRMED, Status, Statuses, tail
+from parley.services.chat.roster import ChatLink, LocalRoster
+from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox
 from parley.shared.addresses import User
 from parley.shared.compiled import core
 from parley.shared.errors import MalformedMessage
@@ -35,7 +35,7 @@ FLOWS_OF_SERVER: Final = 65_536
 """The same of one server's users."""
 
 
-class Express:
+class FastPath:
     """Takes frames of one source, and learns from those that the router handled."""
 
     def __init__(
@@ -62,26 +62,26 @@ class Express:
         self._blocks = blocks
         self._keys = keys
         blocks.changed = self.forget_all
-        recall = mailbox.recall
+        recall = mailbox.deduplication
         self.core = core.Express(
-            memory=statuses.memory,
+            memory=statuses.recent,
             mailbox=mailbox,
             dispatcher=dispatcher,
             on_disk=recall.on_disk,
             at_once=recall.at_once,
             clients=roster.clients_by_user,
             servers=roster.servers_by_id,
-            unheard=statuses.unheard,
+            unheard=statuses.unconfirmed,
             delivered=delivered,
             arm=arm,
             most=BURST * ON_THEIR_WAY,
             most_bytes=BYTES_ON_THEIR_WAY,
-            most_unheard=UNHEARD,
+            most_unheard=UNCONFIRMED,
             most_produced=Bounds().produced,
             first_window=WINDOW,
             multipliers=keys.multipliers,
         )
-        self.take: Callable[[Destination, list[Frame], int, float, Sink | None], int] = self.core.take
+        self.route: Callable[[Destination, list[Frame], int, float, ChatLink | None], int] = self.core.take
         """take(source, frames, start, now, link): handle frames from `start` on; the first that is left."""
         self.settle: Callable[[Destination], Iterable[Sent]] = self.core.settle
         self.settle_due: Callable[[float, float], Iterable[Sent]] = self.core.settle_due
@@ -136,7 +136,7 @@ class Express:
             author,
             recipient,
             destination,
-            self._dispatcher.outbound_to(destination),
+            self._dispatcher.in_flight_to(destination),
             source,
             "" if isinstance(source, User) else source,
             tail(None, recipient, Status.DELIVERED) if isinstance(source, User) else confirmed,
@@ -148,9 +148,9 @@ class Express:
         self._roster.use(author, recipient)
         return learnt
 
-    def learn_answer(self, item: Item, payload: bytes) -> None:
-        """This MESSAGE_ACK's payload said of an item that it was delivered."""
-        self.core.learn_answer(item.hears, item.raw, payload)
+    def learn_answer(self, envelope: Envelope, payload: bytes) -> None:
+        """This MESSAGE_ACK's payload said of an envelope that it was delivered."""
+        self.core.learn_answer(envelope.reply_to, envelope.raw, payload)
 
 
 def _may_speak(source: Destination, author: User) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from parley.services.chat.roster import Sink
+from parley.services.chat.roster import ChatLink
 from parley.services.chat.storage.mailbox import Destination, Key
 from parley.shared.addresses import Recipient, User
 
-Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[Sink], Key]
+Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[ChatLink], Key]
 """A message on its way: destination, author, snowflake, recipient, its frame, its origin (a serverId, or empty),
 when it came and was sent (seconds, monotonic), its place in the mailbox's order, the links that it is on, its
 key."""
@@ -22,7 +22,7 @@ DeliveredRun = Callable[[bool, float, int], None]
 Or the core's Deliveries, which count these themselves, with no call."""
 
 
-class QuickWay(Protocol):
+class FastPathInterface(Protocol):
     """Holds what it sent until it is answered, or handed over."""
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class QuickWay(Protocol):
         """
 
 
-class NoQuickWay(tuple[()]):
+class NoFastPath(tuple[()]):
     """Nothing goes the quick way. A tuple, because it is asked for its length with each message."""
 
     __slots__ = ()

@@ -27,8 +27,8 @@ from itertools import count, islice
 from typing import Final
 
 from parley.services.chat.delivery.paths import NO_ROOM_WAIT, Lane, Path
-from parley.services.chat.roster import Roster, Sink
-from parley.services.chat.storage.mailbox import Destination, Item, Mailbox, Pair
+from parley.services.chat.roster import ChatLink, Roster
+from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox, Pair
 from parley.shared.wire.messages import encode, pb
 from parley.shared.wire.pieces import SUSPECT, WHOLE, Sending, Whole
 
@@ -37,7 +37,7 @@ AT_ONCE: Final = 4
 SLACK: Final = 1000
 """Wakings held beyond one for each destination."""
 
-Stuck = Callable[[Destination, Item, bool], bool]
+Stuck = Callable[[Destination, Envelope, bool], bool]
 """Gives a message up; whether it is refused there (and not only stuck) is said. False: not just now."""
 
 
@@ -50,7 +50,7 @@ class Lanes:
         mailbox: Mailbox,
         *,
         stuck_ttl: float,
-        send_next: Callable[[Destination, Pair, float], Item | None],
+        send_next: Callable[[Destination, Pair, float], Envelope | None],
         stuck: Stuck,
     ) -> None:
         self._roster = roster
@@ -65,14 +65,18 @@ class Lanes:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def lane_of(self, destination: Destination, item: Item) -> Lane | None:
-        """The lane that an item has to wait in."""
+    def lane_of(self, destination: Destination, envelope: Envelope) -> Lane | None:
+        """The lane that an envelope has to wait in."""
         path = self.paths.get(destination)
-        return path.lanes.get(item.pair) if path is not None else None
+        return path.lanes.get(envelope.pair) if path is not None else None
 
-    def carries(self, destination: Destination, item: Item, links: Sequence[Sink]) -> bool:
-        """Whether an item goes over these links in pieces: it is large, or was lost whole before."""
-        if item.size <= (SUSPECT if item.attempts else WHOLE) or len(links) != 1 or not links[0].takes_pieces:
+    def carries(self, destination: Destination, envelope: Envelope, links: Sequence[ChatLink]) -> bool:
+        """Whether an envelope goes over these links in pieces: it is large, or was lost whole before."""
+        if (
+            envelope.size <= (SUSPECT if envelope.attempts else WHOLE)
+            or len(links) != 1
+            or not links[0].takes_pieces
+        ):
             return False
         path = self.paths.get(destination)
         if path is not None and path.link not in (None, links[0]):
@@ -81,20 +85,20 @@ class Lanes:
 
     # Out ------------------------------------------------------------------------------------
 
-    def begin(self, destination: Destination, item: Item, link: Sink, now: float) -> None:
-        """An item is to go in pieces, now or when its turn comes; what follows in its pair waits."""
+    def begin(self, destination: Destination, envelope: Envelope, link: ChatLink, now: float) -> None:
+        """An envelope is to go in pieces, now or when its turn comes; what follows in its pair waits."""
         path = self.paths.setdefault(destination, Path())
         path.link = link
-        lane = self._open(destination, path, item.pair, [])
-        lane.begin(item)
+        lane = self._open(destination, path, envelope.pair, [])
+        lane.begin(envelope)
         path.move(lane, path.active)
         self._send_pieces(path, now)
 
-    def _open(self, destination: Destination, path: Path, pair: Pair, items: list[Item]) -> Lane:
+    def _open(self, destination: Destination, path: Path, pair: Pair, envelopes: list[Envelope]) -> Lane:
         lane = path.lanes.get(pair)
         if lane is None:
             lane = path.lanes[pair] = Lane(pair)
-        self._mailbox.open_lane(destination, pair, items)
+        self._mailbox.open_lane(destination, pair, envelopes)
         return lane
 
     def pump(self, destination: Destination, now: float) -> None:
@@ -102,7 +106,7 @@ class Lanes:
         path = self.paths.get(destination)
         if path is None:
             return
-        if self._mailbox.is_clear(destination) and self._has_way(destination):  # all others first
+        if self._mailbox.is_clear(destination) and self._has_link(destination):  # all others first
             has_room = self._empty_ready(destination, path, now)
             while has_room and path.suspects and path.may_try(now):
                 path.move(next(iter(path.suspects.values())), path.ready)
@@ -110,7 +114,7 @@ class Lanes:
         self._send_pieces(path, now)
         self._look_after(destination, path, now)
 
-    def _has_way(self, destination: Destination) -> bool:
+    def _has_link(self, destination: Destination) -> bool:
         if isinstance(destination, str):
             return self._roster.server(destination) is not None
         return bool(self._roster.clients(destination))
@@ -118,9 +122,11 @@ class Lanes:
     def _empty_ready(self, destination: Destination, path: Path, now: float, *, is_suspect: bool = False) -> bool:
         """Send what waits in these lanes, and close those that are empty; False where there was no room."""
         for lane in list(path.ready.values()):
-            while lane.pair in path.ready and (item := self._send_next(destination, lane.pair, now)) is not None:
-                if is_suspect and item.size > SUSPECT and lane.head is None:
-                    path.trying = item
+            while (
+                lane.pair in path.ready and (envelope := self._send_next(destination, lane.pair, now)) is not None
+            ):
+                if is_suspect and envelope.size > SUSPECT and lane.head is None:
+                    path.trying = envelope
             if lane.head is not None or lane.pair not in path.ready:
                 continue
             if not self._mailbox.lane_is_empty(destination, lane.pair):
@@ -142,15 +148,15 @@ class Lanes:
         while going and path.link.writable:
             going = [lane for lane in going if _send_piece(path.link, lane, now)]
 
-    def hold(self, destination: Destination, item: Item) -> None:
-        """An item that was taken has to wait for the answer to another of its pair: `may_go_on`."""
+    def hold(self, destination: Destination, envelope: Envelope) -> None:
+        """An envelope that was taken has to wait for the answer to another of its pair: `may_go_on`."""
         path = self.paths.setdefault(destination, Path())
-        path.move(self._open(destination, path, item.pair, [item]), path.held)
+        path.move(self._open(destination, path, envelope.pair, [envelope]), path.held)
 
-    def may_go_on(self, destination: Destination, item: Item) -> None:
+    def may_go_on(self, destination: Destination, envelope: Envelope) -> None:
         """A message was answered, or holds up nobody any more."""
         path = self.paths.get(destination)
-        if path is not None and (lane := path.held.get(item.pair)) is not None:
+        if path is not None and (lane := path.held.get(envelope.pair)) is not None:
             path.move(lane, path.ready)
 
     # Back -----------------------------------------------------------------------------------------
@@ -187,19 +193,19 @@ class Lanes:
         if sending.is_done:
             path.finish(lane)
 
-    def answered(self, destination: Destination, item: Item) -> None:
+    def answered(self, destination: Destination, envelope: Envelope) -> None:
         """It was answered, or given up."""
         path = self.paths.get(destination)
         if path is None:
             return
-        path.stuck.pop(item, None)
-        if path.trying is item:
+        path.stuck.pop(envelope, None)
+        if path.trying is envelope:
             path.trying = None
             path.passed()
-        lane = path.lanes.get(item.pair)
-        if lane is not None and lane.head is item:
+        lane = path.lanes.get(envelope.pair)
+        if lane is not None and lane.head is envelope:
             path.finish(lane)
-        self.may_go_on(destination, item)
+        self.may_go_on(destination, envelope)
         if path.is_over:
             del self.paths[destination]
 
@@ -212,41 +218,48 @@ class Lanes:
             path.look_at = self._next_look(path)
 
     def lost(
-        self, destination: Destination, link: Sink, items: list[Item], now: float, *, cleanly: bool
-    ) -> list[Item]:
+        self, destination: Destination, link: ChatLink, envelopes: list[Envelope], now: float, *, cleanly: bool
+    ) -> list[Envelope]:
         """A link was lost with these unanswered, in order. Some wait in lanes now; the others are returned.
 
         `cleanly`: somebody ended it who had no fault to find with what was on it.
         """
-        pairs = set() if cleanly else {item.pair for item in items if item.size > SUSPECT}
+        pairs = set() if cleanly else {envelope.pair for envelope in envelopes if envelope.size > SUSPECT}
         path = self.paths.get(destination)
         if path is not None:
-            pairs |= path.lanes.keys() & {item.pair for item in items}
-            path.lost(link, items, now, cleanly=cleanly)
-            if not self._has_way(destination):
+            pairs |= path.lanes.keys() & {envelope.pair for envelope in envelopes}
+            path.lost(link, envelopes, now, cleanly=cleanly)
+            if not self._has_link(destination):
                 path.lost_at = now
         if not pairs:
-            return items
+            return envelopes
         if path is None:
             path = self.paths[destination] = Path()
             path.lost_at = now
-        apart: dict[Pair, list[Item]] = {}
-        for item in items:
-            if item.pair in pairs:
-                apart.setdefault(item.pair, []).append(item)
+        apart: dict[Pair, list[Envelope]] = {}
+        for envelope in envelopes:
+            if envelope.pair in pairs:
+                apart.setdefault(envelope.pair, []).append(envelope)
         for pair, mine in apart.items():
             self._set_apart(destination, path, pair, mine, now, cleanly=cleanly)
         if path.suspects and not path.failures and not path.has_passed:
             path.failed(now)
-        return [item for item in items if item.pair not in pairs]
+        return [envelope for envelope in envelopes if envelope.pair not in pairs]
 
     def _set_apart(
-        self, destination: Destination, path: Path, pair: Pair, items: list[Item], now: float, *, cleanly: bool
+        self,
+        destination: Destination,
+        path: Path,
+        pair: Pair,
+        envelopes: list[Envelope],
+        now: float,
+        *,
+        cleanly: bool,
     ) -> None:
-        lane = self._open(destination, path, pair, items)
+        lane = self._open(destination, path, pair, envelopes)
         lane.is_kept = True
         path.move(lane, path.ready if cleanly else path.suspects)
-        large = next((item for item in items if item.size > SUSPECT), None)
+        large = next((envelope for envelope in envelopes if envelope.size > SUSPECT), None)
         if large is not None and not cleanly and large not in path.stuck:
             path.stuck[large] = now
             path.look_at = self._next_look(path)
@@ -273,7 +286,7 @@ class Lanes:
             _at, _number, destination = heappop(self._wakings)
             path = self.paths[destination]
             path.wake = None
-            if self._has_way(destination):
+            if self._has_link(destination):
                 self._give_up(destination, path, now)
                 woken.append(destination)
         return woken
@@ -281,11 +294,11 @@ class Lanes:
     def _give_up(self, destination: Destination, path: Path, now: float) -> None:
         if not path.stuck or path.look_at > now:
             return
-        for item in [item for item, since in path.stuck.items() if since + self._stuck_ttl <= now]:
-            if self._stuck(destination, item, False):
-                path.stuck.pop(item, None)
+        for envelope in [envelope for envelope, since in path.stuck.items() if since + self._stuck_ttl <= now]:
+            if self._stuck(destination, envelope, False):
+                path.stuck.pop(envelope, None)
             else:  # it is being read just now
-                path.stuck[item] = now + 1.0 - self._stuck_ttl
+                path.stuck[envelope] = now + 1.0 - self._stuck_ttl
         path.look_at = self._next_look(path)
 
     def _next_look(self, path: Path) -> float:
@@ -310,12 +323,12 @@ class Lanes:
         return path is not None and path.wake == waking[0]
 
 
-def _send_piece(sink: Sink, lane: Lane, now: float) -> bool:
+def _send_piece(link: ChatLink, lane: Lane, now: float) -> bool:
     """Send a lane's next piece, if one may go out."""
     piece = lane.sending.next_piece(now) if lane.sending is not None else None
     if piece is None or lane.sending is None or lane.head is None:
         return False
-    sink.send(encode("PIECE", piece))
+    link.send(encode("PIECE", piece))
     lane.head.was_whole = lane.head.was_whole or lane.sending.is_sent
     return True
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from parley.services.chat.roster import Sink
-from parley.services.chat.storage.mailbox import Item, Pair
+from parley.services.chat.roster import ChatLink
+from parley.services.chat.storage.mailbox import Envelope, Pair
 from parley.shared.wire.pieces import Sending, Whole, Window
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -23,10 +23,10 @@ class Lane:
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.head: Item | None = None
+        self.head: Envelope | None = None
         """What travels in pieces, or will."""
         self.sending: Sending | None = None
-        self.begun: Item | None = None
+        self.begun: Envelope | None = None
         """What was at its head last, over this link or the one before."""
         self.best = 0
         """So many bytes of that were there at most."""
@@ -35,12 +35,12 @@ class Lane:
         self.is_kept = False
         """Whether all that was sent before the lane began is on disk, or on its way there."""
 
-    def begin(self, item: Item) -> None:
-        """An item travels in pieces."""
-        if self.begun is not item:
-            self.begun, self.best = item, 0
-        self.head, self.not_before = item, 0.0
-        item.in_pieces = True
+    def begin(self, envelope: Envelope) -> None:
+        """An envelope travels in pieces."""
+        if self.begun is not envelope:
+            self.begun, self.best = envelope, 0
+        self.head, self.not_before = envelope, 0.0
+        envelope.in_pieces = True
 
     def stop(self) -> None:
         """It is over, or on no link any more."""
@@ -59,14 +59,14 @@ class Path:
         self.suspects: dict[Pair, Lane] = {}
         self.held: dict[Pair, Lane] = {}
         self.sendings: dict[Whole, Lane] = {}
-        self.link: Sink | None = None
+        self.link: ChatLink | None = None
         """Where what is active goes."""
         self.window = Window()
-        self.stuck: dict[Item, float] = {}
+        self.stuck: dict[Envelope, float] = {}
         """What was lost unanswered → since when it has not passed."""
         self.look_at = 0.0
         """When the first of them may have been stuck for too long."""
-        self.trying: Item | None = None
+        self.trying: Envelope | None = None
         """The suspect that was sent whole, and is not answered yet."""
         self.failures = 0
         self.retry_at = 0.0
@@ -108,12 +108,12 @@ class Path:
         """There is a link: what could not be tried without one was not stuck for so long."""
         if self.lost_at is not None and now > self.lost_at + GAP:
             away = now - self.lost_at - GAP
-            self.stuck = {item: since + away for item, since in self.stuck.items()}
+            self.stuck = {envelope: since + away for envelope, since in self.stuck.items()}
         self.lost_at, self.has_passed = None, False
 
-    def lost(self, link: Sink, items: list[Item], now: float, *, cleanly: bool) -> None:
+    def lost(self, link: ChatLink, envelopes: list[Envelope], now: float, *, cleanly: bool) -> None:
         """A link was lost with these unanswered: nothing is on its way there, and what failed is tried later."""
-        if self.trying is not None and self.trying in items:
+        if self.trying is not None and self.trying in envelopes:
             self.trying = None
             if not cleanly:
                 self.failed(now)

@@ -8,18 +8,18 @@ from heapq import heappop, heappush, merge
 from operator import itemgetter
 from typing import Final
 
-from parley.services.chat.message.in_flight import Outbound
-from parley.services.chat.storage.mailbox import Destination, Item, Kept
+from parley.services.chat.message.in_flight import InFlight
+from parley.services.chat.storage.mailbox import Destination, Envelope, Kept
 
-PATIENCE: Final = 10
-"""So many times `delay` has the answer of who answers just now (shared/core/items.c has the same)."""
+ANSWERING_FACTOR: Final = 10
+"""So many times `delay` has the answer of who answers just now (shared/core/envelopes.c has the same)."""
 
-Watched = tuple[float, Destination, Item]
+Watched = tuple[float, Destination, Envelope]
 """When it is to be written, where it is on its way to, what it is."""
 
 
-class Custody:
-    """Watches what was sent: `delay` seconds each, PATIENCE times as long where the destination answers just now.
+class PersistTimer:
+    """Watches what was sent: `delay` seconds each, ANSWERING_FACTOR times that where the destination answers.
 
     Of one destination the earlier are written before the later. What could not be written is tried again at once,
     and then every `retry` seconds.
@@ -27,21 +27,21 @@ class Custody:
 
     def __init__(
         self,
-        outbound: Mapping[Destination, Outbound],
+        in_flight: Mapping[Destination, InFlight],
         *,
         delay: float,
         retry: float,
-        save: Callable[[Destination, Item], Kept],
+        save: Callable[[Destination, Envelope], Kept],
         save_all: Callable[[Destination], None],
     ) -> None:
         """`save` writes one message, once; `save_all` all that is on its way to a destination, in order."""
-        self._outbound = outbound
+        self._in_flight = in_flight
         self._delay = delay
         self._retry = retry
         self._save = save
         self._save_all = save_all
         self._watched: deque[Watched] = deque()
-        self._about_to_be_answered: list[tuple[float, int, Destination, Item]] = []
+        self._about_to_be_answered: list[tuple[float, int, Destination, Envelope]] = []
         """A heap: what was due and is for destinations that answer just now, until when it may wait."""
         self._answering: set[Destination] = set()
         """These destinations; whether they still answer is looked at again at `_look_again`."""
@@ -50,13 +50,13 @@ class Custody:
         """Where something could not be written: it has to be, before anything that is later."""
         self._save_again = 0.0
 
-    def watch(self, destination: Destination, item: Item, sent: float) -> None:
+    def watch(self, destination: Destination, envelope: Envelope, sent: float) -> None:
         """It was sent just now."""
-        self._watched.append((sent + self._delay, destination, item))
+        self._watched.append((sent + self._delay, destination, envelope))
 
     def watch_earlier(self, sent: Iterable[Watched]) -> None:
         """These were sent at these times, in order: before others that are watched already, perhaps."""
-        earlier = [(at + self._delay, destination, item) for at, destination, item in sent]
+        earlier = [(at + self._delay, destination, envelope) for at, destination, envelope in sent]
         if earlier and self._watched:
             self._watched = deque(merge(self._watched, earlier, key=itemgetter(0)))
         else:
@@ -101,28 +101,28 @@ class Custody:
                 self._save_all(destination)
         for destination in [each for each in self._answering if not self._is_answering(each, now)]:
             self._answering.discard(destination)
-            for item in list(self._outbound[destination].items) if destination in self._outbound else ():
-                self._write(destination, item)
+            for envelope in list(self._in_flight[destination].envelopes) if destination in self._in_flight else ():
+                self._write(destination, envelope)
         while self._about_to_be_answered and self._about_to_be_answered[0][0] <= now:
-            _until, _number, destination, item = heappop(self._about_to_be_answered)
-            self._write(destination, item)
+            _until, _number, destination, envelope = heappop(self._about_to_be_answered)
+            self._write(destination, envelope)
         while self._watched and self._watched[0][0] <= now:
-            due, destination, item = self._watched.popleft()
-            until = due + (PATIENCE - 1) * self._delay
-            if item.deadline and until > now and self._is_answering(destination, now):
-                heappush(self._about_to_be_answered, (until, item.id, destination, item))
+            due, destination, envelope = self._watched.popleft()
+            until = due + (ANSWERING_FACTOR - 1) * self._delay
+            if envelope.deadline and until > now and self._is_answering(destination, now):
+                heappush(self._about_to_be_answered, (until, envelope.id, destination, envelope))
                 self._answering.add(destination)
             else:
-                self._write(destination, item)
+                self._write(destination, envelope)
         self._look_again = now + self._delay / 2
 
     def _is_answering(self, destination: Destination, now: float) -> bool:
-        outbound = self._outbound.get(destination)
-        return outbound is not None and len(outbound) > 0 and outbound.answered_at + self._delay > now
+        in_flight = self._in_flight.get(destination)
+        return in_flight is not None and len(in_flight) > 0 and in_flight.answered_at + self._delay > now
 
-    def _write(self, destination: Destination, item: Item) -> None:
+    def _write(self, destination: Destination, envelope: Envelope) -> None:
         """Unless it was answered meanwhile."""
-        if item.deadline and destination in self._not_saved:
+        if envelope.deadline and destination in self._not_saved:
             self._save_all(destination)
-        elif item.deadline:
-            self._save(destination, item)
+        elif envelope.deadline:
+            self._save(destination, envelope)

@@ -17,50 +17,50 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
-from parley.services.chat.roster import Sink
-from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.roster import ChatLink
+from parley.services.chat.storage.mailbox import Envelope
 
 LONGEST: Final = 320.0
 """Seconds between two offers, at most."""
 SLACK: Final = 1000
-"""Offers of messages that were answered meanwhile, held at most beyond as many as are unanswered."""
+"""Retries of messages that were answered meanwhile, held at most beyond as many as are unanswered."""
 
 
-class Offer(NamedTuple):
+class Retry(NamedTuple):
     """One that is due: heaps compare the first two."""
 
     deadline: float
-    """Seconds, monotonic; it counts while the item has the same."""
+    """Seconds, monotonic; it counts while the envelope has the same."""
     number: int
-    item: Item
+    envelope: Envelope
     delay: float
     """Seconds since the one before."""
 
     @property
     def counts(self) -> bool:
-        """Whether the item is still unanswered, and was not sent in another way meanwhile."""
-        return self.item.deadline == self.deadline
+        """Whether the envelope is still unanswered, and was not sent in another way meanwhile."""
+        return self.envelope.deadline == self.deadline
 
 
-class Offers:
+class Retries:
     """What has not been answered within `ack_timeout`."""
 
     def __init__(self, ack_timeout: float) -> None:
         self._first = ack_timeout
-        self._due: list[Offer] = []
+        self._due: list[Retry] = []
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def add(self, item: Item, now: float, *, at_once: bool) -> None:
+    def add(self, envelope: Envelope, now: float, *, at_once: bool) -> None:
         """It has not been answered in time: offer it now, or some time later; and again until it is answered."""
         delay = 0.0 if at_once else self._first
-        self._put(item, now + delay, delay)
+        self._put(envelope, now + delay, delay)
 
-    def _put(self, item: Item, due: float, delay: float) -> None:
-        item.deadline = due
-        heappush(self._due, Offer(due, next(self._numbers), item, delay))
+    def _put(self, envelope: Envelope, due: float, delay: float) -> None:
+        envelope.deadline = due
+        heappush(self._due, Retry(due, next(self._numbers), envelope, delay))
 
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called."""
@@ -68,18 +68,18 @@ class Offers:
 
     def handle_timeout(self, now: float) -> None:
         """Write what is due to those of its links that have all that was written before."""
-        ready: dict[Sink, bool] = {}
+        ready: dict[ChatLink, bool] = {}
         while self._due and self._due[0].deadline <= now:
             offer = heappop(self._due)
             if not offer.counts:
                 continue
             offered = False
-            for sink in offer.item.sent_to:
-                if not offer.item.in_pieces and ready.setdefault(sink, sink.has_arrived) and sink.writable:
-                    sink.send(offer.item.raw)
+            for link in offer.envelope.sent_to:
+                if not offer.envelope.in_pieces and ready.setdefault(link, link.has_arrived) and link.writable:
+                    link.send(offer.envelope.raw)
                     offered = True
             delay = offer.delay if not offered and offer.delay else max(2 * offer.delay, self._first)
-            self._put(offer.item, now + min(delay, LONGEST), min(delay, LONGEST))
+            self._put(offer.envelope, now + min(delay, LONGEST), min(delay, LONGEST))
 
     def drop_answered(self, unanswered: int) -> None:
         """At the end of a batch: forget those that count no more."""

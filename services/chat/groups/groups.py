@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from parley.services.chat.storage.bodies import Body, Copy, head_of
-from parley.services.chat.storage.mailbox import Item, Key
+from parley.services.chat.storage.mailbox import Envelope, Key
 from parley.shared.addresses import Group, User
 from parley.shared.wire.messages import pb
 
@@ -212,7 +212,7 @@ def _encode(members: Iterable[User]) -> bytes:
 
 def copies(
     message: pb.ChatMessage, group: Group, members: Sequence[User], keys: Sequence[Key], origin: str
-) -> Iterator[Item]:
+) -> Iterator[Envelope]:
     """What a message to a group becomes: one for each of these members. protobuf merges fields in any order."""
     shared = pb.ChatMessage()
     shared.CopyFrom(message)

@@ -12,7 +12,7 @@ from parley.shared.runtime.steps import Steps, Task
 Done = Callable[[bool], None]
 
 
-class ChangesInTurn:
+class PacedChanges:
     """The same changes as `changes` makes."""
 
     def __init__(self, changes: Changes, steps: Steps) -> None:

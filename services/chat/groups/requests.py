@@ -16,14 +16,14 @@ from google.protobuf.message import Message
 
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Groups
-from parley.services.chat.roster import Roster, Sink
+from parley.services.chat.roster import ChatLink, Roster
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import Frame, encode_frame
 from parley.shared.wire.messages import decode, encode, pb
 
-Result = pb.GroupMembers
+MembersResult = pb.GroupMembers
 Ask = pb.ChangeGroup | pb.GroupMembers
 MOST: Final = 10_000
 """Requests that other servers have not answered yet."""
@@ -31,7 +31,7 @@ MOST_OF_LINK: Final = 1000
 """Of them, those that came over one link."""
 MOST_MEMBERS: Final = 50_000
 """Members of a group that another server may tell of: names of 20 bytes, by groups.py's BYTES."""
-PATIENCE: Final = 1.0
+UNKNOWN_SERVER_TIMEOUT: Final = 1.0
 """Seconds for which an unlinked server is looked for."""
 
 
@@ -75,7 +75,7 @@ class _Passed:
     ask: Ask
     request: int
     """The asker's own number."""
-    sink: Sink
+    link: ChatLink
     asked: float
     until: float
 
@@ -105,11 +105,11 @@ class Requests:
         self._look_for = look_for
         self._limited = limited
         self._passed: dict[int, _Passed] = {}
-        self._passed_of: Counter[Sink] = Counter()
+        self._passed_of: Counter[ChatLink] = Counter()
         self._due: list[tuple[float, int]] = []
         """A heap: when requests are given up; those that were answered meanwhile are passed by."""
         self._last = 0
-        self._watchers: dict[Sink, None] = {}
+        self._watchers: dict[ChatLink, None] = {}
         """Processes of this node that are told who blocks whom."""
 
     @property
@@ -119,7 +119,7 @@ class Requests:
 
     # Groups ----------------------------------------------------------------------------------
 
-    def group_asked(self, user: User, name: str, ask: Ask, sink: Sink, now: float) -> None:
+    def group_asked(self, user: User, name: str, ask: Ask, link: ChatLink, now: float) -> None:
         """One of our users joins, leaves or asks who is in a group.
 
         Raises:
@@ -131,15 +131,15 @@ class Requests:
         try:
             group = _group(ask)
         except UnexpectedMessage:
-            self._answer(ask, sink, Result.ERROR)
+            self._answer(ask, link, MembersResult.ERROR)
             raise
         ask.user.CopyFrom(user.to_pb())
         if group.server_id == self._server_id:
-            self._handle(name, group, ask, sink)
+            self._handle(name, group, ask, link)
         else:
-            self._pass_on(group.server_id, name, ask, sink, now)
+            self._pass_on(group.server_id, name, ask, link, now)
 
-    def group_asked_by_server(self, server_id: str, name: str, ask: Ask, sink: Sink) -> None:
+    def group_asked_by_server(self, server_id: str, name: str, ask: Ask, link: ChatLink) -> None:
         """A user of another server joins, leaves or asks.
 
         Raises:
@@ -151,7 +151,7 @@ class Requests:
             raise UnexpectedMessage(f"{server_id} speaks for {user}", "foreign_user")
         if group.server_id != self._server_id:
             raise UnexpectedMessage(f"{server_id} asks us about {group}", "foreign_user")
-        self._handle(name, group, ask, sink)
+        self._handle(name, group, ask, link)
 
     def group_answered(self, server_id: str, answer: pb.GroupMembers, spellings: Spellings) -> None:
         """Another server answered: pass it back under the asker's own number.
@@ -169,75 +169,77 @@ class Requests:
         self._take(number)
         spellings.correct(answer)
         answer.request = passed.request
-        passed.sink.send(encode("GROUP_MEMBERS", answer))
+        passed.link.send(encode("GROUP_MEMBERS", answer))
 
-    def _handle(self, name: str, group: Group, ask: Ask, sink: Sink) -> None:
+    def _handle(self, name: str, group: Group, ask: Ask, link: ChatLink) -> None:
         """Do it, and answer once it is done."""
         user, members = User.of(ask.user), self._groups.members(group.group_id)
         if name == "LEAVE_GROUP" and user in members:
-            self._leave(group, user, ask, sink)
+            self._leave(group, user, ask, link)
         elif name == "JOIN_GROUP" and user not in members:
-            self._join(group, user, ask, sink)
+            self._join(group, user, ask, link)
         elif name == "GROUP_MEMBERS" and user not in members:
-            self._answer(ask, sink, Result.NOT_A_MEMBER)
+            self._answer(ask, link, MembersResult.NOT_A_MEMBER)
         else:
-            self._answer(ask, sink, Result.OK)
+            self._answer(ask, link, MembersResult.OK)
 
-    def _join(self, group: Group, user: User, ask: Ask, sink: Sink) -> None:
+    def _join(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
         def joined(is_safe: bool) -> None:
             self._groups.joined(user)
             if is_safe:
                 self._groups.add(group.group_id, user)
                 self._roster.use(user)
-            self._answer(ask, sink, Result.OK if is_safe else Result.ERROR)
+            self._answer(ask, link, MembersResult.OK if is_safe else MembersResult.ERROR)
 
         if self._groups.is_full(group.group_id):
             self._limited("names", "groups")
-            self._answer(ask, sink, Result.GROUP_FULL)
+            self._answer(ask, link, MembersResult.GROUP_FULL)
         elif not self._groups.has_room(group.group_id, user):
             self._limited("names", "groups")
-            self._answer(ask, sink, Result.ERROR)
+            self._answer(ask, link, MembersResult.ERROR)
         else:
             self._groups.joins(user)
             self._changes.join(group.group_id, user, joined)
 
-    def _leave(self, group: Group, user: User, ask: Ask, sink: Sink) -> None:
+    def _leave(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
         def left(is_safe: bool) -> None:
             if is_safe:
                 for each in self._groups.remove(group.group_id, user):
                     self._changes.forget_member(*each, lambda _is_safe: None)
-            self._answer(ask, sink, Result.OK if is_safe else Result.ERROR)
+            self._answer(ask, link, MembersResult.OK if is_safe else MembersResult.ERROR)
 
         remembers = self._groups.remembers_former(group.group_id)
         change = self._changes.leave if remembers else self._changes.forget_member
         change(group.group_id, user, left)
 
-    def _answer(self, ask: Ask, sink: Sink, result: pb.GroupMembers.Result) -> None:
+    def _answer(self, ask: Ask, link: ChatLink, result: pb.GroupMembers.Result) -> None:
         answer = pb.GroupMembers(group=ask.group, user=ask.user, request=ask.request, result=result)
         payload = answer.SerializeToString()
-        if result == Result.OK and User.of(ask.user) in self._groups.members(ask.group.groupId):
+        if result == MembersResult.OK and User.of(ask.user) in self._groups.members(ask.group.groupId):
             payload += self._groups.encoded_members(ask.group.groupId)
-        sink.send(encode_frame("GROUP_MEMBERS", payload))
+        link.send(encode_frame("GROUP_MEMBERS", payload))
 
     # Passing on ---------------------------------------------------------------------------------
 
-    def _pass_on(self, server_id: str, name: str, ask: Ask, sink: Sink, now: float) -> None:
+    def _pass_on(self, server_id: str, name: str, ask: Ask, link: ChatLink, now: float) -> None:
         server = self._roster.server(server_id)
-        if len(self._passed) >= MOST or self._passed_of[sink] >= MOST_OF_LINK:
+        if len(self._passed) >= MOST or self._passed_of[link] >= MOST_OF_LINK:
             self._limited("requests", "groups")
-            self._answer(ask, sink, Result.ERROR)
+            self._answer(ask, link, MembersResult.ERROR)
             return
         if server is None:
             self._look_for(server_id)
         self._last += 1
-        until = now + (self._timeout if server is not None or self._roster.knows_server(server_id) else PATIENCE)
-        passed = _Passed(server_id, name, ask, ask.request, sink, now, until)
+        until = now + (
+            self._timeout if server is not None or self._roster.knows_server(server_id) else UNKNOWN_SERVER_TIMEOUT
+        )
+        passed = _Passed(server_id, name, ask, ask.request, link, now, until)
         ask.request = self._last
         self._passed[self._last] = passed
-        self._passed_of[sink] += 1
+        self._passed_of[link] += 1
         heappush(self._due, (until, self._last))
         if server is not None:
-            server.sink.send(encode(name, ask))
+            server.link.send(encode(name, ask))
 
     def server_connected(self, server_id: str) -> None:
         """A server is in the roster: it hears what it has not answered, and has as long for it as any."""
@@ -246,7 +248,7 @@ class Requests:
             if passed.server_id == server_id and server is not None:
                 passed.until = passed.asked + self._timeout
                 heappush(self._due, (passed.until, number))
-                server.sink.send(encode(passed.name, passed.ask))
+                server.link.send(encode(passed.name, passed.ask))
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` must be called, or None."""
@@ -260,9 +262,9 @@ class Requests:
     def _take(self, number: int) -> _Passed:
         """A request is answered."""
         passed = self._passed.pop(number)
-        self._passed_of[passed.sink] -= 1
-        if not self._passed_of[passed.sink]:
-            del self._passed_of[passed.sink]
+        self._passed_of[passed.link] -= 1
+        if not self._passed_of[passed.link]:
+            del self._passed_of[passed.link]
         return passed
 
     def handle_timeout(self, now: float) -> None:
@@ -273,11 +275,15 @@ class Requests:
                 passed = self._take(number)
                 passed.ask.request = passed.request
                 known = self._roster.knows_server(passed.server_id)
-                self._answer(passed.ask, passed.sink, Result.SERVER_TIMEOUT if known else Result.SERVER_NOT_FOUND)
+                self._answer(
+                    passed.ask,
+                    passed.link,
+                    MembersResult.SERVER_TIMEOUT if known else MembersResult.SERVER_NOT_FOUND,
+                )
 
     # Blocking -----------------------------------------------------------------------------------------
 
-    def block_asked(self, user: User, name: str, ask: pb.ChangeBlock, sink: Sink) -> None:
+    def block_asked(self, user: User, name: str, ask: pb.ChangeBlock, link: ChatLink) -> None:
         """One of our users blocks somebody, takes it back, or asks whom they block.
 
         Raises:
@@ -290,7 +296,7 @@ class Requests:
             if is_safe and name != "ASK_BLOCKED_USERS":
                 self._tell_watchers(name, user, other)
             users = [each.to_pb() for each in self._blocks.of(user)]
-            sink.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=is_safe)))
+            link.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=is_safe)))
 
         def unblocked(is_safe: bool) -> None:
             if is_safe:
@@ -325,24 +331,24 @@ class Requests:
             self._blocks.comes(user.user_id)
             self._changes.block(user.user_id, other, blocked)
 
-    def watch_blocks(self, ask: pb.ChangeBlock, sink: Sink) -> None:
+    def watch_blocks(self, ask: pb.ChangeBlock, link: ChatLink) -> None:
         """Another process of this node asks whom one of our users blocks; from now on it hears of changes."""
-        self._watchers[sink] = None
+        self._watchers[link] = None
         users = [each.to_pb() for each in self._blocks.of(User.of(ask.of))]
-        sink.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=True)))
+        link.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=True)))
 
     def _tell_watchers(self, name: str, user: User, other: User) -> None:
         for watcher in self._watchers:
             watcher.send(encode(name, pb.ChangeBlock(of=user.to_pb(), user=other.to_pb())))
 
-    def unwatch_blocks(self, sink: Sink) -> None:
+    def unwatch_blocks(self, link: ChatLink) -> None:
         """That process is gone."""
-        self._watchers.pop(sink, None)
+        self._watchers.pop(link, None)
 
     def _is_rather_a_group(self, user: User) -> bool:
         """Whether this is written like one of our groups, and was never a user here: groups cannot be blocked."""
-        is_ours = user.server_id == self._server_id
-        return is_ours and user.user_id.startswith("#") and not self._roster.knows(user)
+        is_parley = user.server_id == self._server_id
+        return is_parley and user.user_id.startswith("#") and not self._roster.knows(user)
 
 
 def _group(ask: Ask) -> Group:

@@ -8,8 +8,8 @@ from typing import Final
 
 from parley.services.chat.delivery.dispatcher import Dispatcher
 from parley.services.chat.message.statuses import FINAL, INTERIM, Status, Statuses
-from parley.services.chat.roster import Roster, Sink
-from parley.services.chat.storage.mailbox import TO_GROUP, HandedOver, Item, Mailbox, Name, kind_of, name_of
+from parley.services.chat.roster import ChatLink, Roster
+from parley.services.chat.storage.mailbox import TO_GROUP, Envelope, HandedOver, Mailbox, Name, kind_of, name_of
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.spellings import Spellings
@@ -23,7 +23,7 @@ NOTHING_TOLD: Final = -1
 """No status."""
 
 
-class Answers:
+class Acknowledgements:
     """Takes MESSAGE_ACKs: ends what they answer, and has the author told."""
 
     def __init__(
@@ -44,28 +44,28 @@ class Answers:
         self._statuses = statuses
         self._spellings = spellings
         self._doubted = doubted
-        self._receipts: dict[Sink, int] = {}
+        self._receipts: dict[ChatLink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
         self._given: OrderedDict[Name, HandedOver] = OrderedDict()
         """What was on links to servers that broke: its answer may come before it is written to the next."""
 
-    def lost(self, items: Iterable[Item]) -> None:
+    def lost(self, envelopes: Iterable[Envelope]) -> None:
         """A link to a server broke, and these were on it."""
-        for item in items:
-            self._given[name_of(item)] = HandedOver(item.key, NOTHING_TOLD)
+        for envelope in envelopes:
+            self._given[name_of(envelope)] = HandedOver(envelope.key, NOTHING_TOLD)
             if len(self._given) > GIVEN:
                 self._given.popitem(last=False)
 
     def from_client(
-        self, user: User, ack: pb.ChatMessageResponse, now: float, sink: Sink | None = None
-    ) -> Item | None:
+        self, user: User, ack: pb.ChatMessageResponse, now: float, link: ChatLink | None = None
+    ) -> Envelope | None:
         """A recipient's client acknowledged; an existing one names nobody: we fill in who it was.
 
         Whatever it answers, it has the message: a status that is not final is a client's only by mistake.
         Returns what was delivered, if something was and the answer is as it came.
 
         Raises:
-            UnexpectedMessage: that client's link (`sink`) was never given the message.
+            UnexpectedMessage: that client's link (`link`) was never given the message.
 
         """
         author = _author(ack)
@@ -75,17 +75,17 @@ class Answers:
         was_misspelt = not is_spelt and self._spellings.correct(ack)
         if was_misspelt:
             author = _author(ack)
-        item = self._dispatcher.find(user, ack.messageSnowflake, author=author)
-        if item is None or not ack.statuses:
+        envelope = self._dispatcher.find(user, ack.messageSnowflake, author=author)
+        if envelope is None or not ack.statuses:
             return None
-        if sink is not None and sink not in item.sent_to:
+        if link is not None and link not in envelope.sent_to:
             raise UnexpectedMessage(f"a client of {user} answers a message that it was never given", "never_given")
-        self._dispatcher.answered(user, item, now)
+        self._dispatcher.answered(user, envelope, now)
         status = ack.statuses[0].status
-        self._statuses.tell(item, status if status in FINAL else Status.UNKNOWN_STATUS)
-        return item if status == Status.DELIVERED and not was_misspelt else None
+        self._statuses.report(envelope, status if status in FINAL else Status.UNKNOWN_STATUS)
+        return envelope if status == Status.DELIVERED and not was_misspelt else None
 
-    def from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> Item | None:
+    def from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> Envelope | None:
         """Another server answered for its users, or for the members of one of its groups.
 
         Returns what was delivered, if the answer says that of one message and nothing else, and is as it came.
@@ -96,7 +96,7 @@ class Answers:
         """
         receipt = ack.receipt
         if receipt and (server := self._roster.server(server_id)) is not None:
-            self._receipts[server.sink] = receipt
+            self._receipts[server.link] = receipt
         author, group, statuses, is_spelt = _read(ack, self._spellings.exact)
         if len(statuses) > MOST:
             raise UnexpectedMessage(f"{server_id} tells too many statuses at once", "too_large")
@@ -106,15 +106,15 @@ class Answers:
         if group is not None and group.server_id == server_id:
             self._for_members(server_id, group, ack, now)
             return None
-        item = None
+        envelope = None
         for user, status in statuses:
             if user is not None and user[1] != server_id:
                 raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
             told = status if status in FINAL or status in INTERIM else Status.UNKNOWN_STATUS
-            item = self._for_one(server_id, ack, author, user, told, now)
+            envelope = self._for_one(server_id, ack, author, user, told, now)
         if len(statuses) != 1 or receipt or group is not None or was_misspelt:
             return None
-        return item if statuses[0][1] == Status.DELIVERED else None
+        return envelope if statuses[0][1] == Status.DELIVERED else None
 
     def _for_one(
         self,
@@ -124,25 +124,25 @@ class Answers:
         user: User | None,
         status: int,
         now: float,
-    ) -> Item | None:
+    ) -> Envelope | None:
         """What is on its way and was answered, if that is so."""
-        item = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
-        if item is not None:
+        envelope = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
+        if envelope is not None:
             if status in INTERIM and author is None:
-                item.answered = True  # it names no author: we have to remember who it was
-                self._statuses.tell(item, status)
+                envelope.answered = True  # it names no author: we have to remember who it was
+                self._statuses.report(envelope, status)
             elif status in INTERIM:
-                self._dispatcher.answered(server_id, item, now)
-                item.pending = (
+                self._dispatcher.answered(server_id, envelope, now)
+                envelope.pending = (
                     status  # told once it is known after a restart, too: else the last would count for nothing
                 )
-                self._mailbox.handed_over(item, status)
+                self._mailbox.handed_over(envelope, status)
             else:
-                self._dispatcher.answered(server_id, item, now)
-                self._statuses.tell(item, status)
+                self._dispatcher.answered(server_id, envelope, now)
+                self._statuses.report(envelope, status)
         elif user is not None and author is not None and author.is_complete:
             self._late(ack, author, user, status)
-        return item
+        return envelope
 
     def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
         """The other server has had the message for some time: its answer counts if we gave it that message.
@@ -157,13 +157,13 @@ class Answers:
             self._doubted()
             return
         origin = author.server_id if author.server_id != self._server_id else ""
-        late = Item(author, name.snowflake, user, b"", key=handed_over.key, origin=origin, group=group)
+        late = Envelope(author, name.snowflake, user, b"", key=handed_over.key, origin=origin, group=group)
         late.is_saved = bool(origin)  # nobody but us would tell it again
-        present = self._statuses.memory.status(late.key)
+        present = self._statuses.recent.status(late.key)
         present = handed_over.status if present is None else present
         if present == status or (present in FINAL and status in INTERIM):
             return  # told again, because a receipt was lost
-        self._statuses.tell_late(late, status)
+        self._statuses.report_late(late, status)
         if status in FINAL:
             self._mailbox.answered_late(late, status)
 
@@ -178,10 +178,10 @@ class Answers:
             self._doubted()
             return
         self._statuses.relay(ack)
-        while ack.complete and (item := self._dispatcher.find(*key)) is not None:
-            self._dispatcher.answered(server_id, item, now)
-            self._statuses.memory.note(item.key, Status.USER_AWAY)  # asked again, that server knows more
-            self._mailbox.handed_over(item, Status.USER_AWAY)
+        while ack.complete and (envelope := self._dispatcher.find(*key)) is not None:
+            self._dispatcher.answered(server_id, envelope, now)
+            self._statuses.recent.note(envelope.key, Status.USER_AWAY)  # asked again, that server knows more
+            self._mailbox.handed_over(envelope, Status.USER_AWAY)
 
     def confirm(self) -> None:
         """At the end of a batch: say what came, once that is safe."""
@@ -190,8 +190,8 @@ class Answers:
         receipts, self._receipts = self._receipts, {}
 
         def is_safe() -> None:
-            for sink, number in receipts.items():
-                sink.send(encode("STATUS_RECEIVED", pb.StatusReceived(receipt=number)))
+            for link, number in receipts.items():
+                link.send(encode("STATUS_RECEIVED", pb.StatusReceived(receipt=number)))
 
         self._mailbox.when_safe(is_safe)
 

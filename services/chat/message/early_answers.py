@@ -9,7 +9,7 @@ until one of these comes, and its message stays on its way meanwhile:
     the link is young no more     the author is told
     the link is lost              the author is told
 
-Answers of existing servers are not kept back: their links never yield. Pure; times are seconds, monotonic.
+Acknowledgements of existing servers are not kept back: their links never yield. Pure; times are seconds, monotonic.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class EarlyAnswers:
             self.disconnected(server_id)
         return None
 
-    # Answers --------------------------------------------------------------------------------------
+    # Answers -----------------------------------------------------------------------------------------------
 
     def keep_back(self, server_id: str, answer: pb.ChatMessageResponse) -> bool:
         """Take out of an answer whom the server does not know, unless that is final; whether that was done.

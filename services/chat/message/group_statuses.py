@@ -19,7 +19,7 @@ Message = tuple[int, Group]
 """One of an author's: its number, and to which group it is."""
 
 
-class Expected:
+class ExpectedStatuses:
     """Messages to our groups → the members who have no status yet. `limited` hears of what had to be forgotten."""
 
     def __init__(self, limited: Callable[[], None] = lambda: None) -> None:
@@ -42,7 +42,7 @@ class Expected:
         while self._count > MOST:
             self._forget_oldest(next(iter(self._by_author)))
 
-    def told(self, author: User, message: Message, recipients: Iterable[Recipient]) -> bool:
+    def note(self, author: User, message: Message, recipients: Iterable[Recipient]) -> bool:
         """These have a status; whether they were the last."""
         missing = self._by_author.get(author, {}).get(message)
         if missing is None:

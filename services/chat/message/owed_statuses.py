@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final, Protocol
 
-from parley.services.chat.roster import Roster, Sink
+from parley.services.chat.roster import ChatLink, Roster
 from parley.services.chat.storage.mailbox import Destination
 from parley.shared.addresses import User
 from parley.shared.wire.framing import encode_frame
@@ -28,7 +28,7 @@ MOST_OF_ALL: Final = 2_000_000
 ALL_IN_MEMORY: Final = 100_000
 """Statuses of all destinations in memory: beyond it what comes is on disk alone until those before it were told."""
 
-Debt = tuple[int, bytes]
+OwedStatus = tuple[int, bytes]
 """A status's number, and its MESSAGE_ACK's payload."""
 
 
@@ -42,7 +42,7 @@ class Ledger(Protocol):
         """Remove all statuses up to this number."""
 
     def load_owed(
-        self, destination: Destination, after: int, limit: int, found: Callable[[list[Debt]], None]
+        self, destination: Destination, after: int, limit: int, found: Callable[[list[OwedStatus]], None]
     ) -> None:
         """Read the next statuses with numbers greater than `after`."""
 
@@ -50,11 +50,11 @@ class Ledger(Protocol):
 class _Account:
     """What one destination is owed: first what is in memory, then what is only on disk."""
 
-    __slots__ = ("debts", "is_loading", "last_number", "newest", "on_disk", "told")
+    __slots__ = ("is_loading", "last_number", "newest", "on_disk", "sent", "statuses")
 
     def __init__(self, on_disk: int = 0) -> None:
-        self.debts: deque[Debt] = deque()
-        self.told = 0
+        self.statuses: deque[OwedStatus] = deque()
+        self.sent = 0
         """How many of them the present link was given."""
         self.on_disk = on_disk
         self.last_number = 0
@@ -63,10 +63,10 @@ class _Account:
         """When the last one came (the mailbox's age)."""
 
     def __len__(self) -> int:
-        return len(self.debts) + self.on_disk
+        return len(self.statuses) + self.on_disk
 
 
-class Debts:
+class OwedStatuses:
     """All that is owed. `next_number` is greater than that of any status on disk.
 
     `age` tells how old the mailbox is (seconds); `limited` counts what is owed to nobody any more.
@@ -118,45 +118,45 @@ class Debts:
         self._count += 1
         number, self._next_number = self._next_number, self._next_number + 1
         self._ledger.owe(destination, number, payload)
-        is_behind = account.on_disk or account.is_loading or len(account.debts) >= IN_MEMORY
+        is_behind = account.on_disk or account.is_loading or len(account.statuses) >= IN_MEMORY
         if is_behind or (self._in_memory >= ALL_IN_MEMORY and not self._links(destination)[0]):
             account.on_disk += 1
         else:
             self._in_memory += 1
-            account.debts.append((number, payload))
+            account.statuses.append((number, payload))
             account.last_number = number
-        self.tell(destination)
+        self.send(destination)
 
     def connected(self, destination: Destination) -> None:
         """There is a link, another one perhaps: tell all from the first."""
         if (account := self._accounts.get(destination)) is not None:
-            account.told = 0
-            self.tell(destination)
+            account.sent = 0
+            self.send(destination)
 
-    def tell(self, destination: Destination) -> None:
+    def send(self, destination: Destination) -> None:
         """Tell what the link was not given yet, while it has room."""
         account = self._accounts.get(destination)
         if account is None:
             return
-        sinks, confirms = self._links(destination)
+        links, confirms = self._links(destination)
         last = 0
-        for number, payload in islice(account.debts, account.told, None):
-            if not any(sink.writable for sink in sinks):
+        for number, payload in islice(account.statuses, account.sent, None):
+            if not any(link.writable for link in links):
                 break
             raw = encode_frame("MESSAGE_ACK", payload + _receipt(number) if confirms else payload)
-            for sink in sinks:
-                sink.send(raw)
-            account.told += 1
+            for link in links:
+                link.send(raw)
+            account.sent += 1
             last = number
         if last and not confirms:
             self._pay(destination, account, last)
-        elif sinks and not account.debts:
+        elif links and not account.statuses:
             self._read_on(destination, account)
 
     def received(self, server_id: str, number: int) -> None:
         """Another server has all up to this number safe."""
         if (account := self._accounts.get(server_id)) is not None:
-            told = list(islice(account.debts, account.told))
+            told = list(islice(account.statuses, account.sent))
             self._pay(server_id, account, min(number, told[-1][0] if told else 0))
 
     def expire(self, before: float) -> None:
@@ -164,30 +164,30 @@ class Debts:
         for destination in [each for each, account in self._accounts.items() if account.newest < before]:
             account = self._accounts.pop(destination)
             self._count -= len(account)
-            self._in_memory -= len(account.debts)
+            self._in_memory -= len(account.statuses)
 
-    def _links(self, destination: Destination) -> tuple[list[Sink], bool]:
+    def _links(self, destination: Destination) -> tuple[list[ChatLink], bool]:
         """Where it is told, and whether that answers."""
         if isinstance(destination, User):
             return list(self._roster.clients(destination)), False
         server = self._roster.server(destination)
-        return ([], False) if server is None else ([server.sink], server.confirms)
+        return ([], False) if server is None else ([server.link], server.confirms)
 
     def _pay(self, destination: Destination, account: _Account, number: int) -> None:
         paid = 0
-        while account.debts and account.debts[0][0] <= number:
-            account.debts.popleft()
+        while account.statuses and account.statuses[0][0] <= number:
+            account.statuses.popleft()
             paid += 1
         self._count -= paid
         self._in_memory -= paid
         if paid:
-            account.told = max(0, account.told - paid)
+            account.sent = max(0, account.sent - paid)
             self._ledger.paid(destination, number)
         self._read_on(destination, account)
 
     def _read_on(self, destination: Destination, account: _Account) -> None:
         """Read what is only on disk, once what was in memory has been told; or close the account."""
-        if account.debts or account.is_loading:
+        if account.statuses or account.is_loading:
             return
         if not account.on_disk:
             self._accounts.pop(destination, None)
@@ -195,18 +195,18 @@ class Debts:
         account.is_loading = True
         asked = account.on_disk
 
-        def found(debts: list[Debt]) -> None:
+        def found(statuses: list[OwedStatus]) -> None:
             account.is_loading = False
             if self._accounts.get(destination) is not account:
                 return  # it has expired
-            account.debts.extend(debts)
-            self._in_memory += len(debts)
-            account.on_disk -= len(debts) or asked  # none: they have expired, or could not be written
-            self._count -= 0 if debts else asked
-            if debts:
-                account.last_number = debts[-1][0]
-            self.tell(destination)
-            if not account.debts:
+            account.statuses.extend(statuses)
+            self._in_memory += len(statuses)
+            account.on_disk -= len(statuses) or asked  # none: they have expired, or could not be written
+            self._count -= 0 if statuses else asked
+            if statuses:
+                account.last_number = statuses[-1][0]
+            self.send(destination)
+            if not account.statuses:
                 self._read_on(destination, account)
 
         self._ledger.load_owed(destination, account.last_number, IN_MEMORY, found)

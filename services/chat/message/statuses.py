@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from parley.services.chat.deduplication.recent import REMEMBERED, Memory
-from parley.services.chat.message.group_statuses import Expected
-from parley.services.chat.message.owed_statuses import Debts
-from parley.services.chat.roster import Roster, Sink
-from parley.services.chat.storage.mailbox import Destination, Item, Mailbox
+from parley.services.chat.deduplication.recent import REMEMBERED, RecentMessages
+from parley.services.chat.message.group_statuses import ExpectedStatuses
+from parley.services.chat.message.owed_statuses import OwedStatuses
+from parley.services.chat.roster import ChatLink, Roster
+from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import pb
 
-UNHEARD: Final = 100
+UNCONFIRMED: Final = 100
 """Final statuses of one link that are told again if it turns out to be dead."""
 
 Status = pb.ChatMessageResponse.DeliveryStatus
@@ -36,82 +36,82 @@ class Statuses:
         server_id: str,
         roster: Roster,
         mailbox: Mailbox,
-        debts: Debts,
+        debts: OwedStatuses,
         count: Callable[[str, int], None],
-        delivered: Callable[[list[Item]], None] = lambda _items: None,
+        delivered: Callable[[list[Envelope]], None] = lambda _items: None,
         limited: Callable[[str, str], None] = lambda _what, _where: None,
     ) -> None:
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
-        self._debts = debts
+        self._owed = debts
         self._count = count
         self._delivered = delivered
-        self._done: list[Item] = []
+        self._done: list[Envelope] = []
         """What was delivered in this turn: told at its end, so that it costs little."""
-        self.memory = Memory(mailbox.find, REMEMBERED)
-        self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Item]]] = {}
-        self.unheard: dict[Sink, list[bytes]] = {}
+        self.recent = RecentMessages(mailbox.find, REMEMBERED)
+        self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Envelope]]] = {}
+        self.unconfirmed: dict[ChatLink, list[bytes]] = {}
         """Frames of final statuses told to one of our clients since it was last heard: its link may be dead."""
-        self.expected = Expected(lambda: limited("messages", "statuses"))
+        self.expected = ExpectedStatuses(lambda: limited("messages", "statuses"))
 
-    def tell(self, item: Item, status: int) -> None:
-        """Tell an item's author its status; what has a final one needs to be kept no longer."""
-        item.told, is_final = status, status in FINAL
-        self.memory.note(item.key, status)
-        scope = "local" if item.recipient[1] == self._server_id else "remote"
+    def report(self, envelope: Envelope, status: int) -> None:
+        """Tell an envelope's author its status; what has a final one needs to be kept no longer."""
+        envelope.told, is_final = status, status in FINAL
+        self.recent.note(envelope.key, status)
+        scope = "local" if envelope.recipient[1] == self._server_id else "remote"
         self._count(scope, status)
         if status == Status.DELIVERED:
-            self._done.append(item)
+            self._done.append(envelope)
             if scope == "local":
-                self._mailbox.delivered(item)
-        if item.group is not None:
-            self._gather(item, status)
+                self._mailbox.delivered(envelope)
+        if envelope.group is not None:
+            self._gather(envelope, status)
         else:
             # Of an interim one the other server hears again: it keeps the message until it has heard.
-            self._tell_one(item, status, for_certain=item.is_saved and is_final)
+            self._report_one(envelope, status, for_certain=envelope.is_saved and is_final)
         if is_final:
-            self._mailbox.over(item, status)
+            self._mailbox.over(envelope, status)
 
-    def tell_late(self, item: Item, status: int) -> None:
+    def report_late(self, envelope: Envelope, status: int) -> None:
         """Tell what another server says of a message that it has had for some time: nothing of it is kept here."""
-        item.told = status
-        self.memory.note(item.key, status)
+        envelope.told = status
+        self.recent.note(envelope.key, status)
         self._count("remote", status)
-        if item.group is not None:
-            self._gather(item, status)
+        if envelope.group is not None:
+            self._gather(envelope, status)
         else:
-            self._tell_one(item, status, for_certain=True)
+            self._report_one(envelope, status, for_certain=True)
 
-    def tell_when_safe(self, item: Item, status: int) -> None:
+    def report_when_safe(self, envelope: Envelope, status: int) -> None:
         """Tell an interim status, which says that a message is kept, as soon as that is true."""
-        if item.is_safe:
-            self.tell_once(item, status)
+        if envelope.is_safe:
+            self.report_once(envelope, status)
         else:
-            item.pending = status
+            envelope.pending = status
 
-    def tell_once(self, item: Item, status: int) -> None:
+    def report_once(self, envelope: Envelope, status: int) -> None:
         """Tell an interim status, unless the author has it already, or a final one that came another way."""
-        if item.told != status and item.told not in FINAL and self.memory.status(item.key) not in FINAL:
-            self.tell(item, status)
+        if envelope.told != status and envelope.told not in FINAL and self.recent.status(envelope.key) not in FINAL:
+            self.report(envelope, status)
 
-    def tell_unconfirmed(self, item: Item) -> None:
+    def report_unconfirmed(self, envelope: Envelope) -> None:
         """Tell, once, that one which goes on is neither confirmed nor kept: whatever comes of it is told, too."""
-        if item.told not in FINAL:
-            item.told = Status.UNKNOWN_STATUS
-            self._count("local" if item.recipient.server_id == self._server_id else "remote", item.told)
-            if item.group is not None:
-                self._gather(item, item.told)
+        if envelope.told not in FINAL:
+            envelope.told = Status.UNKNOWN_STATUS
+            self._count("local" if envelope.recipient.server_id == self._server_id else "remote", envelope.told)
+            if envelope.group is not None:
+                self._gather(envelope, envelope.told)
             else:
-                self._tell_one(item, item.told)
+                self._report_one(envelope, envelope.told)
 
-    def repeat(self, item: Item) -> None:
+    def repeat(self, envelope: Envelope) -> None:
         """A message came again: its author hears the present status again, if there is one."""
-        status = self.memory.status(item.key)
-        if status is not None and item.group is not None:
-            self._gather(item, status)
+        status = self.recent.status(envelope.key)
+        if status is not None and envelope.group is not None:
+            self._gather(envelope, status)
         elif status is not None:
-            self._tell_one(item, status)
+            self._report_one(envelope, status)
 
     def refuse(self, author: User, snowflake: int, recipient: Recipient | None, status: int) -> None:
         """Answer one of our clients for what is no message to anybody."""
@@ -123,17 +123,17 @@ class Statuses:
         """The message is complete, and its author told so, when each of these members has a status."""
         self.expected.add(author, (snowflake, group), members)
 
-    def _gather(self, item: Item, status: int) -> None:
-        key = item.hears, item.author, item.snowflake
+    def _gather(self, envelope: Envelope, status: int) -> None:
+        key = envelope.reply_to, envelope.author, envelope.snowflake
         if key not in self._gathered:
-            group = (item.group or Group("", "")).to_pb()
-            message = pb.ChatMessageResponse(messageSnowflake=item.snowflake, group=group)
-            if item.origin:
-                message.author.CopyFrom(item.author.to_pb())
+            group = (envelope.group or Group("", "")).to_pb()
+            message = pb.ChatMessageResponse(messageSnowflake=envelope.snowflake, group=group)
+            if envelope.origin:
+                message.author.CopyFrom(envelope.author.to_pb())
             self._gathered[key] = message, []
-        message, items = self._gathered[key]
-        message.statuses.add(user=_user(item.recipient), status=Status.Status.Name(status))
-        items.append(item)
+        message, envelopes = self._gathered[key]
+        message.statuses.add(user=_user(envelope.recipient), status=Status.Status.Name(status))
+        envelopes.append(envelope)
 
     def flush(self) -> None:
         """Tell what was gathered in this turn."""
@@ -141,21 +141,21 @@ class Statuses:
             done, self._done = self._done, []
             self._delivered(done)
         while self._gathered:
-            (hears, _author, _snowflake), (message, items) = self._gathered.popitem()
-            message.complete = self._is_complete(items)
+            (reply_to, _author, _snowflake), (message, envelopes) = self._gathered.popitem()
+            message.complete = self._is_complete(envelopes)
             self._send(
-                hears,
+                reply_to,
                 message.SerializeToString(),
-                for_certain=any(item.is_saved and item.told in FINAL for item in items),
+                for_certain=any(envelope.is_saved and envelope.told in FINAL for envelope in envelopes),
             )
 
-    def _is_complete(self, items: Sequence[Item]) -> bool:
+    def _is_complete(self, envelopes: Sequence[Envelope]) -> bool:
         """Whether these were the last members without a status."""
-        first = items[0]
+        first = envelopes[0]
         if first.group is None:
             return False
-        recipients = (item.recipient for item in items)
-        return self.expected.told(first.author, (first.snowflake, first.group), recipients)
+        recipients = (envelope.recipient for envelope in envelopes)
+        return self.expected.note(first.author, (first.snowflake, first.group), recipients)
 
     def relay(self, ack: pb.ChatMessageResponse) -> None:
         """Tell one of our users what another server says of its group's members."""
@@ -172,47 +172,47 @@ class Statuses:
 
     # Clients' links ------------------------------------------------------------------------------
 
-    def heard_from(self, sink: Sink) -> None:
+    def heard_from(self, link: ChatLink) -> None:
         """A client's link lives: what it was told before has come."""
-        self.unheard.pop(sink, None)
+        self.unconfirmed.pop(link, None)
 
-    def link_lost(self, user: User, sink: Sink, *, cleanly: bool) -> None:
+    def link_lost(self, user: User, link: ChatLink, *, cleanly: bool) -> None:
         """What a link that died without a word was told last is owed, unless another client heard it, too."""
-        unheard = self.unheard.pop(sink, ())
+        unconfirmed = self.unconfirmed.pop(link, ())
         if not cleanly and not self._roster.clients(user):
-            frames = FrameReader(sys.maxsize).feed(b"".join(unheard))
-            for frame in frames[-UNHEARD:]:
-                self._debts.owe(user, frame.payload)
+            frames = FrameReader(sys.maxsize).feed(b"".join(unconfirmed))
+            for frame in frames[-UNCONFIRMED:]:
+                self._owed.owe(user, frame.payload)
 
     # Sending -----------------------------------------------------------------------------------------
 
-    def _tell_one(self, item: Item, status: int, *, for_certain: bool = False) -> None:
-        author = item.author if item.origin else None
-        payload = _ack(author, item.snowflake, item.recipient, status)
-        self._send(item.hears, payload, for_certain=for_certain, is_final=status in FINAL)
+    def _report_one(self, envelope: Envelope, status: int, *, for_certain: bool = False) -> None:
+        author = envelope.author if envelope.origin else None
+        payload = _ack(author, envelope.snowflake, envelope.recipient, status)
+        self._send(envelope.reply_to, payload, for_certain=for_certain, is_final=status in FINAL)
 
     def _send(
         self, destination: Destination, payload: bytes, *, for_certain: bool = False, is_final: bool = False
     ) -> None:
         """Tell now where that will do; else note it as owed, which tells as soon as somebody is there."""
         if isinstance(destination, User):
-            sinks: Sequence[Sink] = self._roster.clients(destination)
+            links: Sequence[ChatLink] = self._roster.clients(destination)
         else:
             server = self._roster.server(destination)
-            sinks = () if server is None or (for_certain and server.confirms) else (server.sink,)
-        if not sinks:
-            self._debts.owe(destination, payload)
+            links = () if server is None or (for_certain and server.confirms) else (server.link,)
+        if not links:
+            self._owed.owe(destination, payload)
             return
         raw = encode_frame("MESSAGE_ACK", payload)
-        for sink in sinks:
-            sink.send(raw)
+        for link in links:
+            link.send(raw)
             if is_final and isinstance(destination, User):
-                unheard = self.unheard.get(sink)
-                if unheard is None:
-                    unheard = self.unheard[sink] = []
-                elif len(unheard) >= UNHEARD:
-                    del unheard[0]
-                unheard.append(raw)
+                unconfirmed = self.unconfirmed.get(link)
+                if unconfirmed is None:
+                    unconfirmed = self.unconfirmed[link] = []
+                elif len(unconfirmed) >= UNCONFIRMED:
+                    del unconfirmed[0]
+                unconfirmed.append(raw)
 
 
 def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:

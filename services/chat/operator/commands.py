@@ -15,7 +15,7 @@ import msgspec
 
 from parley.services.chat.roster import Roster
 from parley.services.chat.routing.router import Router
-from parley.services.chat.storage.mailbox import TO_GROUP, Destination, Item
+from parley.services.chat.storage.mailbox import TO_GROUP, Destination, Envelope
 from parley.services.chat.storage.rows import destination as destination_of
 from parley.services.chat.storage.rows import name as name_of
 from parley.shared.addresses import User
@@ -76,11 +76,11 @@ def parse(body: bytes, kind: type[Request]) -> Request:
         raise ConfigError(f"no request: {error}") from None
 
 
-def drop(router: Router, request: Drop, found: Iterable[tuple[Destination, Item]]) -> Dropped:
+def drop(router: Router, request: Drop, found: Iterable[tuple[Destination, Envelope]]) -> Dropped:
     """Drop what was asked for and is among what the file has under those numbers."""
     asked = dict(request.messages)
     there = [each for each in found if asked.get(each[1].id) == each[1].snowflake]
-    dropped = sum(router.drop(destination, item) for destination, item in there)
+    dropped = sum(router.drop(destination, envelope) for destination, envelope in there)
     return Dropped(dropped, len(there) - dropped, len(asked) - len(there))
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from parley.services.chat.operator.commands import LAST, Wanted
 from parley.services.chat.storage import rows, schema
-from parley.services.chat.storage.mailbox import COPY, TO_GROUP, Destination, Item
+from parley.services.chat.storage.mailbox import COPY, TO_GROUP, Destination, Envelope
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.errors import ConfigError
 from parley.shared.wire.messages import pb
@@ -129,18 +129,18 @@ class Inspection:
         payload = bytes(raw).split(b" ", 2)[2]
         return pb.ChatMessage.FromString(payload[:-1] if shared is None else payload + bytes(shared))
 
-    def items(self, numbers: Sequence[int]) -> list[tuple[Destination, Item]]:
+    def envelopes(self, numbers: Sequence[int]) -> list[tuple[Destination, Envelope]]:
         """Read messages as the router knows them, but for their bytes."""
         found = []
         for name, *row in self._db.execute(_ITEMS.format(",".join("?" * len(numbers))), numbers):
-            found.append((rows.destination(name), rows.item(tuple(row))))
+            found.append((rows.destination(name), rows.envelope(tuple(row))))
         return found
 
 
-def read_items(directory: Path, numbers: Sequence[int]) -> list[tuple[Destination, Item]]:
+def read_envelopes(directory: Path, numbers: Sequence[int]) -> list[tuple[Destination, Envelope]]:
     """Read messages by a connection for this once: on any thread."""
     with closing(Inspection(directory)) as inspection:
-        return inspection.items(numbers)
+        return inspection.envelopes(numbers)
 
 
 def _entry(row: tuple[object, ...], now: float) -> Entry:

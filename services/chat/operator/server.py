@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from parley.services.chat.engine import Opened
+from parley.services.chat.engine import ChatEngine
 from parley.services.chat.operator import commands, inspection
 from parley.services.chat.operator.commands import Drop, Dropped, Retried, Retry
 from parley.services.chat.roster import LocalRoster, Roster
@@ -37,9 +37,9 @@ class Operations:
     Two reads of the same message, before the first is known to be dropped, would drop it twice.
     """
 
-    def __init__(self, directory: Path, opened: Opened, roster: Roster, turn_over: Callable[[], None]) -> None:
+    def __init__(self, directory: Path, opened: ChatEngine, roster: Roster, turn_over: Callable[[], None]) -> None:
         self._directory = directory
-        self._opened = opened
+        self._engine = opened
         self._roster = roster
         self._turn_over = turn_over
         self._one = asyncio.Lock()
@@ -49,8 +49,8 @@ class Operations:
         async with self._one:
             await self._safe()
             numbers = [number for number, _ in request.messages]
-            found = await asyncio.to_thread(inspection.read_items, self._directory, numbers)
-            dropped = commands.drop(self._opened.router, request, found)
+            found = await asyncio.to_thread(inspection.read_envelopes, self._directory, numbers)
+            dropped = commands.drop(self._engine.router, request, found)
             self._turn_over()
             await self._safe()
         return dropped
@@ -59,21 +59,21 @@ class Operations:
         """Try destinations at once."""
         async with self._one:
             now = asyncio.get_running_loop().time()
-            done = commands.retry(self._opened.router, self._roster, request, now)
+            done = commands.retry(self._engine.router, self._roster, request, now)
             self._turn_over()
         return done
 
     async def _safe(self) -> None:
         """Wait until all that was put so far is on disk. ConfigError where nothing can be written."""
-        if error := self._opened.store.error:
+        if error := self._engine.store.error:
             raise ConfigError(f"the mailbox cannot be written: {error}")
         done = asyncio.Event()
-        self._opened.store.when_safe(done.set)
+        self._engine.store.when_safe(done.set)
         await done.wait()
 
 
 class OperatorSocket:
-    """Answers requests on a socket beside the file."""
+    """Acknowledgements requests on a socket beside the file."""
 
     body_limit = BODY_LIMIT
 
@@ -165,10 +165,10 @@ def short(path: Path) -> Iterator[str]:
 @asynccontextmanager
 async def alone(directory: Path, config: Config) -> AsyncIterator[Operations]:
     """Have the file without a chat process: the same router, without links. ConfigError where it is taken."""
-    store = Store(directory, kept=lambda _items: None, not_kept=lambda _items: None)
+    store = Store(directory, kept=lambda _items: None, not_persisted=lambda _items: None)
     roster = LocalRoster()
     try:
-        opened = Opened(
+        opened = ChatEngine(
             directory.name,
             config.chat,
             roster,

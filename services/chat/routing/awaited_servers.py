@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import User
 
 MESSAGES: Final = 4096
@@ -19,11 +19,11 @@ OF_AUTHOR: Final = 512
 BYTES: Final = 16 * 1024 * 1024
 
 
-class Lookups:
+class AwaitedServers:
     """What waits for servers that are being looked for."""
 
     def __init__(self) -> None:
-        self._items: dict[str, list[Item]] = {}
+        self._items: dict[str, list[Envelope]] = {}
         self._count = 0
         self._size = 0
         self._of_author: Counter[User] = Counter()
@@ -40,23 +40,27 @@ class Lookups:
         """Whether something waits for a server."""
         return server_id in self._items
 
-    def hold(self, server_id: str, item: Item) -> bool:
-        """Have an item wait; False where there is no room."""
-        if self._count >= MESSAGES or self._size + item.size > BYTES or self._of_author[item.author] >= OF_AUTHOR:
+    def hold(self, server_id: str, envelope: Envelope) -> bool:
+        """Have an envelope wait; False where there is no room."""
+        if (
+            self._count >= MESSAGES
+            or self._size + envelope.size > BYTES
+            or self._of_author[envelope.author] >= OF_AUTHOR
+        ):
             return False
-        self._items.setdefault(server_id, []).append(item)
+        self._items.setdefault(server_id, []).append(envelope)
         self._count += 1
-        self._size += item.size
-        self._of_author[item.author] += 1
+        self._size += envelope.size
+        self._of_author[envelope.author] += 1
         return True
 
-    def take(self, server_id: str) -> list[Item]:
+    def pop(self, server_id: str) -> list[Envelope]:
         """The outcome is known: all that waited for a server, in order."""
-        items = self._items.pop(server_id, [])
-        for item in items:
+        envelopes = self._items.pop(server_id, [])
+        for envelope in envelopes:
             self._count -= 1
-            self._size -= item.size
-            self._of_author[item.author] -= 1
-            if not self._of_author[item.author]:
-                del self._of_author[item.author]
-        return items
+            self._size -= envelope.size
+            self._of_author[envelope.author] -= 1
+            if not self._of_author[envelope.author]:
+                del self._of_author[envelope.author]
+        return envelopes

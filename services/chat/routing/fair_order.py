@@ -7,17 +7,17 @@ from typing import Final
 
 from parley.services.chat.groups.fanout import Fanouts
 from parley.services.chat.storage.back_pressure import BackPressure, Held
-from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import User
 from parley.shared.runtime.steps import Queue, Steps, Task
 
 AT_A_TIME: Final = 8
 """Messages of which it is told between two looks at the clock."""
 
-Tell = Callable[[list[Item], float], None]
+Report = Callable[[list[Envelope], float], None]
 
 
-class InTurn:
+class FairOrder:
     """One mailbox's. `turn_over` is called where something was done; `links_of` are an author's."""
 
     def __init__(
@@ -36,7 +36,7 @@ class InTurn:
         self._turn_over = turn_over
         self._links_of = links_of
         self.pressure = BackPressure(links_of, lambda: limited("disk", "mailbox"))
-        self.told = self._make_steps(lambda _size: None)
+        self.reports = self._make_steps(lambda _size: None)
         """What the disk told, and is still to be told to others."""
         self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), self._release)
 
@@ -55,14 +55,14 @@ class InTurn:
         for link in self._links_of(author):
             link.release()
 
-    def tell(self, items: list[Item], tell: Tell) -> None:
-        """Tell of a few messages at a time; then fan-outs that waited for it go on."""
+    def report(self, envelopes: list[Envelope], tell: Report) -> None:
+        """Report of a few messages at a time; then fan-outs that waited for it go on."""
 
         def steps() -> Task:
             now = yield
-            for start in range(0, len(items), AT_A_TIME):
-                tell(items[start : start + AT_A_TIME], now)
+            for start in range(0, len(envelopes), AT_A_TIME):
+                tell(envelopes[start : start + AT_A_TIME], now)
                 now = yield
             self.fanouts.wake()
 
-        self.told.add(steps())
+        self.reports.add(steps())

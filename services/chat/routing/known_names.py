@@ -18,7 +18,7 @@ LOOKED_AT: Final = 64
 Name = TypeVar("Name")
 
 
-class Names(Generic[Name]):
+class KnownNames(Generic[Name]):
     """At most `limit` names, and `share` of that from one source: an address, or a server.
 
     `is_here` tells who cannot go just now; `forgotten` hears who went.
@@ -59,7 +59,7 @@ class Names(Generic[Name]):
         """Whether it is there in earnest."""
         return name in self._used
 
-    def recall(self, name: Name, source: str, at: float, *, used: bool) -> None:
+    def restore(self, name: Name, source: str, at: float, *, used: bool) -> None:
         """It was known to the last process: whatever the limits are now."""
         self._put(name, source, at, used=used)
 

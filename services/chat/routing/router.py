@@ -1,4 +1,4 @@
-"""Where a message goes, and what its author is told. Pure: links are sinks, time is an argument (seconds).
+"""Where a message goes, and what its author is told. Pure: links are links, time is an argument (seconds).
 
 A server answers for a message only when it is safe: delivered (the recipient's client acknowledged it),
 or kept. DELIVERED, USER_NOT_FOUND, OTHER_SERVER_NOT_FOUND, USER_BLOCKED, OTHER_ERROR and UNKNOWN_STATUS
@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
 
-from parley.services.chat.deduplication.unverified_copies import Unproven
+from parley.services.chat.deduplication.unverified_copies import UnverifiedCopies
 from parley.services.chat.delivery.dispatcher import Dispatcher
-from parley.services.chat.delivery.fast_path import Express
+from parley.services.chat.delivery.fast_path import FastPath
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Groups, copies
-from parley.services.chat.message.acknowledgements import Answers
-from parley.services.chat.message.owed_statuses import Debts
+from parley.services.chat.message.acknowledgements import Acknowledgements
+from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import FINAL, Status, Statuses
-from parley.services.chat.roster import LocalRoster, Sink, offers_again
-from parley.services.chat.routing.awaited_servers import Lookups
-from parley.services.chat.storage.mailbox import Destination, Item, Mailbox
+from parley.services.chat.roster import ChatLink, LocalRoster, retries_messages
+from parley.services.chat.routing.awaited_servers import AwaitedServers
+from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.compiled import core
 from parley.shared.errors import UnexpectedMessage
@@ -32,7 +32,7 @@ from parley.shared.wire.framing import Frame
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import encode, pb
 
-PATIENCE: Final = 1.0
+LOOKUP_TIME: Final = 1.0
 """Seconds for which an unlinked or unknown server is looked for before the author is answered."""
 
 
@@ -47,19 +47,19 @@ class Router:
         server_id: str,
         roster: LocalRoster,
         mailbox: Mailbox,
-        debts: Debts,
+        debts: OwedStatuses,
         groups: Groups,
         blocks: Blocks,
         keys: MessageKeys,
         *,
         ack_timeout: float,
-        custody_delay: float = 0.05,
+        persist_delay: float = 0.05,
         stuck_ttl: float = 86400.0,
         limited: Callable[[str, str], None] = lambda _what, _where: None,
         count: Callable[[str, int], None] = lambda _scope, _status: None,
-        delivered: Callable[[list[Item]], None] = lambda _items: None,
+        delivered: Callable[[list[Envelope]], None] = lambda _items: None,
         delivered_run: DeliveredRun | None = None,
-        express: bool = core is not None,
+        fast_path: bool = core is not None,
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
         doubted: Callable[[], None] = lambda: None,
@@ -71,13 +71,13 @@ class Router:
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
-        self._debts = debts
+        self._owed = debts
         self._groups = groups
         self._blocks = blocks
         self._keys = keys
         self._spellings = spellings or Spellings()
         self._exact = self._spellings.exact
-        self._unproven = Unproven()
+        self._unverified = UnverifiedCopies()
         self._doubted = doubted
         self._look_for = look_for
         self._ack_timeout = ack_timeout
@@ -88,25 +88,25 @@ class Router:
             roster,
             mailbox,
             ack_timeout=ack_timeout,
-            custody_delay=custody_delay,
+            persist_delay=persist_delay,
             stuck_ttl=stuck_ttl,
             overdue=self._overdue,
             stuck=self._stuck,
         )
-        self._lookups = Lookups()
+        self._awaited = AwaitedServers()
         self._missing: dict[str, float] = {}
         """Servers with waiting messages and no link → when their authors are answered."""
         self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered, limited)
-        self._memory = self._statuses.memory
-        self._answers = Answers(
+        self._recent = self._statuses.recent
+        self._acknowledgements = Acknowledgements(
             server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, doubted
         )
-        self.express: Express | None = None
-        if express:
-            self.express = Express(
+        self.fast_path: FastPath | None = None
+        if fast_path:
+            self.fast_path = FastPath(
                 server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, keys, delivered_run, arm
             )
-            self._dispatcher.quick = self.express
+            self._dispatcher.fast_path = self.fast_path
 
     @property
     def is_idle(self) -> bool:
@@ -118,13 +118,15 @@ class Router:
         """How many servers are looked for, and of how many members of groups a status is expected."""
         return {"looked_for": len(self._missing), "expected": len(self._statuses.expected)}
 
-    def take(self, source: Destination, frames: list[Frame], at: int, now: float, sink: Sink | None = None) -> int:
+    def route_fast(
+        self, source: Destination, frames: list[Frame], at: int, now: float, link: ChatLink | None = None
+    ) -> int:
         """Handle frames of a link from `at` on the quick way; the index of the first that does not go it."""
-        if self.express is None:
+        if self.fast_path is None:
             return at
-        after = self.express.take(source, frames, at, now, sink)
-        if after == at and frames[at].name == "MESSAGE" and self.express.introduce(source, frames[at]):
-            after = self.express.take(source, frames, at, now, sink)
+        after = self.fast_path.route(source, frames, at, now, link)
+        if after == at and frames[at].name == "MESSAGE" and self.fast_path.introduce(source, frames[at]):
+            after = self.fast_path.route(source, frames, at, now, link)
         return after
 
     # Messages -------------------------------------------------------------------------------
@@ -146,7 +148,7 @@ class Router:
             self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
             raise UnexpectedMessage(f"{user} speaks for a group", "foreign_user")
         key = self._keys.of(author, recipient, None, message)
-        self._accept(Item(author, message.messageSnowflake, recipient, raw, key=key), message, now)
+        self._accept(Envelope(author, message.messageSnowflake, recipient, raw, key=key), message, now)
 
     def message_from_server(self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float) -> None:
         """Route what another server's user sent to one of ours.
@@ -167,111 +169,113 @@ class Router:
         if recipient.server_id != self._server_id:
             raise UnexpectedMessage(f"{server_id} sends us what is for {recipient}", "foreign_user")
         key = self._keys.of(author, recipient, group, message)
-        item = Item(author, message.messageSnowflake, recipient, raw, key=key, origin=server_id, group=group)
-        item.is_offered_again = offers_again(self._roster, server_id)
+        envelope = Envelope(
+            author, message.messageSnowflake, recipient, raw, key=key, origin=server_id, group=group
+        )
+        envelope.is_retried_by_origin = retries_messages(self._roster, server_id)
         if group is not None and author.server_id == self._server_id:
             original = self._keys.of(author, group, None, message)
-            if not self._memory.knows(original):
-                item.arrived = self.batch_came
-                self._unproven.hold(item, original)
+            if not self._recent.knows(original):
+                envelope.arrived = self.batch_came
+                self._unverified.hold(envelope, original)
                 self._doubted()
                 return
-        self._accept(item, message, now)
+        self._accept(envelope, message, now)
 
     def _is_spelt(self, *names: Recipient | None) -> bool:
         """Whether these are at servers that are spelt as they spell themselves."""
         return all(name is None or name[1] in self._exact for name in names)
 
-    def _accept(self, item: Item, message: pb.ChatMessage, now: float) -> None:
-        item.arrived = self.batch_came
-        if isinstance(item.recipient, Group) and item.recipient.server_id == self._server_id:
-            self._to_group(item, item.recipient, message, now)
+    def _accept(self, envelope: Envelope, message: pb.ChatMessage, now: float) -> None:
+        envelope.arrived = self.batch_came
+        if isinstance(envelope.recipient, Group) and envelope.recipient.server_id == self._server_id:
+            self._to_group(envelope, envelope.recipient, message, now)
         else:
-            self._accept_one(item, now)
-        if self._unproven.held:
-            for copy in self._unproven.known(item.author, self._memory.knows):
+            self._accept_one(envelope, now)
+        if self._unverified.held:
+            for copy in self._unverified.known(envelope.author, self._recent.knows):
                 self._accept_one(copy, now)
 
-    def _accept_one(self, item: Item, now: float) -> None:
+    def _accept_one(self, envelope: Envelope, now: float) -> None:
         """Take a message once; one that comes again is answered with its present status."""
-        item.is_again = self._memory.knows(item.key)
-        if item.is_again and not self._is_asked_again(item):
-            self._statuses.repeat(item)
+        envelope.is_again = self._recent.knows(envelope.key)
+        if envelope.is_again and not self._is_asked_again(envelope):
+            self._statuses.repeat(envelope)
             return
-        self._memory.note(item.key, None)
-        if item.recipient.server_id == self._server_id:
-            self._to_user(item, User(*item.recipient), now)
+        self._recent.note(envelope.key, None)
+        if envelope.recipient.server_id == self._server_id:
+            self._to_user(envelope, User(*envelope.recipient), now)
         else:
-            self._to_server(item, item.recipient.server_id, now)
+            self._to_server(envelope, envelope.recipient.server_id, now)
 
-    def _is_asked_again(self, item: Item) -> bool:
+    def _is_asked_again(self, envelope: Envelope) -> bool:
         """Whether another server has this message: what has become of it is asked by sending it again."""
-        if item.recipient.server_id == self._server_id:
+        if envelope.recipient.server_id == self._server_id:
             return False
-        return isinstance(item.recipient, Group) or self._memory.status(item.key) == Status.USER_AWAY
+        return isinstance(envelope.recipient, Group) or self._recent.status(envelope.key) == Status.USER_AWAY
 
-    def _to_user(self, item: Item, user: User, now: float) -> None:
+    def _to_user(self, envelope: Envelope, user: User, now: float) -> None:
         if not self._roster.knows(user):
-            self._statuses.tell(item, Status.USER_NOT_FOUND)
-        elif self._blocks.blocks(user, item.author):
-            self._statuses.tell(item, Status.USER_BLOCKED)
-        elif not self._dispatcher.dispatch(user, item, now):
-            self._refuse(item)
+            self._statuses.report(envelope, Status.USER_NOT_FOUND)
+        elif self._blocks.blocks(user, envelope.author):
+            self._statuses.report(envelope, Status.USER_BLOCKED)
+        elif not self._dispatcher.dispatch(user, envelope, now):
+            self._refuse(envelope)
         else:
-            self._roster.use(user, item.author)
-            if not item.deadline:  # away, or too slow a reader: kept in any case
-                self._statuses.tell_when_safe(item, Status.USER_AWAY)
+            self._roster.use(user, envelope.author)
+            if not envelope.deadline:  # away, or too slow a reader: kept in any case
+                self._statuses.report_when_safe(envelope, Status.USER_AWAY)
 
-    def _to_server(self, item: Item, server_id: str, now: float) -> None:
+    def _to_server(self, envelope: Envelope, server_id: str, now: float) -> None:
         is_linked = self._roster.server(server_id) is not None
         if not is_linked and self._is_unknown(server_id):
-            if self._lookups.hold(server_id, item):
+            if self._awaited.hold(server_id, envelope):
                 self._miss(server_id, now)
             else:
                 self._limited("names", "router")
-                self._refuse(item)
-        elif not self._dispatcher.dispatch(server_id, item, now):
-            self._refuse(item)
+                self._refuse(envelope)
+        elif not self._dispatcher.dispatch(server_id, envelope, now):
+            self._refuse(envelope)
         elif not is_linked:
-            self._roster.use(server_id, item.author)
+            self._roster.use(server_id, envelope.author)
             self._miss(server_id, now)
             if self._mailbox.is_waiting_on_disk(server_id):
                 # Nobody comes back to what is only on disk before it goes out.
-                self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
-        elif item.author in self._roster.users.unused:
-            self._roster.use(item.author)
+                self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
+        elif envelope.author in self._roster.users.unused:
+            self._roster.use(envelope.author)
 
     def _is_unknown(self, server_id: str) -> bool:
         """Whether nothing is known of a server without a link, or what waits for it was sent when nothing was."""
         is_new = not self._roster.knows_server(server_id) and self._mailbox.is_empty(server_id)
-        return is_new or self._lookups.holds(server_id)
+        return is_new or self._awaited.holds(server_id)
 
-    def _refuse(self, item: Item, status: int = Status.OTHER_ERROR) -> None:
+    def _refuse(self, envelope: Envelope, status: int = Status.OTHER_ERROR) -> None:
         """There is no room for it here. If it was only asked after, what its author was told still holds."""
-        if item.is_again:
-            self._memory.note(item.key, Status.USER_AWAY)
+        if envelope.is_again:
+            self._recent.note(envelope.key, Status.USER_AWAY)
         else:
-            self._statuses.tell(item, status)
+            self._statuses.report(envelope, status)
 
     def _miss(self, server_id: str, now: float) -> None:
         """Look for a server before its messages' authors are answered."""
         if server_id not in self._missing:
-            self._missing[server_id] = now + PATIENCE
+            self._missing[server_id] = now + LOOKUP_TIME
             self._look_for(server_id)
 
-    def _to_group(self, item: Item, group: Group, message: pb.ChatMessage, now: float) -> None:
+    def _to_group(self, envelope: Envelope, group: Group, message: pb.ChatMessage, now: float) -> None:
         """Send each member but the author a copy: those who are members now, each in their turn."""
         members, former = self._groups.members_now(group.group_id), self._groups.former(group.group_id)
-        is_member, was_member = item.author in self._groups.members(group.group_id), item.author in former
-        task = self._copy_to(item, group, message, (members, tuple(former)), (is_member, was_member))
+        is_member, was_member = envelope.author in self._groups.members(group.group_id), envelope.author in former
+        task = self._copy_to(envelope, group, message, (members, tuple(former)), (is_member, was_member))
         if self._fan_out is None:
             run(task, now)
-        elif not self._fan_out(item.author, item.origin, task, item.size):
-            self._refuse(item)
+        elif not self._fan_out(envelope.author, envelope.origin, task, envelope.size):
+            self._refuse(envelope)
 
     def _copy_to(
         self,
-        item: Item,
+        envelope: Envelope,
         group: Group,
         message: pb.ChatMessage,
         people: tuple[tuple[User, ...], tuple[User, ...]],
@@ -285,28 +289,28 @@ class Router:
         now = yield
         (members, former), (is_member, was_member) = people, author_is
         sent, everybody, keys = [], (*members, *former), {}
-        for each, key in zip(everybody, self._keys.each(item.author, everybody, group, message), strict=True):
+        for each, key in zip(everybody, self._keys.each(envelope.author, everybody, group, message), strict=True):
             keys[each] = key
-            if self._memory.knows(key):
+            if self._recent.knows(key):
                 sent.append(each)
             now = yield
         others = sent
-        if not sent or not self._memory.knows(item.key):
+        if not sent or not self._recent.knows(envelope.key):
             may_send = is_member or (sent and was_member)  # it was a member when the message was taken
-            others = [each for each in members if each != item.author] if may_send else []
+            others = [each for each in members if each != envelope.author] if may_send else []
             others = list(dict.fromkeys([*others, *sent]))
         if not others and not is_member:
-            self._statuses.tell(item, Status.USER_BLOCKED if members else Status.USER_NOT_FOUND)
+            self._statuses.report(envelope, Status.USER_BLOCKED if members else Status.USER_NOT_FOUND)
             return
-        self._memory.note(item.key, None)
+        self._recent.note(envelope.key, None)
         if not others:
-            self._statuses.tell(item, Status.DELIVERED)
+            self._statuses.report(envelope, Status.DELIVERED)
             return
         self._groups.spoke(group.group_id)
-        self._statuses.expect(item.author, item.snowflake, group, others)
-        for copy in copies(message, group, others, [keys[each] for each in others], item.origin):
-            copy.arrived = item.arrived
-            copy.is_offered_again = item.is_offered_again
+        self._statuses.expect(envelope.author, envelope.snowflake, group, others)
+        for copy in copies(message, group, others, [keys[each] for each in others], envelope.origin):
+            copy.arrived = envelope.arrived
+            copy.is_retried_by_origin = envelope.is_retried_by_origin
             self._accept_one(copy, now)
             now = yield
 
@@ -314,41 +318,41 @@ class Router:
 
     def client_connected(self, user: User, now: float) -> None:
         """A user's client is in the roster: what waits for them goes out."""
-        self._debts.connected(user)
+        self._owed.connected(user)
         self._dispatcher.catch_up(user)
         self._dispatcher.connected(user, now)
 
-    def heard_from(self, sink: Sink) -> None:
+    def heard_from(self, link: ChatLink) -> None:
         """Something came over a client's link."""
-        self._statuses.heard_from(sink)
+        self._statuses.heard_from(link)
 
-    def client_disconnected(self, user: User, sink: Sink, now: float, *, cleanly: bool = False) -> None:
+    def client_disconnected(self, user: User, link: ChatLink, now: float, *, cleanly: bool = False) -> None:
         """It is out of the roster: what it did not acknowledge waits again. `cleanly`: it or we said so."""
-        self._statuses.link_lost(user, sink, cleanly=cleanly)
-        self._unsend(user, sink, now, cleanly=cleanly)
+        self._statuses.link_lost(user, link, cleanly=cleanly)
+        self._unsend(user, link, now, cleanly=cleanly)
         if not self._roster.clients(user):
-            if self.express is not None:
-                self.express.leave(user)
+            if self.fast_path is not None:
+                self.fast_path.leave(user)
             self._dispatcher.leave(user)
-            for item in self._mailbox.waiting(user):
-                self._statuses.tell_when_safe(item, Status.USER_AWAY)
+            for envelope in self._mailbox.waiting(user):
+                self._statuses.report_when_safe(envelope, Status.USER_AWAY)
 
     def server_connected(self, server_id: str, now: float) -> None:
         """A server is in the roster."""
         self._missing.pop(server_id, None)
-        self._debts.connected(server_id)
+        self._owed.connected(server_id)
         self._dispatcher.connected(server_id, now)
-        for item in self._lookups.take(server_id):
-            self._to_server(item, server_id, now)
+        for envelope in self._awaited.pop(server_id):
+            self._to_server(envelope, server_id, now)
 
     def server_disconnected(
-        self, server_id: str, sink: Sink, now: float, *, confirms: bool, cleanly: bool = False
+        self, server_id: str, link: ChatLink, now: float, *, confirms: bool, cleanly: bool = False
     ) -> None:
         """It is out of the roster: what it did not answer waits again. `cleanly`: it or we said so.
 
         An existing server (not `confirms`) recognises no duplicates: it gets a message at most twice.
         """
-        self._unsend(server_id, sink, now, at_most=None if confirms else 2, cleanly=cleanly)
+        self._unsend(server_id, link, now, at_most=None if confirms else 2, cleanly=cleanly)
         if not self._mailbox.is_empty(server_id):
             self._miss(server_id, now)
 
@@ -356,11 +360,11 @@ class Router:
         """A link to a destination has room again."""
         if isinstance(destination, User):
             self._dispatcher.catch_up(destination)
-        self._debts.tell(destination)
+        self._owed.send(destination)
         self._dispatcher.pump(destination, now)
 
     def _unsend(
-        self, destination: Destination, sink: Sink, now: float, *, at_most: int | None = None, cleanly: bool
+        self, destination: Destination, link: ChatLink, now: float, *, at_most: int | None = None, cleanly: bool
     ) -> None:
         """A link is gone: what was on it alone waits again, before what is new.
 
@@ -368,18 +372,18 @@ class Router:
         without saying whose it was can no longer be answered: it is unconfirmed, too.
         """
         again = []
-        for item in self._dispatcher.lost(destination, sink):
-            if item.answered or (at_most is not None and item.attempts >= at_most):
-                self._dispatcher.given_up(destination, item)
-                self._statuses.tell(item, Status.UNKNOWN_STATUS)
+        for envelope in self._dispatcher.lost(destination, link):
+            if envelope.answered or (at_most is not None and envelope.attempts >= at_most):
+                self._dispatcher.given_up(destination, envelope)
+                self._statuses.report(envelope, Status.UNKNOWN_STATUS)
             else:
-                again.append(item)
-        self._dispatcher.put_back(destination, sink, again, now, cleanly=cleanly)
+                again.append(envelope)
+        self._dispatcher.put_back(destination, link, again, now, cleanly=cleanly)
         if not isinstance(destination, User):
-            self._answers.lost(again)
+            self._acknowledgements.lost(again)
         self._dispatcher.pump(destination, now)
 
-    # Answers ----------------------------------------------------------------------------------------
+    # Answers -------------------------------------------------------------------------------------------------
 
     def ack_from_client(
         self,
@@ -388,15 +392,15 @@ class Router:
         now: float,
         frame: Frame | None = None,
         *,
-        sink: Sink | None = None,
+        link: ChatLink | None = None,
     ) -> None:
         """A recipient's client acknowledged over its link; `frame` is what it sent."""
-        self._learn_answer(self._answers.from_client(user, ack, now, sink), frame)
+        self._learn_answer(self._acknowledgements.from_client(user, ack, now, link), frame)
         self._dispatcher.pump(user, now)
 
-    def _learn_answer(self, delivered: Item | None, frame: Frame | None) -> None:
-        if self.express is not None and delivered is not None and frame is not None:
-            self.express.learn_answer(delivered, frame.payload)
+    def _learn_answer(self, delivered: Envelope | None, frame: Frame | None) -> None:
+        if self.fast_path is not None and delivered is not None and frame is not None:
+            self.fast_path.learn_answer(delivered, frame.payload)
 
     def ack_from_server(
         self, server_id: str, ack: pb.ChatMessageResponse, now: float, frame: Frame | None = None
@@ -407,7 +411,7 @@ class Router:
             UnexpectedMessage: it answers for others.
 
         """
-        self._learn_answer(self._answers.from_server(server_id, ack, now), frame)
+        self._learn_answer(self._acknowledgements.from_server(server_id, ack, now), frame)
         self._dispatcher.pump(server_id, now)
 
     def piece_received(self, source: Destination, answer: pb.PieceReceived, now: float) -> None:
@@ -428,45 +432,45 @@ class Router:
         """
         if receipt >= 1 << 63:
             raise UnexpectedMessage(f"{server_id} has received what was never sent", "out_of_range")
-        self._debts.received(server_id, receipt)
+        self._owed.received(server_id, receipt)
 
     def flush(self) -> None:
         """Tell what was gathered, and say what came, once that is safe."""
         self._statuses.flush()
-        self._answers.confirm()
+        self._acknowledgements.confirm()
         self._dispatcher.drop_deadlines()
 
     # What the mailbox tells ------------------------------------------------------------------------------
 
-    def kept(self, items: Iterable[Item]) -> None:
+    def persisted(self, envelopes: Iterable[Envelope]) -> None:
         """These are safe now: their authors may be told."""
-        for item in items:
-            item.is_safe = True
-            if item.pending is not None and not item.is_over:
-                self._statuses.tell_once(item, item.pending)
+        for envelope in envelopes:
+            envelope.is_safe = True
+            if envelope.pending is not None and not envelope.is_over:
+                self._statuses.report_once(envelope, envelope.pending)
 
-    def handed_over(self, items: Iterable[Item]) -> None:
+    def handed_over(self, envelopes: Iterable[Envelope]) -> None:
         """That other servers have these is on disk, or could not be written: their authors are told either way."""
-        for item in items:
-            if item.pending is not None:
-                self._statuses.tell_once(item, item.pending)
+        for envelope in envelopes:
+            if envelope.pending is not None:
+                self._statuses.report_once(envelope, envelope.pending)
 
-    def not_kept(self, items: Iterable[Item], now: float | None = None) -> None:
+    def not_persisted(self, envelopes: Iterable[Envelope], now: float | None = None) -> None:
         """These could not be written: what is on its way goes on, the rest was not taken.
 
         Who waits for what is overdue, and can neither be confirmed nor kept, is told so.
         """
-        for item in items:
-            item.is_saved = False
-            destination = self._destination(item)
-            if item.deadline:
+        for envelope in envelopes:
+            envelope.is_saved = False
+            destination = self._destination(envelope)
+            if envelope.deadline:
                 self._dispatcher.not_saved(destination)
-                if item.pending is not None and now is not None and now - item.arrived >= self._ack_timeout:
-                    self._statuses.tell_unconfirmed(item)
-            elif not item.is_over:
-                self._mailbox.remove(destination, item, is_written=False)
+                if envelope.pending is not None and now is not None and now - envelope.arrived >= self._ack_timeout:
+                    self._statuses.report_unconfirmed(envelope)
+            elif not envelope.is_over:
+                self._mailbox.remove(destination, envelope, is_written=False)
                 # One that was on a link before may have arrived.
-                self._refuse(item, Status.UNKNOWN_STATUS if item.attempts else Status.OTHER_ERROR)
+                self._refuse(envelope, Status.UNKNOWN_STATUS if envelope.attempts else Status.OTHER_ERROR)
 
     def loaded(self, destination: Destination, now: float) -> None:
         """More of what waits for a destination can go out."""
@@ -474,15 +478,15 @@ class Router:
             self._still_missing(destination, now)
         self._dispatcher.pump(destination, now)
 
-    def expired(self, items: Iterable[tuple[Destination, Item]]) -> int:
+    def expired(self, envelopes: Iterable[tuple[Destination, Envelope]]) -> int:
         """These have waited for too long; what is on its way just now is left to go on. How many are given up."""
-        return sum(self.drop(destination, item) for destination, item in items)
+        return sum(self.drop(destination, envelope) for destination, envelope in envelopes)
 
-    def drop(self, destination: Destination, item: Item) -> bool:
+    def drop(self, destination: Destination, envelope: Envelope) -> bool:
         """Give up a message that waits, and tell its author so; False where it does not wait any more."""
-        if self._memory.status(item.key) in FINAL or not self._mailbox.remove(destination, item):
+        if self._recent.status(envelope.key) in FINAL or not self._mailbox.remove(destination, envelope):
             return False  # it was given up already, or is on its way
-        self._statuses.tell(item, Status.OTHER_ERROR)
+        self._statuses.report(envelope, Status.OTHER_ERROR)
         return True
 
     def retry(self, destination: Destination, now: float) -> int:
@@ -494,19 +498,19 @@ class Router:
         self._dispatcher.pump(destination, now)
         return written
 
-    def _destination(self, item: Item) -> Destination:
-        local = item.recipient.server_id == self._server_id
-        return User(*item.recipient) if local else item.recipient.server_id
+    def _destination(self, envelope: Envelope) -> Destination:
+        local = envelope.recipient.server_id == self._server_id
+        return User(*envelope.recipient) if local else envelope.recipient.server_id
 
     def timer_is_set(self, is_set: bool) -> None:
         """Whether a timer is set for `next_timeout`."""
-        if self.express is not None:
-            self.express.timer_is_set(is_set)
+        if self.fast_path is not None:
+            self.fast_path.timer_is_set(is_set)
 
     def close(self) -> None:
         """Nothing is routed any more."""
-        if self.express is not None:
-            self.express.close()
+        if self.fast_path is not None:
+            self.fast_path.close()
 
     # Time ----------------------------------------------------------------------------------------------
 
@@ -523,45 +527,45 @@ class Router:
             del self._missing[server_id]
             self._still_missing(server_id, now)
 
-    def _overdue(self, destination: Destination, item: Item) -> None:
+    def _overdue(self, destination: Destination, envelope: Envelope) -> None:
         if isinstance(destination, User):
-            self._statuses.tell_when_safe(item, Status.USER_AWAY)
+            self._statuses.report_when_safe(envelope, Status.USER_AWAY)
             return
         server = self._roster.server(destination)
         if server is None or server.confirms:
-            self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
-        elif not item.answered:
-            self._dispatcher.answered(destination, item)
-            self._statuses.tell(item, Status.UNKNOWN_STATUS)
+            self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
+        elif not envelope.answered:
+            self._dispatcher.answered(destination, envelope)
+            self._statuses.report(envelope, Status.UNKNOWN_STATUS)
 
-    def _stuck(self, destination: Destination, item: Item, is_refused: bool) -> bool:
+    def _stuck(self, destination: Destination, envelope: Envelope, is_refused: bool) -> bool:
         """It did not pass for too long, or is too large there: its author is told; False: not just now."""
-        if item.is_over:
+        if envelope.is_over:
             return True
-        if item.deadline:
-            self._dispatcher.answered(destination, item)
-        elif not self._mailbox.remove(destination, item):
+        if envelope.deadline:
+            self._dispatcher.answered(destination, envelope)
+        elif not self._mailbox.remove(destination, envelope):
             return False
-        may_have_arrived = item.was_whole and not is_refused
-        self._statuses.tell(item, Status.UNKNOWN_STATUS if may_have_arrived else Status.OTHER_ERROR)
+        may_have_arrived = envelope.was_whole and not is_refused
+        self._statuses.report(envelope, Status.UNKNOWN_STATUS if may_have_arrived else Status.OTHER_ERROR)
         self._limited("bytes" if is_refused else "time", "lanes")
         return True
 
     def _still_missing(self, server_id: str, now: float) -> None:
-        for item in self._lookups.take(server_id):
+        for envelope in self._awaited.pop(server_id):
             if not self._roster.knows_server(server_id):
-                self._statuses.tell(item, Status.OTHER_SERVER_NOT_FOUND)
-            elif not self._dispatcher.dispatch(server_id, item, now):
-                self._refuse(item)
+                self._statuses.report(envelope, Status.OTHER_SERVER_NOT_FOUND)
+            elif not self._dispatcher.dispatch(server_id, envelope, now):
+                self._refuse(envelope)
             else:
-                self._roster.use(server_id, item.author)
-                self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
+                self._roster.use(server_id, envelope.author)
+                self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
         if self._roster.knows_server(server_id):
-            for item in self._mailbox.waiting(server_id):
-                self._statuses.tell_when_safe(item, Status.OTHER_SERVER_TIMEOUT)
+            for envelope in self._mailbox.waiting(server_id):
+                self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
         else:
-            for item in self._mailbox.clear(server_id):
-                self._statuses.tell(item, Status.OTHER_SERVER_NOT_FOUND)
+            for envelope in self._mailbox.clear(server_id):
+                self._statuses.report(envelope, Status.OTHER_SERVER_NOT_FOUND)
 
 
 def _addressed(message: pb.ChatMessage) -> tuple[Recipient | None, Group | None]:

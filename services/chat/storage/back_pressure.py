@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from parley.services.chat.storage.mailbox import Item
+from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import User
 
 UNWRITTEN: Final = 10_000
@@ -51,23 +51,23 @@ class BackPressure:
         """Whether the disk has much to write."""
         return self._count >= UNWRITTEN
 
-    def add(self, item: Item) -> None:
+    def add(self, envelope: Envelope) -> None:
         """It is to be written."""
         self._count += 1
-        if item.origin:
+        if envelope.origin:
             return
-        count = self._of[item.author] = self._of.get(item.author, 0) + 1
+        count = self._of[envelope.author] = self._of.get(envelope.author, 0) + 1
         if self.is_behind and count % OF_AUTHOR == 0:
-            self._hold(item.author)
+            self._hold(envelope.author)
 
-    def remove(self, items: Iterable[Item]) -> None:
+    def remove(self, envelopes: Iterable[Envelope]) -> None:
         """It was told of these whether they were written."""
-        for item in items:
+        for envelope in envelopes:
             self._count -= 1
-            if not item.origin:
-                self._of[item.author] -= 1
-                if not self._of[item.author]:
-                    del self._of[item.author]
+            if not envelope.origin:
+                self._of[envelope.author] -= 1
+                if not self._of[envelope.author]:
+                    del self._of[envelope.author]
         if self._held and self._count <= UNWRITTEN // 2:
             held, self._held = self._held, {}
             for author in held:

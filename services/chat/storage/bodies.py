@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from weakref import WeakValueDictionary
 
-from parley.services.chat.storage.mailbox import Item, Key
+from parley.services.chat.storage.mailbox import Envelope, Key
 from parley.shared.addresses import Group, User
 from parley.shared.wire.messages import pb
 
@@ -29,7 +29,7 @@ Known = WeakValueDictionary[int, Body]
 """Bodies in memory, by number: each is read once, as long as some copy of it is there."""
 
 
-class Copy(Item):
+class Copy(Envelope):
     """A member's copy of a group message: its own recipient before what it shares with the others.
 
     The bytes are put together when they are written to a link.

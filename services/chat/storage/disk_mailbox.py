@@ -11,14 +11,14 @@ from itertools import chain
 from typing import Final, Protocol
 
 from parley.services.chat.storage.mailbox import (
+    DeduplicationTables,
     Destination,
+    Envelope,
     HandedOver,
-    Item,
     Kept,
     Key,
     Name,
     Pair,
-    Recall,
     name_of,
 )
 from parley.services.chat.storage.quotas import Limits, Quotas, Tally
@@ -39,19 +39,19 @@ LARGE: Final = 64 * 1024
 class Disk(Protocol):
     """What writes and reads."""
 
-    def keep(self, destination: Destination, item: Item) -> None:
+    def keep(self, destination: Destination, envelope: Envelope) -> None:
         """Write a message."""
 
-    def forget(self, item: Item, status: int) -> None:
+    def forget(self, envelope: Envelope, status: int) -> None:
         """A message that was written is over."""
 
-    def hand_over(self, item: Item, status: int) -> None:
+    def hand_over(self, envelope: Envelope, status: int) -> None:
         """Another server has a message, whether it was written or not."""
 
     def find_handed_over(self, name: Name) -> HandedOver | None:
         """A message that another server has, by what its statuses say of it."""
 
-    def answered_late(self, item: Item, status: int) -> None:
+    def answered_late(self, envelope: Envelope, status: int) -> None:
         """Another server says the last of one that it has."""
 
     def load(
@@ -59,19 +59,19 @@ class Disk(Protocol):
         destination: Destination,
         after: int,
         limit: int,
-        found: Callable[[list[Item]], None],
+        found: Callable[[list[Envelope]], None],
         pair: Pair | None = None,
     ) -> None:
         """Read the next messages with ids greater than `after`: all, or those of a pair."""
 
     @property
-    def recall(self) -> Recall:
+    def deduplication(self) -> DeduplicationTables:
         """What `find` looks through."""
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk."""
 
-    def delivered(self, item: Item) -> None:
+    def delivered(self, envelope: Envelope) -> None:
         """A message that was never kept was delivered."""
 
     def when_safe(self, then: Callable[[], None]) -> None:
@@ -88,7 +88,7 @@ class _Queue:
     __slots__ = ("count", "is_loading", "lanes", "last_id", "next_read", "on_disk", "ready", "size")
 
     def __init__(self, on_disk: int = 0, size: int = 0, last_id: int = 0) -> None:
-        self.ready: deque[Item] = deque()
+        self.ready: deque[Envelope] = deque()
         self.on_disk = on_disk
         self.last_id = last_id
         """What has greater ids than this is only on disk."""
@@ -168,79 +168,79 @@ class DiskMailbox:
 
     # Mailbox ----------------------------------------------------------------------------------
 
-    def number(self, item: Item) -> None:
-        """Give an item its place: what is on its way has one before what waits behind it, written first or not."""
-        if item.id == 0:
-            item.id = self.next_id
+    def number(self, envelope: Envelope) -> None:
+        """Give an envelope its place: what is in flight has one before what waits behind it, written or not."""
+        if envelope.id == 0:
+            envelope.id = self.next_id
             self.next_id += 1
 
-    def put(self, destination: Destination, item: Item) -> Kept:
-        """Keep an item behind all that waits there."""
+    def put(self, destination: Destination, envelope: Envelope) -> Kept:
+        """Keep an envelope behind all that waits there."""
         queue = self.queues.get(destination)
-        if self._is_full(destination, queue, item):
+        if self._is_full(destination, queue, envelope):
             return Kept.FULL
-        self.number(item)
+        self.number(envelope)
         if queue is None:  # what is on disk with smaller numbers is on its way
-            queue = self.queues[destination] = _Queue(last_id=item.id - 1)
-        self._add(destination, queue, item, 1)
-        lane = queue.lanes.get(item.pair) if queue.lanes else None
+            queue = self.queues[destination] = _Queue(last_id=envelope.id - 1)
+        self._add(destination, queue, envelope, 1)
+        lane = queue.lanes.get(envelope.pair) if queue.lanes else None
         if lane is None or queue.on_disk or queue.is_loading:
-            self._append(queue, item)
+            self._append(queue, envelope)
         else:
-            self._append(lane, item)
-            queue.last_id = item.id
-        return self.save(destination, item)
+            self._append(lane, envelope)
+            queue.last_id = envelope.id
+        return self.save(destination, envelope)
 
-    def _append(self, queue: _Queue, item: Item) -> None:
-        if queue.on_disk or queue.is_loading or not self._has_memory(queue, item):
+    def _append(self, queue: _Queue, envelope: Envelope) -> None:
+        if queue.on_disk or queue.is_loading or not self._has_memory(queue, envelope):
             if not queue.on_disk and not queue.is_loading:  # what is on disk with smaller numbers is on its way
-                queue.last_id = item.id - 1
+                queue.last_id = envelope.id - 1
             queue.on_disk += 1
         else:
-            queue.ready.append(item)
-            queue.last_id = item.id
-            self._remember([item])
+            queue.ready.append(envelope)
+            queue.last_id = envelope.id
+            self._remember([envelope])
 
-    def _has_memory(self, queue: _Queue, item: Item) -> bool:
+    def _has_memory(self, queue: _Queue, envelope: Envelope) -> bool:
         return (
             len(queue.ready) < IN_MEMORY
-            and item.size < LARGE
+            and envelope.size < LARGE
             and self._ready < ALL_IN_MEMORY
             and self._ready_bytes < ALL_BYTES_IN_MEMORY
         )
 
-    def _is_full(self, destination: Destination, queue: _Queue | None, item: Item) -> bool:
-        more = item.own_size if item.body and item.body.number in self._copies else item.size
+    def _is_full(self, destination: Destination, queue: _Queue | None, envelope: Envelope) -> bool:
+        more = envelope.own_size if envelope.body and envelope.body.number in self._copies else envelope.size
         there = (0, 0) if queue is None else (queue.count, queue.size)
-        why = self._quotas.why_full(destination, item, more, (self._count, self._bytes), there)
+        why = self._quotas.why_full(destination, envelope, more, (self._count, self._bytes), there)
         if why:
             self._limited(why)
         return bool(why)
 
-    def _number_body(self, item: Item) -> None:
-        if item.body is not None and not item.body.number:
-            item.body.number = self._next_body
+    def _number_body(self, envelope: Envelope) -> None:
+        if envelope.body is not None and not envelope.body.number:
+            envelope.body.number = self._next_body
             self._next_body += 1
 
-    def save(self, destination: Destination, item: Item) -> Kept:
-        """Write an item, once."""
-        if not item.is_saved:
-            self._number_body(item)
-            item.is_saved = True
-            self._disk.keep(destination, item)
-        return Kept.SAFE if item.is_safe else Kept.SOON
+    def save(self, destination: Destination, envelope: Envelope) -> Kept:
+        """Write an envelope, once."""
+        if not envelope.is_saved:
+            self._number_body(envelope)
+            envelope.is_saved = True
+            self._disk.keep(destination, envelope)
+        return Kept.SAFE if envelope.is_safe else Kept.SOON
 
-    def over(self, item: Item, status: int) -> None:
+    def over(self, envelope: Envelope, status: int) -> None:
         """Nothing of it needs to be kept any more."""
-        item.is_over = True
-        if item.is_saved:
-            self._disk.forget(item, status)
+        envelope.is_over = True
+        if envelope.is_saved:
+            self._disk.forget(envelope, status)
 
-    def handed_over(self, item: Item, status: int) -> None:
+    def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it: that is known after a restart, too."""
-        item.is_over = True
-        self._disk.hand_over(item, status)
-        self._handed_over[name_of(item)] = HandedOver(item.key, status)
+        envelope.is_over = True
+        self._disk.hand_over(envelope, status)
+        self._handed_over[name_of(envelope)] = HandedOver(envelope.key, status)
         if len(self._handed_over) > RECENT:
             self._handed_over.popitem(last=False)
 
@@ -248,14 +248,14 @@ class DiskMailbox:
         """A message that another server has and has not said the last of."""
         return self._handed_over.get(name) or self._disk.find_handed_over(name)
 
-    def answered_late(self, item: Item, status: int) -> None:
+    def answered_late(self, envelope: Envelope, status: int) -> None:
         """It has said it now."""
-        self._handed_over.pop(name_of(item), None)
-        self._disk.answered_late(item, status)
+        self._handed_over.pop(name_of(envelope), None)
+        self._disk.answered_late(envelope, status)
 
-    def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
-        """Keep items, in order, before all that waits there."""
-        batch = list(items)
+    def put_back(self, destination: Destination, envelopes: Iterable[Envelope]) -> None:
+        """Keep envelopes, in order, before all that waits there."""
+        batch = list(envelopes)
         if not batch:
             return
         queue = self.queues.get(destination)
@@ -263,14 +263,14 @@ class DiskMailbox:
             queue = self.queues[destination] = _Queue(last_id=self.next_id - 1)
         self._return(destination, queue, queue, batch)
 
-    def _return(self, destination: Destination, queue: _Queue, part: _Queue, items: list[Item]) -> None:
-        part.ready.extendleft(reversed(items))
-        self._remember(items)
-        for item in items:
-            self._add(destination, queue, item, 1)
-            self.save(destination, item)
+    def _return(self, destination: Destination, queue: _Queue, part: _Queue, envelopes: list[Envelope]) -> None:
+        part.ready.extendleft(reversed(envelopes))
+        self._remember(envelopes)
+        for envelope in envelopes:
+            self._add(destination, queue, envelope, 1)
+            self.save(destination, envelope)
 
-    def take(self, destination: Destination, pair: Pair | None = None) -> Item | None:
+    def pop(self, destination: Destination, pair: Pair | None = None) -> Envelope | None:
         """The first that waits, or that waits in a lane; None when nothing does, or it has to be read first."""
         queue = self.queues.get(destination)
         part = queue if queue is None or pair is None else queue.lanes.get(pair)
@@ -279,15 +279,15 @@ class DiskMailbox:
         if not part.ready:
             self._load(destination, queue, pair)
             return None
-        item = part.ready.popleft()
-        self._forget([item])
-        self._add(destination, queue, item, -1)
+        envelope = part.ready.popleft()
+        self._forget([envelope])
+        self._add(destination, queue, envelope, -1)
         if len(part.ready) < part.next_read // 4:
             self._load(destination, queue, pair)
         self._tidy(destination, queue)
-        return item
+        return envelope
 
-    def waiting(self, destination: Destination) -> Iterable[Item]:
+    def waiting(self, destination: Destination) -> Iterable[Envelope]:
         """All that waits and is in memory, in order; each lane's behind the rest."""
         queue = self.queues.get(destination)
         return chain.from_iterable(part.ready for part in queue.all) if queue is not None else ()
@@ -296,21 +296,21 @@ class DiskMailbox:
         """Whether nothing waits there, and no pair has a lane."""
         return destination not in self.queues
 
-    def clear(self, destination: Destination) -> list[Item]:
+    def clear(self, destination: Destination) -> list[Envelope]:
         """Take all that waits and is in memory."""
         queue = self.queues.get(destination)
         if queue is None:
             return []
-        items = list(self.waiting(destination))
-        self._forget(items)
-        for item in items:
-            self._add(destination, queue, item, -1)
+        envelopes = list(self.waiting(destination))
+        self._forget(envelopes)
+        for envelope in envelopes:
+            self._add(destination, queue, envelope, -1)
         for pair in (None, *queue.lanes):
             part = queue if pair is None else queue.lanes[pair]
             part.ready.clear()
             self._load(destination, queue, pair)  # the rest follows, and `loaded` tells
         self._tidy(destination, queue)
-        return items
+        return envelopes
 
     def is_waiting_on_disk(self, destination: Destination) -> bool:
         """Whether some of what waits there is not in memory."""
@@ -324,7 +324,7 @@ class DiskMailbox:
         queue = self.queues.get(destination)
         return queue is None or queue.is_clear
 
-    def open_lane(self, destination: Destination, pair: Pair, items: Iterable[Item]) -> None:
+    def open_lane(self, destination: Destination, pair: Pair, envelopes: Iterable[Envelope]) -> None:
         """Have what waits of a pair wait apart, from now on; first of it these, that had been taken."""
         queue = self.queues.get(destination)
         if queue is None:
@@ -332,10 +332,10 @@ class DiskMailbox:
         lane = queue.lanes.get(pair)
         if lane is None:
             lane = queue.lanes[pair] = _Queue(last_id=queue.last_id)
-            lane.ready.extend(item for item in queue.ready if item.pair == pair)
+            lane.ready.extend(envelope for envelope in queue.ready if envelope.pair == pair)
             if lane.ready:
-                queue.ready = deque(item for item in queue.ready if item.pair != pair)
-        self._return(destination, queue, lane, list(items))
+                queue.ready = deque(envelope for envelope in queue.ready if envelope.pair != pair)
+        self._return(destination, queue, lane, list(envelopes))
 
     def lane_is_empty(self, destination: Destination, pair: Pair) -> bool:
         """Whether nothing waits in a lane."""
@@ -348,36 +348,36 @@ class DiskMailbox:
         if queue is not None and queue.lanes.pop(pair, None) is not None:
             self._tidy(destination, queue)
 
-    def remove(self, destination: Destination, item: Item, *, is_written: bool = True) -> bool:
-        """Take one item from what waits; False when it does not, or is being read just now."""
+    def remove(self, destination: Destination, envelope: Envelope, *, is_written: bool = True) -> bool:
+        """Take one envelope from what waits; False when it does not, or is being read just now."""
         queue = self.queues.get(destination)
         if queue is None:
             return False
-        lane = queue.lanes.get(item.pair)
-        part = queue if lane is None or item.id > queue.last_id else lane
-        if item.id > part.last_id:
+        lane = queue.lanes.get(envelope.pair)
+        part = queue if lane is None or envelope.id > queue.last_id else lane
+        if envelope.id > part.last_id:
             if not part.on_disk or (part.is_loading and is_written):
                 return False
             part.on_disk -= 1
-        elif (found := next((each for each in part.ready if each.id == item.id), None)) is not None:
+        elif (found := next((each for each in part.ready if each.id == envelope.id), None)) is not None:
             part.ready.remove(found)
             self._forget([found])
             found.is_over = True  # it may still be on its way to the disk
         else:
             return False
-        self._add(destination, queue, item, -1)
+        self._add(destination, queue, envelope, -1)
         self._tidy(destination, queue)
         return True
 
     @property
-    def recall(self) -> Recall:
+    def deduplication(self) -> DeduplicationTables:
         """What `find` looks through."""
-        return self._disk.recall
+        return self._disk.deduplication
 
-    def delivered(self, item: Item) -> None:
+    def delivered(self, envelope: Envelope) -> None:
         """It came and went at once: it is recognised after a restart all the same."""
-        if not item.is_saved:
-            self._disk.delivered(item)
+        if not envelope.is_saved:
+            self._disk.delivered(envelope)
 
     def when_safe(self, then: Callable[[], None]) -> None:
         """Call when all that was written so far is safe."""
@@ -392,12 +392,12 @@ class DiskMailbox:
             return
         part.is_loading = True
 
-        def found(items: list[Item]) -> None:
+        def found(envelopes: list[Envelope]) -> None:
             part.is_loading = False
-            self._take_in(queue, part, items)
-            part.on_disk -= len(items)  # none: what it was asked for could not be written; more may have come
-            if items:
-                part.last_id = items[-1].id
+            self._take_in(queue, part, envelopes)
+            part.on_disk -= len(envelopes)  # none: what it was asked for could not be written; more may have come
+            if envelopes:
+                part.last_id = envelopes[-1].id
             self._tidy(destination, queue)
             self._loaded(destination)
 
@@ -410,14 +410,14 @@ class DiskMailbox:
         else:  # what is beyond is still the queue's
             self._disk.load(destination, part.last_id, min(count, part.on_disk), found, pair)
 
-    def _take_in(self, queue: _Queue, part: _Queue, items: list[Item]) -> None:
+    def _take_in(self, queue: _Queue, part: _Queue, envelopes: list[Envelope]) -> None:
         """These were read: they are a lane's, or the queue's but for what belongs into lanes."""
-        mine = items
+        mine = envelopes
         if part is queue and queue.lanes:
-            mine = [item for item in items if item.pair not in queue.lanes]
-            for item in items:
-                if (lane := queue.lanes.get(item.pair)) is not None:
-                    self._append(lane, item)
+            mine = [envelope for envelope in envelopes if envelope.pair not in queue.lanes]
+            for envelope in envelopes:
+                if (lane := queue.lanes.get(envelope.pair)) is not None:
+                    self._append(lane, envelope)
         part.ready.extend(mine)
         self._remember(mine)
 
@@ -425,33 +425,33 @@ class DiskMailbox:
         if queue.is_clear and not queue.lanes:
             self.queues.pop(destination, None)
 
-    def _remember(self, items: list[Item]) -> None:
-        self._ready += len(items)
-        self._ready_bytes += sum(item.size for item in items)
+    def _remember(self, envelopes: list[Envelope]) -> None:
+        self._ready += len(envelopes)
+        self._ready_bytes += sum(envelope.size for envelope in envelopes)
 
-    def _forget(self, items: list[Item]) -> None:
-        self._ready -= len(items)
-        self._ready_bytes -= sum(item.size for item in items)
+    def _forget(self, envelopes: list[Envelope]) -> None:
+        self._ready -= len(envelopes)
+        self._ready_bytes -= sum(envelope.size for envelope in envelopes)
 
-    def _add(self, destination: Destination, queue: _Queue, item: Item, sign: int) -> None:
+    def _add(self, destination: Destination, queue: _Queue, envelope: Envelope, sign: int) -> None:
         """Count what came (1) or went (-1)."""
-        item.waited = True
-        shared = self._add_body(item, sign)
+        envelope.waited = True
+        shared = self._add_body(envelope, sign)
         self._count += sign
-        self._bytes += sign * (item.own_size + shared)
+        self._bytes += sign * (envelope.own_size + shared)
         queue.count += sign
-        queue.size += sign * item.size
-        self._quotas.add(destination, item, sign, shared)
+        queue.size += sign * envelope.size
+        self._quotas.add(destination, envelope, sign, shared)
 
-    def _add_body(self, item: Item, sign: int) -> int:
+    def _add_body(self, envelope: Envelope, sign: int) -> int:
         """The bytes of the body that the first copy brings, and the last takes with it."""
-        if item.body is None:
+        if envelope.body is None:
             return 0
-        self._number_body(item)
-        number = item.body.number
+        self._number_body(envelope)
+        number = envelope.body.number
         copies = self._copies.get(number, 0)
         if copies + sign:
             self._copies[number] = copies + sign
         else:
             self._copies.pop(number, None)
-        return item.body.size if min(copies, copies + sign) == 0 else 0
+        return envelope.body.size if min(copies, copies + sign) == 0 else 0

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from mmap import mmap
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from parley.services.chat.roster import Sink
+from parley.services.chat.roster import ChatLink
 from parley.shared.addresses import Group, Recipient, User
 
 if TYPE_CHECKING:
@@ -29,13 +29,34 @@ Pair = tuple[User, Recipient]
 """Author and recipient: what one sent to the other stays in order, whatever happens."""
 
 
-class Item:
+class Envelope:
     """One message on its way to one recipient."""
 
     __slots__ = (
-        "answered", "arrived", "attempts", "author", "deadline", "group", "id", "in_pieces", "is_again",
-        "is_offered_again", "is_over", "is_safe", "is_saved", "key", "origin", "pending", "raw",
-        "recipient", "sent_to", "size", "snowflake", "told", "waited", "was_whole",
+        "answered",
+        "arrived",
+        "attempts",
+        "author",
+        "deadline",
+        "group",
+        "id",
+        "in_pieces",
+        "is_again",
+        "is_over",
+        "is_retried_by_origin",
+        "is_safe",
+        "is_saved",
+        "key",
+        "origin",
+        "pending",
+        "raw",
+        "recipient",
+        "sent_to",
+        "size",
+        "snowflake",
+        "told",
+        "waited",
+        "was_whole",
     )  # fmt: skip
 
     body: Body | None = None
@@ -65,7 +86,7 @@ class Item:
         """The group that it is a copy for."""
         self.is_again = False
         """Whether its author sent it before, and another server has it or had it."""
-        self.is_offered_again = False
+        self.is_retried_by_origin = False
         """Whether the server that gave it to us keeps it, and offers it again, until we answer."""
         self.arrived = 0.0
         """When it came (seconds, monotonic)."""
@@ -77,7 +98,7 @@ class Item:
         """Whether it travels in pieces just now, and is not to be written whole."""
         self.was_whole = False
         """Whether all of it was ever written to a link: it may have arrived."""
-        self.sent_to: list[Sink] = []
+        self.sent_to: list[ChatLink] = []
         """The links that it is on now."""
         self.deadline = 0.0
         """When an answer is due (seconds, monotonic)."""
@@ -107,7 +128,7 @@ class Item:
         return self.size if self.body is None else self.size - self.body.size
 
     @property
-    def hears(self) -> Destination:
+    def reply_to(self) -> Destination:
         """Who is told its statuses: the author, or the server that gave it to us."""
         return self.origin or self.author
 
@@ -141,13 +162,15 @@ def kind_of(recipient: Recipient, group: Group | None) -> int:
     return TO_GROUP if isinstance(recipient, Group) else COPY if group is not None else TO_USER
 
 
-def name_of(item: Item) -> Name:
-    """What another server's statuses say of an item."""
-    return Name(item.author, item.snowflake, item.recipient, kind_of(item.recipient, item.group))
+def name_of(envelope: Envelope) -> Name:
+    """What another server's statuses say of an envelope."""
+    return Name(
+        envelope.author, envelope.snowflake, envelope.recipient, kind_of(envelope.recipient, envelope.group)
+    )
 
 
 class Kept(Enum):
-    """What became of an item that was to be kept."""
+    """What became of an envelope that was to be kept."""
 
     SAFE = auto()
     """It would survive us."""
@@ -157,13 +180,13 @@ class Kept(Enum):
     """There is no room."""
 
 
-class OnDisk(Protocol):
-    """Fingerprints of what is on disk, or was (fingerprints.py)."""
+class StoredTables(Protocol):
+    """StoredKeys of what is on disk, or was (fingerprints.py)."""
 
     tables: list[list[array[int]]]
 
 
-class AtOnce(Protocol):
+class DeliveredTable(Protocol):
     """The keys of what was delivered without ever waiting (delivered.py)."""
 
     @property
@@ -171,48 +194,48 @@ class AtOnce(Protocol):
         """Buckets of four, newest first."""
 
 
-class Recall(NamedTuple):
+class DeduplicationTables(NamedTuple):
     """By what a message is recognised that is in nobody's memory."""
 
-    on_disk: OnDisk
-    at_once: AtOnce | None
+    on_disk: StoredTables
+    at_once: DeliveredTable | None
 
 
 class Mailbox(Protocol):
     """What waits for whom, and what is written of what is on its way."""
 
     next_id: int
-    """Greater than any item's number."""
+    """Greater than any envelope's number."""
 
     @property
-    def recall(self) -> Recall:
+    def deduplication(self) -> DeduplicationTables:
         """What `find` looks through."""
 
-    def number(self, item: Item) -> None:
-        """Give an item its place among all: when it is taken, whether it is kept or not."""
+    def number(self, envelope: Envelope) -> None:
+        """Give an envelope its place among all: when it is taken, whether it is kept or not."""
 
-    def put(self, destination: Destination, item: Item) -> Kept:
-        """Keep an item behind all that waits there."""
+    def put(self, destination: Destination, envelope: Envelope) -> Kept:
+        """Keep an envelope behind all that waits there."""
 
-    def save(self, destination: Destination, item: Item) -> Kept:
-        """Write an item that is on its way and was not answered soon: it would survive us."""
+    def save(self, destination: Destination, envelope: Envelope) -> Kept:
+        """Write an envelope that is on its way and was not answered soon: it would survive us."""
 
-    def over(self, item: Item, status: int) -> None:
+    def over(self, envelope: Envelope, status: int) -> None:
         """It was answered finally: nothing of it needs to be kept."""
 
-    def handed_over(self, item: Item, status: int) -> None:
+    def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it, and its author was told so: that is known after a restart, too."""
 
-    def put_back(self, destination: Destination, items: Iterable[Item]) -> None:
-        """Keep items, in order, before all that waits there: they had been taken. There is always room."""
+    def put_back(self, destination: Destination, envelopes: Iterable[Envelope]) -> None:
+        """Keep envelopes, in order, before all that waits there: they had been taken. There is always room."""
 
-    def take(self, destination: Destination, pair: Pair | None = None) -> Item | None:
+    def pop(self, destination: Destination, pair: Pair | None = None) -> Envelope | None:
         """The first that waits, or that waits in a pair's lane, no longer waiting.
 
         None when nothing does, or it has to be read first.
         """
 
-    def waiting(self, destination: Destination) -> Iterable[Item]:
+    def waiting(self, destination: Destination) -> Iterable[Envelope]:
         """All that waits and is in memory, in order."""
 
     def is_empty(self, destination: Destination) -> bool:
@@ -221,7 +244,7 @@ class Mailbox(Protocol):
     def is_clear(self, destination: Destination) -> bool:
         """Whether nothing waits there but what pairs have in lanes of their own."""
 
-    def open_lane(self, destination: Destination, pair: Pair, items: Iterable[Item]) -> None:
+    def open_lane(self, destination: Destination, pair: Pair, envelopes: Iterable[Envelope]) -> None:
         """Have what waits of a pair wait apart, from now on; first of it these, that had been taken."""
 
     def lane_is_empty(self, destination: Destination, pair: Pair) -> bool:
@@ -233,11 +256,11 @@ class Mailbox(Protocol):
     def is_waiting_on_disk(self, destination: Destination) -> bool:
         """Whether some of what waits there is not in memory."""
 
-    def clear(self, destination: Destination) -> list[Item]:
+    def clear(self, destination: Destination) -> list[Envelope]:
         """Take all that waits and is in memory."""
 
-    def remove(self, destination: Destination, item: Item, *, is_written: bool = True) -> bool:
-        """Take one item from what waits, wherever it is; False when it does not, or is being read just now."""
+    def remove(self, destination: Destination, envelope: Envelope, *, is_written: bool = True) -> bool:
+        """Take one envelope from what waits, wherever it is; False when it does not, or is being read just now."""
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk; None: there is no such message."""
@@ -245,10 +268,10 @@ class Mailbox(Protocol):
     def find_handed_over(self, name: Name) -> HandedOver | None:
         """A message that another server has and has not said the last of, by what its statuses say of it."""
 
-    def answered_late(self, item: Item, status: int) -> None:
+    def answered_late(self, envelope: Envelope, status: int) -> None:
         """Another server says the last of a message that it has had for some time."""
 
-    def delivered(self, item: Item) -> None:
+    def delivered(self, envelope: Envelope) -> None:
         """One of our users has it."""
 
     def when_safe(self, then: Callable[[], None]) -> None:

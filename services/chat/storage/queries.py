@@ -10,7 +10,7 @@ from parley.services.chat.deduplication.stored_keys import Table, table_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import rows
 from parley.services.chat.storage.bodies import Known
-from parley.services.chat.storage.mailbox import Destination, HandedOver, Item, Key, Name, Pair
+from parley.services.chat.storage.mailbox import Destination, Envelope, HandedOver, Key, Name, Pair
 from parley.services.chat.storage.quotas import Tally, count
 from parley.shared.addresses import User
 
@@ -92,7 +92,7 @@ def load(
     limit: int,
     known: Known,
     pair: Pair | None = None,
-) -> list[Item]:
+) -> list[Envelope]:
     """Read the messages with ids greater than `after` that wait there, in order: all, or those of a pair.
 
     `arrived` is the file's age.
@@ -103,18 +103,18 @@ def load(
             raise sqlite3.DatabaseError(f"the body {number} is not in it")
         return bytes(row[0])
 
-    items, size = [], 0
+    envelopes, size = [], 0
     query, values = _WAITING % "", [rows.name(destination), after]
     if pair is not None:
         query = _WAITING % _OF_PAIR
         values += [*pair[0], *pair[1]]
     for kept_at, *row in db.execute(query, (*values, limit)):
-        items.append(rows.item(tuple(row), body, known))
-        items[-1].arrived = kept_at
-        size += items[-1].size
+        envelopes.append(rows.envelope(tuple(row), body, known))
+        envelopes[-1].arrived = kept_at
+        size += envelopes[-1].size
         if size >= rows.LOADED:
             break
-    return items
+    return envelopes
 
 
 def load_owed(db: sqlite3.Connection, destination: Destination, after: int, limit: int) -> list[tuple[int, bytes]]:
@@ -123,16 +123,16 @@ def load_owed(db: sqlite3.Connection, destination: Destination, after: int, limi
     return db.execute(query, (rows.name(destination), after, limit)).fetchall()
 
 
-def expired(db: sqlite3.Connection, before: float, after: int, limit: int) -> list[tuple[Destination, Item]]:
+def expired(db: sqlite3.Connection, before: float, after: int, limit: int) -> list[tuple[Destination, Envelope]]:
     """Read the messages with ids greater than `after` that were written before that age.
 
     Numbers are given in the order of time: so the first that is young enough ends the search.
     """
-    found: list[tuple[Destination, Item]] = []
+    found: list[tuple[Destination, Envelope]] = []
     for kept_at, name, *row in db.execute(_OLDEST, (after, limit)):
         if kept_at >= before:
             break
-        found.append((rows.destination(name), rows.item(tuple(row))))
+        found.append((rows.destination(name), rows.envelope(tuple(row))))
     return found
 
 

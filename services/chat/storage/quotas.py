@@ -15,7 +15,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
-from parley.services.chat.storage.mailbox import Destination, Item
+from parley.services.chat.storage.mailbox import Destination, Envelope
 from parley.shared.addresses import User
 
 WIDTH: Final = 1 << 16
@@ -80,10 +80,10 @@ class Quotas:
         """Take what waited when this process began; what went since is in ours."""
         self._before = tally
 
-    def add(self, destination: Destination, item: Item, sign: int, shared: int = 0) -> None:
+    def add(self, destination: Destination, envelope: Envelope, sign: int, shared: int = 0) -> None:
         """Count what comes (1) or goes (-1); `shared`: the bytes of a body that comes or goes with it."""
-        own = item.own_size + shared
-        count(self._tally, destination, item.author, item.origin, sign, sign * item.size, sign * own)
+        own = envelope.own_size + shared
+        count(self._tally, destination, envelope.author, envelope.origin, sign, sign * envelope.size, sign * own)
 
     def of(self, key: Hashable) -> Amount:
         """What a key has."""
@@ -94,8 +94,8 @@ class Quotas:
             found = [(a + c, b + d) for (a, b), (c, d) in zip(found, earlier, strict=True)]
         return max(0, min(count for count, _ in found)), max(0, min(size for _, size in found))
 
-    def why_full(self, destination: Destination, item: Item, more: int, used: Amount, there: Amount) -> str:
-        """Why an item may not wait: no "messages" or "bytes" are left for it; empty: it may.
+    def why_full(self, destination: Destination, envelope: Envelope, more: int, used: Amount, there: Amount) -> str:
+        """Why an envelope may not wait: no "messages" or "bytes" are left for it; empty: it may.
 
         `used` is what waits in all, `there` what does for the destination, `more` the bytes that it adds to all.
         """
@@ -103,9 +103,9 @@ class Quotas:
         room = limits.messages, limits.size
         if why := _why_over(room, used, (1, more)):
             return why
-        shares: list[tuple[float, Hashable]] = [(limits.author_share, ("by", item.author))]
-        if item.origin:
-            shares.append((limits.server_share, ("from", item.origin)))
+        shares: list[tuple[float, Hashable]] = [(limits.author_share, ("by", envelope.author))]
+        if envelope.origin:
+            shares.append((limits.server_share, ("from", envelope.origin)))
         if not isinstance(destination, User):
             shares.append((limits.server_share, ("to", destination)))
         if why := self._why_over_share(shares, room, used, more):
@@ -113,10 +113,12 @@ class Quotas:
         if not isinstance(destination, User):
             return ""
         room = limits.user_messages, limits.user_size
-        shares = [(limits.author_share, (destination, item.author))]
-        if item.origin:
-            shares.append((limits.server_share, (destination, item.origin)))
-        return _why_over(room, there, (1, item.size)) or self._why_over_share(shares, room, there, item.size)
+        shares = [(limits.author_share, (destination, envelope.author))]
+        if envelope.origin:
+            shares.append((limits.server_share, (destination, envelope.origin)))
+        return _why_over(room, there, (1, envelope.size)) or self._why_over_share(
+            shares, room, there, envelope.size
+        )
 
     def _why_over_share(self, shares: list[tuple[float, Hashable]], room: Amount, used: Amount, more: int) -> str:
         for share, key in shares:

@@ -8,7 +8,7 @@ from typing import Final
 
 from parley.services.chat.deduplication.stored_keys import fingerprint, rest
 from parley.services.chat.storage.bodies import Body, Copy, Known
-from parley.services.chat.storage.mailbox import COPY, TO_GROUP, Destination, Item, Key, Name, kind_of, name_of
+from parley.services.chat.storage.mailbox import COPY, TO_GROUP, Destination, Envelope, Key, Name, kind_of, name_of
 from parley.shared.addresses import Group, User
 
 SHARED: Final = 3
@@ -42,17 +42,17 @@ LOADED: Final = 4 * 1024 * 1024
 """Bytes of waiting messages that are read at once, and the one that goes beyond."""
 
 
-def values(destination: Destination, item: Item, age: float) -> tuple[object, ...]:
-    """An item as INSERT takes it."""
-    group = item.group or ("", "")
-    kind, raw, body = kind_of(item.recipient, item.group), b"", None
-    if isinstance(item, Copy):
-        kind, raw, body = SHARED, item.head, item.body.number
+def values(destination: Destination, envelope: Envelope, age: float) -> tuple[object, ...]:
+    """An envelope as INSERT takes it."""
+    group = envelope.group or ("", "")
+    kind, raw, body = kind_of(envelope.recipient, envelope.group), b"", None
+    if isinstance(envelope, Copy):
+        kind, raw, body = SHARED, envelope.head, envelope.body.number
     else:
-        raw = item.raw
+        raw = envelope.raw
     return (
-        item.id, name(destination), *halves(item.key), *item.author, signed(item.snowflake), *item.recipient,
-        item.origin, kind, *group, item.size, age, raw, body,
+        envelope.id, name(destination), *halves(envelope.key), *envelope.author, signed(envelope.snowflake),
+        *envelope.recipient, envelope.origin, kind, *group, envelope.size, age, raw, body,
     )  # fmt: skip
 
 
@@ -61,9 +61,9 @@ def settled(key: Key, status: int, age: float) -> tuple[object, ...]:
     return (*halves(key), status, age)
 
 
-def handed_over(item: Item, status: int, age: float) -> tuple[object, ...]:
+def handed_over(envelope: Envelope, status: int, age: float) -> tuple[object, ...]:
     """What another server has, as HAND_OVER takes it."""
-    return (*name_values(name_of(item)), *halves(item.key), status, age)
+    return (*name_values(name_of(envelope)), *halves(envelope.key), status, age)
 
 
 def name_values(name: Name) -> tuple[object, ...]:
@@ -91,12 +91,12 @@ def statement(head: str, columns: int, count: int) -> str:
     return head + ",".join([f"({','.join('?' * columns)})"] * count)
 
 
-def item(row: Row, body: Callable[[int], bytes] | None = None, known: Known | None = None) -> Item:
-    """An item as queries.py reads it; `body` reads one that is not `known`. Without both it is an outline."""
+def envelope(row: Row, body: Callable[[int], bytes] | None = None, known: Known | None = None) -> Envelope:
+    """An envelope as queries.py reads it; `body` reads one that is not `known`. Without both it is an outline."""
     number, first, second, author, author_server, snowflake, to, to_server, origin, kind = row[:10]
     group_id, group_server, size, shared, raw = row[10:]
     writer, mark = User(author, author_server), key(first, second)
-    read: Item
+    read: Envelope
     if kind == SHARED and shared is not None:
         group = Group(group_id, group_server)
         found = _body(shared, size - len(raw) - 1, body, known)
@@ -105,7 +105,7 @@ def item(row: Row, body: Callable[[int], bytes] | None = None, known: Known | No
     else:
         recipient = Group(to, to_server) if kind == TO_GROUP else User(to, to_server)
         copied_for = Group(group_id, group_server) if kind == COPY else None
-        read = Item(writer, unsigned(snowflake), recipient, raw, key=mark, origin=origin, group=copied_for)
+        read = Envelope(writer, unsigned(snowflake), recipient, raw, key=mark, origin=origin, group=copied_for)
     read.size = size
     read.id = number
     read.is_saved = read.is_safe = read.waited = True

@@ -20,13 +20,22 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from parley.services.chat.deduplication.delivered_keys import Delivered
-from parley.services.chat.deduplication.stored_keys import Fingerprints, fingerprint
+from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
+from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import queries, rows, schema
 from parley.services.chat.storage.back_pressure import BackPressure
 from parley.services.chat.storage.bodies import Known
-from parley.services.chat.storage.mailbox import Destination, HandedOver, Item, Key, Name, Pair, Recall, name_of
+from parley.services.chat.storage.mailbox import (
+    DeduplicationTables,
+    Destination,
+    Envelope,
+    HandedOver,
+    Key,
+    Name,
+    Pair,
+    name_of,
+)
 from parley.services.chat.storage.quotas import Tally
 from parley.services.chat.storage.unwritten import Unwritten, Work, Write
 from parley.shared.addresses import User
@@ -47,7 +56,7 @@ _CLOCK: Final = "INSERT OR REPLACE INTO clock VALUES (1,?,?,?,?)"
 
 
 class Store:
-    """One server's file. `kept` and `not_kept` hear, on the event loop, what was and what could not be written.
+    """One server's file. `kept` and `not_persisted` hear, on the event loop, what was written and what could not be.
 
     `handed_over` hears of which messages it was noted that another server has them, or tried in vain.
     `broken` hears of an error that is ours: nothing is written any more. `committed` hears, on the store's own
@@ -58,9 +67,9 @@ class Store:
         self,
         directory: Path,
         *,
-        kept: Callable[[list[Item]], None],
-        not_kept: Callable[[list[Item]], None],
-        handed_over: Callable[[list[Item]], None] = lambda _items: None,
+        kept: Callable[[list[Envelope]], None],
+        not_persisted: Callable[[list[Envelope]], None],
+        handed_over: Callable[[list[Envelope]], None] = lambda _items: None,
         broken: Callable[[BaseException], None] = lambda _error: None,
         committed: Callable[[float, int], None] = lambda _seconds, _writes: None,
         pressure: BackPressure | None = None,
@@ -72,7 +81,7 @@ class Store:
 
         """
         self._kept = kept
-        self._not_kept = not_kept
+        self._not_kept = not_persisted
         self._tell_handed_over = handed_over
         self._broken = broken
         self._committed = committed
@@ -93,7 +102,7 @@ class Store:
             self._reader = sqlite3.connect(directory / "chat.db", isolation_level=None)
             self._reader.execute("PRAGMA query_only=1")
             self._ages = schema.ages(self._db)
-            self._seen = Fingerprints()
+            self._seen = StoredKeys()
             self._seen.renew(1, queries.fingerprints(self._db))
             self._settled = self._one("SELECT COUNT(*) FROM settled")
             self._handed_over = self._one("SELECT COUNT(*) FROM handed_over")
@@ -196,9 +205,9 @@ class Store:
     # While running, from the event loop -------------------------------------------------------
 
     @property
-    def recall(self) -> Recall:
+    def deduplication(self) -> DeduplicationTables:
         """What `find` looks through."""
-        return Recall(self._seen, self._delivered)
+        return DeduplicationTables(self._seen, self._delivered)
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is on disk or was; None: there is no such message.
@@ -219,41 +228,41 @@ class Store:
         """A message that another server has, by what its statuses say of it; the same holds as for `find`."""
         return queries.find_handed_over(self._reader, name)
 
-    def keep(self, destination: Destination, item: Item) -> None:
-        """Write a message; `kept` tells when it is safe, `not_kept` that it could not be."""
-        self._note(item)
-        self.pressure.add(item)
-        if item.body is not None:
-            self._bodies[item.body.number] = item.body
-        self._ask(Work(((rows.INSERT, rows.values(destination, item, self._ages.now)),), item, destination))
+    def keep(self, destination: Destination, envelope: Envelope) -> None:
+        """Write a message; `kept` tells when it is safe, `not_persisted` that it could not be."""
+        self._note(envelope)
+        self.pressure.add(envelope)
+        if envelope.body is not None:
+            self._bodies[envelope.body.number] = envelope.body
+        self._ask(Work(((rows.INSERT, rows.values(destination, envelope, self._ages.now)),), envelope, destination))
 
-    def forget(self, item: Item, status: int) -> None:
+    def forget(self, envelope: Envelope, status: int) -> None:
         """A kept message was answered finally."""
-        self._note(item)
-        self._put((rows.SETTLE, rows.settled(item.key, status, self._ages.now)), (rows.DELETE, (item.id,)))
+        self._note(envelope)
+        self._put((rows.SETTLE, rows.settled(envelope.key, status, self._ages.now)), (rows.DELETE, (envelope.id,)))
         self._count_settled()
 
-    def hand_over(self, item: Item, status: int) -> None:
+    def hand_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it now, whether it was kept here or not."""
-        self._note(item)
-        row = rows.handed_over(item, status, self._ages.now)
-        self._ask(Work(((rows.HAND_OVER, row), (rows.DELETE, (item.id,))), handed_over=item))
+        self._note(envelope)
+        row = rows.handed_over(envelope, status, self._ages.now)
+        self._ask(Work(((rows.HAND_OVER, row), (rows.DELETE, (envelope.id,))), handed_over=envelope))
         self._handed_over += 1
         if self._handed_over >= HANDED_OVER + queries.TRIMMED:
             self._handed_over -= queries.TRIMMED
             self._put((queries.TRIM_HANDED_OVER, (queries.TRIMMED,)))
 
-    def answered_late(self, item: Item, status: int) -> None:
+    def answered_late(self, envelope: Envelope, status: int) -> None:
         """Another server said the last of what it had for some time."""
-        self._note(item)
-        which = (*rows.name_values(name_of(item)), *rows.halves(item.key))
-        settled = rows.settled(item.key, status, self._ages.now)
+        self._note(envelope)
+        which = (*rows.name_values(name_of(envelope)), *rows.halves(envelope.key))
+        settled = rows.settled(envelope.key, status, self._ages.now)
         self._put((rows.SETTLE, settled), (queries.END_HANDED_OVER, which))
         self._count_settled()
 
-    def _note(self, item: Item) -> None:
-        if item.key:
-            self._seen.add(fingerprint(item.key))
+    def _note(self, envelope: Envelope) -> None:
+        if envelope.key:
+            self._seen.add(fingerprint(envelope.key))
 
     def _count_settled(self) -> None:
         self._settled += 1
@@ -269,10 +278,10 @@ class Store:
             self._stale = 0
             self._ask(Work(read=queries.fingerprints, found=partial(self._seen.renew, self._seen.mark())))
 
-    def delivered(self, item: Item) -> None:
+    def delivered(self, envelope: Envelope) -> None:
         """A message that never was here was delivered."""
-        if self._delivered is not None and item.key:
-            self._delivered.add(item.key)
+        if self._delivered is not None and envelope.key:
+            self._delivered.add(envelope.key)
 
     def owe(self, destination: Destination, number: int, payload: bytes) -> None:
         """Keep a status for somebody who cannot be told now, or has not said that it came."""
@@ -326,16 +335,16 @@ class Store:
         destination: Destination,
         after: int,
         limit: int,
-        found: Callable[[list[Item]], None],
+        found: Callable[[list[Envelope]], None],
         pair: Pair | None = None,
     ) -> None:
         """Read the next messages that wait there, in order: those with ids greater than `after`, or a pair's."""
 
-        def read(db: sqlite3.Connection) -> list[Item]:
-            items = queries.load(db, destination, after, limit, self._bodies, pair)
-            for item in items:
-                item.arrived = self._ages.moment(item.arrived)
-            return self._unwritten.add_to(items, destination, after, limit, pair)
+        def read(db: sqlite3.Connection) -> list[Envelope]:
+            envelopes = queries.load(db, destination, after, limit, self._bodies, pair)
+            for envelope in envelopes:
+                envelope.arrived = self._ages.moment(envelope.arrived)
+            return self._unwritten.add_to(envelopes, destination, after, limit, pair)
 
         self._ask(Work(read=read, found=found))
 
@@ -346,7 +355,7 @@ class Store:
         self._ask(Work(read=lambda db: queries.load_owed(db, destination, after, limit), found=found))
 
     def expired(
-        self, seconds: float, after: int, limit: int, found: Callable[[list[tuple[Destination, Item]]], None]
+        self, seconds: float, after: int, limit: int, found: Callable[[list[tuple[Destination, Envelope]]], None]
     ) -> None:
         """Read the next messages that have waited for so long; and drop what has been owed for so long."""
         before = self._ages.now - seconds
@@ -420,7 +429,7 @@ class Store:
         return batch, True
 
     def _write(self, batch: list[Work]) -> None:
-        works = self._unwritten.take() + [work for work in batch if work.read is None]
+        works = self._unwritten.drain() + [work for work in batch if work.read is None]
         if works or self.error:
             self._write_works(works)
 
@@ -434,8 +443,8 @@ class Store:
             self._divide(error, works)
             return
         self.error = ""
-        if items := [work.item for work in works if work.item is not None]:
-            self._tell(self._kept, items)
+        if envelopes := [work.envelope for work in works if work.envelope is not None]:
+            self._tell(self._kept, envelopes)
         self._end_handing_over(works)
         for work in works:
             if work.done is not None:
@@ -445,10 +454,12 @@ class Store:
 
     def _commit(self, works: list[Work]) -> None:
         """Write messages first and delete them last: between, the order is that in which it was put."""
-        kept = [work for work in works if work.item is not None and not work.item.is_over]
+        kept = [work for work in works if work.envelope is not None and not work.envelope.is_over]
         messages = [work.writes[0] for work in kept]
-        bodies = {work.item.body.number: work.item.body for work in kept if work.item and work.item.body}
-        others = [write for work in works if work.item is None for write in work.writes]
+        bodies = {
+            work.envelope.body.number: work.envelope.body for work in kept if work.envelope and work.envelope.body
+        }
+        others = [write for work in works if work.envelope is None for write in work.writes]
         deleted = [write for write in others if write[0] is rows.DELETE]
         settled = [write for write in others if write[0] is rows.SETTLE]
         handed_over = [write for write in others if write[0] is rows.HAND_OVER]
@@ -506,8 +517,8 @@ class Store:
 
     def _refuse(self, works: list[Work]) -> None:
         """Tell whoever waits for it."""
-        if items := [work.item for work in works if work.item is not None]:
-            self._tell(self._not_kept, items)
+        if envelopes := [work.envelope for work in works if work.envelope is not None]:
+            self._tell(self._not_kept, envelopes)
         self._end_handing_over(works)
         for work in works:
             if work.done is not None:
@@ -515,13 +526,13 @@ class Store:
 
     def _end_handing_over(self, works: list[Work]) -> None:
         """Written or not, and once: what could not be is tried again, and nobody waits for it."""
-        items = []
+        envelopes = []
         for work in works:
             if work.handed_over is not None:
-                items.append(work.handed_over)
+                envelopes.append(work.handed_over)
                 work.handed_over = None
-        if items:
-            self._tell(self._tell_handed_over, items)
+        if envelopes:
+            self._tell(self._tell_handed_over, envelopes)
 
     def _read(self, work: Work) -> bool:
         """Whether it could be read."""
@@ -543,10 +554,10 @@ class Store:
             self._loop.call_soon_threadsafe(whom, *what)
 
 
-def _open_delivered(directory: Path) -> Delivered | None:
+def _open_delivered(directory: Path) -> DeliveredKeys | None:
     """Without room for it all else goes on: what is delivered at once is then known to this process only."""
     try:
         (directory / "delivered").unlink(missing_ok=True)  # of a Parley whose keys anybody could make
-        return Delivered.open(directory / "delivered.keys")
+        return DeliveredKeys.open(directory / "delivered.keys")
     except OSError:
         return None

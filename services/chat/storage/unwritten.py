@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from parley.services.chat.storage.mailbox import Destination, Item, Pair
+from parley.services.chat.storage.mailbox import Destination, Envelope, Pair
 from parley.services.chat.storage.rows import LOADED
 
 MESSAGES: Final = 4096
@@ -30,11 +30,11 @@ class Work:
     """Something to write or to read, in order with all the rest."""
 
     writes: tuple[Write, ...] = ()
-    item: Item | None = None
+    envelope: Envelope | None = None
     """The message that is written."""
     destination: Destination | None = None
     """Where it waits."""
-    handed_over: Item | None = None
+    handed_over: Envelope | None = None
     """The message that another server has."""
     done: Callable[[bool], None] | None = None
     """Hears whether it was written; it is not tried again. Without it, what is no message is, until it is."""
@@ -56,41 +56,41 @@ class Unwritten:
         count = size = 0
         refused = []
         for work in works:
-            item = work.item
-            if item is None and work.done is None:
+            envelope = work.envelope
+            if envelope is None and work.done is None:
                 self._works.append(work)
-            elif item is not None and is_passing and _is_held(item) and count < MESSAGES and size < BYTES:
-                count, size = count + 1, size + item.size
+            elif envelope is not None and is_passing and _is_held(envelope) and count < MESSAGES and size < BYTES:
+                count, size = count + 1, size + envelope.size
                 self._works.append(work)
             else:
                 refused.append(work)
         return refused
 
-    def take(self) -> list[Work]:
+    def drain(self) -> list[Work]:
         """All of it, to be tried again."""
         works, self._works = self._works, []
         return works
 
     def add_to(
-        self, read: list[Item], destination: Destination, after: int, limit: int, pair: Pair | None
-    ) -> list[Item]:
+        self, read: list[Envelope], destination: Destination, after: int, limit: int, pair: Pair | None
+    ) -> list[Envelope]:
         """What was read of what waits somewhere, with what is not on disk: in order, as if it were."""
-        mine = [item for item in self._waiting(destination, pair) if item.id > after]
+        mine = [envelope for envelope in self._waiting(destination, pair) if envelope.id > after]
         if not mine:
             return read
-        if len(read) == limit or sum(item.size for item in read) >= LOADED:  # more may follow on disk
-            mine = [item for item in mine if item.id < read[-1].id]
-        return sorted([*read, *mine], key=lambda item: item.id)[:limit]
+        if len(read) == limit or sum(envelope.size for envelope in read) >= LOADED:  # more may follow on disk
+            mine = [envelope for envelope in mine if envelope.id < read[-1].id]
+        return sorted([*read, *mine], key=lambda envelope: envelope.id)[:limit]
 
-    def _waiting(self, destination: Destination, pair: Pair | None) -> Iterable[Item]:
+    def _waiting(self, destination: Destination, pair: Pair | None) -> Iterable[Envelope]:
         """The messages that wait there, or a pair's."""
         for work in self._works:
-            item = work.item
-            if item is None or work.destination != destination or item.is_over:
+            envelope = work.envelope
+            if envelope is None or work.destination != destination or envelope.is_over:
                 continue
-            if pair in (None, item.pair):
-                yield item
+            if pair in (None, envelope.pair):
+                yield envelope
 
 
-def _is_held(item: Item) -> bool:
-    return item.is_offered_again and not item.is_over
+def _is_held(envelope: Envelope) -> bool:
+    return envelope.is_retried_by_origin and not envelope.is_over

@@ -172,7 +172,7 @@ class Announcer:
     def _send(self, data: bytes, to: SocketAddress, *, source: str = "", interface: str = "") -> None:
         self._metrics.datagrams["sent"] += 1
         error = self._socket.send(data, to, source=source, interface=interface)
-        if error is not None and self._told.take((to, interface), self._loop.time()):
+        if error is not None and self._told.consume((to, interface), self._loop.time()):
             self._log.warning("datagram_failed", host=to[0], port=to[1], error=error.strerror)
 
     # In ------------------------------------------------------------------------------------------
@@ -234,8 +234,8 @@ class Announcer:
         """Believe what answers us, what comes from a network of ours, or from an address that was configured."""
         source, now = datagram.source[0], self._loop.time()
         pinned = source in self.lookups.hosts
-        in_turn = self._asked_in_turn.is_ours(heard.nonce, source, now, is_near=is_near)
-        answered = in_turn or self._asking.nonces.is_ours(heard.nonce, source, now, is_near=is_near)
+        in_turn = self._asked_in_turn.is_parley(heard.nonce, source, now, is_near=is_near)
+        answered = in_turn or self._asking.nonces.is_parley(heard.nonce, source, now, is_near=is_near)
         if not (answered or is_near or pinned):
             self._metrics.dropped("unasked")
             return

@@ -77,14 +77,14 @@ class Answering:
     def admits(self, host: str, now: float, *, is_near: bool, is_gateway: bool, is_known: bool) -> bool:
         """Whether a datagram from there is looked at; `is_known`: it is a server's that we have use for."""
         if is_gateway:
-            return self._relaying.take(host, now)
-        if not (self._near if is_near else self._far).take(host, now):
+            return self._relaying.consume(host, now)
+        if not (self._near if is_near else self._far).consume(host, now):
             return False
-        return is_known or self._all.take(now)
+        return is_known or self._all.consume(now)
 
     def admits_claim(self, now: float, *, is_known: bool) -> bool:
         """Whether an announcement that answers nothing is looked at further."""
-        return is_known or self._claims.take(now)
+        return is_known or self._claims.consume(now)
 
     def is_repeated(self, asker: SocketAddress, nonce: bytes, now: float) -> bool:
         """Whether this very request was answered just now; one without a nonce never was."""
@@ -102,17 +102,17 @@ class Answering:
         if request.is_near:
             return True
         if size <= request.size:
-            return self._all_padded.take(now)
+            return self._all_padded.consume(now)
         host, port = request.asker
         return (
-            self._short.take(f"{host}:{port}", now)
-            and self._short_from.take(host, now)
-            and self._all_short.take(now)
+            self._short.consume(f"{host}:{port}", now)
+            and self._short_from.consume(host, now)
+            and self._all_short.consume(now)
         )
 
     def may_ask_back(self, now: float) -> bool:
         """Whether a server that asked may be asked by a request of its own."""
-        return self._asked_back.take(now)
+        return self._asked_back.consume(now)
 
 
 def returnable(nonce: bytes) -> bytes:

@@ -52,7 +52,7 @@ class Asking:
     def may_ask_now(self, now: float) -> bool:
         """Whether a round out of turn is allowed: each draws an answer from everybody."""
         self._extra = self._extra or TokenBucket(EXTRA_RATE, EXTRA_BURST, now)
-        return self._extra.take(now)
+        return self._extra.consume(now)
 
     def round(
         self, networks: Networks, unicast: Iterable[SocketAddress], now: float, *, out_of_turn: bool

@@ -74,10 +74,10 @@ class Crowd:
 
     def _may_come(self, source: str, now: float, *, is_gateway: bool, answered: bool) -> bool:
         """Not too many new ones at once, from one address and, of those that answer nothing, in all."""
-        if not (self._new_relayed if is_gateway else self._new).take(source, now):
+        if not (self._new_relayed if is_gateway else self._new).consume(source, now):
             return False
         self._all_new = self._all_new or TokenBucket(NEW_IN_ALL, float(self._limits.servers), now)
-        return answered or self._all_new.take(now)
+        return answered or self._all_new.consume(now)
 
     @staticmethod
     def _first(candidates: OrderedDict[str, Any], now: float, *, answered: bool, gives_way: GivesWay) -> str:

@@ -49,7 +49,7 @@ class Silences:
         else:
             known.last, known.count = now, known.count + 1
 
-    def unheard(self, hears_us: Callable[[SocketAddress], bool], now: float) -> list[str]:
+    def unanswered(self, hears_us: Callable[[SocketAddress], bool], now: float) -> list[str]:
         """The hosts of servers that go on asking and never hear us."""
         for asker, known in list(self._askers.items()):
             if now - known.last > FORGOTTEN or hears_us(asker):

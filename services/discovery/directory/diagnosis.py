@@ -20,14 +20,14 @@ class Diagnosis:
         self._troubles = troubles
         self.silences = Silences()
 
-    def unheard(self, hears_us: Callable[[SocketAddress], bool], now: float) -> None:
+    def unanswered(self, hears_us: Callable[[SocketAddress], bool], now: float) -> None:
         """Servers that ask us again and again and do not hear our answers."""
-        for host in self.silences.unheard(hears_us, now):
+        for host in self.silences.unanswered(hears_us, now):
             detail = (
                 f"a server at {host} asks us and does not hear our answers: as a rule a firewall there drops what "
                 "comes to 9999/udp (docs/firewall.md)"
             )
-            self._troubles.note("unheard", host, detail, host=host)
+            self._troubles.note("unanswered", host, detail, host=host)
 
     def static_peers(self, hosts: Iterable[str], errors: Mapping[str, str], interval: float, now: float) -> None:
         """Static peers that stand for no address, or from which nothing comes."""
