@@ -125,8 +125,8 @@ class ChatService(ServiceBase):
         )
         store = Store(
             self._directory,
-            kept=self._kept,
-            not_persisted=self._not_kept,
+            persisted=self._persisted,
+            not_persisted=self._not_persisted,
             handed_over=self._handed_over,
             broken=self._broken,
             committed=self._chat_metrics.committed,
@@ -175,7 +175,7 @@ class ChatService(ServiceBase):
 
     # What the mailbox tells -----------------------------------------------------------------------
 
-    def _kept(self, envelopes: list[Envelope]) -> None:
+    def _persisted(self, envelopes: list[Envelope]) -> None:
         if self._engine is not None and self._fair_order is not None:
             self._fair_order.report(envelopes, self._engine.persisted)
 
@@ -184,7 +184,7 @@ class ChatService(ServiceBase):
             self._engine.router.handed_over(envelopes)
             self._turn_over()
 
-    def _not_kept(self, envelopes: list[Envelope]) -> None:
+    def _not_persisted(self, envelopes: list[Envelope]) -> None:
         if self._engine is not None and self._fair_order is not None:
             self.log.error("mailbox_write_failed", messages=len(envelopes), error=self._engine.store.error)
             self._fair_order.report(envelopes, self._engine.not_persisted)

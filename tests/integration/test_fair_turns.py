@@ -29,7 +29,7 @@ def fill(directory):
     """A node at which eve blocks many, and is in a group with many who are away."""
 
     async def write():
-        store = Store(directory, kept=lambda _items: None, not_persisted=lambda _items: None)
+        store = Store(directory, persisted=lambda _items: None, not_persisted=lambda _items: None)
         store.join("crew", User("eve", "alpha"), lambda _is_safe: None)
         for number in range(MEMBERS):
             member = User(f"member{number}", "alpha")

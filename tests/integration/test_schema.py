@@ -84,7 +84,7 @@ def migrated(path, look):
     """What is seen by a coroutine function that is given the store."""
 
     async def run():
-        store = Store(path.parent, kept=lambda _: None, not_persisted=lambda _: None)
+        store = Store(path.parent, persisted=lambda _: None, not_persisted=lambda _: None)
         try:
             return await look(store)
         finally:

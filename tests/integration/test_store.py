@@ -60,7 +60,7 @@ class Told:
 async def opened(directory):
     """A store in that directory, and what it tells."""
     told = Told()
-    store = Store(directory, kept=told.kept.put_nowait, not_persisted=told.not_persisted.put_nowait)
+    store = Store(directory, persisted=told.kept.put_nowait, not_persisted=told.not_persisted.put_nowait)
     try:
         yield store, told
     finally:
@@ -408,7 +408,7 @@ def refused(directory):
 
     async def story():
         with pytest.raises(ConfigError) as caught:
-            Store(directory, kept=lambda _items: None, not_persisted=lambda _items: None)
+            Store(directory, persisted=lambda _items: None, not_persisted=lambda _items: None)
         return str(caught.value)
 
     line = asyncio.run(story())
@@ -484,7 +484,7 @@ def test_a_second_store_on_the_same_directory_is_refused_until_the_first_is_clos
     async def story():
         async with opened(tmp_path):
             with pytest.raises(ConfigError, match="in use by another chat process"):
-                Store(tmp_path, kept=lambda _items: None, not_persisted=lambda _items: None)
+                Store(tmp_path, persisted=lambda _items: None, not_persisted=lambda _items: None)
         async with opened(tmp_path):
             pass
 
@@ -500,7 +500,7 @@ from parley.shared.errors import ConfigError
 async def main():
     nothing = lambda items: None
     try:
-        Store(Path(sys.argv[1]), kept=nothing, not_persisted=nothing)
+        Store(Path(sys.argv[1]), persisted=nothing, not_persisted=nothing)
     except ConfigError as error:
         sys.exit(f"refused: {error}")
     print("open", flush=True)
@@ -821,7 +821,10 @@ def test_what_can_never_be_written_is_refused_alone_and_the_others_are_kept(tmp_
         broken = []
         told = Told()
         store = Store(
-            tmp_path, kept=told.kept.put_nowait, not_persisted=told.not_persisted.put_nowait, broken=broken.append
+            tmp_path,
+            persisted=told.kept.put_nowait,
+            not_persisted=told.not_persisted.put_nowait,
+            broken=broken.append,
         )
         bad = item(2)
         if isinstance(poison, str):

@@ -18,8 +18,8 @@ from parley.shared.http.server import (
     HEAD,
     IDLE,
     PER_ADDRESS,
-    SHARE,
     PIPELINED,
+    SHARE,
     HttpConnection,
     Turns,
 )

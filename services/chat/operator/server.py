@@ -165,7 +165,7 @@ def short(path: Path) -> Iterator[str]:
 @asynccontextmanager
 async def alone(directory: Path, config: Config) -> AsyncIterator[Operations]:
     """Have the file without a chat process: the same router, without links. ConfigError where it is taken."""
-    store = Store(directory, kept=lambda _items: None, not_persisted=lambda _items: None)
+    store = Store(directory, persisted=lambda _items: None, not_persisted=lambda _items: None)
     roster = LocalRoster()
     try:
         opened = ChatEngine(

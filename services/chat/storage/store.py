@@ -56,7 +56,7 @@ _CLOCK: Final = "INSERT OR REPLACE INTO clock VALUES (1,?,?,?,?)"
 
 
 class Store:
-    """One server's file. `kept` and `not_persisted` hear, on the event loop, what was written and what could not be.
+    """One server's file. `persisted` and `not_persisted` hear what was written and what was not.
 
     `handed_over` hears of which messages it was noted that another server has them, or tried in vain.
     `broken` hears of an error that is ours: nothing is written any more. `committed` hears, on the store's own
@@ -67,7 +67,7 @@ class Store:
         self,
         directory: Path,
         *,
-        kept: Callable[[list[Envelope]], None],
+        persisted: Callable[[list[Envelope]], None],
         not_persisted: Callable[[list[Envelope]], None],
         handed_over: Callable[[list[Envelope]], None] = lambda _items: None,
         broken: Callable[[BaseException], None] = lambda _error: None,
@@ -80,8 +80,8 @@ class Store:
             ConfigError: it cannot be used: not ours to write, in use by another process, or corrupt.
 
         """
-        self._kept = kept
-        self._not_kept = not_persisted
+        self._persisted = persisted
+        self._not_persisted = not_persisted
         self._tell_handed_over = handed_over
         self._broken = broken
         self._committed = committed
@@ -444,7 +444,7 @@ class Store:
             return
         self.error = ""
         if envelopes := [work.envelope for work in works if work.envelope is not None]:
-            self._tell(self._kept, envelopes)
+            self._tell(self._persisted, envelopes)
         self._end_handing_over(works)
         for work in works:
             if work.done is not None:
@@ -518,7 +518,7 @@ class Store:
     def _refuse(self, works: list[Work]) -> None:
         """Tell whoever waits for it."""
         if envelopes := [work.envelope for work in works if work.envelope is not None]:
-            self._tell(self._not_kept, envelopes)
+            self._tell(self._not_persisted, envelopes)
         self._end_handing_over(works)
         for work in works:
             if work.done is not None:
