@@ -127,7 +127,7 @@ class Group(NamedTuple):
 
 
 Recipient = User | Group
-"""Whom a message is for."""
+"""The recipient of a message."""
 
 
 def parse_recipient(text: str) -> Recipient:
@@ -150,7 +150,7 @@ class Endpoint:
 
 
 class Mark(NamedTuple):
-    """What a Parley announces of itself: no other program does."""
+    """The part of an announcement by which a Parley is known: no other program has it."""
 
     version: str
     instance_id: str
@@ -173,4 +173,4 @@ class Server:
 
 
 ServerList = tuple[Server, ...]
-"""What `discover_servers()` returns, in the order in which the servers were first heard."""
+"""The result of `discover_servers()`, in the order in which the servers were first heard."""

@@ -148,7 +148,7 @@ class LinkConfig(Section, frozen=True):
 
 
 class LimitsConfig(Section, frozen=True):
-    """What nobody may exceed, whoever they are: docs/operations.md, "Limits"."""
+    """Limits that hold for everybody: docs/operations.md, "Limits"."""
 
     metrics_from: tuple[str, ...] = ()
     """Addresses or networks (`10.0.0.0/8`) that may see `/metrics`, besides this machine and, in a container,
@@ -194,7 +194,7 @@ class ClientConfig(Section, frozen=True):
     """The command line and the client library."""
 
     user: str = ""
-    """Who the command line is, USER@SERVER, where `--as` names no other."""
+    """The command line's own user, USER@SERVER, where `--as` names no other."""
     typing_udp_port: Port = 7779
     """UDP port where a client hears of typing; another one where it is taken."""
     location_udp_port: Port = 8890
@@ -202,7 +202,7 @@ class ClientConfig(Section, frozen=True):
 
 
 class LogConfig(Section, frozen=True):
-    """What the processes write to standard error."""
+    """The log that the processes write to standard error."""
 
     level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
     """`debug`, `info`, `warning` or `error`; a whole `parley serve` shows warnings only, unless this variable
@@ -235,7 +235,7 @@ class Config(Section, frozen=True):
 
     @property
     def bind_host(self) -> str:
-        """What a listener binds to."""
+        """The address that a listener binds to."""
         return self.address or "0.0.0.0"  # noqa: S104 - a server on all addresses is the default, by design
 
     def registration_address(self) -> tuple[str, int]:
@@ -359,7 +359,7 @@ def _variable(key: str) -> str:
 
 
 def _check(config: Config) -> None:
-    """What the types cannot say."""
+    """Check what the types cannot say."""
     if config.server_id and not SERVER_ID.fullmatch(config.server_id):
         raise ConfigError(
             f"configuration key server_id (PARLEY_SERVER_ID): {config.server_id!r} is not 1 to 63 letters, "

@@ -1,4 +1,4 @@
-"""What a base installation goes without, and the sentence that says so. Pure.
+"""Modules that a base installation goes without, and the sentence that says so. Pure.
 
 The base is the client library's. The command line and the processes of a node are extras of the distribution
 (pyproject.toml), and a module that is not there names the extra which brings it.
@@ -18,7 +18,7 @@ EXTRAS: Final = {
 
 
 def needed_extra(missing: ModuleNotFoundError) -> str:
-    """What to install for a module that is not there, in words; empty where no extra brings it."""
+    """The extra to install for a module that is not there, in words; empty where no extra brings it."""
     top_level = (missing.name or "").partition(".")[0]
     extra = next((extra for extra, modules in EXTRAS.items() if top_level in modules), "")
     return f"{top_level} is not installed; pip install '{DISTRIBUTION}[{extra}]' brings it" if extra else ""

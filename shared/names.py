@@ -21,9 +21,9 @@ _BLANKS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
 _NONE = re.compile(
     "[\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]"
 )
-"""What Unicode says is no character."""
+"""Code points that are no characters, as Unicode says."""
 _JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
-"""What scripts and emoji are spelt with, and what cannot be seen behind a letter of ASCII."""
+"""Joiners with which scripts and emoji are spelt; behind a letter of ASCII they cannot be seen."""
 
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -100,7 +100,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def fold(server_id: str) -> str:
-    """What names of servers are compared by in tables and look-ups: case and composition make no other server.
+    """The form of a server's name in tables and look-ups: case and composition make no other server.
 
     The wire and the tie-break compare what was spelt.
     """

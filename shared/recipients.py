@@ -1,4 +1,4 @@
-"""Whom a typing event or a location is for: everyone, a user, a group, or a user as a member of a group. Pure."""
+"""The recipient of a typing event or a location: everyone, a user, a group, or a member of a group. Pure."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""What typer raises for a wrong command line; it has no public name there."""
+"""The class that typer raises for a wrong command line; it has no public name there."""
 
 Save = Annotated[
     str,

@@ -20,7 +20,7 @@ NAMES: Final = {1: "standard output", 2: "standard error"}
 MOMENT: Final = 0.1
 """Seconds."""
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What passes: there may be room later."""
+"""Errors that pass: there may be room later."""
 
 
 class OutputError(ParleyError):
@@ -47,7 +47,7 @@ class Output(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override] # a constant of the class there
-        """What text is encoded in; what that cannot hold is replaced."""
+        """The encoding of text; characters that it cannot hold are replaced."""
         return self._encoding
 
     @property
@@ -118,5 +118,5 @@ def take_over(closed: Collection[int]) -> None:
 
 
 def fault() -> OutputError | None:
-    """What went wrong with standard output, if anything did."""
+    """The error of standard output, if there was one."""
     return sys.stdout.fault if isinstance(sys.stdout, Output) else None

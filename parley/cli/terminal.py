@@ -1,4 +1,4 @@
-"""What the commands share: being connected with words for people, errors in one line, running a coroutine.
+"""The common part of the commands: connecting, with words for people; errors in one line; running a coroutine.
 
 All that is printed passes `line`, `mention`, `note`, `fail` or `out`: others' words are harmless on their way
 (printable.py), and a stream that takes nothing more ends the command with words and an exit code (output.py).
@@ -36,7 +36,7 @@ EXIT_KEPT: Final = 3
 """The exit code where another server is away: a message is kept and not delivered yet, a request unanswered."""
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # others' words are no markup
 _stop: list[Callable[[], object]] = []
-"""What ends the command that runs now."""
+"""The functions that end the command that runs now."""
 
 
 def line(text: str) -> None:
@@ -139,7 +139,7 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], result: list[T]) -> N
 
 
 def _handle_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What could not be printed where nobody could catch it has ended the command already."""
+    """Pass by an error of printing: where nobody could catch it, it has ended the command already."""
     if not isinstance(context.get("exception"), OutputError):
         loop.default_exception_handler(context)
 

@@ -31,7 +31,7 @@ from parley.shared.wire.snowflake import FIRSTS, MAKERS, Snowflakes
 DELIVERED: Final = pb.ChatMessageResponse.DeliveryStatus.DELIVERED
 ANY_BYTES: Final = "application/octet-stream"
 _FAILED: Final = object()
-"""What an application's function returned that raised."""
+"""Stands for the result of an application's function that raised."""
 
 
 class ChatFeature(FeatureBase):
@@ -70,13 +70,13 @@ class ChatFeature(FeatureBase):
         self._requests = Requests(self._outgoing, self.user.server_id)
         self._seen = Seen()
         self._being_taken: dict[bytes, asyncio.Future[None]] = {}
-        """What was given to `on_message`, which has not done with it: it may come again meanwhile."""
+        """Messages that `on_message` has not done with: each may come again meanwhile."""
 
     # Sending ---------------------------------------------------------------------------------
 
     @property
     def outbox(self) -> list[Delivery]:
-        """What we sent that has no final status yet, in order."""
+        """The messages of ours that have no final status yet, in order."""
         return list(self._outbox.values())
 
     def send(self, recipient: str | Recipient, text: str) -> Delivery:
@@ -146,7 +146,7 @@ class ChatFeature(FeatureBase):
         await self._requests.group("LEAVE_GROUP", _group(group), timeout)
 
     async def members(self, group: str | Group, timeout: float = TIMEOUT) -> list[User]:
-        """Who is in a group that we are in."""
+        """The members of a group that we are in."""
         return await self._requests.group("GROUP_MEMBERS", _group(group), timeout)
 
     async def block(self, user: str | User, timeout: float = TIMEOUT) -> None:
@@ -158,13 +158,13 @@ class ChatFeature(FeatureBase):
         await self._requests.block("UNBLOCK_USER", _user(user), timeout)
 
     async def blocked(self, timeout: float = TIMEOUT) -> list[User]:
-        """Whom we have blocked."""
+        """The users whom we have blocked."""
         return await self._requests.block("ASK_BLOCKED_USERS", None, timeout)
 
     # The link -----------------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
-        """What has no final status yet goes out again, in order; a server answers what it has with its status."""
+        """Send again, in order, what has no final status yet; a server answers what it has with its status."""
         super().link_opened(link)
         self._outgoing.opened(link)
         self._call(self._on_connection, True)

@@ -1,4 +1,4 @@
-"""What every feature of a client is: one link to a server that offers it, kept alive.
+"""The base of a client's features: one link to a server that offers the feature, kept alive.
 
 The same Link and Dialler as between servers and within a node; only the CONNECT differs.
 """

@@ -1,4 +1,4 @@
-"""What the discovery process tells of its node: for /metrics, for /status and for the status page. Pure."""
+"""The discovery process's view of its node: for /metrics, for /status and for the status page. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIME_TO_PEER: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one of our processes said of its links, and when."""
+    """The links that one of our processes reported, and the time of the report."""
 
     feature: str
     links: tuple[pb.LinkState, ...]
@@ -44,7 +44,7 @@ class Report:
 
 
 class Counters:
-    """What the discovery port counts, and how long it takes from first heard to linked."""
+    """Counters of the discovery port, and the time from first heard to linked."""
 
     def __init__(self, metrics: Exporter, directory: Directory, registry: Registry) -> None:
         self.requests = {"sent": 0, "received": 0}

@@ -118,7 +118,7 @@ class DirectoryService(ServiceBase):
             self._directory_changed()
 
     def secret(self) -> bytes | None:
-        """What our processes have to know."""
+        """The secret that our processes have to know."""
         return self._secret
 
     def _keep_secret(self) -> None:
@@ -263,7 +263,7 @@ class DirectoryService(ServiceBase):
             self._directory_changed()
 
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
-        """What our processes tell, once they have proven to be that."""
+        """Handle the reports of our processes, once they have proven to be that."""
         if not self.siblings.is_proven(link):
             return self.siblings.take(link, frame)
         if frame.name == "LINKED_SERVERS":
@@ -275,7 +275,7 @@ class DirectoryService(ServiceBase):
         return False
 
     def _links_reported(self, link: Link, message: pb.LinkedServers) -> None:
-        """What one of our processes is linked with."""
+        """Take a report of the servers that one of our processes is linked with."""
         self.directory.set_linked(link, message.serverIds)
         now = self._now()
         for feature in (e.feature for e in link.identity.endpoints):
@@ -290,7 +290,7 @@ class DirectoryService(ServiceBase):
         self._tell_later.set(max(self._now(), self._tell_next))
 
     def _tell(self) -> None:
-        """What is different; to a process that is new, all there is."""
+        """Tell the processes what is different; a process that is new is told all there is."""
         self._tell_next = self._now() + TELL_EVERY
         own = self.registry.all()
         difference = self.directory.take_difference()

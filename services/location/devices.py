@@ -46,21 +46,21 @@ class _Device:
 
 
 class Told(NamedTuple):
-    """What was told of a stream last."""
+    """The entry of a stream that was told last."""
 
     timestamp: float
     is_over: bool
 
 
 class Tell(NamedTuple):
-    """What is to be told of it now, and over which link that came. What is no news changes nothing."""
+    """The entry to tell of a stream now, and the link that it came over; no news changes nothing."""
 
     entry: pb.ExtendedLiveLocation
     source: Hashable
 
 
 class Devices:
-    """What each device said last. `now` is in seconds, monotonic; `wall` is our clock's Unix time."""
+    """The last entry of each device. `now` is in seconds, monotonic; `wall` is our clock's Unix time."""
 
     def __init__(self) -> None:
         self._streams: dict[Key, dict[int, _Device]] = {}
@@ -116,7 +116,7 @@ class Devices:
     def _stopped(
         self, key: Key, entry: pb.ExtendedLiveLocation, source: Hashable, now: float, told: Told | None
     ) -> Tell:
-        """What is left: the newest place of another device, or none."""
+        """The entry that is left: the newest position of another device, or none."""
         location = entry.live_location
         last = max(location.timestamp, told.timestamp) if told is not None else location.timestamp
         left = [each for each in self._streams[key].values() if each.is_live(now)]

@@ -1,4 +1,4 @@
-"""Who is where: one stream per author and recipient, the newest wins, nothing is stored. Pure.
+"""Positions: one stream per author and recipient, the newest wins, nothing is stored. Pure.
 
 Two clocks meet here. An author says until when a location may be seen, by a clock of their own that may be minutes
 wrong. How far it is off is estimated from the timestamp of what just came (`wall` is our clock's Unix time), and
@@ -87,12 +87,12 @@ class Position:
 
     @property
     def key(self) -> Key:
-        """What makes it a stream."""
+        """The key of its stream."""
         return self.author, self.recipient
 
     @property
     def audience(self) -> frozenset[User]:
-        """Who may see it: the addressed user, and the author's own clients.
+        """The users who may see it: the addressed one, and the author's own clients.
 
         The members of a group have copies of their own, which the author's clients need not see.
         """
@@ -126,7 +126,7 @@ class Positions:
         self._spread: dict[tuple[User, Group], set[User]] = {}
         """To which members a group's stream was copied."""
         self._authors: dict[Group, dict[User, None]] = {}
-        """Who has a stream to a group."""
+        """The authors who have a stream to a group."""
         self._due: list[tuple[float, int, Key]] = []
         """A heap with the stream that is to be looked at next first."""
         self._scheduled: dict[Key, float] = {}
@@ -305,7 +305,7 @@ class Positions:
             self._put(key, entry, now, now, is_over=True, ahead=source.skew, is_copy=True, origin=source.origin)
 
     def authors_in(self, group: Group) -> list[User]:
-        """Who shares with a group, or has just stopped."""
+        """The authors who share with a group, or have just stopped."""
         return list(self._authors.get(group, ()))
 
     # Time ---------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ class Positions:
     # Out ----------------------------------------------------------------------------------------
 
     def changed(self, since: int) -> list[Position]:
-        """What changed after the change of that number, newest first."""
+        """The entries that changed after the change of that number, newest first."""
         found: dict[Key, Position] = {}
         for sequence, _, key in reversed(self._log):
             if sequence <= since:

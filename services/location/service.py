@@ -51,7 +51,7 @@ class LocationService(DatagramServiceBase):
         self.metrics.watch_value("parley_location_streams", "Locations shared", self._stream_count)
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._unblocked: dict[tuple[User, User], int] = {}
-        """Who blocks, or no longer, whom, and how often that is still to be told."""
+        """(user, other): the block that was made or ended, and how often that is still to be told."""
         self._retell = SupervisedThrottle("telling of blocks", REPEAT_INTERVAL, self._tell_of_blocks, self.faults)
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
@@ -95,7 +95,7 @@ class LocationService(DatagramServiceBase):
         return ""
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """What it shares goes on until its end, or until another device of its user's is heard."""
+        """Its streams go on until their end, or until another device of its user's is heard."""
         super().subscriber_disconnected(link)
         self.devices.left(link.link_id)
 
@@ -107,7 +107,7 @@ class LocationService(DatagramServiceBase):
         return True
 
     def _take_list(self, link: Link, frame: Frame) -> Iterator[None]:
-        """What a server tells of its users: a step for each."""
+        """Take a server's list of its users' entries: a step for each."""
         for part in parts(frame):
             message = decode(part, pb.LiveLocations)
             for entry in message.extended_live_locations:
@@ -208,7 +208,7 @@ class LocationService(DatagramServiceBase):
     # Blocks ---------------------------------------------------------------------------------------
 
     def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:
-        """Who is blocked is gone from the user's map at once, and whoever no longer is comes back to it."""
+        """Take blocked users off the user's map at once, and bring back those who no longer are blocked."""
         super().blocks_changed(user, others)
         self._unblocked.update(dict.fromkeys(((user, other) for other in others - {user}), TELLINGS))
         self._retell.ask()
@@ -244,7 +244,7 @@ class LocationService(DatagramServiceBase):
                 self._tell(link, positions)
 
     def _by_server(self, positions: Iterable[Position]) -> dict[str, list[Position]]:
-        """What each other server is told: our own authors' locations for its users."""
+        """The entries for each other server: our own authors' locations for its users."""
         found: dict[str, list[Position]] = defaultdict(list)
         for position in positions:
             user = position.recipient.user
@@ -279,7 +279,7 @@ class LocationService(DatagramServiceBase):
         self._tell_all(link)
 
     def peer_disconnected(self, link: Link) -> None:
-        """What it was not told it learns over the next link."""
+        """Forget that it was behind: over the next link it learns all."""
         super().peer_disconnected(link)
         self._behind.discard(link)
 

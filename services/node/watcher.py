@@ -1,4 +1,4 @@
-"""What a node's supervisor tells people: what the node offers, and which servers come and go.
+"""The lines of `parley serve` for people: what the node offers, and which servers come and go.
 
 It registers with the node's own discovery as a watcher, over the same link as the other processes, and so hears
 both. A process of its own: the supervisor itself runs no event loop, because it forks.
@@ -145,7 +145,7 @@ class Watcher:
 
 
 def _offer(places: Iterable[tuple[str, str, int]]) -> str:
-    """What a server offers where, by port."""
+    """The features of a server and their places, by port."""
     ordered = sorted(places, key=lambda place: place[2])
     return ", ".join(f"{spell(feature)} {host}:{port}" for feature, host, port in ordered) or "nothing yet"
 

@@ -1,4 +1,4 @@
-"""Who is typing, and to whom: soft state, the newest wins, nothing is stored. Pure.
+"""Typing indicators, by author and recipient: soft state, the newest wins, nothing is stored. Pure.
 
 Two clocks meet here. What a person's event says (`timestamp`, Unix seconds of their clock) only orders
 that person's events; how long an entry lasts is counted by our clock (`now`, seconds, monotonic), from when it
@@ -43,7 +43,7 @@ _AGE_FIELD = pb.TypingEvent.DESCRIPTOR.fields_by_name["age"].number
 
 
 class State(Enum):
-    """What an entry is."""
+    """The state of an entry."""
 
     TYPING = 1
     STOPPED = 2
@@ -51,7 +51,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """What is known of one person in one conversation."""
+    """One person's typing in one conversation."""
 
     user: User
     recipient: Recipient
@@ -105,7 +105,7 @@ class Indicators:
         self._spread: dict[tuple[User, Group], set[User]] = {}
         """To which members a group's entry was copied."""
         self._authors: dict[Group, dict[User, None]] = {}
-        """Who has an entry for a group."""
+        """The authors who have an entry for a group."""
         self._due: list[tuple[float, int, Key]] = []
         self._tie = itertools.count()
         self._log: deque[tuple[int, float, User | None]] = deque()
@@ -222,7 +222,7 @@ class Indicators:
         self._update(source.user, recipient, event, now, source.origin)
 
     def authors_in(self, group: Group) -> list[User]:
-        """Who types in a group, or has just stopped."""
+        """The authors who type in a group, or have just stopped."""
         return list(self._authors.get(group, ()))
 
     # Time ---------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ class Indicators:
     # Out ----------------------------------------------------------------------------------------
 
     def audience(self, since: int) -> tuple[bool, set[User]]:
-        """Whom the changes after that number concern: whether everyone, and which users by name."""
+        """The audience of the changes after that number: whether everyone, and which users by name."""
         everyone, users = False, set()
         for sequence, _, user in reversed(self._log):
             if sequence <= since:
@@ -296,7 +296,7 @@ class Indicators:
         return (entry for entry in both if entry.user != user)
 
     def stopped(self, user: User | None, since: int) -> list[Indicator]:
-        """Who stopped after that change, as that user may see it."""
+        """The entries that stopped after that change, as that user may see it."""
         views = [self._views[None]]
         if user is not None and user in self._views:
             views.append(self._views[user])
@@ -310,7 +310,7 @@ class Indicators:
         return found
 
     def changed_of(self, server_id: str, since: int) -> list[Indicator]:
-        """What changed after that number of the users of one server, for others to be told; groups apart."""
+        """One server's entries that changed after that number, to be told to others; groups apart."""
         everyone, users = self.audience(since)
         found: list[Indicator] = []
         for user in [*users, None] if everyone else users:

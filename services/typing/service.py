@@ -41,7 +41,7 @@ EMPTY = encode_frame(LIST)
 
 
 class _News:
-    """What is to be told: `needed` entries that are news, and some that fill the last datagram."""
+    """The entries to tell: `needed` ones that are news, and some that fill the last datagram."""
 
     def __init__(self, items: list[tuple[User, bytes]], needed: int) -> None:
         self._items = items
@@ -99,7 +99,7 @@ class TypingService(DatagramServiceBase):
         return True
 
     def _take_list(self, link: Link, frame: Frame) -> Iterator[None]:
-        """What a server tells of its users: a step for each."""
+        """Take a server's list of its users' entries: a step for each."""
         for part in parts(frame):
             message = decode(part, pb.TypingEvents)
             for event in message.stopped:
@@ -187,7 +187,7 @@ class TypingService(DatagramServiceBase):
             self.send_datagrams(link, datagrams)
 
     def _news(self, user: User | None, since: int, most: int | None, hidden: AbstractSet[User] = NOBODY) -> _News:
-        """What changed after `since`, as that user may see it, and who types besides; None: to everyone.
+        """The changes after `since`, as that user may see them, and other typists besides; None: to everyone.
 
         `hidden`: whom they block.
         """

@@ -1,4 +1,4 @@
-"""What a SERVER_ANNOUNCE says, and to whom a process says it.
+"""The text of a SERVER_ANNOUNCE, and the addresses that a process sends it to.
 
 The address of a server is its datagram's source, never what its content says (protocol.md). What anybody sends has
 bounds: a name has MAX_ID characters at most, a server FEATURES_EACH features, a feature LINKED_EACH linked servers.

@@ -61,7 +61,7 @@ class DiscoveryService:
         return Lookups(self._unicast, self.config.discovery.port, found)
 
     def targets(self, asked_before: int = 0) -> list[SocketAddress]:
-        """Who is asked by broadcast: each network's own address, and everyone on the wire.
+        """The addresses that are asked by broadcast: each network's own, and that of everyone on the wire.
 
         At first both, later by turns: some existing servers dial everybody anew at each request that they hear.
         """

@@ -37,7 +37,7 @@ class _Name:
 
 
 class Lookups:
-    """What the names among `places` (HOST[:PORT]) stand for. `found(addresses)` hears of addresses that are new."""
+    """The addresses of the names among `places` (HOST[:PORT]). `found(addresses)` is told of new ones."""
 
     def __init__(
         self,

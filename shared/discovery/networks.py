@@ -1,4 +1,4 @@
-"""What a machine's IPv4 networks say of an address: whether it is ours, or near, or beyond them. Pure."""
+"""A machine's IPv4 networks, and whether an address is ours, near, or beyond them. Pure."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ PER_MESSAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class ServerListChange:
-    """What one SERVER_LIST says."""
+    """The content of one SERVER_LIST."""
 
     servers: ServerList
     """All there are, or those that are new or different."""

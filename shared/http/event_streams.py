@@ -9,7 +9,7 @@ from typing import Final
 Write = Callable[[bytes], None]
 
 READERS: Final = 64
-"""Who may read one stream at a time."""
+"""So many readers may have one stream at a time."""
 
 
 class Stream:

@@ -21,7 +21,7 @@ RENDERED_FOR: Final = 1.0
 
 
 class Pages:
-    """What is answered on which path: each a function without arguments."""
+    """The pages by their paths: each a function without arguments that answers."""
 
     body_limit = 0
 

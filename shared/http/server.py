@@ -52,7 +52,7 @@ HEADERS: Final = (
 
 
 class Answerer(Protocol):
-    """What answers requests."""
+    """A function that answers requests."""
 
     @property
     def body_limit(self) -> int:
@@ -85,7 +85,7 @@ class HttpConnection(asyncio.Protocol):
         self._pending: asyncio.Future[Answer] | None = None
         """The answer that is being made."""
         self._leave: Callable[[], None] | None = None
-        """What ends a stream that is being sent."""
+        """The function that ends a stream that is being sent."""
         self.address = ""
         self.is_waiting = False
         """Whether it stands in line."""

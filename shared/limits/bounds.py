@@ -1,4 +1,4 @@
-"""What a link may cost in one turn of the loop: numbers, which the compiled core is given. Pure data."""
+"""The costs that a link may have in one turn of the loop: numbers, which the compiled core is given. Pure data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEND_LIMIT: Final = 1024 * 1024
 
 
 class Bounds(NamedTuple):
-    """What a turn may cost. The compiled core is given these: nothing of it is written there."""
+    """The bounds of a turn. The compiled core is given these: none of them is written there."""
 
     read: int = TURN
     send: int = SEND_LIMIT

@@ -1,4 +1,4 @@
-"""What all links of a process hold together: of what is not read whole, and of what is not taken off our hands.
+"""The bytes that all links of a process hold together: frames not read whole, and frames that nobody takes.
 
 Each link has limits of its own; a thousand links have a thousand of them. So now and then, after so many bytes, all
 are looked at. Where they hold too much, whoever holds most of it loses their links: first those who have not said
@@ -39,7 +39,7 @@ H = TypeVar("H", bound=Holder)
 
 
 def losers(sizes: Sequence[tuple[int, H]], limit: int) -> list[H]:
-    """Who loses their links, so that all together hold no more than enough of the limit; mostly nobody."""
+    """The holders that lose their links, so that all together hold less than the limit; mostly nobody."""
     total = sum(size for size, _ in sizes)
     if total <= limit:
         return []

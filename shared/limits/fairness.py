@@ -1,4 +1,4 @@
-"""Whose turn it is: what is more than a turn allows waits here, and goes on a slice at a time. Pure.
+"""Fair turns: work that is more than a turn allows waits here, and goes on a slice at a time. Pure.
 
 Whoever has little waits for nobody who has much: a link with a short read is before all that have had a slice
 already. Among these each has the same time: who took more than a slice is passed by until that is made up for.
@@ -16,14 +16,14 @@ MOST_OWED: Final = 0.05
 
 
 class Work(Protocol):
-    """What can go on later: a link, a fan-out."""
+    """Work that can go on later: of a link, of a fan-out."""
 
     def go_on(self) -> bool:
         """Do a slice of it; whether there is more."""
 
 
 class Account(Protocol):
-    """What a turn may cost: turn.py."""
+    """The account of a turn's costs: turn.py."""
 
     is_reading: bool
 
@@ -55,7 +55,7 @@ class RoundRobin:
         self._slice = slice_
         self._small: dict[Work, None] = {}
         self._large: dict[Work, float] = {}
-        """What each took beyond its slices."""
+        """The seconds that each took beyond its slices."""
         self._is_scheduled = False
         self._picked = 0
 
@@ -97,7 +97,7 @@ class RoundRobin:
                 self._schedule()
 
     def _pick(self) -> tuple[Work, float] | None:
-        """Whose turn it is, taken out of the queue, and what it owes."""
+        """The work that is next, taken out of the queue, and the time that it owes."""
         self._picked += 1
         if self._small and not (self._large and self._picked % LARGE_EVERY == 0):
             work = next(iter(self._small))

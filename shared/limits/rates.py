@@ -13,11 +13,11 @@ from typing import Final
 from parley.shared.limits.token_buckets import Buckets, TokenBucket
 
 RATES: Final = {"pings": (50.0, 500.0), "frames": (50.0, 1000.0), "requests": (100.0, 2000.0)}
-"""What → so many a second, and so many at once. `frames` are those that were at fault."""
+"""Kind → so many a second, and so many at once. `frames` are those that were at fault."""
 DATAGRAMS: Final = (50.0, 500.0)
 """The same of datagrams from one port of an address, each a subscriber's."""
 FACTOR: Final = 20
-"""What a server may have, and what all links, or ports, of one address may have together."""
+"""A server, and all links or ports of one address together, may have so many times as much."""
 FAILED: Final = (10.0, 300.0)
 """The same of connections from one address that never became links."""
 SLOWED: Final = 1.0
@@ -30,7 +30,7 @@ PATIENCE: Final = 30.0
 
 @dataclass(slots=True)
 class Used:
-    """What one link has had."""
+    """The token buckets of one link."""
 
     buckets: dict[str, TokenBucket] = field(default_factory=dict)
     over_since: float | None = None
@@ -39,7 +39,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What follows for a link: so many seconds of rest, or its end."""
+    """The consequence for a link: so many seconds of rest, or its end."""
 
     seconds: float
     is_end: bool = False

@@ -1,4 +1,4 @@
-"""What was read of a link and has to wait: for its turn, for room, or because it sends more than it may.
+"""Bytes that were read of a link and wait: for its turn, for room, or because it sends more than it may.
 
 A link that has more than a turn allows (turn.py) is queued, and goes on in turn with all others (fairness.py).
 While anything of it waits, little more is read. Who asks and does not read the answers is not listened to until
@@ -26,7 +26,7 @@ ANSWERS: Final = 256 * 1024
 
 
 class LinkBacklog(LinkIO):
-    """What waits of one link. Link is a subclass."""
+    """The bytes of one link that wait. Link is a subclass."""
 
     __slots__ = ("_answered", "_backlog", "_is_held", "_is_lost", "_is_reading", "_queue", "_resting", "is_pausing")
 
@@ -78,7 +78,7 @@ class LinkBacklog(LinkIO):
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """What is sent over this link meanwhile is what was asked for: it is counted as such."""
+        """Count the frames that are sent over this link meanwhile as answers, which were asked for."""
         if self._queued == 0 and self.writable:
             self._answered = 0
         before = self._queued
@@ -131,7 +131,7 @@ class LinkBacklog(LinkIO):
         return not (self.session.dialled or self.session.identity.server_id)
 
     def _read_on(self, data: bytes) -> None:
-        """What is more than TURN bytes has to wait; and so has what comes meanwhile."""
+        """Handle TURN bytes now; the rest waits, and so do the bytes that come meanwhile."""
         self.bytes_received += len(data)
         if self.session.is_closed:
             return

@@ -1,4 +1,4 @@
-"""What a session tells its owner: who is there, and what happened."""
+"""The events that a session tells its owner: who is there, and what happened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from parley.shared.wire.messages import pb
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is at the other end, from its CONNECT_CLIENT, CONNECT_SERVER or CONNECTED."""
+    """The other end of a link, from its CONNECT_CLIENT, CONNECT_SERVER or CONNECTED."""
 
     user: User | None = None
     udp_port: int = 0
@@ -22,7 +22,7 @@ class Identity:
     expects: str = ""
     """Which server the dialler means to reach; empty: whoever is there."""
     capabilities: int = 0
-    """What it can beyond the fixed protocol: capabilities.py. 0: no Parley, or an old one."""
+    """Its abilities beyond the fixed protocol: capabilities.py. 0: no Parley, or an old one."""
     nonce: bytes = b""
     proof: bytes = b""
     """Of a process that says to be of our node: proofs.py."""

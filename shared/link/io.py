@@ -20,7 +20,7 @@ __all__ = ["SEND_LIMIT", "TURN", "LinkIO"]
 
 
 class Owner(Protocol):
-    """Who gets the messages."""
+    """The object that gets a link's messages."""
 
     def messages_received(self, link: Any, frames: list[Frame]) -> int | None:
         """One read's messages; how many were handled before the turn was over (turn.py), or None for all.

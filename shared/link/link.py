@@ -40,7 +40,7 @@ LINGER = 2.0
 
 
 class LinkOwner(Protocol):
-    """Whom a link tells what happens: ServiceBase, FeatureBase."""
+    """The object that a link tells what happens: ServiceBase, FeatureBase."""
 
     def connect_requested(self, link: Link, identity: Identity) -> None:
         """Call `link.accept` or `link.refuse` before returning."""
@@ -65,7 +65,7 @@ class LinkOwner(Protocol):
 
 
 class Track(Protocol):
-    """What holds a link for as long as there is a connection."""
+    """The set that holds a link for as long as there is a connection."""
 
     def add(self, link: Link, /) -> None:
         """The connection was made."""
@@ -133,11 +133,11 @@ class Link(LinkBacklog, asyncio.Protocol):
         self.end: Closed | None = None
         """How it ended, once it has."""
         self.told = _NOTHING
-        """What has been logged about this link already: a flood of faults is one line."""
+        """The faults that were logged about this link already: a flood of them is one line."""
         self._is_wanted = is_wanted
         self.opened_at = now()
         self.used = Used()
-        """What it has had of what has a rate."""
+        """Its token buckets, of what has a rate."""
         self._counts = counts
         self._timer: Timer | None = None
         self._opening: asyncio.Future[None] | None = None
@@ -153,7 +153,7 @@ class Link(LinkBacklog, asyncio.Protocol):
 
     @property
     def identity(self) -> Identity:
-        """Who is at the other end."""
+        """The identity of the other end."""
         return self.session.identity
 
     def identify(self, identity: Identity) -> Identity:
@@ -372,7 +372,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._have_room()
 
     def _have_room(self) -> None:
-        """Who was not listened to because they did not read is again."""
+        """Listen again to a side that was not listened to because it did not read."""
         self._answered = 0
         if self._has_backlog and self._transport is not None:
             self._wait()

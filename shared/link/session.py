@@ -167,7 +167,7 @@ class Session:
         self.reader.fed_at = now
 
     def next_event(self, most: int = sys.maxsize) -> Event | None:
-        """What happened next, or None; a DECIDING link tells nothing until it is decided.
+        """The next event, or None; a DECIDING link tells nothing until it is decided.
 
         No more than `most` frames are looked at: whether there are others is told by `has_more`.
         """
@@ -287,7 +287,7 @@ class Session:
     # Out ---------------------------------------------------------------------------
 
     def frames_to_send(self) -> list[bytes]:
-        """What must be written now; it is handed out once."""
+        """The frames that must be written now; they are handed out once."""
         out, self._out = self._out, []
         return out
 
@@ -401,7 +401,7 @@ def unsupported(name: str) -> bytes:
 
 
 def _identify(frame: Frame) -> Identity:
-    """Who asks to be connected; MalformedMessage where the payload does not parse."""
+    """The identity of a side that asks to be connected; MalformedMessage where the payload does not parse."""
     if frame.name == "CONNECT_CLIENT":
         client = decode(frame, pb.ConnectClient)
         if not 0 <= client.udpPort <= 65535:  # noqa: PLR2004 - the range of ports
@@ -419,7 +419,7 @@ def _identify(frame: Frame) -> Identity:
 
 
 def _answerer(answer: pb.ConnectResponse) -> Identity:
-    """Who answers our CONNECT: an existing program says nothing of itself."""
+    """The identity of the side that answers our CONNECT: an existing program says nothing of itself."""
     return Identity(
         server_id=answer.serverId,
         instance_id=answer.instanceId,

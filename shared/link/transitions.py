@@ -20,7 +20,7 @@ class State(Enum):
 
 
 class Input(Enum):
-    """What can happen to a link: frames by what they mean, timers, and our own decisions."""
+    """The inputs of a link: frames by their meaning, timers, and our own decisions."""
 
     CONNECT = auto()
     CONNECTED = auto()
@@ -41,7 +41,7 @@ class Input(Enum):
 
 
 class Effect(Enum):
-    """What a transition does; each is a method of Session of that name."""
+    """The effect of a transition; each is a method of Session of that name."""
 
     HUNG_UP = auto()
     SAY_FAULT = auto()

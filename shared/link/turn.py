@@ -27,7 +27,7 @@ __all__ = ["SEND_LIMIT", "TURN", "Bounds", "Loop", "PureTurn", "Turn", "turn_of"
 
 
 class Flushed(Protocol):
-    """What has something to write: a link."""
+    """Something that has bytes to write: a link."""
 
     def flush(self) -> None:
         """Write it."""
@@ -67,7 +67,7 @@ class Turn:
         return self._is_busy
 
     def begin_round(self, now: float) -> None:
-        """What comes is handled as it comes again."""
+        """Begin a round: bytes are handled as they come again."""
         self._is_busy = False
         self._round_began = self.last = now
 
@@ -112,7 +112,7 @@ if not TYPE_CHECKING and core is not None:
 
 
 class Loop(NamedTuple):
-    """What one loop's links share."""
+    """The state that one loop's links share."""
 
     turn: Turn
     queue: RoundRobin

@@ -31,7 +31,7 @@ MOST_RIVALS: Final = 8
 
 
 class PeeringOwner(Protocol):
-    """What the links of a process need of it."""
+    """The part of a process that its links need."""
 
     server_id: str
     faults: Faults
@@ -109,7 +109,7 @@ class Peering:
         self.reconnects: dict[str, int] = dict.fromkeys(ENDINGS, 0)
         """How the link before ended → how many servers were linked again after that."""
         self.duplicates = {"dialled": 0, "accepted": 0}
-        """Who dialled the link that was kept of two: we, or the other side → how often that was decided here."""
+        """Which of two links was kept, the one that we dialled or accepted → how often that was decided here."""
 
     @property
     def links(self) -> list[Link]:
@@ -333,7 +333,7 @@ def _is_elsewhere(link: Link, identity: Identity, host: str) -> bool:
 
 
 def _standing(peer: Peer, identity: Identity, host: str) -> tie_break.Standing | None:
-    """What a new link from that server would stand beside."""
+    """The link beside which a new one from that server would stand."""
     link = peer.link or peer.standing_dial
     if link is None:
         return None

@@ -1,1 +1,1 @@
-"""What every event loop of ours uses: timers, supervised tasks, garbage collection, work in small steps."""
+"""Tools of every event loop: timers, supervised tasks, garbage collection, work in small steps."""

@@ -1,4 +1,4 @@
-"""What takes long is done a step at a time, and holds up nobody: fan-outs, say, and what a disk tells. Pure.
+"""Long work is done a step at a time, and holds up nobody: fan-outs, say, and results of the disk. Pure.
 
 A *task* is a generator: it is sent the time (seconds, monotonic) for each step, and does a little each. Tasks of
 one `Steps` are done one after another; whose turn it is among several, and how long it is, is fairness.py's.
@@ -71,7 +71,7 @@ class Steps:
         self._queue.add(self)
 
     def wake(self) -> None:
-        """What was behind may not be so any more."""
+        """Look again: work that was behind may not be so any more."""
         if self._tasks:
             self._queue.add(self)
 

@@ -1,4 +1,4 @@
-"""What runs for as long as its process does: no exception ends it.
+"""Tasks and callbacks that run for as long as their process: no exception ends them.
 
 Every endless loop, connector and timer of a process goes through here. What fails is logged when it begins to fail
 and when it is well again, is tried again, and makes /readyz say no meanwhile.
@@ -36,7 +36,7 @@ class Log(Protocol):
 
 
 class Faults:
-    """What of a process fails just now. `count` hears of each failure."""
+    """The parts of a process that fail just now. `count` is told of each failure."""
 
     def __init__(self, log: Callable[[], Log] = logs.get, count: Callable[[], None] = lambda: None) -> None:
         self._log = log

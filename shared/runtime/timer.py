@@ -65,7 +65,7 @@ class Timer:
         self._fired = _nobody
 
     def fire(self) -> None:
-        """What the loop and the wheel call."""
+        """Called by the loop and the wheel when the time has come."""
         self._handle = None
         self._fired()
 
@@ -79,7 +79,7 @@ class _Place(set[Timer]):
 
 
 class _Wheel:
-    """What is due in the distant future, by whole seconds, with one handle in the loop for each such second."""
+    """Timers due in the distant future, by whole seconds, with one handle in the loop for each such second."""
 
     def __init__(self) -> None:
         self._places: dict[int, _Place] = {}

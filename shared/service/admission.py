@@ -1,4 +1,4 @@
-"""Who of those that connect to a process stays: connections.py's rules, applied to its links.
+"""Admission: which of the connections to a process stay, by the rules of connections.py.
 
 A server's link is never given up for room: there is one for each server that this one deals with.
 """

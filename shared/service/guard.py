@@ -1,4 +1,4 @@
-"""What one process does about links that cost too much: it slows them, lets go of them, says little of it."""
+"""The guard of a process against links that cost too much: it slows them, closes them, logs little of it."""
 
 from __future__ import annotations
 

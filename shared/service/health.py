@@ -1,4 +1,4 @@
-"""What a process tells of itself: its links, for /status, for /metrics and for its discovery process; its pulse."""
+"""The health of a process: its links, for /status, /metrics and its discovery process; its pulse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from parley.shared.telemetry.tallies import OTHER, Buckets, Names, Samples
 from parley.shared.wire.messages import pb
 
 STATES: Final = ("linked", "dialling")
-"""What a link to another server can be."""
+"""The states of a link to another server, for people."""
 BEAT: Final = 0.5
 """Seconds between two looks at how late the event loop is."""
 MEASURE: Final = 5.0
@@ -31,7 +31,7 @@ class Observed(Protocol):
 
     @property
     def feature(self) -> str:
-        """What the links are for."""
+        """The feature that the links are for."""
 
     @property
     def subscriber_count(self) -> int:
@@ -102,7 +102,7 @@ def state_of(peer: Peer) -> str:
 
 
 def _last_error(peer: Peer) -> tuple[str, float]:
-    """What went wrong last, and how many seconds ago; empty: nothing ever did."""
+    """The last error, and how many seconds ago it was; empty: there was none."""
     connector = peer.connector
     if connector is None or not connector.last_error:
         return "", 0.0
@@ -110,7 +110,7 @@ def _last_error(peer: Peer) -> tuple[str, float]:
 
 
 def peer_status(peer: Peer) -> dict[str, object]:
-    """What /status tells of another server."""
+    """The part of /status about another server."""
     link = peer.link
     error, ago = _last_error(peer)
     return {

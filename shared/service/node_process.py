@@ -75,7 +75,7 @@ class NodeProcess:
             ["feature", "kind"],
         )
         self.fatal: ConfigError | StorageError | None = None
-        """What makes it impossible to go on, found while running; `fatal_found` is set then."""
+        """The error, found while running, after which it cannot go on; `fatal_found` is set then."""
         self.fatal_found = asyncio.Event()
         settings = getattr(self.config, self.section)
         self._port: int = settings.tcp_port if hasattr(settings, "tcp_port") else settings.port
@@ -174,7 +174,7 @@ class NodeProcess:
         return self._is_named
 
     def secret(self) -> bytes | None:
-        """What processes of our node know."""
+        """The secret that processes of our node know."""
         return read_secret(self.data_directory)
 
     async def registered(self, server_id: str) -> None:
@@ -255,11 +255,11 @@ class NodeProcess:
         return reasons
 
     def pages(self) -> Mapping[str, Callable[[], Answer | Stream]]:
-        """What the HTTP port answers besides the pages of every process."""
+        """The pages of the HTTP port besides those of every process."""
         return {}
 
     def status(self) -> dict[str, object]:
-        """What /status tells: who this process is, and how it is."""
+        """The content of /status: who this process is, and how it is."""
         reasons = self.reasons_not_ready()
         return {
             "server_id": self.server_id,

@@ -29,7 +29,7 @@ ACCEPTOR: Final = b"acceptor"
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one of the two says of itself."""
+    """One of the two sides, as it describes itself."""
 
     server_id: str
     instance_id: str
@@ -77,10 +77,10 @@ class Accepting:
         self._secret = secret
         self._given_up = given_up
         self._expected: dict[object, bytes] = {}
-        """Whose proof is awaited, and what it has to be."""
+        """The connections of which a proof is awaited, and the proof that each has to give."""
 
     def challenge(self, key: object, dialler: Identity, server_id: str, instance_id: str) -> pb.Proof | None:
-        """What CONNECTED has for this dialler; None: it cannot prove anything, refuse it."""
+        """The challenge in CONNECTED for this dialler; None: it cannot prove anything, refuse it."""
         secret = self._secret()
         if secret is None or len(dialler.nonce) != NONCE:
             return None

@@ -37,7 +37,7 @@ Result = pb.ConnectResponse
 
 
 class Registrant(Protocol):
-    """What a registration needs of the process that it registers."""
+    """The part of a process that its registration needs."""
 
     server_id: str
     instance_id: str
@@ -116,7 +116,7 @@ class Registration(Dialler):
         return sorted(found, key=lambda endpoint: endpoint != self._last_good)
 
     def connect_message(self, endpoint: Endpoint) -> bytes:
-        """Who we are, or nobody yet, and where we serve."""
+        """The CONNECT of a registration: our name, if we have one yet, and where we serve."""
         self._dialled = endpoint
         me = self._registrant
         endpoints = me.own_endpoints()

@@ -1,4 +1,4 @@
-"""What every service is: a process of its node, with subscribers and one link per other server.
+"""The base of every service: a process of its node, with subscribers and one link per other server.
 
 A server connects to a server exactly as a client connects to a server: the same Link, accepted here or
 dialled by a connector. A feature is a subclass that handles its messages and nothing else.

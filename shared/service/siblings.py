@@ -19,7 +19,7 @@ WITHIN: Final = 5.0
 
 
 class SiblingsOwner(Protocol):
-    """What it needs of the process that is dialled."""
+    """The part of the dialled process that is needed."""
 
     server_id: str
     instance_id: str
@@ -29,7 +29,7 @@ class SiblingsOwner(Protocol):
         """It is a process of our node."""
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
-        """What came is no proof."""
+        """It gave no proof."""
 
 
 class Siblings:
@@ -41,7 +41,7 @@ class Siblings:
         self._proven: set[Link] = set()
 
     def challenge(self, link: Link, identity: Identity) -> pb.Proof | None:
-        """What CONNECTED asks of it; None: refuse it."""
+        """The challenge in CONNECTED; None: refuse the dialler."""
         owner = self._owner
         challenge = self._accepting.challenge(link, identity, owner.server_id, owner.instance_id)
         if challenge is not None:

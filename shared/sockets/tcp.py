@@ -1,4 +1,4 @@
-"""What a link has the system do with its socket: when it is given up, how large its packets are, what arrived."""
+"""A link's socket, as the system sees it: when it is given up, how large its packets are, what arrived."""
 
 from __future__ import annotations
 

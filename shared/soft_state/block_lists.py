@@ -1,4 +1,4 @@
-"""Whom our subscribers block, as the node's chat process says: asked once for each, and told of each change. Pure.
+"""Blocks of our subscribers, as the node's chat process has them: asked for once each, then told of changes. Pure.
 
 Until the first answer nobody's news is shown to them, for HOLD seconds: else a blocked person would be seen for a
 moment each time. Where chat is away what it said last holds, and who was never answered for sees everybody.
@@ -50,7 +50,7 @@ class BlockLists:
         self._lists.pop(user, None)
 
     def questions(self) -> list[pb.ChangeBlock]:
-        """What to ask over a new link: everything."""
+        """The questions for a new link: all of them."""
         self._requests.clear()
         return [self._ask(user) for user in self._lists]
 
@@ -60,7 +60,7 @@ class BlockLists:
         return pb.ChangeBlock(of=user.to_pb(), request=number)
 
     def of(self, user: User, now: float) -> AbstractSet[User] | None:
-        """Whom somebody blocks; None: that is not known yet."""
+        """The users whom somebody blocks; None: they are not known yet."""
         known = self._lists.get(user)
         if known is None:
             return NOBODY

@@ -1,4 +1,4 @@
-"""What clients' clocks are off: a machine without a battery or the Internet begins in 1970. Pure.
+"""The offsets of clients' clocks: a machine without a battery or the Internet begins in 1970. Pure.
 
 A client whose clock is a few minutes off is understood as it is (lifetimes.py). One that is off by more is put
 right where its datagrams come in, once for all that are told of them: by what the first of them says of its age, or
@@ -14,7 +14,7 @@ from parley.shared.soft_state.lifetimes import MAX_SKEW
 
 
 class Clocks:
-    """What each source's clock is off."""
+    """The offset of each source's clock."""
 
     def __init__(self) -> None:
         self._ahead: dict[Hashable, float] = {}

@@ -119,7 +119,7 @@ class DatagramServiceBase(ServiceBase):
         await super().server_list_received(change, own)
 
     def hidden_from(self, user: User | None) -> AbstractSet[User] | None:
-        """Whose news a user does not get, since they block them; None: nobody's yet, that is about to be known.
+        """The users that a user blocks, and gets no news of; None: that is about to be known, so nobody's news yet.
 
         A user of another server's blocks are known there.
         """
@@ -137,7 +137,7 @@ class DatagramServiceBase(ServiceBase):
 
     @cached_property
     def spreads(self) -> Spreads:
-        """What is said to groups, on its way to their members."""
+        """Entries for groups, on their way to the members."""
         loop = asyncio.get_running_loop()
         turn, queue = turn_of(loop)
         return Spreads(

@@ -1,4 +1,4 @@
-"""Who is in the groups that our users address: asked again and again while somebody does. Pure.
+"""Members of the groups that our users address: asked for again and again while somebody does. Pure.
 
 The answers come from the group's chat service. `now` is in seconds, monotonic.
 """
@@ -39,7 +39,7 @@ class _Group:
     members: frozenset[User] = frozenset()
     answered: float = 0.0
     authors: dict[User, float] = field(default_factory=dict)
-    """Who addresses it, and until when; whoever is asked for next comes first."""
+    """The users who address it, and until when; the one that is asked for next comes first."""
     refused: set[User] = field(default_factory=set)
     """Those of them who are no members, by the last answers."""
     is_unsure: bool = True
@@ -74,7 +74,7 @@ class Members:
         return True
 
     def _schedule(self, group: Group, known: _Group) -> None:
-        """What was found out or asked changes when to ask next."""
+        """Set the time of the next question, after an answer or a question."""
         known.due = known.asked + (SOON if known.is_unsure else FRESH)
         heappush(self._due, (known.due, next(self._tie), group))
         if len(self._due) > 2 * len(self._groups) + SLACK:
@@ -86,7 +86,7 @@ class Members:
         return known is not None and known.due == due[0]
 
     def of(self, author: User, group: Group) -> frozenset[User]:
-        """Whom an author reaches through the group; nobody where they are no member, or nothing is known."""
+        """The users whom an author reaches through the group; none where the author is no member."""
         known = self._groups.get(group)
         if known is None or author not in known.members:
             return frozenset()

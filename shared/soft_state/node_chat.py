@@ -38,13 +38,13 @@ RETRY = 1.0
 
 
 class Chat(Protocol):
-    """What typing and location need of chat."""
+    """The part of chat that typing and location need."""
 
     def want(self, author: User, group: Group, until: float) -> None:
         """Keep the group's members known until then (the loop's seconds)."""
 
     def members(self, author: User, group: Group) -> frozenset[User]:
-        """Whom the author reaches through the group, as far as it is known now."""
+        """The users whom the author reaches through the group, as far as they are known now."""
 
     def post(self, message: pb.ChatMessage) -> None:
         """Have a message sent for one of our users."""
@@ -56,11 +56,11 @@ class Chat(Protocol):
         """They are here no longer."""
 
     def blocked(self, user: User) -> AbstractSet[User] | None:
-        """Whom one of our users blocks; None: that is not known yet, and will be in a moment."""
+        """The users whom one of our users blocks; None: they are not known yet, and will be in a moment."""
 
 
 class ChatUser(Protocol):
-    """What the link needs of the process that it is for."""
+    """The part of its process that the link needs."""
 
     server_id: str
     instance_id: str
@@ -72,7 +72,7 @@ class ChatUser(Protocol):
         """The process's feature."""
 
     def secret(self) -> bytes | None:
-        """What processes of our node know."""
+        """The secret that processes of our node know."""
 
     def members_changed(self, group: Group) -> None:
         """The members of a group are others than before."""
@@ -133,7 +133,7 @@ class NodeChat(Dialler):
         self._set_timer()
 
     def members(self, author: User, group: Group) -> frozenset[User]:
-        """Whom the author reaches through the group, as far as it is known now."""
+        """The users whom the author reaches through the group, as far as they are known now."""
         return self._members.of(author, group)
 
     def post(self, message: pb.ChatMessage) -> None:
@@ -161,7 +161,7 @@ class NodeChat(Dialler):
         self._blocks.forget(user)
 
     def blocked(self, user: User) -> AbstractSet[User] | None:
-        """Whom one of our users blocks; None: that is not known yet. A node without chat has no blocks."""
+        """The users whom one of our users blocks; None: not known yet. A node without chat has no blocks."""
         found = self._blocks.of(user, _now())
         return NOBODY if found is None and not self._places else found
 
@@ -253,7 +253,7 @@ class NodeChat(Dialler):
         return True
 
     def link_lost(self, closed: Closed) -> None:
-        """What was written to it may not have arrived."""
+        """Keep what was written to it: it may not have arrived."""
         self._forget_arrived()
         self._pending = dict.fromkeys(self._pending)
         self._user.log.info("chat_disconnected", reason=closed.reason)

@@ -12,7 +12,7 @@ MINUTE: Final = 60.0
 
 
 class _Window:
-    """What was said in a minute, and what was not."""
+    """The lines of one minute: those that were written, and the number of those that were not."""
 
     __slots__ = ("began", "left_out", "said")
 

@@ -1,4 +1,4 @@
-"""What a process counts. One `Metrics` per process, on the CollectorRegistry it is given.
+"""The metrics of a process. One `Metrics` per process, on the CollectorRegistry that it is given.
 
 Labels are closed sets, never a user or an address. A peer's serverId stands only on gauges and counters, and no
 more than PEERS of them do. What happens often is counted in plain numbers (tallies.py), and read when /metrics is
@@ -43,7 +43,7 @@ CONNECTS: Final = {
     "dialler": ("connected", "unreachable", *CLOSES),
     "listener": ("connected", "another_expected", "is_already_connected_error", "unknown_error"),
 }
-"""Who dialled → every `result` of a handshake."""
+"""Role → every `result` of a handshake."""
 
 LIMITED_WHAT: Final = frozenset(
     {
@@ -63,7 +63,7 @@ LIMITED_ANYWHERE: Final = (
     ("connections", "listener"), ("descriptors", "listener"), ("connections", "http"), ("time", "http"),
     ("bytes", "link"), ("pings", "link"), ("requests", "link"), ("log_lines", "link"),
 )  # fmt: skip
-"""What every process may have to limit, and so counts from 0 on."""
+"""Limits that every process may have to apply, and so counts from 0 on."""
 
 PEERS: Final = 100
 """Peers with a label of their own; the others share `other`."""

@@ -1,4 +1,4 @@
-"""What is counted where much happens: plain numbers, turned into metrics when somebody asks. Pure.
+"""Counters where much happens: plain numbers, turned into metrics when somebody asks. Pure.
 
 A Counter of prometheus-client takes a lock and a microsecond for each step; these take a tenth of that, and next to
 nothing in the compiled core (shared/core/tallies.c), which has the same classes.
@@ -110,7 +110,7 @@ class Names:
 
 
 class Exporter(Protocol):
-    """What of Metrics (metrics.py) a pure module needs, to have exported what it counts."""
+    """The part of Metrics (metrics.py) that a pure module needs, to have its counters exported."""
 
     def watch_value(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Export a gauge without labels."""

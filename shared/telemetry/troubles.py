@@ -1,4 +1,4 @@
-"""What is wrong around a process, for people: told once in its log, and for as long as it lasts in /status. Pure.
+"""Troubles around a process, for people: told once in its log, and for as long as they last in /status. Pure.
 
 Whoever sends datagrams or dials decides what stands here: so it is bounded, and so are its lines in the log.
 """

@@ -1,4 +1,4 @@
-"""What a Parley can do beyond the fixed protocol: a bit each, announced in Mark and Terms.
+"""Abilities of a Parley beyond the fixed protocol: a bit each, announced in Mark and Terms.
 
 A name of ours goes only to who announced the capability for it (protocol.md, "Numbers of ours").
 """
@@ -13,9 +13,9 @@ PIECES: Final = 1 << 0
 """Takes large messages in pieces, and goes on where a link broke."""
 
 OURS: Final = PIECES
-"""What this version can."""
+"""The abilities of this version."""
 
 
 def terms(server_id: str = "") -> pb.Terms:
-    """What a CONNECT of ours says of itself: which server it is meant for (empty: any), and what we can."""
+    """The terms in a CONNECT of ours: which server it is meant for (empty: any), and our abilities."""
     return pb.Terms(serverId=server_id, capabilities=OURS)

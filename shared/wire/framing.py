@@ -142,7 +142,7 @@ PureFrame, PureFrameReader = Frame, FrameReader
 
 
 def find_fault(data: bytes, limit: int) -> RemoteProtocolError | None:
-    """What is wrong with a stream, if anything is: the compiled reader leaves the words to us."""
+    """The fault of a stream, if it has one: the compiled reader leaves the words to us."""
     reader = PureFrameReader(limit)
     reader.feed(data)
     return reader.error

@@ -30,7 +30,7 @@ LONG: Final = 1024
 """Bytes of content beyond which its BLAKE2b stands for it, which is compiled everywhere."""
 IS_LONG: Final = 0x80
 PAIRS: Final = 1 << 14
-"""Who writes to whom: so many are known at a time."""
+"""So many pairs of author and recipient are known at a time."""
 
 _PRIME: Final = (1 << 128) - 159
 _WORD: Final = 8
@@ -79,7 +79,7 @@ class MessageKeys:
         self._secret = secret
         hashes = -(-(_HEAD + LONG // _WORD) * _MULTIPLIER // 64)
         self.multipliers = b"".join(self._hash(b"numbers", n.to_bytes(4, "little"), 64) for n in range(hashes))
-        """What words are multiplied by, each _MULTIPLIER bytes."""
+        """The numbers that words are multiplied by, each _MULTIPLIER bytes."""
         self.pair = lru_cache(maxsize=PAIRS, typed=True)(self._pair)  # a user and a group are equal as tuples
         """pair(author, recipient, group): 16 bytes, the same for all that one writes to the other."""
 
@@ -125,7 +125,7 @@ class MessageKeys:
 
 
 def content_of(message: pb.ChatMessage) -> tuple[int, bytes]:
-    """What a message says: the number of its field, and its bytes; 0 and none where it says nothing."""
+    """The content of a message: the number of its field, and its bytes; 0 and none where it has none."""
     name = message.WhichOneof("content")
     if name is None:
         return 0, b""

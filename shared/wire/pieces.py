@@ -1,4 +1,4 @@
-"""What is large travels in pieces, and goes on where a link broke (protocol.md, "In pieces"). Pure.
+"""Large messages travel in pieces, and go on where a link broke (protocol.md, "In pieces"). Pure.
 
 `Sending` is one transfer at the side that has the whole, `Window` how much of all its transfers may be unanswered,
 `Partials` what came so far at the other side. Both sides know a whole by its hash: so a transfer goes on over the
@@ -39,7 +39,7 @@ STALLED: Final = 2.0
 
 
 class Whole(NamedTuple):
-    """What the pieces are of."""
+    """The message that the pieces are of."""
 
     digest: bytes
     size: int
@@ -182,14 +182,14 @@ class Sending:
         return is_more
 
     def stop(self) -> None:
-        """What is on its way will not be answered, or does not matter."""
+        """Stop: the pieces in flight will not be answered, or do not matter."""
         self._window.forget(self._sent - self._settled)
         self._settled = self._sent
         self._on_their_way.clear()
 
 
 class Limits(NamedTuple):
-    """What may lie half received."""
+    """Limits of what may lie half received."""
 
     size: int
     """Bytes of one whole."""
@@ -226,7 +226,7 @@ class Partial:
 
 
 class Taken(NamedTuple):
-    """What became of a piece."""
+    """The outcome of a piece."""
 
     offset: int
     result: int = pb.PieceReceived.OK
@@ -235,7 +235,7 @@ class Taken(NamedTuple):
 
 
 class Partials:
-    """What has come so far, by peer. `limited` hears of what a limit stopped: bytes, or messages.
+    """The pieces that have come so far, by peer. `limited` is told what a limit stopped: bytes, or messages.
 
     A whole that was handed on stays for as long as there is room: who did not hear that it came asks over its next
     link, and it is handed on once more instead of being sent again.

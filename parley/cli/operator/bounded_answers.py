@@ -1,4 +1,4 @@
-"""What a node answers to a command, read no further than it can be long, and no longer than it can take.
+"""A node's answer to a command, read no further than it can be long, and no longer than it can take.
 
 Whoever listens at that place may be no node of ours.
 """

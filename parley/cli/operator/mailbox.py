@@ -237,7 +237,7 @@ def _confirm(question: str, *, yes: bool) -> None:
 
 
 def _read(inspection: Inspection, wanted: Wanted, last: int = LAST) -> Iterator[Entry]:
-    """What is wanted, a part after another; nothing that came after `last`."""
+    """The messages that are wanted, a part after another; none that came after `last`."""
     after = 0
     while found := inspection.entries(wanted, MOST, after, last):
         yield from found

@@ -1,4 +1,4 @@
-"""What `parley mailbox` prints: destinations, messages, and what was done, in words or as JSON."""
+"""The output of `parley mailbox`: destinations, messages, and what was done, in words or as JSON."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def print_entries(entries: Iterable[Entry], *, as_json: bool) -> None:
 
 
 def content_of(message: pb.ChatMessage) -> dict[str, Any]:
-    """What is in a message; of a document, its name and size."""
+    """The content of a message; of a document, its name and size."""
     which = message.WhichOneof("content")
     if which == "document":
         document = message.document
@@ -111,7 +111,7 @@ def content_of(message: pb.ChatMessage) -> dict[str, Any]:
 
 
 def print_retried(done: Retried, waiting: int, *, as_json: bool) -> None:
-    """What was done for a destination, for which so many messages wait."""
+    """Print what was done for a destination, for which so many messages wait."""
     destination = destination_of(done.destination)
     if as_json:
         print_json(

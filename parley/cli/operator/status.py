@@ -38,7 +38,7 @@ SETTLED = 0.2
 NAMES = {MESSAGES: "chat", TYPING_INDICATOR: "typing", LIVE_LOCATION: "location"}
 COLOURS = {"linked": "green", "partly linked": "yellow", "not linked": "red", "dialling": "red"}
 HINT = "other_data"
-"""What is worth a line, and nothing that is missing."""
+"""The kind of trouble that is worth a line, and does not make the exit code 1."""
 ALONE = Text("No other server has been heard of.")
 
 Status = dict[str, Any]
@@ -93,7 +93,7 @@ class Node:
         }
 
     async def status(self) -> Status:
-        """What its discovery process says, and each other process under `processes`: None, if it does not answer.
+        """The discovery process's status, and each other process's under `processes`: None, if it does not answer.
 
         Raises:
             PeerUnreachable: the discovery process does not answer.
@@ -197,7 +197,7 @@ def _shown(status: Status) -> Group:
 
 
 def _troubles(status: Status) -> list[Status]:
-    """What is wrong by any of the processes, each thing once: several may see the same."""
+    """The troubles that any of the processes has, each once: several may see the same."""
     told = [status, *(process for process in status["processes"].values() if process is not None)]
     every = [trouble for process in told for trouble in process.get("troubles", ())]
     return list({(each["kind"], each["subject"]): each for each in every}.values())
@@ -252,7 +252,7 @@ def _links(links: Mapping[str, Sequence[Status]]) -> Table:
 
 
 def _error(link: Status) -> Text:
-    """What went wrong last, and when: of a link that stands it is over, and no news."""
+    """The last error of a link, and when it was: of a link that stands it is over, and no news."""
     text, ago = harmless(link["last_error"]), link.get("last_error_seconds_ago")
     dated = f"{ago:.0f} s ago: {text}" if text and ago is not None else text
     return Text(dated, "dim" if link["state"] == "linked" else "")

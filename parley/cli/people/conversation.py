@@ -1,4 +1,4 @@
-"""What `parley chat` makes of each line that is typed, and of all that comes back; the screen shows it."""
+"""One chat: the meaning of each line that is typed, and of all that comes back; the screen shows it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Conversation:
         """`answers_for_all`: the lines are a file's, and the exit code tells what became of all of them."""
         self.to: Recipient | None = None
         self._known = Known()
-        """Whom we wrote to, heard from or saw the name of."""
+        """Names that we wrote to, heard from or saw."""
         self._answers_for_all = answers_for_all
         self._results = Results()
         self._home = user.server_id
@@ -56,7 +56,7 @@ class Conversation:
         self._folder = folder
         self._newest = 0
         self._kept: set[tuple[int, Recipient]] = set()
-        """What we were told is kept, and for whom: its author has gone on since."""
+        """Messages that we were told are kept, and their recipients: the author has gone on since."""
         self._was_connected = False
         self._is_connected = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,11 +66,11 @@ class Conversation:
         self.indicators: Indicators | None = None
 
     def prompt(self) -> str:
-        """What stands before the line that is typed."""
+        """The text before the line that is typed."""
         return f"{self.to}> " if self.to is not None else "> "
 
     def beside(self) -> str:
-        """What stands at the other end of that line: who types."""
+        """The text at the other end of that line: who types."""
         return self.indicators.words if self.indicators is not None else ""
 
     # What comes ---------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class Conversation:
             self.indicators.edited(self._reader_of(text))
 
     def _reader_of(self, text: str) -> Recipient | None:
-        """Whom a line would go to; None where it is no message, or for nobody."""
+        """The recipient of a line; None where it is no message, or for nobody."""
         if not text.strip() or (text.startswith("/") and not text.startswith("//")):
             return None
         try:
@@ -244,7 +244,7 @@ class Conversation:
             raise ParleyError(too_large(str(path), error.size, error.limit)) from None
 
     def _request(self, word: str, rest: str) -> Coroutine[Any, Any, str] | None:
-        """What the server is to be asked, and what is shown then; None where the word means nothing."""
+        """A command's request to the server, with its outcome in words; None where the word is no command."""
         if word in ("/join", "/leave", "/members"):
             return self._group_request(word, self._group(word, rest))
         if word in ("/block", "/unblock"):

@@ -37,7 +37,7 @@ def _home(environ: Mapping[str, str]) -> Path | None:
 
 
 def _said(file: Path, home: Path) -> Path | None:
-    """What the last such line says: an absolute path, or one that begins with $HOME/."""
+    """The path in the last such line: an absolute one, or one that begins with $HOME/."""
     try:
         with file.open(encoding="utf-8", errors="replace") as opened:
             lines = opened.read(_LARGEST).splitlines()

@@ -1,4 +1,4 @@
-"""Whom a line of a chat names before its colon, if anybody: `bob@beta: hi`, `#crew: hi`, `bob: hi`. Pure.
+"""The recipient that a line of a chat names before its colon: `bob@beta: hi`, `#crew: hi`, `bob: hi`. Pure.
 
 A sentence may have a colon, too ("note: buy milk"), and must not go to somebody of its first word's name.
 """
@@ -48,7 +48,7 @@ class Known:
 
 
 def addressee(text: str, current: Recipient | None, known: Known, home: str) -> tuple[Recipient | None, str]:
-    """Whom a line goes to that it names, and the rest of it; None and all of it where it names nobody.
+    """The recipient that a line names, and the rest of the line; None and all of it where it names nobody.
 
     A name with its server is meant in any case. One without is meant where we write to nobody yet, or to a person
     and know the one that is named; a group's also where we write to a person.

@@ -1,4 +1,4 @@
-r"""Whom a command line means: names of people and groups, checked; without a server they are at ours.
+r"""Names of people and groups in a command line, checked; without a server they are at ours.
 
 We give nobody an odd name (shared/names.py). Those of others are taken as they are written, or in quotes, as
 `"odd name\x1b"@alpha`; what begins with # is a group unless it is in quotes.
@@ -16,7 +16,7 @@ _Name = TypeVar("_Name", User, Group)
 
 
 def ourselves(text: str) -> User:
-    """Who we are: USER@SERVER, in full. ConfigError where it is not that, or a name that we give nobody."""
+    """Our own name: USER@SERVER, in full. ConfigError where it is not that, or a name that we give nobody."""
     _refuse_group(text, "a group cannot write: name a user, as in alice@alpha")
     _refuse_two(text)
     user = _short(User.parse(text))
@@ -81,7 +81,7 @@ def looks_like_a_group(text: str) -> bool:
 
 
 def no_group(text: str) -> ConfigError:
-    """What is told who would block a group."""
+    """The error for a command that would block a group."""
     words = f"a group cannot be blocked; leave it, or block a user of it{_in_quotes(text)}"
     return ConfigError(f"{text.strip()!r} is a group; {words}")
 

@@ -1,4 +1,4 @@
-"""What became of the messages of one chat: how many wait for a first status, and what the exit code tells."""
+"""The outcome of the messages of one chat: how many wait for a first status, and the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes: messages as lines for people or programs, documents into a folder; and `parley listen`."""
+"""Incoming messages as lines for people or programs, documents into a folder; and `parley listen`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from parley.cli.terminal import line, note
 
 
 class Screen(Protocol):
-    """What a conversation writes to and reads from."""
+    """The screen that a conversation writes to and reads from."""
 
     def say(self, text: str) -> Awaitable[None] | None:
         """Show what others wrote; it is shown when this returns, or when what it returns is done."""
@@ -55,7 +55,7 @@ class PlainScreen:
         return self._printer.holds
 
     def own(self, text: str) -> None:
-        """Who reads it wrote the lines."""
+        """Show nothing: whoever reads the output wrote the lines."""
 
     def note(self, text: str) -> None:
         """Print it on standard error."""

@@ -1,4 +1,4 @@
-"""What the commands for typing and locations share: being connected to whoever offers the feature."""
+"""The common part of the commands for typing and locations: a connection to a server that offers the feature."""
 
 from __future__ import annotations
 

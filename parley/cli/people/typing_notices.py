@@ -25,7 +25,7 @@ SHOWN: Final = 3
 
 
 class Indicators:
-    """Who types, to us; and to whom we do. `changed` is called when `words` are others."""
+    """People who type to us, and the recipient to whom we type. `changed` is called when `words` are others."""
 
     def __init__(
         self, user: User, config: Config, discovery: DiscoveryService, changed: Callable[[], None]
@@ -35,7 +35,7 @@ class Indicators:
 
     @property
     def words(self) -> str:
-        """Who types now, the newest first, in a few words; empty where nobody does."""
+        """The people who type now, the newest first, in a few words; empty where nobody does."""
         names = [_name(typist) for typist in reversed(self._feature.typists)]
         more = f", {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         return f"{', '.join(names[:SHOWN])}{more} … typing" if names else ""

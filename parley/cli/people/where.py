@@ -72,7 +72,7 @@ def _how(*, as_json: bool, geojson: bool) -> str:
 
 
 def _printer(how: str) -> Shown:
-    """What prints the places each time it is called with them; a table draws itself."""
+    """The function that prints the positions each time it is called with them; a table draws itself."""
     shown: dict[str, Shown] = {"geojson": _geojson, "json": _Changes(_as_json), "lines": _Changes(_in_words)}
     return shown.get(how, lambda _places: None)
 

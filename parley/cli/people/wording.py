@@ -1,4 +1,4 @@
-"""What people read: statuses in words, messages as lines, times."""
+"""Words for people: statuses, messages as lines, times."""
 
 from __future__ import annotations
 

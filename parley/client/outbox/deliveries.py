@@ -1,4 +1,4 @@
-"""What became of a message that we sent: its statuses, each member's for a group, and the final one."""
+"""The delivery of a message that we sent: its statuses, each member's for a group, and the final one."""
 
 from __future__ import annotations
 

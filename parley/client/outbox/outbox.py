@@ -1,4 +1,4 @@
-"""What must reach the server: sent in order, as fast as the link takes it, and again until it is answered.
+"""Frames that must reach the server: sent in order, as fast as the link takes them, again until answered.
 
 A link that is given more than it can carry is given up (link.py, BUFFER_LIMIT), and an outbox of documents
 is more than that: so what goes out waits here, and the link's buffer is never filled beyond its mark.
@@ -86,7 +86,7 @@ class Outgoing:
         self.pump()
 
     def closed(self) -> None:
-        """What has no answer waits for the next link."""
+        """Keep what has no answer for the next link."""
         self._link = self._sending = None
         unsent = {*self._unsent, *(number for numbers in self._apart.values() for number in numbers)}
         for number, waiting in self._unanswered.items():

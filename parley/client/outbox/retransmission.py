@@ -27,7 +27,7 @@ class _Pending:
 
 
 class Repeats:
-    """What is on its way: the newest for each key."""
+    """Datagrams that are to be heard: the newest for each key."""
 
     def __init__(self, send: Callable[[bytes], bool], is_answered: Callable[[], bool]) -> None:
         """`send` sends a datagram, and tells whether it went out; `is_answered`: whether the server says HEARD."""

@@ -42,7 +42,7 @@ class Gpx:
         """The point that we are in: its kind, and where it is."""
         self._point_depth = 0
         self._text: list[str] | None = None
-        """What was read of the point's time."""
+        """The text of the point's time, as far as it was read."""
         self._at: float | None = None
         self._parser = expat.ParserCreate(encoding)
         self._parser.buffer_text = True

@@ -22,7 +22,7 @@ _CENTURY: Final = 80
 
 
 class Sentence(NamedTuple):
-    """What a sentence tells of a place: degrees, WGS 84."""
+    """A position as one NMEA sentence tells it: degrees, WGS 84."""
 
     latitude: float
     longitude: float
@@ -39,7 +39,7 @@ class _Form(NamedTuple):
     place: int
     status: int
     without: str
-    """What the status is, in all its characters, where there is no fix."""
+    """The status where there is no fix, in all its characters."""
     date: int = -1
 
 

@@ -25,7 +25,7 @@ _LINE: Final = re.compile(
     r"(\s*,\s*[+-]?[0-9]{1,6}(?:\.[0-9]+)?)?"
 )
 _MINUS: Final = "\N{MINUS SIGN}"
-"""What word processors and web pages make of a hyphen before a number."""
+"""The sign that word processors and web pages make of a hyphen before a number."""
 
 
 class Fix(NamedTuple):
@@ -62,7 +62,7 @@ def numbers_of(text: str) -> tuple[float, float] | None:
 
 
 def fault_of(text: str) -> str:
-    """What is wrong with a text that is no place."""
+    """The fault of a text that is no position."""
     shown = text.strip()[:_SHOWN]
     if numbers_of(text) is None:
         return f"{shown!r} is no position: write LAT,LON in degrees with decimal points, as in 48.137,11.575"

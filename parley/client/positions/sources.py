@@ -37,7 +37,7 @@ _WIDE: Final = {
 }
 """How what is not made of single bytes begins → how it is read."""
 _OF_PLACES: Final = frozenset("0123456789+-.,;:=#° '\"\tNSEWOGU\N{MINUS SIGN}\N{PRIME}\N{DOUBLE PRIME}")
-"""What coordinates are written with, rightly or wrongly."""
+"""The characters that coordinates are written with, rightly or wrongly."""
 
 Tell = Callable[[str], None]
 
@@ -164,7 +164,7 @@ async def _regular(file: BinaryIO) -> AsyncGenerator[bytes]:
 
 
 async def _pipe(file: BinaryIO) -> AsyncGenerator[bytes]:
-    """What comes, as it comes. Whoever else has this terminal or pipe gets it back as it was."""
+    """Yield bytes as they come. Other programs with this terminal or pipe get it back as it was."""
     reader = asyncio.StreamReader(limit=_CHUNK)
     was_blocking = os.get_blocking(file.fileno())
     own = os.fdopen(os.dup(file.fileno()), "rb", buffering=0)

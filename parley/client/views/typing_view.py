@@ -1,4 +1,4 @@
-"""Who types, as one person sees it: lists merged, whatever comes late, twice or not at all. Pure.
+"""The typists as one person sees them: lists merged, whatever comes late, twice or not at all. Pure.
 
 An entry lasts `expiry` seconds by our clock (`now`, monotonic) from when its server heard it; its timestamp says
 only whether it is news.

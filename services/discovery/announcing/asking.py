@@ -1,4 +1,4 @@
-"""Whom discovery asks, how often, and what a request says. Pure; times are seconds, monotonic.
+"""The questions of discovery: the places that are asked, how often, how. Pure; times are seconds, monotonic.
 
 A round asks each network by broadcast, and by unicast the static peers and the servers that asked us. Each
 request has a nonce, which tells an answer from a claim. One that leaves our networks is as long as its answer may
@@ -38,7 +38,7 @@ class Sending:
 
 
 class Asking:
-    """What a round sends. `port` is ours, and the others'."""
+    """The requests of each round. `port` is ours, and the others'."""
 
     def __init__(self, port: int, remembered: float) -> None:
         """`remembered`: seconds for which who asked us is asked in turn."""

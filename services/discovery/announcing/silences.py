@@ -1,4 +1,4 @@
-"""Who should answer us and does not: servers that ask and never hear us, static peers. Pure; times are seconds."""
+"""Silent servers: static peers that do not answer, servers that never hear us. Pure; times are seconds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Asker:
 
 
 class Silences:
-    """What one discovery port hears and does not hear."""
+    """The servers that one discovery port hears, and those that it does not."""
 
     def __init__(self) -> None:
         self._askers: OrderedDict[SocketAddress, _Asker] = OrderedDict()

@@ -1,4 +1,4 @@
-"""What a discovery process finds wrong around its node, in words for its operator. Pure."""
+"""Diagnosis: troubles that a discovery process finds around its node, in words for its operator. Pure."""
 
 from __future__ import annotations
 

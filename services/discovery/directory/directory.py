@@ -33,7 +33,7 @@ SETTLED: Final = 10.0
 
 
 class Hearing(Enum):
-    """What came of an announcement."""
+    """The outcome of an announcement."""
 
     SAME = "same"
     CHANGED = "changed"
@@ -98,7 +98,7 @@ def _marked(endpoint: Endpoint, heard: _Heard) -> Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is different from what was told before."""
+    """The difference of the directory from what was told before."""
 
     servers: ServerList
     gone: Sequence[str]
@@ -129,11 +129,11 @@ class Directory:
 
     @property
     def servers(self) -> ServerList:
-        """What a whole SERVER_LIST carries."""
+        """The servers that a whole SERVER_LIST carries."""
         return tuple(entry.server() for entry in self._entries.values())
 
     def take_difference(self) -> Difference:
-        """What changed since this was asked last."""
+        """The changes since this was asked last."""
         names, self._changed = self._changed, {}
         changed = tuple(self._entries[name].server() for name in names if name in self._entries)
         return Difference(changed, [name for name in names if name not in self._entries])
@@ -263,7 +263,7 @@ class Directory:
     # Links ------------------------------------------------------------------------------------------
 
     def set_linked(self, process: object, server_ids: Iterable[str]) -> None:
-        """What one of our processes is linked with; an empty set when it is gone."""
+        """Note the servers that one of our processes is linked with; an empty set when it is gone."""
         self._linked[process] = frozenset(map(fold, server_ids))
         if not self._linked[process]:
             del self._linked[process]

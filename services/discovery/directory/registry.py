@@ -19,7 +19,7 @@ class Registrant:
 
     @property
     def features(self) -> frozenset[str]:
-        """What it serves; nothing when it only watches."""
+        """The features that it serves; none when it only watches."""
         return frozenset(e.feature for e in self.endpoints)
 
     @property
@@ -79,7 +79,7 @@ class Registry:
         return list(self._by_key)
 
     def local(self) -> list[pb.Endpoint]:
-        """What is served at the discovery process's own address."""
+        """The endpoints at the discovery process's own address."""
         return [e for r in self._by_key.values() if not r.host for e in r.endpoints]
 
     def remote(self) -> list[object]:
@@ -100,13 +100,13 @@ class Reply:
     """How a discovery request is answered."""
 
     announce: Sequence[pb.Endpoint]
-    """What discovery itself announces, from its own address."""
+    """The endpoints that discovery itself announces, from its own address."""
     pass_on: Sequence[object]
     """The registrants that announce themselves, from theirs."""
 
 
 def reply_to(registry: Registry, asker: str, gateways: frozenset[str]) -> Reply:
-    """Who answers an asker.
+    """Decide which processes answer an asker.
 
     An announcement must come from where its ports are reached. An asker behind the container network's
     gateway reaches the host's published ports, whoever of us has them: discovery answers for all.

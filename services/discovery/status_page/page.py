@@ -22,7 +22,7 @@ FILES: Final = {
     "page.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
-"""What the page loads, all of it from where it came."""
+"""The files that the page loads, all of them from where it came."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the status page shows: servers and the links between them, as this node knows them. Pure.
+"""The content of the status page: servers and the links between them, as this node knows them. Pure.
 
 Our own links are what our processes report. Of links between other servers we know what those announce: two servers
 that announce no links at all have none in the picture.
@@ -16,11 +16,11 @@ from parley.services.discovery.metrics import Report
 from parley.shared.wire.messages import FEATURES, pb
 
 NAMES: Final = {"MESSAGES": "chat", "TYPING_INDICATOR": "typing", "LIVE_LOCATION": "location"}
-"""What people call the features."""
+"""The features' names for people."""
 LINKED: Final = "linked"
 PARTLY: Final = "partly linked"
 DOWN: Final = "not linked"
-"""What an edge can be: each feature that both servers offer is linked; some are; none is."""
+"""The states of an edge: each feature that both servers offer is linked; some are; none is."""
 
 AMONG: Final = 64
 """Servers between which pairs are shown, besides those with us: their number grows with the square of it."""
@@ -49,7 +49,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What there is between two servers; `one` comes before `other`."""
+    """The links between two servers; `one` comes before `other`."""
 
     one: str
     other: str
@@ -77,7 +77,7 @@ class OwnLink:
     age: float | None
     rtt: float | None
     error: str
-    """What went wrong last; of a link that stands it is over."""
+    """The last error; of a link that stands it is over."""
     error_age: float
     """Seconds since then."""
 
@@ -97,7 +97,7 @@ class View:
 def view(
     server_id: str, directory: Directory, offered: Iterable[str], reports: Sequence[Report], now: float
 ) -> View:
-    """What there is now."""
+    """The view of the present state."""
     offered = frozenset(offered)
     ours = Node(server_id, True, _in_order(offered), None, False)
     nodes = [ours, *(_node(entry, directory, now) for entry in directory.entries)]
