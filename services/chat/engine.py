@@ -122,7 +122,7 @@ class ChatEngine:
         self._restore(roster)
 
     def _restore(self, roster: LocalRoster) -> None:
-        """What this server's last process knew."""
+        """Take over what this server's last process knew."""
         for destination, count, size in self.store.counts():
             self.mailbox.found_at_start(destination, count, size)
         for body, copies, size in self.store.shared():

@@ -1,4 +1,4 @@
-"""What the chat process counts: messages by status, how long they took, and what waits. Pure."""
+"""The chat process's metrics: messages by status, how long they took, and how many wait. Pure."""
 
 from __future__ import annotations
 

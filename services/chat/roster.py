@@ -1,4 +1,4 @@
-"""Who is connected where: this server's users at their clients, and the other servers. Pure.
+"""The roster: this server's users at their clients, and the other servers, by their links. Pure.
 
 The interface stands first: several processes of one server would share a roster of another kind.
 """
@@ -44,7 +44,7 @@ class ServerLink(Protocol):
 
 
 class Roster(Protocol):
-    """Who is connected where."""
+    """The users and servers that are connected, by their links."""
 
     def clients(self, user: User) -> Sequence[ChatLink]:
         """The clients of a user here; empty when they are away."""
@@ -82,7 +82,7 @@ class LocalRoster:
     def __init__(self, *, users: int = 1_000_000, servers: int = 1_000_000, share: float = 1.0) -> None:
         """At most so many `users` and `servers`, and `share` of that from one address."""
         self.clients_by_user: dict[User, list[ChatLink]] = {}
-        """The quick way reads this, and `servers_by_id` (express.py)."""
+        """The fast path reads this, and `servers_by_id`."""
         self.servers_by_id: dict[str, ServerLink] = {}
         self.noted: Callable[[User | str], None] = lambda _destination: None
         """Called with who is known in earnest from now on."""
@@ -118,7 +118,7 @@ class LocalRoster:
         return server_id in self.servers
 
     def source(self, user: User) -> str:
-        """What is counted as one with whoever comes from there: an address, or the server of a user of another."""
+        """The source that a user counts to: an address, or the server of a user of another server."""
         return self.users.source(user) or f"@{user.server_id}"
 
     @property

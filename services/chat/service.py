@@ -40,7 +40,7 @@ PIECE_NAMES: Final = frozenset({"PIECE", "PIECE_RECEIVED"})
 BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
 
 SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
-"""What the other processes of this node offer that have messages and questions for chat."""
+"""The features of this node's other processes that have messages and questions for chat."""
 
 TAKE_OVER, RETRY = 6.0, 0.2
 """Seconds in which a process that served before must let go of the mailbox, and between two tries to open it."""
@@ -80,7 +80,7 @@ class ChatService(ServiceBase):
 
     @property
     def engine(self) -> ChatEngine:
-        """What there is as soon as anybody can connect."""
+        """The chat engine, which is there as soon as anybody can connect."""
         if self._engine is None:
             raise LocalProtocolError("the chat process has no name yet, and so no mailbox")
         return self._engine
@@ -112,7 +112,7 @@ class ChatService(ServiceBase):
             await asyncio.sleep(RETRY)
 
     def _open_mailbox(self) -> ChatEngine:
-        """What waits from before goes on waiting. ConfigError where the file cannot be used."""
+        """Open the mailbox with all that waits in it. ConfigError where the file cannot be used."""
         self.data_directory.check_name(self.server_id)
         turn, queue = turn_of(asyncio.get_running_loop())
         fair_order = self._fair_order = FairOrder(
@@ -213,7 +213,7 @@ class ChatService(ServiceBase):
             self.roster.expire(self._engine.store.age - self.config.limits.unused_ttl)
 
     def _expire_after(self, number: int) -> None:
-        """What is on its way just now is passed by: so the next look is at what follows."""
+        """Look at messages after that number; those in flight are passed by."""
         if self._engine is not None:
             ttl = self.config.chat.mailbox_ttl
             self._engine.store.expired(ttl, number, EXPIRED_AT_ONCE, self._expired)
@@ -301,7 +301,7 @@ class ChatService(ServiceBase):
                 self._engine.requests.unwatch_blocks(link)
 
     def subscriber_connected(self, link: Link) -> None:
-        """What waits for the user goes out."""
+        """Send what waits for the user."""
         user = _user(link)
         self._know(user, link.remote_host)
         self.roster.add_client(user, link)
@@ -310,7 +310,7 @@ class ChatService(ServiceBase):
         self._turn_over()
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """What was not acknowledged waits."""
+        """Have unacknowledged messages wait."""
         user = _user(link)
         self.roster.remove_client(user, link)
         cleanly = link.end is not None and link.end.reason == "exit"
@@ -318,7 +318,7 @@ class ChatService(ServiceBase):
         self._turn_over()
 
     def peer_connected(self, link: Link) -> None:
-        """What waits for the server goes out."""
+        """Send what waits for the server."""
         super().peer_connected(link)
         self._know(link.peer_id, link.remote_host)
         self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_parley))
@@ -330,7 +330,7 @@ class ChatService(ServiceBase):
         self._turn_over()
 
     def peer_disconnected(self, link: Link) -> None:
-        """What it did not answer waits."""
+        """Have unanswered messages wait."""
         super().peer_disconnected(link)
         self.roster.remove_server(link.peer_id)
         self._early_answers.disconnected(link.peer_id)
@@ -341,7 +341,7 @@ class ChatService(ServiceBase):
         self._turn_over()
 
     def name_is_contested(self, server_id: str, here: str, there: str) -> None:
-        """Whom the linked one of two servers does not know, the other may."""
+        """The other of two servers may know a user whom the linked one does not."""
         super().name_is_contested(server_id, here, there)
         self._early_answers.decide(server_id)
 
@@ -362,7 +362,7 @@ class ChatService(ServiceBase):
     # Messages -----------------------------------------------------------------------------------------
 
     def messages_received(self, link: Link, frames: list[Frame]) -> int:
-        """What a batch gathers is told at its end."""
+        """Handle a batch; statuses that it gathers are told at its end."""
         if self._engine is not None:
             router = self._engine.router
             router.batch_came = time.monotonic()

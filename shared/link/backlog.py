@@ -1,8 +1,8 @@
 """Bytes that were read of a link and wait: for its turn, for room, or because it sends more than it may.
 
 A link that has more than a turn allows (turn.py) is queued, and goes on in turn with all others (fairness.py).
-While anything of it waits, little more is read. Who asks and does not read the answers is not listened to until
-they do: only clients, because two servers that do so to each other would wait for ever.
+While anything of it waits, little more is read. A client that asks and does not read the answers is not listened
+to until it does. This holds for clients only: two servers that do so to each other would wait for ever.
 """
 
 from __future__ import annotations

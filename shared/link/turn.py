@@ -1,13 +1,15 @@
-"""When what is sent goes out, and what a turn may cost: the account of one loop.
+"""When sent frames go out, and what a turn may cost: the account of one loop.
 
-What is sent goes out at the end of the read that is handled, or of the turn of the loop. uvloop itself gathers
-what is written to a connection in one turn, so a write at the end of each read costs no system call of its own;
-waiting for the turn's end with `call_soon` would cost a whole turn more, and so latency.
+Frames go out at the end of the read in which they were sent, or of the turn of the loop. uvloop itself gathers the
+writes to a connection in one turn, so a write at the end of each read costs no system call of its own; waiting for
+the turn's end with `call_soon` would cost a whole turn more, and so latency.
 
-Each link has a slice at a time: so many bytes read, so many bytes produced (whoever they are for), so much time.
-All that is handled as it comes has a round; when that is used up, what comes is queued, and served in turn
-(fairness.py). Messages between people who are online are not timed: their slice is the bytes that they are read
-in.
+    account   has                                              when it is used up
+    slice     bytes read, bytes produced (for whomever), time  the link's other bytes go to its backlog
+    round     the time of all reads that are handled as they   bytes that come are queued, and served in turn
+              come, until the loop has paused                  (shared/limits/fairness.py)
+
+Messages between people who are online are not timed: their slice is the bytes in which they are read.
 """
 
 from __future__ import annotations

@@ -1,1 +1,18 @@
-"""Links kept alive: dialling, back-off, one link for each other server, and the tie-break between two."""
+"""Links kept alive: dialling, back-off, one link for each other server, and the tie-break between two.
+
+    connector.py     keeps one link to one place: dials, waits until the link is over, backs off, dials again
+    peering.py       one connector for each other server in the directory, and the one link that stands to it
+    tie_break.py     which of two links between the same two servers stays; pure, and the same at both ends
+    dial_limits.py   how many places are dialled at once, and an address that never answered less and less often
+    dialler.py       the side that dials one lasting link: clients, the registration, the link to chat
+
+Both servers dial as soon as they know each other, and either link would do. So there may be two for a moment:
+
+    both dial at once               the link that the server with the smaller serverId dialled stays, at both ends
+    one link is half open           the other side dials again, since it has none: its new link replaces the old one
+    another instance of the server  its link replaces the old one
+    another server of the name      it is refused while the linked one answers (docs/decisions)
+
+A connector dials while its server is in the directory and no link stands. A link that ends starts it again at
+once; each failure doubles the longest pause, and each pause is drawn at random below that (full jitter).
+"""

@@ -1,4 +1,10 @@
-"""The links of one process with the other servers: a connector each, and exactly one link each."""
+"""Peering: the links of one process with the other servers, a connector each, and exactly one link each.
+
+`update` and `change` follow the directory: a connector starts for each server that offers the feature, and stops
+when the server is forgotten, unless it is linked. A link that a server dialled is judged by tie_break.py beside
+the link that stands: one of the two is hung up. Of two servers of one name (`rivals`) the linked one stays; a
+young link yields once, where its server does not know the user to whom somebody writes (`yield_to_rival`).
+"""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Buckets(PlainBuckets):
 
 
 class Frames:
-    """Frames by name, in and out; names that we do not know count as `other`. link_io.py counts."""
+    """Frames by name, in and out; names that we do not know count as `other`. io.py counts."""
 
     __slots__ = ("received", "sent")
 

@@ -1,4 +1,4 @@
-"""Which messages were delivered without ever waiting: their keys in a file that is mapped into memory.
+"""Keys of messages that were delivered without ever waiting, in a file that is mapped into memory.
 
 A message between two who are online touches no disk, and yet is recognised when its author sends it again after a
 restart. Sixteen bytes in a page of the system's cache are written at once, and outlive the process; not a power

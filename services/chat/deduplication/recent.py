@@ -1,4 +1,4 @@
-"""The messages seen lately: what is sent again is recognised by them, without a look at the disk. Pure."""
+"""Recent messages: one that is sent again is recognised by them, without a look at the disk. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RecentMessages:
         return True
 
     def status(self, key: Key) -> int | None:
-        """What its author was told last."""
+        """The status that its author was told last."""
         return self._seen.get(key)
 
     def note(self, key: Key, status: int | None) -> None:

@@ -1,7 +1,7 @@
-"""Which messages may be on disk, without a look at the disk. Pure.
+"""Stored keys: which messages may be on disk, without a look at the disk. Pure.
 
-The first 64 of the 128 bits of each message's key, in 8 bytes each. What is not here is not on disk. What is here
-is looked for there by its whole key: it may be another, or have been trimmed since the last `renew`.
+The first 64 of the 128 bits of each message's key, in 8 bytes each. A key that is not here is not on disk. One
+that is here is looked for there whole: it may be another, or have been trimmed since the last `renew`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _part(fingerprint: int) -> int:
 
 
 class StoredKeys:
-    """What is on disk, and what is on its way there."""
+    """The keys of messages that are on disk or being written."""
 
     def __init__(self) -> None:
         self.tables: list[Table] = [empty_table()]

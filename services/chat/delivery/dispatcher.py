@@ -1,6 +1,19 @@
 """Sends what is for a destination, in order and within its window, and keeps what is unanswered. Pure.
 
-What is on its way is held in memory; it is written to disk when its answer does not come soon.
+Theory of operation. `dispatch` is asked for every new message, and has two answers:
+
+    send   nothing waits for the destination, its pair has no lane, a link is writable, and the window has room
+    keep   else: behind all that waits, in the mailbox; False where the mailbox has no room for it
+
+A message that is kept must not be overtaken, nor come before what is in flight after a restart: so all that is in
+flight to the destination is written to disk before it (`_save_before`), once.
+
+`pump` sends what waits while there is room. It is called after each answer, with each new link, and when a link is
+writable again. The window is one of messages and one of bytes, for each destination (in_flight.py); beyond
+ON_THEIR_WAY of all destinations together each has a small share only, so that nobody starves.
+
+Messages in flight are in memory. The persist timer writes those that are not answered soon; deadlines tell
+`overdue` of those that are not answered within `ack_timeout`.
 """
 
 from __future__ import annotations
@@ -146,7 +159,7 @@ class Dispatcher:
                 in_flight.catch_up(link)
 
     def in_flight_to(self, destination: Destination) -> InFlight:
-        """What is on its way there, but for what the quick way still has."""
+        """The messages in flight there, but for those that the fast path has."""
         in_flight = self._in_flight.get(destination)
         if in_flight is None:
             in_flight = InFlight(1 if isinstance(destination, User) else SERVER_WINDOWS)
@@ -267,7 +280,7 @@ class Dispatcher:
     def put_back(
         self, destination: Destination, link: ChatLink, envelopes: list[Envelope], now: float, *, cleanly: bool
     ) -> None:
-        """What was lost with a link waits again, before what is new; what may not have passed behind all others.
+        """Messages lost with a link wait again, before new ones; those that may not have passed behind all others.
 
         `cleanly`: the link was ended, and not lost.
         """

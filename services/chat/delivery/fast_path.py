@@ -1,10 +1,19 @@
-"""The quick way of messages between people who are online. Pure.
+"""The fast path: messages between people who are online, handled by the compiled core. Pure.
 
-Nearly every message is alike: a text from one of two who are online to the other, answered within milliseconds. The
-compiled core (shared/core/express.c) handles these as the router would, a batch at a time, and leaves it everything
-else: what it has not learnt, what is known already, what has to wait. What is not answered within `persist_delay`,
-and whatever concerns a destination for which anything else happens, is handed over to the dispatcher first. So the
-router's rules hold everywhere, and are written down once; a test compares the two.
+Theory of operation. Nearly every message is alike: a text from one of two who are online to the other, answered
+within milliseconds. The compiled core (shared/core/) handles a batch of these at a time, from the read to the
+write, without an object of Python's for each. It does so only for what it has learnt:
+
+    flow     author → recipient, from one source: after the router has sent such a message (`introduce`)
+    answer   the bytes of an acknowledgement, after the router has understood one (`learn_answer`)
+
+The core takes no message that is known already, too large, for a destination where something waits, or beyond the
+window. It leaves that frame, and all behind it in the read, to the router. What is not answered within the persist
+delay, and all in flight to a destination for which anything else happens, is handed over to the dispatcher first
+(`settle`), in order. So the fast path never holds what another module would have to know of.
+
+The core repeats in C the rules of router.py, dispatcher.py and statuses.py for these messages. A property test
+tells both the same stories and fails where they differ.
 """
 
 from __future__ import annotations
@@ -28,7 +37,7 @@ from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import decode, pb
 
 _PLAIN: Final = tail(None, None, Status.DELIVERED)
-"""What existing clients acknowledge with: a status that names nobody."""
+"""The acknowledgement of existing clients: a status that names nobody."""
 FLOWS_OF_USER: Final = 1024
 """Recipients of one user's that are known at a time; beyond it all are learnt anew."""
 FLOWS_OF_SERVER: Final = 65_536

@@ -1,6 +1,6 @@
-"""What is sent at once to who is online and waits for its answer in a place of its own: the interface. Pure.
+"""The interface of the fast path: messages that are sent at once and wait for their answers apart. Pure.
 
-Without the compiled core there is no such way, and every message is routed by router.py.
+Without the compiled core there is no fast path, and every message is routed by router.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is large holds up nobody but its own pair of author and recipient. Pure; times are seconds, monotonic.
+"""Lanes: a large message holds up nobody but its own pair of author and recipient. Pure; seconds, monotonic.
 
 A link carries one thing after the other. So what takes long, or cannot pass at all (a path with a smaller packet
 size that nobody tells of, a line that breaks before it is through), would hold up everything behind it, and after
@@ -6,7 +6,7 @@ each loss again. Therefore a pair has a lane of its own beside the destination's
 
 - while something large of it travels in pieces (shared/wire/pieces.py), to a server that takes them: what follows
   within the pair waits until all of it is there, and all others go in between the pieces;
-- while its next message bears a number of which another is on its way and unanswered (outbound.py, `must_wait`);
+- while its next message bears a number of which another is on its way and unanswered (in_flight.py, `must_wait`);
 - once a link was lost with something large of it unanswered: it goes out behind all others, whole or in pieces, one
   at a time, and later each time that it is lost without having come any further.
 
@@ -334,6 +334,6 @@ def _send_piece(link: ChatLink, lane: Lane, now: float) -> bool:
 
 
 def _payload(raw: bytes) -> memoryview:
-    """What a frame carries."""
+    """The payload of a frame."""
     start = raw.index(b" ", raw.index(b" ") + 1) + 1
     return memoryview(raw)[start:-1]

@@ -17,17 +17,17 @@ GAP: Final = 60.0
 
 
 class Lane:
-    """What waits of one pair, and what of it is on its way in pieces."""
+    """The messages of one pair that wait, and the one that is in flight in pieces."""
 
     __slots__ = ("begun", "best", "head", "is_kept", "not_before", "pair", "sending")
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
         self.head: Envelope | None = None
-        """What travels in pieces, or will."""
+        """The message that travels in pieces, or will."""
         self.sending: Sending | None = None
         self.begun: Envelope | None = None
-        """What was at its head last, over this link or the one before."""
+        """The message that was at its head last, over this link or the one before."""
         self.best = 0
         """So many bytes of that were there at most."""
         self.not_before = 0.0
@@ -63,7 +63,7 @@ class Path:
         """Where what is active goes."""
         self.window = Window()
         self.stuck: dict[Envelope, float] = {}
-        """What was lost unanswered → since when it has not passed."""
+        """A message that was lost unanswered → since when it has not passed."""
         self.look_at = 0.0
         """When the first of them may have been stuck for too long."""
         self.trying: Envelope | None = None

@@ -1,4 +1,20 @@
-"""What is on its way and not answered soon is written to disk: when, and in which order. Pure."""
+"""Decides when a message in flight, unanswered, is written to disk, and in which order. Pure.
+
+Theory of operation. Nearly every message is answered within milliseconds, and needs no disk. So each is watched
+from when it was sent, and is written only where no answer came:
+
+    state                   until                            then
+    watched                 `delay` after it was sent        written; or about to be answered
+    about to be answered    ANSWERING_FACTOR × `delay`       written; sooner if its destination stops answering
+    written                                                  a crash of this process does not lose it
+
+A message is *about to be answered* where its destination answered another one within the last `delay`. Without
+that, a burst that takes a little longer than `delay` would be written to disk, which makes all slower, so that
+more is written.
+
+What could not be written (a full disk) is tried again at once, and then every `retry` seconds, with all that is in
+flight to the same destination, in order.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +28,7 @@ from parley.services.chat.message.in_flight import InFlight
 from parley.services.chat.storage.mailbox import Destination, Envelope, Kept
 
 ANSWERING_FACTOR: Final = 10
-"""So many times `delay` has the answer of who answers just now (shared/core/envelopes.c has the same)."""
+"""So many times `delay` has the answer of who answers just now (the compiled core has the same)."""
 
 Watched = tuple[float, Destination, Envelope]
 """When it is to be written, where it is on its way to, what it is."""
@@ -75,7 +91,7 @@ class PersistTimer:
         self._not_saved.discard(destination)
 
     def drop_answered(self, *, is_idle: bool) -> None:
-        """What was answered is not watched any more, as it comes to the front; `is_idle`: nothing is on its way."""
+        """Forget answered messages that have come to the front; `is_idle`: nothing is in flight."""
         while self._watched and not self._watched[0][2].deadline:
             self._watched.popleft()
         if is_idle:

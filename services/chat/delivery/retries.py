@@ -1,13 +1,13 @@
-"""What somebody did not take once is offered again, while the link stands: when, and how often. Pure.
+"""Retries: a message that a side did not take is offered again while the link stands: when, how often. Pure.
 
-A client acknowledges a message when it has it, shown or saved. One that could not (a full disk, a closed terminal)
-says nothing, and may be able to a minute later: so what is unanswered after `ack_timeout` is written to the same
-links once more, and again after twice that, and twice that, up to LONGEST. Clients recognise what comes again, and
-so do servers that are Parleys: one of them may have refused a copy for a group because it did not know yet that the
-message is its own user's.
+A client acknowledges a message when it has it, shown or saved. A client that could not (a full disk, a closed
+terminal) says nothing, and may be able to a minute later. So a message that is unanswered after `ack_timeout` is
+written to the same links once more, and again after twice that, and twice that, up to LONGEST. Clients recognise
+what comes again, and so do servers that are Parleys: one of them may have refused a copy for a group because it
+did not know yet that the message is its own user's.
 
-Nothing is offered to a link while something of what was written to it is still on its way: whoever sleeps or stands
-in a radio shadow would get all of it several times at once.
+Nothing is offered to a link while something that was written to it is still in flight: a client that sleeps or
+stands in a radio shadow would get all of it several times at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Retry(NamedTuple):
 
 
 class Retries:
-    """What has not been answered within `ack_timeout`."""
+    """Messages that have not been answered within `ack_timeout`."""
 
     def __init__(self, ack_timeout: float) -> None:
         self._first = ack_timeout

@@ -1,4 +1,4 @@
-"""Whose messages our users do not take. Pure."""
+"""Blocks: authors whose messages our users do not take. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Blocks:
         self._sizes: Counter[str] = Counter()
         self._of_source: Counter[str] = Counter()
         self._coming: Counter[str] = Counter()
-        """Whose blocking is being written."""
+        """The users of whom a block is being written."""
         self._all_coming = 0
         self._count = 0
         self.changed: Callable[[], None] = lambda: None
@@ -48,7 +48,7 @@ class Blocks:
         return author in self._blocked.get(user.user_id, ())
 
     def of(self, user: User) -> KeysView[User]:
-        """Whom a user here blocks."""
+        """The users whom a user here blocks."""
         return self._blocked.get(user.user_id, {}).keys()
 
     def has_room(self, user_id: str) -> bool:

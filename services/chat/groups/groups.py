@@ -1,4 +1,4 @@
-"""Who is in which group of this server, and the copies that a message to a group becomes. Pure."""
+"""The groups of this server, their members, and the copies that a message to a group becomes. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from parley.shared.wire.messages import pb
 BYTES: Final = 1024 * 1024
 """Of a group's members' names: whoever asks is told all of them in one message."""
 FORMER: Final = 20_000
-"""Who left some group after something was sent to it: so many are remembered, and the longest ago forgotten."""
+"""So many former members of groups are remembered; those who left the longest ago are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Groups:
         self._of_user: Counter[User] = Counter()
         self._of_source: Counter[str] = Counter()
         self._joining: Counter[User] = Counter()
-        """Whose joining is being written."""
+        """The users of whom a membership is being written."""
         self._all_joining = 0
         self.memberships = 0
         """Members of all groups."""
@@ -66,7 +66,7 @@ class Groups:
 
     @property
     def former_count(self) -> int:
-        """Who left and is remembered."""
+        """The number of former members that are remembered."""
         return len(self._former)
 
     def members(self, group_id: str) -> KeysView[User]:
@@ -89,7 +89,7 @@ class Groups:
         return encoded
 
     def former(self, group_id: str) -> KeysView[User]:
-        """Who left, the last `limit` of them: what was sent to them before is still to be answered for."""
+        """The last `limit` former members: messages sent to them before are still to be answered for."""
         return self._former_of.get(group_id, {}).keys()
 
     # Who may join ---------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def _encode(members: Iterable[User]) -> bytes:
 def copies(
     message: pb.ChatMessage, group: Group, members: Sequence[User], keys: Sequence[Key], origin: str
 ) -> Iterator[Envelope]:
-    """What a message to a group becomes: one for each of these members. protobuf merges fields in any order."""
+    """A group message's copies, one for each of these members. protobuf merges fields in any order."""
     shared = pb.ChatMessage()
     shared.CopyFrom(message)
     shared.ClearField("recipient")

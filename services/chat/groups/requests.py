@@ -1,4 +1,4 @@
-"""What users ask of groups and of whom they block, here and, for groups, at other servers. Pure.
+"""Requests of users about groups and blocks, here and, for groups, at other servers. Pure.
 
 A change is answered when it is on disk. A request for a group of another server is passed on, over each new link
 again until it is answered, and given up after `timeout`: changes may come twice.
@@ -48,7 +48,7 @@ def read_ask(frame: Frame, kind: type[_Asked], spellings: Spellings) -> _Asked:
 
 
 class Changes(Protocol):
-    """What makes changes last. `done` hears whether one is safe; else it was not made."""
+    """Makes changes last. `done` is told whether a change is safe; else it was not made."""
 
     def join(self, group: str, user: User, done: Callable[[bool], None]) -> None:
         """Make somebody a member."""

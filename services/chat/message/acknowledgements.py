@@ -1,4 +1,4 @@
-"""What recipients' clients and other servers answer, and what becomes of the messages it is about. Pure."""
+"""Acknowledgements of recipients' clients and other servers, and the outcome for their messages. Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Acknowledgements:
         self._receipts: dict[ChatLink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
         self._given: OrderedDict[Name, HandedOver] = OrderedDict()
-        """What was on links to servers that broke: its answer may come before it is written to the next."""
+        """Messages on links to servers that broke: an answer may come before they are written to the next link."""
 
     def lost(self, envelopes: Iterable[Envelope]) -> None:
         """A link to a server broke, and these were on it."""
@@ -125,7 +125,7 @@ class Acknowledgements:
         status: int,
         now: float,
     ) -> Envelope | None:
-        """What is on its way and was answered, if that is so."""
+        """The message in flight that was answered, if there is one."""
         envelope = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if envelope is not None:
             if status in INTERIM and author is None:
@@ -197,14 +197,14 @@ class Acknowledgements:
 
 
 def _author(ack: pb.ChatMessageResponse) -> User | None:
-    """Whose message it answers; existing clients do not say."""
+    """The author of the message that it answers; existing clients do not say."""
     return User.of(ack.author) if ack.HasField("author") else None
 
 
 def _read(
     ack: pb.ChatMessageResponse, exact: set[str]
 ) -> tuple[User | None, Group | None, list[tuple[User | None, int]], bool]:
-    """Whose message it answers, the group that it is about, what it says of whom; whether all is in `exact`."""
+    """The author of the message, its group, the statuses by recipient; whether all is in `exact`."""
     author = User.of(ack.author) if ack.HasField("author") else None
     group = Group.of(ack.group) if ack.HasField("group") else None
     is_spelt = (author is None or author[1] in exact) and (group is None or group[1] in exact)

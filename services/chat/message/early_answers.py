@@ -43,7 +43,7 @@ class Yielding(Protocol):
 
 @dataclass(slots=True)
 class _Kept:
-    """What is kept back of one link's answers."""
+    """The answers of one link that are kept back."""
 
     answers: list[pb.ChatMessageResponse] = field(default_factory=list)
     statuses: int = 0

@@ -1,4 +1,9 @@
-"""What is on its way to one destination: written to its links and not answered yet. Pure."""
+"""Messages in flight to one destination: written to its links and not answered yet. Pure.
+
+A destination is answered by number, author and recipient, so two messages that answers cannot tell apart are never
+in flight together: the second one waits (`must_wait`). A message is on each link of the destination that could be
+written to; it is lost when the last of these links has gone.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +36,7 @@ class InFlight:
         """The same in bytes."""
         self.held: dict[Envelope, None] = {}
         self.numbers: dict[int, list[Envelope]] = {}
-        """By snowflake. What is sent at once reads both (express.py)."""
+        """By snowflake. The fast path reads both."""
         self.size = 0
         """Bytes of them."""
         self.answered_at = -math.inf

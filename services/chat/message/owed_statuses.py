@@ -1,8 +1,16 @@
-"""Statuses that somebody is to hear for certain: what could not be told, and what must be known to have come. Pure.
+"""Owed statuses: those that somebody must be told for certain, kept until a receipt says so. Pure.
 
-A status that follows an interim one is heard of nowhere else: the author's server has forgotten the message. So
-another Parley is told again over each next link, until STATUS_RECEIVED says that it is safe there. An author, or
-an existing server, is told once, when they are there.
+Theory of operation. A status that follows an interim one is known to one server only: the author's server has
+forgotten the message, and asks no more. So the server that has it owes the status:
+
+    owed to                  told                                until
+    another Parley           over each new link, in order        STATUS_RECEIVED: it is safe there
+    an existing server       once, over the next link            it was written to the link
+    an author, a user here   once, when a client is there        it was written to the link
+
+A status is on disk before it is told. MESSAGE_ACK carries its number as `receipt`, and STATUS_RECEIVED names the
+highest that came: a receipt settles what was told over its own link, up to that number, and nothing else. The
+first IN_MEMORY statuses of a destination are in memory, the others on disk alone, and read when those have come.
 """
 
 from __future__ import annotations
@@ -33,7 +41,7 @@ OwedStatus = tuple[int, bytes]
 
 
 class Ledger(Protocol):
-    """What is owed, on disk."""
+    """The statuses that are owed, on disk."""
 
     def owe(self, destination: Destination, number: int, payload: bytes) -> None:
         """Write a status."""
@@ -48,7 +56,7 @@ class Ledger(Protocol):
 
 
 class _Account:
-    """What one destination is owed: first what is in memory, then what is only on disk."""
+    """The statuses owed to one destination: first those in memory, then those only on disk."""
 
     __slots__ = ("is_loading", "last_number", "newest", "on_disk", "sent", "statuses")
 
@@ -160,7 +168,7 @@ class OwedStatuses:
             self._pay(server_id, account, min(number, told[-1][0] if told else 0))
 
     def expire(self, before: float) -> None:
-        """What was owed before that age of the mailbox is owed no more: the disk has forgotten it."""
+        """Forget statuses owed before that age of the mailbox: the disk has forgotten them."""
         for destination in [each for each, account in self._accounts.items() if account.newest < before]:
             account = self._accounts.pop(destination)
             self._count -= len(account)

@@ -1,4 +1,4 @@
-"""What authors are told, here and at other servers, and what is remembered of it. Pure."""
+"""Statuses that authors are told, here and at other servers, and what is remembered of them. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Statuses:
         self._count = count
         self._delivered = delivered
         self._done: list[Envelope] = []
-        """What was delivered in this turn: told at its end, so that it costs little."""
+        """Messages that were delivered in this turn: told at its end, so that it costs little."""
         self.recent = RecentMessages(mailbox.find, REMEMBERED)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Envelope]]] = {}
         self.unconfirmed: dict[ChatLink, list[bytes]] = {}
@@ -177,7 +177,7 @@ class Statuses:
         self.unconfirmed.pop(link, None)
 
     def link_lost(self, user: User, link: ChatLink, *, cleanly: bool) -> None:
-        """What a link that died without a word was told last is owed, unless another client heard it, too."""
+        """Owe again the statuses that a broken link was given last, unless another client had them, too."""
         unconfirmed = self.unconfirmed.pop(link, ())
         if not cleanly and not self._roster.clients(user):
             frames = FrameReader(sys.maxsize).feed(b"".join(unconfirmed))
@@ -222,7 +222,7 @@ def _ack(author: User | None, snowflake: int, recipient: Recipient | None, statu
 
 @lru_cache(maxsize=1 << 12)
 def tail(author: User | None, recipient: Recipient | None, status: int) -> bytes:
-    """What follows the number in a MESSAGE_ACK's payload."""
+    """The part of a MESSAGE_ACK's payload after the number."""
     message = pb.ChatMessageResponse()
     entry = message.statuses.add(status=Status.Status.Name(status))
     if recipient is not None:

@@ -1,6 +1,6 @@
-"""What an operator asks: which messages, to drop them, to try again at once. Pure.
+"""An operator's commands: list messages, drop them, try again at once. Pure.
 
-Requests come as JSON over the operator's socket (operator_socket.py). Each is small, so that the process is never
+Requests come as JSON over the operator's socket (server.py). Each is small, so that the process is never
 busy with one for long: who wants more asks again.
 """
 
@@ -39,7 +39,7 @@ class Drop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """What became of them: how many were dropped, are on their way and so were left, or had gone already."""
+    """The outcome: how many were dropped, are in flight and so were left, or had gone already."""
 
     dropped: int = 0
     left: int = 0
@@ -56,7 +56,7 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """What was done for one of them, and how many messages were written again."""
+    """The outcome for one destination, and how many messages were written again."""
 
     destination: str
     state: str
@@ -115,7 +115,7 @@ class Wanted:
     """Seconds."""
 
     def condition(self, now: float) -> tuple[str, list[object]]:
-        """What follows WHERE, and its values; `now` is the mailbox's own age (seconds)."""
+        """The condition after WHERE, and its values; `now` is the mailbox's own age (seconds)."""
         parts: list[str] = ["1"]
         values: list[object] = []
         if self.ids:

@@ -33,7 +33,7 @@ _FRAME: Final = (
 
 
 class Waiting(NamedTuple):
-    """What waits for one destination: messages, bytes, the oldest's age (seconds), and statuses owed to it."""
+    """One destination's mail: messages, bytes, the oldest's age (seconds), and statuses owed to it."""
 
     destination: Destination
     messages: int = 0

@@ -32,7 +32,7 @@ BODY_LIMIT: Final = 64 * 1024
 
 
 class Operations:
-    """What an operator has done to what was opened, one thing at a time.
+    """An operator's changes to an open chat engine, one at a time.
 
     Two reads of the same message, before the first is known to be dropped, would drop it twice.
     """

@@ -20,7 +20,7 @@ BYTES: Final = 16 * 1024 * 1024
 
 
 class AwaitedServers:
-    """What waits for servers that are being looked for."""
+    """Messages for servers that are being looked for."""
 
     def __init__(self) -> None:
         self._items: dict[str, list[Envelope]] = {}

@@ -1,4 +1,4 @@
-"""What chat does in turns and not at once: messages to groups, and what the disk tells of many. Pure."""
+"""Work that chat does in turns: messages to groups, and the disk's results for many messages. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FairOrder:
         self._links_of = links_of
         self.pressure = BackPressure(links_of, lambda: limited("disk", "mailbox"))
         self.reports = self._make_steps(lambda _size: None)
-        """What the disk told, and is still to be told to others."""
+        """The disk's results that are still to be told to others."""
         self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), self._release)
 
     def _make_steps(self, done: Callable[[int], None], is_behind: Callable[[], bool] = lambda: False) -> Steps:

@@ -569,7 +569,7 @@ class Router:
 
 
 def _addressed(message: pb.ChatMessage) -> tuple[Recipient | None, Group | None]:
-    """Who is to get it (a user, a member of a group, or a group; None: nobody), and the group it is a copy for."""
+    """The recipient (a user, a member, a group; None: nobody), and the group that the message is a copy for."""
     which = message.WhichOneof("recipient")
     recipient: Recipient
     group = None

@@ -1,4 +1,4 @@
-"""What is to be written to disk and is not yet: how much, and whose. Pure.
+"""Back-pressure: how much is to be written to disk and is not yet, and of which authors. Pure.
 
 The disk takes its time, and what waits for it is in memory. While that is much, whoever has a good part of it is
 not listened to, and all others are: their own few messages wait for no more than UNWRITTEN others. Servers are

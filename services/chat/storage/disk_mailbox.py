@@ -37,7 +37,7 @@ LARGE: Final = 64 * 1024
 
 
 class Disk(Protocol):
-    """What writes and reads."""
+    """The disk: writes and reads."""
 
     def keep(self, destination: Destination, envelope: Envelope) -> None:
         """Write a message."""
@@ -66,7 +66,7 @@ class Disk(Protocol):
 
     @property
     def deduplication(self) -> DeduplicationTables:
-        """What `find` looks through."""
+        """The tables that `find` looks through."""
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk."""
@@ -79,7 +79,7 @@ class Disk(Protocol):
 
 
 class _Queue:
-    """What waits for one destination: first what is in memory, then what is only on disk.
+    """The messages that wait for one destination: first those in memory, then those only on disk.
 
     A pair's lane is another, beside it. What is only on disk and has not been come to is counted by the
     destination's queue, whoever sent it; reading on, that finds what belongs into lanes.
@@ -91,7 +91,7 @@ class _Queue:
         self.ready: deque[Envelope] = deque()
         self.on_disk = on_disk
         self.last_id = last_id
-        """What has greater ids than this is only on disk."""
+        """Messages with greater ids than this are only on disk."""
         self.is_loading = False
         self.next_read = FIRST_READ
         """How many are read next; twice as many each time."""
@@ -112,7 +112,7 @@ class _Queue:
 
 
 class DiskMailbox:
-    """What waits, within limits.
+    """The messages that wait, within limits.
 
     `next_id` and `next_body` are greater than those of any message and body on disk. `loaded(destination)` is
     called when more of what waits there is in memory; `limited` hears of what there was no room.
@@ -144,9 +144,9 @@ class DiskMailbox:
         """How many messages are in memory."""
         self._ready_bytes = 0
         self._handed_over: OrderedDict[Name, HandedOver] = OrderedDict()
-        """What was handed over lately: on disk it may not be found yet."""
+        """Messages that were handed over lately: on disk they may not be found yet."""
         self.queues: dict[Destination, _Queue] = {}
-        """What waits somewhere; what is sent at once reads it, and counts `next_id` on (express.py)."""
+        """The messages that wait, by destination; the fast path reads it, and counts `next_id` on."""
 
     def __len__(self) -> int:
         return self._count
@@ -163,7 +163,7 @@ class DiskMailbox:
         self._bytes -= (copies - 1) * size
 
     def counted_at_start(self, tally: Tally) -> None:
-        """Whose they are: it takes a while to count."""
+        """Add the authors of what waited at the start: counting them takes a while."""
         self._quotas.found_at_start(tally)
 
     # Mailbox ----------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ class DiskMailbox:
 
     @property
     def deduplication(self) -> DeduplicationTables:
-        """What `find` looks through."""
+        """The tables that `find` looks through."""
         return self._disk.deduplication
 
     def delivered(self, envelope: Envelope) -> None:

@@ -1,4 +1,4 @@
-"""What waits for whom: the interface. Pure.
+"""The mailbox: messages that wait, by destination. The interface. Pure.
 
 A destination is a user of this server or another server. What waits goes out in the order it came, and
 before what is new.
@@ -60,7 +60,7 @@ class Envelope:
     )  # fmt: skip
 
     body: Body | None = None
-    """What it shares with other copies of a group message (bodies.py)."""
+    """The body that it shares with other copies of a group message (bodies.py)."""
 
     def __init__(
         self,
@@ -129,12 +129,12 @@ class Envelope:
 
     @property
     def reply_to(self) -> Destination:
-        """Who is told its statuses: the author, or the server that gave it to us."""
+        """The side that is told its statuses: the author, or the server that gave it to us."""
         return self.origin or self.author
 
 
 class Name(NamedTuple):
-    """What a status from another server says of a message: who reads it knows the message by nothing else."""
+    """The name of a message in other servers' statuses, which identify it by nothing else."""
 
     author: User
     snowflake: int
@@ -144,11 +144,11 @@ class Name(NamedTuple):
 
 
 class HandedOver(NamedTuple):
-    """What is known of a message that another server has."""
+    """A message that another server has, as far as it is known here."""
 
     key: Key
     status: int
-    """What its author was told last."""
+    """The status that its author was told last."""
 
 
 TO_USER: Final = 0
@@ -163,14 +163,14 @@ def kind_of(recipient: Recipient, group: Group | None) -> int:
 
 
 def name_of(envelope: Envelope) -> Name:
-    """What another server's statuses say of an envelope."""
+    """The name that another server's statuses have for an envelope."""
     return Name(
         envelope.author, envelope.snowflake, envelope.recipient, kind_of(envelope.recipient, envelope.group)
     )
 
 
 class Kept(Enum):
-    """What became of an envelope that was to be kept."""
+    """The outcome for an envelope that was to be kept."""
 
     SAFE = auto()
     """It would survive us."""
@@ -181,13 +181,13 @@ class Kept(Enum):
 
 
 class StoredTables(Protocol):
-    """StoredKeys of what is on disk, or was (fingerprints.py)."""
+    """StoredKeys of what is on disk, or was (stored_keys.py)."""
 
     tables: list[list[array[int]]]
 
 
 class DeliveredTable(Protocol):
-    """The keys of what was delivered without ever waiting (delivered.py)."""
+    """The keys of what was delivered without ever waiting (delivered_keys.py)."""
 
     @property
     def table(self) -> mmap | bytearray:
@@ -202,14 +202,14 @@ class DeduplicationTables(NamedTuple):
 
 
 class Mailbox(Protocol):
-    """What waits for whom, and what is written of what is on its way."""
+    """The messages that wait, by destination, and those in flight that are written."""
 
     next_id: int
     """Greater than any envelope's number."""
 
     @property
     def deduplication(self) -> DeduplicationTables:
-        """What `find` looks through."""
+        """The tables that `find` looks through."""
 
     def number(self, envelope: Envelope) -> None:
         """Give an envelope its place among all: when it is taken, whether it is kept or not."""

@@ -1,4 +1,4 @@
-"""What is read from the mailbox's file, on its thread; and what is trimmed there."""
+"""Queries of the mailbox's file, on its thread; and the trimming of its tables."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _BODIES_BY_AUTHOR: Final = (
 
 
 def tally(db: sqlite3.Connection) -> Tally:
-    """Whose mail waits, and how much of it."""
+    """How much mail waits, by author and destination."""
     counted = Tally()
     for name, author, server, origin, messages, size, own in db.execute(_BY_AUTHOR):
         count(counted, rows.destination(name), User(author, server), origin, messages, size, own)
@@ -63,7 +63,7 @@ def tally(db: sqlite3.Connection) -> Tally:
 
 
 def secret(db: sqlite3.Connection) -> bytes:
-    """What the keys of messages are made with (message_keys.py)."""
+    """The secret that messages' keys are made with (message_keys.py)."""
     return bytes(db.execute("SELECT secret FROM identity").fetchone()[0])
 
 

@@ -1,4 +1,4 @@
-"""What one author, one server and one destination may have of the room for mail, so that others have theirs. Pure.
+"""Quotas: the shares of one author, one server and one destination in the room for mail. Pure.
 
 Of what the others leave of a room, one may have `share`, and the less they leave the less of it: alone half of
 the room, say; where half of it is taken, an eighth of it. So each name more is worth less than the one before, and
@@ -58,7 +58,7 @@ class Tally:
         self._sizes[other] += size
 
     def at(self, place: int) -> Amount:
-        """What is counted in a place."""
+        """The amount that is counted in a place."""
         return self._counts[place], self._sizes[place]
 
 
@@ -68,13 +68,13 @@ def _places(key: Hashable) -> tuple[int, int]:
 
 
 class Quotas:
-    """Whose mail waits: how much of it, and whether there may be more."""
+    """The mail that waits, by author and server, and whether there may be more."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._tally = Tally()
         self._before: Tally | None = None
-        """What waited at the start: counted beside everything else (`found_at_start`)."""
+        """The mail that waited at the start: counted beside everything else (`found_at_start`)."""
 
     def found_at_start(self, tally: Tally) -> None:
         """Take what waited when this process began; what went since is in ours."""
@@ -86,7 +86,7 @@ class Quotas:
         count(self._tally, destination, envelope.author, envelope.origin, sign, sign * envelope.size, sign * own)
 
     def of(self, key: Hashable) -> Amount:
-        """What a key has."""
+        """The amount of a key."""
         places = _places(key)
         found = [self._tally.at(place) for place in places]
         if self._before is not None:

@@ -1,4 +1,4 @@
-"""What the mailbox's rows look like: messages, destinations and numbers, as SQLite has them. Pure."""
+"""The rows of the mailbox: messages, destinations and numbers, as SQLite has them. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SETTLE: Final = "INSERT INTO settled VALUES "
 HAND_OVER: Final = "INSERT OR REPLACE INTO handed_over VALUES "
 SHARE: Final = "INSERT OR IGNORE INTO body VALUES (?,?)"
 DELETE: Final = "DELETE FROM message WHERE id IN "
-"""What comes often is written many rows at a time: each statement lets go of the interpreter's lock once."""
+"""Frequent writes are of many rows at a time: each statement lets go of the interpreter's lock once."""
 SIZES: Final = (512, 64, 8, 1)
 """Rows at a time."""
 LOADED: Final = 4 * 1024 * 1024
@@ -62,12 +62,12 @@ def settled(key: Key, status: int, age: float) -> tuple[object, ...]:
 
 
 def handed_over(envelope: Envelope, status: int, age: float) -> tuple[object, ...]:
-    """What another server has, as HAND_OVER takes it."""
+    """A message that another server has, as HAND_OVER takes it."""
     return (*name_values(name_of(envelope)), *halves(envelope.key), status, age)
 
 
 def name_values(name: Name) -> tuple[object, ...]:
-    """What a status says of a message, as queries.py takes it."""
+    """A message's name in a status, as queries.py takes it."""
     return (signed(name.snowflake), *name.author, *name.recipient, name.kind)
 
 

@@ -219,7 +219,7 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
 
 
 def unusable(path: Path, why: str) -> ConfigError:
-    """What is wrong with a file, and what to do."""
+    """The error for a file that cannot be used: what is wrong, and what to do."""
     return ConfigError(f"{path} cannot be used ({why}): restore it from a backup, or move it away to begin anew")
 
 
@@ -327,4 +327,4 @@ def _from_3(db: sqlite3.Connection) -> None:
 
 
 MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1, 2: _from_2, 3: _from_3}
-"""What brings a file of that version to the next."""
+"""Version of a file → the function that brings it to the next."""

@@ -88,9 +88,9 @@ class Store:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[list[Work] | None] = SimpleQueue()
         self._asked: list[Work] = []
-        """What was asked for in this turn of the loop. It is handed over at its end: each time costs a switch."""
+        """Work of this turn of the loop. It is handed over at the turn's end: each time costs a switch."""
         self._left: list[Work] = []
-        """What the last batch had no room for."""
+        """Work that the last batch had no room for."""
         self.pressure = BackPressure() if pressure is None else pressure
         """Messages that were to be written, and of which was not told yet whether they were: who is told counts."""
         self.error = ""
@@ -107,7 +107,7 @@ class Store:
             self._settled = self._one("SELECT COUNT(*) FROM settled")
             self._handed_over = self._one("SELECT COUNT(*) FROM handed_over")
             self.secret = queries.secret(self._reader)
-            """What the keys of messages are made with."""
+            """The secret that messages' keys are made with."""
             self._delivered = _open_delivered(directory)
         except sqlite3.Error as error:
             os.close(self._lock)
@@ -121,7 +121,7 @@ class Store:
         """How many have been trimmed since the fingerprints were read."""
         self._unwritten = Unwritten()
         self._unread: list[Work] = []
-        """What could not be read yet."""
+        """Reads that could not be done yet."""
         self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
         self._thread.start()
         if schema.is_large(directory / "chat.db"):
@@ -206,7 +206,7 @@ class Store:
 
     @property
     def deduplication(self) -> DeduplicationTables:
-        """What `find` looks through."""
+        """The tables that `find` looks through."""
         return DeduplicationTables(self._seen, self._delivered)
 
     def find(self, key: Key) -> int | None:

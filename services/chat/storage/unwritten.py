@@ -1,4 +1,4 @@
-"""What is asked of the disk, and what of it could not be written yet. Pure.
+"""Work for the disk, and the part of it that could not be written yet. Pure.
 
 While nothing can be written (the disk is full), what concerns no message is tried again, and so is a message that
 another server keeps and offers again until we answer. Were it refused, its author would be told so even where they
@@ -46,7 +46,7 @@ class Work:
 
 
 class Unwritten:
-    """What could not be written, in order: before all that is asked for later."""
+    """Writes that could not be done, in order: before all that is asked for later."""
 
     def __init__(self) -> None:
         self._works: list[Work] = []
@@ -74,7 +74,7 @@ class Unwritten:
     def add_to(
         self, read: list[Envelope], destination: Destination, after: int, limit: int, pair: Pair | None
     ) -> list[Envelope]:
-        """What was read of what waits somewhere, with what is not on disk: in order, as if it were."""
+        """Messages read from disk, joined with those that could not be written: in order, as if they were there."""
         mine = [envelope for envelope in self._waiting(destination, pair) if envelope.id > after]
         if not mine:
             return read

@@ -3,8 +3,8 @@
 An entry lives as long as it is heard or linked. A server heard at several addresses (a gateway relays broadcasts
 on container networks) is one server; what was heard directly comes before what was relayed.
 
-Whoever announces decides neither how many servers there are nor how many places one has (crowd.py). What was used
-in earnest, a server that is linked or was configured, never makes room for another.
+A sender decides neither how many servers there are nor how many places one has (server_limits.py). A server that is
+linked or was configured never makes room for another.
 """
 
 from __future__ import annotations
