@@ -43,6 +43,7 @@ class ChatEngine:
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None],
         doubted: Callable[[], None] = lambda: None,
+        refusal_waits: Callable[[str, Envelope], bool] = lambda _server_id, _envelope: False,
         fair_order: FairOrder | None = None,
         caps: LimitsConfig | None = None,
         spellings: Spellings | None = None,
@@ -105,6 +106,7 @@ class ChatEngine:
             arm=arm,
             look_for=look_for,
             doubted=doubted,
+            refusal_waits=refusal_waits,
             fan_out=fair_order.fanouts.add if fair_order is not None else None,
             spellings=spellings,
         )

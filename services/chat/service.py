@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from parley.services.chat.engine import ChatEngine
 from parley.services.chat.groups.requests import Ask, read_ask
-from parley.services.chat.message.early_answers import EarlyAnswers
+from parley.services.chat.message.early_refusals import EarlyRefusals
 from parley.services.chat.metrics import ChatMetrics
 from parley.services.chat.operator.server import Operations, OperatorSocket
 from parley.services.chat.roster import LinkedServer, LocalRoster
@@ -69,8 +69,10 @@ class ChatService(ServiceBase):
         self._engine: ChatEngine | None = None
         self._fair_order: FairOrder | None = None
         self._operator: OperatorSocket | None = None
-        self._early_answers = EarlyAnswers(self.peering, tell=self._tell_early, look_for=self.discover_now)
-        self._settling = SupervisedTimer("telling early answers", self._links_settled, self.faults)
+        self._early_refusals = EarlyRefusals(
+            self.peering, report=self._refused, look_for=self.discover_now, decide_soon=self._decide_soon
+        )
+        self._settling = SupervisedTimer("reporting early refusals", self._links_settled, self.faults)
         self._partials = Partials(
             Limits(self.config.link.payload_limit), lambda what: self.metrics.limited(what, "pieces")
         )
@@ -147,6 +149,7 @@ class ChatService(ServiceBase):
                 arm=lambda now: self._timer.set(now + self.config.chat.persist_delay),
                 look_for=lambda _server_id: self.discover_now(),
                 doubted=lambda: self.metrics.rejected("never_given"),
+                refusal_waits=self._early_refusals.waits,
                 fair_order=fair_order,
                 spellings=self.spellings,
             )
@@ -323,7 +326,7 @@ class ChatService(ServiceBase):
         self._know(link.peer_id, link.remote_host)
         self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_parley))
         if link.identity.is_parley:
-            self._settling.set(self._early_answers.connected(link.peer_id, self._now()))
+            self._settling.set(self._early_refusals.connected(link.peer_id, self._now()))
         self.engine.router.server_connected(link.peer_id, self._now())
         self._use_fast_path(link, link.peer_id)
         self.engine.requests.server_connected(link.peer_id)
@@ -333,7 +336,7 @@ class ChatService(ServiceBase):
         """Have unanswered messages wait."""
         super().peer_disconnected(link)
         self.roster.remove_server(link.peer_id)
-        self._early_answers.disconnected(link.peer_id)
+        self._early_refusals.disconnected(link.peer_id)
         cleanly = link.end is not None and link.end.reason == "exit"
         self.engine.router.server_disconnected(
             link.peer_id, link, self._now(), confirms=link.identity.is_parley, cleanly=cleanly
@@ -343,14 +346,17 @@ class ChatService(ServiceBase):
     def name_is_contested(self, server_id: str, here: str, there: str) -> None:
         """The other of two servers may know a user whom the linked one does not."""
         super().name_is_contested(server_id, here, there)
-        self._early_answers.decide(server_id)
+        self._early_refusals.decide(server_id)
+
+    def _decide_soon(self, server_id: str) -> None:
+        asyncio.get_running_loop().call_soon(self._early_refusals.decide, server_id)
 
     def _links_settled(self) -> None:
-        self._settling.set(self._early_answers.handle_timeout(self._now()))
+        self._settling.set(self._early_refusals.handle_timeout(self._now()))
 
-    def _tell_early(self, server_id: str, answer: pb.ChatMessageResponse) -> None:
+    def _refused(self, server_id: str, envelope: Envelope) -> None:
         if self._engine is not None:
-            self._engine.router.ack_from_server(server_id, answer, self._now())
+            self._engine.router.refused(server_id, envelope, self._now())
             self._turn_over()
 
     def link_writable(self, link: Link) -> None:
@@ -451,11 +457,6 @@ class ChatService(ServiceBase):
             engine.router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self._now())
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            early = self._early_answers
-            if (early.is_watching or self.peering.had_rivals) and early.keep_back(server_id, answer):
-                if answer.statuses:
-                    engine.router.ack_from_server(server_id, answer, self._now())
-                return True
             engine.router.ack_from_server(server_id, answer, self._now(), frame)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)

@@ -107,8 +107,6 @@ class Peering:
         self._owner = owner
         self._config = config
         self._local_host = local_host
-        self.had_rivals = False
-        """Whether there were ever two servers of one name: `yield_to_rival` is of use."""
         self._peers: ByName[Peer] = ByName()
         self._dials = Dials(config.backoff_min)
         self._ending: set[asyncio.Task[None]] = set()
@@ -243,7 +241,6 @@ class Peering:
         link, now = peer.link, asyncio.get_running_loop().time()
         if link is None:
             return
-        self.had_rivals = True
         if len(peer.rivals) < MOST_RIVALS:
             peer.rivals.setdefault(host, now)
         if link.heard_since(peer.rivals.get(host, now)):
@@ -259,6 +256,11 @@ class Peering:
             and not peer.has_yielded
             and peer.link.age <= SETTLED
         )
+
+    def is_contested(self, server_id: str) -> bool:
+        """Whether one does, and the linked one answers."""
+        peer = self._peers.get(server_id)
+        return peer is not None and peer.is_contested
 
     def yield_to_rival(self, server_id: str) -> bool:
         """The linked one of two servers of one name does not know whom people write to there: try the other, once.

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from parley.client.chat import ChatFeature
-from parley.services.chat.message.early_answers import YOUNG
+from parley.services.chat.message.early_refusals import YOUNG
 from parley.services.chat.service import ChatService
 from parley.shared.addresses import Endpoint, Server, User
 from parley.shared.config import ChatConfig, Config, LinkConfig
@@ -73,11 +73,18 @@ class Place:
             while not condition():  # noqa: ASYNC110 - of several objects, none of which tells
                 await asyncio.sleep(0.01)
 
-    async def write_to_bob(self):
+    @staticmethod
+    async def all_final(deliveries):
+        await asyncio.wait_for(asyncio.gather(*(each.final for each in deliveries)), PATIENCE)
+
+    def finally_told(self):
+        return [status for status in self.told if status != "OTHER_SERVER_TIMEOUT"]
+
+    async def write_to_bob(self, *texts):
         """Alice writes, and the first beta has answered."""
-        delivery = self.alice.send("bob@beta", "hello")
-        await self.until(lambda: len(self.alpha._early_answers) or self.told)
-        return delivery
+        deliveries = [self.alice.send("bob@beta", text) for text in texts]
+        await self.until(lambda: len(self.alpha._early_refusals) or self.told)
+        return deliveries
 
 
 def found(server):
@@ -89,24 +96,41 @@ def run(story):
     asyncio.run(story())
 
 
+TEXTS = ["one", "two", "three"]
+
+
 @pytest.mark.parametrize("knows_both", [True, False])
-def test_a_user_of_the_second_of_two_servers_of_a_name_is_reached_by_the_first_message(tmp_path, knows_both):
+def test_a_user_of_the_second_of_two_servers_of_a_name_is_reached_by_the_first_messages(tmp_path, knows_both):
     """`knows_both`: alpha's directory hears of the second one, too, before it asks to be linked."""
 
     async def story():
         async with Place(tmp_path) as place:
             shown = []
             await place.connect("bob@beta", place.second, shown=shown.append)
-            delivery = await place.write_to_bob()
+            deliveries = await place.write_to_bob(*TEXTS)
             began = time.monotonic()
             if knows_both:
                 both = (*found(place.first).endpoints(MESSAGES), *found(place.second).endpoints(MESSAGES))
                 await place.alpha.set_server_list_and_connect([Server("beta", {MESSAGES: both})])
             await place.second.set_server_list_and_connect([found(place.alpha)])
-            await asyncio.wait_for(delivery.final, PATIENCE)
-            assert shown == ["hello"]
-            assert [status for status in place.told if status != "OTHER_SERVER_TIMEOUT"] == ["DELIVERED"]
+            await place.all_final(deliveries)
+            assert shown == TEXTS
+            assert place.finally_told() == 3 * ["DELIVERED"]
             assert time.monotonic() - began < YOUNG - 1.0, "it waits for nothing but the second one"
+
+    run(story)
+
+
+def test_all_messages_that_are_refused_together_reach_who_is_at_a_second_one_that_asked_before(tmp_path):
+    async def story():
+        async with Place(tmp_path) as place:
+            shown = []
+            await place.connect("bob@beta", place.second, shown=shown.append)
+            await place.second.set_server_list_and_connect([found(place.alpha)])
+            await place.until(lambda: place.alpha.peering.is_contested("beta"))
+            await place.all_final([place.alice.send("bob@beta", text) for text in TEXTS])
+            assert shown == TEXTS
+            assert place.finally_told() == 3 * ["DELIVERED"]
 
     run(story)
 
@@ -115,7 +139,7 @@ def test_a_user_whom_nobody_has_is_told_so_once_the_link_is_young_no_more_and_th
     async def story():
         async with Place(tmp_path) as place:
             began = time.monotonic()
-            delivery = await place.write_to_bob()
+            (delivery,) = await place.write_to_bob("hello")
             await asyncio.wait_for(delivery.final, PATIENCE)
             assert time.monotonic() - began <= YOUNG + 1.0
             began = time.monotonic()

@@ -21,6 +21,7 @@ MOST: Final = 20_000
 """Statuses in one answer: twice the members that a group has by default. Whoever sends more is believed none."""
 NOTHING_TOLD: Final = -1
 """No status."""
+_USER_NOT_FOUND: Final = Status.USER_NOT_FOUND
 
 
 class Acknowledgements:
@@ -35,8 +36,12 @@ class Acknowledgements:
         statuses: Statuses,
         spellings: Spellings,
         doubted: Callable[[], None],
+        refusal_waits: Callable[[str, Envelope], bool],
     ) -> None:
-        """`doubted` counts answers of what nobody is known to have been given."""
+        """`doubted` counts answers of what nobody is known to have been given.
+
+        `refusal_waits` tells whether it is not certain yet that a server does not know whom a message is for.
+        """
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
@@ -44,6 +49,7 @@ class Acknowledgements:
         self._statuses = statuses
         self._spellings = spellings
         self._doubted = doubted
+        self._refusal_waits = refusal_waits
         self._receipts: dict[ChatLink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
         self._given: OrderedDict[Name, HandedOver] = OrderedDict()
@@ -137,12 +143,18 @@ class Acknowledgements:
                     status  # told once it is known after a restart, too: else the last would count for nothing
                 )
                 self._mailbox.handed_over(envelope, status)
-            else:
+            elif status != _USER_NOT_FOUND or not self._refusal_waits(server_id, envelope):
                 self._dispatcher.answered(server_id, envelope, now)
                 self._statuses.report(envelope, status)
         elif user is not None and author is not None and author.is_complete:
             self._late(ack, author, user, status)
         return envelope
+
+    def refused(self, server_id: str, envelope: Envelope, now: float) -> None:
+        """A server does not know whom a message is for, and that is certain by now."""
+        if envelope.deadline:  # it is in flight: nothing else became of it
+            self._dispatcher.answered(server_id, envelope, now)
+            self._statuses.report(envelope, _USER_NOT_FOUND)
 
     def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
         """The other server has had the message for some time: its answer counts if we gave it that message.

@@ -63,6 +63,7 @@ class Router:
         arm: Callable[[float], None] = lambda _now: None,
         look_for: Callable[[str], None] = lambda _server_id: None,
         doubted: Callable[[], None] = lambda: None,
+        refusal_waits: Callable[[str, Envelope], bool] = lambda _server_id, _envelope: False,
         fan_out: Callable[[User, str, Task, int], bool] | None = None,
         spellings: Spellings | None = None,
     ) -> None:
@@ -99,7 +100,7 @@ class Router:
         self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered, limited)
         self._recent = self._statuses.recent
         self._acknowledgements = Acknowledgements(
-            server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, doubted
+            server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, doubted, refusal_waits
         )
         self.fast_path: FastPath | None = None
         if fast_path:
@@ -412,6 +413,11 @@ class Router:
 
         """
         self._learn_answer(self._acknowledgements.from_server(server_id, ack, now), frame)
+        self._dispatcher.pump(server_id, now)
+
+    def refused(self, server_id: str, envelope: Envelope, now: float) -> None:
+        """It is certain by now that another server does not know whom a message is for."""
+        self._acknowledgements.refused(server_id, envelope, now)
         self._dispatcher.pump(server_id, now)
 
     def piece_received(self, source: Destination, answer: pb.PieceReceived, now: float) -> None:
