@@ -47,10 +47,10 @@ format: $(READY) ## Format the sources
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-proto: $(READY) ## Generate the protobuf module anew
+proto: $(READY) ## Generate the protobuf module
 	@$(BIN)/python deploy/protobuf.py
 
-dashboards: $(READY) ## Generate Grafana's dashboards anew
+dashboards: $(READY) ## Generate Grafana's dashboards
 	@$(BIN)/python -m deploy.grafana.generate
 
 documents: $(READY) ## Renew the parts of the documents that come from code: diagrams, configuration, the index of decisions

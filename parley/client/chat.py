@@ -47,7 +47,7 @@ class ChatFeature(FeatureBase):
     feature: ClassVar[str] = MESSAGES
     home_only: ClassVar[bool] = True
     longest_silence: ClassVar[float] = 15.0
-    """A server that vanished without a word is noticed within twice that, and looked for anew."""
+    """A server that vanished without a word is noticed within twice that, and looked for again."""
 
     def __init__(
         self,

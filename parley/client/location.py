@@ -26,7 +26,7 @@ CONFIRMED_WITHIN = 1.8
 STOP_WITHIN = 60.0
 """Seconds for which a stop is sent again."""
 REFRESH = 10.0
-"""Seconds after which the last position is sent again, for a server that was started anew."""
+"""Seconds after which the last position is sent again, for a server that was started again."""
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class LocationFeature(DatagramFeature):
             self._snowflakes[key] = snowflake
 
     def link_opened(self, link: Link) -> None:
-        """A server that was started anew knows nothing of us."""
+        """A server that was started again knows nothing of us."""
         super().link_opened(link)
         self._send_all()
 

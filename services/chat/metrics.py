@@ -48,7 +48,7 @@ class ChatMetrics:
         """Counts what is delivered the quick way: how many and their times at once, without a call."""
         metrics.watch_value("parley_mailbox_messages", "Messages that wait", waiting)
         metrics.watch_value("parley_mailbox_oldest_age_seconds", "Since the oldest of them was written", oldest)
-        metrics.watch_value("parley_statuses_owed", "Statuses whose hearers are not there", owed)
+        metrics.watch_value("parley_statuses_owed", "Statuses for sides that are not there", owed)
         metrics.watch(
             "parley_names",
             "Entries of the tables that names fill",

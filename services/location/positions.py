@@ -68,7 +68,7 @@ class Position:
     entry: pb.ExtendedLiveLocation
     timed_item: TimedItem
     origin: Hashable = None
-    """Where it began: in whose share of the table it is."""
+    """The source that it counts to: an address, or a server."""
 
     def item(self, now: float) -> bytes:
         """The entry as a list of one (shared/soft_state/datagram_lists.py)."""
@@ -150,7 +150,7 @@ class Positions:
         """Take a location whose author may send it; return the `reason` why not, empty where all is well.
 
         One that is not newer than what we know of its stream is well, and changes nothing. `source` is the link
-        that it came over, `origin` whose share of the table it is in.
+        that it came over, `origin` the source that it counts to.
         """
         location = entry.live_location
         recipient = Recipient.of_location(location)

@@ -267,7 +267,7 @@ class LocationService(DatagramServiceBase):
             link.send(encode_frame(LIST, bytes(payload)))
 
     def link_writable(self, link: Link) -> None:
-        """A server that was too slow is told everything anew: the newest wins."""
+        """A server that was too slow is told everything again: the newest wins."""
         super().link_writable(link)
         if link in self._behind:
             self._behind.discard(link)

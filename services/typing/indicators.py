@@ -65,7 +65,7 @@ class Indicator:
     timed_item: TimedItem
     event: pb.TypingEvent
     origin: Hashable = None
-    """Where it began: in whose share of the table it is."""
+    """The source that it counts to: an address, or a server."""
 
     def item(self, now: float) -> bytes:
         """The entry as a list of one (shared/soft_state/datagram_lists.py)."""
@@ -118,7 +118,7 @@ class Indicators:
     def take(self, event: pb.TypingEvent, now: float, wall: float, origin: Hashable = None) -> str:
         """Take an event whose user may send it; return the `reason` why not, empty where all is well.
 
-        `wall` is our clock's Unix time, `origin` whose share of the table it is in. What is not newer than what we
+        `wall` is our clock's Unix time, `origin` the source that it counts to. What is not newer than what we
         know is well, and changes nothing.
         """
         recipient = Recipient.of_typing(event)

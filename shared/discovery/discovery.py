@@ -63,7 +63,7 @@ class DiscoveryService:
     def targets(self, asked_before: int = 0) -> list[SocketAddress]:
         """The addresses that are asked by broadcast: each network's own, and that of everyone on the wire.
 
-        At first both, later by turns: some existing servers dial everybody anew at each request that they hear.
+        At first both, later by turns: some existing servers dial everybody again at each request that they hear.
         """
         port = self.config.discovery.port
         networks = reachable_networks(self.config.address)

@@ -22,6 +22,6 @@ class Bounds(NamedTuple):
     round: float = 0.002
     """Seconds for all that is handled as it comes."""
     pause: float = 0.00005
-    """Seconds without anything to do after which a round begins anew."""
+    """Seconds without anything to do after which a new round begins."""
     look: int = 16 * 1024 * 1024
     """Bytes that links were given to hold between two looks at all their buffers (buffers.py)."""

@@ -29,7 +29,7 @@ from parley.shared.wire.messages import pb
 
 _link_ids = itertools.count(1)
 _NOTHING: Final[frozenset[str]] = frozenset()
-"""One for all links: Python makes each empty set anew."""
+"""One for all links: else Python makes each empty set again."""
 
 AT_ONCE: Final = 64
 """Control frames that are handled between two looks at what the turn may cost."""

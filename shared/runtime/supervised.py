@@ -87,7 +87,7 @@ async def forever(what: str, step: Callable[[], Awaitable[None]], faults: Faults
 
 
 class SupervisedTimer(Timer):
-    """A Timer that fires again where what it calls failed, and so did not set it anew."""
+    """A Timer that fires again where what it calls failed, and so did not set it again."""
 
     __slots__ = ("_faults", "_what", "_work")
 

@@ -26,7 +26,7 @@ def clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
 
 class Timer:
-    """Calls `fired()` no later than the earliest time it was set to; who is called sets it anew.
+    """Calls `fired()` no later than the earliest time it was set to; `fired` sets it again.
 
     A second later where that is more than DISTANT seconds away.
     """

@@ -69,7 +69,7 @@ class BlockLists:
         return known.blocked
 
     def answered(self, answer: pb.BlockedUsers) -> tuple[User, set[User]] | None:
-        """Take an answer: whose it is, and about whom it says something else than was known.
+        """Take an answer: the user who asked, and the users about whom it says something new.
 
         None: it changes nothing that anybody could see.
         """

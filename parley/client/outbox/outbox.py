@@ -27,7 +27,7 @@ NO_ROOM_WAIT: Final = 5.0
 
 
 class Waiting:
-    """One without an answer yet. `to`: whose order it keeps; None: a request, which keeps nobody's."""
+    """One without an answer yet. `to`: the recipient, for its order; None: a request, which has none."""
 
     __slots__ = ("name", "payload", "size", "to", "was_sent")
 

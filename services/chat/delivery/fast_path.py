@@ -39,7 +39,7 @@ from parley.shared.wire.messages import decode, pb
 _PLAIN: Final = tail(None, None, Status.DELIVERED)
 """The acknowledgement of existing clients: a status that names nobody."""
 FLOWS_OF_USER: Final = 1024
-"""Recipients of one user's that are known at a time; beyond it all are learnt anew."""
+"""Recipients of one user's that are known at a time; beyond it all are learnt again."""
 FLOWS_OF_SERVER: Final = 65_536
 """The same of one server's users."""
 
@@ -99,7 +99,7 @@ class FastPath:
         """A destination is not there any more."""
 
     def forget_all(self) -> None:
-        """Something changed that may concern any flow: learn all anew."""
+        """Something changed that may concern any flow: learn all again."""
         self.core.forget()
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""Where a message goes: known users and servers, servers that are looked for, whose turn it is."""
+"""Where a message goes: known users and servers, servers that are looked for, fair turns."""

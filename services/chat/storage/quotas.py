@@ -30,7 +30,7 @@ Amount = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many messages, and how many bytes of them, may wait: in all, and for one user; and whose share of it."""
+    """How many messages and bytes may wait, in all and for one user; and one author's share of that."""
 
     messages: int
     size: int

@@ -220,7 +220,8 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
 
 def unusable(path: Path, why: str) -> ConfigError:
     """The error for a file that cannot be used: what is wrong, and what to do."""
-    return ConfigError(f"{path} cannot be used ({why}): restore it from a backup, or move it away to begin anew")
+    to_do = "restore it from a backup, or move it away to begin with an empty one"
+    return ConfigError(f"{path} cannot be used ({why}): {to_do}")
 
 
 # Versions ------------------------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ class Store:
         return self._reader.execute(queries.SHARED).fetchall()
 
     def count_by_author(self, found: Callable[[Tally], None]) -> None:
-        """Count whose mail waits now, beside everything else; `found` hears it on the event loop."""
+        """Count the mail that waits now by author, beside everything else; `found` hears it on the event loop."""
         counter = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         counter.execute("BEGIN")
         counter.execute("SELECT id FROM message LIMIT 1").fetchone()  # what it sees is fixed from here on

@@ -19,7 +19,7 @@ from parley.shared.limits.token_buckets import TokenBucket
 
 FIRST_ROUNDS: Final = 3
 """Rounds in which both broadcast addresses of a wire are asked. Later each has every second round: some existing
-servers dial everybody anew at each request that they hear."""
+servers dial everybody again at each request that they hear."""
 EXTRA_BURST: Final = 10
 EXTRA_RATE: Final = 0.5
 """Rounds out of turn: at once, and in a second."""
