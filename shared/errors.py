@@ -107,7 +107,7 @@ class PeerRefused(PeerUnreachable):
 
 
 class HandshakeTimeout(PeerError):
-    """It accepted, and did not answer CONNECT in time."""
+    """The other side accepted, and did not answer CONNECT in time."""
 
     reason = "handshake_timeout"
 

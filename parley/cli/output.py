@@ -61,7 +61,7 @@ class Output(io.TextIOBase):
         return self._encoding.lower().replace("-", "").startswith("utf")
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """The stream's descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
@@ -69,7 +69,7 @@ class Output(io.TextIOBase):
         return not self._is_closed and os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """It is written to."""
+        """The stream is written to."""
         return True
 
     def encoded(self, text: str) -> bytes:

@@ -36,7 +36,7 @@ class ServerLink(Protocol):
 
     @property
     def link(self) -> ChatLink:
-        """Its link."""
+        """The server's link."""
 
     @property
     def confirms(self) -> bool:
@@ -132,7 +132,7 @@ class LocalRoster:
         self.clients_by_user.setdefault(user, []).append(link)
 
     def remove_client(self, user: User, link: ChatLink) -> None:
-        """It left."""
+        """A client left."""
         clients = self.clients_by_user.get(user, [])
         if link in clients:
             clients.remove(link)
@@ -146,7 +146,7 @@ class LocalRoster:
         self.servers_by_id[server_id] = server
 
     def remove_server(self, server_id: str) -> None:
-        """It no longer is; it stays known."""
+        """A server is linked no longer; it stays known."""
         self.servers_by_id.pop(server_id, None)
 
     def may_remember(self, destination: User | str, source: str = "") -> bool:

@@ -276,7 +276,7 @@ class ChatService(ServiceBase):
         return super().admit_client(identity)
 
     def has_room_for(self, link: Link, identity: Identity) -> bool:
-        """Whoever is new needs a place in the tables of users or servers."""
+        """A new user or server needs a place in the tables."""
         name: Destination = identity.user or identity.server_id
         is_known = name == self.server_id or self._may_know(name, link.remote_host)
         return is_known and super().has_room_for(link, identity)

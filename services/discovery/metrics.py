@@ -28,7 +28,7 @@ class Report:
         return [link.serverId for link in self.links if link.linked]
 
     def as_json(self, now: float) -> list[dict[str, object]]:
-        """Its links for /status."""
+        """The process's links for /status."""
         return [
             {
                 "server_id": link.serverId,

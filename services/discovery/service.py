@@ -233,11 +233,11 @@ class DirectoryService(ServiceBase):
         return Result.CONNECTED
 
     def is_sibling(self, identity: Identity) -> bool:  # noqa: ARG002 - nobody else is admitted
-        """Whoever registers proves that it knows the secret of our data directory."""
+        """A process that registers proves that it knows the secret of our data directory."""
         return True
 
     def server_link_opened(self, link: Link) -> None:
-        """Its proof is on its way."""
+        """A process is linked; its proof is on its way."""
 
     def sibling_proven(self, link: Link) -> None:
         """A process is registered, unless another one was faster."""
@@ -253,7 +253,7 @@ class DirectoryService(ServiceBase):
             self._announcer.ask_now(always=True)
 
     def server_link_closed(self, link: Link, closed: Closed) -> None:
-        """It is gone: its feature is no longer announced."""
+        """A process is gone: its feature is no longer announced."""
         self.siblings.closed(link)
         self.directory.set_linked(link, ())
         self._reports.pop(link, None)

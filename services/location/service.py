@@ -95,7 +95,7 @@ class LocationService(DatagramServiceBase):
         return ""
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """Its streams go on until their end, or until another device of its user's is heard."""
+        """A subscriber's streams go on until their end, or until another device of the user's is heard."""
         super().subscriber_disconnected(link)
         self.devices.left(link.link_id)
 

@@ -65,7 +65,7 @@ class Child:
         return ""
 
     def ended(self) -> int | None:
-        """Its exit code (-N: ended by signal N), once after its end; it is due again then."""
+        """The child's exit code (-N: ended by signal N), once after its end; it is due again then."""
         if self._pid is None:
             return None
         pid, status = os.waitpid(self._pid, os.WNOHANG)

@@ -70,7 +70,7 @@ class Watcher:
 
     @property
     def is_named(self) -> bool:
-        """It has whatever name its discovery has."""
+        """The watcher has whatever name its discovery has."""
         return False
 
     async def registered(self, server_id: str) -> None:

@@ -263,7 +263,7 @@ class Indicators:
                 del self._authors[recipient.group]
 
     def _note_expired(self, entry: Indicator, now: float) -> None:
-        """Whoever was told of it is to get a list without it."""
+        """Those who were told of an entry are to get a list without it."""
         if entry.state is State.TYPING:
             self.sequence += 1
             self._log.append((self.sequence, now, entry.recipient.user))

@@ -87,7 +87,7 @@ class Nonces:
         return True
 
     def _forget(self, now: float) -> None:
-        """They are in the order in which they were issued."""
+        """Forget old nonces, which are in the order in which they were issued."""
         while self._issued:
             oldest = next(iter(self._issued))
             if now - self._issued[oldest].at <= ANSWERED_WITHIN and len(self._issued) < self._most:

@@ -127,13 +127,13 @@ class HttpConnection(asyncio.Protocol):
             self._leave = None
 
     def pause_writing(self) -> None:
-        """It does not read its answers: it gets no more, and has so long to read on."""
+        """The client does not read its answers: it gets no more, and has so long to read on."""
         self._is_unread = True
         if self._leave is None:
             self._close_after(IDLE)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """The client reads again."""
         self._is_unread = False
         self._line_up()
 
@@ -151,7 +151,7 @@ class HttpConnection(asyncio.Protocol):
         self._line_up()
 
     def eof_received(self) -> bool:
-        """It asks for nothing more: what it asked for is answered."""
+        """The client asks for nothing more: its earlier requests are answered."""
         self._h11.receive_data(b"")
         self._line_up()
         return True
@@ -305,7 +305,7 @@ class Turns:
         next((each for each in connections if each.is_idle), connections[-1]).close()
 
     def went(self, connection: HttpConnection) -> None:
-        """It is closed."""
+        """A connection is closed."""
         self.connections.pop(connection, None)
 
     def line_up(self, connection: HttpConnection) -> None:

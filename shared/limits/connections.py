@@ -56,13 +56,13 @@ class Connections(Generic[T]):
         self._unconnected.setdefault(address, {})[connection] = now
 
     def connected(self, connection: T) -> None:
-        """It has said who it is, and was let in."""
+        """A connection has said who it is, and was let in."""
         address = self._address.get(connection)
         if address is not None:
             self._forget_unconnected(connection, address)
 
     def went(self, connection: T) -> None:
-        """It is closed."""
+        """A connection is closed."""
         address = self._address.pop(connection, None)
         if address is None:
             return

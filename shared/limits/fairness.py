@@ -72,7 +72,7 @@ class RoundRobin:
         self._schedule()
 
     def discard(self, work: Work) -> None:
-        """It has nothing more to do."""
+        """A piece of work has nothing more to do."""
         self._small.pop(work, None)
         self._large.pop(work, None)
 

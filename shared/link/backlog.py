@@ -105,7 +105,7 @@ class LinkBacklog(LinkIO):
         self._stop_reading()
 
     def release(self) -> None:
-        """It is done."""
+        """Listen again: what was asked for is done."""
         if self._is_held:
             self._is_held = False
             self.is_pausing = self._resting is not None

@@ -22,7 +22,7 @@ class Identity:
     expects: str = ""
     """Which server the dialler means to reach; empty: whoever is there."""
     capabilities: int = 0
-    """Its abilities beyond the fixed protocol: capabilities.py. 0: no Parley, or an old one."""
+    """The side's abilities beyond the fixed protocol: capabilities.py. 0: no Parley, or an old one."""
     nonce: bytes = b""
     proof: bytes = b""
     """Of a process that says to be of our node: proofs.py."""

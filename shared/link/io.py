@@ -127,7 +127,7 @@ class LinkIO:
         raise NotImplementedError
 
     def _flushed(self, was_full: bool) -> None:
-        """It was written to a link that is or was full."""
+        """Frames were written to a link that is or was full."""
         raise NotImplementedError
 
     # Reading --------------------------------------------------------------------------------------

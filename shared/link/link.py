@@ -71,7 +71,7 @@ class Track(Protocol):
         """The connection was made."""
 
     def discard(self, link: Link, /) -> None:
-        """It is gone."""
+        """The connection is gone."""
 
 
 class Link(LinkBacklog, asyncio.Protocol):
@@ -137,7 +137,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._is_wanted = is_wanted
         self.opened_at = now()
         self.used = Used()
-        """Its token buckets, of what has a rate."""
+        """The link's token buckets, of what has a rate."""
         self._counts = counts
         self._timer: Timer | None = None
         self._opening: asyncio.Future[None] | None = None
@@ -366,7 +366,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._is_paused = True
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """The other side reads again."""
         self._is_paused = False
         self._tell_writable()
         self._have_room()
@@ -496,7 +496,7 @@ def _never() -> bool:
 
 
 def _tell(future: asyncio.Future[Any] | None, outcome: object) -> None:
-    """Whoever waits hears it; nobody has to."""
+    """Tell those who wait; nobody has to."""
     if future is None or future.done():
         return
     if isinstance(outcome, Exception):

@@ -12,7 +12,7 @@ class State(Enum):
     ACCEPTED = auto()
     """The other side dialled; its CONNECT is awaited."""
     DECIDING = auto()
-    """Its CONNECT is here; our side has to accept or refuse it."""
+    """The other side's CONNECT is here; our side has to accept or refuse it."""
     DIALLED = auto()
     """We dialled and sent our CONNECT; CONNECTED is awaited."""
     OPEN = auto()

@@ -118,7 +118,7 @@ class Dials:
         return min(able, key=lambda each: self._rank(each.endpoint), default=None)
 
     def _give_up(self, waiting: _Waiting) -> None:
-        """It was cancelled, perhaps when its turn had come."""
+        """A dial was cancelled, perhaps when its turn had come."""
         if waiting in self._waiting:
             self._waiting.remove(waiting)
         else:

@@ -53,7 +53,7 @@ class PeeringOwner(Protocol):
         """A server is linked."""
 
     def peer_disconnected(self, link: Link) -> None:
-        """It no longer is."""
+        """A server is linked no longer."""
 
     def dial_failed(self, peer: Peer) -> None:
         """A round of dials brought no link."""

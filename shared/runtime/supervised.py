@@ -29,10 +29,10 @@ class Log(Protocol):
     """Where a fault is told."""
 
     def error(self, event: str, **fields: object) -> object:
-        """It began."""
+        """The fault began."""
 
     def info(self, event: str, **fields: object) -> object:
-        """It is over."""
+        """The fault is over."""
 
 
 class Faults:

@@ -71,7 +71,7 @@ class Timer:
 
 
 def _nobody() -> None:
-    """Whoever was called is gone."""
+    """Stands for a function that is gone."""
 
 
 class _Place(set[Timer]):

@@ -60,7 +60,7 @@ class Admission:
         self._timer.set(self._connections.next_look(address))
 
     def opened(self, link: Link) -> None:
-        """It has said who it is, and was let in."""
+        """A link has said who it is, and was let in."""
         self._connections.connected(link)
 
     def has_room_for_another(self, links: Sequence[Link], address: str) -> bool:
@@ -76,7 +76,7 @@ class Admission:
         return True
 
     def discard(self, link: Link) -> None:
-        """It is gone."""
+        """A link is gone."""
         self._links.discard(link)
         self._connections.went(link)
 

@@ -103,5 +103,5 @@ class Accepting:
         return expected is not None and hmac.compare_digest(expected, proof)
 
     def forget(self, key: object) -> bool:
-        """Its link is over, or has waited long enough; whether it was still awaited."""
+        """A link is over, or has waited long enough; whether its proof was still awaited."""
         return self._expected.pop(key, None) is not None

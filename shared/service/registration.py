@@ -55,7 +55,7 @@ class Registrant(Protocol):
         """Discovery took us: this is our name."""
 
     async def not_registered(self, *, taken: bool) -> None:
-        """It did not: another process serves this feature (`taken`), or discovery is not to be reached."""
+        """We are not registered: another process serves this feature (`taken`), or discovery is not reached."""
 
     async def server_list_received(self, change: ServerListChange, own: Sequence[pb.Endpoint]) -> None:
         """The directory, or what this node offers, changed."""

@@ -192,7 +192,7 @@ class ServiceBase(NodeProcess):
         return False
 
     def sibling_proven(self, link: Link) -> None:
-        """It is."""
+        """A link is proven to be one of our node's."""
 
     def _not_meant(self, link: Link) -> None:
         """Refuse a dialler that expects another server here; our links with it are not touched."""
@@ -323,7 +323,7 @@ class ServiceBase(NodeProcess):
         """A client is connected."""
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """It no longer is."""
+        """A subscriber is connected no longer."""
 
     # LinkOwner: messages ------------------------------------------------------------------------------
 

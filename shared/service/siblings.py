@@ -26,10 +26,10 @@ class SiblingsOwner(Protocol):
     metrics: Metrics
 
     def sibling_proven(self, link: Link) -> None:
-        """It is a process of our node."""
+        """The other side is a process of our node."""
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
-        """It gave no proof."""
+        """The other side gave no proof."""
 
 
 class Siblings:
@@ -64,7 +64,7 @@ class Siblings:
         return True
 
     def closed(self, link: Link) -> None:
-        """It is over."""
+        """The link is over."""
         self._proven.discard(link)
         self._accepting.forget(link)
 

@@ -46,7 +46,7 @@ class BlockLists:
         return self._ask(user)
 
     def forget(self, user: User) -> None:
-        """They are here no longer."""
+        """The user is here no longer."""
         self._lists.pop(user, None)
 
     def questions(self) -> list[pb.ChangeBlock]:

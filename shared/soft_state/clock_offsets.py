@@ -41,5 +41,5 @@ class Clocks:
         return seen
 
     def forget(self, source: Hashable) -> None:
-        """It is gone."""
+        """The source is gone."""
         self._ahead.pop(source, None)

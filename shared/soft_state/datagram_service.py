@@ -128,7 +128,7 @@ class DatagramServiceBase(ServiceBase):
         return self.chat.blocked(user)
 
     def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:  # noqa: ARG002 - a feature may tell more
-        """It is known whom a user blocks: tell them what they may see."""
+        """A user's blocks are known: tell the user what they may see."""
         for link in self.subscribers.get(user, ()):
             self._greet(link)
 
@@ -171,7 +171,7 @@ class DatagramServiceBase(ServiceBase):
             loop.call_later(delay, self._greet, link)
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """Its datagrams no longer count; those of an older link at that address do again."""
+        """The link's datagrams no longer count; those of an older link at that address do again."""
         self._clocks.forget(link)
         if link.identity.user is not None and link.identity.user not in self.subscribers:
             self.chat.unwatch_blocks(link.identity.user)

@@ -53,7 +53,7 @@ class Chat(Protocol):
         """Keep known whom one of our users blocks, while they are here."""
 
     def unwatch_blocks(self, user: User) -> None:
-        """They are here no longer."""
+        """The user is here no longer."""
 
     def blocked(self, user: User) -> AbstractSet[User] | None:
         """The users whom one of our users blocks; None: they are not known yet, and will be in a moment."""
@@ -78,7 +78,7 @@ class ChatUser(Protocol):
         """The members of a group are others than before."""
 
     def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:
-        """It is known whom a user blocks: these are blocked now, or no longer; nobody: it is known at last."""
+        """A user's blocks are known: `others` are blocked now, or no longer; none: they are known at last."""
 
 
 class NodeChat(Dialler):
@@ -157,7 +157,7 @@ class NodeChat(Dialler):
             self._dial()
 
     def unwatch_blocks(self, user: User) -> None:
-        """They are here no longer."""
+        """The user is here no longer."""
         self._blocks.forget(user)
 
     def blocked(self, user: User) -> AbstractSet[User] | None:

@@ -28,7 +28,7 @@ class Log(Protocol):
     """Where a trouble is told."""
 
     def warning(self, event: str, **fields: object) -> object:
-        """It began."""
+        """A trouble began."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Troubles:
         self._lines: TokenBucket | None = None
 
     def note(self, kind: str, subject: str, detail: str, **fields: object) -> None:
-        """It is wrong now; `detail` says what, and what to do about it."""
+        """Something is wrong now; `detail` says what, and what to do about it."""
         now = self._now()
         self._expire(now)
         known = self._known.get((kind, subject))
@@ -66,7 +66,7 @@ class Troubles:
             self._tell(kind, detail, now, fields)
 
     def over(self, kind: str, subject: str) -> None:
-        """It is well again."""
+        """The trouble is over."""
         self._known.pop((kind, subject), None)
 
     @property

@@ -335,7 +335,7 @@ class Partials:
         return bool(spare)
 
     def _take_from(self, peer: object) -> bool:
-        """Whoever has most makes room for who has less, idle or not."""
+        """The peer that has most makes room for one that has less, idle or not."""
         mine = self._peers[peer]
         self._limited("bytes")
         self._drop(peer, min(mine, key=lambda whole: (mine[whole].handed_to is None, mine[whole].touched)))

@@ -28,7 +28,7 @@ class Results:
         self._unanswered[delivery.snowflake] = delivery
 
     def told(self, delivery: Delivery) -> None:
-        """It has a status."""
+        """Note that a message has a status."""
         self._moved.set()
         self._kept.pop(delivery.snowflake, None)
         if delivery.final.done():

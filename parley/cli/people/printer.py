@@ -25,7 +25,7 @@ LATE: Final = 1.0
 
 
 class Held(ParleyError):
-    """It cannot be printed now, nor be kept until it can; its message is not acknowledged."""
+    """A line that cannot be printed now, nor be kept until it can; its message is not acknowledged."""
 
     reason = "held"
 

@@ -131,7 +131,7 @@ async def _share(
 
 
 def _begun(recipients: Sequence[Recipient], lasting: float) -> str:
-    """It promises nothing: no status tells a location's author that it arrived, or that there is no such name."""
+    """The first line promises nothing: no status says that a location arrived, or that a name is wrong."""
     whom = ", ".join(map(str, recipients))
     until = time.strftime("%H:%M:%S", time.localtime(time.time() + lasting))
     return (

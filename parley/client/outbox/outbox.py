@@ -68,7 +68,7 @@ class Outgoing:
             self.pump()
 
     def answered(self, number: int) -> None:
-        """It need not be sent again."""
+        """Forget a frame: it need not be sent again."""
         self._unanswered.pop(number, None)
         if self._sending is not None and self._sending[0] == number:
             self._stop()

@@ -149,7 +149,7 @@ class Dispatcher:
         return len(in_flight) == 0 or (len(in_flight) < SHARE and in_flight.size < SHARE_BYTES)
 
     def catch_up(self, user: User) -> None:
-        """Whoever of a user's clients can be written to has all that is unanswered.
+        """Write all that is unanswered to each of a user's clients that can be written to.
 
         Else it would get what is new before what another client, perhaps a dead one, leaves unanswered.
         """
@@ -255,7 +255,7 @@ class Dispatcher:
         return envelope
 
     def answered(self, destination: Destination, envelope: Envelope, now: float | None = None) -> None:
-        """It is no longer on its way: its destination answered at `now`, or (None) it is given up."""
+        """An envelope is no longer in flight: its destination answered at `now`, or (None) it is given up."""
         in_flight = self._in_flight[destination]
         in_flight.remove(envelope)
         if now is not None:
@@ -274,7 +274,7 @@ class Dispatcher:
         return envelopes
 
     def given_up(self, destination: Destination, envelope: Envelope) -> None:
-        """It was lost, and is not to be sent again."""
+        """An envelope was lost, and is not to be sent again."""
         self._lanes.answered(destination, envelope)
 
     def put_back(

@@ -30,7 +30,7 @@ class FastPathInterface(Protocol):
 
     @property
     def size(self) -> int:
-        """Their bytes."""
+        """The bytes of the messages in flight."""
 
     def due(self, delay: float) -> float | None:
         """When `settle_due` must be called (seconds, monotonic), or None."""

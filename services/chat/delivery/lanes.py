@@ -194,7 +194,7 @@ class Lanes:
             path.finish(lane)
 
     def answered(self, destination: Destination, envelope: Envelope) -> None:
-        """It was answered, or given up."""
+        """An envelope was answered, or given up."""
         path = self.paths.get(destination)
         if path is None:
             return

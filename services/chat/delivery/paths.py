@@ -43,7 +43,7 @@ class Lane:
         envelope.in_pieces = True
 
     def stop(self) -> None:
-        """It is over, or on no link any more."""
+        """The transfer is over, or on no link any more."""
         if self.head is not None:
             self.head.in_pieces = False
         self.head = self.sending = None

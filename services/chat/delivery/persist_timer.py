@@ -67,7 +67,7 @@ class PersistTimer:
         self._save_again = 0.0
 
     def watch(self, destination: Destination, envelope: Envelope, sent: float) -> None:
-        """It was sent just now."""
+        """An envelope was sent just now."""
         self._watched.append((sent + self._delay, destination, envelope))
 
     def watch_earlier(self, sent: Iterable[Watched]) -> None:

@@ -54,7 +54,7 @@ class Retries:
         return len(self._due)
 
     def add(self, envelope: Envelope, now: float, *, at_once: bool) -> None:
-        """It has not been answered in time: offer it now, or some time later; and again until it is answered."""
+        """An envelope was not answered in time: offer it now or later, and again until it is answered."""
         delay = 0.0 if at_once else self._first
         self._put(envelope, now + delay, delay)
 

@@ -67,7 +67,7 @@ class Blocks:
         self._all_coming += 1
 
     def came(self, user_id: str) -> None:
-        """It is on disk, or could not be written."""
+        """A block is on disk, or could not be written."""
         self._coming[user_id] -= 1
         self._all_coming -= 1
         if not self._coming[user_id]:

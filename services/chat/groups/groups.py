@@ -59,7 +59,7 @@ class Groups:
         """Members of all groups."""
         self._snapshots: dict[str, tuple[User, ...]] = {}
         self._encoded: dict[str, bytearray] = {}
-        """Their members as GroupMembers has them: whoever joins is told all."""
+        """Group → its members as GroupMembers has them: a user who joins is told all."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -120,7 +120,7 @@ class Groups:
         self._all_joining += 1
 
     def joined(self, user: User) -> None:
-        """It is on disk, or could not be written."""
+        """A membership is on disk, or could not be written."""
         self._joining[user] -= 1
         self._all_joining -= 1
         if not self._joining[user]:

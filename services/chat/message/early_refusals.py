@@ -75,7 +75,7 @@ class EarlyRefusals:
         return now + YOUNG
 
     def disconnected(self, server_id: str) -> None:
-        """It is over."""
+        """The link is over."""
         self._young_until.pop(server_id, None)
         self.decide(server_id)
 

@@ -121,7 +121,7 @@ class InFlight:
         return envelope in self.held
 
     def remove(self, envelope: Envelope) -> None:
-        """It was answered."""
+        """An envelope was answered."""
         del self.held[envelope]
         self.size -= envelope.size
         envelope.deadline = 0.0

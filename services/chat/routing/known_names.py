@@ -60,7 +60,7 @@ class KnownNames(Generic[Name]):
         return name in self._used
 
     def restore(self, name: Name, source: str, at: float, *, used: bool) -> None:
-        """It was known to the last process: whatever the limits are now."""
+        """A name was known to the last process: it stays, whatever the limits are now."""
         self._put(name, source, at, used=used)
 
     def may_add(self, name: Name, source: str = "") -> bool:
@@ -79,7 +79,7 @@ class KnownNames(Generic[Name]):
         return True
 
     def use(self, name: Name) -> bool:
-        """It is there in earnest from now on; whether that is new."""
+        """A name is there in earnest from now on; whether that is new."""
         unused = self.unused.pop(name, None)
         if unused is None:
             return False

@@ -328,7 +328,7 @@ class Router:
         self._statuses.heard_from(link)
 
     def client_disconnected(self, user: User, link: ChatLink, now: float, *, cleanly: bool = False) -> None:
-        """It is out of the roster: what it did not acknowledge waits again. `cleanly`: it or we said so."""
+        """A client is out of the roster: what it did not acknowledge waits again. `cleanly`: it or we said so."""
         self._statuses.link_lost(user, link, cleanly=cleanly)
         self._unsend(user, link, now, cleanly=cleanly)
         if not self._roster.clients(user):
@@ -349,7 +349,7 @@ class Router:
     def server_disconnected(
         self, server_id: str, link: ChatLink, now: float, *, confirms: bool, cleanly: bool = False
     ) -> None:
-        """It is out of the roster: what it did not answer waits again. `cleanly`: it or we said so.
+        """A server is out of the roster: what it did not answer waits again. `cleanly`: it or we said so.
 
         An existing server (not `confirms`) recognises no duplicates: it gets a message at most twice.
         """
@@ -416,7 +416,7 @@ class Router:
         self._dispatcher.pump(server_id, now)
 
     def refused(self, server_id: str, envelope: Envelope, now: float) -> None:
-        """It is certain by now that another server does not know whom a message is for."""
+        """Another server does not know the recipient of a message: that is certain by now."""
         self._acknowledgements.refused(server_id, envelope, now)
         self._dispatcher.pump(server_id, now)
 
@@ -545,7 +545,7 @@ class Router:
             self._statuses.report(envelope, Status.UNKNOWN_STATUS)
 
     def _stuck(self, destination: Destination, envelope: Envelope, is_refused: bool) -> bool:
-        """It did not pass for too long, or is too large there: its author is told; False: not just now."""
+        """A message did not pass for too long, or is too large there: its author is told; False: not just now."""
         if envelope.is_over:
             return True
         if envelope.deadline:

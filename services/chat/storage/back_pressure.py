@@ -52,7 +52,7 @@ class BackPressure:
         return self._count >= UNWRITTEN
 
     def add(self, envelope: Envelope) -> None:
-        """It is to be written."""
+        """An envelope is to be written."""
         self._count += 1
         if envelope.origin:
             return
@@ -61,7 +61,7 @@ class BackPressure:
             self._hold(envelope.author)
 
     def remove(self, envelopes: Iterable[Envelope]) -> None:
-        """It was told of these whether they were written."""
+        """Envelopes were written, or could not be."""
         for envelope in envelopes:
             self._count -= 1
             if not envelope.origin:

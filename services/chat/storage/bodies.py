@@ -61,7 +61,7 @@ class Copy(Envelope):
 
     @raw.setter
     def raw(self, _raw: bytes) -> None:
-        """It is made of its parts."""
+        """The frame is made of its parts."""
 
 
 def head_of(member: User, group: Group, body: Body) -> bytes:

@@ -249,7 +249,7 @@ class DiskMailbox:
         return self._handed_over.get(name) or self._disk.find_handed_over(name)
 
     def answered_late(self, envelope: Envelope, status: int) -> None:
-        """It has said it now."""
+        """Another server has told the last status of a message that it has."""
         self._handed_over.pop(name_of(envelope), None)
         self._disk.answered_late(envelope, status)
 
@@ -375,7 +375,7 @@ class DiskMailbox:
         return self._disk.deduplication
 
     def delivered(self, envelope: Envelope) -> None:
-        """It came and went at once: it is recognised after a restart all the same."""
+        """A message came and went at once: it is recognised after a restart all the same."""
         if not envelope.is_saved:
             self._disk.delivered(envelope)
 

@@ -107,7 +107,7 @@ class Envelope:
         self.answered = False
         """Whether an interim status came from the other server."""
         self.id = 0
-        """Its place in the order in which messages came; the mailbox gives it."""
+        """The message's place in the order in which messages came; the mailbox gives it."""
         self.is_saved = False
         """Whether it is on disk, or on its way there."""
         self.is_safe = False
@@ -124,7 +124,7 @@ class Envelope:
 
     @property
     def own_size(self) -> int:
-        """Its bytes without those that it shares."""
+        """The message's bytes without those that it shares."""
         return self.size if self.body is None else self.size - self.body.size
 
     @property
@@ -173,9 +173,9 @@ class Kept(Enum):
     """The outcome for an envelope that was to be kept."""
 
     SAFE = auto()
-    """It would survive us."""
+    """The message would survive this process."""
     SOON = auto()
-    """It is being written; whoever owns the mailbox is told."""
+    """The message is being written; the mailbox's owner is told when that is done."""
     FULL = auto()
     """There is no room."""
 
@@ -221,7 +221,7 @@ class Mailbox(Protocol):
         """Write an envelope that is on its way and was not answered soon: it would survive us."""
 
     def over(self, envelope: Envelope, status: int) -> None:
-        """It was answered finally: nothing of it needs to be kept."""
+        """A message was answered finally: nothing of it needs to be kept."""
 
     def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it, and its author was told so: that is known after a restart, too."""

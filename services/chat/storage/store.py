@@ -288,7 +288,7 @@ class Store:
         self._put(("INSERT INTO owed VALUES (?,?,?,?)", (number, rows.name(destination), self._ages.now, payload)))
 
     def paid(self, destination: Destination, number: int) -> None:
-        """They were told all up to this number."""
+        """A destination was told all statuses up to this number."""
         self._put(("DELETE FROM owed WHERE destination = ? AND id <= ?", (rows.name(destination), number)))
 
     def know(self, destination: Destination, source: str = "", *, used: bool = False) -> None:

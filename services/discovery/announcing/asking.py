@@ -92,7 +92,7 @@ class Asking:
         return now - self._askers.get(asker, -self._remembered) >= self._remembered
 
     def remember(self, asker: SocketAddress, now: float) -> None:
-        """It asked us, and is where it says."""
+        """A server asked us, and is where it says."""
         self._askers[asker] = now
         self._askers.move_to_end(asker)
         if len(self._askers) > MOST_ASKERS:

@@ -89,12 +89,12 @@ class Crowd:
         return ""
 
     def add(self, server_id: str, source: str) -> None:
-        """It came in."""
+        """A server came into the directory."""
         self._source_of[server_id] = source
         self._by_source.setdefault(source, OrderedDict())[server_id] = None
 
     def remove(self, server_id: str) -> None:
-        """It is gone."""
+        """A server left the directory."""
         source = self._source_of.pop(server_id)
         theirs = self._by_source[source]
         del theirs[server_id]

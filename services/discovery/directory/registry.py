@@ -14,7 +14,7 @@ class Registrant:
 
     instance_id: str
     host: str
-    """Its address; empty where it is the discovery process's own."""
+    """The process's address; empty where it is the discovery process's own."""
     endpoints: tuple[pb.Endpoint, ...]
 
     @property

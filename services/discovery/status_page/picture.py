@@ -17,7 +17,7 @@ class Frame(NamedTuple):
     """How large a picture is: units are pixels where there is room for it."""
 
     name: str
-    """Its element's id; the style sheet shows the one that fits."""
+    """The id of the picture's element; the style sheet shows the one that fits."""
     width: float
     height: float
     box: float
