@@ -1,9 +1,11 @@
 """Parley: chat, typing indicators and live location for networks that nobody configured.
 
-The public names of the client library, loaded on first use (PEP 562), so that `import parley` costs nothing:
+The public names, loaded on first use (PEP 562), so that `import parley` costs nothing:
 
     servers = await parley.DiscoveryService().discover_servers()
     await parley.ChatFeature("alice@alpha").handle_connection(servers)
+
+Those of a client need nothing else; those of a node need the extra [node]. docs/library.md tells of both.
 """
 
 from __future__ import annotations
@@ -18,16 +20,48 @@ if TYPE_CHECKING:
     from parley.client.outbox.deliveries import Delivery as Delivery
     from parley.client.outbox.requests import RequestFailed as RequestFailed
     from parley.client.typing import TypingFeature as TypingFeature
+    from parley.services.chat.service import ChatService as ChatService
+    from parley.services.discovery.announcing.announcement_service import AnnouncementService as AnnouncementService
+    from parley.services.discovery.announcing.server_discovery import (
+        ServerDiscoveryService as ServerDiscoveryService,
+    )
+    from parley.services.location.service import LocationService as LocationService
+    from parley.services.typing.service import TypingService as TypingService
+    from parley.shared.addresses import Group as Group
+    from parley.shared.addresses import Server as Server
+    from parley.shared.addresses import User as User
+    from parley.shared.config import Config as Config
     from parley.shared.discovery.discovery import DiscoveryService as DiscoveryService
+    from parley.shared.errors import ConfigError as ConfigError
+    from parley.shared.errors import FrameTooLarge as FrameTooLarge
+    from parley.shared.errors import ParleyError as ParleyError
+    from parley.shared.errors import PeerError as PeerError
+    from parley.shared.errors import PeerUnreachable as PeerUnreachable
+    from parley.shared.wire.messenger_pb2 import ChatMessage as ChatMessage
 
 PUBLIC: Final = {
+    "AnnouncementService": "parley.services.discovery.announcing.announcement_service",
     "ChatFeature": "parley.client.chat",
+    "ChatMessage": "parley.shared.wire.messenger_pb2",
+    "ChatService": "parley.services.chat.service",
+    "Config": "parley.shared.config",
+    "ConfigError": "parley.shared.errors",
     "Delivery": "parley.client.outbox.deliveries",
     "DiscoveryService": "parley.shared.discovery.discovery",
     "FeatureBase": "parley.client.feature_base",
+    "FrameTooLarge": "parley.shared.errors",
+    "Group": "parley.shared.addresses",
     "LocationFeature": "parley.client.location",
+    "LocationService": "parley.services.location.service",
+    "ParleyError": "parley.shared.errors",
+    "PeerError": "parley.shared.errors",
+    "PeerUnreachable": "parley.shared.errors",
     "RequestFailed": "parley.client.outbox.requests",
+    "Server": "parley.shared.addresses",
+    "ServerDiscoveryService": "parley.services.discovery.announcing.server_discovery",
     "TypingFeature": "parley.client.typing",
+    "TypingService": "parley.services.typing.service",
+    "User": "parley.shared.addresses",
 }
 """Public name → the module that defines it."""
 
@@ -35,7 +69,14 @@ PUBLIC: Final = {
 def __getattr__(name: str) -> object:
     if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(PUBLIC[name]), name)
+    try:
+        value = getattr(importlib.import_module(PUBLIC[name]), name)
+    except ModuleNotFoundError as error:
+        from parley.shared.extras import needed_extra  # noqa: PLC0415 - `import parley` loads nothing
+
+        if needed := needed_extra(error):
+            raise ImportError(f"parley.{name} is for programs that are a server: {needed}") from error
+        raise
     globals()[name] = value
     return value
 

@@ -3,15 +3,14 @@
 import asyncio
 from contextlib import suppress
 
-from parley.services.chat import ChatService
-from parley.services.discovery import ServerDiscoveryService
+from parley import ChatService, DiscoveryService
 
 
 async def main() -> None:
-    server_list = await ServerDiscoveryService("gamma").discover_servers()
-    async with ChatService("gamma") as chat:
-        await chat.set_server_list_and_connect(server_list)
-        await asyncio.Event().wait()
+    server_list = await DiscoveryService().discover_servers()
+    chat = ChatService("gamma")
+    await chat.set_server_list_and_connect(server_list)
+    await chat.handle_connections()
 
 
 with suppress(KeyboardInterrupt):  # Ctrl-C hangs up and ends it

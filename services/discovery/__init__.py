@@ -4,7 +4,8 @@ It owns the directory of servers and the registry of this node's processes. It n
 and established links outlive it.
 """
 
+from parley.services.discovery.announcing.announcement_service import AnnouncementService
 from parley.services.discovery.announcing.server_discovery import ServerDiscoveryService
 from parley.services.discovery.service import DirectoryService
 
-__all__ = ["DirectoryService", "ServerDiscoveryService"]
+__all__ = ["AnnouncementService", "DirectoryService", "ServerDiscoveryService"]

@@ -86,7 +86,7 @@ class DirectoryService(ServiceBase):
             namesake=self._namesake,
             peer_answered=lambda host: self._diagnosis.silences.answered(host, self._now()),
             interval=lambda: self.directory.interval,
-            is_known=self.directory.is_useful,
+            is_useful=self.directory.is_useful,
             metrics=self.metrics,
             counters=self._counters,
             log=self.log,

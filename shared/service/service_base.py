@@ -16,13 +16,16 @@ from google.protobuf.message import Message
 from parley.shared.addresses import Endpoint, Server, ServerList, User
 from parley.shared.config import Config
 from parley.shared.discovery.announcements import announce, encode_announcement, our_mark
+from parley.shared.discovery.discovery import DiscoveryService
+from parley.shared.discovery.interfaces import reachable_networks
+from parley.shared.discovery.networks import Networks
 from parley.shared.discovery.server_lists import ServerListChange
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link, Track
 from parley.shared.link.session import Timeouts, unsupported
 from parley.shared.names import fold, why_odd
 from parley.shared.peering.peering import Peer, Peering
-from parley.shared.runtime.supervised import SupervisedTimer
+from parley.shared.runtime.supervised import SupervisedTimer, forever
 from parley.shared.service.health import export_links, link_states, peer_status
 from parley.shared.service.node_process import NodeProcess
 from parley.shared.service.siblings import Siblings
@@ -37,6 +40,9 @@ Result = pb.ConnectResponse
 REPORT_EVERY = 0.02
 REPORT_PER_PEER = 0.001
 """Seconds between two reports of our links, and as many more for each server that one tells of."""
+ONE_LOOK, LOOK_EVERY = 0.5, 3.0
+"""Seconds of a look for servers, where no discovery process asks the network; and how many of discovery's intervals
+are between two: three services of a program ask as often as one discovery process."""
 MOST_TOLD = 100
 """Faults of one kind that are remembered as logged."""
 FEW, LITTLE = 4, 64 * 1024
@@ -87,12 +93,59 @@ class ServiceBase(NodeProcess):
     async def set_server_list_and_connect(self, server_list: Sequence[Server]) -> None:
         """Connect to every server in the list that offers our feature; stop no link that works.
 
-        A client's `handle_connection(server_list)` is the same step.
+        A client's `handle_connection(server_list)` is the same step. Where this server itself is in the list, its
+        entry tells where its other features are.
         """
-        if self._stands_by:
-            return
-        await self.start()
-        self.servers_changed(ServerListChange(tuple(server_list)))
+        await self._heard_of(server_list, is_whole=True)
+
+    async def handle_connections(self) -> None:
+        """Serve clients and servers until this is cancelled; then hang up on all of them.
+
+        Where no discovery process tells of servers, look for them again and again.
+
+        Raises:
+            ConfigError: a port is taken, or the data directory cannot be used.
+            StorageError: the disk cannot be written any more.
+
+        """
+        try:
+            await self.start()
+            if self.registration is None:
+                self.spawn(forever("looking for servers", self._look_around, self.faults))
+            await self.fatal_found.wait()
+            if self.fatal is not None:
+                raise self.fatal
+        finally:
+            await self.stop()
+
+    async def _look_around(self) -> None:
+        """Ask once, and deal with servers that are new or elsewhere; one that does not answer may only be slow."""
+        found = await DiscoveryService(self.config).discover_servers(ONE_LOOK)
+        await self._heard_of([server for server in found if server.endpoints(self.feature)], is_whole=False)
+        await asyncio.sleep(LOOK_EVERY * self.config.discovery.discovery_interval)
+
+    async def _heard_of(self, server_list: Sequence[Server], *, is_whole: bool) -> None:
+        """Deal with servers as a process of a node does; where our own is among them, with its other features."""
+        ours = [server for server in server_list if fold(server.server_id) == fold(self.server_id)]
+        change = ServerListChange(tuple(each for each in server_list if each not in ours), is_whole=is_whole)
+        here = Networks(reachable_networks(self.config.address)).own
+        own = [endpoint for server in ours for endpoint in _endpoints_of(server) if endpoint.host in here]
+        if own:
+            self._make_secret()
+            await self.server_list_received(change, own)
+        elif not self._stands_by:
+            await self.start()
+            self.servers_changed(change)
+
+    def _make_secret(self) -> None:
+        """Have the secret by which this node's features know each other, as its discovery would make it."""
+        what = "keeping the node's secret"
+        try:
+            self.data_directory.make_secret(None)
+        except OSError as error:
+            self.faults.failed(what, error, is_parley=False)
+        else:
+            self.faults.well(what)
 
     @property
     def server_list(self) -> ServerList:
@@ -417,6 +470,15 @@ class ServiceBase(NodeProcess):
             "subscribers": self.subscriber_count,
             "peers": [peer_status(peer) for peer in self.peering.peers],
         }
+
+
+def _endpoints_of(server: Server) -> list[pb.Endpoint]:
+    """A server's endpoints as discovery tells a process of its node's."""
+    return [
+        pb.Endpoint(feature=feature, host=e.host, port=e.port, udpPort=e.udp_port)
+        for feature, endpoints in server.features.items()
+        for e in endpoints
+    ]
 
 
 def _words(result: int) -> str:

@@ -33,6 +33,15 @@ def bind(kind: socket.SocketKind, host: str, port: int, what: str, *, shared: bo
     return sock
 
 
+def is_taken(host: str, port: int) -> bool:
+    """Whether a program of this machine accepts TCP connections there."""
+    try:
+        bind(socket.SOCK_STREAM, host, port, "a look").close()
+    except ConfigError:
+        return True
+    return False
+
+
 def _explain(error: OSError, host: str, port: int, kind: socket.SocketKind, what: str) -> ConfigError:
     transport = "tcp" if kind is socket.SOCK_STREAM else "udp"
     if error.errno == errno.EADDRINUSE:

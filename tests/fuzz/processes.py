@@ -178,7 +178,7 @@ class Discovery(OfService):
         if how & 8:
             payload = self.answering(payload, source)
         raw = payload if how & 16 else b"%b %d %b\n" % (name.encode(), len(payload), payload)
-        in_loop(lambda: self.announcer._took(Datagram(raw, source, "127.0.0.1")))
+        in_loop(lambda: self.announcer._datagram_received(Datagram(raw, source, "127.0.0.1")))
         self.loop.now += 1.0  # so seldom anybody may send
         self.loop.turns(2)
         if self.count % 16 == 0:

@@ -262,7 +262,7 @@ class Port:
             namesake=print,
             peer_answered=print,
             interval=lambda: 0.5,
-            is_known=lambda _host: False,
+            is_useful=lambda _host: False,
             metrics=self.metrics,
             counters=_Counters(),
             log=_Quiet(),
@@ -325,7 +325,7 @@ def test_short_requests_from_elsewhere_are_no_weapon(lan):
                 await port.asked.get()
             assert read_datagram(await receive_soon(asker)).name == "SERVER_ANNOUNCE"
             assert waits(asker) is None
-            assert port.announcer._counters.requests["sent"] == 0
+            assert port.announcer.counters.requests["sent"] == 0
 
     run(story)
 

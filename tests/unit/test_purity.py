@@ -26,7 +26,13 @@ DRIVERS = {
         "storage/schema",
         "storage/store",
     },
-    "services/discovery": {"service", "announcing/announcer", "announcing/server_discovery"},
+    "services/discovery": {
+        "service",
+        "announcing/announcement_service",
+        "announcing/announcer",
+        "announcing/discovery_port",
+        "announcing/server_discovery",
+    },
     "services/location": {"service"},
     "services/typing": {"service"},
 }
