@@ -51,11 +51,6 @@ def start(example, address, directory, *arguments, **settings):
     )
 
 
-@pytest.mark.parametrize("example", ["client", "server"])
-def test_an_example_stands_in_the_readme_as_it_is(example):
-    assert (EXAMPLES / f"{example}.py").read_text() in (ROOT / "README.md").read_text()
-
-
 def test_the_client_sends_a_message_and_prints_what_became_of_it(nodes, tmp_path):
     with PlainClient("bob", "beta", "127.0.28.11", enough=len(nodes)) as bob:
         bob.connect()
@@ -91,6 +86,19 @@ def test_the_server_is_linked_with_the_others_serves_its_users_and_hangs_up(node
     finally:
         server.kill()
         server.communicate()
+
+
+def test_the_bot_echoes_a_text_and_acknowledges_it(nodes, tmp_path):
+    echo = start("echo", "127.0.28.15", tmp_path)
+    try:
+        wait_until(lambda: nodes[0].status("chat")["subscribers"] == 1)
+        with PlainClient("bob", "beta", "127.0.28.16", enough=len(nodes)) as bob:
+            bob.connect()
+            bob.wait_status(bob.send_text("echo", "alpha", "hello?"), "DELIVERED")
+            assert bob.wait_text("hello?").fields["author"] == {"userId": "echo", "serverId": "alpha"}
+    finally:
+        echo.kill()
+        echo.communicate()
 
 
 def test_the_server_links_itself_with_one_that_came_later_and_dials_nobody(tmp_path):

@@ -215,6 +215,32 @@ def test_a_message_is_sent_from_a_base_installation_beside_proto_plus_and_anothe
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "DELIVERED\n", "")
 
 
+def test_a_type_checker_accepts_the_examples_with_the_types_of_the_installed_package(base, tmp_path):
+    examples = sorted((ROOT / "docs" / "examples").glob("*.py"))
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text('from parley import ChatFeature\nChatFeature("a@b").send("c@d", 1)\n')
+    options = (
+        "--strict",
+        "--python-executable",
+        str(base),
+        "--cache-dir",
+        str(tmp_path),
+        "--config-file",
+        os.devnull,
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, *map(str, examples), str(wrong)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    (mistake, found) = ended.stdout.splitlines()
+    assert 'Argument 2 to "send" of "ChatFeature" has incompatible type "int"; expected "str"' in mistake
+    assert found.startswith("Found 1 error in 1 file (checked 5 source files)")
+
+
 def test_the_command_of_a_base_installation_says_what_it_needs(base):
     ended = run(base, "-m", "parley", "servers")
     assert (ended.returncode, ended.stdout) == (2, "")

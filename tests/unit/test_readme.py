@@ -37,10 +37,13 @@ def configuration_table() -> dict[str, tuple[str, object, str]]:
     return {key: (variable, yaml.safe_load(default), meaning) for key, variable, default, meaning in rows}
 
 
-@pytest.mark.parametrize("name", ["client", "server"])
-def test_the_readme_shows_the_examples_as_they_are(name):
+@pytest.mark.parametrize(
+    ("document", "name"),
+    [("README.md", "client"), ("README.md", "server"), ("docs/library.md", "echo"), ("docs/library.md", "node")],
+)
+def test_a_document_shows_the_examples_as_they_are(document, name):
     example = (ROOT / f"docs/examples/{name}.py").read_text(encoding="utf-8")
-    assert f"```python\n{example}```" in README
+    assert f"```python\n{example}```" in (ROOT / document).read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_no_other_python():
