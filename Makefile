@@ -10,7 +10,7 @@ DRAWING := $(VENV)/.drawing
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-$(READY): pyproject.toml deploy/setup.sh deploy/core-tools.sh $(wildcard shared/core/*.[ch])
+$(READY): pyproject.toml deploy/setup.sh deploy/core-tools.sh $(wildcard shared/core/*.[ch] shared/core/*/*.[ch])
 	@deploy/setup.sh $(VENV)
 	@touch $@
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from parley.shared.errors import RemoteProtocolError
 
 INTERFACE: int
+CONSTANTS: dict[str, int]
 
 class Frame:
     name: str
@@ -47,37 +48,63 @@ class LinkIO:
     frames_received: int
     _descriptor: int
     _is_plain_tcp: bool
+    def use_fast_path(self, taker: FrameTaker, source: object, /) -> None: ...
 
-class Memory:
+class RecentMessages:
     def __init__(self, find: Callable[..., int | None], limit: int = ...) -> None: ...
     def __len__(self) -> int: ...
-    def knows(self, key: tuple[object, int, object], /) -> bool: ...
-    def status(self, key: tuple[object, int, object], /) -> int | None: ...
-    def note(self, key: tuple[object, int, object], status: int | None, /) -> None: ...
+    def knows(self, key: bytes, /) -> bool: ...
+    def status(self, key: bytes, /) -> int | None: ...
+    def note(self, key: bytes, status: int | None, /) -> None: ...
 
-class Express:
+class FrameTaker: ...
+
+class ChatState:
+    clients: dict[object, list[object]]
+    servers: dict[str, object]
+    waiting: dict[object, object]
+    unconfirmed_statuses: dict[object, list[bytes]]
+    stored_keys: object | None
+    delivered_keys: object | None
+    next_id: int
+    in_flight: int
+    in_flight_bytes: int
+    def __init__(
+        self, links: ChatState | None = ..., stored_keys: object = ..., delivered_keys: object = ...
+    ) -> None: ...
+
+class InFlightTable:
+    held: dict[object, None]
+    by_number: dict[int, list[object]]
+    window: int
+    burst_window: int
+    window_bytes: int
     size: int
+    answered_at: float
+    def __init__(self, window: int, burst_window: int, window_bytes: int) -> None: ...
+
+class FastPath(FrameTaker):
+    size: int
+    is_armed: bool
+    is_closed: bool
     def __init__(
         self,
-        memory: Memory,
-        mailbox: object,
-        dispatcher: object,
-        on_disk: object,
-        at_once: object | None,
-        clients: dict[object, list[object]],
-        servers: dict[str, object],
-        unheard: dict[object, list[bytes]],
+        chat: ChatState,
+        recent: RecentMessages,
         delivered: Callable[[bool, float, int], None] | Deliveries | None,
         arm: Callable[[float], None],
+        multipliers: bytes,
         most: int,
         most_bytes: int,
-        most_unheard: int,
+        most_unconfirmed: int,
         most_produced: int,
         first_window: int,
-        multipliers: bytes,
+        largest: int,
+        patience: int,
+        delivered_status: int,
     ) -> None: ...
     def __len__(self) -> int: ...
-    def take(self, source: object, frames: list[Frame], start: int, now: float, /) -> int: ...
+    def route(self, source: object, frames: list[Frame], start: int, now: float, /) -> int: ...
     def learn(self, *what: object) -> bool: ...
     def may_learn(self, source: object, frame: Frame, /) -> bool: ...
     def learn_answer(self, source: object, raw: bytes, payload: bytes, /) -> None: ...

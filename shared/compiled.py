@@ -9,7 +9,7 @@ import os
 from types import ModuleType
 from typing import Final
 
-INTERFACE: Final = 1423957137
+INTERFACE: Final = 1397842867
 """Which interface (_core.pyi) this Python was written for; module.c has the same number. Sources that are newer
 than what was compiled, as after `git pull`, would call what is not there."""
 
@@ -42,4 +42,17 @@ def why_absent() -> str:
     )
 
 
-__all__ = ["INTERFACE", "core", "is_outdated", "is_unwanted", "why_absent"]
+def same_as_compiled(**constants: int) -> None:
+    """Raise ImportError unless the compiled core, where there is one, has the same constants.
+
+    Whatever both have written calls this when it is imported; module.c lists them.
+    """
+    for name, value in constants.items():
+        other = value if core is None else core.CONSTANTS.get(name)
+        if other != value:
+            raise ImportError(
+                f"{name} is {value}, and {other} in the compiled core: `make -B setup` builds it again"
+            )
+
+
+__all__ = ["INTERFACE", "core", "is_outdated", "is_unwanted", "same_as_compiled", "why_absent"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.groups.blocks import Blocks
@@ -13,6 +14,7 @@ from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.roster import LocalRoster
 from parley.services.chat.routing.fair_order import FairOrder
 from parley.services.chat.routing.router import Router
+from parley.services.chat.state import ChatState
 from parley.services.chat.storage.disk_mailbox import DiskMailbox
 from parley.services.chat.storage.mailbox import Destination, Envelope
 from parley.services.chat.storage.quotas import Limits
@@ -60,9 +62,11 @@ class ChatEngine:
             settings.mailbox_author_share,
             settings.mailbox_server_share,
         )
+        self.state: Final = ChatState(roster.state, store.stored_keys, store.delivered_keys)
         self.mailbox = DiskMailbox(
             store,
             limits,
+            state=self.state,
             next_id=store.next_id,
             next_body=store.next_body,
             loaded=loaded,
@@ -142,7 +146,7 @@ class ChatEngine:
         for user, other in self.store.blocked():
             self.blocks.add(user, other)
             roster.use(User(user, self._server_id))
-        roster.use(*self.mailbox.queues)  # what was noted last may not have been written
+        roster.use(*self.state.waiting)  # what was noted last may not have been written
 
     def note_used(self) -> None:
         """Write who is known in earnest by now: now and then, as nothing waits for it."""
@@ -181,7 +185,7 @@ class ChatEngine:
             "members": self.groups.memberships,
             "former_members": self.groups.former_count,
             "blocks": len(self.blocks),
-            "mailboxes": len(self.mailbox.queues),
+            "mailboxes": len(self.state.waiting),
             "owed_to": self.owed.destinations,
             **self.router.sizes,
             "asked_elsewhere": self.requests.passed_count,

@@ -45,7 +45,7 @@ class ChatMetrics:
         )
         self._local, self._remote, self._mailbox = delivery.values()
         self.fast_path = core.Deliveries(self._local, self._remote) if core is not None else None
-        """Counts what is delivered the quick way: how many and their times at once, without a call."""
+        """Counts what is delivered on the fast path: how many and their times at once, without a call."""
         metrics.watch_value("parley_mailbox_messages", "Messages that wait", waiting)
         metrics.watch_value("parley_mailbox_oldest_age_seconds", "Since the oldest of them was written", oldest)
         metrics.watch_value("parley_statuses_owed", "Statuses for sides that are not there", owed)
@@ -59,11 +59,11 @@ class ChatMetrics:
         self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
 
     def _samples(self) -> Samples:
-        quick = {} if self.fast_path is None else {"local": self.fast_path.local, "remote": self.fast_path.remote}
+        fast = {} if self.fast_path is None else {"local": self.fast_path.local, "remote": self.fast_path.remote}
         for scope, told in (("local", self._told_local), ("remote", self._told_remote)):
             for number, count in zip(Status.Status.values(), told, strict=True):
-                quickly = quick.get(scope, 0) if number == Status.DELIVERED else 0
-                yield (scope, Status.Status.Name(number).lower()), count + quickly
+                by_fast_path = fast.get(scope, 0) if number == Status.DELIVERED else 0
+                yield (scope, Status.Status.Name(number).lower()), count + by_fast_path
 
     def count_status(self, scope: str, status: int) -> None:
         """An author was given a status; a number that this version does not know is 0, UNKNOWN_STATUS."""

@@ -6,9 +6,10 @@ The interface stands first: several processes of one server would share a roster
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from parley.services.chat.routing.known_names import KnownNames
+from parley.services.chat.state import ChatState
 from parley.shared.addresses import User
 
 
@@ -81,9 +82,7 @@ class LocalRoster:
 
     def __init__(self, *, users: int = 1_000_000, servers: int = 1_000_000, share: float = 1.0) -> None:
         """At most so many `users` and `servers`, and `share` of that from one address."""
-        self.clients_by_user: dict[User, list[ChatLink]] = {}
-        """The fast path reads this, and `servers_by_id`."""
-        self.servers_by_id: dict[str, ServerLink] = {}
+        self._state: Final = ChatState()
         self.noted: Callable[[User | str], None] = lambda _destination: None
         """Called with who is known in earnest from now on."""
         self.forgotten: Callable[[User | str], None] = lambda _destination: None
@@ -91,19 +90,24 @@ class LocalRoster:
         self.users: KnownNames[User] = KnownNames(
             users,
             share,
-            is_here=self.clients_by_user.__contains__,
+            is_here=self._state.clients.__contains__,
             forgotten=lambda user: self.forgotten(user),  # noqa: PLW0108 - it is set later
         )
         self.servers: KnownNames[str] = KnownNames(
             servers,
             share,
-            is_here=self.servers_by_id.__contains__,
+            is_here=self._state.servers.__contains__,
             forgotten=lambda name: self.forgotten(name),  # noqa: PLW0108 - it is set later
         )
 
+    @property
+    def state(self) -> ChatState:
+        """The links of our users' clients, and of the other servers; a chat engine's has the same ones."""
+        return self._state
+
     def clients(self, user: User) -> Sequence[ChatLink]:
         """The clients of a user here; empty when they are away."""
-        return self.clients_by_user.get(user, ())
+        return self._state.clients.get(user, ())
 
     def knows(self, user: User) -> bool:
         """Whether this user has ever been here, and not in vain."""
@@ -111,7 +115,7 @@ class LocalRoster:
 
     def server(self, server_id: str) -> ServerLink | None:
         """A linked server."""
-        return self.servers_by_id.get(server_id)
+        return self._state.servers.get(server_id)
 
     def knows_server(self, server_id: str) -> bool:
         """Whether this server has ever been heard of, and not in vain."""
@@ -129,25 +133,25 @@ class LocalRoster:
     def add_client(self, user: User, link: ChatLink) -> None:
         """A client of a user connected."""
         self.users.add(user)
-        self.clients_by_user.setdefault(user, []).append(link)
+        self._state.clients.setdefault(user, []).append(link)
 
     def remove_client(self, user: User, link: ChatLink) -> None:
         """A client left."""
-        clients = self.clients_by_user.get(user, [])
+        clients = self._state.clients.get(user, [])
         if link in clients:
             clients.remove(link)
         if not clients:
-            self.clients_by_user.pop(user, None)
+            self._state.clients.pop(user, None)
 
     def add_server(self, server_id: str, server: ServerLink) -> None:
         """A server is linked."""
         self.servers.add(server_id)
         self.use(server_id)
-        self.servers_by_id[server_id] = server
+        self._state.servers[server_id] = server
 
     def remove_server(self, server_id: str) -> None:
         """A server is linked no longer; it stays known."""
-        self.servers_by_id.pop(server_id, None)
+        self._state.servers.pop(server_id, None)
 
     def may_remember(self, destination: User | str, source: str = "") -> bool:
         """Whether it is known, or there is room for it."""

@@ -379,9 +379,9 @@ class ChatService(ServiceBase):
         return handled
 
     def messages_left(self, link: Link, frames: list[Frame], at: int, now: float) -> int:
-        """Most of a link's messages go the quick way; from `at` on they do not: at the first, or all.
+        """Most of a link's messages take the fast path; from `at` on they do not: at the first, or all.
 
-        They are handled as if there were no quick way: more at a time where that repeats. How many were handled in
+        They are handled as if there were no fast path: more at a time where that repeats. How many were handled in
         this link's turn, with those before `at`.
         """
         if self._engine is None:
@@ -401,7 +401,7 @@ class ChatService(ServiceBase):
         return at
 
     def _use_fast_path(self, link: Link, source: Destination) -> None:
-        """Have what comes over a link go the quick way first, where there is one."""
+        """Have what comes over a link take the fast path first, where there is one."""
         fast_path = self.engine.router.fast_path
         if fast_path is not None:
             link.use_fast_path(fast_path.core, source)

@@ -30,9 +30,9 @@ class Owner(Protocol):
 
 
 class LinkIO:
-    """Reads and writes for a Link, which is a subclass. The compiled core has the same class (shared/core/link.c).
+    """Reads and writes for a Link, which is a subclass. The core has the same class (shared/core/io/link.c).
 
-    There the owner can have messages go a quick way first (`use_fast_path`); what is left of a read comes to
+    There the owner can have messages take a fast path first (`use_fast_path`); what is left of a read comes to
     `owner.messages_left(link, frames, index, now)`.
     """
 
@@ -96,12 +96,12 @@ class LinkIO:
         """Bytes sent in this turn of the loop and not written yet."""
         self._is_scheduled = False
 
-    def use_fast_path(self, express: object, source: object) -> None:
-        """Have what this source sends go a quick way first: only the compiled class has one."""
+    def use_fast_path(self, taker: object, source: object) -> None:
+        """Have what this source sends take a fast path first: only the compiled class has one."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of what waits to be written, and of the quick way: the link is over."""
+        """Let go of what waits to be written, and of the fast path: the link is over."""
         self._out = []
 
     # What the other half does ----------------------------------------------------------------

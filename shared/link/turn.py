@@ -36,7 +36,7 @@ class Flushed(Protocol):
 
 
 class Turn:
-    """One loop's account. The compiled core has the same class (shared/core/turn.c)."""
+    """One loop's account. The compiled core has the same class (shared/core/io/turn.c)."""
 
     __slots__ = (
         "_bounds", "_call_soon", "_is_busy", "_links", "_round_began", "_until", "held", "is_reading", "last",

@@ -1,7 +1,7 @@
 """Counters where much happens: plain numbers, turned into metrics when somebody asks. Pure.
 
 A Counter of prometheus-client takes a lock and a microsecond for each step; these take a tenth of that, and next to
-nothing in the compiled core (shared/core/tallies.c), which has the same classes.
+nothing in the compiled core (shared/core/io/tallies.c), which has the same classes.
 """
 
 from __future__ import annotations

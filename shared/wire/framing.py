@@ -2,7 +2,7 @@
 
 The same on TCP (`FrameReader`) and in a datagram (`read_datagram`). A frame keeps the bytes that it came
 in, so that what is passed on is passed on as it came. Where the compiled core is there, its two classes stand for
-these (shared/core/frames.c).
+these (shared/core/io/frames.c).
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from parley.shared.compiled import core
+from parley.shared.compiled import core, same_as_compiled
 from parley.shared.errors import FrameTooLarge, MalformedMessage, RemoteProtocolError, bare
 
 MAX_DATAGRAM = 1024
 """Bytes: existing programs receive datagrams into buffers of this size."""
 
-_HEADER = re.compile(rb"([A-Z][A-Z0-9_]{0,63}) ([0-9]{1,20}) ")
-_HEADER_BEGUN = re.compile(rb"[A-Z][A-Z0-9_]{0,63}(?: [0-9]{0,20})?")
-_LONGEST_HEADER = 64 + 1 + 20 + 1
+LONGEST_NAME: Final = 64
+MOST_DIGITS: Final = 20
+same_as_compiled(LONGEST_NAME=LONGEST_NAME, MOST_DIGITS=MOST_DIGITS)
+
+_NAME_IN = rb"[A-Z][A-Z0-9_]{0,%d}" % (LONGEST_NAME - 1)
+_HEADER = re.compile(rb"(%b) ([0-9]{1,%d}) " % (_NAME_IN, MOST_DIGITS))
+_HEADER_BEGUN = re.compile(rb"%b(?: [0-9]{0,%d})?" % (_NAME_IN, MOST_DIGITS))
+_LONGEST_HEADER = LONGEST_NAME + 1 + MOST_DIGITS + 1
 _LF = 0x0A
 _NAME = attrgetter("name")
 

@@ -6,9 +6,9 @@ probability of one in 2^120 at most, whoever chooses them.
 
 The hash is multilinear: a start that is of who writes to whom, and each eight bytes times a secret number of their
 place, modulo a prime. For the few dozen bytes of most messages nothing of that strength is quicker, compiled and in
-Python alike (shared/core/keys.c has the same). Start and numbers are BLAKE2b of the secret. That they serve many
-messages is safe, because nobody is shown a message's key (Carter and Wegman, "New hash functions and their use in
-authentication and set equality", 1981).
+Python alike (shared/core/deduplication/keys.c has the same). Start and numbers are BLAKE2b of the secret. That they
+serve many messages is safe, because nobody is shown a message's key (Carter and Wegman, "New hash functions and
+their use in authentication and set equality", 1981).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from parley.shared.addresses import Group, Recipient, User
-from parley.shared.compiled import core
+from parley.shared.compiled import core, same_as_compiled
 from parley.shared.wire.messages import pb
 
 SECRET: Final = 32
@@ -32,7 +32,10 @@ IS_LONG: Final = 0x80
 PAIRS: Final = 1 << 14
 """So many pairs of author and recipient are known at a time."""
 
-_PRIME: Final = (1 << 128) - 159
+_DIGEST: Final = 32
+"""Bytes of that."""
+_TO_PRIME: Final = 159
+_PRIME: Final = (1 << 128) - _TO_PRIME
 _WORD: Final = 8
 _HEAD: Final = 2
 """Words in front of the content: the number; and the kind, with the content's length."""
@@ -42,6 +45,7 @@ _WORDS: Final = [Struct(f"<{count}Q") for count in range(LONG // _WORD + 1)]
 _FIELDS: Final = {name: field.number for name, field in pb.ChatMessage.DESCRIPTOR.fields_by_name.items()}
 
 _TEXT: Final = _FIELDS["textContent"]
+same_as_compiled(KEY_LONG=LONG, KEY_IS_LONG=IS_LONG, KEY_DIGEST=_DIGEST, KEY_HEAD=_HEAD, KEY_TO_PRIME=_TO_PRIME)
 
 
 @lru_cache(maxsize=4)
@@ -58,7 +62,7 @@ def _start(pair: bytes) -> int:
 def key_of_pure(multipliers: bytes, pair: bytes, number: int, kind: int, content: bytes) -> bytes:
     """The key of a message: `pair` is of who writes to whom; `kind` tells one sort of content from another."""
     if len(content) > LONG:
-        kind, content = kind | IS_LONG, blake2b(content, digest_size=32).digest()
+        kind, content = kind | IS_LONG, blake2b(content, digest_size=_DIGEST).digest()
     size = len(content)
     words = _WORDS[-(-size // _WORD)]
     parts = number, kind | size << 8, *words.unpack(content.ljust(words.size, b"\0"))
@@ -119,7 +123,7 @@ class MessageKeys:
             return
         kind, content = content_of(message)
         if len(content) > LONG:
-            kind, content = kind | IS_LONG, blake2b(content, digest_size=32).digest()
+            kind, content = kind | IS_LONG, blake2b(content, digest_size=_DIGEST).digest()
         for recipient in recipients:
             yield key_of(self.multipliers, self.pair(author, recipient, group), number, kind, content)
 

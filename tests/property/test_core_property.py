@@ -151,7 +151,7 @@ operations = st.lists(
 @settings(deadline=None, max_examples=300)
 @given(st.integers(1, 9), st.dictionaries(keys, st.sampled_from([0, 1, 2])), operations)
 def test_the_memories_remember_and_forget_the_same(limit, on_disk, story):
-    compiled, pure = core.Memory(on_disk.get, limit), PureRecentMessages(on_disk.get, limit)
+    compiled, pure = core.RecentMessages(on_disk.get, limit), PureRecentMessages(on_disk.get, limit)
     for name, *values in story:
         assert getattr(compiled, name)(*values) == getattr(pure, name)(*values)
         assert len(compiled) == len(pure) <= limit

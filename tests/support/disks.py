@@ -7,7 +7,7 @@ from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage.bodies import Copy
-from parley.services.chat.storage.mailbox import DeduplicationTables, Envelope, HandedOver, name_of
+from parley.services.chat.storage.mailbox import Envelope, HandedOver, name_of
 from parley.services.chat.storage.quotas import Tally, count
 from parley.shared.addresses import User
 
@@ -45,8 +45,10 @@ class FakeDisk:
         self.elsewhere = {}
         """Name → HandedOver, of what other servers have"""
         self.secret = b"a secret of thirty-two bytes ..."
-        self.deduplication = DeduplicationTables(StoredKeys(), DeliveredKeys(bytearray(64 * 1024)))
-        """What is on disk or on its way there; what was delivered at once, which is written at once, too."""
+        self.stored_keys = StoredKeys()
+        """Of what is on disk or on its way there."""
+        self.delivered_keys = DeliveredKeys(bytearray(64 * 1024))
+        """Of what was delivered at once, which is written at once, too."""
         self.unpaid = {}
         """number → (destination, payload) of statuses."""
         self.seen = {}
@@ -67,7 +69,7 @@ class FakeDisk:
         """What is committed; else what is put here and not committed, as the set of snowflakes has it."""
         if key in self.final:
             return self.final[key]
-        if key in self.deduplication.at_once:
+        if key in self.delivered_keys:
             return Status.DELIVERED
         for handed_over in self.elsewhere.values():
             if handed_over.key == key:
@@ -82,10 +84,10 @@ class FakeDisk:
 
     def delivered(self, item):
         if item.key:
-            self.deduplication.at_once.add(item.key)
+            self.delivered_keys.add(item.key)
 
     def keep(self, destination, item):
-        self.deduplication.on_disk.add(fingerprint(item.key))
+        self.stored_keys.add(fingerprint(item.key))
         parts = item.author, item.snowflake, item.recipient, item.raw, item.origin, item.group, item.key, item.body
         row = Row(destination, *parts)
 
@@ -98,7 +100,7 @@ class FakeDisk:
             self._places[item.id] = destination
 
     def forget(self, item, status):
-        self.deduplication.on_disk.add(fingerprint(item.key))
+        self.stored_keys.add(fingerprint(item.key))
 
         def write():
             self.messages.pop(item.id, None)
@@ -108,7 +110,7 @@ class FakeDisk:
         self._put(write)
 
     def hand_over(self, item, status):
-        self.deduplication.on_disk.add(fingerprint(item.key))
+        self.stored_keys.add(fingerprint(item.key))
 
         def write():
             self.messages.pop(item.id, None)

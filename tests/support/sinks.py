@@ -125,7 +125,7 @@ class Node:
     def count_run(self, is_local, _arrived, count):
         self.counted += [("local" if is_local else "remote", Status.DELIVERED)] * count
 
-    def goes_the_quick_way(self, source, frame, sink=None):
+    def takes_the_fast_path(self, source, frame, sink=None):
         """Whether a frame is handled by the compiled core."""
         fast_path = self.router.fast_path
         return fast_path is not None and self.router.route_fast(source, [frame], 0, self.now, sink) == 1
@@ -193,7 +193,7 @@ class Node:
     def from_client(self, user, frame, sink=None):
         """A frame comes from a client: as services/chat/service.py has it."""
         try:
-            if not self.goes_the_quick_way(user, frame, sink):
+            if not self.takes_the_fast_path(user, frame, sink):
                 self.route_from_client(user, frame, sink)
         finally:
             self.end_turn()
@@ -213,7 +213,7 @@ class Node:
     def from_server(self, server_id, frame):
         """A frame comes from a server."""
         try:
-            if not self.goes_the_quick_way(server_id, frame):
+            if not self.takes_the_fast_path(server_id, frame):
                 self.route_from_server(server_id, frame)
         finally:
             self.end_turn()
@@ -256,7 +256,7 @@ class Node:
         return (
             len(self.mailbox) == 0
             and self.router.is_idle
-            and not any(out.numbers for out in self.router._dispatcher._in_flight.values())
+            and not any(out.by_number for out in self.router._dispatcher._in_flight.values())
             and len(self.opened.owed) == 0
             and not statuses._gathered
             and len(statuses.expected) == 0

@@ -3,6 +3,7 @@
 import pytest
 
 from parley.services.chat.message.statuses import Status
+from parley.services.chat.state import ChatState
 from parley.services.chat.storage import disk_mailbox
 from parley.services.chat.storage.disk_mailbox import DiskMailbox, Limits
 from parley.services.chat.storage.mailbox import Envelope, Kept
@@ -31,6 +32,7 @@ class ChatEngine:
         self.box = DiskMailbox(
             self.disk,
             Limits(limit, limit_bytes, user_limit, user_bytes),
+            state=ChatState(),
             next_id=self.disk.next_id,
             loaded=self.loaded.append,
         )

@@ -348,7 +348,7 @@ def test_a_clients_link_is_no_different(node):
         node.ack(bob, number)
     node.pass_time(1)
     assert node.is_at_rest
-    assert ben not in node.roster.clients_by_user
+    assert ben not in node.roster.state.clients
 
 
 def test_what_waits_on_disk_only_finds_its_lane(node):

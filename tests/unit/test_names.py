@@ -120,7 +120,7 @@ def test_names_of_unknown_servers_leave_nothing_behind(node):
             node.pass_time(1.5)
     assert [status for *_, status in ann.statuses()] == ["OTHER_SERVER_NOT_FOUND"] * 2000
     assert node.disk.messages == node.disk.final == {}
-    assert node.mailbox.queues == {}
+    assert node.opened.state.waiting == {}
     assert node.router._dispatcher._in_flight == {}
     assert (node.router.sizes["looked_for"], len(node.router._awaited)) == (0, 0)
     assert list(node.roster.servers.unused) == []

@@ -3,6 +3,7 @@
 import pytest
 
 from parley.services.chat.groups.groups import copies
+from parley.services.chat.state import ChatState
 from parley.services.chat.storage import quotas
 from parley.services.chat.storage.mailbox import Envelope, Kept
 from parley.services.chat.storage.quotas import Limits
@@ -22,6 +23,7 @@ def opened(messages=MUCH, size=MUCH, user_messages=MUCH, user_size=MUCH, author=
     made.box = type(made.box)(
         made.disk,
         limits,
+        state=ChatState(),
         next_id=made.disk.next_id,
         next_body=made.disk.next_body,
         loaded=made.loaded.append,

@@ -76,9 +76,9 @@ def test_what_is_not_answered_soon_is_written_and_forgotten_once_it_is(node, ann
     assert list(node.disk.final.values()) == [Status.DELIVERED]
 
 
-@pytest.fixture(params=[pytest.param(True, marks=with_core, id="quick way"), pytest.param(False, id="router")])
+@pytest.fixture(params=[pytest.param(True, marks=with_core, id="fast path"), pytest.param(False, id="router")])
 def talk(request):
-    """A node where Ann and Bob talk, by the quick way or not, and its disk has nothing to do."""
+    """A node where Ann and Bob talk, on the fast path or not, and its disk has nothing to do."""
     made = DurableNode("alpha", fast_path=request.param)
     made.connect(ANN), made.connect(BOB)
     for snowflake in (1, 2):
@@ -143,7 +143,7 @@ def test_what_comes_another_way_meanwhile_puts_off_nothing(talk):
     assert on_disk(talk)[0] == first
 
 
-def test_what_goes_the_quick_way_is_not_written_because_all_else_was_answered(talk):
+def test_what_takes_the_fast_path_is_not_written_because_all_else_was_answered(talk):
     dan = User("dan", "alpha")
     talk.connect(dan)
     talk.send(ANN, 99, dan)  # and Dan does not answer
@@ -158,6 +158,24 @@ def test_what_goes_the_quick_way_is_not_written_because_all_else_was_answered(ta
         talk.pass_time(0.4 * PERSIST_DELAY)
         assert on_disk(talk) == [99]
         talk.ack(BOB, snowflake)
+
+
+@with_core
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_who_answers_just_now_does_whichever_way_the_answered_message_went(is_fast):
+    node = DurableNode("alpha", fast_path=True)
+    node.connect(ANN), node.connect(BOB)
+    node.send(ANN, 1, BOB)
+    node.ack(BOB, 1)
+    by_router, by_core = 10, 11
+    node.route_from_client(ANN, read_datagram(encode("MESSAGE", message(ANN, by_router, BOB))))
+    node.send(ANN, by_core, BOB)
+    assert len(node.router.fast_path) == 1
+    node.pass_time(0.9 * PERSIST_DELAY)
+    node.ack(BOB, by_core if is_fast else by_router)
+    node.pass_time(0.4 * PERSIST_DELAY)
+    assert on_disk(node) == []
+    assert len(node.router.fast_path) == (0 if is_fast else 1), "what is about to be answered is not handed over"
 
 
 def test_what_could_not_be_written_for_long_is_written_when_it_can_be(talk):

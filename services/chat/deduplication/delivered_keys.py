@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from parley.services.chat.storage.mailbox import Key
+from parley.shared.compiled import same_as_compiled
 
 BUCKETS: Final = 1 << 18
 """Of four keys each: about the last million messages, in 16 MiB."""
-_BUCKET: Final = struct.Struct("16s16s16s16s")
+_PER_BUCKET: Final = 4
+_BUCKET: Final = struct.Struct("16s" * _PER_BUCKET)
+same_as_compiled(KEYS_PER_BUCKET=_PER_BUCKET)
 _FIRST: Final = struct.Struct("<Q").unpack_from
 
 
@@ -27,7 +30,7 @@ class DeliveredKeys:
     """The last messages that were delivered at once."""
 
     def __init__(self, table: mmap.mmap | bytearray) -> None:
-        """`table` is of whole buckets; the compiled core reads and writes it, too (shared/core/recall.c)."""
+        """`table` is of whole buckets; the compiled core, too, reads and writes it (deduplication/stored.c)."""
         self.table = table
         self._buckets = len(table) // _BUCKET.size
 
@@ -51,7 +54,7 @@ class DeliveredKeys:
         place = _FIRST(key)[0] % self._buckets * _BUCKET.size
         bucket = _BUCKET.unpack_from(self.table, place)
         if key not in bucket:
-            _BUCKET.pack_into(self.table, place, key, *bucket[:3])
+            _BUCKET.pack_into(self.table, place, key, *bucket[:-1])
 
     def close(self) -> None:
         """Unmap it; the system writes it."""

@@ -16,7 +16,8 @@ REMEMBERED: Final = 50_000
 class RecentMessages:
     """The messages seen lately and their present status; None: none yet. An empty key is nobody's.
 
-    `find` tells the status of what was on disk. The compiled core has the same class (shared/core/memory.c).
+    `find` tells the status of what was on disk. The compiled core has the same class
+    (shared/core/deduplication/recent.c).
     """
 
     def __init__(self, find: Callable[[Key], int | None], limit: int = REMEMBERED) -> None:
@@ -54,4 +55,4 @@ class RecentMessages:
 
 PureRecentMessages = RecentMessages
 if not TYPE_CHECKING and core is not None:
-    RecentMessages = core.Memory
+    RecentMessages = core.RecentMessages

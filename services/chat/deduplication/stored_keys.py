@@ -13,9 +13,11 @@ from struct import Struct
 from typing import Final
 
 from parley.services.chat.storage.mailbox import Key
+from parley.shared.compiled import same_as_compiled
 
 PART_BITS: Final = 12
-"""Bits of a fingerprint that tell in which part of a table it is (shared/core/recall.c has the same)."""
+"""Bits of a fingerprint that tell in which part of a table it is (shared/core/deduplication/stored.h, too)."""
+same_as_compiled(PART_BITS=PART_BITS)
 PARTS: Final = 1 << PART_BITS
 
 Table = list["array[int]"]
@@ -52,7 +54,7 @@ class StoredKeys:
 
     def __init__(self) -> None:
         self.tables: list[Table] = [empty_table()]
-        """Of what is to be renewed, and of what came since. The compiled core reads them (shared/core/recall.c)."""
+        """Of what is to be renewed, and of what came since. The core reads them (shared/core/deduplication/)."""
 
     def __len__(self) -> int:
         return sum(len(numbers) for table in self.tables for numbers in table)

@@ -78,9 +78,7 @@ class Dispatcher:
         )
         self._retries = Retries(ack_timeout)
         self._lanes = Lanes(roster, mailbox, stuck_ttl=stuck_ttl, send_next=self._send_next, stuck=stuck)
-        self.count = 0
-        """How many messages are on their way, and how many bytes of them; not those of the quick way."""
-        self.size = 0
+        self._state = mailbox.state
         self.fast_path: FastPathInterface = NoFastPath()
 
     @property
@@ -99,7 +97,7 @@ class Dispatcher:
         if is_clear and (links := self.writable_links(destination)):
             in_flight = self.in_flight_to(destination)
             if self._has_room(in_flight) and not (
-                envelope.snowflake in in_flight.numbers and in_flight.must_wait(envelope)
+                envelope.snowflake in in_flight.by_number and in_flight.must_wait(envelope)
             ):
                 self._send(destination, in_flight, envelope, links, now + self._ack_timeout)
                 return True
@@ -144,7 +142,10 @@ class Dispatcher:
         return envelope
 
     def _has_room(self, in_flight: InFlight) -> bool:
-        if self.count + len(self.fast_path) < ON_THEIR_WAY and self.size + self.fast_path.size < BYTES_ON_THEIR_WAY:
+        if (
+            self._state.in_flight + len(self.fast_path) < ON_THEIR_WAY
+            and self._state.in_flight_bytes + self.fast_path.size < BYTES_ON_THEIR_WAY
+        ):
             return in_flight.has_room
         return len(in_flight) == 0 or (len(in_flight) < SHARE and in_flight.size < SHARE_BYTES)
 
@@ -179,7 +180,7 @@ class Dispatcher:
         return self._in_flight.get(destination)
 
     def adopt(self, sent: Iterable[Sent]) -> None:
-        """Take over what the quick way sent: from now on it is as if it had been sent here."""
+        """Take over what the fast path sent: from now on it is as if it had been sent here."""
         adopted: list[Watched] = []
         for destination, author, snowflake, recipient, raw, origin, at, number, links, key in sent:
             envelope = Envelope(author, snowflake, recipient, raw, key=key, origin=origin)
@@ -190,8 +191,8 @@ class Dispatcher:
             last = self._unanswered[-1][0] if self._unanswered else 0.0
             deadline = max(at + self._ack_timeout, last)
             in_flight.hold(envelope, links, deadline)
-            self.count += 1
-            self.size += envelope.size
+            self._state.in_flight += 1
+            self._state.in_flight_bytes += envelope.size
             self._unanswered.append((envelope.deadline, destination, envelope))
             adopted.append((at, destination, envelope))
         self._persist_timer.watch_earlier(adopted)
@@ -217,8 +218,8 @@ class Dispatcher:
             in_flight.hold(envelope, links, deadline)
         else:
             in_flight.send(envelope, links, deadline)
-        self.count += 1
-        self.size += envelope.size
+        self._state.in_flight += 1
+        self._state.in_flight_bytes += envelope.size
         self._unanswered.append((envelope.deadline, destination, envelope))
         if not envelope.is_saved:
             self._persist_timer.watch(destination, envelope, deadline - self._ack_timeout)
@@ -260,8 +261,8 @@ class Dispatcher:
         in_flight.remove(envelope)
         if now is not None:
             in_flight.answered_at = now
-        self.count -= 1
-        self.size -= envelope.size
+        self._state.in_flight -= 1
+        self._state.in_flight_bytes -= envelope.size
         if self._lanes.paths:
             self._lanes.answered(destination, envelope)
 
@@ -269,8 +270,8 @@ class Dispatcher:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
         in_flight = self._unanswered_by(destination)
         envelopes = in_flight.remove_link(link) if in_flight is not None else []
-        self.count -= len(envelopes)
-        self.size -= sum(envelope.size for envelope in envelopes)
+        self._state.in_flight -= len(envelopes)
+        self._state.in_flight_bytes -= sum(envelope.size for envelope in envelopes)
         return envelopes
 
     def given_up(self, destination: Destination, envelope: Envelope) -> None:
@@ -327,10 +328,12 @@ class Dispatcher:
         unanswered = self._unanswered
         while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
             unanswered.popleft()
-        self._persist_timer.drop_answered(is_idle=self.count == 0)
+        self._persist_timer.drop_answered(is_idle=self._state.in_flight == 0)
         if self._retries:
-            self._retries.drop_answered(self.count)
-        if len(unanswered) > 2 * self.count + SLACK:  # one at the front would hold all that were sent after it
+            self._retries.drop_answered(self._state.in_flight)
+        if (
+            len(unanswered) > 2 * self._state.in_flight + SLACK
+        ):  # one at the front would hold all that were sent after it
             self._unanswered = deque(due for due in unanswered if due[0] == due[2].deadline)
 
     # Time ----------------------------------------------------------------------------------------------
@@ -340,8 +343,8 @@ class Dispatcher:
         due = [*self._persist_timer.due(), *self._retries.due(), *self._lanes.due()]
         if self._unanswered:
             due.append(self._unanswered[0][0])
-        quick = self.fast_path.due(self._persist_delay)
-        return due if quick is None else [*due, quick]
+        due_fast = self.fast_path.due(self._persist_delay)
+        return due if due_fast is None else [*due, due_fast]
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; tell of what has been unanswered for too long."""

@@ -14,6 +14,8 @@ delay, and all in flight to a destination for which anything else happens, is ha
 
 The core repeats in C the rules of router.py, dispatcher.py and statuses.py for these messages. A property test
 tells both the same stories and fails where they differ.
+
+The core sees what state.py lists and nothing else of chat, and is given each constant here.
 """
 
 from __future__ import annotations
@@ -23,21 +25,33 @@ from typing import Final
 
 from parley.services.chat.delivery.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun, Sent
+from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.message.in_flight import BURST, WINDOW
 from parley.services.chat.message.statuses import UNCONFIRMED, Status, Statuses, tail
 from parley.services.chat.roster import ChatLink, LocalRoster
 from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox
 from parley.shared.addresses import User
-from parley.shared.compiled import core
+from parley.shared.compiled import core, same_as_compiled
 from parley.shared.errors import MalformedMessage
 from parley.shared.limits.bounds import Bounds
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import decode, pb
+from parley.shared.wire.pieces import WHOLE
 
 _PLAIN: Final = tail(None, None, Status.DELIVERED)
 """The acknowledgement of existing clients: a status that names nobody."""
+_NUMBER, _BYTES = 0, 2
+"""Protobuf's types of fields: a varint; a length, and as many bytes."""
+_FIELDS: Final = {name: field.number << 3 for name, field in pb.ChatMessage.DESCRIPTOR.fields_by_name.items()}
+same_as_compiled(
+    SNOWFLAKE=_FIELDS["messageSnowflake"] | _NUMBER,
+    AUTHOR=_FIELDS["author"] | _BYTES,
+    USER=_FIELDS["user"] | _BYTES,
+    TEXT=_FIELDS["textContent"] | _BYTES,
+)
+
 FLOWS_OF_USER: Final = 1024
 """Recipients of one user's that are known at a time; beyond it all are learnt again."""
 FLOWS_OF_SERVER: Final = 65_536
@@ -71,27 +85,23 @@ class FastPath:
         self._blocks = blocks
         self._keys = keys
         blocks.changed = self.forget_all
-        recall = mailbox.deduplication
-        self.core = core.Express(
-            memory=statuses.recent,
-            mailbox=mailbox,
-            dispatcher=dispatcher,
-            on_disk=recall.on_disk,
-            at_once=recall.at_once,
-            clients=roster.clients_by_user,
-            servers=roster.servers_by_id,
-            unheard=statuses.unconfirmed,
+        self.core = core.FastPath(
+            chat=mailbox.state,
+            recent=statuses.recent,
             delivered=delivered,
             arm=arm,
+            multipliers=keys.multipliers,
             most=BURST * ON_THEIR_WAY,
             most_bytes=BYTES_ON_THEIR_WAY,
-            most_unheard=UNCONFIRMED,
+            most_unconfirmed=UNCONFIRMED,
             most_produced=Bounds().produced,
             first_window=WINDOW,
-            multipliers=keys.multipliers,
+            largest=WHOLE,
+            patience=ANSWERING_FACTOR,
+            delivered_status=Status.DELIVERED,
         )
-        self.route: Callable[[Destination, list[Frame], int, float, ChatLink | None], int] = self.core.take
-        """take(source, frames, start, now, link): handle frames from `start` on; the first that is left."""
+        self.route: Callable[[Destination, list[Frame], int, float, ChatLink | None], int] = self.core.route
+        """route(source, frames, start, now, link): handle frames from `start` on; the first that is left."""
         self.settle: Callable[[Destination], Iterable[Sent]] = self.core.settle
         self.settle_due: Callable[[float, float], Iterable[Sent]] = self.core.settle_due
         self.due: Callable[[float], float | None] = self.core.due
@@ -121,7 +131,7 @@ class FastPath:
     def introduce(self, source: Destination, frame: Frame) -> bool:
         """Learn of whom a message is and for whom, if the router would send it at once; whether it was learnt.
 
-        From then on `take` handles it, and what is like it.
+        From then on `route` handles it, and what is like it.
         """
         if not self.core.may_learn(source, frame):
             return False

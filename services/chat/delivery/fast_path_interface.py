@@ -46,7 +46,7 @@ class FastPathInterface(Protocol):
 
 
 class NoFastPath(tuple[()]):
-    """Nothing goes the quick way. A tuple, because it is asked for its length with each message."""
+    """Nothing takes the fast path. A tuple, because it is asked for its length with each message."""
 
     __slots__ = ()
     size = 0

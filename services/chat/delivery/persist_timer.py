@@ -28,7 +28,7 @@ from parley.services.chat.message.in_flight import InFlight
 from parley.services.chat.storage.mailbox import Destination, Envelope, Kept
 
 ANSWERING_FACTOR: Final = 10
-"""So many times `delay` has the answer of who answers just now (the compiled core has the same)."""
+"""So many times `delay` has the answer of who answers just now; the fast path is given the same."""
 
 Watched = tuple[float, Destination, Envelope]
 """When it is to be written, where it is on its way to, what it is."""

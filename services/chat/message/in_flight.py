@@ -7,10 +7,10 @@ written to; it is lost when the last of these links has gone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from parley.services.chat.roster import ChatLink
+from parley.services.chat.state import InFlightTable
 from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import User
 
@@ -24,23 +24,13 @@ SERVER_WINDOWS = 16
 """How many such windows there are to a server: a user of it who never answers fills one, and holds up nobody."""
 
 
-class InFlight:
+class InFlight(InFlightTable):
     """The unanswered messages of one destination, in the order in which they were sent."""
 
+    __slots__ = ()
+
     def __init__(self, windows: int = 1) -> None:
-        self.window = WINDOW * windows
-        """How many messages may be on their way."""
-        self.burst_window = BURST * self.window
-        """The same for as long as it is answered at once: a burst."""
-        self.window_bytes = WINDOW_BYTES * windows
-        """The same in bytes."""
-        self.held: dict[Envelope, None] = {}
-        self.numbers: dict[int, list[Envelope]] = {}
-        """By snowflake. The fast path reads both."""
-        self.size = 0
-        """Bytes of them."""
-        self.answered_at = -math.inf
-        """When one was answered last (seconds, monotonic)."""
+        super().__init__(WINDOW * windows, BURST * WINDOW * windows, WINDOW_BYTES * windows)
 
     def __len__(self) -> int:
         return len(self.held)
@@ -61,7 +51,7 @@ class InFlight:
         An answer names number, author and recipient, or less; and some programs number by the second. One that is
         overdue holds up nobody; 0 is nobody's number, and is answered in the order in which it came.
         """
-        same = self.numbers.get(envelope.snowflake)
+        same = self.by_number.get(envelope.snowflake)
         if same is None or not envelope.key:
             return False
         return any(
@@ -86,7 +76,7 @@ class InFlight:
         envelope.deadline = deadline
         self.held[envelope] = None
         self.size += envelope.size
-        self.numbers.setdefault(envelope.snowflake, []).append(envelope)
+        self.by_number.setdefault(envelope.snowflake, []).append(envelope)
 
     def catch_up(self, link: ChatLink) -> None:
         """Write all that is unanswered, in order, to a link that does not have it yet."""
@@ -111,7 +101,7 @@ class InFlight:
 
     def find(self, snowflake: int, recipient: User | None = None, author: User | None = None) -> Envelope | None:
         """The oldest unanswered message with that snowflake, of those who are named."""
-        for envelope in self.numbers.get(snowflake, ()):
+        for envelope in self.by_number.get(snowflake, ()):
             if recipient in (None, envelope.recipient) and author in (None, envelope.author):
                 return envelope
         return None
@@ -125,10 +115,10 @@ class InFlight:
         del self.held[envelope]
         self.size -= envelope.size
         envelope.deadline = 0.0
-        same = self.numbers[envelope.snowflake]
+        same = self.by_number[envelope.snowflake]
         same.remove(envelope)
         if not same:
-            del self.numbers[envelope.snowflake]
+            del self.by_number[envelope.snowflake]
 
     def remove_link(self, link: ChatLink) -> list[Envelope]:
         """A link is gone: what was on it and on no other, no longer on its way, in order."""

@@ -51,8 +51,7 @@ class Statuses:
         """Messages that were delivered in this turn: told at its end, so that it costs little."""
         self.recent = RecentMessages(mailbox.find, REMEMBERED)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Envelope]]] = {}
-        self.unconfirmed: dict[ChatLink, list[bytes]] = {}
-        """Frames of final statuses told to one of our clients since it was last heard: its link may be dead."""
+        self._state = mailbox.state
         self.expected = ExpectedStatuses(lambda: limited("messages", "statuses"))
 
     def report(self, envelope: Envelope, status: int) -> None:
@@ -174,11 +173,11 @@ class Statuses:
 
     def heard_from(self, link: ChatLink) -> None:
         """A client's link lives: what it was told before has come."""
-        self.unconfirmed.pop(link, None)
+        self._state.unconfirmed_statuses.pop(link, None)
 
     def link_lost(self, user: User, link: ChatLink, *, cleanly: bool) -> None:
         """Owe again the statuses that a broken link was given last, unless another client had them, too."""
-        unconfirmed = self.unconfirmed.pop(link, ())
+        unconfirmed = self._state.unconfirmed_statuses.pop(link, ())
         if not cleanly and not self._roster.clients(user):
             frames = FrameReader(sys.maxsize).feed(b"".join(unconfirmed))
             for frame in frames[-UNCONFIRMED:]:
@@ -207,9 +206,9 @@ class Statuses:
         for link in links:
             link.send(raw)
             if is_final and isinstance(destination, User):
-                unconfirmed = self.unconfirmed.get(link)
+                unconfirmed = self._state.unconfirmed_statuses.get(link)
                 if unconfirmed is None:
-                    unconfirmed = self.unconfirmed[link] = []
+                    unconfirmed = self._state.unconfirmed_statuses[link] = []
                 elif len(unconfirmed) >= UNCONFIRMED:
                     del unconfirmed[0]
                 unconfirmed.append(raw)

@@ -122,7 +122,7 @@ class Router:
     def route_fast(
         self, source: Destination, frames: list[Frame], at: int, now: float, link: ChatLink | None = None
     ) -> int:
-        """Handle frames of a link from `at` on the quick way; the index of the first that does not go it."""
+        """Handle frames of a link from `at` on the fast path; the index of the first that it does not take."""
         if self.fast_path is None:
             return at
         after = self.fast_path.route(source, frames, at, now, link)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Final, Protocol
 
+from parley.services.chat.state import ChatState
 from parley.services.chat.storage.mailbox import (
-    DeduplicationTables,
     Destination,
     Envelope,
     HandedOver,
@@ -63,10 +63,6 @@ class Disk(Protocol):
         pair: Pair | None = None,
     ) -> None:
         """Read the next messages with ids greater than `after`: all, or those of a pair."""
-
-    @property
-    def deduplication(self) -> DeduplicationTables:
-        """The tables that `find` looks through."""
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk."""
@@ -123,6 +119,7 @@ class DiskMailbox:
         disk: Disk,
         limits: Limits,
         *,
+        state: ChatState,
         next_id: int,
         next_body: int = 1,
         loaded: Callable[[Destination], None],
@@ -133,7 +130,8 @@ class DiskMailbox:
         """find(key): the status of a message that is, or lately was, on disk."""
         self._quotas = Quotas(limits)
         self._limited = limited
-        self.next_id = next_id
+        self._state: Final = state
+        state.next_id = next_id
         self._next_body = next_body
         self._copies: dict[int, int] = {}
         """Bodies of group messages → how many copies of each wait: a body counts once."""
@@ -145,15 +143,13 @@ class DiskMailbox:
         self._ready_bytes = 0
         self._handed_over: OrderedDict[Name, HandedOver] = OrderedDict()
         """Messages that were handed over lately: on disk they may not be found yet."""
-        self.queues: dict[Destination, _Queue] = {}
-        """The messages that wait, by destination; the fast path reads it, and counts `next_id` on."""
 
     def __len__(self) -> int:
         return self._count
 
     def found_at_start(self, destination: Destination, count: int, size: int) -> None:
         """So much waits on disk from before."""
-        self.queues[destination] = _Queue(count, size)
+        self._state.waiting[destination] = _Queue(count, size)
         self._count += count
         self._bytes += size
 
@@ -166,22 +162,27 @@ class DiskMailbox:
         """Add the authors of what waited at the start: counting them takes a while."""
         self._quotas.found_at_start(tally)
 
+    @property
+    def state(self) -> ChatState:
+        """The state that the fast path shares: messages that wait, by destination, and the next number."""
+        return self._state
+
     # Mailbox ----------------------------------------------------------------------------------
 
     def number(self, envelope: Envelope) -> None:
         """Give an envelope its place: what is in flight has one before what waits behind it, written or not."""
         if envelope.id == 0:
-            envelope.id = self.next_id
-            self.next_id += 1
+            envelope.id = self._state.next_id
+            self._state.next_id += 1
 
     def put(self, destination: Destination, envelope: Envelope) -> Kept:
         """Keep an envelope behind all that waits there."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         if self._is_full(destination, queue, envelope):
             return Kept.FULL
         self.number(envelope)
         if queue is None:  # what is on disk with smaller numbers is on its way
-            queue = self.queues[destination] = _Queue(last_id=envelope.id - 1)
+            queue = self._state.waiting[destination] = _Queue(last_id=envelope.id - 1)
         self._add(destination, queue, envelope, 1)
         lane = queue.lanes.get(envelope.pair) if queue.lanes else None
         if lane is None or queue.on_disk or queue.is_loading:
@@ -258,9 +259,9 @@ class DiskMailbox:
         batch = list(envelopes)
         if not batch:
             return
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         if queue is None:  # all others of it that are on disk are on their way, too
-            queue = self.queues[destination] = _Queue(last_id=self.next_id - 1)
+            queue = self._state.waiting[destination] = _Queue(last_id=self._state.next_id - 1)
         self._return(destination, queue, queue, batch)
 
     def _return(self, destination: Destination, queue: _Queue, part: _Queue, envelopes: list[Envelope]) -> None:
@@ -272,14 +273,14 @@ class DiskMailbox:
 
     def pop(self, destination: Destination, pair: Pair | None = None) -> Envelope | None:
         """The first that waits, or that waits in a lane; None when nothing does, or it has to be read first."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         part = queue if queue is None or pair is None else queue.lanes.get(pair)
         if queue is None or part is None:
             return None
         if not part.ready:
             self._load(destination, queue, pair)
             return None
-        envelope = part.ready.popleft()
+        envelope: Envelope = part.ready.popleft()
         self._forget([envelope])
         self._add(destination, queue, envelope, -1)
         if len(part.ready) < part.next_read // 4:
@@ -289,16 +290,16 @@ class DiskMailbox:
 
     def waiting(self, destination: Destination) -> Iterable[Envelope]:
         """All that waits and is in memory, in order; each lane's behind the rest."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         return chain.from_iterable(part.ready for part in queue.all) if queue is not None else ()
 
     def is_empty(self, destination: Destination) -> bool:
         """Whether nothing waits there, and no pair has a lane."""
-        return destination not in self.queues
+        return destination not in self._state.waiting
 
     def clear(self, destination: Destination) -> list[Envelope]:
         """Take all that waits and is in memory."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         if queue is None:
             return []
         envelopes = list(self.waiting(destination))
@@ -314,21 +315,21 @@ class DiskMailbox:
 
     def is_waiting_on_disk(self, destination: Destination) -> bool:
         """Whether some of what waits there is not in memory."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         return queue is not None and any(part.on_disk > 0 for part in queue.all)
 
     # Lanes ------------------------------------------------------------------------------------
 
     def is_clear(self, destination: Destination) -> bool:
         """Whether nothing waits there but what pairs have in lanes of their own."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         return queue is None or queue.is_clear
 
     def open_lane(self, destination: Destination, pair: Pair, envelopes: Iterable[Envelope]) -> None:
         """Have what waits of a pair wait apart, from now on; first of it these, that had been taken."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         if queue is None:
-            queue = self.queues[destination] = _Queue(last_id=self.next_id - 1)
+            queue = self._state.waiting[destination] = _Queue(last_id=self._state.next_id - 1)
         lane = queue.lanes.get(pair)
         if lane is None:
             lane = queue.lanes[pair] = _Queue(last_id=queue.last_id)
@@ -339,18 +340,18 @@ class DiskMailbox:
 
     def lane_is_empty(self, destination: Destination, pair: Pair) -> bool:
         """Whether nothing waits in a lane."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         return queue is None or pair not in queue.lanes or queue.lanes[pair].is_clear
 
     def close_lane(self, destination: Destination, pair: Pair) -> None:
         """The pair's messages wait among all others again: its lane is empty."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         if queue is not None and queue.lanes.pop(pair, None) is not None:
             self._tidy(destination, queue)
 
     def remove(self, destination: Destination, envelope: Envelope, *, is_written: bool = True) -> bool:
         """Take one envelope from what waits; False when it does not, or is being read just now."""
-        queue = self.queues.get(destination)
+        queue = self._state.waiting.get(destination)
         if queue is None:
             return False
         lane = queue.lanes.get(envelope.pair)
@@ -368,11 +369,6 @@ class DiskMailbox:
         self._add(destination, queue, envelope, -1)
         self._tidy(destination, queue)
         return True
-
-    @property
-    def deduplication(self) -> DeduplicationTables:
-        """The tables that `find` looks through."""
-        return self._disk.deduplication
 
     def delivered(self, envelope: Envelope) -> None:
         """A message came and went at once: it is recognised after a restart all the same."""
@@ -423,7 +419,7 @@ class DiskMailbox:
 
     def _tidy(self, destination: Destination, queue: _Queue) -> None:
         if queue.is_clear and not queue.lanes:
-            self.queues.pop(destination, None)
+            self._state.waiting.pop(destination, None)
 
     def _remember(self, envelopes: list[Envelope]) -> None:
         self._ready += len(envelopes)

@@ -6,13 +6,12 @@ before what is new.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from mmap import mmap
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from parley.services.chat.roster import ChatLink
+from parley.services.chat.state import ChatState
 from parley.shared.addresses import Group, Recipient, User
 
 if TYPE_CHECKING:
@@ -180,36 +179,12 @@ class Kept(Enum):
     """There is no room."""
 
 
-class StoredTables(Protocol):
-    """StoredKeys of what is on disk, or was (stored_keys.py)."""
-
-    tables: list[list[array[int]]]
-
-
-class DeliveredTable(Protocol):
-    """The keys of what was delivered without ever waiting (delivered_keys.py)."""
-
-    @property
-    def table(self) -> mmap | bytearray:
-        """Buckets of four, newest first."""
-
-
-class DeduplicationTables(NamedTuple):
-    """By what a message is recognised that is in nobody's memory."""
-
-    on_disk: StoredTables
-    at_once: DeliveredTable | None
-
-
 class Mailbox(Protocol):
     """The messages that wait, by destination, and those in flight that are written."""
 
-    next_id: int
-    """Greater than any envelope's number."""
-
     @property
-    def deduplication(self) -> DeduplicationTables:
-        """The tables that `find` looks through."""
+    def state(self) -> ChatState:
+        """The state that the fast path shares: messages that wait, by destination, and the next number."""
 
     def number(self, envelope: Envelope) -> None:
         """Give an envelope its place among all: when it is taken, whether it is kept or not."""

@@ -27,7 +27,6 @@ from parley.services.chat.storage import queries, rows, schema
 from parley.services.chat.storage.back_pressure import BackPressure
 from parley.services.chat.storage.bodies import Known
 from parley.services.chat.storage.mailbox import (
-    DeduplicationTables,
     Destination,
     Envelope,
     HandedOver,
@@ -205,9 +204,14 @@ class Store:
     # While running, from the event loop -------------------------------------------------------
 
     @property
-    def deduplication(self) -> DeduplicationTables:
-        """The tables that `find` looks through."""
-        return DeduplicationTables(self._seen, self._delivered)
+    def stored_keys(self) -> StoredKeys:
+        """Of what is on disk, or was: `find` looks through them."""
+        return self._seen
+
+    @property
+    def delivered_keys(self) -> DeliveredKeys | None:
+        """Of what was delivered without ever waiting; None where there is no room for their file."""
+        return self._delivered
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is on disk or was; None: there is no such message.
