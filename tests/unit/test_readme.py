@@ -1,4 +1,4 @@
-"""What the documents say is so: examples, configuration keys, messages, links between files."""
+"""The documents say what is so: examples, commands, configuration keys, statuses, messages, rooms."""
 
 import ast
 import json
@@ -9,14 +9,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import typer.main
 import yaml
 
+from parley.cli.main import app
 from parley.shared.config import PREFIX, Config, Seconds
 from parley.shared.wire.messages import REGISTRY, pb
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
 STATUSES = (ROOT / "docs/statuses.md").read_text(encoding="utf-8")
 PROTOCOL = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
 
@@ -63,6 +66,11 @@ def test_the_configurations_page_tells_what_a_key_means_and_in_which_unit(key, k
     assert kind != Seconds or "seconds" in meaning.lower()
     assert not key.endswith("_limit") or "bytes" in meaning.lower()
     assert not key.endswith("port") or "TCP port" in meaning or "UDP port" in meaning
+
+
+@pytest.mark.parametrize("name", sorted(typer.main.get_command(app).commands))
+def test_the_commands_page_tells_of_each_command(name):
+    assert re.search(rf"^\| .*`(parley )?{name}\b", COMMANDS, re.MULTILINE)
 
 
 def test_the_statuses_page_tells_what_each_status_means():
