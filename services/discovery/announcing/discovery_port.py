@@ -31,7 +31,7 @@ TOLD_EVERY, TOLD_BURST = 60.0, 3.0
 
 
 class Counts(Protocol):
-    """What is counted of the datagrams, `sent` and `received`."""
+    """The datagrams that are counted, `sent` and `received`."""
 
     requests: dict[str, int]
     announcements: dict[str, int]
