@@ -5,8 +5,10 @@ Datagrams go out from the link's own address and from the port that CONNECT_CLIE
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
+from typing import Any
 
 from parley.client.feature_base import FeatureBase
 from parley.client.outbox.retransmission import Repeats
@@ -15,13 +17,18 @@ from parley.shared.config import Config
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.errors import ConfigError, RemoteProtocolError
 from parley.shared.link.link import Link
+from parley.shared.runtime.timer import Timer
 from parley.shared.sockets.datagrams import UdpSocket
+from parley.shared.soft_state.soft_state import SoftState
 from parley.shared.wire.framing import MAX_DATAGRAM, Frame
 from parley.shared.wire.messages import decode, pb
 
 
 class DatagramFeature(FeatureBase):
     """A FeatureBase with a UDP socket; the configured port where it is free, any other where it is not."""
+
+    view: SoftState[Any]
+    """All of it that our user may see."""
 
     def __init__(
         self,
@@ -35,6 +42,7 @@ class DatagramFeature(FeatureBase):
         self._endpoint: Endpoint | None = None
         self.repeats = Repeats(self.send_datagram, self._is_answered)
         self._last_timestamp = 0.0
+        self._expiry = Timer(self._expired)
 
     @property
     def preferred_udp_port(self) -> int:
@@ -62,6 +70,7 @@ class DatagramFeature(FeatureBase):
 
     async def close(self) -> None:
         """Stop receiving, then hang up."""
+        self._expiry.cancel()
         self.repeats.cancel()
         if self._socket is not None:
             self._socket.close()
@@ -86,6 +95,24 @@ class DatagramFeature(FeatureBase):
         """Unix seconds, later than the last even where our clock was set back."""
         self._last_timestamp = max(time.time(), math.nextafter(self._last_timestamp, math.inf))
         return self._last_timestamp
+
+    @staticmethod
+    def now() -> float:
+        """The loop's seconds."""
+        return asyncio.get_running_loop().time()
+
+    def view_changed(self) -> None:
+        """Tell the application of what may be seen now."""
+        raise NotImplementedError
+
+    def watch_expiry(self) -> None:
+        """Know when something of the view is over next."""
+        self._expiry.set(self.view.next_timeout())
+
+    def _expired(self) -> None:
+        if self.view.expire(self.now()):
+            self.view_changed()
+        self.watch_expiry()
 
     def _received(self, frame: Frame, address: SocketAddress) -> None:
         """Only our server's datagrams count; what is malformed is not worth more than a line."""

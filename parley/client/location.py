@@ -16,7 +16,6 @@ from parley.shared.config import Config
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.link.link import Link
 from parley.shared.recipients import Recipient
-from parley.shared.runtime.timer import Timer
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import LIVE_LOCATION, decode, encode, pb
@@ -67,8 +66,7 @@ class LocationFeature(DatagramFeature):
         self._on_change = on_change
         self._device = secrets.randbits(64) or 1
         """Which of our user's devices we are: another one's stop is not ours."""
-        self._known = Places(self.user)
-        self._timer = Timer(self._expired)
+        self.view = self._known = Places(self.user)
         self._shared: dict[Recipient, _Shared] = {}
         self._snowflakes: dict[Recipient, int] = {}
         """The messages that began our streams."""
@@ -82,15 +80,10 @@ class LocationFeature(DatagramFeature):
     @property
     def places(self) -> list[Place]:
         """Every place that may be seen now."""
-        return self._known.current(self._now())
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+        return self._known.current(self.now())
 
     async def close(self) -> None:
         """Send and hear no more. What is shared goes on until its end: `stop_sharing` ends it."""
-        self._timer.cancel()
         if self._refresh is not None:
             self._refresh.cancel()
         await super().close()
@@ -179,21 +172,20 @@ class LocationFeature(DatagramFeature):
         """Existing servers send every location to everyone: what is neither for us nor ours is dropped."""
         if frame.name != "LIVE_LOCATIONS":
             return False
-        now, wall = self._now(), time.time()
+        now, wall = self.now(), time.time()
         entries = decode(frame, pb.LiveLocations).extended_live_locations
-        news = [entry.live_location for entry in entries if self._known.take(entry, now, wall)]
+        news = [entry.live_location for entry in entries if self._known.update(entry, now, wall)]
         live = [location for location in news if not location.stopped]
         if live:
             self._on_locations(live)
         if news:
-            self._on_change(self.places)
-        self._timer.set(self._known.next_timeout())
+            self.view_changed()
+        self.watch_expiry()
         return True
 
-    def _expired(self) -> None:
-        if self._known.expire(self._now()):
-            self._on_change(self.places)
-        self._timer.set(self._known.next_timeout())
+    def view_changed(self) -> None:
+        """Every place that may be seen now."""
+        self._on_change(self.places)
 
 
 def _recipient(name: str | User | Group) -> Recipient:

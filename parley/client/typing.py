@@ -12,7 +12,6 @@ from parley.shared.addresses import Group, User, parse_recipient
 from parley.shared.config import Config
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.recipients import EVERYONE, Recipient
-from parley.shared.runtime.timer import Timer
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import TYPING_INDICATOR, decode, encode, pb
 
@@ -44,8 +43,7 @@ class TypingFeature(DatagramFeature):
         super().__init__(user, config, discovery=discovery)
         self._on_typing = on_typing
         self._on_change = on_change
-        self._typists = Typists(self.user, self.config.typing.typing_expiry)
-        self._timer = Timer(self._expired)
+        self.view = self._typists = Typists(self.user, self.config.typing.typing_expiry)
         self._told: dict[Recipient, float] = {}
         """Where we type, and when that was told last (the loop's seconds)."""
         self._pauses: dict[Recipient, asyncio.TimerHandle] = {}
@@ -58,15 +56,10 @@ class TypingFeature(DatagramFeature):
     @property
     def typists(self) -> list[Typist]:
         """Everyone who types now."""
-        return self._typists.current(self._now())
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+        return self._typists.current(self.now())
 
     async def close(self) -> None:
         """Tell of no more."""
-        self._timer.cancel()
         for handle in self._pauses.values():
             handle.cancel()
         await super().close()
@@ -79,7 +72,7 @@ class TypingFeature(DatagramFeature):
         An event goes out once per EVENT_INTERVAL, and a stop after a PAUSE without a call. Whether it is told.
         """
         to = _recipient(recipient)
-        now = self._now()
+        now = self.now()
         self._await_pause(to)
         if now - self._told.get(to, float("-inf")) < EVENT_INTERVAL:
             return True
@@ -123,16 +116,13 @@ class TypingFeature(DatagramFeature):
         """A list of who types, or of some of them."""
         if frame.name != "TYPING_EVENTS":
             return False
-        if self._typists.take(decode(frame, pb.TypingEvents), self._now()):
-            self._changed()
-        self._timer.set(self._typists.next_timeout(self._now()))
+        if self._typists.update(decode(frame, pb.TypingEvents), self.now()):
+            self.view_changed()
+        self.watch_expiry()
         return True
 
-    def _expired(self) -> None:
-        self._changed()
-        self._timer.set(self._typists.next_timeout(self._now()))
-
-    def _changed(self) -> None:
+    def view_changed(self) -> None:
+        """Everyone who types now."""
         typists = self.typists
         self._on_typing({typist.user: typist.timestamp for typist in typists})
         self._on_change(typists)

@@ -15,17 +15,14 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from parley.shared.addresses import User
-from parley.shared.recipients import Recipient
 from parley.shared.soft_state.lifetimes import lifetime, skew
+from parley.shared.soft_state.soft_state import Key, supersedes
 from parley.shared.wire.messages import pb
 
 MOST: Final = 8
 """Devices of one stream; of more the longest unheard is forgotten."""
 REMEMBERED: Final = 60.0
 """Seconds for which a device that stopped is known, so that what comes late does not revive it."""
-
-Key = tuple[User, Recipient]
 
 
 @dataclass(slots=True)
@@ -69,14 +66,19 @@ class Devices:
     def __len__(self) -> int:
         return len(self._streams)
 
-    def take(
+    def heard(
         self, key: Key, location: pb.LiveLocation, source: Hashable, now: float, wall: float, told: Told | None
     ) -> Tell:
         """Take what a device says of a stream."""
         entry = pb.ExtendedLiveLocation(live_location=location)
         devices = self._streams.get(key, {})
         known = devices.get(location.device)
-        if known is not None and not _is_news(known.location, location):
+        if known is not None and not supersedes(
+            location.timestamp,
+            is_over=location.stopped,
+            known=known.location.timestamp,
+            known_is_over=known.location.stopped,
+        ):
             self._unhear(key, known)
             known.source, known.is_gone = source, False
             self._heard_on.setdefault(source, set()).add(key)
@@ -142,13 +144,6 @@ class Devices:
         heard.discard(key)
         if not heard:
             self._heard_on.pop(device.source, None)
-
-
-def _is_news(known: pb.LiveLocation, location: pb.LiveLocation) -> bool:
-    """Newer, by the clock of the device; or its end, at the same moment."""
-    if location.timestamp == known.timestamp:
-        return location.stopped and not known.stopped
-    return location.timestamp > known.timestamp
 
 
 def _copy(location: pb.LiveLocation) -> pb.LiveLocation:

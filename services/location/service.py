@@ -1,10 +1,9 @@
 """The location process: LIVE_LOCATION from subscribers and LIVE_LOCATIONS from servers in, LIVE_LOCATIONS out.
 
 A location goes to the clients of the user that it is addressed to, here and at that user's server, and to its
-author's own other clients here. What is for a group becomes, here at its author's server, one stream per member,
-and the members are asked from chat for as long as somebody shares. A user of any server may subscribe here, but to
-the other servers we speak for our own users only: what alice@alpha, connected here at beta, shares is told to
-subscribers here and to no other server, which would have to refuse it from us.
+author's own other clients here. The members of a group are asked from chat for as long as somebody shares with it.
+A user of any server may subscribe here, but to the other servers we speak for our own users only: what alice@alpha,
+connected here at beta, shares is told to subscribers here and to no other server, which would have to refuse it.
 
 Existing servers send every location to everyone; what they send us for others goes no further than to those
 whom it is addressed to.
@@ -12,25 +11,23 @@ whom it is addressed to.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import ClassVar, Final
 
 from parley.services.location.devices import Devices, Told
-from parley.services.location.positions import LIST, REMEMBERED, Position, Positions
-from parley.shared.addresses import Group, User
+from parley.services.location.positions import LIST, Positions
+from parley.shared.addresses import User
 from parley.shared.config import Config
-from parley.shared.link.io import SEND_LIMIT
 from parley.shared.link.link import Link
 from parley.shared.recipients import Recipient
 from parley.shared.runtime.supervised import SupervisedThrottle
-from parley.shared.soft_state.datagram_lists import pack, parts
-from parley.shared.soft_state.datagram_service import REPEAT_INTERVAL, DatagramServiceBase
-from parley.shared.wire.framing import Frame, encode_frame
+from parley.shared.soft_state.datagram_lists import pack
+from parley.shared.soft_state.soft_state_service import REPEAT_INTERVAL, SoftStateService
+from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import LIVE_LOCATION, decode, pb
 from parley.shared.wire.snowflake import FIRSTS, MAKERS, Snowflakes
 
@@ -38,20 +35,21 @@ TELLINGS: Final = 4
 """How often a subscriber is told that somebody is blocked, or no longer."""
 
 
-class LocationService(DatagramServiceBase):
+class LocationService(SoftStateService):
     """Tells where people are, to those whom they chose."""
 
     feature: ClassVar[str] = LIVE_LOCATION
     section: ClassVar[str] = "location"
+    list_name: ClassVar[str] = LIST
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.devices = Devices()
-        self.positions = Positions(self._begin, self.devices.forget)
+        self.state = self.positions = Positions(self._begin, self.devices.forget)
         self.metrics.watch_value("parley_location_streams", "Locations shared", self._stream_count)
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._unblocked: dict[tuple[User, User], int] = {}
-        """(user, other): the block that was made or ended, and how often that is still to be told."""
+        """Who blocks, or no longer, whom, and how often that is still to be told."""
         self._retell = SupervisedThrottle("telling of blocks", REPEAT_INTERVAL, self._tell_of_blocks, self.faults)
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
@@ -82,44 +80,35 @@ class LocationService(DatagramServiceBase):
         location.ClearField("age")
         known = self.positions.get(author, recipient)
         told = Told(known.timestamp, known.is_over) if known is not None else None
-        key, now = (author, recipient), self._now()
-        tell = self.devices.take(key, location, link.link_id, now, time.time(), told)
-        if reason := self._take(tell.entry, tell.source, link.remote_host):
+        key, now = (author, recipient), self.now()
+        tell = self.devices.heard(key, location, link.link_id, now, time.time(), told)
+        if reason := self.update(tell.entry, tell.source, link.remote_host):
             if known is None:
                 self.devices.forget(key)
             return reason
         if recipient.is_group and recipient.group is not None:
-            self._spread(author, recipient.group)
+            self.tell_group(author, recipient.group)
         if location.confirm:
             self.confirm(link, said, self.positions.snowflake(author, recipient))
         return ""
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """A subscriber's streams go on until their end, or until another device of the user's is heard."""
+        """What it shares goes on until its end, or until another device of its user's is heard."""
         super().subscriber_disconnected(link)
         self.devices.left(link.link_id)
 
-    def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
-        """Users of another server share; it may only speak for its own."""
-        if frame.name != LIST:
-            return False
-        self.take_in_turn(link, self._take_list(link, frame))
-        return True
+    def entries_in(self, frame: Frame) -> Iterable[pb.ExtendedLiveLocation]:
+        """Where people are."""
+        return decode(frame, pb.LiveLocations).extended_live_locations
 
-    def _take_list(self, link: Link, frame: Frame) -> Iterator[None]:
-        """Take a server's list of its users' entries: a step for each."""
-        for part in parts(frame):
-            message = decode(part, pb.LiveLocations)
-            for entry in message.extended_live_locations:
-                self.spellings.correct(entry)
-                author = User.of(entry.live_location.author)
-                own = author.server_id == link.peer_id and author.is_complete
-                if reason := self._take(entry, None, link.peer_id) if own else "foreign_user":
-                    self.message_rejected(link, reason, LIST)
-                yield
+    def refusal(self, link: Link, entry: pb.ExtendedLiveLocation) -> str:
+        """Why a server may not say that."""
+        author = User.of(entry.live_location.author)
+        return "" if author.server_id == link.peer_id and author.is_complete else "foreign_user"
 
-    def _take(self, entry: pb.ExtendedLiveLocation, source: Hashable, origin: str) -> str:
-        reason = self.positions.take(entry, self._now(), time.time(), source, origin)
+    def update(self, entry: pb.ExtendedLiveLocation, source: Hashable, origin: str) -> str:
+        """Somebody is somewhere."""
+        reason = self.positions.update(entry, self.now(), time.time(), source, origin)
         self.changed()
         return reason
 
@@ -136,51 +125,11 @@ class LocationService(DatagramServiceBase):
         self.chat.post(message)
         return message.messageSnowflake
 
-    # Groups -----------------------------------------------------------------------------------------
-
-    def _spread(self, author: User, group: Group) -> None:
-        """Tell the members of a group; of those whom we do not know yet we hear soon."""
-        position = self.positions.get(author, Recipient(None, group))
-        if position is not None:
-            self.chat.want(author, group, self._now() + REMEMBERED if position.is_over else position.expires)
-            self.spreads.ask(author, group)
-
-    def spread(self, author: User, group: Group) -> Iterator[None]:
-        """Tell those who are members now."""
-        return self.positions.spread(author, group, self.chat.members(author, group), self._now())
-
-    def members_changed(self, group: Group) -> None:
-        """Some learn where the others are, others no longer do."""
-        for author in self.positions.authors_in(group):
-            self.spreads.ask(author, group)
-
-    # Time ---------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-    def last_change(self) -> int:
-        """The number of the last change."""
-        return self.positions.sequence
-
-    def next_expiry(self) -> float | None:
-        """When a stream expires next."""
-        return self.positions.next_timeout()
-
-    def refused(self) -> int:
-        """How many streams there was no room for."""
-        return self.positions.refused
-
-    def expire(self) -> None:
-        """End what has expired."""
-        self.positions.expire(self._now())
-
     # Out ------------------------------------------------------------------------------------------
 
-    def fan_out(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - what is told again is the same
+    def tell_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - what is told again is the same
         """Tell what changed to those who may see it, and did not say it themselves: a step each."""
-        now = self._now()
+        now = self.now()
         items: dict[Link, list[bytes]] = defaultdict(list)
         for position in self.positions.changed(since):
             yield
@@ -198,7 +147,7 @@ class LocationService(DatagramServiceBase):
 
     def state_for(self, link: Link) -> Iterator[bytes]:
         """Everything that this subscriber may see, and what is over that it may have seen."""
-        user, now = link.identity.user, self._now()
+        user, now = link.identity.user, self.now()
         hidden = self.hidden_from(user)
         if hidden is None:
             return iter(())
@@ -208,14 +157,14 @@ class LocationService(DatagramServiceBase):
     # Blocks ---------------------------------------------------------------------------------------
 
     def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:
-        """Take blocked users off the user's map at once, and bring back those who no longer are blocked."""
+        """Who is blocked is gone from the user's map at once, and whoever no longer is comes back to it."""
         super().blocks_changed(user, others)
         self._unblocked.update(dict.fromkeys(((user, other) for other in others - {user}), TELLINGS))
         self._retell.ask()
 
     def _tell_of_blocks(self) -> None:
         """Say so a few times: a datagram may be lost."""
-        now, items = self._now(), defaultdict[Link, list[bytes]](list)
+        now, items = self.now(), defaultdict[Link, list[bytes]](list)
         for position in self.positions.current(now):
             for user in position.audience & self.subscribers.keys():
                 if (user, position.author) in self._unblocked:
@@ -236,60 +185,25 @@ class LocationService(DatagramServiceBase):
         self._retell.cancel()
         await super().stop()
 
-    def tell_servers(self, since: int) -> None:
-        """Tell the other servers what is for their users."""
-        for server_id, positions in self._by_server(self.positions.changed(since)).items():
-            link = self.peering.link_to(server_id)
-            if link is not None:
-                self._tell(link, positions)
-
-    def _by_server(self, positions: Iterable[Position]) -> dict[str, list[Position]]:
-        """The entries for each other server: our own authors' locations for its users."""
-        found: dict[str, list[Position]] = defaultdict(list)
-        for position in positions:
-            user = position.recipient.user
-            if user is not None and position.author.server_id == self.server_id != user.server_id:
-                found[user.server_id].append(position)
-        return found
-
-    def _tell(self, link: Link, positions: Sequence[Position]) -> None:
-        """Send to a server as much as it takes; the rest, as it is then, when it reads again."""
-        now, payload = self._now(), bytearray()
-        for position in positions:
-            payload += position.item(now)
-            if len(payload) > SEND_LIMIT:
-                link.send(encode_frame(LIST, bytes(payload)))
-                payload.clear()
-            if not link.writable:
-                self._behind.add(link)
-                return
-        if payload:
-            link.send(encode_frame(LIST, bytes(payload)))
+    def is_too_slow(self, link: Link) -> None:
+        """It is told the rest, as it is then, when it reads again."""
+        self._behind.add(link)
 
     def link_writable(self, link: Link) -> None:
         """A server that was too slow is told everything again: the newest wins."""
         super().link_writable(link)
         if link in self._behind:
             self._behind.discard(link)
-            self._tell_all(link)
-
-    def peer_connected(self, link: Link) -> None:
-        """A server that is linked learns at once what is for its users."""
-        super().peer_connected(link)
-        self._tell_all(link)
+            self.tell_all(link)
 
     def peer_disconnected(self, link: Link) -> None:
-        """Forget that it was behind: over the next link it learns all."""
+        """What it was not told it learns over the next link."""
         super().peer_disconnected(link)
         self._behind.discard(link)
-
-    def _tell_all(self, link: Link) -> None:
-        self.expire()
-        self._tell(link, self._by_server(self.positions.all()).get(link.peer_id, ()))
 
     def status(self) -> dict[str, object]:
         """Adds how many streams there are."""
         return super().status() | {"streams": self._stream_count()}
 
     def _stream_count(self) -> int:
-        return sum(1 for position in self.positions.current(self._now()) if not position.is_copy)
+        return sum(1 for position in self.positions.current(self.now()) if not position.is_copy)

@@ -124,15 +124,15 @@ def test_what_is_new_is_told_whole_before_it_is_told_again(monkeypatch):
         async with Federation(TypingService, "127.0.74", ["alpha"]) as federation:
             service, told = federation.services["alpha"], []
 
-            def fan_out(since, *, again):
+            def tell_subscribers(since, *, again):
                 told.append((since, again))
                 yield
 
-            monkeypatch.setattr(service, "fan_out", fan_out)
+            monkeypatch.setattr(service, "tell_subscribers", tell_subscribers)
             ann, ben = pb.User(userId="ann", serverId="beta"), pb.User(userId="ben", serverId="beta")
-            service._take(pb.TypingEvent(user=ann, timestamp=time.time()), "127.0.0.1")
+            service.update(pb.TypingEvent(user=ann, timestamp=time.time()), None, "127.0.0.1")
             await until(lambda: told and not len(service._rounds))
-            service._take(pb.TypingEvent(user=ben, timestamp=time.time()), "127.0.0.1")
+            service.update(pb.TypingEvent(user=ben, timestamp=time.time()), None, "127.0.0.1")
             service._run_repeat()
             await until(lambda: len(told) == 3)
             assert told == [(0, False), (1, False), (0, True)]

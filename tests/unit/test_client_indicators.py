@@ -44,51 +44,51 @@ def who(typists, now):
 
 @pytest.mark.parametrize("timestamp", [-1e12, 0.0, WALL, 1e12])
 def test_an_entry_is_shown_for_its_expiry_by_our_clock_whatever_its_timestamp_says(typists, timestamp):
-    assert typists.take(typing(event(timestamp=timestamp)), 10.0)
+    assert typists.update(typing(event(timestamp=timestamp)), 10.0)
     assert who(typists, 10.0 + EXPIRY - 0.001) == [ANN]
-    assert typists.next_timeout(10.0) == 10.0 + EXPIRY
+    assert typists.next_timeout() == 10.0 + EXPIRY
     assert who(typists, 10.0 + EXPIRY) == []
 
 
 def test_the_same_entry_again_prolongs_nothing(typists):
     for now in (0.0, 2.0, 5.9):
-        typists.take(typing(event()), now)
+        typists.update(typing(event()), now)
     assert who(typists, EXPIRY) == []
-    typists.take(typing(event()), EXPIRY + 0.1)
+    typists.update(typing(event()), EXPIRY + 0.1)
     assert who(typists, EXPIRY + 0.1) == []
 
 
 def test_an_entry_that_is_old_already_is_shown_for_the_rest(typists):
-    typists.take(typing(event(age=4.0)), 0.0)
+    typists.update(typing(event(age=4.0)), 0.0)
     assert who(typists, 1.9) == [ANN]
     assert who(typists, 2.0) == []
 
 
 @pytest.mark.parametrize("age", [math.nan, -1.0, EXPIRY, math.inf])
 def test_an_age_that_leaves_no_time_shows_nothing(typists, age):
-    assert not typists.take(typing(event(age=age)), 0.0)
+    assert not typists.update(typing(event(age=age)), 0.0)
 
 
 def test_a_stop_counts_whenever_it_comes(typists):
-    typists.take(typing(event(timestamp=1.0)), 0.0)
-    assert typists.take(stopped(event(timestamp=2.0)), 0.1)
+    typists.update(typing(event(timestamp=1.0)), 0.0)
+    assert typists.update(stopped(event(timestamp=2.0)), 0.1)
     assert who(typists, 0.1) == []
-    assert not typists.take(typing(event(timestamp=1.0)), 0.2)
-    typists.take(typing(event(timestamp=3.0)), 0.3)
-    assert not typists.take(stopped(event(timestamp=2.0)), 0.4)
+    assert not typists.update(typing(event(timestamp=1.0)), 0.2)
+    typists.update(typing(event(timestamp=3.0)), 0.3)
+    assert not typists.update(stopped(event(timestamp=2.0)), 0.4)
     assert who(typists, 0.4) == [ANN]
 
 
 def test_who_is_missing_in_a_list_may_be_in_another(typists):
-    typists.take(typing(event(ANN)), 0.0)
-    typists.take(typing(event(BOB)), 0.1)
+    typists.update(typing(event(ANN)), 0.0)
+    typists.update(typing(event(BOB)), 0.1)
     assert set(who(typists, 0.1)) == {ANN, BOB}
 
 
 def test_neither_we_nor_what_is_for_others_is_shown(typists):
-    typists.take(typing(event(ME), event(ANN, to=Recipient(BOB)), event(ANN, to=Recipient(BOB, CREW))), 0.0)
+    typists.update(typing(event(ME), event(ANN, to=Recipient(BOB)), event(ANN, to=Recipient(BOB, CREW))), 0.0)
     assert who(typists, 0.0) == []
-    typists.take(typing(event(ANN, to=Recipient(ME)), event(ANN, to=Recipient(ME, CREW))), 0.0)
+    typists.update(typing(event(ANN, to=Recipient(ME)), event(ANN, to=Recipient(ME, CREW))), 0.0)
     assert [t.recipient for t in typists.current(0.0)] == [Recipient(ME), Recipient(ME, CREW)]
 
 
@@ -102,11 +102,11 @@ def test_whatever_is_lost_but_the_last_and_in_any_order_the_last_holds(events, d
     copies = [e for e in events for _ in range(data.draw(st.integers(e == newest, 2)))]
     typists = Typists(ME, EXPIRY)
     for timestamp, stops in data.draw(st.permutations(copies)):
-        typists.take((stopped if stops else typing)(event(timestamp=float(timestamp))), 0.0)
+        typists.update((stopped if stops else typing)(event(timestamp=float(timestamp))), 0.0)
     assert who(typists, 0.0) == ([] if newest[1] else [ANN])
     assert who(typists, EXPIRY) == []
-    typists.current(3 * EXPIRY)
-    assert not typists._known
+    typists.expire(3 * EXPIRY)
+    assert not len(typists)
 
 
 # Places -------------------------------------------------------------------------------------------------
@@ -143,35 +143,35 @@ def latitudes(places, now):
 
 
 def test_the_newest_place_is_shown_until_it_expires_by_our_clock(places):
-    assert places.take(entry(WALL, 1.0), 0.0, WALL + 5000)
-    assert places.take(entry(WALL + 1, 2.0, remaining=10.0), 0.0, WALL + 5000)
-    assert not places.take(entry(WALL, 1.0), 0.0, WALL + 5000)
+    assert places.update(entry(WALL, 1.0), 0.0, WALL + 5000)
+    assert places.update(entry(WALL + 1, 2.0, remaining=10.0), 0.0, WALL + 5000)
+    assert not places.update(entry(WALL, 1.0), 0.0, WALL + 5000)
     assert latitudes(places, 9.9) == [2.0]
     assert latitudes(places, 10.0) == []
     assert places.next_timeout() == 10.0
     assert places.expire(10.0)
-    assert not places.take(entry(WALL, 1.0), 11.0, WALL)
+    assert not places.update(entry(WALL, 1.0), 11.0, WALL)
 
 
 def test_a_server_that_does_not_say_what_remains_is_believed_about_the_end(places):
     plain = entry(WALL - 300)  # a clock that is five minutes behind
     plain.ClearField("remaining")
-    assert places.take(plain, 0.0, WALL)
+    assert places.update(plain, 0.0, WALL)
     assert latitudes(places, 59.9) == [1.0]
     assert latitudes(places, 60.0) == []
 
 
 def test_nothing_is_shown_for_longer_than_eight_hours(places):
-    places.take(entry(remaining=1e9), 0.0, WALL)
+    places.update(entry(remaining=1e9), 0.0, WALL)
     assert latitudes(places, MAX_LIFETIME - 1) == [1.0]
     assert latitudes(places, MAX_LIFETIME) == []
 
 
 def test_a_stop_removes_a_place_whenever_it_comes(places):
-    assert not places.take(stop(WALL), 0.0, WALL)
-    places.take(entry(WALL + 1), 0.0, WALL)
-    assert places.take(stop(WALL + 2), 0.0, WALL)
-    assert not places.take(entry(WALL + 1), 0.0, WALL)
+    assert not places.update(stop(WALL), 0.0, WALL)
+    places.update(entry(WALL + 1), 0.0, WALL)
+    assert places.update(stop(WALL + 2), 0.0, WALL)
+    assert not places.update(entry(WALL + 1), 0.0, WALL)
     assert latitudes(places, 0.0) == []
 
 
@@ -187,7 +187,7 @@ def test_a_stop_removes_a_place_whenever_it_comes(places):
     ],
 )
 def test_only_what_is_for_us_or_by_us_is_shown(places, author, to, shown):
-    assert places.take(entry(author=author, to=to), 0.0, WALL) == shown
+    assert places.update(entry(author=author, to=to), 0.0, WALL) == shown
 
 
 @given(told, st.data())
@@ -196,8 +196,8 @@ def test_whatever_is_lost_but_the_last_the_last_place_or_stop_holds(events, data
     copies = [e for e in events for _ in range(data.draw(st.integers(e == newest, 2)))]
     places = Places(ME)
     for number, stops in data.draw(st.permutations(copies)):
-        places.take(stop(WALL + number) if stops else entry(WALL + number, float(number)), 0.0, WALL)
+        places.update(stop(WALL + number) if stops else entry(WALL + number, float(number)), 0.0, WALL)
     assert latitudes(places, 0.0) == ([] if newest[1] else [float(newest[0])])
     places.expire(60.0)
     places.expire(120.0)
-    assert not places._streams
+    assert not len(places)

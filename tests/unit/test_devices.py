@@ -32,19 +32,19 @@ class Stream:
         told = self.told
         return None if told is None or told.is_over else told.entry.live_location.location.latitude
 
-    def take(self, said, device, link):
+    def hear(self, said, device, link):
         said.device = device
         told = Told(self.told.timestamp, self.told.is_over) if self.told is not None else None
-        tell = self.devices.take((ALICE, TO_BOB), said, link or f"link {device}", self.now, NOW + self.now, told)
-        return self.positions.take(tell.entry, self.now, NOW + self.now, tell.source)
+        tell = self.devices.heard((ALICE, TO_BOB), said, link or f"link {device}", self.now, NOW + self.now, told)
+        return self.positions.update(tell.entry, self.now, NOW + self.now, tell.source)
 
     def share(self, device, latitude, *, off=0.0, lasts=600.0, link=None, at=None):
         """A device tells where it is; `off`: seconds that its clock is ahead."""
         timestamp = NOW + (self.now if at is None else at) + off
-        return self.take(location(None, ALICE, timestamp, timestamp + lasts, (latitude, 0.0)), device, link)
+        return self.hear(location(None, ALICE, timestamp, timestamp + lasts, (latitude, 0.0)), device, link)
 
     def stop(self, device, *, off=0.0, link=None):
-        return self.take(stop(None, ALICE, NOW + self.now + off).live_location, device, link)
+        return self.hear(stop(None, ALICE, NOW + self.now + off).live_location, device, link)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.services.location.positions import MOST_STREAMS, REMEMBERED, Positions
+from parley.services.location.positions import BOUNDS, REMEMBERED, Positions
 from parley.shared.addresses import Group, User
 from parley.shared.recipients import Recipient
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME, MAX_SKEW
@@ -51,8 +51,8 @@ def stop(to=None, author=ALICE, timestamp=NOW):
 class Fed(Positions):
     """Positions whose two clocks agree."""
 
-    def take(self, entry, now, wall=None, source=None):
-        return super().take(entry, now, now if wall is None else wall, source)
+    def update(self, entry, now, wall=None, source=None):
+        return super().update(entry, now, now if wall is None else wall, source)
 
 
 @pytest.fixture
@@ -74,14 +74,14 @@ def known(positions, now=NOW):
 )
 def test_the_newest_timestamp_of_a_stream_wins(positions, sent, kept):
     for timestamp in sent:
-        assert positions.take(entry(timestamp=timestamp), NOW) == ""
+        assert positions.update(entry(timestamp=timestamp), NOW) == ""
     assert list(known(positions).values()) == [kept]
 
 
 def test_every_author_and_recipient_is_a_stream_of_its_own(positions):
     for to in (TO_BOB, TO_TEAM, TO_BOB_IN_TEAM, {"user": CAROL.to_pb()}):
-        positions.take(entry(to=to), NOW)
-    positions.take(entry(author=BOB, to={"user": ALICE.to_pb()}), NOW)
+        positions.update(entry(to=to), NOW)
+    positions.update(entry(author=BOB, to={"user": ALICE.to_pb()}), NOW)
     team = Group("team", "alpha")
     assert set(known(positions)) == {
         (ALICE, Recipient(BOB, None)),
@@ -102,7 +102,7 @@ def test_every_author_and_recipient_is_a_stream_of_its_own(positions):
     ],
 )
 def test_only_the_addressed_user_and_the_author_may_see_it(positions, to, audience):
-    positions.take(entry(to=to), NOW)
+    positions.update(entry(to=to), NOW)
     [position] = positions.current(NOW)
     assert position.audience == audience
 
@@ -119,13 +119,13 @@ def test_only_the_addressed_user_and_the_author_may_see_it(positions, to, audien
     ],
 )
 def test_a_location_for_nobody_is_refused(positions, to):
-    assert positions.take(entry(to=to), NOW) == "no_recipient"
+    assert positions.update(entry(to=to), NOW) == "no_recipient"
     assert len(positions) == 0
 
 
 @pytest.mark.parametrize("place", [(90.0, 180.0), (-90.0, -180.0), (0.0, 0.0)])
 def test_the_poles_and_the_date_line_are_places(positions, place):
-    assert positions.take(entry(place=place), NOW) == ""
+    assert positions.update(entry(place=place), NOW) == ""
 
 
 @pytest.mark.parametrize(
@@ -145,22 +145,22 @@ def test_the_poles_and_the_date_line_are_places(positions, place):
     ],
 )
 def test_what_is_no_place_or_no_time_to_come_is_out_of_range(positions, wrong):
-    assert positions.take(entry(**wrong), NOW) == "out_of_range"
+    assert positions.update(entry(**wrong), NOW) == "out_of_range"
     assert positions.sequence == len(positions) == 0
 
 
 def test_a_location_without_a_place_is_out_of_range(positions):
     nowhere = entry()
     nowhere.live_location.ClearField("location")
-    assert positions.take(nowhere, NOW) == "out_of_range"
+    assert positions.update(nowhere, NOW) == "out_of_range"
 
 
 def test_an_entry_too_large_for_a_datagram_is_refused(positions):
-    assert positions.take(entry(author=User("ä" * 255, "ö" * 255)), NOW) == "too_large"
+    assert positions.update(entry(author=User("ä" * 255, "ö" * 255)), NOW) == "too_large"
 
 
 def test_a_stream_is_over_at_its_expiry_and_told_so(positions):
-    positions.take(entry(expiry_at=NOW + 60), NOW)
+    positions.update(entry(expiry_at=NOW + 60), NOW)
     before = positions.sequence
     assert positions.next_timeout() == NOW + 60
     assert known(positions, NOW + 59.999)
@@ -176,20 +176,20 @@ def test_a_stream_is_over_at_its_expiry_and_told_so(positions):
 
 
 def test_a_later_fix_prolongs_or_shortens_its_stream(positions):
-    positions.take(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
-    positions.take(entry(timestamp=NOW + 1, expiry_at=NOW + 120), NOW + 1)
+    positions.update(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
+    positions.update(entry(timestamp=NOW + 1, expiry_at=NOW + 120), NOW + 1)
     assert known(positions, NOW + 60)
-    positions.take(entry(timestamp=NOW + 60, expiry_at=NOW + 90), NOW + 60)
+    positions.update(entry(timestamp=NOW + 60, expiry_at=NOW + 90), NOW + 60)
     assert known(positions, NOW + 89)
     assert not known(positions, NOW + 90)
 
 
 def test_a_late_fix_does_not_revive_a_stream_that_was_cut_short(positions):
-    positions.take(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
-    positions.take(entry(timestamp=NOW + 2, expiry_at=NOW + 120), NOW + 2)
-    positions.take(entry(timestamp=NOW + 4, expiry_at=NOW + 5), NOW + 4)
+    positions.update(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
+    positions.update(entry(timestamp=NOW + 2, expiry_at=NOW + 120), NOW + 2)
+    positions.update(entry(timestamp=NOW + 4, expiry_at=NOW + 5), NOW + 4)
     for late in (2.0, 3.0):
-        positions.take(entry(timestamp=NOW + late, expiry_at=NOW + 120), NOW + 70)
+        positions.update(entry(timestamp=NOW + late, expiry_at=NOW + 120), NOW + 70)
     assert not known(positions, NOW + 70)
     assert not known(positions, NOW + 120)
     positions.expire(NOW + 120 + REMEMBERED)
@@ -202,22 +202,22 @@ def test_a_late_fix_does_not_revive_a_stream_that_was_cut_short(positions):
 @pytest.mark.parametrize("skew", [-300.0, -10.0, 0.0, 10.0, 300.0])
 def test_a_stream_lasts_as_long_as_its_author_meant_whatever_their_clock_says(positions, skew):
     theirs = NOW + skew
-    assert positions.take(entry(timestamp=theirs, expiry_at=theirs + 30), NOW) == ""
+    assert positions.update(entry(timestamp=theirs, expiry_at=theirs + 30), NOW) == ""
     assert known(positions, NOW + 29.9)
     assert not known(positions, NOW + 30)
 
 
 def test_a_fix_that_was_on_its_way_for_long_prolongs_nothing(positions):
-    positions.take(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
-    positions.take(entry(timestamp=NOW + 1, expiry_at=NOW + 60), NOW + 50)
+    positions.update(entry(timestamp=NOW, expiry_at=NOW + 60), NOW)
+    positions.update(entry(timestamp=NOW + 1, expiry_at=NOW + 60), NOW + 50)
     assert not known(positions, NOW + 60)
 
 
 def test_what_a_server_says_remains_counts_more_than_any_clock(positions):
     one = entry(timestamp=NOW - 5000, expiry_at=NOW - 4000)
-    assert positions.take(one, NOW) == "out_of_range"
+    assert positions.update(one, NOW) == "out_of_range"
     one.remaining = 12.0
-    assert positions.take(one, NOW) == ""
+    assert positions.update(one, NOW) == ""
     [position] = positions.current(NOW + 2)
     assert told(position, NOW + 2).remaining == 10.0
     assert not known(positions, NOW + 12)
@@ -227,7 +227,7 @@ def test_what_a_server_says_remains_counts_more_than_any_clock(positions):
 def test_a_stream_of_which_nothing_remains_is_out_of_range(positions, remaining):
     one = entry()
     one.remaining = remaining
-    assert positions.take(one, NOW) == "out_of_range"
+    assert positions.update(one, NOW) == "out_of_range"
 
 
 @pytest.mark.parametrize("remaining", [None, 1e9])
@@ -235,7 +235,7 @@ def test_nothing_lasts_longer_than_eight_hours(positions, remaining):
     one = entry(expiry_at=NOW + 1e6)
     if remaining is not None:
         one.remaining = remaining
-    positions.take(one, NOW)
+    positions.update(one, NOW)
     [position] = positions.current(NOW)
     assert position.expires == NOW + MAX_LIFETIME
     assert told(position).live_location.expiry_at == NOW + MAX_LIFETIME
@@ -246,9 +246,9 @@ def test_nothing_lasts_longer_than_eight_hours(positions, remaining):
 
 
 def test_a_stop_ends_a_stream_at_once_and_is_told_without_a_place(positions):
-    positions.take(entry(), NOW)
+    positions.update(entry(), NOW)
     before = positions.sequence
-    assert positions.take(stop(timestamp=NOW + 1), NOW + 1) == ""
+    assert positions.update(stop(timestamp=NOW + 1), NOW + 1) == ""
     assert not known(positions, NOW + 1)
     [over] = positions.changed(before)
     assert over.audience == {ALICE, BOB}
@@ -258,26 +258,26 @@ def test_a_stop_ends_a_stream_at_once_and_is_told_without_a_place(positions):
 
 
 def test_what_was_sent_before_a_stop_does_not_revive_the_stream(positions):
-    positions.take(entry(timestamp=NOW, expiry_at=NOW + 600), NOW)
-    positions.take(stop(timestamp=NOW + 5), NOW + 5)
+    positions.update(entry(timestamp=NOW, expiry_at=NOW + 600), NOW)
+    positions.update(stop(timestamp=NOW + 5), NOW + 5)
     for late in (1, 5):
-        positions.take(entry(timestamp=NOW + late, expiry_at=NOW + 600), NOW + 300)
+        positions.update(entry(timestamp=NOW + late, expiry_at=NOW + 600), NOW + 300)
     assert not known(positions, NOW + 300)
-    positions.take(entry(timestamp=NOW + 301, expiry_at=NOW + 600), NOW + 301)
+    positions.update(entry(timestamp=NOW + 301, expiry_at=NOW + 600), NOW + 301)
     assert known(positions, NOW + 301)
 
 
 def test_a_stop_of_a_stream_that_is_not_known_is_told_on(positions):
-    assert positions.take(stop(), NOW) == ""
+    assert positions.update(stop(), NOW) == ""
     [over] = positions.changed(0)
     assert over.is_over
-    positions.take(entry(timestamp=NOW - 1), NOW)
+    positions.update(entry(timestamp=NOW - 1), NOW)
     assert not known(positions)
 
 
 def test_a_stop_at_the_moment_of_the_last_fix_counts(positions):
-    positions.take(entry(timestamp=NOW), NOW)
-    positions.take(stop(timestamp=NOW), NOW)
+    positions.update(entry(timestamp=NOW), NOW)
+    positions.update(stop(timestamp=NOW), NOW)
     assert not known(positions)
 
 
@@ -289,9 +289,9 @@ def test_only_the_first_fix_from_a_subscriber_begins_a_stream():
     positions = Fed(lambda location: begun.append(location) or 77)
     first = location(timestamp=NOW)
     first.confirm = True
-    positions.take(pb.ExtendedLiveLocation(live_location=first), NOW, source=1)
-    positions.take(entry(timestamp=NOW + 1), NOW, source=1)
-    positions.take(entry(author=BOB), NOW)
+    positions.update(pb.ExtendedLiveLocation(live_location=first), NOW, source=1)
+    positions.update(entry(timestamp=NOW + 1), NOW, source=1)
+    positions.update(entry(author=BOB), NOW)
     assert begun == [location(timestamp=NOW)]
     assert positions.snowflake(ALICE, Recipient(BOB)) == 77
     assert [told(p).messageSnowflake for p in positions.current(NOW)] == [77, 0]
@@ -300,9 +300,9 @@ def test_only_the_first_fix_from_a_subscriber_begins_a_stream():
 def test_a_stream_that_was_over_begins_anew():
     numbers = iter([7, 8])
     positions = Fed(lambda _location: next(numbers))
-    positions.take(entry(timestamp=NOW), NOW, source=1)
-    positions.take(stop(timestamp=NOW + 1), NOW + 1, source=1)
-    positions.take(entry(timestamp=NOW + 2), NOW + 2, source=1)
+    positions.update(entry(timestamp=NOW), NOW, source=1)
+    positions.update(stop(timestamp=NOW + 1), NOW + 1, source=1)
+    positions.update(entry(timestamp=NOW + 2), NOW + 2, source=1)
     assert positions.snowflake(ALICE, Recipient(BOB)) == 8
 
 
@@ -311,7 +311,7 @@ def test_a_stream_whose_message_its_author_knows_begins_no_other():
     positions = Fed(lambda location: begun.append(location) or 1)
     again = location()
     again.messageSnowflake = 55
-    positions.take(pb.ExtendedLiveLocation(live_location=again), NOW, source=1)
+    positions.update(pb.ExtendedLiveLocation(live_location=again), NOW, source=1)
     assert begun == []
     [position] = positions.current(NOW)
     assert told(position).messageSnowflake == 55
@@ -328,8 +328,8 @@ def seen_by(positions, user, now=NOW):
 
 
 def test_what_is_for_a_group_is_for_its_members_and_the_author(positions):
-    positions.take(entry(to=TO_TEAM), NOW, source=4)
-    run(positions.spread(ALICE, TEAM_OF, {ALICE, BOB}, NOW))
+    positions.update(entry(to=TO_TEAM), NOW, source=4)
+    run(positions.fan_out(ALICE, TEAM_OF, {ALICE, BOB}, NOW))
     [copy] = seen_by(positions, BOB)
     assert copy.recipient == Recipient(BOB, TEAM_OF)
     assert User.of(told(copy).live_location.userOfGroup.user) == BOB
@@ -340,11 +340,11 @@ def test_what_is_for_a_group_is_for_its_members_and_the_author(positions):
 
 
 def test_a_member_who_left_sees_nothing_that_comes_later(positions):
-    positions.take(entry(to=TO_TEAM, place=(1.0, 1.0)), NOW)
-    run(positions.spread(ALICE, TEAM_OF, {ALICE, BOB, CAROL}, NOW))
-    positions.take(entry(to=TO_TEAM, place=(2.0, 2.0), timestamp=NOW + 1), NOW + 1)
+    positions.update(entry(to=TO_TEAM, place=(1.0, 1.0)), NOW)
+    run(positions.fan_out(ALICE, TEAM_OF, {ALICE, BOB, CAROL}, NOW))
+    positions.update(entry(to=TO_TEAM, place=(2.0, 2.0), timestamp=NOW + 1), NOW + 1)
     before = positions.sequence
-    run(positions.spread(ALICE, TEAM_OF, {ALICE, CAROL}, NOW + 1))
+    run(positions.fan_out(ALICE, TEAM_OF, {ALICE, CAROL}, NOW + 1))
     assert not seen_by(positions, BOB, NOW + 1)
     for position in positions.changed(before):
         if BOB in position.audience:
@@ -352,80 +352,80 @@ def test_a_member_who_left_sees_nothing_that_comes_later(positions):
             assert not told(position).live_location.HasField("location")
     [copy] = seen_by(positions, CAROL, NOW + 1)
     assert told(copy).live_location.location.latitude == 2.0
-    positions.take(entry(to=TO_TEAM, timestamp=NOW + 2), NOW + 2)
-    run(positions.spread(ALICE, TEAM_OF, {ALICE, BOB, CAROL}, NOW + 2))
+    positions.update(entry(to=TO_TEAM, timestamp=NOW + 2), NOW + 2)
+    run(positions.fan_out(ALICE, TEAM_OF, {ALICE, BOB, CAROL}, NOW + 2))
     assert seen_by(positions, BOB, NOW + 2)
 
 
 def test_a_member_who_comes_back_sees_what_was_shared_last(positions):
-    positions.take(entry(to=TO_TEAM), NOW)
+    positions.update(entry(to=TO_TEAM), NOW)
     told_at = []
     for members in ({BOB}, set(), {BOB}, set(), {BOB}):
-        run(positions.spread(ALICE, TEAM_OF, members, NOW))
+        run(positions.fan_out(ALICE, TEAM_OF, members, NOW))
         assert bool(seen_by(positions, BOB)) == bool(members)
         told_at += [(p.timestamp, p.is_over) for p in positions.all() if BOB in p.audience]
     assert told_at == sorted(told_at)
 
 
 def test_a_group_s_stream_that_is_over_is_over_for_each_member(positions):
-    positions.take(entry(to=TO_TEAM), NOW)
-    run(positions.spread(ALICE, TEAM_OF, {BOB, CAROL}, NOW))
-    positions.take(stop(to=TO_TEAM, timestamp=NOW + 1), NOW + 1)
-    run(positions.spread(ALICE, TEAM_OF, {BOB, CAROL}, NOW + 1))
+    positions.update(entry(to=TO_TEAM), NOW)
+    run(positions.fan_out(ALICE, TEAM_OF, {BOB, CAROL}, NOW))
+    positions.update(stop(to=TO_TEAM, timestamp=NOW + 1), NOW + 1)
+    run(positions.fan_out(ALICE, TEAM_OF, {BOB, CAROL}, NOW + 1))
     assert not known(positions, NOW + 1)
     overs = {p.recipient.user: p.timestamp for p in positions.all() if p.is_over}
     assert overs == {None: NOW + 1, BOB: NOW + 1, CAROL: NOW + 1}
 
 
 def test_a_stop_for_a_group_whose_stream_is_not_known_is_told_to_its_members(positions):
-    positions.take(stop(to=TO_TEAM), NOW)
-    run(positions.spread(ALICE, TEAM_OF, {BOB}, NOW))
+    positions.update(stop(to=TO_TEAM), NOW)
+    run(positions.fan_out(ALICE, TEAM_OF, {BOB}, NOW))
     assert [p.recipient for p in positions.all() if BOB in p.audience] == [Recipient(BOB, TEAM_OF)]
     assert not known(positions)
 
 
 def test_an_expired_group_s_stream_is_gone_for_each_member(positions):
-    positions.take(entry(to=TO_TEAM, expiry_at=NOW + 60), NOW)
-    run(positions.spread(ALICE, TEAM_OF, {BOB}, NOW))
+    positions.update(entry(to=TO_TEAM, expiry_at=NOW + 60), NOW)
+    run(positions.fan_out(ALICE, TEAM_OF, {BOB}, NOW))
     assert not known(positions, NOW + 60)
     positions.expire(NOW + 60 + REMEMBERED)
-    assert len(positions) == len(positions._spread) == len(positions._counts) == 0
+    assert len(positions) == len(positions._copied_to) == len(positions._counts) == 0
 
 
 # What is told ---------------------------------------------------------------------------------------
 
 
 def test_changes_are_told_since_any_moment_and_only_the_newest(positions):
-    positions.take(entry(timestamp=1.0), NOW)
+    positions.update(entry(timestamp=1.0), NOW)
     first = positions.sequence
-    positions.take(entry(to=TO_TEAM, timestamp=1.0), NOW)
-    positions.take(entry(timestamp=2.0), NOW)
+    positions.update(entry(to=TO_TEAM, timestamp=1.0), NOW)
+    positions.update(entry(timestamp=2.0), NOW)
     assert [p.timestamp for p in positions.changed(0)] == [2.0, 1.0]
     assert len(positions.changed(first)) == 2
     last = positions.sequence
-    positions.take(entry(timestamp=1.5), NOW)
+    positions.update(entry(timestamp=1.5), NOW)
     assert positions.changed(last) == []
 
 
 def test_the_source_and_the_snowflake_that_came_are_kept(positions):
-    positions.take(pb.ExtendedLiveLocation(live_location=location(), messageSnowflake=77), NOW)
+    positions.update(pb.ExtendedLiveLocation(live_location=location(), messageSnowflake=77), NOW)
     [position] = positions.current(NOW)
     assert position.source is None
     assert (told(position).messageSnowflake, told(position).live_location) == (77, location())
-    positions.take(entry(timestamp=NOW + 1), NOW, source=5)
+    positions.update(entry(timestamp=NOW + 1), NOW, source=5)
     [position] = positions.current(NOW)
     assert (position.source, told(position).messageSnowflake) == (5, 77)
 
 
 def test_nobody_shares_in_any_number_of_streams(positions):
-    many = [{"user": pb.User(userId=f"u{i}", serverId="beta")} for i in range(MOST_STREAMS + 10)]
-    answers = [positions.take(entry(to=to), NOW) for to in many]
-    assert answers == [""] * MOST_STREAMS + ["unexpected"] * 10
+    many = [{"user": pb.User(userId=f"u{i}", serverId="beta")} for i in range(BOUNDS.of_author + 10)]
+    answers = [positions.update(entry(to=to), NOW) for to in many]
+    assert answers == [""] * BOUNDS.of_author + ["unexpected"] * 10
 
 
 def test_a_stream_with_many_fixes_takes_no_more_memory_than_one(positions):
     for i in range(1000):
-        positions.take(entry(timestamp=NOW + i / 10, expiry_at=NOW + 10_000 + i), NOW + i / 10)
+        positions.update(entry(timestamp=NOW + i / 10, expiry_at=NOW + 10_000 + i), NOW + i / 10)
     assert len(positions._due) == len(positions._scheduled) == 1
 
 
@@ -461,7 +461,7 @@ def test_it_agrees_with_a_plain_model_of_the_rules(taken):
         if news:
             forget_at = max(before["forget_at"], now + (lasts or REMEMBERED))
             model[key] = {"timestamp": timestamp, "expires": now + lasts, "over": not lasts, "forget_at": forget_at}
-        assert positions.take(one, now) == ""
+        assert positions.update(one, now) == ""
         live = {k: v["timestamp"] for k, v in model.items() if not v["over"] and v["expires"] > now}
         assert known(positions, now) == live
         assert len(positions._scheduled) == len(positions)
@@ -478,11 +478,11 @@ def user_number(number):
 
 
 def test_one_address_leaves_room_for_others(monkeypatch):
-    monkeypatch.setattr("parley.services.location.positions.MOST", 20)
+    monkeypatch.setattr("parley.services.location.positions.BOUNDS", BOUNDS._replace(entries=20))
     positions = Positions()
 
     def share(number, origin, **fields):
-        return positions.take(entry(to=user_number(number), **fields), 0.0, NOW, "link", origin)
+        return positions.update(entry(to=user_number(number), **fields), 0.0, NOW, "link", origin)
 
     assert [share(n, "10.0.0.9") for n in range(12)] == [""] * 10 + ["unexpected"] * 2
     assert positions.refused == 2
@@ -495,12 +495,12 @@ def test_one_address_leaves_room_for_others(monkeypatch):
 
 
 def test_the_members_of_a_group_are_in_the_share_of_its_author_s_address(monkeypatch):
-    monkeypatch.setattr("parley.services.location.positions.MOST", 20)
+    monkeypatch.setattr("parley.services.location.positions.BOUNDS", BOUNDS._replace(entries=20))
     positions = Positions()
     group = Group("team", "alpha")
-    positions.take(entry(to=TO_TEAM), 0.0, NOW, "link", "10.0.0.9")
+    positions.update(entry(to=TO_TEAM), 0.0, NOW, "link", "10.0.0.9")
     members = [User(f"m{n}", "beta") for n in range(30)]
-    run(positions.spread(ALICE, group, members, 0.0))
+    run(positions.fan_out(ALICE, group, members, 0.0))
     assert len(positions) == 10
     assert positions.refused == 21
-    assert positions.take(entry(to=TO_BOB, author=CAROL), 0.0, NOW, "link", "10.0.0.1") == ""
+    assert positions.update(entry(to=TO_BOB, author=CAROL), 0.0, NOW, "link", "10.0.0.1") == ""

@@ -33,8 +33,8 @@ async def tell(peer):
     service, now = TypingService("alpha"), time.time()
     for number in range(TYPISTS):
         event = pb.TypingEvent(user=pb.User(userId=f"{NAME}{number}", serverId="alpha"), timestamp=now)
-        assert service.indicators.take(event, service._now(), now, "somewhere") == ""
-    service._tell(peer, service.indicators.all_of("alpha"))
+        assert service.indicators.update(event, service.now(), now, "somewhere") == ""
+    service.tell_all(peer)
 
 
 def test_a_server_that_is_linked_while_very_many_type_is_told_in_frames_that_are_not_too_large():

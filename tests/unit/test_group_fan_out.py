@@ -3,7 +3,7 @@
 import pytest
 
 from parley.shared.addresses import Group, User
-from parley.shared.soft_state.group_entries import PAUSE, Spreads
+from parley.shared.soft_state.group_fan_out import PAUSE, GroupFanOut
 
 ANN, BOB = User("ann", "alpha"), User("bob", "alpha")
 CREW = Group("crew", "alpha")
@@ -20,12 +20,12 @@ class World:
         self.waiting, self.timers, self.told, self.done = [], [], [], 0
         self.words = {ANN: 1, BOB: 1}
         self.fails = False
-        self.spreads = Spreads(
+        self.fan_out = GroupFanOut(
             self,
             lambda: self.now,
             lambda now: now - self.began >= SLICE,
             call_later=lambda delay, *call: self.timers.append((delay, call)),
-            spread=self.spread,
+            copy=self.copy,
             done=self.count,
         )
 
@@ -36,7 +36,7 @@ class World:
     def count(self):
         self.done += 1
 
-    def spread(self, author, _group):
+    def copy(self, author, _group):
         word = self.words[author]
         for member in range(MEMBERS):
             self.now += 1.0
@@ -68,8 +68,8 @@ def world():
 
 
 def test_a_large_group_is_told_over_many_turns_and_others_have_theirs(world):
-    world.spreads.ask(ANN, CREW)
-    world.spreads.ask(BOB, CREW)
+    world.fan_out.ask(ANN, CREW)
+    world.fan_out.ask(BOB, CREW)
     world.turn()
     assert 0 < len(world.told) < 2 * SLICE
     world.run()
@@ -78,11 +78,11 @@ def test_a_large_group_is_told_over_many_turns_and_others_have_theirs(world):
 
 
 def test_of_many_words_the_newest_is_told_after_a_rest_that_the_size_of_the_group_earns(world):
-    world.spreads.ask(ANN, CREW)
+    world.fan_out.ask(ANN, CREW)
     world.turn()
     for word in range(2, 20):
         world.words[ANN] = word
-        world.spreads.ask(ANN, CREW)
+        world.fan_out.ask(ANN, CREW)
     world.run()
     assert [delay for delay, _ in world.timers] == [PAUSE * MEMBERS]
     assert {word for _, word, _ in world.told} == {1}
@@ -91,16 +91,16 @@ def test_of_many_words_the_newest_is_told_after_a_rest_that_the_size_of_the_grou
     assert {word for _, word, _ in world.told} == {1, 19}
     assert len(world.told) == 2 * MEMBERS
     world.fire()
-    assert (len(world.spreads), world.waiting) == (0, [])
+    assert (len(world.fan_out), world.waiting) == (0, [])
 
 
 def test_what_fails_once_is_told_the_next_time(world):
     world.fails = True
-    world.spreads.ask(ANN, CREW)
+    world.fan_out.ask(ANN, CREW)
     with pytest.raises(ZeroDivisionError):
         world.run()
     world.fails = False
     world.fire()
-    world.spreads.ask(ANN, CREW)
+    world.fan_out.ask(ANN, CREW)
     world.run()
     assert len(world.told) == MEMBERS

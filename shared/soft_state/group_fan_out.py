@@ -1,7 +1,7 @@
-"""An entry for a group becomes one for each member: in turn with all else, however many there are. Pure.
+"""What is said to a group becomes an entry for each member: in turn with all else, however many there are. Pure.
 
-Of what is said while an earlier word is still spread, or was just now, only the newest is: the larger a group, the
-less often it is told.
+Of what is said while an earlier event is still copied to the members, or was just now, only the newest is: the
+larger a group, the less often it is told.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from parley.shared.addresses import Group, User
 from parley.shared.runtime.steps import Queue, Steps, Task
 
 PAUSE: Final = 0.0005
-"""Seconds for each member until the next word of the same author to the same group is spread."""
+"""Seconds for each member until the next event of the same author for the same group is copied."""
 
 
-class Spreads:
-    """`spread` is a step for each member; `done` is called where all were told. Times are seconds, monotonic."""
+class GroupFanOut:
+    """`copy` is a step for each member; `done` is called where all were told. Times are seconds, monotonic."""
 
     def __init__(
         self,
@@ -26,17 +26,17 @@ class Spreads:
         is_over: Callable[[float], bool],
         *,
         call_later: Callable[..., Any],
-        spread: Callable[[User, Group], Iterator[None]],
+        copy: Callable[[User, Group], Iterator[None]],
         done: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._now = now
         self._is_over = is_over
         self._call_later = call_later
-        self._spread = spread
-        self._spread_is_done = done
+        self._copy = copy
+        self._done = done
         self._is_asked_again: dict[tuple[User, Group], bool] = {}
-        """The author and group of each entry that spreads, or rests, and whether there is news since."""
+        """Whose event is being copied, or rests, and whether there is news since."""
 
     def __len__(self) -> int:
         return len(self._is_asked_again)
@@ -57,10 +57,10 @@ class Spreads:
         yield
         count = 0
         try:
-            for _ in self._spread(author, group):
+            for _ in self._copy(author, group):
                 count += 1
                 yield
-            self._spread_is_done()
+            self._done()
         finally:
             self._call_later(PAUSE * count, self._rested, author, group)
 

@@ -1,0 +1,127 @@
+"""Soft state: the newest that each author said to each recipient, until its time is over. Pure.
+
+```
+             newer                  due                due
+   nothing ────────▶ live ────────────────▶ over ────────────▶ nothing
+                      └──── newer stop ──────▲│
+                      ▲──────── newer ────────┘
+```
+
+Two clocks meet here. An author's `timestamp` (Unix seconds of their clock) only orders what that author says; how
+long an entry lasts is counted by our clock (`now`, seconds, monotonic). What is over is remembered for a while, so
+that what comes late does not revive it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from parley.shared.addresses import User
+from parley.shared.recipients import Recipient
+
+Key = tuple[User, Recipient]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The newest of one author for one recipient."""
+
+    author: User
+    recipient: Recipient
+    timestamp: float
+    is_over: bool
+    due: float
+    """When it is over; where it is, when it is forgotten."""
+
+    @property
+    def key(self) -> Key:
+        """What it is the newest of."""
+        return self.author, self.recipient
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+def supersedes(timestamp: float, *, is_over: bool, known: float, known_is_over: bool) -> bool:
+    """Whether what came with that timestamp is newer than what is known; or its end, at the same moment."""
+    return timestamp > known or (timestamp == known and is_over and not known_is_over)
+
+
+class SoftState(Generic[EntryT]):
+    """The entries of all authors and recipients; what becomes of one in the end a subclass says (`ended`)."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Key, EntryT] = {}
+        self._due: list[tuple[float, int, Key]] = []
+        """A heap with the entry that is due next first."""
+        self._scheduled: dict[Key, float] = {}
+        """When each entry is looked at: the one element of the heap that counts."""
+        self._tie = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, author: User, recipient: Recipient) -> EntryT | None:
+        """One entry, which may be over."""
+        return self._entries.get((author, recipient))
+
+    def all(self) -> Iterator[EntryT]:
+        """Every entry, those that are over as well."""
+        return iter(self._entries.values())
+
+    def live(self, now: float) -> Iterator[EntryT]:
+        """Every entry that is not over."""
+        return (entry for entry in self._entries.values() if not entry.is_over and entry.due > now)
+
+    def is_news(self, key: Key, timestamp: float, *, is_over: bool) -> bool:
+        """Whether that is to be taken for the newest."""
+        known = self._entries.get(key)
+        return known is None or supersedes(
+            timestamp, is_over=is_over, known=known.timestamp, known_is_over=known.is_over
+        )
+
+    def put(self, entry: EntryT) -> None:
+        """Take it for the newest."""
+        self._entries[entry.key] = entry
+        self._schedule(entry)
+
+    def _schedule(self, entry: EntryT) -> None:
+        if entry.due < self._scheduled.get(entry.key, math.inf):
+            self._scheduled[entry.key] = entry.due
+            heapq.heappush(self._due, (entry.due, next(self._tie), entry.key))
+
+    def next_timeout(self) -> float | None:
+        """When to call `expire`."""
+        return self._due[0][0] if self._due else None
+
+    def expire(self, now: float) -> bool:
+        """End what is due, forget what has been over for long; whether anything ended."""
+        has_ended = False
+        while self._due and self._due[0][0] <= now:
+            when, _, key = heapq.heappop(self._due)
+            if self._scheduled.get(key) != when:
+                continue
+            del self._scheduled[key]
+            entry = self._entries[key]
+            if entry.due > now:
+                self._schedule(entry)
+            elif entry.is_over:
+                self.forget(entry)
+            else:
+                has_ended = True
+                self.ended(entry, now)
+        return has_ended
+
+    def ended(self, entry: EntryT, now: float) -> None:
+        """Its time is over: put what is left of it, or forget it."""
+        raise NotImplementedError
+
+    def forget(self, entry: EntryT) -> None:
+        """Nothing is known of it any more."""
+        del self._entries[entry.key]
+        self._scheduled.pop(entry.key, None)
