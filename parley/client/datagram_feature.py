@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from parley.client.feature_base import FeatureBase
-from parley.client.outbox.retransmission import Repeats
+from parley.client.outbox.retransmissions import Retransmissions
 from parley.shared.addresses import Endpoint, SocketAddress, User
 from parley.shared.config import Config
 from parley.shared.discovery.discovery import DiscoveryService
@@ -40,7 +40,7 @@ class DatagramFeature(FeatureBase):
         super().__init__(user, config, discovery=discovery)
         self._socket: UdpSocket | None = None
         self._endpoint: Endpoint | None = None
-        self.repeats = Repeats(self.send_datagram, self._is_answered)
+        self.retransmissions = Retransmissions(self.send_datagram, self._is_answered)
         self._last_timestamp = 0.0
         self._expiry = Timer(self._expired)
 
@@ -66,12 +66,12 @@ class DatagramFeature(FeatureBase):
         """Datagrams go to where the link goes."""
         self._endpoint = self.endpoint
         super().link_opened(link)
-        self.repeats.again()
+        self.retransmissions.resend_all()
 
     async def close(self) -> None:
         """Stop receiving, then hang up."""
         self._expiry.cancel()
-        self.repeats.cancel()
+        self.retransmissions.cancel()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -129,4 +129,4 @@ class DatagramFeature(FeatureBase):
 
     def heard(self, timestamp: float, snowflake: int) -> None:  # noqa: ARG002 - for locations
         """The server has what we sent with this timestamp."""
-        self.repeats.heard(timestamp)
+        self.retransmissions.heard(timestamp)

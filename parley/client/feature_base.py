@@ -89,9 +89,9 @@ class FeatureBase(Dialler):
 
     def dial_failed(self, error: PeerError) -> None:
         """The first failure is the caller's; later ones are tried again."""
-        self._tell_caller(error)
+        self._answer_caller(error)
 
-    def _tell_caller(self, error: PeerError | None) -> None:
+    def _answer_caller(self, error: PeerError | None) -> None:
         if self._first_result is not None and not self._first_result.done():
             self._first_result.set_result(error)
 
@@ -154,7 +154,7 @@ class FeatureBase(Dialler):
         """We are connected."""
         super().link_opened(link)
         self._connected.set()
-        self._tell_caller(None)
+        self._answer_caller(None)
 
     def handle_message(self, frame: Frame) -> bool:
         """Handle a server's message; False when it is not one of this feature's."""

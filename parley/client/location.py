@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from parley.client.datagram_feature import DatagramFeature
-from parley.client.views.location_view import Place, Places
-from parley.shared.addresses import Group, User, parse_recipient
+from parley.client.views.location_view import LocationView, SharedLocation
+from parley.shared.addresses import Group, User
+from parley.shared.audiences import Audience
 from parley.shared.config import Config
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.link.link import Link
-from parley.shared.recipients import Recipient
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import LIVE_LOCATION, decode, encode, pb
@@ -46,7 +46,7 @@ def running_time() -> float:
 class LocationFeature(DatagramFeature):
     """`on_locations` is called with each list of LiveLocation that is for us or by us, and news.
 
-    `on_change` is called with every place that may be seen now, whenever that changes: also where somebody
+    `on_change` is called with every location that may be seen now, whenever that changes: also where somebody
     stopped sharing, or their time is over.
     """
 
@@ -58,7 +58,7 @@ class LocationFeature(DatagramFeature):
         config: Config | None = None,
         *,
         on_locations: Callable[[Sequence[pb.LiveLocation]], None] = lambda _locations: None,
-        on_change: Callable[[list[Place]], None] = lambda _places: None,
+        on_change: Callable[[list[SharedLocation]], None] = lambda _locations: None,
         discovery: DiscoveryService | None = None,
     ) -> None:
         super().__init__(user, config, discovery=discovery)
@@ -66,9 +66,9 @@ class LocationFeature(DatagramFeature):
         self._on_change = on_change
         self._device = secrets.randbits(64) or 1
         """Which of our user's devices we are: another one's stop is not ours."""
-        self.view = self._known = Places(self.user)
-        self._shared: dict[Recipient, _Shared] = {}
-        self._snowflakes: dict[Recipient, int] = {}
+        self.view = self._view = LocationView(self.user)
+        self._shared: dict[Audience, _Shared] = {}
+        self._snowflakes: dict[Audience, int] = {}
         """The messages that began our streams."""
         self._refresh: asyncio.TimerHandle | None = None
 
@@ -78,9 +78,9 @@ class LocationFeature(DatagramFeature):
         return self.config.client.location_udp_port
 
     @property
-    def places(self) -> list[Place]:
-        """Every place that may be seen now."""
-        return self._known.current(self.now())
+    def locations(self) -> list[SharedLocation]:
+        """Every location that may be seen now."""
+        return self._view.current(self.now())
 
     async def close(self) -> None:
         """Send and hear no more. What is shared goes on until its end: `stop_sharing` ends it."""
@@ -97,7 +97,7 @@ class LocationFeature(DatagramFeature):
 
         At most 8 hours from now. Whether it went out; it is sent again where it is lost on the way.
         """
-        to = _recipient(recipient)
+        to = Audience.to(recipient)
         lasts = min(expiry_at - time.time(), MAX_LIFETIME)
         timestamp, now = self.next_timestamp(), running_time()
         location = pb.LiveLocation(
@@ -113,7 +113,7 @@ class LocationFeature(DatagramFeature):
 
     def stop_sharing(self, recipient: str | User | Group) -> bool:
         """End a stream now; whether that went out. It is sent until the server has heard it."""
-        to = _recipient(recipient)
+        to = Audience.to(recipient)
         last = self._shared.pop(to, None)
         location = pb.LiveLocation(author=self.user.to_pb(), timestamp=self.next_timestamp(), stopped=True)
         if self.is_plain and last is not None:  # a server that knows no stops knows ends
@@ -128,16 +128,16 @@ class LocationFeature(DatagramFeature):
         self._snowflakes.pop(to, None)
         return sent
 
-    def _send(self, to: Recipient, location: pb.LiveLocation, lasts: float) -> bool:
+    def _send(self, to: Audience, location: pb.LiveLocation, lasts: float) -> bool:
         location.messageSnowflake = self._snowflakes.get(to, 0)
         location.device = self._device
         location.confirm = True
-        return self.repeats.send(to, location.timestamp, encode("LIVE_LOCATION", location), lasts)
+        return self.retransmissions.send(to, location.timestamp, encode("LIVE_LOCATION", location), lasts)
 
     def heard(self, timestamp: float, snowflake: int) -> None:
         """The server has what we sent, and tells which message began the stream."""
-        key = self.repeats.heard(timestamp)
-        if isinstance(key, Recipient) and key in self._shared and snowflake:
+        key = self.retransmissions.heard(timestamp)
+        if isinstance(key, Audience) and key in self._shared and snowflake:
             self._snowflakes[key] = snowflake
 
     def link_opened(self, link: Link) -> None:
@@ -174,7 +174,7 @@ class LocationFeature(DatagramFeature):
             return False
         now, wall = self.now(), time.time()
         entries = decode(frame, pb.LiveLocations).extended_live_locations
-        news = [entry.live_location for entry in entries if self._known.update(entry, now, wall)]
+        news = [entry.live_location for entry in entries if self._view.update(entry, now, wall)]
         live = [location for location in news if not location.stopped]
         if live:
             self._on_locations(live)
@@ -184,9 +184,5 @@ class LocationFeature(DatagramFeature):
         return True
 
     def view_changed(self) -> None:
-        """Every place that may be seen now."""
-        self._on_change(self.places)
-
-
-def _recipient(name: str | User | Group) -> Recipient:
-    return Recipient.to(parse_recipient(name) if isinstance(name, str) else name)
+        """Every location that may be seen now."""
+        self._on_change(self.locations)

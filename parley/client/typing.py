@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from parley.client.datagram_feature import DatagramFeature
-from parley.client.views.typing_view import Typist, Typists
-from parley.shared.addresses import Group, User, parse_recipient
+from parley.client.views.typing_view import TypingView, Typist
+from parley.shared.addresses import Group, User
+from parley.shared.audiences import EVERYONE, Audience
 from parley.shared.config import Config
 from parley.shared.discovery.discovery import DiscoveryService
-from parley.shared.recipients import EVERYONE, Recipient
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import TYPING_INDICATOR, decode, encode, pb
 
@@ -43,10 +43,10 @@ class TypingFeature(DatagramFeature):
         super().__init__(user, config, discovery=discovery)
         self._on_typing = on_typing
         self._on_change = on_change
-        self.view = self._typists = Typists(self.user, self.config.typing.typing_expiry)
-        self._told: dict[Recipient, float] = {}
+        self.view = self._view = TypingView(self.user, self.config.typing.typing_expiry)
+        self._sent_at: dict[Audience, float] = {}
         """Where we type, and when that was told last (the loop's seconds)."""
-        self._pauses: dict[Recipient, asyncio.TimerHandle] = {}
+        self._pauses: dict[Audience, asyncio.TimerHandle] = {}
 
     @property
     def preferred_udp_port(self) -> int:
@@ -56,7 +56,7 @@ class TypingFeature(DatagramFeature):
     @property
     def typists(self) -> list[Typist]:
         """Everyone who types now."""
-        return self._typists.current(self.now())
+        return self._view.current(self.now())
 
     async def close(self) -> None:
         """Tell of no more."""
@@ -71,36 +71,36 @@ class TypingFeature(DatagramFeature):
 
         An event goes out once per EVENT_INTERVAL, and a stop after a PAUSE without a call. Whether it is told.
         """
-        to = _recipient(recipient)
+        to = Audience.to(recipient)
         now = self.now()
         self._await_pause(to)
-        if now - self._told.get(to, float("-inf")) < EVENT_INTERVAL:
+        if now - self._sent_at.get(to, float("-inf")) < EVENT_INTERVAL:
             return True
         sent = self._send(to, stopped=False)
         if sent:
-            self._told[to] = now
+            self._sent_at[to] = now
         return sent
 
     def stop_typing(self, recipient: str | User | Group | None = None) -> bool:
         """Tell that our user no longer types, as they sent or gave up; whether that went out."""
-        to = _recipient(recipient)
+        to = Audience.to(recipient)
         pause = self._pauses.pop(to, None)
         if pause is not None:
             pause.cancel()
-        return self._told.pop(to, None) is not None and self._send(to, stopped=True)
+        return self._sent_at.pop(to, None) is not None and self._send(to, stopped=True)
 
-    def _await_pause(self, to: Recipient) -> None:
+    def _await_pause(self, to: Audience) -> None:
         pause = self._pauses.pop(to, None)
         if pause is not None:
             pause.cancel()
         self._pauses[to] = asyncio.get_running_loop().call_later(PAUSE, self._paused, to)
 
-    def _paused(self, to: Recipient) -> None:
+    def _paused(self, to: Audience) -> None:
         del self._pauses[to]
-        if self._told.pop(to, None) is not None:
+        if self._sent_at.pop(to, None) is not None:
             self._send(to, stopped=True)
 
-    def _send(self, to: Recipient, *, stopped: bool) -> bool:
+    def _send(self, to: Audience, *, stopped: bool) -> bool:
         """A server that is no Parley would tell everyone, and take a stop for an event."""
         if self.is_plain and (stopped or to != EVERYONE):
             return False
@@ -108,7 +108,7 @@ class TypingFeature(DatagramFeature):
             user=self.user.to_pb(), timestamp=self.next_timestamp(), stopped=stopped, confirm=True
         )
         to.write_typing(event)
-        return self.repeats.send(to, event.timestamp, encode("TYPING_EVENT", event), CONFIRMED_WITHIN)
+        return self.retransmissions.send(to, event.timestamp, encode("TYPING_EVENT", event), CONFIRMED_WITHIN)
 
     # Hearing ----------------------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class TypingFeature(DatagramFeature):
         """A list of who types, or of some of them."""
         if frame.name != "TYPING_EVENTS":
             return False
-        if self._typists.update(decode(frame, pb.TypingEvents), self.now()):
+        if self._view.update(decode(frame, pb.TypingEvents), self.now()):
             self.view_changed()
         self.watch_expiry()
         return True
@@ -126,7 +126,3 @@ class TypingFeature(DatagramFeature):
         typists = self.typists
         self._on_typing({typist.user: typist.timestamp for typist in typists})
         self._on_change(typists)
-
-
-def _recipient(name: str | User | Group | None) -> Recipient:
-    return Recipient.to(parse_recipient(name) if isinstance(name, str) else name)

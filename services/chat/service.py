@@ -419,7 +419,7 @@ class ChatService(ServiceBase):
         try:
             if link.peer_id == self.server_id:
                 proven = self.siblings.is_proven(link)
-                return self._from_sibling(link, frame) if proven else self.siblings.take(link, frame)
+                return self._from_sibling(link, frame) if proven else self.siblings.handle(link, frame)
             return self._from_server(link, link.peer_id, frame)
         except UnexpectedMessage as error:
             self.message_rejected(link, error.reason, str(error))

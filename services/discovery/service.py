@@ -265,7 +265,7 @@ class DirectoryService(ServiceBase):
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """Handle the reports of our processes, once they have proven to be that."""
         if not self.siblings.is_proven(link):
-            return self.siblings.take(link, frame)
+            return self.siblings.handle(link, frame)
         if frame.name == "LINKED_SERVERS":
             self._links_reported(link, decode(frame, pb.LinkedServers))
             return True

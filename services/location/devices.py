@@ -1,4 +1,4 @@
-"""Several devices of one author that share with the same recipient: together they are one stream. Pure.
+"""Several devices of one author that share with the same audience: together they are one stream. Pure.
 
 To everybody else a stream is one place, the newest. Here, where the devices themselves are heard, each has its
 own: what is news is asked of each by its own clock, and a stop ends one device's share, not the other's. What was
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from parley.shared.soft_state.lifetimes import lifetime, skew
-from parley.shared.soft_state.soft_state import Key, supersedes
+from parley.shared.soft_state.soft_state import Entry, Key, supersedes
 from parley.shared.wire.messages import pb
 
 MOST: Final = 8
@@ -42,15 +42,8 @@ class _Device:
         return not self.location.stopped and self.expires > now
 
 
-class Told(NamedTuple):
-    """The entry of a stream that was told last."""
-
-    timestamp: float
-    is_over: bool
-
-
-class Tell(NamedTuple):
-    """The entry to tell of a stream now, and the link that it came over; no news changes nothing."""
+class StreamUpdate(NamedTuple):
+    """The stream as it is to be sent now, and over which link that came. One that is not newer changes nothing."""
 
     entry: pb.ExtendedLiveLocation
     source: Hashable
@@ -67,8 +60,8 @@ class Devices:
         return len(self._streams)
 
     def heard(
-        self, key: Key, location: pb.LiveLocation, source: Hashable, now: float, wall: float, told: Told | None
-    ) -> Tell:
+        self, key: Key, location: pb.LiveLocation, source: Hashable, now: float, wall: float, sent: Entry | None
+    ) -> StreamUpdate:
         """Take what a device says of a stream."""
         entry = pb.ExtendedLiveLocation(live_location=location)
         devices = self._streams.get(key, {})
@@ -82,22 +75,22 @@ class Devices:
             self._unhear(key, known)
             known.source, known.is_gone = source, False
             self._heard_on.setdefault(source, set()).add(key)
-            if told is not None and told.is_over and known.is_live(now):  # another's newer place has expired
-                return _after(told.timestamp, known, now)
-            return Tell(entry, source)
+            if sent is not None and sent.is_over and known.is_live(now):  # another's newer place has expired
+                return _after(sent.timestamp, known, now)
+            return StreamUpdate(entry, source)
         has_others = bool(devices.keys() - {location.device})
         self._keep(key, devices, now)
         ahead = skew(location.timestamp, known.skew if known is not None else None, wall)
         lasts = REMEMBERED if location.stopped else lifetime(entry, ahead, wall)
         if not lasts > 0:
-            return Tell(entry, source)
+            return StreamUpdate(entry, source)
         device = _Device(_copy(location), source, now + lasts, ahead, now)
         self._hear(key, device)
         if location.stopped:
-            return self._stopped(key, entry, source, now, told)
-        if told is not None and location.timestamp <= told.timestamp and (known is not None or has_others):
-            return _after(told.timestamp, device, now)
-        return Tell(entry, source)
+            return self._stopped(key, entry, source, now, sent)
+        if sent is not None and location.timestamp <= sent.timestamp and (known is not None or has_others):
+            return _after(sent.timestamp, device, now)
+        return StreamUpdate(entry, source)
 
     def _keep(self, key: Key, devices: dict[int, _Device], now: float) -> None:
         """Forget those of a stream's devices that do not count any more, now that another is heard."""
@@ -116,16 +109,16 @@ class Devices:
         self._heard_on.setdefault(device.source, set()).add(key)
 
     def _stopped(
-        self, key: Key, entry: pb.ExtendedLiveLocation, source: Hashable, now: float, told: Told | None
-    ) -> Tell:
+        self, key: Key, entry: pb.ExtendedLiveLocation, source: Hashable, now: float, sent: Entry | None
+    ) -> StreamUpdate:
         """The entry that is left: the newest position of another device, or none."""
         location = entry.live_location
-        last = max(location.timestamp, told.timestamp) if told is not None else location.timestamp
+        last = max(location.timestamp, sent.timestamp) if sent is not None else location.timestamp
         left = [each for each in self._streams[key].values() if each.is_live(now)]
         if left:
             return _after(last, max(left, key=lambda each: each.heard), now)
         location.timestamp = last  # another device's clock may have been ahead
-        return Tell(entry, source)
+        return StreamUpdate(entry, source)
 
     def left(self, source: Hashable) -> None:
         """A link has ended: what was heard on it counts until another device is heard."""
@@ -152,10 +145,10 @@ def _copy(location: pb.LiveLocation) -> pb.LiveLocation:
     return copy
 
 
-def _after(told: float, device: _Device, now: float) -> Tell:
-    """A device's place, so that it follows what was told last, and lasts as long as the device said."""
+def _after(sent: float, device: _Device, now: float) -> StreamUpdate:
+    """A device's place, so that it follows what was sent last, and lasts as long as the device said."""
     lasts = device.expires - now
     entry = pb.ExtendedLiveLocation(live_location=device.location, remaining=lasts)
-    entry.live_location.timestamp = math.nextafter(told, math.inf)
+    entry.live_location.timestamp = math.nextafter(sent, math.inf)
     entry.live_location.expiry_at = entry.live_location.timestamp + lasts
-    return Tell(entry, device.source)
+    return StreamUpdate(entry, device.source)

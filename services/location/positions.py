@@ -1,4 +1,4 @@
-"""Who is where: one stream per author and recipient, soft state, nothing is stored. Pure.
+"""Positions: one stream per author and audience, soft state, nothing is stored. Pure.
 
 An author says until when a location may be seen, by a clock of their own that may be minutes wrong. How far it is
 off is estimated from the timestamp of what just came (`wall` is our clock's Unix time), and from then on only our
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from parley.shared.addresses import User
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 from parley.shared.soft_state.datagram_lists import TimedItem, fits
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME, MAX_SKEW, lifetime, skew
 from parley.shared.soft_state.served_state import Bounds, ServedEntry, ServedState
@@ -35,7 +35,7 @@ _REMAINING_FIELD = pb.ExtendedLiveLocation.DESCRIPTOR.fields_by_name["remaining"
 
 @dataclass(frozen=True, slots=True)
 class Position(ServedEntry):
-    """The last that an author told a recipient."""
+    """The last that an author told an audience."""
 
     expires: float
     """By our clock."""
@@ -63,12 +63,12 @@ class Position(ServedEntry):
         return _item(entry).at(max(self.expires - now, 0.0))
 
     @property
-    def audience(self) -> frozenset[User]:
+    def viewers(self) -> frozenset[User]:
         """Who may see it: the addressed user, and the author's own clients.
 
         The members of a group have copies of their own, which the author's clients need not see.
         """
-        user = self.recipient.user
+        user = self.audience.user
         if user is None:
             return frozenset({self.author})
         return frozenset({user}) if self.is_copy else frozenset({self.author, user})
@@ -101,14 +101,14 @@ class Positions(ServedState[Position]):
         """Take a location whose author may send it; return the `reason` why not, empty where all is well.
 
         One that is not newer than what we know of its stream is well, and changes nothing. `source` is the link
-        that it came over, `origin` whose share of the table it is in.
+        that it came over, `origin` the source that it counts to.
         """
         location = entry.live_location
-        recipient = Recipient.of_location(location)
-        if recipient is None:
+        audience = Audience.of_location(location)
+        if audience is None:
             return "no_recipient"
         self.expire(now)
-        key = User.of(location.author), recipient
+        key = User.of(location.author), audience
         known = self.get(*key)
         ahead = skew(location.timestamp, known.skew if known is not None else None, wall)
         lasts = lifetime(entry, ahead, wall)
@@ -168,18 +168,18 @@ class Positions(ServedState[Position]):
         )
 
     def copy(
-        self, source: Position, recipient: Recipient, timestamp: float, now: float, *, is_over: bool
+        self, source: Position, audience: Audience, timestamp: float, now: float, *, is_over: bool
     ) -> Position | None:
         """What is shared with a group, for one member."""
         entry = pb.ExtendedLiveLocation()
         entry.CopyFrom(source.entry)
-        recipient.write_location(entry.live_location)
+        audience.write_location(entry.live_location)
         entry.live_location.timestamp = timestamp
         if is_over:
             entry = _over(entry)
         if not fits(LIST, _item(entry)):
             return None
-        key = source.author, recipient
+        key = source.author, audience
         return self._made(key, entry, now, source.expires, ahead=source.skew, is_copy=True, origin=source.origin)
 
     def ended(self, position: Position, now: float) -> None:
@@ -203,9 +203,9 @@ class Positions(ServedState[Position]):
         super().forget(position)
         self._forgotten(position.key)
 
-    def snowflake(self, author: User, recipient: Recipient) -> int:
+    def snowflake(self, author: User, audience: Audience) -> int:
         """The number of the message that began a stream; 0: there is none."""
-        position = self.get(author, recipient)
+        position = self.get(author, audience)
         return position.entry.messageSnowflake if position is not None else 0
 
     def current(self, now: float) -> Iterator[Position]:

@@ -18,12 +18,12 @@ from collections.abc import Hashable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import ClassVar, Final
 
-from parley.services.location.devices import Devices, Told
+from parley.services.location.devices import Devices
 from parley.services.location.positions import LIST, Positions
 from parley.shared.addresses import User
+from parley.shared.audiences import Audience
 from parley.shared.config import Config
 from parley.shared.link.link import Link
-from parley.shared.recipients import Recipient
 from parley.shared.runtime.supervised import SupervisedThrottle
 from parley.shared.soft_state.datagram_lists import pack
 from parley.shared.soft_state.soft_state_service import REPEAT_INTERVAL, SoftStateService
@@ -49,8 +49,8 @@ class LocationService(SoftStateService):
         self.metrics.watch_value("parley_location_streams", "Locations shared", self._stream_count)
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._unblocked: dict[tuple[User, User], int] = {}
-        """Who blocks, or no longer, whom, and how often that is still to be told."""
-        self._retell = SupervisedThrottle("telling of blocks", REPEAT_INTERVAL, self._tell_of_blocks, self.faults)
+        """(user, other): the block that was made or ended, and how often that is still to be told."""
+        self._retell = SupervisedThrottle("telling of blocks", REPEAT_INTERVAL, self._send_blocks, self.faults)
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
 
@@ -64,36 +64,35 @@ class LocationService(SoftStateService):
         self.spellings.correct(location)
         if User.of(location.author) != link.identity.user:
             self.datagram_dropped(link, "foreign_user")
-        elif reason := self._take_from(link, location):
+        elif reason := self._update_from(link, location):
             self.datagram_dropped(link, reason)
         return True
 
-    def _take_from(self, link: Link, location: pb.LiveLocation) -> str:
+    def _update_from(self, link: Link, location: pb.LiveLocation) -> str:
         """Take what a device of our subscriber's says; tell a group's members as well, and confirm."""
-        author, recipient = User.of(location.author), Recipient.of_location(location)
-        if recipient is None:
+        author, audience = User.of(location.author), Audience.of_location(location)
+        if audience is None:
             return "no_recipient"
         said, age = location.timestamp, location.age
         ahead = self.ahead(link, said, age)
         location.timestamp += ahead
         location.expiry_at += ahead
         location.ClearField("age")
-        known = self.positions.get(author, recipient)
-        told = Told(known.timestamp, known.is_over) if known is not None else None
-        key, now = (author, recipient), self.now()
-        tell = self.devices.heard(key, location, link.link_id, now, time.time(), told)
-        if reason := self.update(tell.entry, tell.source, link.remote_host):
+        known = self.positions.get(author, audience)
+        key, now = (author, audience), self.now()
+        heard = self.devices.heard(key, location, link.link_id, now, time.time(), known)
+        if reason := self.update(heard.entry, heard.source, link.remote_host):
             if known is None:
                 self.devices.forget(key)
             return reason
-        if recipient.is_group and recipient.group is not None:
-            self.tell_group(author, recipient.group)
+        if audience.is_group and audience.group is not None:
+            self.fan_out_to_group(author, audience.group)
         if location.confirm:
-            self.confirm(link, said, self.positions.snowflake(author, recipient))
+            self.confirm(link, said, self.positions.snowflake(author, audience))
         return ""
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """What it shares goes on until its end, or until another device of its user's is heard."""
+        """A subscriber's streams go on until their end, or until another device of the user's is heard."""
         super().subscriber_disconnected(link)
         self.devices.left(link.link_id)
 
@@ -127,14 +126,14 @@ class LocationService(SoftStateService):
 
     # Out ------------------------------------------------------------------------------------------
 
-    def tell_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - what is told again is the same
+    def send_to_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - what is told again is the same
         """Tell what changed to those who may see it, and did not say it themselves: a step each."""
         now = self.now()
         items: dict[Link, list[bytes]] = defaultdict(list)
         for position in self.positions.changed(since):
             yield
             item = position.item(now)
-            for user in position.audience & self.subscribers.keys():
+            for user in position.viewers & self.subscribers.keys():
                 hidden = self.hidden_from(user)
                 if hidden is None or position.author in hidden:
                     continue
@@ -151,22 +150,22 @@ class LocationService(SoftStateService):
         hidden = self.hidden_from(user)
         if hidden is None:
             return iter(())
-        seen = (p for p in self.positions.all() if user in p.audience and p.author not in hidden)
+        seen = (p for p in self.positions.all() if user in p.viewers and p.author not in hidden)
         return pack(LIST, (p.item(now) for p in seen))
 
     # Blocks ---------------------------------------------------------------------------------------
 
     def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:
-        """Who is blocked is gone from the user's map at once, and whoever no longer is comes back to it."""
+        """Take blocked users off the user's map at once, and bring back those who no longer are blocked."""
         super().blocks_changed(user, others)
         self._unblocked.update(dict.fromkeys(((user, other) for other in others - {user}), TELLINGS))
         self._retell.ask()
 
-    def _tell_of_blocks(self) -> None:
+    def _send_blocks(self) -> None:
         """Say so a few times: a datagram may be lost."""
         now, items = self.now(), defaultdict[Link, list[bytes]](list)
         for position in self.positions.current(now):
-            for user in position.audience & self.subscribers.keys():
+            for user in position.viewers & self.subscribers.keys():
                 if (user, position.author) in self._unblocked:
                     hidden = self.hidden_from(user)
                     if hidden is None:
@@ -194,10 +193,10 @@ class LocationService(SoftStateService):
         super().link_writable(link)
         if link in self._behind:
             self._behind.discard(link)
-            self.tell_all(link)
+            self.send_all(link)
 
     def peer_disconnected(self, link: Link) -> None:
-        """What it was not told it learns over the next link."""
+        """Forget that it was behind: over the next link it learns all."""
         super().peer_disconnected(link)
         self._behind.discard(link)
 

@@ -1,4 +1,4 @@
-"""Who is typing, and to whom: soft state, nothing is stored. Pure.
+"""Typing indicators, by author and audience: soft state, nothing is stored. Pure.
 
 An indicator lasts `expiry` seconds from when it was heard first, here or by the server that tells of it; so long a
 stop is remembered. What a person's event says (`timestamp`, Unix seconds of their clock) only orders that person's
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from parley.shared.addresses import User
-from parley.shared.recipients import EVERYONE, Recipient
+from parley.shared.audiences import EVERYONE, Audience
 from parley.shared.soft_state.datagram_lists import TimedItem, fits
 from parley.shared.soft_state.served_state import Bounds, ServedEntry, ServedState
 from parley.shared.soft_state.soft_state import Key
@@ -33,7 +33,7 @@ _AGE_FIELD = pb.TypingEvent.DESCRIPTOR.fields_by_name["age"].number
 
 @dataclass(frozen=True, slots=True)
 class Indicator(ServedEntry):
-    """What is known of one person in one conversation: that they type, or, where it is over, that they stopped."""
+    """One person's typing in one conversation; where it is over, that they stopped."""
 
     heard: float
     """When it was heard first, by our clock."""
@@ -76,16 +76,16 @@ class Indicators(ServedState[Indicator]):
     def update(self, event: pb.TypingEvent, now: float, wall: float, origin: Hashable = None) -> str:
         """Take an event whose user may send it; return the `reason` why not, empty where all is well.
 
-        `wall` is our clock's Unix time, `origin` whose share of the table it is in. What is not newer than what we
+        `wall` is our clock's Unix time, `origin` the source that it counts to. What is not newer than what we
         know is well, and changes nothing.
         """
-        recipient = Recipient.of_typing(event)
-        if recipient is None:
+        audience = Audience.of_typing(event)
+        if audience is None:
             return "no_recipient"
         if not math.isfinite(event.timestamp) or event.timestamp > wall + FAR_FUTURE or not event.age >= 0.0:
             return "out_of_range"
         self.expire(now)
-        key = User.of(event.user), recipient
+        key = User.of(event.user), audience
         if not self.has_room(key, origin):
             return "unexpected"
         is_past = event.age >= self._expiry and not event.stopped
@@ -126,15 +126,15 @@ class Indicators(ServedState[Indicator]):
         )
 
     def copy(
-        self, source: Indicator, recipient: Recipient, timestamp: float, now: float, *, is_over: bool
+        self, source: Indicator, audience: Audience, timestamp: float, now: float, *, is_over: bool
     ) -> Indicator | None:
         """What is typed in a group, for one member; who was not told of it is told of no stop."""
-        key = source.author, recipient
+        key = source.author, audience
         if is_over and self.get(*key) is None:
             return None
         event = pb.TypingEvent()
         event.CopyFrom(source.event)
-        recipient.write_typing(event)
+        audience.write_typing(event)
         event.timestamp = timestamp
         heard = now if is_over else source.heard
         copy = self._made(key, event, heard, is_over=is_over, is_copy=True, origin=source.origin)
@@ -145,33 +145,33 @@ class Indicators(ServedState[Indicator]):
     def change(self, entry: Indicator, now: float) -> None:
         """Those whom it is for see it; what is for a whole group only its members' copies show."""
         super().change(entry, now)
-        if not entry.recipient.is_group:
-            view = self._views.setdefault(entry.recipient.user, _View())
+        if not entry.audience.is_group:
+            view = self._views.setdefault(entry.audience.user, _View())
             view.discard(entry.key)
             (view.stopped if entry.is_over else view.live)[entry.key] = entry
 
     def ended(self, entry: Indicator, now: float) -> None:
-        """It is gone: whoever was told of it is to get a list without it."""
+        """Forget it; those who were told of it are to get a list without it."""
         self.forget(entry)
-        if not entry.recipient.is_group:
+        if not entry.audience.is_group:
             self.note_change(entry.key, now)
 
     def forget(self, entry: Indicator) -> None:
         """Nobody sees it any more."""
         super().forget(entry)
-        user = entry.recipient.user
+        user = entry.audience.user
         view = self._views.get(user)
-        if view is not None and not entry.recipient.is_group:
+        if view is not None and not entry.audience.is_group:
             view.discard(entry.key)
             if view.is_empty and user is not None:
                 del self._views[user]
 
     # Out ----------------------------------------------------------------------------------------
 
-    def audience(self, since: int) -> tuple[bool, set[User]]:
-        """Whom the changes after that number concern: whether everyone, and which users by name."""
-        recipients = {recipient for _, recipient in self.changes(since)}
-        return EVERYONE in recipients, {one.user for one in recipients if one.user is not None}
+    def concerned(self, since: int) -> tuple[bool, set[User]]:
+        """The audience of the changes after that number: whether everyone, and which users by name."""
+        audiences = {audience for _, audience in self.changes(since)}
+        return EVERYONE in audiences, {one.user for one in audiences if one.user is not None}
 
     def has_own(self, user: User) -> bool:
         """Whether there is anything for that user by name."""
@@ -187,7 +187,7 @@ class Indicators(ServedState[Indicator]):
         return (entry for entry in both if entry.author != user)
 
     def stopped(self, user: User | None, since: int) -> list[Indicator]:
-        """Who stopped after that change, as that user may see it."""
+        """The entries that stopped after that change, as that user may see it."""
         views = [self._views[None]]
         if user is not None and user in self._views:
             views.append(self._views[user])

@@ -19,9 +19,9 @@ from typing import ClassVar
 
 from parley.services.typing.indicators import LIST, Indicator, Indicators
 from parley.shared.addresses import User
+from parley.shared.audiences import Audience
 from parley.shared.config import Config
 from parley.shared.link.link import Link
-from parley.shared.recipients import Recipient
 from parley.shared.soft_state.block_lists import NOBODY
 from parley.shared.soft_state.datagram_lists import pack
 from parley.shared.soft_state.soft_state_service import SoftStateService
@@ -37,7 +37,7 @@ EMPTY = encode_frame(LIST)
 
 
 class _News:
-    """What is to be told: `needed` entries that are news, and some that fill the last datagram."""
+    """The entries to tell: `needed` ones that are news, and some that fill the last datagram."""
 
     def __init__(self, items: list[tuple[User, bytes]], needed: int) -> None:
         self._items = items
@@ -83,9 +83,9 @@ class TypingService(SoftStateService):
             return True
         if event.confirm:
             self.confirm(link, said)
-        recipient = Recipient.of_typing(event)
-        if recipient is not None and recipient.is_group and recipient.group is not None:
-            self.tell_group(User.of(event.user), recipient.group)
+        audience = Audience.of_typing(event)
+        if audience is not None and audience.is_group and audience.group is not None:
+            self.fan_out_to_group(User.of(event.user), audience.group)
         return True
 
     def entries_in(self, frame: Frame) -> Iterator[pb.TypingEvent]:
@@ -110,10 +110,10 @@ class TypingService(SoftStateService):
 
     # Out to subscribers ---------------------------------------------------------------------------
 
-    def tell_subscribers(self, since: int, *, again: bool) -> Iterator[None]:
+    def send_to_subscribers(self, since: int, *, again: bool) -> Iterator[None]:
         """Tell each subscriber what others did, if it concerns them: a step each."""
         most = MOST_AGAIN if again else None
-        everyone, users = self.indicators.audience(since)
+        everyone, users = self.indicators.concerned(since)
         if not everyone:
             for user in users & self.subscribers.keys():
                 hidden = self.hidden_from(user)
@@ -138,7 +138,7 @@ class TypingService(SoftStateService):
             self.send_datagrams(link, datagrams)
 
     def _news(self, user: User | None, since: int, most: int | None, hidden: AbstractSet[User] = NOBODY) -> _News:
-        """What changed after `since`, as that user may see it, and who types besides; None: to everyone.
+        """The changes after `since`, as that user may see them, and other typists besides; None: to everyone.
 
         `hidden`: whom they block.
         """

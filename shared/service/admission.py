@@ -59,7 +59,7 @@ class Admission:
             self._give_up(largest or link, "descriptors", now)
         self._timer.set(self._connections.next_look(address))
 
-    def opened(self, link: Link) -> None:
+    def admitted(self, link: Link) -> None:
         """A link has said who it is, and was let in."""
         self._connections.connected(link)
 

@@ -109,13 +109,13 @@ class Guard:
             return
         self._process.metrics.limited("log_lines", "link")
         if self._later is None and (due := self._complaints.due()) is not None:
-            self._later = loop.call_at(due, self._tell_left_out)
+            self._later = loop.call_at(due, self._log_left_out)
 
-    def _tell_left_out(self) -> None:
+    def _log_left_out(self) -> None:
         loop = asyncio.get_running_loop()
         self._later = None
         for kind, count in self._complaints.left_out(loop.time()).items():
-            tell = self._process.log.warning if kind in WARNINGS else self._process.log.info
-            tell("log_lines_left_out", kind=kind, count=count)
+            write = self._process.log.warning if kind in WARNINGS else self._process.log.info
+            write("log_lines_left_out", kind=kind, count=count)
         if (due := self._complaints.due()) is not None:
-            self._later = loop.call_at(due, self._tell_left_out)
+            self._later = loop.call_at(due, self._log_left_out)

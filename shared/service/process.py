@@ -51,8 +51,8 @@ def main(service_type: type[ServiceBase]) -> None:
             logs.get().warning("protobuf_is_slow", detail="its compiled implementation (upb) is not in use")
         if core is None:
             # A node's supervisor has its watcher say so, once for all its processes.
-            tell = logs.get().info if os.environ.get(SUPERVISED) else logs.get().warning
-            tell("core_is_absent", detail=why_absent())
+            write = logs.get().info if os.environ.get(SUPERVISED) else logs.get().warning
+            write("core_is_absent", detail=why_absent())
         garbage.spare()
         _allow_links()
         run_loop(_serve(service_type(config=config)))

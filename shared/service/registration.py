@@ -26,7 +26,7 @@ from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, encode, pb
 
-TELL_AFTER = 5.0
+LOG_AFTER = 5.0
 """Seconds for which discovery may be away before that is worth a line: it may just be starting."""
 RENAME_AFTER = 30.0
 """Seconds after which a process, whose discovery is gone or has another name now, may adopt again."""
@@ -81,7 +81,7 @@ class Registration(Dialler):
         self._unproven = False
         """Whether discovery there could not prove to be of our node."""
         self._disagrees_since: float | None = None
-        self._told = False
+        self._is_logged = False
         self._failing_since: float | None = None
         self._links: tuple[pb.LinkState, ...] = ()
         self._last_good: Endpoint | None = None
@@ -149,16 +149,16 @@ class Registration(Dialler):
             self._disagrees_since = now
         if self._failing_since is None:
             self._failing_since = now
-        if not self._told and (
-            self._taken or self._disagrees or self._unproven or now - self._failing_since >= TELL_AFTER
+        if not self._is_logged and (
+            self._taken or self._disagrees or self._unproven or now - self._failing_since >= LOG_AFTER
         ):
-            self._told = True
-            self._tell(error)
+            self._is_logged = True
+            self._log_failure(error)
         taken, self._taken = self._taken, False
         self._disagrees = self._unproven = False
         me.spawn(me.not_registered(taken=taken))
 
-    def _tell(self, error: PeerError) -> None:
+    def _log_failure(self, error: PeerError) -> None:
         log, where = self._registrant.log, f"{self._host}:{self._port}"
         if self._taken:
             log.info("standing_by", detail="another process serves this feature; we take over when it is gone")
@@ -183,7 +183,7 @@ class Registration(Dialler):
             return
         link.send(proof)
         super().link_opened(link)
-        self._told = False
+        self._is_logged = False
         self._failing_since = self._disagrees_since = None
         self._last_good = self._dialled
         me = self._registrant

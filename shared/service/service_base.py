@@ -43,7 +43,7 @@ REPORT_PER_PEER = 0.001
 ONE_LOOK, LOOK_EVERY = 0.5, 3.0
 """Seconds of a look for servers, where no discovery process asks the network; and how many of discovery's intervals
 are between two: three services of a program ask as often as one discovery process."""
-MOST_TOLD = 100
+MOST_LOGGED = 100
 """Faults of one kind that are remembered as logged."""
 FEW, LITTLE = 4, 64 * 1024
 """Frames, and bytes sent, in which a look at the clock is not worth what it takes."""
@@ -229,7 +229,7 @@ class ServiceBase(NodeProcess):
         link.accept(server_id=self.server_id, instance_id=self.instance_id, proof=proof)
 
     def _refuse(self, link: Link, result: pb.ConnectResponse.Result, reason: str = "bad_connect") -> None:
-        self.metrics.connected("listener", _words(result))
+        self.metrics.connected("listener", _name_of(result))
         if result == Result.UNKNOWN_ERROR:
             self.message_rejected(link, reason, link.identity.name[:64])
         link.refuse(result)
@@ -277,7 +277,7 @@ class ServiceBase(NodeProcess):
     def link_opened(self, link: Link) -> None:
         """A client subscribed, or a server is linked."""
         self.metrics.connected("dialler" if link.dialled else "listener", "connected")
-        self.admission.opened(link)
+        self.admission.admitted(link)
         identity = link.identity
         if identity.user is not None:
             self.subscribers.setdefault(identity.user, []).append(link)
@@ -289,7 +289,7 @@ class ServiceBase(NodeProcess):
         """A link with another server: it stands, or another one does."""
         identity = link.identity
         if self._is_another(link):
-            self._tell_another(link)
+            self._log_another(link)
             link.hang_up()
         elif not link.dialled and not identity.is_parley:
             self.peering.refuse_deaf(link)
@@ -302,25 +302,25 @@ class ServiceBase(NodeProcess):
         found = link.identity.server_id
         return link.dialled and bool(found) and fold(found) != fold(link.peer_id)
 
-    def _tell_another(self, link: Link) -> None:
+    def _log_another(self, link: Link) -> None:
         """Say it once for each: it is dialled again and again for as long as it is expected there."""
         pair = (link.peer_id, link.identity.server_id)
         if pair not in self._others_found:
-            self._others_found = {*self._others_found, pair} if len(self._others_found) < MOST_TOLD else {pair}
+            self._others_found = {*self._others_found, pair} if len(self._others_found) < MOST_LOGGED else {pair}
             self.log.warning("peer_is_another", expected=pair[0], found=pair[1])
 
     def peer_connected(self, link: Link) -> None:
         """A server is linked, both ways usable."""
         self.spellings.learn([link.peer_id])
-        self._tell_of_peer(link, "peer_connected", dialled=link.dialled)
+        self._log_peer(link, "peer_connected", dialled=link.dialled)
         self._peers_changed()
 
     def peer_disconnected(self, link: Link) -> None:
         """A server's link is over, or another took its place."""
-        self._tell_of_peer(link, "peer_disconnected")
+        self._log_peer(link, "peer_disconnected")
         self._peers_changed()
 
-    def _tell_of_peer(self, link: Link, event: str, **fields: object) -> None:
+    def _log_peer(self, link: Link, event: str, **fields: object) -> None:
         """Say all of servers that the directory has; of others, who may be anybody, little."""
 
         def write() -> None:
@@ -428,18 +428,18 @@ class ServiceBase(NodeProcess):
             self.metrics.connected(role, closed.reason)
         self.guard.ended(link, closed.reason)
         if link.was_open and link.peer_id and self.peering.expects(link.peer_id):
-            self._tell_closed(link, role, closed)
+            self._log_closed(link, role, closed)
         else:
-            self.guard.complain("link_closed", lambda: self._tell_closed(link, role, closed))
+            self.guard.complain("link_closed", lambda: self._log_closed(link, role, closed))
         if not link.was_open and self._is_another(link):
-            self._tell_another(link)
+            self._log_another(link)
         user = link.identity.user
         if user is not None and link in self.subscribers.get(user, ()):
             self._unsubscribe(user, link)
         elif user is None:  # a process that adopts our name has none in its CONNECT
             self.server_link_closed(link, closed)
 
-    def _tell_closed(self, link: Link, role: str, closed: Closed) -> None:
+    def _log_closed(self, link: Link, role: str, closed: Closed) -> None:
         self.log.info(
             "link_closed",
             link_id=link.link_id,
@@ -481,5 +481,5 @@ def _endpoints_of(server: Server) -> list[pb.Endpoint]:
     ]
 
 
-def _words(result: int) -> str:
+def _name_of(result: int) -> str:
     return Result.Result.Name(result).lower()

@@ -52,7 +52,7 @@ class Siblings:
         """Whether it is a process of our node."""
         return link in self._proven
 
-    def take(self, link: Link, frame: Frame) -> bool:
+    def handle(self, link: Link, frame: Frame) -> bool:
         """Handle what a link says that has proven nothing yet; False: it is not supported."""
         if frame.name != "PROOF" or not self._accepting.is_waiting(link):
             return False

@@ -97,7 +97,7 @@ class DatagramServiceBase(ServiceBase):
             loop.call_later(delay, self.greet, link)
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """Its datagrams no longer count; those of an older link at that address do again."""
+        """The link's datagrams no longer count; those of an older link at that address do again."""
         self._clocks.forget(link)
         address = self._addresses.pop(link, None)
         if address is None:
@@ -156,9 +156,9 @@ class DatagramServiceBase(ServiceBase):
     def datagram_dropped(self, link: Link, reason: str) -> None:
         """Count a subscriber's datagram that is not taken; say so once per link and reason."""
         self.metrics.dropped(reason)
-        told = f"datagram {reason}"
-        if told not in link.told:
-            link.told |= {told}
+        kind = f"datagram {reason}"
+        if kind not in link.told:
+            link.told |= {kind}
             self.log.warning("datagram_dropped", reason=reason, link_id=link.link_id)
 
     # Datagrams out --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is said to a group becomes an entry for each member: in turn with all else, however many there are. Pure.
+"""An entry for a group becomes one for each member: in turn with all else, however many there are. Pure.
 
 Of what is said while an earlier event is still copied to the members, or was just now, only the newest is: the
 larger a group, the less often it is told.
@@ -36,7 +36,7 @@ class GroupFanOut:
         self._copy = copy
         self._done = done
         self._is_asked_again: dict[tuple[User, Group], bool] = {}
-        """Whose event is being copied, or rests, and whether there is news since."""
+        """The author and group of each entry that is being copied, or rests, and whether there is news since."""
 
     def __len__(self) -> int:
         return len(self._is_asked_again)

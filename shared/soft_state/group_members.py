@@ -154,7 +154,7 @@ class Members:
             return None
         before = known.members
         if answer.result == Answer.Result.OK:
-            self._take(known, (User.of(member) for member in answer.members), now)
+            self._set_members(known, (User.of(member) for member in answer.members), now)
         elif answer.result == Answer.Result.NOT_A_MEMBER:
             known.refused.add(asker)
             known.members -= {asker}
@@ -164,7 +164,7 @@ class Members:
         return group if known.members != before else None
 
     @staticmethod
-    def _take(known: _Group, members: Iterable[User], now: float) -> None:
+    def _set_members(known: _Group, members: Iterable[User], now: float) -> None:
         known.members = frozenset(members)
         known.answered = now
         known.refused = {author for author in known.authors if author not in known.members}

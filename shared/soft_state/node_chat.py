@@ -91,7 +91,7 @@ class NodeChat(Dialler):
         self._blocks = BlockLists()
         self._pending: dict[bytes, float | None] = {}
         """Messages that may not have arrived, and when they were written; None: there was no link."""
-        self._places: tuple[tuple[str, int], ...] = ()
+        self._addresses: tuple[tuple[str, int], ...] = ()
         self._timer = SupervisedTimer("refreshing members", self._fired, user.faults)
         self._is_stopping = False
 
@@ -105,7 +105,7 @@ class NodeChat(Dialler):
     def endpoints_changed(self, own: Sequence[pb.Endpoint]) -> None:
         """Learn where the node's chat process is (SERVER_LIST's `own`); without a host it is where discovery is."""
         beside, _ = self.config.registration_address()
-        self._places = tuple((e.host or beside, e.port) for e in own if e.feature == MESSAGES)
+        self._addresses = tuple((e.host or beside, e.port) for e in own if e.feature == MESSAGES)
         if self._connector is not None and self.link is None:
             self._connector.heard_from()
 
@@ -163,7 +163,7 @@ class NodeChat(Dialler):
     def blocked(self, user: User) -> AbstractSet[User] | None:
         """The users whom one of our users blocks; None: not known yet. A node without chat has no blocks."""
         found = self._blocks.of(user, _now())
-        return NOBODY if found is None and not self._places else found
+        return NOBODY if found is None and not self._addresses else found
 
     def _hand_over(self) -> None:
         """Write what has not been written to this link."""
@@ -196,7 +196,7 @@ class NodeChat(Dialler):
 
     async def find_endpoints(self) -> Sequence[Endpoint]:
         """Every address of the places that discovery named."""
-        return [endpoint for host, port in self._places for endpoint in await resolve(host, port)]
+        return [endpoint for host, port in self._addresses for endpoint in await resolve(host, port)]
 
     def connect_message(self, _endpoint: Endpoint) -> bytes:
         """We are a process of that node, and prove it."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from parley.shared.addresses import Group, User
+from parley.shared.audiences import Audience
 from parley.shared.limits.shares import Shares
-from parley.shared.recipients import Recipient
 from parley.shared.soft_state.datagram_lists import TimedItem
 from parley.shared.soft_state.soft_state import Entry, Key, SoftState
 
@@ -44,7 +44,7 @@ class ServedEntry(Entry):
     sequence: int
     """The number of the change that made it."""
     origin: Hashable
-    """Where it began: in whose share of the table it is."""
+    """The source that it counts to: an address, or a server."""
     is_copy: bool
     """Whether it was made here for one member of the group that its author addressed."""
     timed_item: TimedItem
@@ -73,7 +73,7 @@ class ServedState(SoftState[EntryT]):
         self._copied_to: dict[tuple[User, Group], set[User]] = {}
         """The members to whom a group's entry was copied."""
         self._authors: dict[Group, dict[User, None]] = {}
-        """Who has an entry for a group."""
+        """The authors who have an entry for a group."""
         self._changes: deque[tuple[int, float, Key]] = deque()
 
     # Entries --------------------------------------------------------------------------------
@@ -82,24 +82,24 @@ class ServedState(SoftState[EntryT]):
         """Whether there is room for an entry; if not, it counts as refused."""
         if key in self._entries:
             return True
-        author, recipient = key
-        most = self._bounds.to_members if recipient.is_member else self._bounds.of_author
-        has_room = self._counts[author, recipient.is_member] < most and self._shares.has_room(origin)
+        author, audience = key
+        most = self._bounds.to_members if audience.is_member else self._bounds.of_author
+        has_room = self._counts[author, audience.is_member] < most and self._shares.has_room(origin)
         self.refused += not has_room
         return has_room
 
     def origin_of(self, key: Key, origin: Hashable) -> Hashable:
-        """In whose share an entry is: that of where it began."""
+        """The source that an entry counts to: that of the first for its key."""
         known = self._entries.get(key)
         return origin if known is None else known.origin
 
     def change(self, entry: EntryT, now: float) -> None:
         """Take it for the newest, which is a change."""
         if entry.key not in self._entries:
-            self._counts[entry.author, entry.recipient.is_member] += 1
+            self._counts[entry.author, entry.audience.is_member] += 1
             self._shares.add(entry.origin)
-        if entry.recipient.is_group and entry.recipient.group is not None:
-            self._authors.setdefault(entry.recipient.group, {})[entry.author] = None
+        if entry.audience.is_group and entry.audience.group is not None:
+            self._authors.setdefault(entry.audience.group, {})[entry.author] = None
         self.put(entry)
         self.note_change(entry.key, now)
 
@@ -112,12 +112,12 @@ class ServedState(SoftState[EntryT]):
         """Nothing is known of it any more, and there is room for another."""
         super().forget(entry)
         author, (_, group) = entry.key
-        kind = author, entry.recipient.is_member
+        kind = author, entry.audience.is_member
         self._shares.remove(entry.origin)
         self._counts[kind] -= 1
         if not self._counts[kind]:
             del self._counts[kind]
-        if entry.recipient.is_group and group is not None:
+        if entry.audience.is_group and group is not None:
             self._copied_to.pop((author, group), None)
             del self._authors[group][author]
             if not self._authors[group]:
@@ -133,25 +133,25 @@ class ServedState(SoftState[EntryT]):
     # Groups ---------------------------------------------------------------------------------
 
     def authors_in(self, group: Group) -> list[User]:
-        """Who has an entry for a group, be it over."""
+        """The authors who have an entry for a group, be it over."""
         return list(self._authors.get(group, ()))
 
     def fan_out(self, author: User, group: Group, members: Iterable[User], now: float) -> Iterator[None]:
         """Have each of the members see the author's entry for the group, and nobody else: a step each."""
         self.expire(now)
-        source = self.get(author, Recipient(None, group))
+        source = self.get(author, Audience(None, group))
         if source is None:
             return
         members = set(members) - {author}
         before = self._copied_to.get((author, group), set())
         self._copied_to[author, group] = members | before if source.is_over else members
         for member in itertools.chain(before - members, members):
-            self._copy(source, Recipient(member, group), now, is_over=source.is_over or member not in members)
+            self._copy(source, Audience(member, group), now, is_over=source.is_over or member not in members)
             yield
 
-    def _copy(self, source: EntryT, recipient: Recipient, now: float, *, is_over: bool) -> None:
+    def _copy(self, source: EntryT, audience: Audience, now: float, *, is_over: bool) -> None:
         """A member sees what is shared with the group, or no more: with the group, or as no member any more."""
-        key, timestamp = (source.author, recipient), source.timestamp
+        key, timestamp = (source.author, audience), source.timestamp
         known = self._entries.get(key)
         if known is not None and is_over:
             if known.is_over:
@@ -161,12 +161,12 @@ class ServedState(SoftState[EntryT]):
             timestamp = max(timestamp, math.nextafter(known.timestamp, math.inf))
         if not self.is_news(key, timestamp, is_over=is_over) or not self.has_room(key, source.origin):
             return
-        copy = self.copy(source, recipient, timestamp, now, is_over=is_over)
+        copy = self.copy(source, audience, timestamp, now, is_over=is_over)
         if copy is not None:
             self.change(copy, now)
 
     def copy(
-        self, source: EntryT, recipient: Recipient, timestamp: float, now: float, *, is_over: bool
+        self, source: EntryT, audience: Audience, timestamp: float, now: float, *, is_over: bool
     ) -> EntryT | None:
         """The group's entry for one member; None: there is nothing to be told."""
         raise NotImplementedError
@@ -174,10 +174,10 @@ class ServedState(SoftState[EntryT]):
     # Changes --------------------------------------------------------------------------------
 
     def changes(self, since: int) -> Iterator[Key]:
-        """What was changed after the change of that number, newest first; it may be forgotten by now."""
+        """The keys of the changes after that number, newest first; an entry may be forgotten by now."""
         log = itertools.takewhile(lambda change: change[0] > since, reversed(self._changes))
         return (key for _, _, key in log)
 
     def changed(self, since: int) -> list[EntryT]:
-        """The same, as it is now, once each."""
+        """The entries that changed after that number, as they are now, newest first."""
         return [self._entries[key] for key in dict.fromkeys(self.changes(since)) if key in self._entries]

@@ -1,4 +1,4 @@
-"""Soft state: the newest that each author said to each recipient, until its time is over. Pure.
+"""Soft state: the newest that each author said to each audience, until its time is over. Pure.
 
 ```
              newer                  due                due
@@ -22,17 +22,17 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from parley.shared.addresses import User
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 
-Key = tuple[User, Recipient]
+Key = tuple[User, Audience]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The newest of one author for one recipient."""
+    """The newest of one author for one audience."""
 
     author: User
-    recipient: Recipient
+    audience: Audience
     timestamp: float
     is_over: bool
     due: float
@@ -40,8 +40,8 @@ class Entry:
 
     @property
     def key(self) -> Key:
-        """What it is the newest of."""
-        return self.author, self.recipient
+        """The author and the audience that it is the newest of."""
+        return self.author, self.audience
 
 
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -53,7 +53,7 @@ def supersedes(timestamp: float, *, is_over: bool, known: float, known_is_over: 
 
 
 class SoftState(Generic[EntryT]):
-    """The entries of all authors and recipients; what becomes of one in the end a subclass says (`ended`)."""
+    """The entries of all authors and audiences; what becomes of one in the end a subclass says (`ended`)."""
 
     def __init__(self) -> None:
         self._entries: dict[Key, EntryT] = {}
@@ -66,9 +66,9 @@ class SoftState(Generic[EntryT]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, author: User, recipient: Recipient) -> EntryT | None:
+    def get(self, author: User, audience: Audience) -> EntryT | None:
         """One entry, which may be over."""
-        return self._entries.get((author, recipient))
+        return self._entries.get((author, audience))
 
     def all(self) -> Iterator[EntryT]:
         """Every entry, those that are over as well."""

@@ -20,13 +20,13 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from parley.shared.addresses import Group, User
+from parley.shared.audiences import Audience
 from parley.shared.config import Config
 from parley.shared.discovery.server_lists import ServerListChange
 from parley.shared.errors import RemoteProtocolError
 from parley.shared.link.io import SEND_LIMIT
 from parley.shared.link.link import Link
 from parley.shared.link.turn import turn_of
-from parley.shared.recipients import Recipient
 from parley.shared.runtime.steps import LOOK_EVERY, Steps, Task
 from parley.shared.runtime.supervised import SupervisedThrottle, SupervisedTimer
 from parley.shared.runtime.timer import clock
@@ -65,12 +65,12 @@ class SoftStateService(DatagramServiceBase):
         self._refused = 0
         interval = self._settings.fanout_interval
         self._for_servers = SupervisedThrottle(
-            "telling servers", interval / SERVER_SHARE, self._tell_servers, self.faults
+            "telling servers", interval / SERVER_SHARE, self._send_to_servers, self.faults
         )
         self._for_subscribers = SupervisedThrottle("telling clients", interval, self._run_round, self.faults)
         self._repeat = SupervisedThrottle("telling clients again", REPEAT_INTERVAL, self._run_repeat, self.faults)
         self._expiry = SupervisedTimer("expiring", self._expired, self.faults)
-        self._told_servers = self._told_subscribers = 0
+        self._sent_to_servers = self._sent_to_subscribers = 0
         """The numbers of the last changes that they were told."""
         self._marks: deque[tuple[float, int]] = deque([(float("-inf"), 0)])
         """Which change was the last one at which time."""
@@ -95,7 +95,7 @@ class SoftStateService(DatagramServiceBase):
         await super().server_list_received(change, own)
 
     def hidden_from(self, user: User | None) -> AbstractSet[User] | None:
-        """Whose news a user does not get, since they block them; None: nobody's yet, that is about to be known.
+        """The users that a user blocks, and gets no news of; None: that is about to be known, so nobody's news yet.
 
         A user of another server's blocks are known there.
         """
@@ -104,15 +104,15 @@ class SoftStateService(DatagramServiceBase):
         return self.chat.blocked(user)
 
     def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:  # noqa: ARG002 - a feature may tell more
-        """It is known whom a user blocks: tell them what they may see."""
+        """A user's blocks are known: tell the user what they may see."""
         for link in self.subscribers.get(user, ()):
             self.greet(link)
 
     # Groups -----------------------------------------------------------------------------------------
 
-    def tell_group(self, author: User, group: Group) -> None:
+    def fan_out_to_group(self, author: User, group: Group) -> None:
         """Tell the members of a group what its author said last; of those whom we do not know yet we hear soon."""
-        entry = self.state.get(author, Recipient(None, group))
+        entry = self.state.get(author, Audience(None, group))
         if entry is not None:
             self.chat.want(author, group, min(entry.due, self.now() + ASKED) if entry.is_over else entry.due)
             self.group_fan_out.ask(author, group)
@@ -124,7 +124,7 @@ class SoftStateService(DatagramServiceBase):
 
     @cached_property
     def group_fan_out(self) -> GroupFanOut:
-        """What is said to groups, on its way to their members."""
+        """Entries for groups, on their way to the members."""
         loop = asyncio.get_running_loop()
         turn, queue = turn_of(loop)
         return GroupFanOut(
@@ -149,7 +149,7 @@ class SoftStateService(DatagramServiceBase):
         super().subscriber_connected(link)
 
     def subscriber_disconnected(self, link: Link) -> None:
-        """Whom they block is of no interest any more once their last client is gone."""
+        """Forget a user's blocks once their last client is gone."""
         super().subscriber_disconnected(link)
         if link.identity.user is not None and link.identity.user not in self.subscribers:
             self.chat.unwatch_blocks(link.identity.user)
@@ -160,10 +160,10 @@ class SoftStateService(DatagramServiceBase):
         """A server tells of its users; it may only speak for its own."""
         if frame.name != self.list_name:
             return False
-        self.take_in_turn(link, self._take_list(link, frame))
+        self.handle_in_turn(link, self._update_each(link, frame))
         return True
 
-    def _take_list(self, link: Link, frame: Frame) -> Iterator[None]:
+    def _update_each(self, link: Link, frame: Frame) -> Iterator[None]:
         """A step for each entry."""
         for part in parts(frame):
             for entry in self.entries_in(part):
@@ -172,7 +172,7 @@ class SoftStateService(DatagramServiceBase):
                     self.message_rejected(link, reason, frame.name)
                 yield
 
-    def take_in_turn(self, link: Link, entries: Iterator[None]) -> None:
+    def handle_in_turn(self, link: Link, entries: Iterator[None]) -> None:
         """Take a list that came, a step for each entry: at once, or where it is long in turn with all others.
 
         What follows it on that link waits until it is taken.
@@ -186,9 +186,9 @@ class SoftStateService(DatagramServiceBase):
         loop = asyncio.get_running_loop()
         turn, queue = turn_of(loop)
         steps = Steps(queue, clock(loop), turn.is_over, lambda _size: link.release())
-        steps.add(self._take_on(link, entries))
+        steps.add(self._update_rest(link, entries))
 
-    def _take_on(self, link: Link, entries: Iterator[None]) -> Task:
+    def _update_rest(self, link: Link, entries: Iterator[None]) -> Task:
         yield
         try:
             for _ in entries:
@@ -213,33 +213,33 @@ class SoftStateService(DatagramServiceBase):
         """
         raise NotImplementedError
 
-    def _tell_servers(self) -> None:
+    def _send_to_servers(self) -> None:
         """Tell the other servers what changed, as far as it is for their users."""
-        since, self._told_servers = self._told_servers, self.state.sequence
+        since, self._sent_to_servers = self._sent_to_servers, self.state.sequence
         entries = self._by_server(self.state.changed(since))
         for link in self.peering.links if entries else ():
-            self._tell_server(link, entries)
+            self._send_entries(link, entries)
 
     def peer_connected(self, link: Link) -> None:
         """A server that is linked learns at once what is for its users."""
         super().peer_connected(link)
-        self.tell_all(link)
+        self.send_all(link)
 
-    def tell_all(self, link: Link) -> None:
+    def send_all(self, link: Link) -> None:
         """Tell a server all that is for its users."""
         self.expire()
-        self._tell_server(link, self._by_server(self.state.all()))
+        self._send_entries(link, self._by_server(self.state.all()))
 
     def _by_server(self, entries: Iterable[ServedEntry]) -> Mapping[str, Entries]:
         """What is told to which server: of our own authors, and members of groups one by one."""
         found: dict[str, Entries] = defaultdict(list)
         for entry in entries:
-            if entry.author.server_id == self.server_id and not entry.recipient.is_group:
-                user = entry.recipient.user
+            if entry.author.server_id == self.server_id and not entry.audience.is_group:
+                user = entry.audience.user
                 found[user.server_id if user is not None else EVERYONE].append(entry)
         return found
 
-    def _tell_server(self, link: Link, entries: Mapping[str, Entries]) -> None:
+    def _send_entries(self, link: Link, entries: Mapping[str, Entries]) -> None:
         """Send to a server as much as it takes, in frames that it takes."""
         now, payload = self.now(), bytearray()
         own = entries.get(link.peer_id, ()) if self.knows_users(link) else ()
@@ -267,9 +267,9 @@ class SoftStateService(DatagramServiceBase):
         """Something may have: have it told, and know when the next thing expires."""
         if self._stopping:
             return
-        if self.state.sequence != self._told_servers:
+        if self.state.sequence != self._sent_to_servers:
             self._for_servers.ask()
-        if self.state.sequence != self._told_subscribers:
+        if self.state.sequence != self._sent_to_subscribers:
             self._for_subscribers.ask()
         self._expiry.set(self.state.next_timeout())
         if (refused := self.state.refused) != self._refused:
@@ -293,7 +293,7 @@ class SoftStateService(DatagramServiceBase):
 
     def _round(self, since: int, *, again: bool) -> Task:
         yield
-        for _ in self.tell_subscribers(since, again=again):
+        for _ in self.send_to_subscribers(since, again=again):
             yield
 
     def _round_is_over(self, _size: int) -> None:
@@ -304,8 +304,8 @@ class SoftStateService(DatagramServiceBase):
         if len(self._rounds):
             return  # what changed is told when this one is over
         self.expire()
-        since, self._told_subscribers = self._told_subscribers, self.state.sequence
-        self._marks.append((self.now(), self._told_subscribers))
+        since, self._sent_to_subscribers = self._sent_to_subscribers, self.state.sequence
+        self._marks.append((self.now(), self._sent_to_subscribers))
         self._rounds.add(self._round(since, again=False))
 
     def _run_repeat(self) -> None:
@@ -313,16 +313,16 @@ class SoftStateService(DatagramServiceBase):
         if len(self._rounds):
             self._repeat.ask_later()
             return
-        if self.state.sequence != self._told_subscribers:
+        if self.state.sequence != self._sent_to_subscribers:
             self._run_round()  # what is told again may be cut short: what was never told would come behind it
         self.expire()
         horizon = self.now() - REPEATED_FOR
         while len(self._marks) > 1 and self._marks[1][0] <= horizon:
             self._marks.popleft()
         since = self._marks[0][1]
-        if since < self._told_subscribers:
+        if since < self._sent_to_subscribers:
             self._rounds.add(self._round(since, again=True))
 
-    def tell_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - a seam
+    def send_to_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - a seam
         """Tell each subscriber, a step each, what changed after that change; `again`: it was told before."""
         return iter(())

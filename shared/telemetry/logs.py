@@ -22,7 +22,7 @@ from parley.shared.printable import one_line, printable  # noqa: E402
 from parley.shared.sockets.descriptors import STANDARD_ERROR, write_within  # noqa: E402
 
 Log = structlog.typing.FilteringBoundLogger
-PATIENCE: Final = 0.1
+WRITE_TIMEOUT: Final = 0.1
 """Seconds for which a line waits for whoever reads the log; once that was in vain, none."""
 
 
@@ -35,9 +35,9 @@ class StandardError:
     def write(self, text: str) -> None:
         """Write a line, or count it as lost; the next one tells how many were."""
         lost, self._lost = self._lost, 0
-        told = f'{{"event": "log_lines_lost", "count": {lost}, "level": "warning"}}\n' if lost else ""
+        lost_line = f'{{"event": "log_lines_lost", "count": {lost}, "level": "warning"}}\n' if lost else ""
         try:
-            is_written = _write(told + text, 0.0 if lost else PATIENCE)
+            is_written = _write(lost_line + text, 0.0 if lost else WRITE_TIMEOUT)
         except (OSError, ValueError, ParleyError):
             is_written = False
         if not is_written:
@@ -47,15 +47,15 @@ class StandardError:
         """Every line is written at once."""
 
 
-def _write(text: str, patience: float) -> bool:
+def _write(text: str, timeout: float) -> bool:
     """Whether standard error took it."""
     stream = sys.stderr
     try:
-        is_parley = stream.fileno() == STANDARD_ERROR
+        is_standard_error = stream.fileno() == STANDARD_ERROR
     except (OSError, ValueError, AttributeError):  # a test's, or closed
-        is_parley = False
-    if is_parley:
-        return write_within(STANDARD_ERROR, text.encode(stream.encoding or "utf-8", "replace"), patience)
+        is_standard_error = False
+    if is_standard_error:
+        return write_within(STANDARD_ERROR, text.encode(stream.encoding or "utf-8", "replace"), timeout)
     if stream is not None:
         stream.write(text)
         stream.flush()

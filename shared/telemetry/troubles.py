@@ -63,7 +63,7 @@ class Troubles:
             self._limited()
         else:
             self._known[kind, subject] = Trouble(kind, subject, detail, now, now)
-            self._tell(kind, detail, now, fields)
+            self._log_line(kind, detail, now, fields)
 
     def over(self, kind: str, subject: str) -> None:
         """The trouble is over."""
@@ -89,7 +89,7 @@ class Troubles:
             for t in self.now
         ]
 
-    def _tell(self, kind: str, detail: str, now: float, fields: dict[str, object]) -> None:
+    def _log_line(self, kind: str, detail: str, now: float, fields: dict[str, object]) -> None:
         self._lines = self._lines or TokenBucket(LINES_RATE, LINES_BURST, now)
         if self._lines.consume(now):
             self._log().warning(kind, detail=detail, **fields)

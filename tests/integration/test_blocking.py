@@ -105,7 +105,7 @@ class Person:
 
     @property
     def places(self):
-        return {str(place.author): place.latitude for place in self.location.places}
+        return {str(place.author): place.latitude for place in self.location.locations}
 
     async def until(self, is_so):
         """Wait until it is so, for what is seen here."""
@@ -133,8 +133,8 @@ def test_who_is_blocked_is_not_seen_to_type_nor_where_they_are_until_unblocked()
             for to in (BOB, None):
                 ann.typing.send_typing(to)
                 cid.typing.send_typing(to)
-            await ann.location.repeats.wait(TIMEOUT)
-            await ann.typing.repeats.wait(TIMEOUT)
+            await ann.location.retransmissions.wait(TIMEOUT)
+            await ann.typing.retransmissions.wait(TIMEOUT)
             cid.share(BOB, 4.0)
             await bob.until(lambda: bob.places.get(CID) == 4.0 and CID in bob.typists)
             assert bob.places == {CID: 4.0}
@@ -176,7 +176,7 @@ def test_a_block_holds_for_who_comes_later_and_whichever_process_was_restarted(w
             async with Person(BOB, SEER) as bob:
                 await bob.chat.block(ANN)
             ann.share(BOB, 1.0)
-            await ann.location.repeats.wait(TIMEOUT)
+            await ann.location.retransmissions.wait(TIMEOUT)
             for names in ((), ("location",), ("chat",)):
                 await asyncio.to_thread(restart, *names)
                 async with Person(CID, SEER) as cid, Person(BOB, SEER) as bob:

@@ -8,7 +8,7 @@ import pytest
 
 from parley.client.location import LocationFeature
 from parley.shared.addresses import Endpoint, Server, User
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 from tests.support.commands import client_environment, run_parley
 from tests.support.federation import configuration, until
 from tests.support.nodes import Node, wait_linked
@@ -82,7 +82,7 @@ def test_the_first_fix_is_a_message_too_whose_number_is_in_the_list(nodes, bob):
             assert message["live_location"]["location"] == {"latitude": 1.0, "longitude": 2.0}
             assert received(bob)[0][0]["messageSnowflake"] == message["messageSnowflake"]
             await until(
-                lambda: alice._snowflakes.get(Recipient(User.parse(name_of(bob)))) == message["messageSnowflake"]
+                lambda: alice._snowflakes.get(Audience(User.parse(name_of(bob)))) == message["messageSnowflake"]
             )
             alice.send_location(name_of(bob), 3.0, 4.0, expiry_at=in_a_minute())
             await until(lambda: bob.locations[-1].get("location", {}).get("latitude") == 3.0)
@@ -143,7 +143,7 @@ def test_a_group_s_members_see_its_locations_and_whoever_leaves_no_longer(nodes,
             seen = len(bob.locations)
             carl.send_location("#crew@north", 3.0, 4.0, expiry_at=in_a_minute())
             carl.send_location("eve@south", 5.0, 6.0, expiry_at=in_a_minute())
-            await until(lambda: eve.places, what="what was sent later has come")
+            await until(lambda: eve.locations, what="what was sent later has come")
             assert all("location" not in location for location in bob.locations[seen:])
             await asyncio.to_thread(group, "join", name_of(bob), tmp_path)
             await until(lambda: bob.locations[-1].get("location", {}).get("latitude") == 3.0, what="bob is back")

@@ -13,7 +13,7 @@ from parley.client.typing import TypingFeature
 from parley.services.location import LocationService
 from parley.services.typing import TypingService
 from parley.shared.addresses import Group, User
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 from parley.shared.wire.messages import decode, pb
 from tests.support.federation import Federation, until
 
@@ -89,11 +89,11 @@ class Locations:
         for entry in decode(frame, pb.LiveLocations).extended_live_locations:
             location = entry.live_location
             number = round(location.location.latitude * 1e4) if location.HasField("location") else None
-            yield User.of(location.author), Recipient.of_location(location), number
+            yield User.of(location.author), Audience.of_location(location), number
 
     @staticmethod
     def seen(person, author):
-        return {p.recipient: round(p.latitude * 1e4) for p in person.places if p.author == author}
+        return {p.audience: round(p.latitude * 1e4) for p in person.locations if p.author == author}
 
 
 class Typings:
@@ -116,13 +116,13 @@ class Typings:
     def entries(frame):
         lists = decode(frame, pb.TypingEvents)
         for event in lists.typing_events:
-            yield User.of(event.user), Recipient.of_typing(event), round(event.timestamp, 5)
+            yield User.of(event.user), Audience.of_typing(event), round(event.timestamp, 5)
         for event in lists.stopped:
-            yield User.of(event.user), Recipient.of_typing(event), None
+            yield User.of(event.user), Audience.of_typing(event), None
 
     @staticmethod
     def seen(person, author):
-        return {t.recipient: round(t.timestamp, 5) for t in person.typists if t.user == author}
+        return {t.audience: round(t.timestamp, 5) for t in person.typists if t.user == author}
 
 
 def _name(to):
@@ -231,7 +231,7 @@ async def act(choose, watched, people, crews):
         mine = [to for author, to in shared if author == person.user]
         action = choose.random()
         if action < 0.5 or (action < 0.75 and not mine):
-            to = Recipient.to(choose.choice([*others[:3], choose.choice(others), *crews]))
+            to = Audience.to(choose.choice([*others[:3], choose.choice(others), *crews]))
             to = choose.choice([to, *mine])
             watched.tell(person, to)
             shared[person.user, to] = max(watched.told) if watched.how is Typings else list(watched.told)[-1]
@@ -256,7 +256,7 @@ def wrong(how, shared, people, groups):
                 if by == author and to.user == person.user:
                     wanted[to] = number
                 elif by == author and to.is_group and person.user in groups.members(author, to.group):
-                    wanted[Recipient(person.user, to.group)] = number
+                    wanted[Audience(person.user, to.group)] = number
             if how.seen(person, author) != wanted:
                 found.append((person.user, author))
     return found

@@ -11,7 +11,7 @@ from parley.client.location import LocationFeature
 from parley.client.typing import TypingFeature
 from parley.services.location import LocationService
 from parley.services.typing import TypingService
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import decode, pb
 from tests.support.federation import Federation, until
@@ -55,7 +55,7 @@ def test_somebody_who_types_on_sends_one_event_in_three_seconds_and_a_stop_after
             assert stopped.stopped
             for before, after in pairwise(typed):
                 assert after.timestamp - before.timestamp >= 0.6
-            assert {Recipient.of_typing(event) for event in [*typed, stopped]} == {Recipient(ben.user)}
+            assert {Audience.of_typing(event) for event in [*typed, stopped]} == {Audience(ben.user)}
 
     asyncio.run(check())
 
@@ -70,7 +70,7 @@ def test_a_stop_goes_out_at_once_and_only_where_somebody_typed():
             await until(lambda: not ben.typists, 1.0)
             assert [event.stopped for event in events(relay)] == [False, True]
             ann.send_typing("ben@alpha")
-            await until(lambda: ben.typists, 1.0, "typing after a stop is told at once")
+            await until(lambda: ben.typists, 1.0, "typing after a stop is rounds at once")
 
     asyncio.run(check())
 
@@ -79,11 +79,11 @@ def test_what_the_server_has_heard_is_not_sent_again():
     async def check():
         async with two(LocationService, LocationFeature, "127.0.70") as (relay, ann, ben):
             ann.send_location("ben@alpha", 1.0, 2.0, expiry_at=time.time() + 60)
-            await until(lambda: ben.places)
-            assert await ann.repeats.wait(1.0)
+            await until(lambda: ben.locations)
+            assert await ann.retransmissions.wait(1.0)
             ann.stop_sharing("ben@alpha")
-            await until(lambda: not ben.places, 1.0)
-            assert await ann.repeats.wait(1.0)
+            await until(lambda: not ben.locations, 1.0)
+            assert await ann.retransmissions.wait(1.0)
             assert len(relay.to_server) == 2
 
     asyncio.run(check())
@@ -97,7 +97,7 @@ def test_what_nobody_hears_is_given_up(loss, monkeypatch):
         async with two(TypingService, TypingFeature, "127.0.71") as (relay, ann, _):
             relay._loss = loss
             ann.send_typing()
-            assert await ann.repeats.wait(2.0)
+            assert await ann.retransmissions.wait(2.0)
             assert len(relay.to_server) > 1
             assert len({event.timestamp for event in events(relay)}) == 1
 
@@ -112,29 +112,29 @@ def test_a_client_that_connects_gets_the_present_state_at_once():
             ann.send_location("ben@beta", 1.0, 2.0, expiry_at=time.time() + 60)
             await until(lambda: len(federation.services["beta"].positions) == 1)
             ben = await stack.enter_async_context(federation.client(LocationFeature, "ben@beta"))
-            await until(lambda: ben.places, 0.3, "ben sees what was shared before")
+            await until(lambda: ben.locations, 0.3, "ben sees what was shared before")
 
     asyncio.run(check())
 
 
 def test_what_is_new_is_told_whole_before_it_is_told_again(monkeypatch):
-    """What is told again is the newest only: who keeps the newest list would get it ahead of older people."""
+    """What is rounds again is the newest only: who keeps the newest list would get it ahead of older people."""
 
     async def check():
         async with Federation(TypingService, "127.0.74", ["alpha"]) as federation:
-            service, told = federation.services["alpha"], []
+            service, rounds = federation.services["alpha"], []
 
-            def tell_subscribers(since, *, again):
-                told.append((since, again))
+            def send_to_subscribers(since, *, again):
+                rounds.append((since, again))
                 yield
 
-            monkeypatch.setattr(service, "tell_subscribers", tell_subscribers)
+            monkeypatch.setattr(service, "send_to_subscribers", send_to_subscribers)
             ann, ben = pb.User(userId="ann", serverId="beta"), pb.User(userId="ben", serverId="beta")
             service.update(pb.TypingEvent(user=ann, timestamp=time.time()), None, "127.0.0.1")
-            await until(lambda: told and not len(service._rounds))
+            await until(lambda: rounds and not len(service._rounds))
             service.update(pb.TypingEvent(user=ben, timestamp=time.time()), None, "127.0.0.1")
             service._run_repeat()
-            await until(lambda: len(told) == 3)
-            assert told == [(0, False), (1, False), (0, True)]
+            await until(lambda: len(rounds) == 3)
+            assert rounds == [(0, False), (1, False), (0, True)]
 
     asyncio.run(check())

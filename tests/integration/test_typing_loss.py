@@ -124,11 +124,11 @@ def test_positions_are_right_within_two_seconds_of_the_last_event_and_none_stick
                     expected.append((reader, places))
                 await right_after(
                     RIGHT_WITHIN,
-                    lambda expected=expected: all([p.longitude for p in r.places] == w for r, w in expected),
+                    lambda expected=expected: all([p.longitude for p in r.locations] == w for r, w in expected),
                     "everyone sees where the others are, or that they stopped",
                 )
             for author, reader in pairs:
                 author.send_location(reader.user, 1.0, 1.0, expiry_at=_in(0.8))
-            await until(lambda: not any(r.places for _, r in pairs), 0.8 + 1.0, "all have expired")
+            await until(lambda: not any(r.locations for _, r in pairs), 0.8 + 1.0, "all have expired")
 
     asyncio.run(check())

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.client.views.location_view import Places
-from parley.client.views.typing_view import Typists
+from parley.client.views.location_view import LocationView
+from parley.client.views.typing_view import TypingView
 from parley.shared.addresses import Group, User
-from parley.shared.recipients import EVERYONE, Recipient
+from parley.shared.audiences import EVERYONE, Audience
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME
 from parley.shared.wire.messages import pb
 
@@ -35,7 +35,7 @@ def stopped(*events):
 
 @pytest.fixture
 def typists():
-    return Typists(ME, EXPIRY)
+    return TypingView(ME, EXPIRY)
 
 
 def who(typists, now):
@@ -86,10 +86,10 @@ def test_who_is_missing_in_a_list_may_be_in_another(typists):
 
 
 def test_neither_we_nor_what_is_for_others_is_shown(typists):
-    typists.update(typing(event(ME), event(ANN, to=Recipient(BOB)), event(ANN, to=Recipient(BOB, CREW))), 0.0)
+    typists.update(typing(event(ME), event(ANN, to=Audience(BOB)), event(ANN, to=Audience(BOB, CREW))), 0.0)
     assert who(typists, 0.0) == []
-    typists.update(typing(event(ANN, to=Recipient(ME)), event(ANN, to=Recipient(ME, CREW))), 0.0)
-    assert [t.recipient for t in typists.current(0.0)] == [Recipient(ME), Recipient(ME, CREW)]
+    typists.update(typing(event(ANN, to=Audience(ME)), event(ANN, to=Audience(ME, CREW))), 0.0)
+    assert [t.audience for t in typists.current(0.0)] == [Audience(ME), Audience(ME, CREW)]
 
 
 told = st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=6, unique_by=lambda one: one[0])
@@ -100,7 +100,7 @@ def test_whatever_is_lost_but_the_last_and_in_any_order_the_last_holds(events, d
     """Each list comes never, once or twice, in any order; that of the newest event at least once."""
     newest = max(events)
     copies = [e for e in events for _ in range(data.draw(st.integers(e == newest, 2)))]
-    typists = Typists(ME, EXPIRY)
+    typists = TypingView(ME, EXPIRY)
     for timestamp, stops in data.draw(st.permutations(copies)):
         typists.update((stopped if stops else typing)(event(timestamp=float(timestamp))), 0.0)
     assert who(typists, 0.0) == ([] if newest[1] else [ANN])
@@ -109,10 +109,10 @@ def test_whatever_is_lost_but_the_last_and_in_any_order_the_last_holds(events, d
     assert not len(typists)
 
 
-# Places -------------------------------------------------------------------------------------------------
+# Locations -------------------------------------------------------------------------------------------------
 
 
-TO_ME = Recipient(ME)
+TO_ME = Audience(ME)
 
 
 def entry(timestamp=WALL, latitude=1.0, to=TO_ME, author=ANN, remaining=60.0, **more):
@@ -134,70 +134,70 @@ def stop(timestamp):
 
 
 @pytest.fixture
-def places():
-    return Places(ME)
+def locations():
+    return LocationView(ME)
 
 
-def latitudes(places, now):
-    return [place.latitude for place in places.current(now)]
+def latitudes(locations, now):
+    return [location.latitude for location in locations.current(now)]
 
 
-def test_the_newest_place_is_shown_until_it_expires_by_our_clock(places):
-    assert places.update(entry(WALL, 1.0), 0.0, WALL + 5000)
-    assert places.update(entry(WALL + 1, 2.0, remaining=10.0), 0.0, WALL + 5000)
-    assert not places.update(entry(WALL, 1.0), 0.0, WALL + 5000)
-    assert latitudes(places, 9.9) == [2.0]
-    assert latitudes(places, 10.0) == []
-    assert places.next_timeout() == 10.0
-    assert places.expire(10.0)
-    assert not places.update(entry(WALL, 1.0), 11.0, WALL)
+def test_the_newest_place_is_shown_until_it_expires_by_our_clock(locations):
+    assert locations.update(entry(WALL, 1.0), 0.0, WALL + 5000)
+    assert locations.update(entry(WALL + 1, 2.0, remaining=10.0), 0.0, WALL + 5000)
+    assert not locations.update(entry(WALL, 1.0), 0.0, WALL + 5000)
+    assert latitudes(locations, 9.9) == [2.0]
+    assert latitudes(locations, 10.0) == []
+    assert locations.next_timeout() == 10.0
+    assert locations.expire(10.0)
+    assert not locations.update(entry(WALL, 1.0), 11.0, WALL)
 
 
-def test_a_server_that_does_not_say_what_remains_is_believed_about_the_end(places):
+def test_a_server_that_does_not_say_what_remains_is_believed_about_the_end(locations):
     plain = entry(WALL - 300)  # a clock that is five minutes behind
     plain.ClearField("remaining")
-    assert places.update(plain, 0.0, WALL)
-    assert latitudes(places, 59.9) == [1.0]
-    assert latitudes(places, 60.0) == []
+    assert locations.update(plain, 0.0, WALL)
+    assert latitudes(locations, 59.9) == [1.0]
+    assert latitudes(locations, 60.0) == []
 
 
-def test_nothing_is_shown_for_longer_than_eight_hours(places):
-    places.update(entry(remaining=1e9), 0.0, WALL)
-    assert latitudes(places, MAX_LIFETIME - 1) == [1.0]
-    assert latitudes(places, MAX_LIFETIME) == []
+def test_nothing_is_shown_for_longer_than_eight_hours(locations):
+    locations.update(entry(remaining=1e9), 0.0, WALL)
+    assert latitudes(locations, MAX_LIFETIME - 1) == [1.0]
+    assert latitudes(locations, MAX_LIFETIME) == []
 
 
-def test_a_stop_removes_a_place_whenever_it_comes(places):
-    assert not places.update(stop(WALL), 0.0, WALL)
-    places.update(entry(WALL + 1), 0.0, WALL)
-    assert places.update(stop(WALL + 2), 0.0, WALL)
-    assert not places.update(entry(WALL + 1), 0.0, WALL)
-    assert latitudes(places, 0.0) == []
+def test_a_stop_removes_a_place_whenever_it_comes(locations):
+    assert not locations.update(stop(WALL), 0.0, WALL)
+    locations.update(entry(WALL + 1), 0.0, WALL)
+    assert locations.update(stop(WALL + 2), 0.0, WALL)
+    assert not locations.update(entry(WALL + 1), 0.0, WALL)
+    assert latitudes(locations, 0.0) == []
 
 
 @pytest.mark.parametrize(
     ("author", "to", "shown"),
     [
-        (ANN, Recipient(ME), True),
-        (ANN, Recipient(ME, CREW), True),
-        (ANN, Recipient(None, CREW), True),
-        (ME, Recipient(BOB), True),
-        (ANN, Recipient(BOB), False),
-        (ANN, Recipient(BOB, CREW), False),
+        (ANN, Audience(ME), True),
+        (ANN, Audience(ME, CREW), True),
+        (ANN, Audience(None, CREW), True),
+        (ME, Audience(BOB), True),
+        (ANN, Audience(BOB), False),
+        (ANN, Audience(BOB, CREW), False),
     ],
 )
-def test_only_what_is_for_us_or_by_us_is_shown(places, author, to, shown):
-    assert places.update(entry(author=author, to=to), 0.0, WALL) == shown
+def test_only_what_is_for_us_or_by_us_is_shown(locations, author, to, shown):
+    assert locations.update(entry(author=author, to=to), 0.0, WALL) == shown
 
 
 @given(told, st.data())
 def test_whatever_is_lost_but_the_last_the_last_place_or_stop_holds(events, data):
     newest = max(events)
     copies = [e for e in events for _ in range(data.draw(st.integers(e == newest, 2)))]
-    places = Places(ME)
+    locations = LocationView(ME)
     for number, stops in data.draw(st.permutations(copies)):
-        places.update(stop(WALL + number) if stops else entry(WALL + number, float(number)), 0.0, WALL)
-    assert latitudes(places, 0.0) == ([] if newest[1] else [float(newest[0])])
-    places.expire(60.0)
-    places.expire(120.0)
-    assert not len(places)
+        locations.update(stop(WALL + number) if stops else entry(WALL + number, float(number)), 0.0, WALL)
+    assert latitudes(locations, 0.0) == ([] if newest[1] else [float(newest[0])])
+    locations.expire(60.0)
+    locations.expire(120.0)
+    assert not len(locations)

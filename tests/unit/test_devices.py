@@ -2,14 +2,14 @@
 
 import pytest
 
-from parley.services.location.devices import MOST, REMEMBERED, Devices, Told
+from parley.services.location.devices import MOST, REMEMBERED, Devices
 from parley.services.location.positions import Positions
 from parley.shared.addresses import User
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 from tests.unit.test_positions import NOW, location, stop
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
-TO_BOB = Recipient(BOB, None)
+TO_BOB = Audience(BOB, None)
 PHONE, TABLET = 1, 2
 
 
@@ -34,9 +34,9 @@ class Stream:
 
     def hear(self, said, device, link):
         said.device = device
-        told = Told(self.told.timestamp, self.told.is_over) if self.told is not None else None
-        tell = self.devices.heard((ALICE, TO_BOB), said, link or f"link {device}", self.now, NOW + self.now, told)
-        return self.positions.update(tell.entry, self.now, NOW + self.now, tell.source)
+        source = link or f"link {device}"
+        heard = self.devices.heard((ALICE, TO_BOB), said, source, self.now, NOW + self.now, self.told)
+        return self.positions.update(heard.entry, self.now, NOW + self.now, heard.source)
 
     def share(self, device, latitude, *, off=0.0, lasts=600.0, link=None, at=None):
         """A device tells where it is; `off`: seconds that its clock is ahead."""

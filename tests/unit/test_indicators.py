@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from parley.services.typing.indicators import BOUNDS, FAR_FUTURE, Indicators
 from parley.shared.addresses import Group, User
-from parley.shared.recipients import EVERYONE, Recipient
+from parley.shared.audiences import EVERYONE, Audience
 from parley.shared.wire.messages import pb
 
 EXPIRY = 6.0
@@ -119,47 +119,47 @@ def test_the_list_is_in_the_order_in_which_people_typed_last(indicators):
 def test_nobody_sees_themselves(indicators):
     for user in (ANN, BOB):
         indicators.update(event(user), now=0.0)
-        indicators.update(event(user, to=Recipient(ANN)), now=0.0)
+        indicators.update(event(user, to=Audience(ANN)), now=0.0)
     assert listed(indicators, 0.0, ANN) == [BOB, BOB]
     assert listed(indicators, 0.0, BOB) == [ANN]
 
 
 def test_what_is_for_a_user_is_seen_by_nobody_else(indicators):
-    indicators.update(event(ANN, to=Recipient(BOB)), now=0.0)
+    indicators.update(event(ANN, to=Audience(BOB)), now=0.0)
     assert listed(indicators, 0.0, BOB) == [ANN]
     assert listed(indicators, 0.0, CAROL) == listed(indicators, 0.0) == []
-    assert indicators.audience(0) == (False, {BOB})
+    assert indicators.concerned(0) == (False, {BOB})
 
 
 def test_everyone_and_by_name_are_one_list_newest_first(indicators):
     indicators.update(event(ANN), now=0.0)
-    indicators.update(event(ANN, to=Recipient(BOB)), now=1.0)
+    indicators.update(event(ANN, to=Audience(BOB)), now=1.0)
     indicators.update(event(CAROL), now=2.0)
     assert listed(indicators, 2.0, BOB) == [CAROL, ANN, ANN]
-    assert indicators.audience(0) == (True, {BOB})
+    assert indicators.concerned(0) == (True, {BOB})
 
 
 def test_changes_are_told_since_any_moment(indicators):
     indicators.update(event(ANN), now=0.0)
     first = indicators.sequence
-    indicators.update(event(BOB, to=Recipient(CAROL)), now=0.0)
-    assert indicators.audience(0) == (True, {CAROL})
-    assert indicators.audience(first) == (False, {CAROL})
-    assert indicators.audience(indicators.sequence) == (False, set())
+    indicators.update(event(BOB, to=Audience(CAROL)), now=0.0)
+    assert indicators.concerned(0) == (True, {CAROL})
+    assert indicators.concerned(first) == (False, {CAROL})
+    assert indicators.concerned(indicators.sequence) == (False, set())
     assert who(indicators.changed(first)) == [BOB]
     assert set(who(indicators.changed(0))) == {ANN, BOB}
 
 
 def test_an_entry_that_expires_concerns_those_who_saw_it(indicators):
     indicators.update(event(ANN), now=0.0)
-    indicators.update(event(ANN, to=Recipient(BOB)), now=1.0)
+    indicators.update(event(ANN, to=Audience(BOB)), now=1.0)
     told = indicators.sequence
     assert indicators.next_timeout() == EXPIRY
     indicators.expire(EXPIRY)
-    assert indicators.audience(told) == (True, set())
+    assert indicators.concerned(told) == (True, set())
     told = indicators.sequence
     indicators.expire(EXPIRY + 1)
-    assert indicators.audience(told) == (False, {BOB})
+    assert indicators.concerned(told) == (False, {BOB})
     assert not indicators.has_own(BOB)
     assert indicators.next_timeout() is None
 
@@ -191,64 +191,64 @@ def test_a_stop_that_is_older_than_an_event_changes_nothing(indicators):
 
 
 def test_a_stop_ends_only_the_conversation_that_it_names(indicators):
-    indicators.update(event(ANN, 1.0, Recipient(BOB)), now=0.0)
-    indicators.update(event(ANN, 1.0, Recipient(CAROL)), now=0.0)
-    indicators.update(event(ANN, 2.0, Recipient(BOB), stopped=True), now=0.0)
+    indicators.update(event(ANN, 1.0, Audience(BOB)), now=0.0)
+    indicators.update(event(ANN, 1.0, Audience(CAROL)), now=0.0)
+    indicators.update(event(ANN, 2.0, Audience(BOB), stopped=True), now=0.0)
     assert listed(indicators, 0.0, BOB) == []
     assert listed(indicators, 0.0, CAROL) == [ANN]
 
 
 def test_what_is_for_a_group_is_for_its_members_and_nobody_else(indicators):
-    indicators.update(event(ANN, to=Recipient(None, CREW)), now=0.0)
+    indicators.update(event(ANN, to=Audience(None, CREW)), now=0.0)
     assert indicators.authors_in(CREW) == [ANN]
     assert listed(indicators, 0.0, BOB) == []
     run(indicators.fan_out(ANN, CREW, {ANN, BOB}, 1.0))
     assert listed(indicators, 1.0, BOB) == [ANN]
     assert listed(indicators, 1.0, CAROL) == []
     [entry] = indicators.seen_by(BOB)
-    assert entry.recipient == Recipient(BOB, CREW)
+    assert entry.audience == Audience(BOB, CREW)
     assert listed(indicators, EXPIRY, BOB) == []
 
 
 def test_a_member_who_left_and_a_group_that_stopped_are_told(indicators):
-    indicators.update(event(ANN, to=Recipient(None, CREW)), now=0.0)
+    indicators.update(event(ANN, to=Audience(None, CREW)), now=0.0)
     run(indicators.fan_out(ANN, CREW, {ANN, BOB, CAROL}, 0.0))
     run(indicators.fan_out(ANN, CREW, {ANN, CAROL}, 1.0))
     assert listed(indicators, 1.0, BOB) == []
     assert who(indicators.stopped(BOB, 0)) == [ANN]
     assert listed(indicators, 1.0, CAROL) == [ANN]
-    indicators.update(event(ANN, 2.0, Recipient(None, CREW), stopped=True), now=2.0)
+    indicators.update(event(ANN, 2.0, Audience(None, CREW), stopped=True), now=2.0)
     run(indicators.fan_out(ANN, CREW, {ANN, CAROL}, 2.0))
     assert listed(indicators, 2.0, CAROL) == []
     assert who(indicators.stopped(CAROL, 0)) == [ANN]
 
 
 def test_a_stop_in_a_group_is_told_to_those_who_saw_its_author_type_and_to_nobody_else(indicators):
-    indicators.update(event(ANN, 1.0, Recipient(None, CREW)), now=0.0)
+    indicators.update(event(ANN, 1.0, Audience(None, CREW)), now=0.0)
     run(indicators.fan_out(ANN, CREW, {ANN, BOB}, 0.0))
-    indicators.update(event(ANN, 2.0, Recipient(None, CREW), stopped=True), now=1.0)
+    indicators.update(event(ANN, 2.0, Audience(None, CREW), stopped=True), now=1.0)
     run(indicators.fan_out(ANN, CREW, {ANN, BOB, CAROL}, 1.0))
     assert who(indicators.stopped(BOB, 0)) == [ANN]
     assert not indicators.has_own(CAROL)
 
 
 def test_a_member_who_comes_back_sees_who_types(indicators):
-    indicators.update(event(ANN, to=Recipient(None, CREW)), now=0.0)
+    indicators.update(event(ANN, to=Audience(None, CREW)), now=0.0)
     for members in ({BOB}, set(), {BOB}, set(), {BOB}):
         run(indicators.fan_out(ANN, CREW, members, 1.0))
         assert bool(listed(indicators, 1.0, BOB)) == bool(members)
 
 
-@pytest.mark.parametrize("to", [Recipient(User("", "alpha")), Recipient(None, Group("crew", ""))])
+@pytest.mark.parametrize("to", [Audience(User("", "alpha")), Audience(None, Group("crew", ""))])
 def test_half_a_recipient_is_refused(indicators, to):
     assert indicators.update(event(ANN, to=to), now=0.0) == "no_recipient"
 
 
 def test_nobody_types_in_any_number_of_conversations(indicators):
-    answers = [indicators.update(event(ANN, to=Recipient(User(f"u{i}", "beta"))), now=0.0) for i in range(100)]
+    answers = [indicators.update(event(ANN, to=Audience(User(f"u{i}", "beta"))), now=0.0) for i in range(100)]
     assert answers == [""] * BOUNDS.of_author + ["unexpected"] * (100 - BOUNDS.of_author)
     indicators.expire(EXPIRY)
-    assert indicators.update(event(ANN, to=Recipient(BOB)), now=EXPIRY) == ""
+    assert indicators.update(event(ANN, to=Audience(BOB)), now=EXPIRY) == ""
 
 
 @pytest.mark.parametrize("timestamp", [math.nan, math.inf, -math.inf])
@@ -271,7 +271,7 @@ def test_what_newer_programs_add_to_an_event_is_kept(indicators):
     assert addition in entry.item(0.0)
 
 
-TO = [EVERYONE, Recipient(BOB), Recipient(CAROL)]
+TO = [EVERYONE, Audience(BOB), Audience(CAROL)]
 steps = st.lists(
     st.tuples(
         st.sampled_from([ANN, BOB, CAROL]),
@@ -297,13 +297,13 @@ def test_it_agrees_with_a_plain_model_of_the_rules(taken):
             changed[user, to] = True
         assert indicators.update(event(user, float(timestamp), to, stopped=stopped), now) == ""
     for viewer in (ANN, BOB, CAROL):
-        seen = [(e.author, e.recipient, e.timestamp) for e in indicators.seen_by(viewer)]
+        seen = [(e.author, e.audience, e.timestamp) for e in indicators.seen_by(viewer)]
         assert seen == [
             (user, to, timestamp)
             for (user, to), (timestamp, stopped, _) in reversed(model.items())
             if not stopped and user != viewer and to.user in (None, viewer)
         ]
-    everyone, users = indicators.audience(0)
+    everyone, users = indicators.concerned(0)
     assert everyone >= any(to == EVERYONE for _, to in model)
     assert users >= {to.user for _, to in model if to != EVERYONE}
     indicators.expire(now + EXPIRY)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from parley.services.location.positions import BOUNDS, REMEMBERED, Positions
 from parley.shared.addresses import Group, User
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME, MAX_SKEW
 from parley.shared.wire.messages import pb
 
@@ -66,7 +66,7 @@ def told(position, now=NOW):
 
 
 def known(positions, now=NOW):
-    return {(p.author, p.recipient): p.timestamp for p in positions.current(now)}
+    return {(p.author, p.audience): p.timestamp for p in positions.current(now)}
 
 
 @pytest.mark.parametrize(
@@ -84,16 +84,16 @@ def test_every_author_and_recipient_is_a_stream_of_its_own(positions):
     positions.update(entry(author=BOB, to={"user": ALICE.to_pb()}), NOW)
     team = Group("team", "alpha")
     assert set(known(positions)) == {
-        (ALICE, Recipient(BOB, None)),
-        (ALICE, Recipient(None, team)),
-        (ALICE, Recipient(BOB, team)),
-        (ALICE, Recipient(CAROL, None)),
-        (BOB, Recipient(ALICE, None)),
+        (ALICE, Audience(BOB, None)),
+        (ALICE, Audience(None, team)),
+        (ALICE, Audience(BOB, team)),
+        (ALICE, Audience(CAROL, None)),
+        (BOB, Audience(ALICE, None)),
     }
 
 
 @pytest.mark.parametrize(
-    ("to", "audience"),
+    ("to", "viewers"),
     [
         (TO_BOB, {ALICE, BOB}),
         (TO_BOB_IN_TEAM, {ALICE, BOB}),
@@ -101,10 +101,10 @@ def test_every_author_and_recipient_is_a_stream_of_its_own(positions):
         ({"user": ALICE.to_pb()}, {ALICE}),
     ],
 )
-def test_only_the_addressed_user_and_the_author_may_see_it(positions, to, audience):
+def test_only_the_addressed_user_and_the_author_may_see_it(positions, to, viewers):
     positions.update(entry(to=to), NOW)
     [position] = positions.current(NOW)
-    assert position.audience == audience
+    assert position.viewers == viewers
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_stop_ends_a_stream_at_once_and_is_told_without_a_place(positions):
     assert positions.update(stop(timestamp=NOW + 1), NOW + 1) == ""
     assert not known(positions, NOW + 1)
     [over] = positions.changed(before)
-    assert over.audience == {ALICE, BOB}
+    assert over.viewers == {ALICE, BOB}
     assert told(over).live_location.stopped
     assert told(over).live_location.expiry_at <= NOW + 1
     assert not told(over).live_location.HasField("location")
@@ -293,7 +293,7 @@ def test_only_the_first_fix_from_a_subscriber_begins_a_stream():
     positions.update(entry(timestamp=NOW + 1), NOW, source=1)
     positions.update(entry(author=BOB), NOW)
     assert begun == [location(timestamp=NOW)]
-    assert positions.snowflake(ALICE, Recipient(BOB)) == 77
+    assert positions.snowflake(ALICE, Audience(BOB)) == 77
     assert [told(p).messageSnowflake for p in positions.current(NOW)] == [77, 0]
 
 
@@ -303,7 +303,7 @@ def test_a_stream_that_was_over_begins_anew():
     positions.update(entry(timestamp=NOW), NOW, source=1)
     positions.update(stop(timestamp=NOW + 1), NOW + 1, source=1)
     positions.update(entry(timestamp=NOW + 2), NOW + 2, source=1)
-    assert positions.snowflake(ALICE, Recipient(BOB)) == 8
+    assert positions.snowflake(ALICE, Audience(BOB)) == 8
 
 
 def test_a_stream_whose_message_its_author_knows_begins_no_other():
@@ -324,17 +324,17 @@ TEAM_OF = Group("team", "alpha")
 
 
 def seen_by(positions, user, now=NOW):
-    return [p for p in positions.current(now) if user in p.audience]
+    return [p for p in positions.current(now) if user in p.viewers]
 
 
 def test_what_is_for_a_group_is_for_its_members_and_the_author(positions):
     positions.update(entry(to=TO_TEAM), NOW, source=4)
     run(positions.fan_out(ALICE, TEAM_OF, {ALICE, BOB}, NOW))
     [copy] = seen_by(positions, BOB)
-    assert copy.recipient == Recipient(BOB, TEAM_OF)
+    assert copy.audience == Audience(BOB, TEAM_OF)
     assert User.of(told(copy).live_location.userOfGroup.user) == BOB
     [own] = seen_by(positions, ALICE)
-    assert own.recipient == Recipient(None, TEAM_OF)
+    assert own.audience == Audience(None, TEAM_OF)
     assert not seen_by(positions, CAROL)
     assert positions.authors_in(TEAM_OF) == [ALICE]
 
@@ -347,7 +347,7 @@ def test_a_member_who_left_sees_nothing_that_comes_later(positions):
     run(positions.fan_out(ALICE, TEAM_OF, {ALICE, CAROL}, NOW + 1))
     assert not seen_by(positions, BOB, NOW + 1)
     for position in positions.changed(before):
-        if BOB in position.audience:
+        if BOB in position.viewers:
             assert position.is_over
             assert not told(position).live_location.HasField("location")
     [copy] = seen_by(positions, CAROL, NOW + 1)
@@ -363,7 +363,7 @@ def test_a_member_who_comes_back_sees_what_was_shared_last(positions):
     for members in ({BOB}, set(), {BOB}, set(), {BOB}):
         run(positions.fan_out(ALICE, TEAM_OF, members, NOW))
         assert bool(seen_by(positions, BOB)) == bool(members)
-        told_at += [(p.timestamp, p.is_over) for p in positions.all() if BOB in p.audience]
+        told_at += [(p.timestamp, p.is_over) for p in positions.all() if BOB in p.viewers]
     assert told_at == sorted(told_at)
 
 
@@ -373,14 +373,14 @@ def test_a_group_s_stream_that_is_over_is_over_for_each_member(positions):
     positions.update(stop(to=TO_TEAM, timestamp=NOW + 1), NOW + 1)
     run(positions.fan_out(ALICE, TEAM_OF, {BOB, CAROL}, NOW + 1))
     assert not known(positions, NOW + 1)
-    overs = {p.recipient.user: p.timestamp for p in positions.all() if p.is_over}
+    overs = {p.audience.user: p.timestamp for p in positions.all() if p.is_over}
     assert overs == {None: NOW + 1, BOB: NOW + 1, CAROL: NOW + 1}
 
 
 def test_a_stop_for_a_group_whose_stream_is_not_known_is_told_to_its_members(positions):
     positions.update(stop(to=TO_TEAM), NOW)
     run(positions.fan_out(ALICE, TEAM_OF, {BOB}, NOW))
-    assert [p.recipient for p in positions.all() if BOB in p.audience] == [Recipient(BOB, TEAM_OF)]
+    assert [p.audience for p in positions.all() if BOB in p.viewers] == [Audience(BOB, TEAM_OF)]
     assert not known(positions)
 
 
@@ -449,7 +449,7 @@ def test_it_agrees_with_a_plain_model_of_the_rules(taken):
         one = entry(to=to, timestamp=float(timestamp)) if lasts else stop(to, timestamp=float(timestamp))
         if lasts:
             one.remaining = lasts
-        key = (ALICE, Recipient.of_location(one.live_location))
+        key = (ALICE, Audience.of_location(one.live_location))
         model = {k: v for k, v in model.items() if not v["over"] or v["forget_at"] > now}
         for each in model.values():
             if not each["over"] and each["expires"] <= now:

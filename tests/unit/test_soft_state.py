@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from parley.shared.addresses import User
-from parley.shared.recipients import EVERYONE
+from parley.shared.audiences import EVERYONE
 from parley.shared.soft_state.soft_state import Entry, SoftState, supersedes
 
 ANN = User("ann", "alpha")

@@ -34,7 +34,7 @@ async def tell(peer):
     for number in range(TYPISTS):
         event = pb.TypingEvent(user=pb.User(userId=f"{NAME}{number}", serverId="alpha"), timestamp=now)
         assert service.indicators.update(event, service.now(), now, "somewhere") == ""
-    service.tell_all(peer)
+    service.send_all(peer)
 
 
 def test_a_server_that_is_linked_while_very_many_type_is_told_in_frames_that_are_not_too_large():

@@ -127,7 +127,7 @@ async def _share(
             if shared:
                 for to in recipients:
                     feature.stop_sharing(to)
-                await feature.repeats.wait(_LAST_WORD)
+                await feature.retransmissions.wait(_LAST_WORD)
 
 
 def _begun(recipients: Sequence[Recipient], lasting: float) -> str:

@@ -11,9 +11,9 @@ from parley.cli.terminal import finder, line, note, run, who_we_are
 from parley.client.typing import TypingFeature
 from parley.client.views.typing_view import Typist
 from parley.shared.addresses import User
+from parley.shared.audiences import EVERYONE, Audience
 from parley.shared.config import Config
 from parley.shared.printable import one_line
-from parley.shared.recipients import EVERYONE, Recipient
 
 
 def command(user: As = "", server: ServerOption = None, as_json: Json = False, config: ConfigFile = None) -> None:
@@ -31,10 +31,10 @@ def command(user: As = "", server: ServerOption = None, as_json: Json = False, c
 async def _watch(config: Config, name: str, servers: list[str] | tuple[()], *, as_json: bool) -> None:
     """Print who begins and who stops, for ever."""
     user = who_we_are(config, name)
-    shown: dict[tuple[User, Recipient], Typist] = {}
+    shown: dict[tuple[User, Audience], Typist] = {}
 
     def changed(typists: list[Typist]) -> None:
-        now = {(typist.user, typist.recipient): typist for typist in typists}
+        now = {(typist.user, typist.audience): typist for typist in typists}
         for key in [*(key for key in now if key not in shown), *(key for key in shown if key not in now)]:
             line(to_line(_fields(*key, begins=key in now)) if as_json else _in_words(*key, begins=key in now))
         shown.clear()
@@ -46,15 +46,15 @@ async def _watch(config: Config, name: str, servers: list[str] | tuple[()], *, a
         await asyncio.Event().wait()
 
 
-def _in_words(user: User, recipient: Recipient, *, begins: bool) -> str:
-    where = f" in {recipient.group}" if recipient.group is not None else " to you"
-    return one_line(f"{user} {'types' if begins else 'stopped'}{'' if recipient == EVERYONE else where}")
+def _in_words(user: User, audience: Audience, *, begins: bool) -> str:
+    where = f" in {audience.group}" if audience.group is not None else " to you"
+    return one_line(f"{user} {'types' if begins else 'stopped'}{'' if audience == EVERYONE else where}")
 
 
-def _fields(user: User, recipient: Recipient, *, begins: bool) -> dict[str, object]:
+def _fields(user: User, audience: Audience, *, begins: bool) -> dict[str, object]:
     return {
         "user": str(user),
-        "group": str(recipient.group) if recipient.group is not None else None,
-        "to": str(recipient.user) if recipient.user is not None else None,
+        "group": str(audience.group) if audience.group is not None else None,
+        "to": str(audience.user) if audience.user is not None else None,
         "typing": begins,
     }

@@ -74,5 +74,5 @@ class Indicators:
 
 
 def _name(typist: Typist) -> str:
-    where = f" in {typist.recipient.group}" if typist.recipient.group is not None else ""
+    where = f" in {typist.audience.group}" if typist.audience.group is not None else ""
     return one_line(f"{typist.user}{where}")

@@ -19,11 +19,11 @@ from parley.cli.options import As, ConfigFile, Json, ServerOption
 from parley.cli.people.subscription import connected
 from parley.cli.terminal import finder, line, note, out, run, who_we_are
 from parley.client.location import LocationFeature
-from parley.client.views.location_view import Place
+from parley.client.views.location_view import SharedLocation
 from parley.shared.addresses import User
+from parley.shared.audiences import Audience
 from parley.shared.config import Config
 from parley.shared.printable import harmless
-from parley.shared.recipients import Recipient
 
 GeoJson = Annotated[
     bool, typer.Option("--geojson", help="One GeoJSON FeatureCollection per line, with each change: all there is.")
@@ -32,7 +32,7 @@ Once = Annotated[
     bool,
     typer.Option("--once", help="Print what there is now, and end: after a second or two, when all was heard."),
 ]
-Shown = Callable[[list[Place]], None]
+Shown = Callable[[list[SharedLocation]], None]
 _QUIET = 0.7
 """Seconds without a change after which a server has told what there is; it does so three times at once."""
 _LONGEST = 3.0
@@ -72,9 +72,9 @@ def _how(*, as_json: bool, geojson: bool) -> str:
 
 
 def _printer(how: str) -> Shown:
-    """The function that prints the positions each time it is called with them; a table draws itself."""
+    """The function that prints the locations each time it is called with them; a table draws itself."""
     shown: dict[str, Shown] = {"geojson": _geojson, "json": _Changes(_as_json), "lines": _Changes(_in_words)}
-    return shown.get(how, lambda _places: None)
+    return shown.get(how, lambda _locations: None)
 
 
 async def _once(config: Config, name: str, servers: Sequence[str], how: str) -> None:
@@ -82,7 +82,7 @@ async def _once(config: Config, name: str, servers: Sequence[str], how: str) -> 
     user = who_we_are(config, name)
     changed = asyncio.Event()
     feature = LocationFeature(
-        user, config, on_change=lambda _places: changed.set(), discovery=await finder(config, servers)
+        user, config, on_change=lambda _locations: changed.set(), discovery=await finder(config, servers)
     )
     async with connected(feature):
         with suppress(TimeoutError):
@@ -92,10 +92,10 @@ async def _once(config: Config, name: str, servers: Sequence[str], how: str) -> 
                         await changed.wait()
                     changed.clear()
         if how == "table":
-            out.print(_table(feature.places))
-        elif feature.places or how == "geojson":
-            _printer(how)(feature.places)
-        if not feature.places:
+            out.print(_table(feature.locations))
+        elif feature.locations or how == "geojson":
+            _printer(how)(feature.locations)
+        if not feature.locations:
             note(f"nobody shares a place with {user} now")
 
 
@@ -112,80 +112,80 @@ async def _watch(config: Config, name: str, servers: Sequence[str], how: str) ->
 async def _live(feature: LocationFeature) -> None:
     with Live(_table([]), console=out, auto_refresh=False) as live:
         while True:
-            live.update(_table(feature.places), refresh=True)
+            live.update(_table(feature.locations), refresh=True)
             await asyncio.sleep(_TICK)
 
 
-def _table(places: list[Place]) -> Table:
+def _table(locations: list[SharedLocation]) -> Table:
     table = Table("who", "for", "latitude", "longitude", "seconds ago", "until")
-    for place in sorted(places, key=lambda place: (place.author, str(place.recipient))):
-        table.add_row(*(Text(cell) for cell in _cells(place)))
+    for location in sorted(locations, key=lambda location: (location.author, str(location.audience))):
+        table.add_row(*(Text(cell) for cell in _cells(location)))
     return table
 
 
-def _cells(place: Place) -> list[str]:
+def _cells(location: SharedLocation) -> list[str]:
     return [
-        harmless(str(place.author)),
-        harmless(str(place.recipient)),
-        f"{place.latitude:.5f}",
-        f"{place.longitude:.5f}",
-        f"{max(time.time() - place.timestamp, 0):.0f}",
-        time.strftime("%H:%M", time.localtime(time.time() + _left(place))),
+        harmless(str(location.author)),
+        harmless(str(location.audience)),
+        f"{location.latitude:.5f}",
+        f"{location.longitude:.5f}",
+        f"{max(time.time() - location.timestamp, 0):.0f}",
+        time.strftime("%H:%M", time.localtime(time.time() + _left(location))),
     ]
 
 
-def _left(place: Place) -> float:
-    return max(place.expires - asyncio.get_running_loop().time(), 0.0)
+def _left(location: SharedLocation) -> float:
+    return max(location.expires - asyncio.get_running_loop().time(), 0.0)
 
 
 class _Changes:
-    """Prints each place that is new or another, and each that is gone."""
+    """Prints each location that is new or another, and each that is gone."""
 
-    def __init__(self, say: Callable[[Place, bool], str]) -> None:
+    def __init__(self, say: Callable[[SharedLocation, bool], str]) -> None:
         self._say = say
-        self._shown: dict[tuple[User, Recipient], Place] = {}
+        self._shown: dict[tuple[User, Audience], SharedLocation] = {}
 
-    def __call__(self, places: list[Place]) -> None:
-        now = {(place.author, place.recipient): place for place in places}
-        for key, place in now.items():
-            if self._shown.get(key) != place:
-                line(self._say(place, False))
+    def __call__(self, locations: list[SharedLocation]) -> None:
+        now = {(location.author, location.audience): location for location in locations}
+        for key, location in now.items():
+            if self._shown.get(key) != location:
+                line(self._say(location, False))
         for key in self._shown.keys() - now.keys():
             line(self._say(self._shown[key], True))
         self._shown = now
 
 
-def _in_words(place: Place, gone: bool) -> str:
-    who, to, *_ = _cells(place)
-    return f"{who} for {to}: " + ("gone" if gone else f"{place.latitude:.5f}, {place.longitude:.5f}")
+def _in_words(location: SharedLocation, gone: bool) -> str:
+    who, to, *_ = _cells(location)
+    return f"{who} for {to}: " + ("gone" if gone else f"{location.latitude:.5f}, {location.longitude:.5f}")
 
 
-def _fields(place: Place) -> dict[str, Any]:
-    recipient = place.recipient
+def _fields(location: SharedLocation) -> dict[str, Any]:
+    audience = location.audience
     fields = {
-        "author": str(place.author),
-        "to": str(recipient.user) if recipient.user is not None else None,
-        "group": str(recipient.group) if recipient.group is not None else None,
-        "timestamp": place.timestamp,
-        "seconds_left": round(_left(place), 1),
-        "snowflake": place.snowflake or None,
+        "author": str(location.author),
+        "to": str(audience.user) if audience.user is not None else None,
+        "group": str(audience.group) if audience.group is not None else None,
+        "timestamp": location.timestamp,
+        "seconds_left": round(_left(location), 1),
+        "snowflake": location.snowflake or None,
     }
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _as_json(place: Place, gone: bool) -> str:
-    where = {"gone": True} if gone else {"latitude": place.latitude, "longitude": place.longitude}
-    return json.dumps(_fields(place) | where, ensure_ascii=False)
+def _as_json(location: SharedLocation, gone: bool) -> str:
+    where = {"gone": True} if gone else {"latitude": location.latitude, "longitude": location.longitude}
+    return json.dumps(_fields(location) | where, ensure_ascii=False)
 
 
-def _geojson(places: list[Place]) -> None:
+def _geojson(locations: list[SharedLocation]) -> None:
     """RFC 7946: a longitude comes first."""
     features = [
         {
             "type": "Feature",
-            "geometry": {"type": "Point", "coordinates": [place.longitude, place.latitude]},
-            "properties": _fields(place),
+            "geometry": {"type": "Point", "coordinates": [location.longitude, location.latitude]},
+            "properties": _fields(location),
         }
-        for place in places
+        for location in locations
     ]
     line(json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False))

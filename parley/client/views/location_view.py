@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from parley.shared.addresses import User
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 from parley.shared.soft_state.lifetimes import lifetime, skew
 from parley.shared.soft_state.soft_state import Entry, SoftState
 from parley.shared.wire.messages import pb
@@ -18,11 +18,11 @@ REMEMBERED = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SharedLocation:
     """Where somebody was when they last told."""
 
     author: User
-    recipient: Recipient
+    audience: Audience
     latitude: float
     """Degrees, WGS 84."""
     longitude: float
@@ -38,12 +38,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Stream(Entry):
-    place: Place | None
+    location: SharedLocation | None
     """None: it is over."""
     skew: float
 
 
-class Places(SoftState[_Stream]):
+class LocationView(SoftState[_Stream]):
     """Every stream that one person may see."""
 
     def __init__(self, user: User) -> None:
@@ -53,38 +53,38 @@ class Places(SoftState[_Stream]):
     def update(self, entry: pb.ExtendedLiveLocation, now: float, wall: float) -> bool:
         """Take an entry; whether it changes anything. What is neither for us nor ours is nothing to us."""
         location = entry.live_location
-        author, recipient = User.of(location.author), Recipient.of_location(location)
-        if recipient is None or not self._concerns_us(author, recipient):
+        author, audience = User.of(location.author), Audience.of_location(location)
+        if audience is None or not self._concerns_us(author, audience):
             return False
-        if not self.is_news((author, recipient), location.timestamp, is_over=location.stopped):
+        if not self.is_news((author, audience), location.timestamp, is_over=location.stopped):
             return False
-        known = self.get(author, recipient)
+        known = self.get(author, audience)
         ahead = skew(location.timestamp, known.skew if known is not None else None, wall)
         lasts = lifetime(entry, ahead, wall)
         is_live = not location.stopped and lasts > 0 and location.HasField("location")
-        place = _place(entry, recipient, now + lasts) if is_live else None
+        shared = _shared_location(entry, audience, now + lasts) if is_live else None
         due = now + (lasts if is_live else REMEMBERED)
-        self.put(_Stream(author, recipient, location.timestamp, not is_live, due, place, ahead))
+        self.put(_Stream(author, audience, location.timestamp, not is_live, due, shared, ahead))
         return is_live or (known is not None and not known.is_over)
 
-    def _concerns_us(self, author: User, recipient: Recipient) -> bool:
+    def _concerns_us(self, author: User, audience: Audience) -> bool:
         """Existing servers send every location to everyone; of a group we cannot know whether we are in it."""
-        return self._user.is_same(author) or recipient.is_group or self._user.is_same(recipient.user)
+        return self._user.is_same(author) or audience.is_group or self._user.is_same(audience.user)
 
     def ended(self, stream: _Stream, now: float) -> None:
         """It is remembered for a while."""
-        self.put(replace(stream, is_over=True, due=now + REMEMBERED, place=None))
+        self.put(replace(stream, is_over=True, due=now + REMEMBERED, location=None))
 
-    def current(self, now: float) -> list[Place]:
-        """Every place that may be seen now."""
-        return [stream.place for stream in self.live(now) if stream.place is not None]
+    def current(self, now: float) -> list[SharedLocation]:
+        """Every location that may be seen now."""
+        return [stream.location for stream in self.live(now) if stream.location is not None]
 
 
-def _place(entry: pb.ExtendedLiveLocation, recipient: Recipient, expires: float) -> Place:
+def _shared_location(entry: pb.ExtendedLiveLocation, audience: Audience, expires: float) -> SharedLocation:
     location = entry.live_location
-    return Place(
+    return SharedLocation(
         User.of(location.author),
-        recipient,
+        audience,
         location.location.latitude,
         location.location.longitude,
         location.timestamp,

@@ -1,4 +1,4 @@
-"""Who types, as one person sees it: lists merged, whatever comes late, more than once or not at all. Pure.
+"""The typists as one person sees them: lists merged, whatever comes late, twice or not at all. Pure.
 
 An entry lasts `expiry` seconds by our clock (`now`, monotonic) from when its server heard it.
 """
@@ -10,22 +10,22 @@ import math
 from dataclasses import dataclass, replace
 
 from parley.shared.addresses import User
-from parley.shared.recipients import Recipient
+from parley.shared.audiences import Audience
 from parley.shared.soft_state.soft_state import Entry, SoftState
 from parley.shared.wire.messages import pb
 
 
 @dataclass(frozen=True, slots=True)
 class Typist:
-    """Somebody who types, to us by name, in a group (`recipient`), or to everyone."""
+    """Somebody who types, to us by name, in a group (`audience`), or to everyone."""
 
     user: User
-    recipient: Recipient
+    audience: Audience
     timestamp: float
     """Unix seconds of their clock."""
 
 
-class Typists(SoftState[Entry]):
+class TypingView(SoftState[Entry]):
     """Everyone but ourselves who types now."""
 
     def __init__(self, user: User, expiry: float) -> None:
@@ -45,16 +45,16 @@ class Typists(SoftState[Entry]):
         return self.current(now) != before
 
     def _update(self, event: pb.TypingEvent, now: float) -> None:
-        user, recipient = User.of(event.user), Recipient.of_typing(event)
-        if self._user.is_same(user) or recipient is None or not self._is_for_us(recipient):
+        user, audience = User.of(event.user), Audience.of_typing(event)
+        if self._user.is_same(user) or audience is None or not self._is_for_us(audience):
             return
-        if self.is_news((user, recipient), event.timestamp, is_over=event.stopped):
+        if self.is_news((user, audience), event.timestamp, is_over=event.stopped):
             age = event.age if event.age >= 0.0 else math.inf
             due = now + (2 * self._expiry if event.stopped else self._expiry - age)
-            self.put(Entry(user, recipient, event.timestamp, event.stopped, due))
+            self.put(Entry(user, audience, event.timestamp, event.stopped, due))
 
-    def _is_for_us(self, recipient: Recipient) -> bool:
-        return recipient.user is None or self._user.is_same(recipient.user)
+    def _is_for_us(self, audience: Audience) -> bool:
+        return audience.user is None or self._user.is_same(audience.user)
 
     def ended(self, entry: Entry, now: float) -> None:  # noqa: ARG002 - it was due when it was due
         """It is remembered until nothing as old can come any more."""
@@ -62,4 +62,4 @@ class Typists(SoftState[Entry]):
 
     def current(self, now: float) -> list[Typist]:
         """Everyone who types, the newest last."""
-        return [Typist(entry.author, entry.recipient, entry.timestamp) for entry in self.live(now)]
+        return [Typist(entry.author, entry.audience, entry.timestamp) for entry in self.live(now)]

@@ -26,7 +26,7 @@ class _Pending:
     handle: asyncio.TimerHandle | None = None
 
 
-class Repeats:
+class Retransmissions:
     """Datagrams that are to be heard: the newest for each key."""
 
     def __init__(self, send: Callable[[bytes], bool], is_answered: Callable[[], bool]) -> None:
@@ -73,7 +73,7 @@ class Repeats:
         if not self._pending:
             self._none_left.set()
 
-    def again(self) -> None:
+    def resend_all(self) -> None:
         """There is a new link: try everything now."""
         for key, pending in list(self._pending.items()):
             if pending.handle is not None:

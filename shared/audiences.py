@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from parley.shared.addresses import Group, User
+from parley.shared.addresses import Group, User, parse_recipient
 from parley.shared.wire.messages import pb
 
 
-class Recipient(NamedTuple):
+class Audience(NamedTuple):
     """A user, a group, or (both) that user as a member of that group; neither: everyone."""
 
     user: User | None = None
@@ -33,13 +33,14 @@ class Recipient(NamedTuple):
         return self.user is not None and self.group is not None
 
     @classmethod
-    def to(cls, name: User | Group | None) -> Recipient:
-        """A user, a whole group, or everyone."""
+    def to(cls, name: str | User | Group | None) -> Audience:
+        """A user, a whole group, or everyone. ConfigError where a text is none of their names."""
+        name = parse_recipient(name) if isinstance(name, str) else name
         return cls(None, name) if isinstance(name, Group) else cls(name, None)
 
     @classmethod
-    def of_location(cls, location: pb.LiveLocation) -> Recipient | None:
-        """The payload's recipient; None where it names nobody, or half of somebody."""
+    def of_location(cls, location: pb.LiveLocation) -> Audience | None:
+        """The payload's audience; None where it names nobody, or half of somebody."""
         match location.WhichOneof("recipient"):
             case "user":
                 found = cls(User.of(location.user), None)
@@ -52,8 +53,8 @@ class Recipient(NamedTuple):
         return found if found.is_complete else None
 
     @classmethod
-    def of_typing(cls, event: pb.TypingEvent) -> Recipient | None:
-        """The payload's recipient, EVERYONE where it names none; None where it names half of somebody."""
+    def of_typing(cls, event: pb.TypingEvent) -> Audience | None:
+        """The payload's audience, EVERYONE where it names none; None where it names half of somebody."""
         match event.WhichOneof("recipient"):
             case "to_user":
                 found = cls(User.of(event.to_user), None)
@@ -66,11 +67,11 @@ class Recipient(NamedTuple):
         return found if found.is_complete else None
 
     @classmethod
-    def _member(cls, message: pb.UserOfGroup) -> Recipient:
+    def _member(cls, message: pb.UserOfGroup) -> Audience:
         return cls(User.of(message.user), Group.of(message.group))
 
     def write_location(self, location: pb.LiveLocation) -> None:
-        """Make it the payload's recipient."""
+        """Make it the payload's audience."""
         if self.user is not None and self.group is not None:
             location.userOfGroup.CopyFrom(self._to_member())
         elif self.user is not None:
@@ -79,7 +80,7 @@ class Recipient(NamedTuple):
             location.group.CopyFrom(self.group.to_pb())
 
     def write_typing(self, event: pb.TypingEvent) -> None:
-        """Make it the payload's recipient."""
+        """Make it the payload's audience."""
         event.ClearField("recipient")
         if self.user is not None and self.group is not None:
             event.to_member.CopyFrom(self._to_member())
@@ -94,5 +95,5 @@ class Recipient(NamedTuple):
         return pb.UserOfGroup(user=self.user.to_pb(), group=self.group.to_pb())
 
 
-EVERYONE = Recipient()
+EVERYONE = Audience()
 """Typing that names nobody is told to everyone, as existing clients expect."""
