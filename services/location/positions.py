@@ -64,7 +64,7 @@ class Position(ServedEntry):
 
     @property
     def viewers(self) -> frozenset[User]:
-        """Who may see it: the addressed user, and the author's own clients.
+        """The users who may see it: the addressed one, and the author's own clients.
 
         The members of a group have copies of their own, which the author's clients need not see.
         """
@@ -170,7 +170,7 @@ class Positions(ServedState[Position]):
     def copy(
         self, source: Position, audience: Audience, timestamp: float, now: float, *, is_over: bool
     ) -> Position | None:
-        """What is shared with a group, for one member."""
+        """A group's position, for one member."""
         entry = pb.ExtendedLiveLocation()
         entry.CopyFrom(source.entry)
         audience.write_location(entry.live_location)

@@ -128,7 +128,7 @@ class Indicators(ServedState[Indicator]):
     def copy(
         self, source: Indicator, audience: Audience, timestamp: float, now: float, *, is_over: bool
     ) -> Indicator | None:
-        """What is typed in a group, for one member; who was not told of it is told of no stop."""
+        """A group's indicator, for one member; one who was not told of it is told of no stop."""
         key = source.author, audience
         if is_over and self.get(*key) is None:
             return None

@@ -231,7 +231,7 @@ class SoftStateService(DatagramServiceBase):
         self._send_entries(link, self._by_server(self.state.all()))
 
     def _by_server(self, entries: Iterable[ServedEntry]) -> Mapping[str, Entries]:
-        """What is told to which server: of our own authors, and members of groups one by one."""
+        """The entries for each server: our own authors', and for members of groups one by one."""
         found: dict[str, Entries] = defaultdict(list)
         for entry in entries:
             if entry.author.server_id == self.server_id and not entry.audience.is_group:
