@@ -103,13 +103,13 @@ class Typings:
 
     @staticmethod
     def tell(person, to):
-        person._told.pop(to, None)  # a person may type once in 3 s: here they are quicker
+        person._sent_at.pop(to, None)  # a person may type once in 3 s: here they are quicker
         person.send_typing(_name(to))
         return round(person._last_timestamp, 5)
 
     @staticmethod
     def stop(person, to):
-        person._told.setdefault(to, 0.0)
+        person._sent_at.setdefault(to, 0.0)
         person.stop_typing(_name(to))
 
     @staticmethod
