@@ -127,7 +127,7 @@ class DirectoryService(ServiceBase):
         try:
             self._secret = self.data_directory.make_secret(self._secret)
         except OSError as error:
-            self.faults.failed(what, error, is_parley=False)
+            self.faults.failed(what, error, may_be_bug=False)
         else:
             self.faults.well(what)
 

@@ -129,8 +129,8 @@ class _Look:
 
     def _is_believed(self, source: str, nonce: bytes) -> bool:
         is_near = self._networks.have(source)
-        is_parley = self._nonces.is_parley(nonce, source, self._loop.time(), is_near=is_near)
-        return is_parley or is_near or source in self._lookups.hosts
+        is_answer = self._nonces.is_answer(nonce, source, self._loop.time(), is_near=is_near)
+        return is_answer or is_near or source in self._lookups.hosts
 
     def _has_room(self, server: Server, source: str) -> bool:
         """Whether it counts, is known already, or there is room for one more."""

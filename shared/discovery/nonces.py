@@ -74,7 +74,7 @@ class Nonces:
         """To whom one that is ours was issued."""
         return self._issued[nonce].to
 
-    def is_parley(self, nonce: bytes, source: str, now: float, *, is_near: bool) -> bool:
+    def is_answer(self, nonce: bytes, source: str, now: float, *, is_near: bool) -> bool:
         """Whether what comes from that address answers a request of ours; `is_near`: it is on a network of ours."""
         issued = self._issued.get(nonce)
         if issued is None or now - issued.at > ANSWERED_WITHIN:

@@ -48,16 +48,16 @@ class Faults:
         """For /readyz: what fails, and why; empty when all is well."""
         return [f"{what} fails: {error}" for what, error in self._failing.items()]
 
-    def failed(self, what: str, error: BaseException, *, is_parley: bool = True) -> None:
+    def failed(self, what: str, error: BaseException, *, may_be_bug: bool = True) -> None:
         """Note that something failed, and will be tried again; its first failure is logged.
 
-        `is_parley`: it may be a bug, and where it happened is logged, too; a full disk, say, is none.
+        `may_be_bug`: it may be a bug, and where it happened is logged, too; a full disk, say, is none.
         """
         self._count()
         words = f"{type(error).__name__}: {error}"[:200]
         if what not in self._failing and len(self._failing) < MOST:
             self._failing[what] = words
-            why = {"exc_info": error} if is_parley else {"error": words}
+            why = {"exc_info": error} if may_be_bug else {"error": words}
             self._log().error("loop_failed", what=what, detail="it is tried again", **why)
 
     def stray(self, where: str, error: BaseException | None) -> None:

@@ -143,7 +143,7 @@ class ServiceBase(NodeProcess):
         try:
             self.data_directory.make_secret(None)
         except OSError as error:
-            self.faults.failed(what, error, is_parley=False)
+            self.faults.failed(what, error, may_be_bug=False)
         else:
             self.faults.well(what)
 

@@ -44,7 +44,7 @@ def test_everybody_on_a_wire_is_asked_whatever_netmask_each_has(asking):
 def test_both_broadcasts_of_a_wire_have_one_nonce_and_each_network_another(asking):
     narrow, wide, loopback = ask(asking)
     assert nonce_of(narrow) == nonce_of(wide) != nonce_of(loopback)
-    assert asking.nonces.is_parley(nonce_of(wide), "192.168.77.1", 0.0, is_near=False)
+    assert asking.nonces.is_answer(nonce_of(wide), "192.168.77.1", 0.0, is_near=False)
 
 
 def test_later_a_wire_hears_one_request_a_round_and_both_when_something_happened(asking):

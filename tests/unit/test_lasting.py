@@ -206,8 +206,8 @@ def test_an_address_is_resolved_to_itself():
     assert asyncio.run(resolve("127.0.0.1", 9)) == [Endpoint("127.0.0.1", 9)]
 
 
-@pytest.mark.parametrize("is_parley", [True, False])
-def test_only_what_may_be_a_bug_is_logged_with_where_it_happened(is_parley):
+@pytest.mark.parametrize("may_be_bug", [True, False])
+def test_only_what_may_be_a_bug_is_logged_with_where_it_happened(may_be_bug):
     told = []
 
     class Fields(Log):
@@ -215,8 +215,8 @@ def test_only_what_may_be_a_bug_is_logged_with_where_it_happened(is_parley):
             told.append((event, fields))
 
     error = OSError(28, "No space left on device")
-    Faults(Fields).failed("keeping it", error, is_parley=is_parley)
+    Faults(Fields).failed("keeping it", error, may_be_bug=may_be_bug)
     [(event, fields)] = told
     assert event == "loop_failed"
-    assert fields.get("exc_info") == (error if is_parley else None)
-    assert fields.get("error", "").endswith("No space left on device") is not is_parley
+    assert fields.get("exc_info") == (error if may_be_bug else None)
+    assert fields.get("error", "").endswith("No space left on device") is not may_be_bug

@@ -347,8 +347,8 @@ class Requests:
 
     def _is_rather_a_group(self, user: User) -> bool:
         """Whether this is written like one of our groups, and was never a user here: groups cannot be blocked."""
-        is_parley = user.server_id == self._server_id
-        return is_parley and user.user_id.startswith("#") and not self._roster.knows(user)
+        is_local = user.server_id == self._server_id
+        return is_local and user.user_id.startswith("#") and not self._roster.knows(user)
 
 
 def _group(ask: Ask) -> Group:

@@ -147,8 +147,8 @@ class Announcer(DiscoveryPort):
         source, now = datagram.source[0], self.now()
         heard = read(frame, source)
         pinned = source in self.lookups.hosts
-        in_turn = self._asked_in_turn.is_parley(heard.nonce, source, now, is_near=is_near)
-        answered = in_turn or self._asking.nonces.is_parley(heard.nonce, source, now, is_near=is_near)
+        in_turn = self._asked_in_turn.is_answer(heard.nonce, source, now, is_near=is_near)
+        answered = in_turn or self._asking.nonces.is_answer(heard.nonce, source, now, is_near=is_near)
         if not (answered or is_near or pinned):
             self.metrics.dropped("unasked")
             return

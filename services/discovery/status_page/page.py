@@ -59,7 +59,7 @@ def _servers(view: View) -> str:
 
 
 def _server(node: Node) -> list[str]:
-    heard = "this node" if node.is_parley else "never" if node.heard is None else f"{ago(node.heard)} ago"
+    heard = "this node" if node.is_own else "never" if node.heard is None else f"{ago(node.heard)} ago"
     heard += " (silent)" if node.is_silent else ""
     return [node.server_id, ", ".join(map(_name, node.features)), ", ".join(node.addresses), heard]
 

@@ -39,7 +39,7 @@ Point = tuple[float, float]
 
 def picture(view: View, frame: Frame = WIDE) -> str:
     """The <svg> element."""
-    nodes = sorted(view.nodes, key=lambda node: not node.is_parley)[: frame.most]
+    nodes = sorted(view.nodes, key=lambda node: not node.is_own)[: frame.most]
     places = _places(nodes, frame)
     edges = [edge for edge in view.edges if edge.one in places and edge.other in places]
     parts = [_edge(edge, places) for edge in edges] + [_node(node, places[node.server_id], frame) for node in nodes]
@@ -72,8 +72,8 @@ def _edge(edge: Edge, places: dict[str, Point]) -> str:
 
 def _node(node: Node, place: Point, frame: Frame) -> str:
     x, y = place
-    kind = "ours" if node.is_parley else "silent" if node.is_silent else "heard"
-    below = f"no {', '.join(node.lacks)}" if node.lacks else "this node" if node.is_parley else "all features"
+    kind = "ours" if node.is_own else "silent" if node.is_silent else "heard"
+    below = f"no {', '.join(node.lacks)}" if node.lacks else "this node" if node.is_own else "all features"
     below = shortened(below, frame.box // 5)
     lacking = " lacking" if node.lacks else ""
     return (

@@ -34,7 +34,7 @@ class Node:
     """A server."""
 
     server_id: str
-    is_parley: bool
+    is_own: bool
     features: tuple[str, ...]
     heard: float | None
     """Seconds since its last announcement; None: never, or it is our own."""
@@ -139,7 +139,7 @@ def _own_edges(
     for node in nodes:
         links = told.get(node.server_id, {})
         wanted = _in_order((set(node.features) & (set(FEATURES) | offered)) | links.keys())
-        if wanted and not node.is_parley:
+        if wanted and not node.is_own:
             states = {feature: feature in links and links[feature].linked for feature in wanted}
             one, other = sorted((server_id, node.server_id))
             yield Edge(one, other, states)
