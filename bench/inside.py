@@ -100,7 +100,7 @@ class Inside:
 
     def check(self) -> None:
         """All that was sent was passed on and answered at once: nothing is on its way, nothing waits."""
-        opened, told = self.service.opened, self.count
+        opened, told = self.service.engine, self.count
         assert opened.router.next_timeout() is None, "something is on its way"
         assert len(opened.mailbox) == 0, "something waits"
         sent = self.beta._transport.written, self.alice._transport.written  # noqa: SLF001 - what there is to see

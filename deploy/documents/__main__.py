@@ -13,12 +13,20 @@ from typing import Final
 
 from deploy.documents import configuration, decisions, diagrams
 from deploy.documents.parts import ROOT, replaced
+from parley.services.chat.message.life import DURABILITY, LIFE, State
 from parley.shared.link.transitions import TRANSITIONS as LINK
 from parley.shared.link.transitions import State as LinkState
 
 PARTS: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/decisions/README.md", "index"): lambda: decisions.index(decisions.all_decisions()),
     ("docs/configuration.md", "keys"): configuration.table,
+    ("docs/architecture.md", "message states"): lambda: diagrams.state_diagram(
+        LIFE, first=[State.ACCEPTED, State.WAITING], last=[State.ANSWERED, State.EXPIRED]
+    ),
+    ("docs/architecture.md", "message transitions"): lambda: diagrams.transition_rows(
+        LIFE, last=[State.ANSWERED, State.EXPIRED]
+    ),
+    ("docs/architecture.md", "message durability"): lambda: diagrams.transition_rows(DURABILITY, last=[]),
     ("docs/architecture.md", "link states"): lambda: diagrams.state_diagram(
         LINK, first=[LinkState.ACCEPTED, LinkState.DIALLED], last=[LinkState.CLOSED]
     ),

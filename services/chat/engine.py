@@ -10,13 +10,14 @@ from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Caps, Groups
 from parley.services.chat.groups.paced_changes import PacedChanges
 from parley.services.chat.groups.requests import Requests
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination
 from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.roster import LocalRoster
 from parley.services.chat.routing.fair_order import FairOrder
 from parley.services.chat.routing.router import Router
 from parley.services.chat.state import ChatState
 from parley.services.chat.storage.disk_mailbox import DiskMailbox
-from parley.services.chat.storage.mailbox import Destination, Envelope
 from parley.services.chat.storage.quotas import Limits
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import User

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.compiled import core
 from parley.shared.telemetry.tallies import Exporter, Samples
 
@@ -74,7 +74,7 @@ class ChatMetrics:
         """Recipients have these; one that waited counts as the mailbox's, whoever it is for."""
         buckets, arrived, run = self._local, now, 0
         for envelope in envelopes:
-            if envelope.waited:
+            if envelope.was_kept:
                 wanted = self._mailbox
             else:
                 wanted = self._local if envelope.recipient.server_id == server_id else self._remote

@@ -11,11 +11,12 @@ from typing import ClassVar, Final
 from parley.services.chat.engine import ChatEngine
 from parley.services.chat.groups.requests import Ask, read_ask
 from parley.services.chat.message.early_refusals import EarlyRefusals
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination
 from parley.services.chat.metrics import ChatMetrics
 from parley.services.chat.operator.server import Operations, OperatorSocket
 from parley.services.chat.roster import LinkedServer, LocalRoster
 from parley.services.chat.routing.fair_order import FairOrder
-from parley.services.chat.storage.mailbox import Destination, Envelope
 from parley.services.chat.storage.schema import InUse
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import ServerList, User

@@ -17,8 +17,8 @@ from parley.shared.compiled import core
 if TYPE_CHECKING:
     from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
     from parley.services.chat.deduplication.stored_keys import StoredKeys
+    from parley.services.chat.message.life import Envelope
     from parley.services.chat.roster import ChatLink, ServerLink
-    from parley.services.chat.storage.mailbox import Envelope
 
 
 class ChatState:

@@ -108,7 +108,7 @@ class Chat(OfService):
     kinds = (*OfService.kinds, sibling("TYPING_INDICATOR"))
 
     def opened(self):
-        self.process._open = in_loop(self.process._open_mailbox)
+        self.process._engine = in_loop(self.process._open_mailbox)
         in_loop(self.process._expire)
 
     def end(self):
@@ -242,7 +242,7 @@ class OperatorSocket(Chat):
         super().opened()
         process = self.process
         operations = operator_server.Operations(
-            self.directory / "alpha", process.opened, process.roster, process._turn_over
+            self.directory / "alpha", process.engine, process.roster, process._turn_over
         )
         self.socket = operator_server.OperatorSocket(self.directory / "alpha", operations, process.log)
         self.turns = Turns()

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from parley.services.chat.message.life import Envelope
 from parley.services.chat.service import ChatService
 from parley.services.chat.storage.back_pressure import OF_AUTHOR, UNWRITTEN, BackPressure
-from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import User
 from parley.shared.config import Config
 

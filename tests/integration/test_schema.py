@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 
+from parley.services.chat.message.model import Name
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import schema
-from parley.services.chat.storage.mailbox import Name
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError

@@ -13,12 +13,13 @@ import pytest
 
 from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.groups.groups import copies
+from parley.services.chat.message.life import Durability, Envelope
+from parley.services.chat.message.model import name_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.operator.commands import Wanted
 from parley.services.chat.operator.inspection import Inspection
 from parley.services.chat.storage import queries
 from parley.services.chat.storage import store as store_module
-from parley.services.chat.storage.mailbox import Envelope, name_of
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError
@@ -38,7 +39,7 @@ def item(number, *, text=b"hello", snowflake=None):
     snowflake = number if snowflake is None else snowflake
     made = Envelope(ANN, snowflake, BOB, text, key=key(ANN, snowflake))
     made.id = number
-    made.is_saved = True
+    made.persist()
     return made
 
 
@@ -118,7 +119,7 @@ def test_what_is_kept_is_there_after_closing_and_opening_again(tmp_path):
                 (1, key(ANN, 1), b"\0\xff"),
                 (3, key(ANN, 3), b"\0\xff" * 3),
             ]
-            assert all(each.is_safe and each.is_saved for each in found)
+            assert all(each.durability is Durability.SAFE for each in found)
             store.paid(ANN, 1)
         async with opened(tmp_path) as (store, _told):
             assert await load_owed(store, ANN) == [(3, b"second")]
@@ -156,7 +157,8 @@ def test_a_message_comes_back_as_it_was_with_who_gave_it_and_for_which_group(tmp
         to_group = Envelope(ANN, 3, GROUP, b"three", key=key(ANN, 3))
         async with opened(tmp_path) as (store, _told):
             for number, kept in enumerate((from_gamma, copy, to_group), 1):
-                kept.id, kept.is_saved = number, True
+                kept.id = number
+                kept.persist()
                 store.keep("beta", kept)
         async with opened(tmp_path) as (store, _told):
             found = await load(store, "beta")
@@ -547,7 +549,7 @@ TEXT = "a secret of the crew" * 1000
 def copies_for(count, first=1):
     sent = pb.ChatMessage(messageSnowflake=7, author=ANN.to_pb(), group=CREW.to_pb(), textContent=TEXT)
     members = [User(f"member{n}", "alpha") for n in range(count)]
-    made = list(copies(sent, CREW, members, [key(member, 7) for member in members], ""))
+    made = list(copies(sent, CREW, members, [key(member, 7) for member in members], Envelope(ANN, 1, CREW, b"")))
     for number, copy in enumerate(made, first):
         copy.id = number
     return made

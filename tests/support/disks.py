@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import HandedOver, name_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage.bodies import Copy
-from parley.services.chat.storage.mailbox import Envelope, HandedOver, name_of
 from parley.services.chat.storage.quotas import Tally, count
 from parley.shared.addresses import User
 
@@ -349,6 +350,5 @@ def _item(number, row):
     else:
         head = row.raw[: -1 - row.body.size]
         item = Copy(row.author, row.snowflake, row.recipient, head=head, body=row.body, **parts)
-    item.id = number
-    item.is_saved = item.is_safe = True
+    item.found(number, item.size)
     return item

@@ -2,11 +2,12 @@
 
 import pytest
 
+from parley.services.chat.message.life import Durability, Envelope
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.state import ChatState
 from parley.services.chat.storage import disk_mailbox
 from parley.services.chat.storage.disk_mailbox import DiskMailbox, Limits
-from parley.services.chat.storage.mailbox import Envelope, Kept
+from parley.services.chat.storage.mailbox import Kept
 from parley.shared.addresses import User
 from tests.support.disks import FakeDisk
 
@@ -231,14 +232,14 @@ def test_what_came_while_nothing_could_be_read_is_not_forgotten():
 def test_an_item_is_written_once_and_forgotten_only_if_it_was_written():
     opened = ChatEngine()
     on_its_way, saved = item(1), item(2)
-    opened.box.over(on_its_way, Status.DELIVERED)
+    opened.box.number(on_its_way)
     assert len(opened.disk) == 0
-    assert on_its_way.is_over
     assert [opened.box.save(BOB, saved), opened.box.save(BOB, saved)] == [Kept.SOON, Kept.SOON]
     assert len(opened.disk) == 1
     opened.disk.commit()
-    saved.is_safe = True
+    saved.persisted()
     assert opened.box.save(BOB, saved) is Kept.SAFE
+    saved.ended(Status.DELIVERED)
     opened.box.over(saved, Status.DELIVERED)
     opened.disk.commit()
     assert opened.disk.messages == {}
@@ -251,6 +252,7 @@ def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that
     opened.put(50, to="beta")
     opened.disk.commit_all()
     for each in opened.take_ready()[:2]:
+        each.ended(Status.DELIVERED)
         opened.box.over(each, Status.DELIVERED)
     opened.disk.commit()
     opened.put(12)
@@ -262,7 +264,7 @@ def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that
     again.put(13)
     came = again.drain()
     assert numbers(came) == [*range(3, 12), 13]
-    assert all(each.is_safe for each in came[:-1])
+    assert all(each.durability is Durability.SAFE for each in came[:-1])
     assert numbers(again.drain("beta")) == [50]
     assert Status.DELIVERED in again.disk.final.values()
     assert len({each.id for each in came}) == len(came)
@@ -308,6 +310,7 @@ def test_one_that_waits_can_be_taken_out_wherever_it_is():
     assert not opened.box.remove(BOB, sent[1])
     assert not opened.box.remove(BEN, sent[0])
     for taken in (sent[1], sent[6]):
+        taken.ended(Status.OTHER_ERROR)
         opened.box.over(taken, Status.OTHER_ERROR)
     assert len(opened.box) == 5
     assert numbers(opened.drain()) == [1, 3, 4, 5, 6]

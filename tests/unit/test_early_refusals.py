@@ -3,7 +3,7 @@
 import pytest
 
 from parley.services.chat.message.early_refusals import MOST, OF_LINK, YOUNG, EarlyRefusals
-from parley.services.chat.storage.mailbox import Envelope
+from parley.services.chat.message.life import Envelope
 from parley.shared.addresses import User
 
 

@@ -6,6 +6,7 @@ import tracemalloc
 import pytest
 
 from parley.services.chat.groups.groups import copies
+from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
@@ -329,7 +330,9 @@ def test_a_document_is_in_memory_once_whatever_the_number_of_members():
     members = [User(f"user{n}", "beta") for n in range(1000)]
     tracemalloc.start()
     try:
-        made = list(copies(sent, group, members, [bytes(16)] * len(members), ""))
+        made = list(
+            copies(sent, group, members, [bytes(16)] * len(members), Envelope(User.of(sent.author), 1, group, b""))
+        )
         used, _peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

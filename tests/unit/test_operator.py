@@ -4,10 +4,10 @@ import sqlite3
 
 import pytest
 
+from parley.services.chat.message.life import Envelope
 from parley.services.chat.operator import commands
 from parley.services.chat.operator.commands import MOST, Drop, Dropped, Retried, Retry, Wanted
 from parley.services.chat.storage import rows, schema
-from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError
 from tests.support.durable_people import DurableNode

@@ -3,9 +3,10 @@
 import pytest
 
 from parley.services.chat.groups.groups import copies
+from parley.services.chat.message.life import Envelope
 from parley.services.chat.state import ChatState
 from parley.services.chat.storage import quotas
-from parley.services.chat.storage.mailbox import Envelope, Kept
+from parley.services.chat.storage.mailbox import Kept
 from parley.services.chat.storage.quotas import Limits
 from parley.shared.addresses import Group, User
 from parley.shared.wire.messages import pb
@@ -124,7 +125,7 @@ def test_a_groups_body_counts_once_of_all_and_wholly_of_each_users_room():
     made = opened(size=1_000_000, user_size=500_000)
     members = [User(f"member{number}", "alpha") for number in range(1000)]
     sent = pb.ChatMessage(messageSnowflake=1, author=ANN.to_pb(), group=CREW.to_pb(), textContent="x" * 100_000)
-    many = list(copies(sent, CREW, members, [b""] * len(members), ""))
+    many = list(copies(sent, CREW, members, [b""] * len(members), Envelope(ANN, 1, CREW, b"")))
     assert {made.box.put(copy.recipient, copy) for copy in many} == {Kept.SOON}
     own = sum(copy.own_size for copy in many)
     assert made.box._bytes == own + many[0].body.size

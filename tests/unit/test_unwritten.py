@@ -2,7 +2,7 @@
 
 import pytest
 
-from parley.services.chat.storage.mailbox import Envelope
+from parley.services.chat.message.life import Envelope, Input
 from parley.services.chat.storage.unwritten import BYTES, MESSAGES, Unwritten, Work
 from parley.shared.addresses import User
 
@@ -40,7 +40,7 @@ def test_what_is_offered_again_and_what_is_no_message_is_tried_again_in_order(un
 
 def test_what_can_never_be_written_or_is_over_is_not_tried_again(unwritten):
     over = work(1)
-    over.envelope.is_over = True
+    over.envelope.advance(Input.ANSWERED)
     assert unwritten.add([over], is_passing=True) == [over]
     poison = work(2)
     assert unwritten.add([poison], is_passing=False) == [poison]
@@ -69,6 +69,6 @@ def test_what_comes_after_all_that_was_read_waits_while_more_is_on_disk(unwritte
 def test_a_pair_gets_its_own_and_what_is_over_is_gone(unwritten):
     mine, over = work(2), work(4)
     unwritten.add([mine, work(3, author=CID), over], is_passing=True)
-    over.envelope.is_over = True
+    over.envelope.advance(Input.ANSWERED)
     assert ids(unwritten.add_to([], BOB, 0, 10, (ANN, BOB))) == [2]
     assert ids(unwritten.add_to([], BOB, 0, 10, None)) == [2, 3]

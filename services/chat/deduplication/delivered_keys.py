@@ -15,7 +15,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from parley.services.chat.storage.mailbox import Key
+from parley.services.chat.message.model import Key
 from parley.shared.compiled import same_as_compiled
 
 BUCKETS: Final = 1 << 18

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from parley.services.chat.storage.mailbox import Key
+from parley.services.chat.message.model import Key
 from parley.shared.compiled import core
 
 REMEMBERED: Final = 50_000

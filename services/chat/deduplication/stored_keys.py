@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
-from parley.services.chat.storage.mailbox import Key
+from parley.services.chat.message.model import Key
 from parley.shared.compiled import same_as_compiled
 
 PART_BITS: Final = 12

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from parley.services.chat.storage.mailbox import Envelope, Key
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Key
 from parley.shared.addresses import User
 
 MOST: Final = 256

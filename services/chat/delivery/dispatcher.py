@@ -27,8 +27,10 @@ from parley.services.chat.delivery.lanes import Lanes, Stuck
 from parley.services.chat.delivery.persist_timer import PersistTimer, Watched
 from parley.services.chat.delivery.retries import Retries
 from parley.services.chat.message.in_flight import SERVER_WINDOWS, InFlight
+from parley.services.chat.message.life import MEMORY, Envelope
+from parley.services.chat.message.model import Destination, Pair
 from parley.services.chat.roster import ChatLink, Roster, retries_messages
-from parley.services.chat.storage.mailbox import Destination, Envelope, Kept, Mailbox, Pair
+from parley.services.chat.storage.mailbox import Kept, Mailbox
 from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
 from parley.shared.wire.pieces import SUSPECT, WHOLE
@@ -146,7 +148,7 @@ class Dispatcher:
             self._state.in_flight + len(self.fast_path) < ON_THEIR_WAY
             and self._state.in_flight_bytes + self.fast_path.size < BYTES_ON_THEIR_WAY
         ):
-            return in_flight.has_room
+            return len(in_flight.held) < in_flight.window and in_flight.size < in_flight.window_bytes
         return len(in_flight) == 0 or (len(in_flight) < SHARE and in_flight.size < SHARE_BYTES)
 
     def catch_up(self, user: User) -> None:
@@ -183,9 +185,17 @@ class Dispatcher:
         """Take over what the fast path sent: from now on it is as if it had been sent here."""
         adopted: list[Watched] = []
         for destination, author, snowflake, recipient, raw, origin, at, number, links, key in sent:
-            envelope = Envelope(author, snowflake, recipient, raw, key=key, origin=origin)
-            envelope.arrived, envelope.id = at, number
-            envelope.is_retried_by_origin = bool(origin) and retries_messages(self._roster, origin)
+            envelope = Envelope(
+                author,
+                snowflake,
+                recipient,
+                raw,
+                key=key,
+                origin=origin,
+                arrived=at,
+                is_retried_by_origin=bool(origin) and retries_messages(self._roster, origin),
+            )
+            envelope.id = number
             in_flight = self.in_flight_to(destination)
             # Deadlines ascend. The router's were sent ANSWERING_FACTOR times persist_delay later at most.
             last = self._unanswered[-1][0] if self._unanswered else 0.0
@@ -193,7 +203,7 @@ class Dispatcher:
             in_flight.hold(envelope, links, deadline)
             self._state.in_flight += 1
             self._state.in_flight_bytes += envelope.size
-            self._unanswered.append((envelope.deadline, destination, envelope))
+            self._unanswered.append((envelope.due, destination, envelope))
             adopted.append((at, destination, envelope))
         self._persist_timer.watch_earlier(adopted)
 
@@ -220,8 +230,8 @@ class Dispatcher:
             in_flight.send(envelope, links, deadline)
         self._state.in_flight += 1
         self._state.in_flight_bytes += envelope.size
-        self._unanswered.append((envelope.deadline, destination, envelope))
-        if not envelope.is_saved:
+        self._unanswered.append((envelope.due, destination, envelope))
+        if envelope.durability is MEMORY:
             self._persist_timer.watch(destination, envelope, deadline - self._ack_timeout)
         if is_in_pieces:
             self._lanes.begin(destination, envelope, links[0], deadline - self._ack_timeout)
@@ -326,7 +336,7 @@ class Dispatcher:
     def drop_deadlines(self) -> None:
         """At the end of a batch: drop those that matter no more, as they come to the front."""
         unanswered = self._unanswered
-        while unanswered and unanswered[0][0] != unanswered[0][2].deadline:
+        while unanswered and unanswered[0][0] != unanswered[0][2].due:
             unanswered.popleft()
         self._persist_timer.drop_answered(is_idle=self._state.in_flight == 0)
         if self._retries:
@@ -334,7 +344,7 @@ class Dispatcher:
         if (
             len(unanswered) > 2 * self._state.in_flight + SLACK
         ):  # one at the front would hold all that were sent after it
-            self._unanswered = deque(due for due in unanswered if due[0] == due[2].deadline)
+            self._unanswered = deque(due for due in unanswered if due[0] == due[2].due)
 
     # Time ----------------------------------------------------------------------------------------------
 
@@ -352,11 +362,11 @@ class Dispatcher:
         self._persist_timer.handle_timeout(now)
         while self._unanswered and self._unanswered[0][0] <= now:
             deadline, destination, envelope = self._unanswered.popleft()
-            if envelope.deadline == deadline:
+            if envelope.due == deadline:
                 self._mailbox.save(destination, envelope)  # again, where the disk was full
                 self._overdue(destination, envelope)
                 self._lanes.may_go_on(destination, envelope)
-                if envelope.deadline and self._may_retry(destination, envelope):
+                if envelope.is_in_flight and self._may_retry(destination, envelope):
                     self._retries.add(envelope, now, at_once=isinstance(destination, User))
                 self.pump(destination, now)
         self._retries.handle_timeout(now)

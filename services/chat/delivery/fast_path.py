@@ -28,9 +28,11 @@ from parley.services.chat.delivery.fast_path_interface import DeliveredRun, Sent
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.message.in_flight import BURST, WINDOW
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination
 from parley.services.chat.message.statuses import UNCONFIRMED, Status, Statuses, tail
 from parley.services.chat.roster import ChatLink, LocalRoster
-from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox
+from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import User
 from parley.shared.compiled import core, same_as_compiled
 from parley.shared.errors import MalformedMessage

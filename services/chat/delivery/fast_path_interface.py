@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from parley.services.chat.message.model import Destination, Key
 from parley.services.chat.roster import ChatLink
-from parley.services.chat.storage.mailbox import Destination, Key
 from parley.shared.addresses import Recipient, User
 
 Sent = tuple[Destination, User, int, Recipient, bytes, str, float, int, list[ChatLink], Key]

@@ -27,8 +27,10 @@ from itertools import count, islice
 from typing import Final
 
 from parley.services.chat.delivery.paths import NO_ROOM_WAIT, Lane, Path
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination, Pair
 from parley.services.chat.roster import ChatLink, Roster
-from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox, Pair
+from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.wire.messages import encode, pb
 from parley.shared.wire.pieces import SUSPECT, WHOLE, Sending, Whole
 
@@ -329,7 +331,8 @@ def _send_piece(link: ChatLink, lane: Lane, now: float) -> bool:
     if piece is None or lane.sending is None or lane.head is None:
         return False
     link.send(encode("PIECE", piece))
-    lane.head.was_whole = lane.head.was_whole or lane.sending.is_sent
+    if lane.sending.is_sent:
+        lane.head.all_was_sent()
     return True
 
 

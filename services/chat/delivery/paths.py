@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Pair
 from parley.services.chat.roster import ChatLink
-from parley.services.chat.storage.mailbox import Envelope, Pair
 from parley.shared.wire.pieces import Sending, Whole, Window
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -40,12 +41,12 @@ class Lane:
         if self.begun is not envelope:
             self.begun, self.best = envelope, 0
         self.head, self.not_before = envelope, 0.0
-        envelope.in_pieces = True
+        envelope.pieces(begin=True)
 
     def stop(self) -> None:
         """The transfer is over, or on no link any more."""
         if self.head is not None:
-            self.head.in_pieces = False
+            self.head.pieces(begin=False)
         self.head = self.sending = None
 
 
@@ -92,7 +93,7 @@ class Path:
 
     def may_try(self, now: float) -> bool:
         """Whether the next suspect's turn has come."""
-        is_free = self.trying is None or self.trying.deadline <= now
+        is_free = self.trying is None or self.trying.due <= now
         return is_free and now >= self.retry_at
 
     def failed(self, now: float) -> None:
@@ -152,5 +153,5 @@ class Path:
         if self.suspects and self.retry_at > now:
             times.append(self.retry_at)
         elif self.suspects and self.trying is not None:
-            times.append(self.trying.deadline)
+            times.append(self.trying.due)
         return min((at for at in times if at > now), default=None)

@@ -25,7 +25,9 @@ from operator import itemgetter
 from typing import Final
 
 from parley.services.chat.message.in_flight import InFlight
-from parley.services.chat.storage.mailbox import Destination, Envelope, Kept
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination
+from parley.services.chat.storage.mailbox import Kept
 
 ANSWERING_FACTOR: Final = 10
 """So many times `delay` has the answer of who answers just now; the fast path is given the same."""
@@ -92,7 +94,7 @@ class PersistTimer:
 
     def drop_answered(self, *, is_idle: bool) -> None:
         """Forget answered messages that have come to the front; `is_idle`: nothing is in flight."""
-        while self._watched and not self._watched[0][2].deadline:
+        while self._watched and not self._watched[0][2].due:
             self._watched.popleft()
         if is_idle:
             self._about_to_be_answered.clear()
@@ -125,7 +127,7 @@ class PersistTimer:
         while self._watched and self._watched[0][0] <= now:
             due, destination, envelope = self._watched.popleft()
             until = due + (ANSWERING_FACTOR - 1) * self._delay
-            if envelope.deadline and until > now and self._is_answering(destination, now):
+            if envelope.is_in_flight and until > now and self._is_answering(destination, now):
                 heappush(self._about_to_be_answered, (until, envelope.id, destination, envelope))
                 self._answering.add(destination)
             else:
@@ -138,7 +140,7 @@ class PersistTimer:
 
     def _write(self, destination: Destination, envelope: Envelope) -> None:
         """Unless it was answered meanwhile."""
-        if envelope.deadline and destination in self._not_saved:
+        if envelope.is_in_flight and destination in self._not_saved:
             self._save_all(destination)
-        elif envelope.deadline:
+        elif envelope.is_in_flight:
             self._save(destination, envelope)

@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
+from parley.services.chat.message.life import Envelope
 from parley.services.chat.roster import ChatLink
-from parley.services.chat.storage.mailbox import Envelope
 
 LONGEST: Final = 320.0
 """Seconds between two offers, at most."""
@@ -39,7 +39,7 @@ class Retry(NamedTuple):
     @property
     def counts(self) -> bool:
         """Whether the envelope is still unanswered, and was not sent in another way meanwhile."""
-        return self.envelope.deadline == self.deadline
+        return self.envelope.due == self.deadline
 
 
 class Retries:
@@ -59,7 +59,7 @@ class Retries:
         self._put(envelope, now + delay, delay)
 
     def _put(self, envelope: Envelope, due: float, delay: float) -> None:
-        envelope.deadline = due
+        envelope.retry(due)
         heappush(self._due, Retry(due, next(self._numbers), envelope, delay))
 
     def due(self) -> Iterable[float]:

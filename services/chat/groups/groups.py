@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Key
 from parley.services.chat.storage.bodies import Body, Copy, head_of
-from parley.services.chat.storage.mailbox import Envelope, Key
 from parley.shared.addresses import Group, User
 from parley.shared.wire.messages import pb
 
@@ -211,7 +212,7 @@ def _encode(members: Iterable[User]) -> bytes:
 
 
 def copies(
-    message: pb.ChatMessage, group: Group, members: Sequence[User], keys: Sequence[Key], origin: str
+    message: pb.ChatMessage, group: Group, members: Sequence[User], keys: Sequence[Key], original: Envelope
 ) -> Iterator[Envelope]:
     """A group message's copies, one for each of these members. protobuf merges fields in any order."""
     shared = pb.ChatMessage()
@@ -225,7 +226,9 @@ def copies(
             snowflake,
             member,
             key=key,
-            origin=origin,
+            origin=original.origin,
+            arrived=original.arrived,
+            is_retried_by_origin=original.is_retried_by_origin,
             group=group,
             head=head_of(member, group, body),
             body=body,

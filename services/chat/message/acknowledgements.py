@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from parley.services.chat.delivery.dispatcher import Dispatcher
+from parley.services.chat.message.life import Envelope, Input
+from parley.services.chat.message.model import TO_GROUP, HandedOver, Name, kind_of, name_of
 from parley.services.chat.message.statuses import FINAL, INTERIM, Status, Statuses
 from parley.services.chat.roster import ChatLink, Roster
-from parley.services.chat.storage.mailbox import TO_GROUP, Envelope, HandedOver, Mailbox, Name, kind_of, name_of
+from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.spellings import Spellings
@@ -135,13 +137,12 @@ class Acknowledgements:
         envelope = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if envelope is not None:
             if status in INTERIM and author is None:
-                envelope.answered = True  # it names no author: we have to remember who it was
+                envelope.advance(Input.TAKEN)  # it names no author: we have to remember who it was
                 self._statuses.report(envelope, status)
             elif status in INTERIM:
                 self._dispatcher.answered(server_id, envelope, now)
-                envelope.pending = (
-                    status  # told once it is known after a restart, too: else the last would count for nothing
-                )
+                # Told once it is known after a restart, too: else the last would count for nothing.
+                envelope.promise(status)
                 self._mailbox.handed_over(envelope, status)
             elif status != _USER_NOT_FOUND or not self._refusal_waits(server_id, envelope):
                 self._dispatcher.answered(server_id, envelope, now)
@@ -152,7 +153,7 @@ class Acknowledgements:
 
     def refused(self, server_id: str, envelope: Envelope, now: float) -> None:
         """A server does not know whom a message is for, and that is certain by now."""
-        if envelope.deadline:  # it is in flight: nothing else became of it
+        if envelope.is_in_flight:  # it is in flight: nothing else became of it
             self._dispatcher.answered(server_id, envelope, now)
             self._statuses.report(envelope, _USER_NOT_FOUND)
 
@@ -170,7 +171,8 @@ class Acknowledgements:
             return
         origin = author.server_id if author.server_id != self._server_id else ""
         late = Envelope(author, name.snowflake, user, b"", key=handed_over.key, origin=origin, group=group)
-        late.is_saved = bool(origin)  # nobody but us would tell it again
+        if origin:  # nobody but us would tell it again
+            late.held_elsewhere()
         present = self._statuses.recent.status(late.key)
         present = handed_over.status if present is None else present
         if present == status or (present in FINAL and status in INTERIM):

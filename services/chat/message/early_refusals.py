@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from parley.services.chat.storage.mailbox import Envelope
+from parley.services.chat.message.life import Envelope
 from parley.shared.spellings import ByName
 
 YOUNG: Final = 5.0

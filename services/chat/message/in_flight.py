@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from parley.services.chat.message.life import Envelope
 from parley.services.chat.roster import ChatLink
 from parley.services.chat.state import InFlightTable
-from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import User
 
 WINDOW = 4096
@@ -40,11 +40,6 @@ class InFlight(InFlightTable):
         """All of them, in that order."""
         return self.held
 
-    @property
-    def has_room(self) -> bool:
-        """Whether more may be on its way at once."""
-        return len(self.held) < self.window and self.size < self.window_bytes
-
     def must_wait(self, envelope: Envelope) -> bool:
         """Whether the author's message of this number to the same recipient, another one, is to be answered first.
 
@@ -58,7 +53,7 @@ class InFlight(InFlightTable):
             other.recipient == envelope.recipient
             and other.author == envelope.author
             and other.key != envelope.key
-            and other.told is other.pending is None
+            and other.last_status is other.promised is None
             for other in same
         )
 
@@ -66,14 +61,11 @@ class InFlight(InFlightTable):
         """Write an envelope to its links; an answer is due at `deadline`."""
         for link in links:
             link.send(envelope.raw)
-        envelope.was_whole = True
-        self.hold(envelope, links, deadline)
+        self.hold(envelope, links, deadline, True)
 
-    def hold(self, envelope: Envelope, links: Sequence[ChatLink], deadline: float) -> None:
-        """An envelope was written to these links."""
-        envelope.sent_to = list(links)
-        envelope.attempts += 1
-        envelope.deadline = deadline
+    def hold(self, envelope: Envelope, links: Sequence[ChatLink], deadline: float, whole: bool = False) -> None:
+        """An envelope was written to these links, or goes there in pieces."""
+        envelope.sent(list(links), deadline, whole)
         self.held[envelope] = None
         self.size += envelope.size
         self.by_number.setdefault(envelope.snowflake, []).append(envelope)
@@ -114,7 +106,7 @@ class InFlight(InFlightTable):
         """An envelope was answered."""
         del self.held[envelope]
         self.size -= envelope.size
-        envelope.deadline = 0.0
+        envelope.returned()
         same = self.by_number[envelope.snowflake]
         same.remove(envelope)
         if not same:

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final, Protocol
 
+from parley.services.chat.message.model import Destination
 from parley.services.chat.roster import ChatLink, Roster
-from parley.services.chat.storage.mailbox import Destination
 from parley.shared.addresses import User
 from parley.shared.wire.framing import encode_frame
 from parley.shared.wire.messages import pb

@@ -9,9 +9,11 @@ from typing import Final
 
 from parley.services.chat.deduplication.recent import REMEMBERED, RecentMessages
 from parley.services.chat.message.group_statuses import ExpectedStatuses
+from parley.services.chat.message.life import MEMORY, SAFE, Envelope
+from parley.services.chat.message.model import Destination
 from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.roster import ChatLink, Roster
-from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox
+from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import pb
@@ -56,7 +58,11 @@ class Statuses:
 
     def report(self, envelope: Envelope, status: int) -> None:
         """Tell an envelope's author its status; what has a final one needs to be kept no longer."""
-        envelope.told, is_final = status, status in FINAL
+        is_final = status in FINAL
+        if is_final:
+            envelope.ended(status)
+        else:
+            envelope.told(status)
         self.recent.note(envelope.key, status)
         scope = "local" if envelope.recipient[1] == self._server_id else "remote"
         self._count(scope, status)
@@ -68,13 +74,13 @@ class Statuses:
             self._gather(envelope, status)
         else:
             # Of an interim one the other server hears again: it keeps the message until it has heard.
-            self._report_one(envelope, status, for_certain=envelope.is_saved and is_final)
-        if is_final:
+            self._report_one(envelope, status, for_certain=is_final and envelope.durability is not MEMORY)
+        if is_final and envelope.durability is not MEMORY:
             self._mailbox.over(envelope, status)
 
     def report_late(self, envelope: Envelope, status: int) -> None:
         """Tell what another server says of a message that it has had for some time: nothing of it is kept here."""
-        envelope.told = status
+        envelope.told(status)
         self.recent.note(envelope.key, status)
         self._count("remote", status)
         if envelope.group is not None:
@@ -84,25 +90,27 @@ class Statuses:
 
     def report_when_safe(self, envelope: Envelope, status: int) -> None:
         """Tell an interim status, which says that a message is kept, as soon as that is true."""
-        if envelope.is_safe:
+        if envelope.durability is SAFE:
             self.report_once(envelope, status)
         else:
-            envelope.pending = status
+            envelope.promise(status)
 
     def report_once(self, envelope: Envelope, status: int) -> None:
         """Tell an interim status, unless the author has it already, or a final one that came another way."""
-        if envelope.told != status and envelope.told not in FINAL and self.recent.status(envelope.key) not in FINAL:
+        told = envelope.last_status
+        if told != status and told not in FINAL and self.recent.status(envelope.key) not in FINAL:
             self.report(envelope, status)
 
     def report_unconfirmed(self, envelope: Envelope) -> None:
         """Tell, once, that one which goes on is neither confirmed nor kept: whatever comes of it is told, too."""
-        if envelope.told not in FINAL:
-            envelope.told = Status.UNKNOWN_STATUS
-            self._count("local" if envelope.recipient.server_id == self._server_id else "remote", envelope.told)
+        if envelope.last_status not in FINAL:
+            status = Status.UNKNOWN_STATUS
+            envelope.told(status)
+            self._count("local" if envelope.recipient.server_id == self._server_id else "remote", status)
             if envelope.group is not None:
-                self._gather(envelope, envelope.told)
+                self._gather(envelope, status)
             else:
-                self._report_one(envelope, envelope.told)
+                self._report_one(envelope, status)
 
     def repeat(self, envelope: Envelope) -> None:
         """A message came again: its author hears the present status again, if there is one."""
@@ -145,7 +153,7 @@ class Statuses:
             self._send(
                 reply_to,
                 message.SerializeToString(),
-                for_certain=any(envelope.is_saved and envelope.told in FINAL for envelope in envelopes),
+                for_certain=any(each.durability is not MEMORY and each.last_status in FINAL for each in envelopes),
             )
 
     def _is_complete(self, envelopes: Sequence[Envelope]) -> bool:

@@ -13,9 +13,10 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import TO_GROUP, Destination
 from parley.services.chat.roster import Roster
 from parley.services.chat.routing.router import Router
-from parley.services.chat.storage.mailbox import TO_GROUP, Destination, Envelope
 from parley.services.chat.storage.rows import destination as destination_of
 from parley.services.chat.storage.rows import name as name_of
 from parley.shared.addresses import User

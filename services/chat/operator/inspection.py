@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import COPY, TO_GROUP, Destination
 from parley.services.chat.operator.commands import LAST, Wanted
 from parley.services.chat.storage import rows, schema
-from parley.services.chat.storage.mailbox import COPY, TO_GROUP, Destination, Envelope
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.errors import ConfigError
 from parley.shared.wire.messages import pb

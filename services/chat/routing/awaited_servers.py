@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from parley.services.chat.storage.mailbox import Envelope
+from parley.services.chat.message.life import Envelope
 from parley.shared.addresses import User
 
 MESSAGES: Final = 4096

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from parley.services.chat.groups.fanout import Fanouts
+from parley.services.chat.message.life import Envelope
 from parley.services.chat.storage.back_pressure import BackPressure, Held
-from parley.services.chat.storage.mailbox import Envelope
 from parley.shared.addresses import User
 from parley.shared.runtime.steps import Queue, Steps, Task
 

@@ -18,11 +18,13 @@ from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Groups, copies
 from parley.services.chat.message.acknowledgements import Acknowledgements
+from parley.services.chat.message.life import TAKEN, WAITING, Effect, Envelope
+from parley.services.chat.message.model import Destination
 from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import FINAL, Status, Statuses
 from parley.services.chat.roster import ChatLink, LocalRoster, retries_messages
 from parley.services.chat.routing.awaited_servers import AwaitedServers
-from parley.services.chat.storage.mailbox import Destination, Envelope, Mailbox
+from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.compiled import core
 from parley.shared.errors import UnexpectedMessage
@@ -149,7 +151,8 @@ class Router:
             self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
             raise UnexpectedMessage(f"{user} speaks for a group", "foreign_user")
         key = self._keys.of(author, recipient, None, message)
-        self._accept(Envelope(author, message.messageSnowflake, recipient, raw, key=key), message, now)
+        envelope = Envelope(author, message.messageSnowflake, recipient, raw, key=key, arrived=self.batch_came)
+        self._accept(envelope, message, now)
 
     def message_from_server(self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float) -> None:
         """Route what another server's user sent to one of ours.
@@ -171,13 +174,19 @@ class Router:
             raise UnexpectedMessage(f"{server_id} sends us what is for {recipient}", "foreign_user")
         key = self._keys.of(author, recipient, group, message)
         envelope = Envelope(
-            author, message.messageSnowflake, recipient, raw, key=key, origin=server_id, group=group
+            author,
+            message.messageSnowflake,
+            recipient,
+            raw,
+            key=key,
+            origin=server_id,
+            group=group,
+            arrived=self.batch_came,
+            is_retried_by_origin=retries_messages(self._roster, server_id),
         )
-        envelope.is_retried_by_origin = retries_messages(self._roster, server_id)
         if group is not None and author.server_id == self._server_id:
             original = self._keys.of(author, group, None, message)
             if not self._recent.knows(original):
-                envelope.arrived = self.batch_came
                 self._unverified.hold(envelope, original)
                 self._doubted()
                 return
@@ -188,7 +197,6 @@ class Router:
         return all(name is None or name[1] in self._exact for name in names)
 
     def _accept(self, envelope: Envelope, message: pb.ChatMessage, now: float) -> None:
-        envelope.arrived = self.batch_came
         if isinstance(envelope.recipient, Group) and envelope.recipient.server_id == self._server_id:
             self._to_group(envelope, envelope.recipient, message, now)
         else:
@@ -199,15 +207,17 @@ class Router:
 
     def _accept_one(self, envelope: Envelope, now: float) -> None:
         """Take a message once; one that comes again is answered with its present status."""
-        envelope.is_again = self._recent.knows(envelope.key)
-        if envelope.is_again and not self._is_asked_again(envelope):
-            self._statuses.repeat(envelope)
-            return
+        if self._recent.knows(envelope.key):
+            if not self._is_asked_again(envelope):
+                self._statuses.repeat(envelope)
+                return
+            envelope.repeated()
         self._recent.note(envelope.key, None)
-        if envelope.recipient.server_id == self._server_id:
-            self._to_user(envelope, User(*envelope.recipient), now)
+        recipient = envelope.recipient
+        if isinstance(recipient, User) and recipient.server_id == self._server_id:
+            self._to_user(envelope, recipient, now)
         else:
-            self._to_server(envelope, envelope.recipient.server_id, now)
+            self._to_server(envelope, recipient.server_id, now)
 
     def _is_asked_again(self, envelope: Envelope) -> bool:
         """Whether another server has this message: what has become of it is asked by sending it again."""
@@ -224,7 +234,7 @@ class Router:
             self._refuse(envelope)
         else:
             self._roster.use(user, envelope.author)
-            if not envelope.deadline:  # away, or too slow a reader: kept in any case
+            if envelope.state is WAITING:  # away, or too slow a reader: kept in any case
                 self._statuses.report_when_safe(envelope, Status.USER_AWAY)
 
     def _to_server(self, envelope: Envelope, server_id: str, now: float) -> None:
@@ -253,7 +263,7 @@ class Router:
 
     def _refuse(self, envelope: Envelope, status: int = Status.OTHER_ERROR) -> None:
         """There is no room for it here. If it was only asked after, what its author was told still holds."""
-        if envelope.is_again:
+        if envelope.is_repeat:
             self._recent.note(envelope.key, Status.USER_AWAY)
         else:
             self._statuses.report(envelope, status)
@@ -309,9 +319,7 @@ class Router:
             return
         self._groups.spoke(group.group_id)
         self._statuses.expect(envelope.author, envelope.snowflake, group, others)
-        for copy in copies(message, group, others, [keys[each] for each in others], envelope.origin):
-            copy.arrived = envelope.arrived
-            copy.is_retried_by_origin = envelope.is_retried_by_origin
+        for copy in copies(message, group, others, [keys[each] for each in others], envelope):
             self._accept_one(copy, now)
             now = yield
 
@@ -374,7 +382,7 @@ class Router:
         """
         again = []
         for envelope in self._dispatcher.lost(destination, link):
-            if envelope.answered or (at_most is not None and envelope.attempts >= at_most):
+            if envelope.state is TAKEN or (at_most is not None and envelope.attempts >= at_most):
                 self._dispatcher.given_up(destination, envelope)
                 self._statuses.report(envelope, Status.UNKNOWN_STATUS)
             else:
@@ -396,12 +404,10 @@ class Router:
         link: ChatLink | None = None,
     ) -> None:
         """A recipient's client acknowledged over its link; `frame` is what it sent."""
-        self._learn_answer(self._acknowledgements.from_client(user, ack, now, link), frame)
-        self._dispatcher.pump(user, now)
-
-    def _learn_answer(self, delivered: Envelope | None, frame: Frame | None) -> None:
-        if self.fast_path is not None and delivered is not None and frame is not None:
+        delivered = self._acknowledgements.from_client(user, ack, now, link)
+        if delivered is not None and self.fast_path is not None and frame is not None:
             self.fast_path.learn_answer(delivered, frame.payload)
+        self._dispatcher.pump(user, now)
 
     def ack_from_server(
         self, server_id: str, ack: pb.ChatMessageResponse, now: float, frame: Frame | None = None
@@ -412,7 +418,9 @@ class Router:
             UnexpectedMessage: it answers for others.
 
         """
-        self._learn_answer(self._acknowledgements.from_server(server_id, ack, now), frame)
+        delivered = self._acknowledgements.from_server(server_id, ack, now)
+        if delivered is not None and self.fast_path is not None and frame is not None:
+            self.fast_path.learn_answer(delivered, frame.payload)
         self._dispatcher.pump(server_id, now)
 
     def refused(self, server_id: str, envelope: Envelope, now: float) -> None:
@@ -451,15 +459,14 @@ class Router:
     def persisted(self, envelopes: Iterable[Envelope]) -> None:
         """These are safe now: their authors may be told."""
         for envelope in envelopes:
-            envelope.is_safe = True
-            if envelope.pending is not None and not envelope.is_over:
-                self._statuses.report_once(envelope, envelope.pending)
+            if envelope.persisted() is Effect.TELL and envelope.promised is not None:
+                self._statuses.report_once(envelope, envelope.promised)
 
     def handed_over(self, envelopes: Iterable[Envelope]) -> None:
         """That other servers have these is on disk, or could not be written: their authors are told either way."""
         for envelope in envelopes:
-            if envelope.pending is not None:
-                self._statuses.report_once(envelope, envelope.pending)
+            if envelope.promised is not None:
+                self._statuses.report_once(envelope, envelope.promised)
 
     def not_persisted(self, envelopes: Iterable[Envelope], now: float | None = None) -> None:
         """These could not be written: what is on its way goes on, the rest was not taken.
@@ -467,13 +474,16 @@ class Router:
         Who waits for what is overdue, and can neither be confirmed nor kept, is told so.
         """
         for envelope in envelopes:
-            envelope.is_saved = False
-            destination = self._destination(envelope)
-            if envelope.deadline:
+            effect, destination = envelope.not_persisted(), self._destination(envelope)
+            if effect is Effect.PERSIST_AGAIN:
                 self._dispatcher.not_saved(destination)
-                if envelope.pending is not None and now is not None and now - envelope.arrived >= self._ack_timeout:
+                if (
+                    envelope.promised is not None
+                    and now is not None
+                    and now - envelope.arrived >= self._ack_timeout
+                ):
                     self._statuses.report_unconfirmed(envelope)
-            elif not envelope.is_over:
+            elif effect is Effect.REFUSE:
                 self._mailbox.remove(destination, envelope, is_written=False)
                 # One that was on a link before may have arrived.
                 self._refuse(envelope, Status.UNKNOWN_STATUS if envelope.attempts else Status.OTHER_ERROR)
@@ -540,7 +550,7 @@ class Router:
         server = self._roster.server(destination)
         if server is None or server.confirms:
             self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
-        elif not envelope.answered:
+        elif envelope.state is not TAKEN:
             self._dispatcher.answered(destination, envelope)
             self._statuses.report(envelope, Status.UNKNOWN_STATUS)
 
@@ -548,7 +558,7 @@ class Router:
         """A message did not pass for too long, or is too large there: its author is told; False: not just now."""
         if envelope.is_over:
             return True
-        if envelope.deadline:
+        if envelope.is_in_flight:
             self._dispatcher.answered(destination, envelope)
         elif not self._mailbox.remove(destination, envelope):
             return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from parley.services.chat.storage.mailbox import Envelope
+from parley.services.chat.message.life import Envelope
 from parley.shared.addresses import User
 
 UNWRITTEN: Final = 10_000

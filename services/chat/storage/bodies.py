@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 from weakref import WeakValueDictionary
 
-from parley.services.chat.storage.mailbox import Envelope, Key
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Key
 from parley.shared.addresses import Group, User
 from parley.shared.wire.messages import pb
 
@@ -48,10 +49,22 @@ class Copy(Envelope):
         group: Group,
         head: bytes,
         body: Body,
+        arrived: float = 0.0,
+        is_retried_by_origin: bool = False,
     ) -> None:
         self.head = head
         self.body: Body = body
-        super().__init__(author, snowflake, member, b"", key=key, origin=origin, group=group)
+        super().__init__(
+            author,
+            snowflake,
+            member,
+            b"",
+            key=key,
+            origin=origin,
+            group=group,
+            arrived=arrived,
+            is_retried_by_origin=is_retried_by_origin,
+        )
         self.size = len(head) + body.size + 1
 
     @property

@@ -10,17 +10,10 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Final, Protocol
 
+from parley.services.chat.message.life import MEMORY, SAFE, Envelope, Input
+from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.state import ChatState
-from parley.services.chat.storage.mailbox import (
-    Destination,
-    Envelope,
-    HandedOver,
-    Kept,
-    Key,
-    Name,
-    Pair,
-    name_of,
-)
+from parley.services.chat.storage.mailbox import Kept
 from parley.services.chat.storage.quotas import Limits, Quotas, Tally
 
 IN_MEMORY: Final = 512
@@ -183,6 +176,7 @@ class DiskMailbox:
         self.number(envelope)
         if queue is None:  # what is on disk with smaller numbers is on its way
             queue = self._state.waiting[destination] = _Queue(last_id=envelope.id - 1)
+        envelope.kept()
         self._add(destination, queue, envelope, 1)
         lane = queue.lanes.get(envelope.pair) if queue.lanes else None
         if lane is None or queue.on_disk or queue.is_loading:
@@ -225,21 +219,18 @@ class DiskMailbox:
 
     def save(self, destination: Destination, envelope: Envelope) -> Kept:
         """Write an envelope, once."""
-        if not envelope.is_saved:
+        if envelope.persist():
             self._number_body(envelope)
-            envelope.is_saved = True
             self._disk.keep(destination, envelope)
-        return Kept.SAFE if envelope.is_safe else Kept.SOON
+        return Kept.SAFE if envelope.durability is SAFE else Kept.SOON
 
     def over(self, envelope: Envelope, status: int) -> None:
         """Nothing of it needs to be kept any more."""
-        envelope.is_over = True
-        if envelope.is_saved:
-            self._disk.forget(envelope, status)
+        self._disk.forget(envelope, status)
 
     def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it: that is known after a restart, too."""
-        envelope.is_over = True
+        envelope.advance(Input.HANDED_OVER)
         self._disk.hand_over(envelope, status)
         self._handed_over[name_of(envelope)] = HandedOver(envelope.key, status)
         if len(self._handed_over) > RECENT:
@@ -268,6 +259,7 @@ class DiskMailbox:
         part.ready.extendleft(reversed(envelopes))
         self._remember(envelopes)
         for envelope in envelopes:
+            envelope.kept()
             self._add(destination, queue, envelope, 1)
             self.save(destination, envelope)
 
@@ -363,7 +355,7 @@ class DiskMailbox:
         elif (found := next((each for each in part.ready if each.id == envelope.id), None)) is not None:
             part.ready.remove(found)
             self._forget([found])
-            found.is_over = True  # it may still be on its way to the disk
+            found.advance(Input.DROPPED)  # it may still be on its way to the disk
         else:
             return False
         self._add(destination, queue, envelope, -1)
@@ -372,7 +364,7 @@ class DiskMailbox:
 
     def delivered(self, envelope: Envelope) -> None:
         """A message came and went at once: it is recognised after a restart all the same."""
-        if not envelope.is_saved:
+        if envelope.durability is MEMORY:
             self._disk.delivered(envelope)
 
     def when_safe(self, then: Callable[[], None]) -> None:
@@ -431,7 +423,6 @@ class DiskMailbox:
 
     def _add(self, destination: Destination, queue: _Queue, envelope: Envelope, sign: int) -> None:
         """Count what came (1) or went (-1)."""
-        envelope.waited = True
         shared = self._add_body(envelope, sign)
         self._count += sign
         self._bytes += sign * (envelope.own_size + shared)

@@ -7,10 +7,11 @@ from array import array
 from typing import Final
 
 from parley.services.chat.deduplication.stored_keys import Table, table_of
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import rows
 from parley.services.chat.storage.bodies import Known
-from parley.services.chat.storage.mailbox import Destination, Envelope, HandedOver, Key, Name, Pair
 from parley.services.chat.storage.quotas import Tally, count
 from parley.shared.addresses import User
 

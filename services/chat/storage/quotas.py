@@ -15,7 +15,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
-from parley.services.chat.storage.mailbox import Destination, Envelope
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination
 from parley.shared.addresses import User
 
 WIDTH: Final = 1 << 16

@@ -7,8 +7,9 @@ from functools import cache, lru_cache
 from typing import Final
 
 from parley.services.chat.deduplication.stored_keys import fingerprint, rest
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import COPY, TO_GROUP, Destination, Key, Name, kind_of, name_of
 from parley.services.chat.storage.bodies import Body, Copy, Known
-from parley.services.chat.storage.mailbox import COPY, TO_GROUP, Destination, Envelope, Key, Name, kind_of, name_of
 from parley.shared.addresses import Group, User
 
 SHARED: Final = 3
@@ -106,9 +107,7 @@ def envelope(row: Row, body: Callable[[int], bytes] | None = None, known: Known 
         recipient = Group(to, to_server) if kind == TO_GROUP else User(to, to_server)
         copied_for = Group(group_id, group_server) if kind == COPY else None
         read = Envelope(writer, unsigned(snowflake), recipient, raw, key=mark, origin=origin, group=copied_for)
-    read.size = size
-    read.id = number
-    read.is_saved = read.is_safe = read.waited = True
+    read.found(number, size)
     return read
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from parley.services.chat.message.model import COPY, TO_GROUP
 from parley.services.chat.storage import queries, rows
 from parley.services.chat.storage.age import Ages, Moment
-from parley.services.chat.storage.mailbox import COPY, TO_GROUP
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, MalformedMessage, StorageError
 from parley.shared.wire.framing import read_datagram

@@ -22,19 +22,12 @@ from weakref import WeakValueDictionary
 
 from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import queries, rows, schema
 from parley.services.chat.storage.back_pressure import BackPressure
 from parley.services.chat.storage.bodies import Known
-from parley.services.chat.storage.mailbox import (
-    Destination,
-    Envelope,
-    HandedOver,
-    Key,
-    Name,
-    Pair,
-    name_of,
-)
 from parley.services.chat.storage.quotas import Tally
 from parley.services.chat.storage.unwritten import Unwritten, Work, Write
 from parley.shared.addresses import User

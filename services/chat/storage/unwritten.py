@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from parley.services.chat.storage.mailbox import Destination, Envelope, Pair
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination, Pair
 from parley.services.chat.storage.rows import LOADED
 
 MESSAGES: Final = 4096
