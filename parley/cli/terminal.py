@@ -1,6 +1,6 @@
 """The common part of the commands: connecting, with words for people; errors in one line; running a coroutine.
 
-All that is printed passes `line`, `mention`, `note`, `fail` or `out`: others' words are harmless on their way
+All that is printed passes `line`, `mention`, `note`, `fail` or a table: others' words are harmless on their way
 (printable.py), and a stream that takes nothing more ends the command with words and an exit code (output.py).
 """
 
@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NoReturn, TextIO, TypeVar, cast
 
 import structlog
-from rich.console import Console
 
 from parley.cli.output import Output, OutputError, fault
 from parley.cli.people.names import ourselves
@@ -34,7 +33,6 @@ from parley.shared.wire.messages import MESSAGES
 T = TypeVar("T")
 EXIT_KEPT: Final = 3
 """The exit code where another server is away: a message is kept and not delivered yet, a request unanswered."""
-out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # others' words are no markup
 _stop: list[Callable[[], object]] = []
 """The functions that end the command that runs now."""
 

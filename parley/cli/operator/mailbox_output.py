@@ -6,6 +6,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from rich.text import Text
+
+from parley.cli.tables import show, table
 from parley.cli.terminal import as_json as to_line
 from parley.cli.terminal import line, note
 from parley.services.chat.operator.commands import Dropped, Retried
@@ -22,17 +25,6 @@ _SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 def print_json(fields: dict[str, Any]) -> None:
     """One JSON object on a line; what is None is left out."""
     line(to_line(fields))
-
-
-def _columns(rows: Sequence[Sequence[str]], left: int) -> None:
-    """Print rows, the first their heads; so many columns to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(w) if n < left else cell.rjust(w)
-            for n, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        line("  ".join(cells).rstrip())
 
 
 def print_waiting(waiting: Sequence[Waiting], *, as_json: bool) -> None:
@@ -53,9 +45,12 @@ def print_waiting(waiting: Sequence[Waiting], *, as_json: bool) -> None:
     if not waiting:
         note("nothing waits")
         return
-    rows: list[Sequence[str]] = [("destination", "messages", "size", "oldest", "statuses owed")]
-    rows += [_row(_word(each.destination), each.messages, each.size, each.oldest, each.owed) for each in waiting]
-    _columns([*rows, _row("total", *total)], left=1)
+    numbers = ("MESSAGES", "SIZE", "OLDEST", "STATUSES OWED")
+    made = table("DESTINATION", *numbers, right=numbers)
+    for each in waiting:
+        made.add_row(*_row(_word(each.destination), each.messages, each.size, each.oldest, each.owed))
+    made.add_row(*_row(Text("total"), *total))
+    show(made)
 
 
 def _sums(messages: int, size: int, oldest: float | None, owed: int) -> dict[str, Any]:
@@ -63,7 +58,7 @@ def _sums(messages: int, size: int, oldest: float | None, owed: int) -> dict[str
     return {"messages": messages, "bytes": size, "oldest_seconds": age, "owed": owed}
 
 
-def _row(name: str, messages: int, size: int, oldest: float | None, owed: int) -> tuple[str, ...]:
+def _row(name: Text, messages: int, size: int, oldest: float | None, owed: int) -> tuple[Text | str, ...]:
     return name, str(messages), size_of(size), _age(oldest), str(owed)
 
 
@@ -87,15 +82,15 @@ def print_entries(entries: Iterable[Entry], *, as_json: bool) -> None:
         for entry in entries:
             print_json(fields_of(entry))
         return
-    rows = [("author", "recipient", "group", "id", "snowflake", "size", "age")]
+    heads = ("ID", "SNOWFLAKE", "SIZE", "AGE")
+    made = table("AUTHOR", "RECIPIENT", "GROUP", *heads, right=heads)
     for each in entries:
-        group = _word(each.group) if each.group is not None else ""
-        numbers = str(each.id), str(each.snowflake), size_of(each.size), _age(each.age)
-        rows.append((_word(each.author), _word(each.recipient), group, *numbers))
-    if len(rows) == 1:
-        note("nothing waits")
+        names = _word(each.author), _word(each.recipient), _word(each.group or "")
+        made.add_row(*names, str(each.id), str(each.snowflake), size_of(each.size), _age(each.age))
+    if made.row_count:
+        show(made)
     else:
-        _columns(rows, left=3)
+        note("nothing waits")
 
 
 def content_of(message: pb.ChatMessage) -> dict[str, Any]:
@@ -124,7 +119,7 @@ def print_retried(done: Retried, waiting: int, *, as_json: bool) -> None:
         "unconfirmed": "linked, and left to answer: it would show twice what is written twice",
         "away": f"no client is connected; {messages_of(waiting)} kept",
     }
-    line(f"{_word(destination)}: {states.get(done.state, done.state)}")
+    line(f"{one_line(str(destination))}: {states.get(done.state, done.state)}")
 
 
 def print_dropped(done: Dropped, *, as_json: bool) -> None:
@@ -140,9 +135,9 @@ def print_dropped(done: Dropped, *, as_json: bool) -> None:
     line("; ".join(parts))
 
 
-def _word(name: Recipient | str) -> str:
+def _word(name: Recipient | str) -> Text:
     """Others' names, on one line."""
-    return one_line(name if isinstance(name, str) else str(name))
+    return Text(one_line(str(name)))
 
 
 def messages_of(count: int) -> str:

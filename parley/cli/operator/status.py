@@ -17,7 +17,8 @@ from rich.text import Text
 
 from parley.cli.operator.bounded_answers import read_answer
 from parley.cli.options import ConfigFile, Json
-from parley.cli.terminal import line, out, run
+from parley.cli.tables import out, show, table
+from parley.cli.terminal import line, run
 from parley.shared.config import Config, split_host_port
 from parley.shared.errors import PeerUnreachable
 from parley.shared.printable import harmless
@@ -65,14 +66,14 @@ async def _status(config: Config, where: str, *, watch: bool, as_json: bool) -> 
         if as_json:
             line(json.dumps(status))
         else:
-            out.print(_shown(status))
+            show(_shown(status))
         return 0 if is_well(status) else 1
     if as_json or not sys.stdout.isatty():
         async for status in node.changes():
             if as_json:
                 line(json.dumps(status))
             else:
-                out.print(_shown(status))
+                show(_shown(status))
         return 0
     with Live(console=out, auto_refresh=False, screen=False) as live:
         async for status in node.changes():
@@ -214,15 +215,15 @@ def _knows_others(status: Status) -> bool:
 
 
 def _processes(processes: Mapping[str, Status | None]) -> Table:
-    table = _table("PROCESS", "STATE", "CLIENTS", "")
+    made = table("PROCESS", "STATE", "CLIENTS", "")
     for feature, process in processes.items():
         if process is None:
-            table.add_row(NAMES[feature], Text("does not answer", "red"), "", "")
+            made.add_row(NAMES[feature], Text("does not answer", "red"), "", "")
             continue
         reasons = "; ".join(process["reasons_not_ready"])
         state = Text("ready", "green") if process["ready"] else Text(reasons, "red")
-        table.add_row(NAMES[feature], state, str(process["subscribers"]), _besides(process))
-    return table
+        made.add_row(NAMES[feature], state, str(process["subscribers"]), _besides(process))
+    return made
 
 
 def _besides(process: Status) -> str:
@@ -236,11 +237,11 @@ def _besides(process: Status) -> str:
 
 
 def _links(links: Mapping[str, Sequence[Status]]) -> Table:
-    table = _table("SERVER", "FEATURE", "STATE", "FOR", "ROUND TRIP", "LAST ERROR")
+    made = table("SERVER", "FEATURE", "STATE", "FOR", "ROUND TRIP", "LAST ERROR")
     rows = [(link["server_id"], feature, link) for feature in NAMES for link in links.get(feature, ())]
     for server_id, feature, link in sorted(rows, key=lambda row: row[0]):
         age, rtt = link["age_seconds"], link["rtt_seconds"]
-        table.add_row(
+        made.add_row(
             Text(harmless(server_id)),
             NAMES[feature],
             _state(link["state"]),
@@ -248,7 +249,7 @@ def _links(links: Mapping[str, Sequence[Status]]) -> Table:
             "" if rtt is None else f"{rtt * 1000:.1f} ms",
             _error(link),
         )
-    return table
+    return made
 
 
 def _error(link: Status) -> Text:
@@ -259,20 +260,13 @@ def _error(link: Status) -> Text:
 
 
 def _pairs(pairs: Sequence[Status]) -> Table:
-    table = _table("SERVER", "AND", "STATE", "NOT LINKED FOR")
+    made = table("SERVER", "AND", "STATE", "NOT LINKED FOR")
     for pair in pairs:
         missing = ", ".join(NAMES.get(feature, feature) for feature in pair["missing"])
         one, other = Text(harmless(pair["one"])), Text(harmless(pair["other"]))
-        table.add_row(one, other, _state(pair["state"]), Text(harmless(missing)))
-    return table
+        made.add_row(one, other, _state(pair["state"]), Text(harmless(missing)))
+    return made
 
 
 def _state(state: str) -> Text:
     return Text(state, COLOURS.get(state, ""))
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")  # nothing is cut off: who reads it needs all of an address
-    return table

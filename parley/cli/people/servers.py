@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
-from parley.cli.terminal import WHERE, as_json, fail, finder, line, names_of, note, out, unanswered
+from parley.cli.tables import show, table
+from parley.cli.terminal import WHERE, as_json, fail, finder, line, names_of, note, unanswered
 from parley.shared.addresses import Endpoint, Server
 from parley.shared.config import Config
 from parley.shared.names import spell
@@ -22,7 +24,7 @@ async def servers(config: Config, unicast: Sequence[str], timeout: float, *, in_
         for server in found:
             line(as_json(_fields_of(server)))
     elif found:
-        out.print(_table(found))
+        show(_table(found))
     silent = await unanswered(config, unicast, found)
     if not found:
         fail(f"no server answered within {timeout:g} s{silent}. {WHERE}")
@@ -51,13 +53,11 @@ def _fields_of(server: Server) -> dict[str, object]:
 
 
 def _table(found: Sequence[Server]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("SERVER", "FEATURE", "TCP", "UDP"):
-        table.add_column(heading, overflow="fold")  # nothing is cut off: who reads it needs all of an address
+    made = table("SERVER", "FEATURE", "TCP", "UDP")
     for server in found:
         name = spell(server.server_id)
         for feature, endpoints in _in_order(server):
             for e in endpoints:
-                table.add_row(name, spell(feature), str(e), str(e.udp_port or ""))
+                made.add_row(Text(name), Text(spell(feature)), str(e), str(e.udp_port or ""))
                 name = ""
-    return table
+    return made

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from parley.cli.options import As, ConfigFile, Json, ServerOption
 from parley.cli.people.subscription import connected
-from parley.cli.terminal import finder, line, note, out, run, who_we_are
+from parley.cli.tables import out, show, table
+from parley.cli.terminal import finder, line, note, run, who_we_are
 from parley.client.location import LocationFeature
 from parley.client.views.location_view import SharedLocation
 from parley.shared.addresses import User
@@ -33,6 +34,7 @@ Once = Annotated[
     typer.Option("--once", help="Print what there is now, and end: after a second or two, when all was heard."),
 ]
 Shown = Callable[[list[SharedLocation]], None]
+NUMBERS = ("LATITUDE", "LONGITUDE", "SECONDS AGO")
 _QUIET = 0.7
 """Seconds without a change after which a server has told what there is; it does so three times at once."""
 _LONGEST = 3.0
@@ -92,7 +94,7 @@ async def _once(config: Config, name: str, servers: Sequence[str], how: str) -> 
                         await changed.wait()
                     changed.clear()
         if how == "table":
-            out.print(_table(feature.locations))
+            show(_table(feature.locations))
         elif feature.locations or how == "geojson":
             _printer(how)(feature.locations)
         if not feature.locations:
@@ -117,10 +119,10 @@ async def _live(feature: LocationFeature) -> None:
 
 
 def _table(locations: list[SharedLocation]) -> Table:
-    table = Table("who", "for", "latitude", "longitude", "seconds ago", "until")
+    made = table("WHO", "FOR", *NUMBERS, "UNTIL", right=NUMBERS)
     for location in sorted(locations, key=lambda location: (location.author, str(location.audience))):
-        table.add_row(*(Text(cell) for cell in _cells(location)))
-    return table
+        made.add_row(*(Text(cell) for cell in _cells(location)))
+    return made
 
 
 def _cells(location: SharedLocation) -> list[str]:
