@@ -103,11 +103,12 @@ def sanitized(targets):
     place = BUILD / "sanitized" / "shared"
     place.mkdir(parents=True, exist_ok=True)
     module = place / ("_core" + sysconfig.get_config_var("EXT_SUFFIX"))
-    sources = sorted((ROOT / "shared" / "core").glob("*.c"))
-    if not module.exists() or module.stat().st_mtime < max(each.stat().st_mtime for each in sources):
+    core = ROOT / "shared" / "core"
+    sources = sorted(core.rglob("*.c"))
+    if not module.exists() or module.stat().st_mtime < max(each.stat().st_mtime for each in core.rglob("*.[ch]")):
         flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g", "-fPIC", "-shared"]
-        include = f"-I{sysconfig.get_path('include')}"
-        subprocess.run(["gcc", *flags, include, *map(str, sources), "-o", str(module)], check=True)
+        include = [f"-I{sysconfig.get_path('include')}", f"-I{core}"]
+        subprocess.run(["gcc", *flags, *include, *map(str, sources), "-o", str(module)], check=True)
     environment = {
         "LD_PRELOAD": library,
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
