@@ -151,6 +151,22 @@ lossy_steps = st.one_of(
 """In which statuses get lost between servers."""
 LATE = [("leave", 1), ("write", 0, 1, 1), ("carry_all",), ("connect", 1), ("carry_all",), ("answer_all",)]
 """Somebody was away, and answers now."""
+SAME_MOMENT = [
+    ("write", 1, 2, 2),
+    ("carry_all",),
+    ("pass_time", 0.06),
+    ("write", 0, 0, 1),
+    (
+        "write",
+        0,
+        2,
+        2,
+    ),  # the first has a number that is in flight there: it takes the slow path, the second the fast
+    ("carry_clients",),
+    ("pass_time", 0.06),
+    ("crash", 0, 4),
+]
+"""Of two messages of one moment the first is written first, whichever path they take."""
 
 
 @settings(deadline=None, max_examples=500)
@@ -159,6 +175,7 @@ LATE = [("leave", 1), ("write", 0, 1, 1), ("carry_all",), ("connect", 1), ("carr
 @example(WHO[1], [*LATE, ("carry_clients",), ("commit", 1, 100), ("cut", 0)])
 @example(WHO[1], [*LATE, ("carry_clients",), ("commit", 1, 100), ("crash", 1, 0)])
 @example(WHO[1], [*LATE, ("cut", 0), ("carry_clients",), ("commit", 1, 100), ("crash", 1, 0)])
+@example(WHO[2], SAME_MOMENT)
 def test_whatever_dies_authors_who_stay_hear_what_became_of_their_messages_without_asking(names, story):
     world = happened(names, story)
     world.settle_quietly()

@@ -101,7 +101,7 @@ class Dispatcher:
             if self._has_room(in_flight) and not (
                 envelope.snowflake in in_flight.by_number and in_flight.must_wait(envelope)
             ):
-                self._send(destination, in_flight, envelope, links, now + self._ack_timeout)
+                self._send(destination, in_flight, envelope, links, now)
                 return True
         if is_clear or (lane is not None and not lane.is_kept) or self._persist_timer.is_behind(destination):
             self._save_before(destination, [])
@@ -119,7 +119,6 @@ class Dispatcher:
         if destination not in self._in_flight and not self.writable_links(destination):
             return  # nothing is remembered of who is away
         in_flight = self.in_flight_to(destination)
-        deadline = now + self._ack_timeout
         while self._has_room(in_flight) and (links := self.writable_links(destination)):
             envelope = self._mailbox.pop(destination)
             if envelope is None:
@@ -127,7 +126,7 @@ class Dispatcher:
             if in_flight.must_wait(envelope):
                 self._lanes.hold(destination, envelope)
             else:
-                self._send(destination, in_flight, envelope, links, deadline)
+                self._send(destination, in_flight, envelope, links, now)
         self._lanes.pump(destination, now)
 
     def _send_next(self, destination: Destination, pair: Pair, now: float) -> Envelope | None:
@@ -140,7 +139,7 @@ class Dispatcher:
         if in_flight.must_wait(envelope):
             self._lanes.hold(destination, envelope)
             return None
-        self._send(destination, in_flight, envelope, links, now + self._ack_timeout)
+        self._send(destination, in_flight, envelope, links, now)
         return envelope
 
     def _has_room(self, in_flight: InFlight) -> bool:
@@ -220,9 +219,10 @@ class Dispatcher:
         in_flight: InFlight,
         envelope: Envelope,
         links: Sequence[ChatLink],
-        deadline: float,
+        now: float,
     ) -> None:
         self._mailbox.number(envelope)
+        deadline = now + self._ack_timeout  # the persist timer has `now`: their difference is another number
         is_in_pieces = envelope.size > SUSPECT and self._lanes.carries(destination, envelope, links)
         if is_in_pieces:
             in_flight.hold(envelope, links, deadline)
@@ -232,9 +232,9 @@ class Dispatcher:
         self._state.in_flight_bytes += envelope.size
         self._unanswered.append((envelope.due, destination, envelope))
         if envelope.durability is MEMORY:
-            self._persist_timer.watch(destination, envelope, deadline - self._ack_timeout)
+            self._persist_timer.watch(destination, envelope, now)
         if is_in_pieces:
-            self._lanes.begin(destination, envelope, links[0], deadline - self._ack_timeout)
+            self._lanes.begin(destination, envelope, links[0], now)
 
     def _may_retry(self, destination: Destination, envelope: Envelope) -> bool:
         """Whether it may be written there twice: clients and Parleys take it once, existing servers do not.
