@@ -70,7 +70,6 @@ class DirectoryService(ServiceBase):
         """Links of processes that were told the whole directory."""
         self._tell_later = SupervisedTimer("telling our processes of the directory", self._tell, self.faults)
         self._tell_next = 0.0
-        self._secret: bytes | None = None
 
     # Life -------------------------------------------------------------------------------------
 
@@ -94,7 +93,7 @@ class DirectoryService(ServiceBase):
 
     async def register(self) -> None:
         """Discovery registers with nobody: it begins to ask the network."""
-        self._keep_secret()
+        self.keep_secret()
         await self.start()
         if self._announcer is not None:
             self.spawn(self._announcer.run(self.faults))
@@ -111,7 +110,7 @@ class DirectoryService(ServiceBase):
     async def _expire(self) -> None:
         """Forget servers, once an interval."""
         await asyncio.sleep(self.config.discovery.discovery_interval)
-        self._keep_secret()
+        self.keep_secret()
         self._diagnose()
         if self.directory.expire(self._now()):
             self._times.keep(entry.server_id for entry in self.directory.entries)
@@ -119,17 +118,7 @@ class DirectoryService(ServiceBase):
 
     def secret(self) -> bytes | None:
         """The secret that our processes have to know."""
-        return self._secret
-
-    def _keep_secret(self) -> None:
-        """Have it in our data directory, also after that was emptied."""
-        what = "keeping the node's secret"
-        try:
-            self._secret = self.data_directory.make_secret(self._secret)
-        except OSError as error:
-            self.faults.failed(what, error, may_be_bug=False)
-        else:
-            self.faults.well(what)
+        return self.known_secret
 
     def _diagnose(self) -> None:
         """Say what is wrong around us."""

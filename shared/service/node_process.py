@@ -57,6 +57,8 @@ class NodeProcess:
         self.faults = Faults(lambda: self.log, self.metrics.errors.inc)
         self.admission = Admission(self._links, self.metrics, lambda: self.log, self.faults)
         self.data_directory = DataDirectory(self.config.data_dir)
+        self.known_secret: bytes | None = None
+        """The node's secret, where it is this process that keeps it for the others."""
         self.spellings = Spellings()
         self.spellings.learn_own(self.server_id)
         self._stands_by = False
@@ -176,6 +178,16 @@ class NodeProcess:
     def secret(self) -> bytes | None:
         """The secret that processes of our node know."""
         return read_secret(self.data_directory)
+
+    def keep_secret(self) -> None:
+        """Have the node's secret in our data directory, also after that was emptied."""
+        what = "keeping the node's secret"
+        try:
+            self.known_secret = self.data_directory.make_secret(self.known_secret)
+        except OSError as error:
+            self.faults.failed(what, error, may_be_bug=False)
+        else:
+            self.faults.well(what)
 
     async def registered(self, server_id: str) -> None:
         """This node's name is known: serve."""

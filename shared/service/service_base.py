@@ -131,21 +131,11 @@ class ServiceBase(NodeProcess):
         here = Networks(reachable_networks(self.config.address)).own
         own = [endpoint for server in ours for endpoint in _endpoints_of(server) if endpoint.host in here]
         if own:
-            self._make_secret()
+            self.keep_secret()
             await self.server_list_received(change, own)
         elif not self._stands_by:
             await self.start()
             self.servers_changed(change)
-
-    def _make_secret(self) -> None:
-        """Have the secret by which this node's features know each other, as its discovery would make it."""
-        what = "keeping the node's secret"
-        try:
-            self.data_directory.make_secret(None)
-        except OSError as error:
-            self.faults.failed(what, error, may_be_bug=False)
-        else:
-            self.faults.well(what)
 
     @property
     def server_list(self) -> ServerList:

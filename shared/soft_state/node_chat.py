@@ -37,28 +37,6 @@ RETRY = 1.0
 """Seconds, at most, between two dials: chat is a process of our own node."""
 
 
-class Chat(Protocol):
-    """The part of chat that typing and location need."""
-
-    def want(self, author: User, group: Group, until: float) -> None:
-        """Keep the group's members known until then (the loop's seconds)."""
-
-    def members(self, author: User, group: Group) -> frozenset[User]:
-        """The users whom the author reaches through the group, as far as they are known now."""
-
-    def post(self, message: pb.ChatMessage) -> None:
-        """Have a message sent for one of our users."""
-
-    def watch_blocks(self, user: User) -> None:
-        """Keep known whom one of our users blocks, while they are here."""
-
-    def unwatch_blocks(self, user: User) -> None:
-        """The user is here no longer."""
-
-    def blocked(self, user: User) -> AbstractSet[User] | None:
-        """The users whom one of our users blocks; None: they are not known yet, and will be in a moment."""
-
-
 class ChatUser(Protocol):
     """The part of its process that the link needs."""
 

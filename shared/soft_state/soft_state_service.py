@@ -34,7 +34,7 @@ from parley.shared.soft_state.block_lists import NOBODY
 from parley.shared.soft_state.datagram_lists import parts
 from parley.shared.soft_state.datagram_service import DatagramServiceBase
 from parley.shared.soft_state.group_fan_out import GroupFanOut
-from parley.shared.soft_state.node_chat import Chat, NodeChat
+from parley.shared.soft_state.node_chat import NodeChat
 from parley.shared.soft_state.served_state import ServedEntry, ServedState
 from parley.shared.wire.framing import Frame, encode_frame
 from parley.shared.wire.messages import pb
@@ -74,8 +74,7 @@ class SoftStateService(DatagramServiceBase):
         """The numbers of the last changes that they were told."""
         self._marks: deque[tuple[float, int]] = deque([(float("-inf"), 0)])
         """Which change was the last one at which time."""
-        self.node_chat = NodeChat(self, self.config)
-        self.chat: Chat = self.node_chat
+        self.chat = self.node_chat = NodeChat(self, self.config)
 
     @staticmethod
     def now() -> float:
