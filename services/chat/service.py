@@ -455,7 +455,8 @@ class ChatService(ServiceBase):
     def _from_server(self, link: Link, server_id: str, frame: Frame) -> bool:
         engine, name = self._engine or self.engine, frame.name
         if name == "MESSAGE":
-            engine.router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self._now())
+            message, is_retried = decode(frame, pb.ChatMessage), link.identity.is_parley
+            engine.router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=is_retried)
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
             engine.router.ack_from_server(server_id, answer, self._now(), frame)

@@ -78,3 +78,10 @@ class InFlightTable:
 
 if not TYPE_CHECKING and core is not None:
     ChatState, InFlightTable = core.ChatState, core.InFlightTable
+
+
+def number(state: ChatState, envelope: Envelope) -> None:
+    """Give an envelope its place: one in flight has it before one that waits behind it, written or not."""
+    if envelope.id == 0:
+        envelope.id = state.next_id
+        state.next_id += 1

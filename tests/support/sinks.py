@@ -4,7 +4,7 @@ from collections import deque
 
 from parley.services.chat.engine import ChatEngine
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.roster import LinkedServer, LocalRoster
+from parley.services.chat.roster import LinkedServer, LocalRoster, retries_messages
 from parley.services.chat.service import GROUPS
 from parley.shared.addresses import User
 from parley.shared.compiled import core
@@ -221,7 +221,9 @@ class Node:
     def route_from_server(self, server_id, frame):
         router, requests = self.router, self.opened.requests
         if frame.name == "MESSAGE":
-            router.message_from_server(server_id, decode(frame, pb.ChatMessage), frame.raw, self.now)
+            is_retried = retries_messages(self.roster, server_id)
+            message = decode(frame, pb.ChatMessage)
+            router.message_from_server(server_id, message, frame.raw, self.now, is_retried=is_retried)
         elif frame.name == "MESSAGE_ACK":
             router.ack_from_server(server_id, decode(frame, pb.ChatMessageResponse), self.now, frame)
         elif frame.name == "PIECE_RECEIVED":

@@ -4,7 +4,7 @@ import pytest
 
 from parley.services.chat.message.life import Durability, Envelope
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.state import ChatState
+from parley.services.chat.state import ChatState, number
 from parley.services.chat.storage import disk_mailbox
 from parley.services.chat.storage.disk_mailbox import DiskMailbox, Limits
 from parley.services.chat.storage.mailbox import Kept
@@ -138,7 +138,7 @@ def test_what_was_sent_at_once_and_is_put_back_is_before_what_came_later_also_af
     opened = ChatEngine()
     direct = [item(1), item(2)]
     for each in direct:
-        opened.box.number(each)
+        number(opened.box.state, each)
     opened.put(3, 4, 5, 6, 7)
     opened.box.put_back(BOB, direct)
     opened.disk.commit_all()
@@ -232,7 +232,7 @@ def test_what_came_while_nothing_could_be_read_is_not_forgotten():
 def test_an_item_is_written_once_and_forgotten_only_if_it_was_written():
     opened = ChatEngine()
     on_its_way, saved = item(1), item(2)
-    opened.box.number(on_its_way)
+    number(opened.box.state, on_its_way)
     assert len(opened.disk) == 0
     assert [opened.box.save(BOB, saved), opened.box.save(BOB, saved)] == [Kept.SOON, Kept.SOON]
     assert len(opened.disk) == 1

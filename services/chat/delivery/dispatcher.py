@@ -30,6 +30,7 @@ from parley.services.chat.message.in_flight import SERVER_WINDOWS, InFlight
 from parley.services.chat.message.life import MEMORY, Envelope
 from parley.services.chat.message.model import Destination, Pair
 from parley.services.chat.roster import ChatLink, Roster, retries_messages
+from parley.services.chat.state import number
 from parley.services.chat.storage.mailbox import Kept, Mailbox
 from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
@@ -114,7 +115,7 @@ class Dispatcher:
 
     def pump(self, destination: Destination, now: float) -> None:
         """Send what waits, in order, while there is room."""
-        if self._mailbox.is_empty(destination):
+        if destination not in self._state.waiting:
             return
         if destination not in self._in_flight and not self.writable_links(destination):
             return  # nothing is remembered of who is away
@@ -183,7 +184,7 @@ class Dispatcher:
     def adopt(self, sent: Iterable[Sent]) -> None:
         """Take over what the fast path sent: from now on it is as if it had been sent here."""
         adopted: list[Watched] = []
-        for destination, author, snowflake, recipient, raw, origin, at, number, links, key in sent:
+        for destination, author, snowflake, recipient, raw, origin, at, place, links, key in sent:
             envelope = Envelope(
                 author,
                 snowflake,
@@ -194,7 +195,7 @@ class Dispatcher:
                 arrived=at,
                 is_retried_by_origin=bool(origin) and retries_messages(self._roster, origin),
             )
-            envelope.id = number
+            envelope.id = place
             in_flight = self.in_flight_to(destination)
             # Deadlines ascend. The router's were sent ANSWERING_FACTOR times persist_delay later at most.
             last = self._unanswered[-1][0] if self._unanswered else 0.0
@@ -221,7 +222,7 @@ class Dispatcher:
         links: Sequence[ChatLink],
         now: float,
     ) -> None:
-        self._mailbox.number(envelope)
+        number(self._state, envelope)
         deadline = now + self._ack_timeout  # the persist timer has `now`: their difference is another number
         is_in_pieces = envelope.size > SUSPECT and self._lanes.carries(destination, envelope, links)
         if is_in_pieces:

@@ -179,10 +179,6 @@ class Statuses:
 
     # Clients' links ------------------------------------------------------------------------------
 
-    def heard_from(self, link: ChatLink) -> None:
-        """A client's link lives: what it was told before has come."""
-        self._state.unconfirmed_statuses.pop(link, None)
-
     def link_lost(self, user: User, link: ChatLink, *, cleanly: bool) -> None:
         """Owe again the statuses that a broken link was given last, unless another client had them, too."""
         unconfirmed = self._state.unconfirmed_statuses.pop(link, ())

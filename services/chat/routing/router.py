@@ -22,7 +22,7 @@ from parley.services.chat.message.life import TAKEN, WAITING, Effect, Envelope
 from parley.services.chat.message.model import Destination
 from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import FINAL, Status, Statuses
-from parley.services.chat.roster import ChatLink, LocalRoster, retries_messages
+from parley.services.chat.roster import ChatLink, LocalRoster
 from parley.services.chat.routing.awaited_servers import AwaitedServers
 from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, Recipient, User
@@ -99,6 +99,7 @@ class Router:
         self._awaited = AwaitedServers()
         self._missing: dict[str, float] = {}
         """Servers with waiting messages and no link → when their authors are answered."""
+        self._unconfirmed = mailbox.state.unconfirmed_statuses
         self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered, limited)
         self._recent = self._statuses.recent
         self._acknowledgements = Acknowledgements(
@@ -154,7 +155,9 @@ class Router:
         envelope = Envelope(author, message.messageSnowflake, recipient, raw, key=key, arrived=self.batch_came)
         self._accept(envelope, message, now)
 
-    def message_from_server(self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float) -> None:
+    def message_from_server(
+        self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float, *, is_retried: bool
+    ) -> None:
         """Route what another server's user sent to one of ours.
 
         Raises:
@@ -182,7 +185,7 @@ class Router:
             origin=server_id,
             group=group,
             arrived=self.batch_came,
-            is_retried_by_origin=retries_messages(self._roster, server_id),
+            is_retried_by_origin=is_retried,
         )
         if group is not None and author.server_id == self._server_id:
             original = self._keys.of(author, group, None, message)
@@ -333,7 +336,7 @@ class Router:
 
     def heard_from(self, link: ChatLink) -> None:
         """Something came over a client's link."""
-        self._statuses.heard_from(link)
+        self._unconfirmed.pop(link, None)
 
     def client_disconnected(self, user: User, link: ChatLink, now: float, *, cleanly: bool = False) -> None:
         """A client is out of the roster: what it did not acknowledge waits again. `cleanly`: it or we said so."""

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from parley.services.chat.message.life import MEMORY, SAFE, Envelope, Input
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
-from parley.services.chat.state import ChatState
+from parley.services.chat.state import ChatState, number
 from parley.services.chat.storage.mailbox import Kept
 from parley.services.chat.storage.quotas import Limits, Quotas, Tally
 
@@ -162,18 +162,12 @@ class DiskMailbox:
 
     # Mailbox ----------------------------------------------------------------------------------
 
-    def number(self, envelope: Envelope) -> None:
-        """Give an envelope its place: what is in flight has one before what waits behind it, written or not."""
-        if envelope.id == 0:
-            envelope.id = self._state.next_id
-            self._state.next_id += 1
-
     def put(self, destination: Destination, envelope: Envelope) -> Kept:
         """Keep an envelope behind all that waits there."""
         queue = self._state.waiting.get(destination)
         if self._is_full(destination, queue, envelope):
             return Kept.FULL
-        self.number(envelope)
+        number(self._state, envelope)
         if queue is None:  # what is on disk with smaller numbers is on its way
             queue = self._state.waiting[destination] = _Queue(last_id=envelope.id - 1)
         envelope.kept()

@@ -33,9 +33,6 @@ class Mailbox(Protocol):
     def state(self) -> ChatState:
         """The state that the fast path shares: messages that wait, by destination, and the next number."""
 
-    def number(self, envelope: Envelope) -> None:
-        """Give an envelope its place among all: when it is taken, whether it is kept or not."""
-
     def put(self, destination: Destination, envelope: Envelope) -> Kept:
         """Keep an envelope behind all that waits there."""
 
