@@ -315,9 +315,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # the help was asked for, by asking for nothing
             sys.exit(0)
-        words = " ".join(error.format_message().replace("''", "'").split())  # type: ignore[attr-defined]
+        message = " ".join(error.format_message().replace("''", "'").split())  # type: ignore[attr-defined]
         command = error.ctx.command_path if error.ctx is not None else "parley"  # type: ignore[attr-defined]
-        fail(f"{words.removesuffix('.')}. `{command} --help` shows examples.", EXIT_CONFIG)
+        fail(f"{message.removesuffix('.')}. `{command} --help` shows examples.", EXIT_CONFIG)
     except OutputError as error:
         if error.is_gone:  # as in `parley servers | head -1`: nobody wants more
             sys.exit(0)

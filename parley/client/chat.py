@@ -14,8 +14,8 @@ from typing import ClassVar, Final
 
 from parley.client.feature_base import FeatureBase
 from parley.client.outbox.deliveries import Delivery
-from parley.client.outbox.outbox import Outgoing
-from parley.client.outbox.received import Seen
+from parley.client.outbox.outbox import Outbox
+from parley.client.outbox.received import ReceivedMessages
 from parley.client.outbox.requests import NAMES, TIMEOUT, Requests
 from parley.shared.addresses import Group, Recipient, User, parse_recipient
 from parley.shared.config import Config
@@ -64,12 +64,12 @@ class ChatFeature(FeatureBase):
         self._on_status = on_status
         self._on_connection = on_connection
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
-        self._outbox: dict[int, Delivery] = {}
-        self._outgoing = Outgoing(self._refused)
+        self._deliveries: dict[int, Delivery] = {}
+        self._outbox = Outbox(self._refused)
         self._partials = Partials(Limits(self.config.link.payload_limit))
-        self._requests = Requests(self._outgoing, self.user.server_id)
-        self._seen = Seen()
-        self._being_taken: dict[bytes, asyncio.Future[None]] = {}
+        self._requests = Requests(self._outbox, self.user.server_id)
+        self._received_before = ReceivedMessages()
+        self._being_handled: dict[bytes, asyncio.Future[None]] = {}
         """Messages that `on_message` has not done with: each may come again meanwhile."""
 
     # Sending ---------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class ChatFeature(FeatureBase):
     @property
     def outbox(self) -> list[Delivery]:
         """The messages of ours that have no final status yet, in order."""
-        return list(self._outbox.values())
+        return list(self._deliveries.values())
 
     def send(self, recipient: str | Recipient, text: str) -> Delivery:
         """Send a text to USER@SERVER or #GROUP@SERVER, now or on the next connection, until its status is final.
@@ -124,8 +124,8 @@ class ChatFeature(FeatureBase):
         if size > limit:
             raise FrameTooLarge(size, limit)
         delivery = Delivery(message)
-        self._outbox[delivery.snowflake] = delivery
-        self._outgoing.add(delivery.snowflake, "MESSAGE", message, delivery.recipient)
+        self._deliveries[delivery.snowflake] = delivery
+        self._outbox.add(delivery.snowflake, "MESSAGE", message, delivery.recipient)
         return delivery
 
     # Groups and blocking ----------------------------------------------------------------------
@@ -166,18 +166,18 @@ class ChatFeature(FeatureBase):
     def link_opened(self, link: Link) -> None:
         """Send again, in order, what has no final status yet; a server answers what it has with its status."""
         super().link_opened(link)
-        self._outgoing.opened(link)
+        self._outbox.attach(link)
         self._call(self._on_connection, True)
 
     def link_writable(self, link: Link) -> None:
         """The server reads again: the next of what waits to go out."""
         if link is self.link:
-            self._outgoing.pump()
+            self._outbox.pump()
 
     def link_lost(self, closed: Closed) -> None:
         """Nothing goes out until the next link."""
         super().link_lost(closed)
-        self._outgoing.closed()
+        self._outbox.detach()
         self._call(self._on_connection, False)
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
@@ -195,42 +195,42 @@ class ChatFeature(FeatureBase):
         elif frame.name == "PIECE":
             self._piece(decode(frame, pb.Piece))
         elif frame.name == "PIECE_RECEIVED":
-            self._outgoing.received(decode(frame, pb.PieceReceived))
+            self._outbox.piece_answered(decode(frame, pb.PieceReceived))
         else:
-            return self._requests.take(frame)
+            return self._requests.handle(frame)
         return True
 
     def _received(self, message: pb.ChatMessage) -> None:
         """Show it once, and acknowledge it each time: an acknowledgement may have been lost."""
-        key = self._seen.key(message)
-        if self._seen.has(key):
+        key = self._received_before.key(message)
+        if self._received_before.has(key):
             self._acknowledge(message)
-        elif self._on_message is not None and key not in self._being_taken:
-            taking = self._call(self._on_message, message)
-            if isinstance(taking, Awaitable):
-                self._wait_for(taking, key, message)
-            elif taking is not _FAILED:
-                self._taken(key, message)
+        elif self._on_message is not None and key not in self._being_handled:
+            handling = self._call(self._on_message, message)
+            if isinstance(handling, Awaitable):
+                self._wait_for(handling, key, message)
+            elif handling is not _FAILED:
+                self._handled(key, message)
 
-    def _wait_for(self, taking: Awaitable[None], key: bytes, message: pb.ChatMessage) -> None:
+    def _wait_for(self, handling: Awaitable[None], key: bytes, message: pb.ChatMessage) -> None:
         """Acknowledge a message when the application is done with it."""
-        future = asyncio.ensure_future(taking)
+        future = asyncio.ensure_future(handling)
         if key:
-            self._being_taken[key] = future
+            self._being_handled[key] = future
 
         def done(_: object) -> None:
-            self._being_taken.pop(key, None)
+            self._being_handled.pop(key, None)
             if future.cancelled():
                 return
             if (error := future.exception()) is not None:
                 self.log.error("callback_failed", callback="on_message", exc_info=error)
             else:
-                self._taken(key, message)
+                self._handled(key, message)
 
         future.add_done_callback(done)
 
-    def _taken(self, key: bytes, message: pb.ChatMessage) -> None:
-        self._seen.add(key)
+    def _handled(self, key: bytes, message: pb.ChatMessage) -> None:
+        self._received_before.add(key)
         self._acknowledge(message)
 
     def _acknowledge(self, message: pb.ChatMessage) -> None:
@@ -245,11 +245,13 @@ class ChatFeature(FeatureBase):
         if link is None:
             return
         whole = Whole.read(piece.whole)
-        taken = self._partials.receive("", link.link_id, whole, piece.offset, piece.data, time.monotonic())
-        if taken.data is not None:
-            self._received(decode(read_datagram(encode_frame("MESSAGE", taken.data)), pb.ChatMessage))
-        result = pb.PieceReceived.Result.Name(taken.result)
-        link.send(encode("PIECE_RECEIVED", pb.PieceReceived(whole=piece.whole, offset=taken.offset, result=result)))
+        piece_result = self._partials.receive("", link.link_id, whole, piece.offset, piece.data, time.monotonic())
+        if piece_result.data is not None:
+            self._received(decode(read_datagram(encode_frame("MESSAGE", piece_result.data)), pb.ChatMessage))
+        result = pb.PieceReceived.Result.Name(piece_result.result)
+        link.send(
+            encode("PIECE_RECEIVED", pb.PieceReceived(whole=piece.whole, offset=piece_result.offset, result=result))
+        )
 
     def _refused(self, number: int) -> None:
         """The server takes nothing so large: that is final."""
@@ -259,13 +261,13 @@ class ChatFeature(FeatureBase):
 
     def _answered(self, ack: pb.ChatMessageResponse) -> None:
         """Statuses of a message that is ours and has no final one yet; all others do nothing."""
-        delivery = self._outbox.get(ack.messageSnowflake)
+        delivery = self._deliveries.get(ack.messageSnowflake)
         if delivery is None or (ack.HasField("author") and not self.user.is_same(User.of(ack.author))):
             return
-        heard = delivery.take(ack)
+        heard = delivery.add_statuses(ack)
         if delivery.final.done():
-            del self._outbox[delivery.snowflake]
-            self._outgoing.answered(delivery.snowflake)
+            del self._deliveries[delivery.snowflake]
+            self._outbox.forget(delivery.snowflake)
         for whose, status in heard:
             self._call(self._on_status, delivery, whose, status)
 

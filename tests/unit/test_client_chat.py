@@ -422,7 +422,7 @@ def test_a_message_to_a_group_whose_server_is_away_is_kept_and_told_at_once():
             ack = pb.ChatMessageResponse(messageSnowflake=sent.messageSnowflake)
             ack.statuses.add(user=pb.User(userId="crew", serverId="beta"), status="OTHER_SERVER_TIMEOUT")
             await home.tell("MESSAGE_ACK", ack)
-            assert delivery.told.done()
+            assert delivery.first_status.done()
             assert delivery.is_kept
 
     run(story())

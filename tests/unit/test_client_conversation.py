@@ -80,9 +80,9 @@ def story(tell, config=None):
         conversation.chat = ChatFeature(
             ALICE,
             config or Config(),
-            on_message=conversation.received,
-            on_status=conversation.told,
-            on_connection=conversation.connection,
+            on_message=conversation.message_received,
+            on_status=conversation.status_received,
+            on_connection=conversation.connection_changed,
         )
         async with at_home(conversation.chat) as home:
             assert conversation.screen.noted == [GREETING]
@@ -260,7 +260,7 @@ def test_what_was_kept_and_then_given_up_is_told_so():
 class Told:
     """Takes the place of what tells others that we type."""
 
-    words = "bob@beta … typing"
+    text = "bob@beta … typing"
 
     def __init__(self):
         self.to = []
@@ -288,13 +288,16 @@ def test_who_is_written_to_is_told_that_a_line_is_typed(line, to):
     async def tell(story):
         conversation = story.conversation
         conversation.edited("nobody is chosen, and nobody told")
-        assert conversation.beside() == ""
-        conversation.indicators = Told()
+        assert conversation.typing_notice() == ""
+        conversation.typing_notices = Told()
         conversation.edited("for nobody yet")
         await story.type("/to bob@beta")
         conversation.edited(line)
-        assert [(type(each), each) for each in conversation.indicators.to] == [(type(None), None), (type(to), to)]
-        assert conversation.beside() == "bob@beta … typing"
+        assert [(type(each), each) for each in conversation.typing_notices.to] == [
+            (type(None), None),
+            (type(to), to),
+        ]
+        assert conversation.typing_notice() == "bob@beta … typing"
 
     story(tell)
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from parley.cli.output import Output, OutputError
-from parley.cli.people.lines import LineRefused, Lines, Splitter
+from parley.cli.people.lines import InputLines, LineRefused, Splitter
 from parley.cli.people.printer import Held, Printer
 from parley.shared.errors import ConfigError
 from parley.shared.sockets import descriptors
@@ -207,7 +207,7 @@ def test_a_reader_that_has_gone_acknowledges_nothing(pipe):
 
 def lines_of(descriptor, longest=100, encoding="utf-8"):
     async def story():
-        lines, found = Lines(descriptor, longest, encoding), []
+        lines, found = InputLines(descriptor, longest, encoding), []
         while True:
             try:
                 line = await lines.next()

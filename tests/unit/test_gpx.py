@@ -3,7 +3,7 @@
 import pytest
 
 from parley.client.positions import gpx
-from parley.client.positions.gpx import Gpx, unix_time
+from parley.client.positions.gpx import GpxDocument, unix_time
 from parley.shared.errors import ConfigError
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
@@ -23,7 +23,7 @@ GOOD = point(10, 20) + point(11, 21)
 
 def read(data, pieces=1 << 16):
     data = data if isinstance(data, bytes) else data.encode()
-    document = Gpx()
+    document = GpxDocument()
     for start in range(0, len(data), pieces):
         document.feed(data[start : start + pieces])
     return document.close()
@@ -81,7 +81,7 @@ def test_tracks_count_before_routes_and_routes_before_waypoints():
     "latitude", ["10,5", "NaN", "nan", "INF", "91", "-90.1", "", "1_0", "١٠", "0x10", "10 5", "N10"]
 )
 def test_a_point_without_a_place_is_left_out_and_counted(latitude):
-    document = Gpx()
+    document = GpxDocument()
     document.feed((ROOT + track(point(latitude, 20), '<trkpt lon="3"/>', point(11, 21))).encode())
     assert [fix[:2] for fix in document.close()] == [(11, 21)]
     assert document.skipped == 2

@@ -18,11 +18,11 @@ from parley.cli.operator.mailbox_output import (
     content_of,
     fields_of,
     messages_of,
+    print_destinations,
     print_dropped,
     print_entries,
     print_json,
     print_retried,
-    print_waiting,
     since,
     size_of,
 )
@@ -71,7 +71,7 @@ def list_(
         parley mailbox list --messages --to bob@alpha --limit 20
 
     """
-    with _opened(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
+    with _located(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
         wanted = wanted_by(to, directory.name)
         if messages:
             entries = _read(inspection, wanted)
@@ -79,9 +79,9 @@ def list_(
             if next(entries, None) is not None:
                 note(f"there are more: --limit shows more than {limit}")
         else:
-            waiting = inspection.waiting()
-            print_waiting(
-                [each for each in waiting if wanted.destination in (None, each.destination)], as_json=as_json
+            destinations = inspection.waiting()
+            print_destinations(
+                [each for each in destinations if wanted.destination in (None, each.destination)], as_json=as_json
             )
 
 
@@ -102,7 +102,7 @@ def show(
         parley mailbox show 12
 
     """
-    with _opened(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
+    with _located(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
         found = inspection.entries(Wanted((number,)), 1)
         message = inspection.message(number) if content else None
         if not found:
@@ -138,19 +138,19 @@ def retry(
         parley mailbox retry --all
 
     """
-    with _opened(config, data_dir, server_id) as (_, directory):
+    with _located(config, data_dir, server_id) as (_, directory):
         if bool(destination) == everything:
             raise ConfigError("name one destination, or say --all")
         only = wanted_by(destination, directory.name).destination
         with Inspection(directory) as inspection:
-            waiting = {name_of(each.destination): each for each in inspection.waiting() if each.messages}
-        names = [name for name, each in waiting.items() if only in (None, each.destination)]
+            destinations = {name_of(each.destination): each for each in inspection.waiting() if each.messages}
+        names = [name for name, each in destinations.items() if only in (None, each.destination)]
         if not names:
             fail(f"nothing waits for {destination}" if destination else f"nothing waits at {directory.name}")
         running, tried = Running(directory), False
         for some in _parts(names):
             for done in running.retry(Retry(tuple(some))):
-                print_retried(done, waiting[done.destination].messages, as_json=as_json)
+                print_retried(done, destinations[done.destination].messages, as_json=as_json)
                 tried = tried or done.messages > 0 or done.state == "looked_for"
     if not tried:
         fail("nothing can be tried again now")
@@ -177,7 +177,7 @@ def drop(
         parley mailbox drop --to bob@alpha --older-than 3d
 
     """
-    with _opened(config, data_dir, server_id) as (settings, directory):
+    with _located(config, data_dir, server_id) as (settings, directory):
         if bool(numbers) == bool(to) or (numbers and older_than):
             raise ConfigError(
                 "name messages by their numbers, or a destination with --to, which --older-than limits"
@@ -199,7 +199,7 @@ def drop(
 
 
 @contextmanager
-def _opened(config_file: str | None, data_dir: str | None, server_id: str | None) -> Iterator[tuple[Config, Path]]:
+def _located(config_file: str | None, data_dir: str | None, server_id: str | None) -> Iterator[tuple[Config, Path]]:
     """The configuration and the directory of a server's mailbox; what goes wrong inside ends in one line."""
     try:
         config = load(config_file, data_dir=data_dir, server_id=server_id)

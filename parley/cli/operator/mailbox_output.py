@@ -27,28 +27,28 @@ def print_json(fields: dict[str, Any]) -> None:
     line(to_line(fields))
 
 
-def print_waiting(waiting: Sequence[Waiting], *, as_json: bool) -> None:
+def print_destinations(destinations: Sequence[Waiting], *, as_json: bool) -> None:
     """Destinations, and their sums at the end."""
     total = (
-        sum(each.messages for each in waiting),
-        sum(each.size for each in waiting),
-        max((each.oldest for each in waiting if each.oldest is not None), default=None),
-        sum(each.owed for each in waiting),
+        sum(each.messages for each in destinations),
+        sum(each.size for each in destinations),
+        max((each.oldest for each in destinations if each.oldest is not None), default=None),
+        sum(each.owed for each in destinations),
     )
     if as_json:
-        for each in waiting:
+        for each in destinations:
             print_json(
                 {"destination": str(each.destination)} | _sums(each.messages, each.size, each.oldest, each.owed)
             )
-        print_json({"destinations": len(waiting)} | _sums(*total))
+        print_json({"destinations": len(destinations)} | _sums(*total))
         return
-    if not waiting:
+    if not destinations:
         note("nothing waits")
         return
     numbers = ("MESSAGES", "SIZE", "OLDEST", "STATUSES OWED")
     made = table("DESTINATION", *numbers, right=numbers)
-    for each in waiting:
-        made.add_row(*_row(_word(each.destination), each.messages, each.size, each.oldest, each.owed))
+    for each in destinations:
+        made.add_row(*_row(_name_text(each.destination), each.messages, each.size, each.oldest, each.owed))
     made.add_row(*_row(Text("total"), *total))
     show(made)
 
@@ -85,7 +85,7 @@ def print_entries(entries: Iterable[Entry], *, as_json: bool) -> None:
     heads = ("ID", "SNOWFLAKE", "SIZE", "AGE")
     made = table("AUTHOR", "RECIPIENT", "GROUP", *heads, right=heads)
     for each in entries:
-        names = _word(each.author), _word(each.recipient), _word(each.group or "")
+        names = _name_text(each.author), _name_text(each.recipient), _name_text(each.group or "")
         made.add_row(*names, str(each.id), str(each.snowflake), size_of(each.size), _age(each.age))
     if made.row_count:
         show(made)
@@ -105,19 +105,19 @@ def content_of(message: pb.ChatMessage) -> dict[str, Any]:
     return {"text": message.textContent}
 
 
-def print_retried(done: Retried, waiting: int, *, as_json: bool) -> None:
+def print_retried(done: Retried, kept: int, *, as_json: bool) -> None:
     """Print what was done for a destination, for which so many messages wait."""
     destination = destination_of(done.destination)
     if as_json:
         print_json(
-            {"destination": str(destination), "state": done.state, "messages": done.messages, "waiting": waiting}
+            {"destination": str(destination), "state": done.state, "messages": done.messages, "waiting": kept}
         )
         return
     states = {
         "written": f"{messages_of(done.messages)} written again",
-        "looked_for": f"not linked, looked for now; {messages_of(waiting)} kept",
+        "looked_for": f"not linked, looked for now; {messages_of(kept)} kept",
         "unconfirmed": "linked, and left to answer: it would show twice what is written twice",
-        "away": f"no client is connected; {messages_of(waiting)} kept",
+        "away": f"no client is connected; {messages_of(kept)} kept",
     }
     line(f"{one_line(str(destination))}: {states.get(done.state, done.state)}")
 
@@ -135,7 +135,7 @@ def print_dropped(done: Dropped, *, as_json: bool) -> None:
     line("; ".join(parts))
 
 
-def _word(name: Recipient | str) -> Text:
+def _name_text(name: Recipient | str) -> Text:
     """Others' names, on one line."""
     return Text(one_line(str(name)))
 

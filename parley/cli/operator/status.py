@@ -199,8 +199,8 @@ def _shown(status: Status) -> Group:
 
 def _troubles(status: Status) -> list[Status]:
     """The troubles that any of the processes has, each once: several may see the same."""
-    told = [status, *(process for process in status["processes"].values() if process is not None)]
-    every = [trouble for process in told for trouble in process.get("troubles", ())]
+    processes = [status, *(process for process in status["processes"].values() if process is not None)]
+    every = [trouble for process in processes for trouble in process.get("troubles", ())]
     return list({(each["kind"], each["subject"]): each for each in every}.values())
 
 
@@ -227,12 +227,12 @@ def _processes(processes: Mapping[str, Status | None]) -> Table:
 
 
 def _besides(process: Status) -> str:
-    if waiting := process.get("waiting_messages"):
-        wait = "message waits" if waiting == 1 else "messages wait"
-        return f"{waiting} {wait}, the oldest for {process['oldest_waiting_seconds']:.0f} s"
-    for key, words in (("typing", "type"), ("streams", "locations are shared")):
+    if count := process.get("waiting_messages"):
+        wait = "message waits" if count == 1 else "messages wait"
+        return f"{count} {wait}, the oldest for {process['oldest_waiting_seconds']:.0f} s"
+    for key, what in (("typing", "type"), ("streams", "locations are shared")):
         if process.get(key):
-            return f"{process[key]} {words}"
+            return f"{process[key]} {what}"
     return ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from parley.cli.people.conversation import Conversation
 from parley.cli.people.documents import Folder
 from parley.cli.people.screens import EditorScreen, screen
-from parley.cli.people.typing_notices import Indicators
+from parley.cli.people.typing_notices import TypingNotices
 from parley.cli.terminal import at_home, finder, who_we_are
 from parley.client.chat import ChatFeature
 from parley.shared.config import Config
@@ -23,22 +23,22 @@ async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> 
     discovery = await finder(config, servers)
     conversation = Conversation(user, Folder.chosen(save), answers_for_all=is_file(0))
     conversation.screen = editor = screen(
-        conversation.prompt, conversation.beside, conversation.edited, config.link.payload_limit
+        conversation.prompt, conversation.typing_notice, conversation.edited, config.link.payload_limit
     )
     conversation.chat = ChatFeature(
         user,
         config,
-        on_message=conversation.received,
-        on_status=conversation.told,
-        on_connection=conversation.connection,
+        on_message=conversation.message_received,
+        on_status=conversation.status_received,
+        on_connection=conversation.connection_changed,
         discovery=discovery,
     )
     async with at_home(conversation.chat, servers):
         if not isinstance(editor, EditorScreen):
             code = await conversation.run()
-            return code or int(editor.holds)  # what was not printed is not acknowledged
-        conversation.indicators = Indicators(user, config, discovery, editor.refresh)
-        async with beside(conversation.indicators.run()):
+            return code or int(editor.has_unprinted)  # what was not printed is not acknowledged
+        conversation.typing_notices = TypingNotices(user, config, discovery, editor.refresh)
+        async with beside(conversation.typing_notices.run()):
             return await conversation.run()
 
 

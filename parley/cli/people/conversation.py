@@ -12,10 +12,10 @@ from parley.cli.people.groups import joined
 from parley.cli.people.line_recipient import Known, addressee, likely_name
 from parley.cli.people.lines import LineRefused
 from parley.cli.people.names import group_named, new_group, other_than, recipient_named
-from parley.cli.people.outcome import Results
+from parley.cli.people.outcome import Outcome
 from parley.cli.people.receive import save_document
 from parley.cli.people.screens import Screen
-from parley.cli.people.typing_notices import Indicators
+from parley.cli.people.typing_notices import TypingNotices
 from parley.cli.people.wording import beginning, describe, describe_own, explain, group_of, mark
 from parley.client.chat import ChatFeature
 from parley.client.outbox.deliveries import INTERIM, Delivery
@@ -35,9 +35,9 @@ someone: text       writes to someone at your server whom you wrote to or heard 
 /quit               ends, as Ctrl-D does
 A line that begins with a space is sent as it is; // sends a line that begins with a slash."""
 
-PATIENCE: Final = 15.0
+STATUS_TIMEOUT: Final = 15.0
 """Seconds without any status after which, at the end, what has none is given up: a server gives another 10."""
-PATIENCE_ALONE: Final = 5.0
+STATUS_TIMEOUT_ALONE: Final = 5.0
 """The same where our server is gone."""
 
 
@@ -50,7 +50,7 @@ class Conversation:
         self._known = Known()
         """Names that we wrote to, heard from or saw."""
         self._answers_for_all = answers_for_all
-        self._results = Results()
+        self._outcome = Outcome()
         self._home = user.server_id
         self._user = user
         self._folder = folder
@@ -63,19 +63,19 @@ class Conversation:
         self._ended = False
         self.chat: ChatFeature
         self.screen: Screen
-        self.indicators: Indicators | None = None
+        self.typing_notices: TypingNotices | None = None
 
     def prompt(self) -> str:
         """The text before the line that is typed."""
         return f"{self.to}> " if self.to is not None else "> "
 
-    def beside(self) -> str:
+    def typing_notice(self) -> str:
         """The text at the other end of that line: who types."""
-        return self.indicators.words if self.indicators is not None else ""
+        return self.typing_notices.text if self.typing_notices is not None else ""
 
     # What comes ---------------------------------------------------------------------------------
 
-    def received(self, message: pb.ChatMessage) -> Awaitable[None] | None:
+    def message_received(self, message: pb.ChatMessage) -> Awaitable[None] | None:
         """Show a message; the first who writes is whom the next lines go to, where nobody is chosen."""
         shown = self.screen.say(describe(message, save_document(message, self._folder), always_when=True))
         self._know(User.of(message.author), group_of(message))
@@ -83,7 +83,7 @@ class Conversation:
             self._choose(group_of(message) or User.of(message.author))
         return shown
 
-    def told(self, delivery: Delivery, whose: Recipient, status: str) -> None:
+    def status_received(self, delivery: Delivery, whose: Recipient, status: str) -> None:
         """Show a status; the message's beginning with it, where others were sent or told of since."""
         key = delivery.snowflake, whose
         was_kept = key in self._kept
@@ -92,10 +92,10 @@ class Conversation:
             text += f": “{beginning(delivery.message)}”"
         if status in INTERIM:
             self._kept.add(key)
-        self._results.told(delivery)
+        self._outcome.status_received(delivery)
         self.screen.note(text)
 
-    def connection(self, is_connected: bool) -> None:
+    def connection_changed(self, is_connected: bool) -> None:
         """Greet, before anything comes; later say that the server is gone, and that it is back."""
         self._is_connected = is_connected
         if is_connected:
@@ -113,7 +113,7 @@ class Conversation:
         """Read lines until the end; the exit code."""
         try:
             while await self._next():
-                await self._results.room()
+                await self._outcome.wait_for_room()
             return await self._end()
         finally:
             self._ended = True
@@ -123,7 +123,7 @@ class Conversation:
         try:
             text = await self.screen.read()
         except LineRefused as error:
-            self._results.failed = True
+            self._outcome.failed = True
             self.screen.note(str(error))
             return True
         return text is not None and self._line(text)
@@ -140,7 +140,7 @@ class Conversation:
             self._write(text)
         except ParleyError as error:
             if not is_command:
-                self._results.failed = True
+                self._outcome.failed = True
                 self.screen.own(self.prompt() + text)
             self.screen.note(str(error))
         return True
@@ -150,17 +150,17 @@ class Conversation:
         if text.startswith("//"):
             self._send(text[1:])
             return
-        to, words = self._addressee(text)
+        to, body = self._addressee(text)
         if to is not None and (to, type(to)) != (self.to, type(self.to)):
             self._choose(to)
-        self._send(words)
+        self._send(body)
         if to is None and (name := likely_name(text)):
-            self._tell_that_nobody_was_meant(name)
+            self._hint_at_other_recipient(name)
 
     def _addressee(self, text: str) -> tuple[Recipient | None, str]:
         return addressee(text, self.to, self._known, self._home)
 
-    def _tell_that_nobody_was_meant(self, name: str) -> None:
+    def _hint_at_other_recipient(self, name: str) -> None:
         """A line that may have been meant for another went where the last one did: say how it goes elsewhere."""
         user = User(name, self._home)
         if user in self._known or not isinstance(self.to, Group):
@@ -168,8 +168,8 @@ class Conversation:
 
     def edited(self, text: str) -> None:
         """The line that is being typed is another: tell it to whom it is for."""
-        if self.indicators is not None:
-            self.indicators.edited(self._reader_of(text))
+        if self.typing_notices is not None:
+            self.typing_notices.edited(self._reader_of(text))
 
     def _reader_of(self, text: str) -> Recipient | None:
         """The recipient of a line; None where it is no message, or for nobody."""
@@ -207,7 +207,7 @@ class Conversation:
 
     def _note_sent(self, delivery: Delivery) -> None:
         self._newest = delivery.snowflake
-        self._results.sent(delivery)
+        self._outcome.message_sent(delivery)
         self.screen.own(describe_own(delivery.message, delivery.recipient))
         if not self._is_connected:
             self.screen.note(f"  … not sent yet: {spell(self._home)} is gone; it goes out when it is back")
@@ -270,14 +270,14 @@ class Conversation:
         self._choose(group)
         return ""
 
-    async def _done(self, request: Coroutine[Any, Any, None], words: str) -> str:
+    async def _done(self, request: Coroutine[Any, Any, None], answer: str) -> str:
         await request
-        return words
+        return answer
 
-    async def _list(self, words: str, request: Coroutine[Any, Any, list[User]]) -> str:
+    async def _list(self, heading: str, request: Coroutine[Any, Any, list[User]]) -> str:
         users = await request
         self._know(*users)
-        return words + (", ".join(sorted(map(str, users))) or "nobody")
+        return heading + (", ".join(sorted(map(str, users))) or "nobody")
 
     def _group(self, word: str, text: str) -> Group:
         """The group that is named, or that we write to."""
@@ -297,8 +297,8 @@ class Conversation:
 
         async def show() -> None:
             try:
-                if words := await ask:
-                    self.screen.note(words)
+                if answer := await ask:
+                    self.screen.note(answer)
             except ParleyError as error:
                 self.screen.note(str(error))
 
@@ -309,14 +309,14 @@ class Conversation:
     async def _end(self) -> int:
         """At the end of the input, what was just sent may still be under way."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._patience())
-        lost = await self._results.rest(self._patience)
+            await asyncio.wait(self._tasks, timeout=self._status_timeout())
+        lost = await self._outcome.wait_for_first_statuses(self._status_timeout)
         for delivery in lost:
             text = f"“{beginning(delivery.message)}” to {delivery.recipient}"
             self.screen.note(f"  ✗ no status came for {text}; it may not have been taken, send it again")
         if lost or not self._answers_for_all:
             return 1 if lost else 0
-        return self._results.exit_code()
+        return self._outcome.exit_code()
 
-    def _patience(self) -> float:
-        return PATIENCE if self._is_connected else PATIENCE_ALONE
+    def _status_timeout(self) -> float:
+        return STATUS_TIMEOUT if self._is_connected else STATUS_TIMEOUT_ALONE

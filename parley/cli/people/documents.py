@@ -51,7 +51,7 @@ def read_file(path: Path, config: Config) -> bytes:
             raise ParleyError(too_large(str(path), size, limit))
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {_words(error)}") from None
+        raise ConfigError(f"{path} cannot be read: {_reason(error)}") from None
 
 
 def too_large(what: str, size: int, limit: int) -> str:
@@ -96,7 +96,7 @@ class Folder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"--save {path}: no such folder can be made ({_words(error)})") from None
+            raise ConfigError(f"--save {path}: no such folder can be made ({_reason(error)})") from None
         if not os.access(folder, os.W_OK | os.X_OK):
             raise ConfigError(f"--save {path}: nothing can be written there; name a folder of your own")
         return cls(folder)
@@ -139,10 +139,8 @@ class Folder:
                 raise
             _sync(self.path)
         except OSError as error:
-            text = (
-                f"{name} cannot be saved in {self.path} ({_words(error)}); it waits at your server, and comes again"
-            )
-            raise SaveFailed(text) from None
+            text = f"{name} cannot be saved in {self.path} ({_reason(error)})"
+            raise SaveFailed(f"{text}; it waits at your server, and comes again") from None
         return str(path)
 
     @staticmethod
@@ -184,5 +182,5 @@ def _split(name: str) -> tuple[str, str]:
     return (stem, dot + suffix) if stem and len(suffix) <= LONGEST_SUFFIX else (name, "")
 
 
-def _words(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()

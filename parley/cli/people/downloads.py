@@ -39,8 +39,8 @@ def _home(environ: Mapping[str, str]) -> Path | None:
 def _said(file: Path, home: Path) -> Path | None:
     """The path in the last such line: an absolute one, or one that begins with $HOME/."""
     try:
-        with file.open(encoding="utf-8", errors="replace") as opened:
-            lines = opened.read(_LARGEST).splitlines()
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            lines = stream.read(_LARGEST).splitlines()
     except OSError:
         return None
     for line in reversed(lines):

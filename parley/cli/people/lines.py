@@ -65,7 +65,7 @@ class Splitter:
         return line
 
 
-class Lines:
+class InputLines:
     """The lines of a descriptor; it is read no further than it is asked for."""
 
     def __init__(self, descriptor: int, longest: int, encoding: str = "utf-8") -> None:
@@ -116,8 +116,8 @@ class Lines:
         try:
             return await wanted
         except OSError as error:
-            words = (error.strerror or str(error)).lower()
-            raise ConfigError(f"standard input cannot be read: {words}") from None
+            reason = (error.strerror or str(error)).lower()
+            raise ConfigError(f"standard input cannot be read: {reason}") from None
 
     def _serve(self) -> None:
         """Read once for each that is wanted."""
@@ -127,16 +127,16 @@ class Lines:
             try:
                 data = read_some(self._descriptor, PIECE)
             except OSError as error:
-                _tell(loop, wanted, error)
+                _hand_over(loop, wanted, error)
                 return
-            if not _tell(loop, wanted, data) or not data:
+            if not _hand_over(loop, wanted, data) or not data:
                 return
 
 
-def _tell(loop: asyncio.AbstractEventLoop, wanted: asyncio.Future[bytes], outcome: bytes | OSError) -> bool:
+def _hand_over(loop: asyncio.AbstractEventLoop, wanted: asyncio.Future[bytes], outcome: bytes | OSError) -> bool:
     """Hand over what was read; False where the loop is over."""
 
-    def tell() -> None:
+    def finish() -> None:
         if wanted.done():
             return
         if isinstance(outcome, OSError):
@@ -145,7 +145,7 @@ def _tell(loop: asyncio.AbstractEventLoop, wanted: asyncio.Future[bytes], outcom
             wanted.set_result(outcome)
 
     try:
-        loop.call_soon_threadsafe(tell)
+        loop.call_soon_threadsafe(finish)
     except RuntimeError:
         return False
     return True

@@ -82,8 +82,8 @@ def looks_like_a_group(text: str) -> bool:
 
 def no_group(text: str) -> ConfigError:
     """The error for a command that would block a group."""
-    words = f"a group cannot be blocked; leave it, or block a user of it{_in_quotes(text)}"
-    return ConfigError(f"{text.strip()!r} is a group; {words}")
+    reason = f"a group cannot be blocked; leave it, or block a user of it{_in_quotes(text)}"
+    return ConfigError(f"{text.strip()!r} is a group; {reason}")
 
 
 def _at(text: str, home: str) -> str:
@@ -96,9 +96,9 @@ def _at(text: str, home: str) -> str:
     return f"{text}@{spell(home)}" if text and not server_id and not text.endswith("@") else text
 
 
-def _refuse_group(text: str, words: str) -> None:
+def _refuse_group(text: str, reason: str) -> None:
     if looks_like_a_group(text):
-        raise ConfigError(f"{text.strip()!r} is a group; {words}")
+        raise ConfigError(f"{text.strip()!r} is a group; {reason}")
 
 
 def _in_quotes(text: str) -> str:

@@ -13,7 +13,7 @@ MOST_UNANSWERED: Final = 500
 """Messages without a status; where there are as many, no further line is read: a file may have any number."""
 
 
-class Results:
+class Outcome:
     """Messages that were sent, until each has its final status."""
 
     def __init__(self) -> None:
@@ -21,40 +21,40 @@ class Results:
         """Whether something was not delivered and will not be, or was not even sent."""
         self._unanswered: dict[int, Delivery] = {}
         self._kept: dict[int, Delivery] = {}
-        self._moved = asyncio.Event()
+        self._status_came = asyncio.Event()
 
-    def sent(self, delivery: Delivery) -> None:
+    def message_sent(self, delivery: Delivery) -> None:
         """One more waits for a status."""
         self._unanswered[delivery.snowflake] = delivery
 
-    def told(self, delivery: Delivery) -> None:
+    def status_received(self, delivery: Delivery) -> None:
         """Note that a message has a status."""
-        self._moved.set()
+        self._status_came.set()
         self._kept.pop(delivery.snowflake, None)
         if delivery.final.done():
             self.failed = self.failed or delivery.final.result() != DELIVERED
             self._unanswered.pop(delivery.snowflake, None)
-        elif delivery.told.done():
+        elif delivery.first_status.done():
             self._unanswered.pop(delivery.snowflake, None)
             self._kept[delivery.snowflake] = delivery
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait until not too many are without a status, and let what was sent go out."""
         await asyncio.sleep(0)
         while len(self._unanswered) >= MOST_UNANSWERED:
-            self._moved.clear()
-            await self._moved.wait()
+            self._status_came.clear()
+            await self._status_came.wait()
 
-    async def rest(self, patience: Callable[[], float]) -> list[Delivery]:
+    async def wait_for_first_statuses(self, timeout: Callable[[], float]) -> list[Delivery]:
         """Wait for first statuses for as long as any come; those messages that have none.
 
-        `patience`: seconds for which none comes before it is given up.
+        `timeout`: seconds for which none comes before it is given up.
         """
         while self._unanswered:
-            self._moved.clear()
+            self._status_came.clear()
             try:
-                async with asyncio.timeout(patience()):
-                    await self._moved.wait()
+                async with asyncio.timeout(timeout()):
+                    await self._status_came.wait()
             except TimeoutError:
                 break
         return [delivery for delivery in self._unanswered.values() if not delivery.statuses]

@@ -37,12 +37,12 @@ class Printer:
         """`output`: standard output, where it is ours."""
         ours = sys.stdout if isinstance(sys.stdout, Output) else None
         self._output = output if output is not None else ours
-        self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._unprinted: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._begun = 0
         """Bytes of the first that are printed already."""
         self._size = 0
         self._delay = SOON
-        self._told = False
+        self._has_complained = False
 
     def say(self, text: str) -> asyncio.Future[None] | None:
         """Print a line; what is done when it is printed, where that is not now.
@@ -58,9 +58,9 @@ class Printer:
         self.require_room()
         printed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         data = self._output.encoded(printable(text) + "\n")
-        self._waiting.append((data, printed))
+        self._unprinted.append((data, printed))
         self._size += len(data)
-        if len(self._waiting) == 1:
+        if len(self._unprinted) == 1:
             self._print()
         if not printed.done():
             return printed
@@ -68,9 +68,9 @@ class Printer:
         return None
 
     @property
-    def holds(self) -> bool:
+    def has_unprinted(self) -> bool:
         """Whether something waits to be printed."""
-        return bool(self._waiting)
+        return bool(self._unprinted)
 
     def require_room(self) -> None:
         """Held where too much waits."""
@@ -79,8 +79,8 @@ class Printer:
 
     def _print(self) -> None:
         """Print what can be printed now; the rest later."""
-        while self._waiting:
-            data, printed = self._waiting[0]
+        while self._unprinted:
+            data, printed = self._unprinted[0]
             try:
                 written = self._write(data[self._begun :])
             except OutputError as error:
@@ -91,9 +91,9 @@ class Printer:
                 asyncio.get_running_loop().call_later(self._delay, self._print)
                 self._delay = min(self._delay * 2, LATE)
                 return
-            self._waiting.popleft()
+            self._unprinted.popleft()
             self._size -= len(data)
-            self._begun, self._delay, self._told = 0, SOON, False
+            self._begun, self._delay, self._has_complained = 0, SOON, False
             if not printed.done():
                 printed.set_result(None)
 
@@ -114,14 +114,14 @@ class Printer:
         output.fault = None
         if take_back(output.fileno(), self._begun):
             self._begun = 0
-        if not self._told:
+        if not self._has_complained:
             note(f"parley: {error}; what comes is not acknowledged, and tried again until there is room")
-            self._told, self._delay = True, LATE
+            self._has_complained, self._delay = True, LATE
 
     def _give_up(self, error: OutputError) -> None:
-        for _, printed in self._waiting:
+        for _, printed in self._unprinted:
             if not printed.done():
                 printed.set_exception(error)
                 printed.exception()  # whoever waits has been told; where nobody does, nobody is missed
-        self._waiting.clear()
+        self._unprinted.clear()
         stop()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from parley.cli.people.lines import Lines
+from parley.cli.people.lines import InputLines
 from parley.cli.people.printer import Printer
 from parley.cli.terminal import line, note
 
@@ -42,7 +42,7 @@ class PlainScreen:
     def __init__(self, longest: int) -> None:
         """`longest`: bytes of a line that may be a message; a longer one is read, too, and refused with words."""
         encoding = sys.stdin.encoding if sys.stdin is not None else "utf-8"
-        self._lines = Lines(0, longest, encoding)
+        self._lines = InputLines(0, longest, encoding)
         self._printer = Printer()
 
     def say(self, text: str) -> Awaitable[None] | None:
@@ -50,9 +50,9 @@ class PlainScreen:
         return self._printer.say(text)
 
     @property
-    def holds(self) -> bool:
+    def has_unprinted(self) -> bool:
         """Whether something waits to be printed, as where the disk is full."""
-        return self._printer.holds
+        return self._printer.has_unprinted
 
     def own(self, text: str) -> None:
         """Show nothing: whoever reads the output wrote the lines."""
@@ -75,7 +75,7 @@ class EditorScreen:
         beside: Callable[[], str] = lambda: "",
         edited: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """`prompt` and `beside` are asked for the words on both sides of the line whenever it is drawn.
+        """`prompt` and `beside` are asked for the texts on both sides of the line whenever it is drawn.
 
         `edited` is called with the line at each change of it, and with nothing when it was sent.
         """
@@ -97,7 +97,7 @@ class EditorScreen:
         self._session.default_buffer.on_text_changed += lambda buffer: edited(buffer.text)
 
     def refresh(self) -> None:
-        """Draw the line again, as the words beside it are others."""
+        """Draw the line again, as the text beside it is another."""
         self._session.app.invalidate()
 
     def say(self, text: str) -> None:

@@ -69,7 +69,7 @@ async def send(
         fail(too_large(str(file) if file is not None else "the text", error.size, error.limit))
     async with at_home(chat, servers):
         patience = max(FIRST_STATUS, wait)
-        await asyncio.wait([delivery.told], timeout=patience)
+        await asyncio.wait([delivery.first_status], timeout=patience)
         if wait and delivery.is_kept:
             note(f"waiting up to {wait:g} s for the delivery; it is kept without that, too (--wait 0)")
         await asyncio.wait([delivery.final], timeout=wait if delivery.statuses else 0)

@@ -23,7 +23,7 @@ from parley.shared.names import spell
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-_LAST_WORD = 2.0
+_STOP_TIMEOUT = 2.0
 """Seconds for which we wait until the server has heard that we stopped."""
 
 To = Annotated[
@@ -108,17 +108,17 @@ async def _share(
     async with connected(feature, {to.server_id for to in recipients}) as found:
         _check_servers(user, recipients, {server.server_id for server in found})
         ends = running_time() + lasting
-        fixes = positions(
-            source, every=every, speed=speed, opened=lambda: note(_begun(recipients, lasting)), complain=note
+        track = positions(
+            source, every=every, speed=speed, started=lambda: note(_begun(recipients, lasting)), complain=note
         )
         shared = False
         try:
             async with asyncio.timeout(lasting):
-                async for fix in fixes:
+                async for position in track:
                     shared = True
                     expiry_at = time.time() + ends - running_time()  # whatever the clock is set to meanwhile
                     for to in recipients:
-                        feature.send_location(to, fix.latitude, fix.longitude, expiry_at=expiry_at)
+                        feature.send_location(to, position.latitude, position.longitude, expiry_at=expiry_at)
                 note("there are no more positions; the last one stands until the end")
                 await asyncio.Event().wait()
         except TimeoutError:
@@ -127,7 +127,7 @@ async def _share(
             if shared:
                 for to in recipients:
                     feature.stop_sharing(to)
-                await feature.retransmissions.wait(_LAST_WORD)
+                await feature.retransmissions.wait(_STOP_TIMEOUT)
 
 
 def _begun(recipients: Sequence[Recipient], lasting: float) -> str:

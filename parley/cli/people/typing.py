@@ -36,7 +36,7 @@ async def _watch(config: Config, name: str, servers: list[str] | tuple[()], *, a
     def changed(typists: list[Typist]) -> None:
         now = {(typist.user, typist.audience): typist for typist in typists}
         for key in [*(key for key in now if key not in shown), *(key for key in shown if key not in now)]:
-            line(to_line(_fields(*key, begins=key in now)) if as_json else _in_words(*key, begins=key in now))
+            line(to_line(_fields(*key, begins=key in now)) if as_json else _sentence(*key, begins=key in now))
         shown.clear()
         shown.update(now)
 
@@ -46,7 +46,7 @@ async def _watch(config: Config, name: str, servers: list[str] | tuple[()], *, a
         await asyncio.Event().wait()
 
 
-def _in_words(user: User, audience: Audience, *, begins: bool) -> str:
+def _sentence(user: User, audience: Audience, *, begins: bool) -> str:
     where = f" in {audience.group}" if audience.group is not None else " to you"
     return one_line(f"{user} {'types' if begins else 'stopped'}{'' if audience == EVERYONE else where}")
 

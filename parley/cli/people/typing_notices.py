@@ -24,8 +24,8 @@ SHOWN: Final = 3
 """Typists that are named at once."""
 
 
-class Indicators:
-    """People who type to us, and the recipient to whom we type. `changed` is called when `words` are others."""
+class TypingNotices:
+    """People who type to us, and the recipient to whom we type. `changed` is called when `text` is another."""
 
     def __init__(
         self, user: User, config: Config, discovery: DiscoveryService, changed: Callable[[], None]
@@ -34,7 +34,7 @@ class Indicators:
         self._to: Recipient | None = None
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The people who type now, the newest first, in a few words; empty where nobody does."""
         names = [_name(typist) for typist in reversed(self._feature.typists)]
         more = f", {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -75,7 +75,7 @@ def _how(*, as_json: bool, geojson: bool) -> str:
 
 def _printer(how: str) -> Shown:
     """The function that prints the locations each time it is called with them; a table draws itself."""
-    shown: dict[str, Shown] = {"geojson": _geojson, "json": _Changes(_as_json), "lines": _Changes(_in_words)}
+    shown: dict[str, Shown] = {"geojson": _geojson, "json": _Changes(_as_json), "lines": _Changes(_sentence)}
     return shown.get(how, lambda _locations: None)
 
 
@@ -157,7 +157,7 @@ class _Changes:
         self._shown = now
 
 
-def _in_words(location: SharedLocation, gone: bool) -> str:
+def _sentence(location: SharedLocation, gone: bool) -> str:
     who, to, *_ = _cells(location)
     return f"{who} for {to}: " + ("gone" if gone else f"{location.latitude:.5f}, {location.longitude:.5f}")
 

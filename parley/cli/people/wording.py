@@ -42,10 +42,10 @@ BEGINNING: Final = 30
 
 def explain(status: str, to: Recipient, *, was_kept: bool = False) -> str:
     """The status and what it means; `was_kept`: an interim one came before."""
-    words = OF_GROUPS.get(status) if isinstance(to, Group) else None
+    template = OF_GROUPS.get(status) if isinstance(to, Group) else None
     if was_kept and status == "OTHER_ERROR":
-        words = GIVEN_UP
-    return f"{status}: {(words or EXPLAINED[status]).format(to=to, server=spell(to.server_id))}"
+        template = GIVEN_UP
+    return f"{status}: {(template or EXPLAINED[status]).format(to=to, server=spell(to.server_id))}"
 
 
 def mark(status: str) -> str:

@@ -29,7 +29,7 @@ class Delivery:
         self.final: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """The final status, once it is known. For a group: DELIVERED when every member has the message, else the
         first other final status of a member, or that of the group itself."""
-        self.told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.first_status: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done with the first status, an interim one, too; for a group, when itself or each member has one."""
         self._is_complete = False
 
@@ -44,8 +44,8 @@ class Delivery:
         last = list(self.members.values()) or self.statuses[-1:]  # a group's server may be away: its own, then
         return not self.final.done() and bool(last) and INTERIM.union({DELIVERED}).issuperset(last)
 
-    def take(self, ack: pb.ChatMessageResponse) -> list[tuple[Recipient, str]]:
-        """Take what a MESSAGE_ACK tells: whose status it is, and which. `final` is set when it is known."""
+    def add_statuses(self, ack: pb.ChatMessageResponse) -> list[tuple[Recipient, str]]:
+        """Note what a MESSAGE_ACK tells: whose status it is, and which. `final` is set when it is known."""
         heard = [(self._whose(entry, ack), _name(entry.status)) for entry in ack.statuses]
         self._is_complete = self._is_complete or ack.complete
         for whose, status in heard:
@@ -54,9 +54,9 @@ class Delivery:
                 self._end(status)
             elif isinstance(whose, User) and self._is_news(whose, status):
                 self.members[whose] = status
-        is_told = self._is_complete or any(whose is self.recipient for whose, _ in heard)
-        if heard and is_told and not self.told.done():
-            self.told.set_result(None)
+        has_status = self._is_complete or any(whose is self.recipient for whose, _ in heard)
+        if heard and has_status and not self.first_status.done():
+            self.first_status.set_result(None)
         if self._is_complete and self.members and not INTERIM.intersection(self.members.values()):
             self._end(next((each for each in self.members.values() if each != DELIVERED), DELIVERED))
         return heard
@@ -76,8 +76,8 @@ class Delivery:
     def _end(self, status: str) -> None:
         if status not in INTERIM and not self.final.done():
             self.final.set_result(status)
-            if not self.told.done():
-                self.told.set_result(None)
+            if not self.first_status.done():
+                self.first_status.set_result(None)
 
 
 def _name(status: int) -> str:

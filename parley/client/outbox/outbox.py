@@ -26,7 +26,7 @@ NO_ROOM_WAIT: Final = 5.0
 """Seconds until a server is asked again that had no room."""
 
 
-class Waiting:
+class UnansweredFrame:
     """One without an answer yet. `to`: the recipient, for its order; None: a request, which has none."""
 
     __slots__ = ("name", "payload", "size", "to", "was_sent")
@@ -40,7 +40,7 @@ class Waiting:
         """Whether it was on a link that was lost before it was answered."""
 
 
-class Outgoing:
+class Outbox:
     """Numbered messages without an answer yet, in the order in which they were added.
 
     `refused` hears the number of one that is too large for the server.
@@ -48,7 +48,7 @@ class Outgoing:
 
     def __init__(self, refused: Callable[[int], None] = lambda _number: None) -> None:
         self._refused = refused
-        self._unanswered: dict[int, Waiting] = {}
+        self._unanswered: dict[int, UnansweredFrame] = {}
         self._unsent: deque[int] = deque()
         """The numbers of those that the present link has not been given yet."""
         self._apart: dict[Recipient, deque[int]] = {}
@@ -58,39 +58,39 @@ class Outgoing:
         self._window = Window()
 
     def add(self, number: int, name: str, payload: Message, to: Recipient | None = None) -> None:
-        """Send it now where there is a link, and over each link to come, until `answered`."""
-        waiting = self._unanswered[number] = Waiting(name, payload, to)
+        """Send it now where there is a link, and over each link to come, until `forget`."""
+        frame = self._unanswered[number] = UnansweredFrame(name, payload, to)
         if self._link is not None:
-            if to is not None and (to in self._apart or self._goes_apart(waiting)):
+            if to is not None and (to in self._apart or self._goes_apart(frame)):
                 self._apart.setdefault(to, deque()).append(number)
             else:
                 self._unsent.append(number)
             self.pump()
 
-    def answered(self, number: int) -> None:
+    def forget(self, number: int) -> None:
         """Forget a frame: it need not be sent again."""
         self._unanswered.pop(number, None)
         if self._sending is not None and self._sending[0] == number:
             self._stop()
             self.pump()
 
-    def opened(self, link: Link) -> None:
+    def attach(self, link: Link) -> None:
         """Everything goes out again over a new link; what is large, and what follows it to the same, last."""
         self._link = link
-        apart = {waiting.to for waiting in self._unanswered.values() if self._goes_apart(waiting)}
-        for number, waiting in self._unanswered.items():
-            if waiting.to is not None and waiting.to in apart:
-                self._apart.setdefault(waiting.to, deque()).append(number)
+        apart = {frame.to for frame in self._unanswered.values() if self._goes_apart(frame)}
+        for number, frame in self._unanswered.items():
+            if frame.to is not None and frame.to in apart:
+                self._apart.setdefault(frame.to, deque()).append(number)
             else:
                 self._unsent.append(number)
         self.pump()
 
-    def closed(self) -> None:
+    def detach(self) -> None:
         """Keep what has no answer for the next link."""
         self._link = self._sending = None
         unsent = {*self._unsent, *(number for numbers in self._apart.values() for number in numbers)}
-        for number, waiting in self._unanswered.items():
-            waiting.was_sent = waiting.was_sent or number not in unsent
+        for number, frame in self._unanswered.items():
+            frame.was_sent = frame.was_sent or number not in unsent
         self._unsent.clear()
         self._apart.clear()
         self._window.lost(time.monotonic())
@@ -99,13 +99,13 @@ class Outgoing:
     def _takes_pieces(self) -> bool:
         return self._link is not None and self._link.takes_pieces
 
-    def _goes_apart(self, waiting: Waiting) -> bool:
+    def _goes_apart(self, frame: UnansweredFrame) -> bool:
         """Whether it may hold up others: it was lost before, and fills a packet, or is large and goes in pieces."""
-        if waiting.to is None:
+        if frame.to is None:
             return False
-        if waiting.was_sent:
-            return waiting.size > SUSPECT
-        return self._takes_pieces and waiting.size > WHOLE
+        if frame.was_sent:
+            return frame.size > SUSPECT
+        return self._takes_pieces and frame.size > WHOLE
 
     # Out ----------------------------------------------------------------------------------------
 
@@ -123,15 +123,15 @@ class Outgoing:
         self._send_pieces()
 
     def _send(self, link: Link, number: int) -> None:
-        waiting = self._unanswered.get(number)
-        if waiting is None:
+        frame = self._unanswered.get(number)
+        if frame is None:
             return
-        if self._takes_pieces and self._goes_apart(waiting):
-            sending = Sending(waiting.payload.SerializeToString(), self._window)
+        if self._takes_pieces and self._goes_apart(frame):
+            sending = Sending(frame.payload.SerializeToString(), self._window)
             self._sending = number, sending
             link.send(encode("PIECE", sending.question()))
         else:
-            link.send(encode(waiting.name, waiting.payload))
+            link.send(encode(frame.name, frame.payload))
 
     def _send_pieces(self) -> None:
         while self._sending is not None and self._link is not None and self._link.writable:
@@ -145,7 +145,7 @@ class Outgoing:
             self._sending[1].stop()
             self._sending = None
 
-    def received(self, answer: pb.PieceReceived) -> None:
+    def piece_answered(self, answer: pb.PieceReceived) -> None:
         """The server says how much it has of what goes there in pieces.
 
         Raises:

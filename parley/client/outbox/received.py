@@ -17,11 +17,11 @@ from parley.shared.wire.messages import pb
 REMEMBERED: Final = 100_000
 """Messages by which a duplicate is recognised: more than a mailbox drained over a flaky link brings twice.
 
-One takes 99 bytes (CPython 3.11), so all of them take 10 MB; tests/unit/test_client_seen.py measures it.
+One takes 99 bytes (CPython 3.11), so all of them take 10 MB; tests/unit/test_received_messages.py measures it.
 """
 
 
-class Seen:
+class ReceivedMessages:
     """The last `limit` messages, each as the 16 bytes of its key."""
 
     def __init__(self, limit: int = REMEMBERED) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from typing import Final, TypeVar
 
-from parley.client.outbox.outbox import Outgoing
+from parley.client.outbox.outbox import Outbox
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ParleyError
 from parley.shared.names import spell
@@ -46,14 +46,14 @@ class RequestFailed(ParleyError):
 
 
 class Requests:
-    """One user's requests. They share the order of `outgoing` with the messages."""
+    """One user's requests. They share the order of `outbox` with the messages."""
 
-    def __init__(self, outgoing: Outgoing, home: str) -> None:
+    def __init__(self, outbox: Outbox, home: str) -> None:
         """`home`: the serverId that is asked."""
-        self._outgoing = outgoing
+        self._outbox = outbox
         self._home = home
         self._last = secrets.randbits(48)  # another client of this user may ask at the same time
-        self._waiting: dict[int, tuple[str, asyncio.Future[Answer]]] = {}
+        self._pending: dict[int, tuple[str, asyncio.Future[Answer]]] = {}
 
     async def group(self, name: str, group: Group, timeout: float) -> list[User]:
         """Ask JOIN_GROUP, LEAVE_GROUP or GROUP_MEMBERS; who is in the group.
@@ -94,8 +94,8 @@ class Requests:
     async def _ask(self, name: str, request: _Request, kind: type[_A], timeout: float) -> _A:
         number = request.request
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = (name, future)
-        self._outgoing.add(-number, name, request)  # negative: no message has such a number
+        self._pending[number] = (name, future)
+        self._outbox.add(-number, name, request)  # negative: no message has such a number
         try:
             async with asyncio.timeout(timeout):
                 answer = await future
@@ -103,16 +103,16 @@ class Requests:
             text = f"{spell(self._home)} gave no answer within {timeout:g} s; try again when it is back"
             raise RequestFailed("timeout", text) from None
         finally:
-            self._outgoing.answered(-number)
-            del self._waiting[number]
+            self._outbox.forget(-number)
+            del self._pending[number]
         if not isinstance(answer, kind):
             raise RequestFailed(
                 "unsupported", f"{spell(self._home)} answered something else; it may need an update"
             )
         return answer
 
-    def take(self, frame: Frame) -> bool:
-        """Take an answer; False where the message is none. One that nobody waits for any more does nothing."""
+    def handle(self, frame: Frame) -> bool:
+        """Handle an answer; False where the message is none. One that nobody waits for any more does nothing."""
         if frame.name == "GROUP_MEMBERS":
             self._answer(decode(frame, pb.GroupMembers))
         elif frame.name == "BLOCKED_USERS":
@@ -122,14 +122,14 @@ class Requests:
         return True
 
     def _answer(self, answer: Answer) -> None:
-        _, future = self._waiting.get(answer.request, ("", None))
+        _, future = self._pending.get(answer.request, ("", None))
         if future is not None and not future.done():
             future.set_result(answer)
 
     def unsupported(self, name: str) -> None:
         """The server does not know requests of this name: it is no Parley, or an old one."""
         what = "groups" if name.endswith(("_GROUP", "_MEMBERS")) else "blocking"
-        for asked, future in self._waiting.values():
+        for asked, future in self._pending.values():
             if asked == name and not future.done():
                 future.set_exception(
                     RequestFailed("unsupported", f"the server {spell(self._home)} offers no {what}")

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 from xml.parsers import expat
 
-from parley.client.positions.positions import Fix, checked
+from parley.client.positions.positions import Position, checked_position
 from parley.shared.errors import ConfigError
 
 MOST_POINTS: Final = 1_000_000
@@ -27,14 +27,14 @@ _EPOCH: Final = date(1970, 1, 1).toordinal()
 _LONGEST_TIME: Final = 64
 
 
-class Gpx:
+class GpxDocument:
     """A document that is being read: `feed` its bytes, then `close`."""
 
     def __init__(self, encoding: str | None = None) -> None:
         """`encoding`: what it was made into before, whatever it says of itself."""
         self.skipped = 0
         """Points without a place."""
-        self._points: tuple[list[Fix], ...] = tuple([] for _ in KINDS)
+        self._points: tuple[list[Position], ...] = tuple([] for _ in KINDS)
         self._depth = 0
         self._extension = 0
         """How deep the outermost `extensions` is that we are in; 0: in none."""
@@ -60,7 +60,7 @@ class Gpx:
         """
         self._parse(data, is_last=False)
 
-    def close(self) -> list[Fix]:
+    def close(self) -> list[Position]:
         """The points of its tracks, else of its routes, else its waypoints.
 
         Raises:
@@ -68,10 +68,10 @@ class Gpx:
 
         """
         self._parse(b"", is_last=True)
-        fixes = next((points for points in self._points if points), None)
-        if fixes is None:
+        track = next((points for points in self._points if points), None)
+        if track is None:
             raise ConfigError("this GPX has no point")
-        return fixes
+        return track
 
     def _parse(self, data: bytes, *, is_last: bool) -> None:
         try:
@@ -98,10 +98,10 @@ class Gpx:
             self._text = []
 
     def _begin(self, kind: int, attributes: dict[str, str]) -> None:
-        fix = checked(_number(attributes.get("lat", "")), _number(attributes.get("lon", "")))
-        self._point = (kind, fix.latitude, fix.longitude) if fix is not None else (kind, 0.0, 0.0)
+        position = checked_position(_number(attributes.get("lat", "")), _number(attributes.get("lon", "")))
+        self._point = (kind, position.latitude, position.longitude) if position is not None else (kind, 0.0, 0.0)
         self._point_depth, self._at = self._depth, None
-        if fix is None:
+        if position is None:
             self._point = None
             self.skipped += 1
 
@@ -117,7 +117,7 @@ class Gpx:
         elif self._point is not None and self._depth == self._point_depth:
             kind, latitude, longitude = self._point
             self._point = None
-            self._points[kind].append(Fix(latitude, longitude, self._at))
+            self._points[kind].append(Position(latitude, longitude, self._at))
             if len(self._points[kind]) > MOST_POINTS:
                 raise ConfigError(f"this GPX has more than {MOST_POINTS} points; cut it up")
         self._depth -= 1

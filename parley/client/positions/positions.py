@@ -28,7 +28,7 @@ _MINUS: Final = "\N{MINUS SIGN}"
 """The sign that word processors and web pages make of a hyphen before a number."""
 
 
-class Fix(NamedTuple):
+class Position(NamedTuple):
     """A position: degrees, WGS 84."""
 
     latitude: float
@@ -37,17 +37,17 @@ class Fix(NamedTuple):
     """When it was measured, where that is told: seconds, of which only the differences mean something."""
 
 
-def checked(latitude: float, longitude: float, at: float | None = None) -> Fix | None:
-    """A fix, where the numbers name a place on Earth."""
+def checked_position(latitude: float, longitude: float, at: float | None = None) -> Position | None:
+    """A position, where the numbers name a place on Earth."""
     if abs(latitude) <= MAX_LATITUDE and abs(longitude) <= MAX_LONGITUDE:
-        return Fix(latitude, longitude, at)
+        return Position(latitude, longitude, at)
     return None
 
 
-def parse_place(text: str) -> Fix | None:
+def parse_position(text: str) -> Position | None:
     """Read `LAT,LON[,ELE]`: degrees with decimal points, and whatever stands behind a #."""
     numbers = numbers_of(text)
-    return checked(*numbers) if numbers is not None else None
+    return checked_position(*numbers) if numbers is not None else None
 
 
 def numbers_of(text: str) -> tuple[float, float] | None:
@@ -69,7 +69,7 @@ def fault_of(text: str) -> str:
     return f"{shown} is out of range: latitudes go from -90 to 90, longitudes from -180 to 180"
 
 
-class Lines:
+class LineReader:
     """Reads the lines of one source: places or sentences, empty lines, and comments that begin with #.
 
     Where sentences come, what is none is a piece of one, and no place.
@@ -78,9 +78,9 @@ class Lines:
     def __init__(self) -> None:
         self._is_nmea = False
         self._timeline = Timeline()
-        self._last: Fix | None = None
+        self._last: Position | None = None
 
-    def read(self, line: str) -> tuple[Fix | None, str]:
+    def read(self, line: str) -> tuple[Position | None, str]:
         """The position of the next line, if it has one, and what is wrong with the line, if anything is."""
         line = line.strip()
         if not line or line.startswith("#"):
@@ -89,22 +89,22 @@ class Lines:
             return self._sentence(line)
         if self._is_nmea:
             return None, f"{line[:_SHOWN]!r} is a piece of a sentence"
-        fix = parse_place(line)
-        return fix, "" if fix is not None else fault_of(line)
+        position = parse_position(line)
+        return position, "" if position is not None else fault_of(line)
 
-    def _sentence(self, line: str) -> tuple[Fix | None, str]:
+    def _sentence(self, line: str) -> tuple[Position | None, str]:
         sentence = parse_sentence(line)
         if sentence is None:
             is_damaged = line.startswith("$") and not is_sentence(line)
             return None, f"{line[:_SHOWN]!r} is damaged: its checksum is not right" if is_damaged else ""
         self._is_nmea = True
-        fix = Fix(sentence.latitude, sentence.longitude, self._timeline.at(sentence))
-        is_again = fix == self._last  # each moment is told in several kinds of sentences
-        self._last = fix
-        return None if is_again and fix.at is not None else fix, ""
+        position = Position(sentence.latitude, sentence.longitude, self._timeline.at(sentence))
+        is_again = position == self._last  # each moment is told in several kinds of sentences
+        self._last = position
+        return None if is_again and position.at is not None else position, ""
 
 
-def parse_gpsd(line: str) -> Fix | None:
+def parse_gpsd(line: str) -> Position | None:
     """Read a line of gpsd's: a TPV report with a position has one."""
     try:
         report = json.loads(line)
@@ -113,27 +113,27 @@ def parse_gpsd(line: str) -> Fix | None:
         latitude, longitude = report["lat"], report["lon"]
         if not all(type(value) in (int, float) for value in (latitude, longitude)):
             return None
-        return checked(float(latitude), float(longitude))
+        return checked_position(float(latitude), float(longitude))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 
-class Pacing:
-    """In which time the fixes of a track are told: as they were measured, else `every` seconds one."""
+class Playback:
+    """The time in which the positions of a track are told: as they were measured, else `every` seconds one."""
 
     def __init__(self, every: float, speed: float) -> None:
         self._every = every
         self._speed = speed
-        self._before: Fix | None = None
+        self._before: Position | None = None
         self._at_once = 0
 
-    def delay(self, fix: Fix) -> float:
-        """Seconds to wait before the next fix."""
-        before, self._before = self._before, fix
+    def delay(self, position: Position) -> float:
+        """Seconds to wait before the next position."""
+        before, self._before = self._before, position
         if before is None:
             return 0.0
-        if fix.at is None or before.at is None or fix.at < before.at:
+        if position.at is None or before.at is None or position.at < before.at:
             return min(self._every / self._speed, MAX_LIFETIME)
-        self._at_once = self._at_once + 1 if fix.at == before.at else 0
-        apart = fix.at - before.at if self._at_once < AT_ONCE else self._every
+        self._at_once = self._at_once + 1 if position.at == before.at else 0
+        apart = position.at - before.at if self._at_once < AT_ONCE else self._every
         return min(apart / self._speed, MAX_LIFETIME)

@@ -1,7 +1,7 @@
 """Where positions come from: a fixed point, a file or a pipe, gpsd. Never the Internet.
 
-Each source is an asynchronous iterator of fixes, in the time in which they are to be told. Nothing is read that is
-larger than a bound.
+Each source is an asynchronous iterator of positions, in the time in which they are to be told. Nothing is read
+that is larger than a bound.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from parley.client.positions.gpx import Gpx
-from parley.client.positions.positions import Fix, Lines, Pacing, fault_of, parse_gpsd, parse_place
+from parley.client.positions.gpx import GpxDocument
+from parley.client.positions.positions import LineReader, Playback, Position, fault_of, parse_gpsd, parse_position
 from parley.shared.config import split_host_port
 from parley.shared.errors import ConfigError, PeerUnreachable
 
@@ -36,10 +36,10 @@ _WIDE: Final = {
     b"\0<": "utf-16-be",
 }
 """How what is not made of single bytes begins → how it is read."""
-_OF_PLACES: Final = frozenset("0123456789+-.,;:=#° '\"\tNSEWOGU\N{MINUS SIGN}\N{PRIME}\N{DOUBLE PRIME}")
+_OF_COORDINATES: Final = frozenset("0123456789+-.,;:=#° '\"\tNSEWOGU\N{MINUS SIGN}\N{PRIME}\N{DOUBLE PRIME}")
 """The characters that coordinates are written with, rightly or wrongly."""
 
-Tell = Callable[[str], None]
+Complain = Callable[[str], None]
 
 
 def is_awaitable(file: BinaryIO) -> bool:
@@ -62,47 +62,47 @@ def positions(
     *,
     every: float = 1.0,
     speed: float = 1.0,
-    opened: Callable[[], None] = lambda: None,
-    complain: Tell = lambda _text: None,
-) -> AsyncIterator[Fix]:
+    started: Callable[[], None] = lambda: None,
+    complain: Complain = lambda _text: None,
+) -> AsyncIterator[Position]:
     """The source of that name: LAT,LON · gpsd[://HOST[:PORT]] · a file · - for standard input.
 
     A track of a file is told in the time in which it was recorded, divided by `speed`; where it has no times, one
     position `every` seconds. What comes from a pipe is told as it comes; a GPX document is whole only at its end.
-    `opened` is called when the source could be read, `complain` once with the first line that is no position.
+    `started` is called when the source could be read, `complain` once with the first line that is no position.
 
     Raises:
         ConfigError: there is no such source, or no position in it.
         PeerUnreachable: no gpsd answers. Both when iterated.
 
     """
-    fixed = parse_place(name)
-    if fixed is not None:
-        return _fixed(fixed, opened)
+    point = parse_position(name)
+    if point is not None:
+        return _point(point, started)
     if name == GPSD or name.startswith(f"{GPSD}://"):
-        return _gpsd(name.removeprefix(GPSD).removeprefix("://"), opened)
-    return _file(name, Pacing(every, speed), opened, complain)
+        return _gpsd(name.removeprefix(GPSD).removeprefix("://"), started)
+    return _file(name, Playback(every, speed), started, complain)
 
 
-async def _fixed(fix: Fix, opened: Callable[[], None]) -> AsyncIterator[Fix]:
-    opened()
-    yield fix
+async def _point(position: Position, started: Callable[[], None]) -> AsyncIterator[Position]:
+    started()
+    yield position
     await asyncio.Event().wait()
 
 
-async def _gpsd(place: str, opened: Callable[[], None]) -> AsyncIterator[Fix]:
-    host, port = split_host_port(place, GPSD_PORT)
+async def _gpsd(where: str, started: Callable[[], None]) -> AsyncIterator[Position]:
+    host, port = split_host_port(where, GPSD_PORT)
     try:
         reader, writer = await asyncio.open_connection(host or "127.0.0.1", port, limit=_LONGEST_LINE)
     except OSError:
         raise PeerUnreachable(f"no gpsd answers at {host or '127.0.0.1'}:{port}") from None
-    opened()
+    started()
     try:
         writer.write(_WATCH)
         while line := await reader.readline():
-            fix = parse_gpsd(line.decode(errors="replace"))
-            if fix is not None:
-                yield fix
+            position = parse_gpsd(line.decode(errors="replace"))
+            if position is not None:
+                yield position
     except (OSError, ValueError):
         return
     finally:
@@ -112,11 +112,13 @@ async def _gpsd(place: str, opened: Callable[[], None]) -> AsyncIterator[Fix]:
 # Files and pipes ---------------------------------------------------------------------------------
 
 
-async def _file(name: str, pacing: Pacing, opened: Callable[[], None], complain: Tell) -> AsyncIterator[Fix]:
+async def _file(
+    name: str, playback: Playback, started: Callable[[], None], complain: Complain
+) -> AsyncIterator[Position]:
     try:
         file = await _open(name)
     except OSError as error:
-        if _looks_like_a_place(name):
+        if _looks_like_coordinates(name):
             raise ConfigError(fault_of(name)) from None
         raise ConfigError(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from None
     if file is None:
@@ -125,15 +127,15 @@ async def _file(name: str, pacing: Pacing, opened: Callable[[], None], complain:
     chunks = _pipe(file) if is_live else _regular(file)
     try:
         if is_live:
-            opened()
-        any_fix = False
-        async for fix, delay in _track(chunks, pacing, complain, is_live=is_live):
-            if not any_fix and not is_live:
-                opened()
-            any_fix = True
+            started()
+        any_position = False
+        async for position, delay in _track(chunks, playback, complain, is_live=is_live):
+            if not any_position and not is_live:
+                started()
+            any_position = True
             await asyncio.sleep(delay)
-            yield fix
-        if not any_fix:
+            yield position
+        if not any_position:
             raise _nothing(name)
     finally:
         await chunks.aclose()
@@ -148,9 +150,9 @@ async def _open(name: str) -> BinaryIO | None:
     return await asyncio.to_thread(Path(name).open, "rb")
 
 
-def _looks_like_a_place(name: str) -> bool:
+def _looks_like_coordinates(name: str) -> bool:
     """Whether somebody meant it as coordinates, not as a file's name."""
-    return any(map(str.isdigit, name)) and not set(name.upper()) - _OF_PLACES
+    return any(map(str.isdigit, name)) and not set(name.upper()) - _OF_COORDINATES
 
 
 def _nothing(name: str) -> ConfigError:
@@ -184,9 +186,9 @@ async def _pipe(file: BinaryIO) -> AsyncGenerator[bytes]:
 
 
 async def _track(
-    chunks: AsyncGenerator[bytes], pacing: Pacing, complain: Tell, *, is_live: bool
-) -> AsyncGenerator[tuple[Fix, float]]:
-    """Each fix, and how many seconds to wait before it."""
+    chunks: AsyncGenerator[bytes], playback: Playback, complain: Complain, *, is_live: bool
+) -> AsyncGenerator[tuple[Position, float]]:
+    """Each position, and how many seconds to wait before it."""
     head, begun = b"", None
     while begun is None and (chunk := await anext(chunks, b"")):
         head += chunk
@@ -197,11 +199,11 @@ async def _track(
         return
     encoding, head, is_gpx = begun
     if is_gpx:
-        for fix in await _gpx(encoding, head, chunks, complain):
-            yield fix, pacing.delay(fix)
+        for position in await _gpx(encoding, head, chunks, complain):
+            yield position, playback.delay(position)
     else:
-        async for fix in _lines(encoding, head, chunks, complain):
-            yield fix, 0.0 if is_live else pacing.delay(fix)
+        async for position in _lines(encoding, head, chunks, complain):
+            yield position, 0.0 if is_live else playback.delay(position)
 
 
 def _beginning(head: bytes) -> tuple[str, bytes, bool] | None:
@@ -219,29 +221,31 @@ def _beginning(head: bytes) -> tuple[str, bytes, bool] | None:
     return ("", head, head.startswith(b"<")) if len(head) > 1 else None
 
 
-async def _gpx(encoding: str, head: bytes, chunks: AsyncIterator[bytes], complain: Tell) -> list[Fix]:
-    """All fixes of a document; expat itself reads what single bytes stand for."""
+async def _gpx(encoding: str, head: bytes, chunks: AsyncIterator[bytes], complain: Complain) -> list[Position]:
+    """All positions of a document; expat itself reads what single bytes stand for."""
     if not encoding:
-        document = Gpx()
+        document = GpxDocument()
         document.feed(head)
         async for chunk in chunks:
             document.feed(chunk)
     else:
-        document = Gpx("utf-8")
+        document = GpxDocument("utf-8")
         decoder = codecs.getincrementaldecoder(encoding)("replace")
         document.feed(decoder.decode(head).lstrip().encode())
         async for chunk in chunks:
             document.feed(decoder.decode(chunk).encode())
-    fixes = document.close()
+    track = document.close()
     if document.skipped:
         complain(f"{document.skipped} of its points have no latitude and longitude in degrees; they are skipped")
-    return fixes
+    return track
 
 
-async def _lines(encoding: str, head: bytes, chunks: AsyncIterator[bytes], complain: Tell) -> AsyncGenerator[Fix]:
-    """The fixes of lines, each as soon as its line has ended."""
+async def _lines(
+    encoding: str, head: bytes, chunks: AsyncIterator[bytes], complain: Complain
+) -> AsyncGenerator[Position]:
+    """The positions of lines, each as soon as its line has ended."""
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")("replace")
-    lines, number, has_complained = Lines(), 0, False
+    lines, number, has_complained = LineReader(), 0, False
     rest = ""
     chunk, is_last = head, False
     while not is_last:
@@ -250,12 +254,12 @@ async def _lines(encoding: str, head: bytes, chunks: AsyncIterator[bytes], compl
         *whole, rest = rest.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         for line in whole:
             number += 1
-            fix, fault = lines.read(line)
+            position, fault = lines.read(line)
             if fault and not has_complained:
                 complain(f"line {number}: {fault}; such lines are skipped")
                 has_complained = True
-            if fix is not None:
-                yield fix
+            if position is not None:
+                yield position
         if len(rest) > _LONGEST_LINE:
             raise ConfigError(f"a line of more than {_LONGEST_LINE} characters is no position")
         chunk = await anext(chunks, b"")

@@ -7,7 +7,7 @@ import pytest
 
 from parley.cli.people.share import seconds
 from parley.client.positions import sources
-from parley.client.positions.positions import AT_ONCE, Fix, Lines, Pacing, parse_gpsd, parse_place
+from parley.client.positions.positions import AT_ONCE, LineReader, Playback, Position, parse_gpsd, parse_position
 from parley.client.positions.sources import positions
 from parley.shared.errors import ConfigError, PeerUnreachable
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME
@@ -23,22 +23,22 @@ GPX = """<?xml version="1.0"?>
 
 
 @pytest.mark.parametrize(
-    ("text", "fix"),
+    ("text", "position"),
     [
-        ("48.25,11.5", Fix(48.25, 11.5)),
-        (" -48.25 , -11.5 # the pier", Fix(-48.25, -11.5)),
-        ("+48.25,+11.5", Fix(48.25, 11.5)),
-        ("\N{MINUS SIGN}33.86,151.21", Fix(-33.86, 151.21)),
-        ("1,2", Fix(1.0, 2.0)),
-        ("90,-180", Fix(90.0, -180.0)),
-        ("-90,180", Fix(-90.0, 180.0)),
-        ("0,0", Fix(0.0, 0.0)),
-        ("48.137,11.575,520", Fix(48.137, 11.575)),
-        ("48.137, 11.575, -3.5", Fix(48.137, 11.575)),
+        ("48.25,11.5", Position(48.25, 11.5)),
+        (" -48.25 , -11.5 # the pier", Position(-48.25, -11.5)),
+        ("+48.25,+11.5", Position(48.25, 11.5)),
+        ("\N{MINUS SIGN}33.86,151.21", Position(-33.86, 151.21)),
+        ("1,2", Position(1.0, 2.0)),
+        ("90,-180", Position(90.0, -180.0)),
+        ("-90,180", Position(-90.0, 180.0)),
+        ("0,0", Position(0.0, 0.0)),
+        ("48.137,11.575,520", Position(48.137, 11.575)),
+        ("48.137, 11.575, -3.5", Position(48.137, 11.575)),
     ],
 )
-def test_a_place_is_a_latitude_and_a_longitude(text, fix):
-    assert parse_place(text) == fix
+def test_a_place_is_a_latitude_and_a_longitude(text, position):
+    assert parse_position(text) == position
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,18 @@ def test_a_place_is_a_latitude_and_a_longitude(text, fix):
     ],
 )  # fmt: skip
 def test_what_may_be_another_place_is_none(text):
-    assert parse_place(text) is None
+    assert parse_position(text) is None
 
 
 @pytest.mark.parametrize("line", [RMC, GGA])
 def test_a_sentence_with_a_fix_is_a_position(line):
-    fix, fault = Lines().read(line + "\r\n")
-    assert (round(fix.latitude, 4), round(fix.longitude, 4)) == (48.1173, 11.5167)
+    position, fault = LineReader().read(line + "\r\n")
+    assert (round(position.latitude, 4), round(position.longitude, 4)) == (48.1173, 11.5167)
     assert fault == ""
 
 
 def test_what_one_moment_says_in_several_sentences_is_one_position():
-    lines = Lines()
+    lines = LineReader()
     assert [lines.read(line)[0] is not None for line in (RMC, GGA, RMC)] == [True, False, False]
 
 
@@ -99,40 +99,47 @@ def test_what_one_moment_says_in_several_sentences_is_one_position():
     ],
 )
 def test_what_is_wrong_with_a_line_is_said(line, fault):
-    fix, found = Lines().read(line)
-    assert fix is None
+    position, found = LineReader().read(line)
+    assert position is None
     assert fault in found if fault else not found
 
 
 def test_beside_sentences_other_lines_are_pieces_of_them():
-    lines = Lines()
-    assert lines.read("1,2") == (Fix(1.0, 2.0), "")
+    lines = LineReader()
+    assert lines.read("1,2") == (Position(1.0, 2.0), "")
     lines.read(RMC)
-    fix, fault = lines.read("1,2")
-    assert fix is None
+    position, fault = lines.read("1,2")
+    assert position is None
     assert "piece of a sentence" in fault
 
 
 def test_a_track_is_told_in_its_own_time_or_one_position_at_a_time():
-    pacing = Pacing(every=3.0, speed=2.0)
-    assert [pacing.delay(Fix(0, 0, at)) for at in (100, 104, None, 200, 190, 191)] == [0.0, 2.0, 1.5, 1.5, 1.5, 0.5]
+    playback = Playback(every=3.0, speed=2.0)
+    assert [playback.delay(Position(0, 0, at)) for at in (100, 104, None, 200, 190, 191)] == [
+        0.0,
+        2.0,
+        1.5,
+        1.5,
+        1.5,
+        0.5,
+    ]
 
 
 def test_a_pause_in_a_track_is_as_long_as_it_was_within_reason():
-    pacing = Pacing(every=3.0, speed=1.0)
-    assert [pacing.delay(Fix(0, 0, at)) for at in (-6e10, 0, 3600)] == [0.0, MAX_LIFETIME, 3600]
+    playback = Playback(every=3.0, speed=1.0)
+    assert [playback.delay(Position(0, 0, at)) for at in (-6e10, 0, 3600)] == [0.0, MAX_LIFETIME, 3600]
 
 
 def test_times_that_stand_still_are_none():
-    pacing = Pacing(every=3.0, speed=1.0)
-    delays = [pacing.delay(Fix(n, n, 7.0)) for n in range(AT_ONCE + 3)]
+    playback = Playback(every=3.0, speed=1.0)
+    delays = [playback.delay(Position(n, n, 7.0)) for n in range(AT_ONCE + 3)]
     assert delays == [0.0] * AT_ONCE + [3.0] * 3
 
 
 @pytest.mark.parametrize(
-    ("line", "fix"),
+    ("line", "position"),
     [
-        ('{"class":"TPV","mode":3,"lat":48.25,"lon":11.5}', Fix(48.25, 11.5)),
+        ('{"class":"TPV","mode":3,"lat":48.25,"lon":11.5}', Position(48.25, 11.5)),
         ('{"class":"TPV","mode":1,"lat":48.25,"lon":11.5}', None),
         ('{"class":"TPV","mode":2}', None),
         ('{"class":"SKY"}', None),
@@ -147,12 +154,12 @@ def test_times_that_stand_still_are_none():
         ("garbage", None),
     ],
 )
-def test_gpsd_reports_with_a_position_have_one(line, fix):
-    assert parse_gpsd(line) == fix
+def test_gpsd_reports_with_a_position_have_one(line, position):
+    assert parse_gpsd(line) == position
 
 
 async def gather(name, **how):
-    return [fix async for fix in positions(name, **how)]
+    return [position async for position in positions(name, **how)]
 
 
 async def gather_fifo(tmp_path, *pieces, **how):
@@ -214,9 +221,9 @@ def test_what_comes_by_a_pipe_is_told_as_it_comes(tmp_path):
         assert await reading is None
 
     async def collect():
-        return [fix async for fix in check()]
+        return [position async for position in check()]
 
-    assert asyncio.run(collect()) == [Fix(1, 2), Fix(3, 4), Fix(5, 6)]
+    assert asyncio.run(collect()) == [Position(1, 2), Position(3, 4), Position(5, 6)]
 
 
 def test_a_pipe_is_given_back_as_it_was():
@@ -291,7 +298,7 @@ def test_a_line_has_an_end(tmp_path):
 def test_the_first_line_that_is_no_position_is_said(tmp_path):
     file, said = tmp_path / "track", []
     file.write_text("# a walk\n\nhere\n1,2\n48,137;11,575\n3,4\n")
-    assert asyncio.run(gather(str(file), speed=1e6, complain=said.append)) == [Fix(1, 2), Fix(3, 4)]
+    assert asyncio.run(gather(str(file), speed=1e6, complain=said.append)) == [Position(1, 2), Position(3, 4)]
     [fault] = said
     assert fault.startswith("line 3: 'here' is no position")
 
@@ -318,7 +325,7 @@ def test_gpsd_is_asked_and_its_positions_taken():
         server.close()
         return found
 
-    assert asyncio.run(check()) == [Fix(1.0, 2.0)]
+    assert asyncio.run(check()) == [Position(1.0, 2.0)]
 
 
 @pytest.mark.parametrize(

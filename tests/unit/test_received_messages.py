@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from parley.client.outbox.received import REMEMBERED, Seen
+from parley.client.outbox.received import REMEMBERED, ReceivedMessages
 from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
 
@@ -14,7 +14,7 @@ def written(number, author=BOB, text="hello"):
 
 
 def test_a_message_is_known_by_what_it_is():
-    seen = Seen()
+    seen = ReceivedMessages()
     seen.add(seen.key(written(1)))
     assert seen.has(seen.key(written(1)))
     assert not seen.has(seen.key(written(2)))
@@ -27,14 +27,14 @@ def test_a_message_is_known_by_what_it_is():
 
 
 def test_no_duplicate_is_recognised_by_0():
-    seen = Seen()
+    seen = ReceivedMessages()
     seen.add(seen.key(written(0)))
     assert not seen.has(seen.key(written(0)))
     assert len(seen) == 0
 
 
 def test_the_oldest_is_forgotten_first():
-    seen = Seen(3)
+    seen = ReceivedMessages(3)
     for number in (1, 2, 1, 3, 4):
         seen.add(seen.key(written(number)))
     assert [seen.has(seen.key(written(number))) for number in (1, 2, 3, 4)] == [False, True, True, True]
@@ -45,7 +45,7 @@ def test_a_large_mailbox_is_remembered_in_little_memory():
     message = written(1)
     tracemalloc.start()
     try:
-        seen = Seen()
+        seen = ReceivedMessages()
         for number in range(1, REMEMBERED + 1000):
             message.messageSnowflake = number << 22
             seen.add(seen.key(message))
