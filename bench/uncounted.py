@@ -29,8 +29,8 @@ class Uncounted(ChatService):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.metrics.frames = None  # type: ignore[assignment] # a link takes that
-        self._chat_metrics.count_status = nothing  # type: ignore[method-assign]
-        self._chat_metrics.fast_path = None
+        self.chat_metrics.count_status = nothing  # type: ignore[method-assign]
+        self.chat_metrics.fast_path = None
 
     _delivered = staticmethod(nothing)
 

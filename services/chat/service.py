@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from parley.services.chat.engine import ChatEngine
 from parley.services.chat.groups.requests import Ask, read_ask
@@ -14,17 +13,14 @@ from parley.services.chat.message.early_refusals import EarlyRefusals
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
 from parley.services.chat.metrics import ChatMetrics
-from parley.services.chat.operator.server import Operations, OperatorSocket
 from parley.services.chat.roster import LinkedServer, LocalRoster
-from parley.services.chat.routing.fair_order import FairOrder
+from parley.services.chat.runner import EngineRunner
 from parley.services.chat.storage.schema import InUse
-from parley.services.chat.storage.store import Store
 from parley.shared.addresses import ServerList, User
 from parley.shared.config import Config
 from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
-from parley.shared.link.turn import turn_of
 from parley.shared.runtime.supervised import SupervisedTimer
 from parley.shared.service.service_base import ServiceBase
 from parley.shared.wire.framing import Frame, encode_frame, read_datagram
@@ -32,6 +28,7 @@ from parley.shared.wire.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATO
 from parley.shared.wire.pieces import Limits, Partials, Whole
 
 Result = pb.ConnectResponse
+T = TypeVar("T")
 GROUPS: Final[dict[str, type[Ask]]] = {
     "JOIN_GROUP": pb.ChangeGroup,
     "LEAVE_GROUP": pb.ChangeGroup,
@@ -45,13 +42,8 @@ SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
 
 TAKE_OVER, RETRY = 6.0, 0.2
 """Seconds in which a process that served before must let go of the mailbox, and between two tries to open it."""
-EXPIRY_CHECKS: Final = 60.0
-"""Seconds between two looks for what has waited too long."""
-EXPIRED_AT_ONCE: Final = 1000
 SERVERS: Final = 20
 """So many times as many servers are known as there may be at once: mail is kept for who is away."""
-LATE, AGAIN = 0.005, 0.001
-"""Seconds: a timer that comes so late tells that we ourselves were held up; it fires again so soon."""
 
 
 class ChatService(ServiceBase):
@@ -63,13 +55,7 @@ class ChatService(ServiceBase):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self.roster = self._new_roster()
-        self._timer = SupervisedTimer("answering in time", self._timer_fired, self.faults)
-        self._is_late = False
-        """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
-        self._expiry = SupervisedTimer("expiring messages", self._expire, self.faults)
-        self._engine: ChatEngine | None = None
-        self._fair_order: FairOrder | None = None
-        self._operator: OperatorSocket | None = None
+        self._runner: EngineRunner | None = None
         self._early_refusals = EarlyRefusals(
             self.peering, report=self._refused, look_for=self.discover_now, decide_soon=self._decide_soon
         )
@@ -77,123 +63,62 @@ class ChatService(ServiceBase):
         self._partials = Partials(
             Limits(self.config.link.payload_limit), lambda what: self.metrics.limited(what, "pieces")
         )
-        self._chat_metrics = ChatMetrics(
-            self.metrics, waiting=self._waiting, oldest=self._oldest_age, owed=self._owed, sizes=self._sizes
+        self.chat_metrics = ChatMetrics(
+            self.metrics,
+            waiting=self._waiting,
+            oldest=self._oldest_age,
+            owed=self._owed,
+            sizes=lambda: self._read(ChatEngine.sizes, {}),
         )
 
     @property
-    def engine(self) -> ChatEngine:
-        """The chat engine, which is there as soon as anybody can connect."""
-        if self._engine is None:
+    def runner(self) -> EngineRunner:
+        """The running chat engine, which is there as soon as anybody can connect."""
+        if self._runner is None:
             raise LocalProtocolError("the chat process has no name yet, and so no mailbox")
-        return self._engine
+        return self._runner
+
+    @property
+    def engine(self) -> ChatEngine:
+        """The chat engine."""
+        return self.runner.engine
 
     async def listen(self) -> None:
         """Open the mailbox of our name before anybody is let in."""
-        if self._engine is None:
-            self._engine = await self._take_over_mailbox()
+        if self._runner is None:
+            self._runner = await self._take_over_mailbox()
             self.servers_heard_of(self.server_list)
-            self._expire()
-            operations = Operations(self._directory, self._engine, self.roster, self._turn_over)
-            self._operator = OperatorSocket(self._directory, operations, self.log)
-            await self._operator.open()
+            await self._runner.start()
         await super().listen()
 
-    @property
-    def _directory(self) -> Path:
-        return self.data_directory.path / self.server_id
-
-    async def _take_over_mailbox(self) -> ChatEngine:
+    async def _take_over_mailbox(self) -> EngineRunner:
         """The process that served before may have heard a moment later than we that it does not any more."""
         until = self._now() + TAKE_OVER
         while True:
             try:
-                return self._open_mailbox()
+                return self.open_mailbox()
             except InUse:
                 if self._now() >= until:
                     raise
             await asyncio.sleep(RETRY)
 
-    def _open_mailbox(self) -> ChatEngine:
+    def open_mailbox(self) -> EngineRunner:
         """Open the mailbox with all that waits in it. ConfigError where the file cannot be used."""
         self.data_directory.check_name(self.server_id)
-        turn, queue = turn_of(asyncio.get_running_loop())
-        fair_order = self._fair_order = FairOrder(
-            queue,
-            turn.is_over,
-            now=self._now,
-            turn_over=self._turn_over,
-            links_of=lambda user: self.subscribers.get(user, ()),
-            limited=self.metrics.limited,
-        )
-        store = Store(
-            self._directory,
-            persisted=self._persisted,
-            not_persisted=self._not_persisted,
-            handed_over=self._handed_over,
-            broken=self._broken,
-            committed=self._chat_metrics.committed,
-            pressure=fair_order.pressure,
-        )
-        try:
-            engine = ChatEngine(
-                self.server_id,
-                self.config.chat,
-                self.roster,
-                store,
-                loaded=self._loaded,
-                count=self._chat_metrics.count_status,
-                limited=self.metrics.limited,
-                caps=self.config.limits,
-                delivered=self._delivered,
-                delivered_run=self._chat_metrics.fast_path,
-                arm=lambda now: self._timer.set(now + self.config.chat.persist_delay),
-                look_for=lambda _server_id: self.discover_now(),
-                doubted=lambda: self.metrics.rejected("never_given"),
-                refusal_waits=self._early_refusals.waits,
-                fair_order=fair_order,
-                spellings=self.spellings,
-            )
-        except BaseException:
-            store.close()
-            raise
-        self.spellings.learn(self.roster.server_ids)
-        self.log.info("mailbox_opened", messages=len(engine.mailbox))
-        return engine
+        return EngineRunner(self, self.data_directory.path / self.server_id)
 
-    def _close_mailbox(self) -> None:
-        self._fair_order = None
-        if self._operator is not None:
-            self._operator.close()
-            self._operator = None
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.router.close()
-            engine.note_used()
-            engine.store.close()
+    def close_mailbox(self) -> None:
+        """Route nothing any more."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
 
     async def stand_by(self) -> None:
         """The mailbox is the other process's now."""
         await super().stand_by()
-        self._close_mailbox()
+        self.close_mailbox()
 
-    # What the mailbox tells -----------------------------------------------------------------------
-
-    def _persisted(self, envelopes: list[Envelope]) -> None:
-        if self._engine is not None and self._fair_order is not None:
-            self._fair_order.report(envelopes, self._engine.persisted)
-
-    def _handed_over(self, envelopes: list[Envelope]) -> None:
-        if self._engine is not None:
-            self._engine.router.handed_over(envelopes)
-            self._turn_over()
-
-    def _not_persisted(self, envelopes: list[Envelope]) -> None:
-        if self._engine is not None and self._fair_order is not None:
-            self.log.error("mailbox_write_failed", messages=len(envelopes), error=self._engine.store.error)
-            self._fair_order.report(envelopes, self._engine.not_persisted)
-
-    def _broken(self, error: BaseException) -> None:
+    def mailbox_broken(self, error: BaseException) -> None:
         """Nothing can be kept any more: better no chat than one that forgets."""
         self.log.error("mailbox_broken", error=repr(error))
         if not isinstance(error, ConfigError):
@@ -201,49 +126,25 @@ class ChatService(ServiceBase):
         self.fatal = error
         self.fatal_found.set()
 
-    def _loaded(self, destination: Destination) -> None:
-        if self._engine is not None:
-            self._engine.router.loaded(destination, self._now())
-            self._turn_over()
+    def expire_pieces(self) -> None:
+        """Forget what began to come in pieces and has stopped."""
+        self._partials.expire(self._now())
 
-    def _expire(self) -> None:
-        """Look for what has waited too long, now and then."""
-        if self._engine is not None:
-            self._partials.expire(self._now())
-            self._expiry.set(self._now() + min(EXPIRY_CHECKS, self.config.chat.mailbox_ttl / 10))
-            self._expire_after(0)
-            self._engine.note_used()
-            self._engine.owed.expire(self._engine.store.age - self.config.chat.mailbox_ttl)
-            self.roster.expire(self._engine.store.age - self.config.limits.unused_ttl)
-
-    def _expire_after(self, number: int) -> None:
-        """Look at messages after that number; those in flight are passed by."""
-        if self._engine is not None:
-            ttl = self.config.chat.mailbox_ttl
-            self._engine.store.expired(ttl, number, EXPIRED_AT_ONCE, self._expired)
-
-    def _expired(self, found: list[tuple[Destination, Envelope]]) -> None:
-        if self._engine is not None and found:
-            count = self._engine.router.expired(found)
-            if count:
-                self.log.info("messages_expired", messages=count)
-            self._turn_over()
-            if len(found) == EXPIRED_AT_ONCE:
-                self._expire_after(found[-1][1].id)
+    def refusal_waits(self, server_id: str, envelope: Envelope) -> bool:
+        """Whether a refusal over a young link is not told yet."""
+        return self._early_refusals.waits(server_id, envelope)
 
     def adopt(self, server_id: str) -> None:
         """Another name has a mailbox of its own."""
-        self._close_mailbox()
+        self.close_mailbox()
         self.roster = self._new_roster()
         super().adopt(server_id)
 
     async def stop(self) -> None:
-        """Stop the clock, then end as any service."""
-        self._timer.cancel()
-        self._expiry.cancel()
+        """End as any service, then close the mailbox."""
         await super().stop()
         self._settling.cancel()
-        self._close_mailbox()
+        self.close_mailbox()
 
     def servers_heard_of(self, servers: ServerList) -> None:
         """Know whom messages may be for."""
@@ -258,8 +159,8 @@ class ChatService(ServiceBase):
 
     def _know(self, destination: Destination, source: str) -> None:
         """Remember whom messages may be for."""
-        if self._engine is not None and self.roster.remember([destination], source, self._engine.store.age):
-            self._engine.store.know(destination, source)
+        if self._runner is not None:
+            self._runner.know(destination, source)
 
     def _may_know(self, destination: Destination, source: str) -> bool:
         """Whether there is room for somebody who is not known yet."""
@@ -301,8 +202,8 @@ class ChatService(ServiceBase):
             super().server_link_closed(link, closed)
         else:
             self.siblings.closed(link)
-            if self._engine is not None:
-                self._engine.requests.unwatch_blocks(link)
+            if self._runner is not None:
+                self._runner.engine.requests.unwatch_blocks(link)
 
     def subscriber_connected(self, link: Link) -> None:
         """Send what waits for the user."""
@@ -311,7 +212,7 @@ class ChatService(ServiceBase):
         self.roster.add_client(user, link)
         self.engine.router.client_connected(user, self._now())
         self._use_fast_path(link, user)
-        self._turn_over()
+        self.runner.turn_over()
 
     def subscriber_disconnected(self, link: Link) -> None:
         """Have unacknowledged messages wait."""
@@ -319,7 +220,7 @@ class ChatService(ServiceBase):
         self.roster.remove_client(user, link)
         cleanly = link.end is not None and link.end.reason == "exit"
         self.engine.router.client_disconnected(user, link, self._now(), cleanly=cleanly)
-        self._turn_over()
+        self.runner.turn_over()
 
     def peer_connected(self, link: Link) -> None:
         """Send what waits for the server."""
@@ -331,7 +232,7 @@ class ChatService(ServiceBase):
         self.engine.router.server_connected(link.peer_id, self._now())
         self._use_fast_path(link, link.peer_id)
         self.engine.requests.server_connected(link.peer_id)
-        self._turn_over()
+        self.runner.turn_over()
 
     def peer_disconnected(self, link: Link) -> None:
         """Have unanswered messages wait."""
@@ -342,7 +243,7 @@ class ChatService(ServiceBase):
         self.engine.router.server_disconnected(
             link.peer_id, link, self._now(), confirms=link.identity.is_parley, cleanly=cleanly
         )
-        self._turn_over()
+        self.runner.turn_over()
 
     def name_is_contested(self, server_id: str, here: str, there: str) -> None:
         """The other of two servers may know a user whom the linked one does not."""
@@ -356,27 +257,29 @@ class ChatService(ServiceBase):
         self._settling.set(self._early_refusals.handle_timeout(self._now()))
 
     def _refused(self, server_id: str, envelope: Envelope) -> None:
-        if self._engine is not None:
-            self._engine.router.refused(server_id, envelope, self._now())
-            self._turn_over()
+        if self._runner is not None:
+            self._runner.engine.router.refused(server_id, envelope, self._now())
+            self._runner.turn_over()
 
     def link_writable(self, link: Link) -> None:
         """A reader caught up: go on where it was left."""
         destination: Destination = _user(link) if link.identity.is_client else link.peer_id
         self.engine.router.writable(destination, self._now())
-        self._turn_over()
+        self.runner.turn_over()
 
     # Messages -----------------------------------------------------------------------------------------
 
     def messages_received(self, link: Link, frames: list[Frame]) -> int:
         """Handle a batch; statuses that it gathers are told at its end."""
-        if self._engine is not None:
-            router = self._engine.router
+        runner = self._runner
+        if runner is not None:
+            router = runner.engine.router
             router.batch_came = time.monotonic()
             if link.identity.is_client:
                 router.heard_from(link)
         handled = super().messages_received(link, frames)
-        self._turn_over()
+        if runner is not None:
+            runner.turn_over()
         return handled
 
     def messages_left(self, link: Link, frames: list[Frame], at: int, now: float) -> int:
@@ -385,20 +288,22 @@ class ChatService(ServiceBase):
         They are handled as if there were no fast path: more at a time where that repeats. How many were handled in
         this link's turn, with those before `at`.
         """
-        if self._engine is None:
+        runner = self._runner
+        if runner is None:
             return len(frames)
+        router = runner.engine.router
         source: Destination = link.identity.user or link.peer_id
         count, step = len(frames), 1
-        while at < count and self._engine is not None and not (at and link.had_its_turn):
-            self._engine.router.batch_came = now
+        while at < count and runner is self._runner and not (at and link.had_its_turn):
+            router.batch_came = now
             after = at
-            at = self._engine.router.route_fast(source, frames, at, now, link)
+            at = router.route_fast(source, frames, at, now, link)
             if at == after:
                 at += super().messages_received(link, frames[at : at + step])
                 step = 2 * step
             else:
                 step = 1
-        self._turn_over()
+        runner.turn_over()
         return at
 
     def _use_fast_path(self, link: Link, source: Destination) -> None:
@@ -427,11 +332,12 @@ class ChatService(ServiceBase):
             return True
 
     def _from_client(self, link: Link, user: User, frame: Frame) -> bool:
-        engine, name = self._engine or self.engine, frame.name
+        runner, name = self._runner or self.runner, frame.name
+        engine = runner.engine
         if name == "MESSAGE":
             engine.router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
-            fair_order = self._fair_order
-            if fair_order is not None and fair_order.fanouts.sources and fair_order.fanouts.holds(user):
+            fanouts = runner.fair_order.fanouts
+            if fanouts.sources and fanouts.holds(user):
                 link.hold()
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
@@ -453,7 +359,8 @@ class ChatService(ServiceBase):
         return True
 
     def _from_server(self, link: Link, server_id: str, frame: Frame) -> bool:
-        engine, name = self._engine or self.engine, frame.name
+        runner, name = self._runner or self.runner, frame.name
+        engine = runner.engine
         if name == "MESSAGE":
             message, is_retried = decode(frame, pb.ChatMessage), link.identity.is_parley
             engine.router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=is_retried)
@@ -509,47 +416,24 @@ class ChatService(ServiceBase):
 
     _now = staticmethod(time.monotonic)
 
-    def _turn_over(self) -> None:
-        """Tell what was gathered; be woken when something is due."""
-        if self._engine is not None:
-            self._engine.router.flush()
-            self._timer.set(self._engine.next_timeout())
-            self._engine.router.timer_is_set(True)
-
-    def _timer_fired(self) -> None:
-        if self._engine is None:
-            return
-        now = self._now()
-        if now - self._timer.due > LATE and not self._is_late:
-            self._is_late = True
-            self._timer.set(now + AGAIN)
-            return
-        self._is_late = False
-        self._engine.router.timer_is_set(False)
-        self._engine.router.handle_timeout(now)
-        self._engine.requests.handle_timeout(now)
-        self._turn_over()
-
     # For people ---------------------------------------------------------------------------------------------
 
-    def _delivered(self, envelopes: list[Envelope]) -> None:
-        self._chat_metrics.delivered(envelopes, self.server_id, time.monotonic())
+    def _read(self, read: Callable[[ChatEngine], T], otherwise: T) -> T:
+        """A figure of the engine, if there is one."""
+        return read(self._runner.engine) if self._runner is not None else otherwise
 
     def _waiting(self) -> int:
-        return len(self._engine.mailbox) if self._engine is not None else 0
+        return self._read(lambda engine: len(engine.mailbox), 0)
 
     def _owed(self) -> int:
-        return len(self._engine.owed) if self._engine is not None else 0
-
-    def _sizes(self) -> dict[str, int]:
-        return self._engine.sizes() if self._engine is not None else {}
+        return self._read(lambda engine: len(engine.owed), 0)
 
     def _oldest_age(self) -> float:
-        return self._engine.store.oldest_age() if self._engine is not None else 0.0
+        return self._read(lambda engine: engine.store.oldest_age(), 0.0)
 
     def reasons_not_ready(self) -> list[str]:
         """Adds a disk that takes nothing."""
-        error = self._engine.store.error if self._engine is not None else ""
+        error = self._read(lambda engine: engine.store.error, "")
         return super().reasons_not_ready() + ([f"the mailbox cannot be written: {error}"] if error else [])
 
     def status(self) -> dict[str, object]:

@@ -108,11 +108,11 @@ class Chat(OfService):
     kinds = (*OfService.kinds, sibling("TYPING_INDICATOR"))
 
     def opened(self):
-        self.process._engine = in_loop(self.process._open_mailbox)
-        in_loop(self.process._expire)
+        self.process._runner = in_loop(self.process.open_mailbox)
+        in_loop(self.process._runner._expire)
 
     def end(self):
-        in_loop(self.process._close_mailbox)
+        in_loop(self.process.close_mailbox)
         super().end()
 
 
@@ -242,7 +242,7 @@ class OperatorSocket(Chat):
         super().opened()
         process = self.process
         operations = operator_server.Operations(
-            self.directory / "alpha", process.engine, process.roster, process._turn_over
+            self.directory / "alpha", process.engine, process.roster, process.runner.turn_over
         )
         self.socket = operator_server.OperatorSocket(self.directory / "alpha", operations, process.log)
         self.turns = Turns()

@@ -89,10 +89,10 @@ def test_a_chat_process_and_its_store_count_the_same(tmp_path):
     async def story():
         (tmp_path / "alpha").mkdir()
         service = ChatService("alpha", Config(data_dir=str(tmp_path)))
-        opened = service._open_mailbox()
+        runner = service.open_mailbox()
         try:
-            assert opened.store.pressure is service._in_turn.pressure
+            assert runner.engine.store.pressure is runner.fair_order.pressure
         finally:
-            opened.store.close()
+            runner.close()
 
     asyncio.run(story())

@@ -18,6 +18,7 @@ DRIVERS = {
     "services/chat": {
         "service",
         "engine",
+        "runner",
         "deduplication/delivered_keys",
         "operator/inspection",
         "operator/server",

@@ -1,0 +1,211 @@
+"""Runs a chat engine: its file, its timers, its operator's socket. It exists while the mailbox is open."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from parley.services.chat.engine import ChatEngine
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination
+from parley.services.chat.metrics import ChatMetrics
+from parley.services.chat.operator.server import Operations, OperatorSocket
+from parley.services.chat.roster import LocalRoster
+from parley.services.chat.routing.fair_order import FairOrder
+from parley.services.chat.storage.store import Store
+from parley.shared.addresses import User
+from parley.shared.config import Config
+from parley.shared.link.link import Link
+from parley.shared.link.turn import turn_of
+from parley.shared.runtime.supervised import Faults, SupervisedTimer
+from parley.shared.spellings import Spellings
+from parley.shared.telemetry.metrics import Metrics
+
+EXPIRY_CHECKS: Final = 60.0
+"""Seconds between two looks for messages that have waited too long, at most."""
+EXPIRED_AT_ONCE: Final = 1000
+"""Messages that are looked at in one go."""
+LATE, AGAIN = 0.005, 0.001
+"""Seconds: a timer that comes so late tells that we ourselves were held up; it fires again so soon."""
+
+T = TypeVar("T")
+
+
+class EngineOwner(Protocol):
+    """The process whose links the engine serves."""
+
+    server_id: str
+    config: Config
+    roster: LocalRoster
+    metrics: Metrics
+    chat_metrics: ChatMetrics
+    log: FilteringBoundLogger
+    faults: Faults
+    spellings: Spellings
+    subscribers: dict[User, list[Link]]
+
+    def discover_now(self) -> None:
+        """Ask the network for servers."""
+
+    def refusal_waits(self, server_id: str, envelope: Envelope, /) -> bool:
+        """Whether a refusal is not told yet, because another server of that name may ask to be linked."""
+
+    def mailbox_broken(self, error: BaseException, /) -> None:
+        """Nothing can be kept any more."""
+
+    def expire_pieces(self) -> None:
+        """Forget transfers that have stopped."""
+
+
+class EngineRunner:
+    """One engine from its opening to its end. ConfigError and InUse where its file cannot be used."""
+
+    def __init__(self, owner: EngineOwner, directory: Path) -> None:
+        self._owner = owner
+        self._is_open = True
+        self._is_late = False
+        """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
+        self._timer = SupervisedTimer("answering in time", self._timer_fired, owner.faults)
+        self._expiry = SupervisedTimer("expiring messages", self._expire, owner.faults)
+        turn, queue = turn_of(asyncio.get_running_loop())
+        self.fair_order = FairOrder(
+            queue,
+            turn.is_over,
+            now=time.monotonic,
+            turn_over=self.turn_over,
+            links_of=lambda user: owner.subscribers.get(user, ()),
+            limited=owner.metrics.limited,
+        )
+        self._store = Store(
+            directory,
+            persisted=self._while_open(lambda done: self.fair_order.report(done, self.engine.persisted)),
+            not_persisted=self._while_open(self._not_persisted),
+            handed_over=self._while_open(self._handed_over),
+            broken=owner.mailbox_broken,
+            committed=owner.chat_metrics.committed,
+            pressure=self.fair_order.pressure,
+        )
+        try:
+            self.engine: ChatEngine = self._make_engine()
+        except BaseException:
+            self._store.close()
+            raise
+        owner.spellings.learn(owner.roster.server_ids)
+        owner.log.info("mailbox_opened", messages=len(self.engine.mailbox))
+        operations = Operations(directory, self.engine, owner.roster, self.turn_over)
+        self._operator = OperatorSocket(directory, operations, owner.log)
+
+    def _make_engine(self) -> ChatEngine:
+        owner, config = self._owner, self._owner.config
+        return ChatEngine(
+            owner.server_id,
+            config.chat,
+            owner.roster,
+            self._store,
+            loaded=self._while_open(self._loaded),
+            count=owner.chat_metrics.count_status,
+            limited=owner.metrics.limited,
+            caps=config.limits,
+            delivered=lambda done: owner.chat_metrics.delivered(done, owner.server_id, time.monotonic()),
+            delivered_run=owner.chat_metrics.fast_path,
+            arm=lambda now: self._timer.set(now + config.chat.persist_delay),
+            look_for=lambda _server_id: owner.discover_now(),
+            doubted=lambda: owner.metrics.rejected("never_given"),
+            refusal_waits=owner.refusal_waits,
+            fair_order=self.fair_order,
+            spellings=owner.spellings,
+        )
+
+    async def start(self) -> None:
+        """Expire messages from now on, and listen to the operator."""
+        self._expire()
+        await self._operator.open()
+
+    def close(self) -> None:
+        """Route nothing any more, and close the file."""
+        self._is_open = False
+        self._timer.cancel()
+        self._expiry.cancel()
+        self._operator.close()
+        self.engine.router.close()
+        self.engine.note_used()
+        self._store.close()
+
+    def turn_over(self) -> None:
+        """Tell what was gathered; be woken when something is due."""
+        if self._is_open:
+            self.engine.router.flush()
+            self._timer.set(self.engine.next_timeout())
+            self.engine.router.timer_is_set(True)
+
+    def know(self, destination: Destination, source: str) -> None:
+        """Remember a user or server that messages may be for."""
+        if self._owner.roster.remember([destination], source, self._store.age):
+            self._store.know(destination, source)
+
+    # What the mailbox tells -----------------------------------------------------------------------
+
+    def _while_open(self, call: Callable[[T], None]) -> Callable[[T], None]:
+        """The store may tell of something after it was asked to close."""
+
+        def if_open(value: T) -> None:
+            if self._is_open:
+                call(value)
+
+        return if_open
+
+    def _handed_over(self, envelopes: list[Envelope]) -> None:
+        self.engine.router.handed_over(envelopes)
+        self.turn_over()
+
+    def _not_persisted(self, envelopes: list[Envelope]) -> None:
+        self._owner.log.error("mailbox_write_failed", messages=len(envelopes), error=self._store.error)
+        self.fair_order.report(envelopes, self.engine.not_persisted)
+
+    def _loaded(self, destination: Destination) -> None:
+        self.engine.router.loaded(destination, time.monotonic())
+        self.turn_over()
+
+    # Time -----------------------------------------------------------------------------------------
+
+    def _expire(self) -> None:
+        """Look for what has waited too long, now and then."""
+        ttl = self._owner.config.chat.mailbox_ttl
+        self._owner.expire_pieces()
+        self._expiry.set(time.monotonic() + min(EXPIRY_CHECKS, ttl / 10))
+        self._expire_after(0)
+        self.engine.note_used()
+        self.engine.owed.expire(self._store.age - ttl)
+        self._owner.roster.expire(self._store.age - self._owner.config.limits.unused_ttl)
+
+    def _expire_after(self, number: int) -> None:
+        """Look at messages after that number; those in flight are passed by."""
+        ttl = self._owner.config.chat.mailbox_ttl
+        self._store.expired(ttl, number, EXPIRED_AT_ONCE, self._while_open(self._expired))
+
+    def _expired(self, found: list[tuple[Destination, Envelope]]) -> None:
+        if not found:
+            return
+        count = self.engine.router.expired(found)
+        if count:
+            self._owner.log.info("messages_expired", messages=count)
+        self.turn_over()
+        if len(found) == EXPIRED_AT_ONCE:
+            self._expire_after(found[-1][1].id)
+
+    def _timer_fired(self) -> None:
+        now = time.monotonic()
+        if now - self._timer.due > LATE and not self._is_late:
+            self._is_late = True
+            self._timer.set(now + AGAIN)
+            return
+        self._is_late = False
+        self.engine.router.timer_is_set(False)
+        self.engine.router.handle_timeout(now)
+        self.engine.requests.handle_timeout(now)
+        self.turn_over()
