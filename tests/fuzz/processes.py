@@ -135,7 +135,7 @@ class Registration(OfService):
     kinds = (CLIENT, SERVER, b"", sibling("MESSAGES"))
 
     def opened(self):
-        self.process._keep_secret()
+        self.process.keep_secret()
 
 
 class Discovery(OfService):
@@ -149,7 +149,7 @@ class Discovery(OfService):
         return {"discovery": DiscoveryConfig(port=0, tcp_port=0, http_port=0, static_peers=("10.0.0.9:9999",))}
 
     def opened(self):
-        self.process._keep_secret()
+        self.process.keep_secret()
         in_loop(self.process.bind)
         self.announcer = self.process._announcer
         self.announcer._socket.send = lambda *_, **__: None
