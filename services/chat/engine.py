@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Caps, Groups
 from parley.services.chat.groups.paced_changes import PacedChanges
 from parley.services.chat.groups.requests import Requests
+from parley.services.chat.hooks import Hooks, Timing
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
 from parley.services.chat.message.owed_statuses import OwedStatuses
@@ -36,17 +35,9 @@ class ChatEngine:
         settings: ChatConfig,
         roster: LocalRoster,
         store: Store,
+        hooks: Hooks,
         *,
-        loaded: Callable[[Destination], None],
-        count: Callable[[str, int], None],
-        limited: Callable[[str, str], None] = lambda _what, _where: None,
-        delivered: Callable[[list[Envelope]], None] = lambda _items: None,
-        delivered_run: DeliveredRun | None = None,
         fast_path: bool = core is not None,
-        arm: Callable[[float], None] = lambda _now: None,
-        look_for: Callable[[str], None],
-        doubted: Callable[[], None] = lambda: None,
-        refusal_waits: Callable[[str, Envelope], bool] = lambda _server_id, _envelope: False,
         fair_order: FairOrder | None = None,
         caps: LimitsConfig | None = None,
         spellings: Spellings | None = None,
@@ -70,15 +61,15 @@ class ChatEngine:
             state=self.state,
             next_id=store.next_id,
             next_body=store.next_body,
-            loaded=loaded,
-            limited=lambda what: limited(what, "mailbox"),
+            loaded=hooks.loaded,
+            limited=lambda what: hooks.limited(what, "mailbox"),
         )
         self.owed = OwedStatuses(
             roster,
             store,
             store.next_receipt,
             age=lambda: store.age,
-            limited=lambda: limited("messages", "statuses"),
+            limited=lambda: hooks.limited("messages", "statuses"),
         )
         caps = caps or LimitsConfig()
         self.groups = Groups(
@@ -100,18 +91,9 @@ class ChatEngine:
             self.groups,
             self.blocks,
             MessageKeys(store.secret),
-            ack_timeout=settings.ack_timeout,
-            persist_delay=settings.persist_delay,
-            stuck_ttl=settings.stuck_ttl,
-            limited=limited,
-            count=count,
-            delivered=delivered,
-            delivered_run=delivered_run,
+            Timing(settings.ack_timeout, settings.persist_delay, settings.stuck_ttl),
+            hooks,
             fast_path=fast_path,
-            arm=arm,
-            look_for=look_for,
-            doubted=doubted,
-            refusal_waits=refusal_waits,
             fan_out=fair_order.fanouts.add if fair_order is not None else None,
             spellings=spellings,
         )
@@ -122,8 +104,8 @@ class ChatEngine:
             self.blocks,
             PacedChanges(store, fair_order.reports) if fair_order is not None else store,
             timeout=settings.ack_timeout,
-            look_for=look_for,
-            limited=limited,
+            look_for=hooks.look_for,
+            limited=hooks.limited,
         )
         self._roster = roster
         self._restore(roster)

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from parley.services.chat.engine import ChatEngine
+from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
 from parley.services.chat.metrics import ChatMetrics
@@ -107,16 +108,18 @@ class EngineRunner:
             config.chat,
             owner.roster,
             self._store,
-            loaded=self._while_open(self._loaded),
-            count=owner.chat_metrics.count_status,
-            limited=owner.metrics.limited,
+            Hooks(
+                loaded=self._while_open(self._loaded),
+                count=owner.chat_metrics.count_status,
+                limited=owner.metrics.limited,
+                delivered=lambda done: owner.chat_metrics.delivered(done, owner.server_id, time.monotonic()),
+                delivered_run=owner.chat_metrics.fast_path,
+                arm=lambda now: self._timer.set(now + config.chat.persist_delay),
+                look_for=lambda _server_id: owner.discover_now(),
+                doubted=lambda: owner.metrics.rejected("never_given"),
+                refusal_waits=owner.refusal_waits,
+            ),
             caps=config.limits,
-            delivered=lambda done: owner.chat_metrics.delivered(done, owner.server_id, time.monotonic()),
-            delivered_run=owner.chat_metrics.fast_path,
-            arm=lambda now: self._timer.set(now + config.chat.persist_delay),
-            look_for=lambda _server_id: owner.discover_now(),
-            doubted=lambda: owner.metrics.rejected("never_given"),
-            refusal_waits=owner.refusal_waits,
             fair_order=self.fair_order,
             spellings=owner.spellings,
         )

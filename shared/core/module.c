@@ -1,5 +1,5 @@
 /* parley.shared._core: all that is compiled of Parley. Everything here has a twin in Python, which is used where this is
- * absent.
+ * absent; the twin of FastPath is the router with its dispatcher.
  *
  * What is below knows nothing of what is above: module.c, fast_path/, deduplication/ and io/, in this order. In each
  * folder python_side.h lists all that it touches of Python's. tests/unit/test_core_layers.py looks after both.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol, TypeVar
 
 ENOUGH: Final = 7 / 8
-"""Of a limit: so far it is brought down, so that the next look is worth it."""
+"""The part of a limit to which buffers are brought down, so that the next look is not needed at once."""
 
 
 class Holder(Protocol):

@@ -5,7 +5,7 @@ writes to a connection in one turn, so a write at the end of each read costs no 
 the turn's end with `call_soon` would cost a whole turn more, and so latency.
 
     account   has                                              when it is used up
-    slice     bytes read, bytes produced (for whomever), time  the link's other bytes go to its backlog
+    slice     bytes read, bytes produced (for any link), time  the link's other bytes go to its backlog
     round     the time of all reads that are handled as they   bytes that come are queued, and served in turn
               come, until the loop has paused                  (shared/limits/fairness.py)
 

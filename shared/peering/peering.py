@@ -299,7 +299,7 @@ class Peering:
             self._owner.discover_now()
 
     def _keeps(self, before: Link, link: Link, server_id: str) -> bool:
-        """Whether a dial of ours that was answered yields to a link that was opened meanwhile."""
+        """Whether the link before stays, and the new one is closed."""
         if before.is_open and not before.is_silent and _is_elsewhere(before, link.identity, link.remote_host):
             return True
         return link.dialled and not before.dialled and tie_break.smaller(server_id, self._owner.server_id)

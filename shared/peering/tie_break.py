@@ -1,4 +1,4 @@
-"""Which of two links between the same two servers stays (protocol.md, "Server to server"; design: "A link").
+"""The tie-break between two links of the same two servers (protocol.md, "Server to server").
 
 Pure: both sides come to the same answer from what each can see.
 """

@@ -3,6 +3,7 @@
 from collections import deque
 
 from parley.services.chat.engine import ChatEngine
+from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import LinkedServer, LocalRoster, retries_messages
 from parley.services.chat.service import GROUPS
@@ -107,12 +108,14 @@ class Node:
             self.settings,
             self.roster,
             self.disk,
-            loaded=lambda destination: self.router.loaded(destination, self.now),
-            count=lambda scope, status: self.counted.append((scope, status)),
-            delivered_run=self.count_run,
+            Hooks(
+                loaded=lambda destination: self.router.loaded(destination, self.now),
+                count=lambda scope, status: self.counted.append((scope, status)),
+                delivered_run=self.count_run,
+                look_for=self.looked_for.append,
+                doubted=self.note_doubt,
+            ),
             fast_path=self.fast_path,
-            look_for=self.looked_for.append,
-            doubted=self.note_doubt,
         )
         self.router, self.mailbox = self.opened.router, self.opened.mailbox
         self.disk.kept = self.router.persisted

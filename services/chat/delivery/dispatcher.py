@@ -223,7 +223,7 @@ class Dispatcher:
         now: float,
     ) -> None:
         number(self._state, envelope)
-        deadline = now + self._ack_timeout  # the persist timer has `now`: their difference is another number
+        deadline = now + self._ack_timeout  # not the persist timer's time: that one counts from `now`
         is_in_pieces = envelope.size > SUSPECT and self._lanes.carries(destination, envelope, links)
         if is_in_pieces:
             in_flight.hold(envelope, links, deadline)

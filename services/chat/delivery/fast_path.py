@@ -24,9 +24,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from parley.services.chat.delivery.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
-from parley.services.chat.delivery.fast_path_interface import DeliveredRun, Sent
+from parley.services.chat.delivery.fast_path_interface import Sent
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR
 from parley.services.chat.groups.blocks import Blocks
+from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.in_flight import BURST, WINDOW
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
@@ -72,13 +73,8 @@ class FastPath:
         statuses: Statuses,
         blocks: Blocks,
         keys: MessageKeys,
-        delivered: DeliveredRun | None,
-        arm: Callable[[float], None],
+        hooks: Hooks,
     ) -> None:
-        """`delivered` counts deliveries.
-
-        `arm` is called with the time when something was sent and no timer is set that will ask `due`.
-        """
         if core is None:
             raise RuntimeError("there is no compiled core")
         self._server_id = server_id
@@ -90,8 +86,8 @@ class FastPath:
         self.core = core.FastPath(
             chat=mailbox.state,
             recent=statuses.recent,
-            delivered=delivered,
-            arm=arm,
+            delivered=hooks.delivered_run,
+            arm=hooks.arm,
             multipliers=keys.multipliers,
             most=BURST * ON_THEIR_WAY,
             most_bytes=BYTES_ON_THEIR_WAY,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from parley.services.chat.delivery.dispatcher import Dispatcher
+from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.life import Envelope, Input
 from parley.services.chat.message.model import TO_GROUP, HandedOver, Name, kind_of, name_of
 from parley.services.chat.message.statuses import FINAL, INTERIM, Status, Statuses
@@ -20,7 +21,7 @@ from parley.shared.wire.messages import encode, pb
 GIVEN: Final = 50_000
 """Messages that were on broken links and are remembered."""
 MOST: Final = 20_000
-"""Statuses in one answer: twice the members that a group has by default. Whoever sends more is believed none."""
+"""Statuses in one answer: twice the members that a group has by default. An answer with more is refused whole."""
 NOTHING_TOLD: Final = -1
 """No status."""
 _USER_NOT_FOUND: Final = Status.USER_NOT_FOUND
@@ -37,21 +38,16 @@ class Acknowledgements:
         dispatcher: Dispatcher,
         statuses: Statuses,
         spellings: Spellings,
-        doubted: Callable[[], None],
-        refusal_waits: Callable[[str, Envelope], bool],
+        hooks: Hooks,
     ) -> None:
-        """`doubted` counts answers of what nobody is known to have been given.
-
-        `refusal_waits` tells whether it is not certain yet that a server does not know whom a message is for.
-        """
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
         self._dispatcher = dispatcher
         self._statuses = statuses
         self._spellings = spellings
-        self._doubted = doubted
-        self._refusal_waits = refusal_waits
+        self._doubted = hooks.doubted
+        self._refusal_waits = hooks.refusal_waits
         self._receipts: dict[ChatLink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
         self._given: OrderedDict[Name, HandedOver] = OrderedDict()
@@ -141,7 +137,7 @@ class Acknowledgements:
                 self._statuses.report(envelope, status)
             elif status in INTERIM:
                 self._dispatcher.answered(server_id, envelope, now)
-                # Told once it is known after a restart, too: else the last would count for nothing.
+                # Told once this is on disk: else a restart would make its final status unknown.
                 envelope.promise(status)
                 self._mailbox.handed_over(envelope, status)
             elif status != _USER_NOT_FOUND or not self._refusal_waits(server_id, envelope):
@@ -194,7 +190,9 @@ class Acknowledgements:
         self._statuses.relay(ack)
         while ack.complete and (envelope := self._dispatcher.find(*key)) is not None:
             self._dispatcher.answered(server_id, envelope, now)
-            self._statuses.recent.note(envelope.key, Status.USER_AWAY)  # asked again, that server knows more
+            self._statuses.recent.note(
+                envelope.key, Status.USER_AWAY
+            )  # if the author asks again, the group's server is asked
             self._mailbox.handed_over(envelope, Status.USER_AWAY)
 
     def confirm(self) -> None:

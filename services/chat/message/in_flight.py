@@ -19,7 +19,7 @@ WINDOW = 4096
 WINDOW_BYTES = 8 * 1024 * 1024
 """The same in bytes: what is begun below it may end above it by one message."""
 BURST = 8
-"""How many windows may be on their way that are younger than `persist_delay`, while nothing older fills one."""
+"""So many windows may be in flight at once while they are answered within `persist_delay`."""
 SERVER_WINDOWS = 16
 """How many such windows there are to a server: a user of it who never answers fills one, and holds up nobody."""
 

@@ -2,7 +2,7 @@
 
 Theory of operation. An envelope is one message on its way to one recipient. LIFE says which `State` follows which
 `Input`, and what has to be done about it, its `Effect`. DURABILITY says the same of being written: only a message
-that is SAFE may be promised, and one call alone makes it so, `persisted`, whoever writes it. The states are named
+that is SAFE may be promised, and `Envelope.persisted` makes it so, whoever writes it. The states are named
 by what is promised, not by where the message lies.
 
 A status is told at once when it is final. An interim one (USER_AWAY, OTHER_SERVER_TIMEOUT) says that the message is
@@ -241,7 +241,7 @@ class Envelope:
 
     @property
     def pair(self) -> Pair:
-        """Within what it keeps its place."""
+        """Its author and its recipient: what one sent to the other stays in order."""
         return self.author, self.recipient
 
     @property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
 from parley.services.chat.deduplication.recent import REMEMBERED, RecentMessages
+from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.group_statuses import ExpectedStatuses
 from parley.services.chat.message.life import MEMORY, SAFE, Envelope
 from parley.services.chat.message.model import Destination
@@ -38,23 +39,21 @@ class Statuses:
         server_id: str,
         roster: Roster,
         mailbox: Mailbox,
-        debts: OwedStatuses,
-        count: Callable[[str, int], None],
-        delivered: Callable[[list[Envelope]], None] = lambda _items: None,
-        limited: Callable[[str, str], None] = lambda _what, _where: None,
+        owed: OwedStatuses,
+        hooks: Hooks,
     ) -> None:
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
-        self._owed = debts
-        self._count = count
-        self._delivered = delivered
+        self._owed = owed
+        self._count = hooks.count
+        self._delivered = hooks.delivered
         self._done: list[Envelope] = []
         """Messages that were delivered in this turn: told at its end, so that it costs little."""
         self.recent = RecentMessages(mailbox.find, REMEMBERED)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Envelope]]] = {}
         self._state = mailbox.state
-        self.expected = ExpectedStatuses(lambda: limited("messages", "statuses"))
+        self.expected = ExpectedStatuses(lambda: hooks.limited("messages", "statuses"))
 
     def report(self, envelope: Envelope, status: int) -> None:
         """Tell an envelope's author its status; what has a final one needs to be kept no longer."""
@@ -73,7 +72,7 @@ class Statuses:
         if envelope.group is not None:
             self._gather(envelope, status)
         else:
-            # Of an interim one the other server hears again: it keeps the message until it has heard.
+            # An interim status need not be owed: the origin keeps the message until it has one, and asks again.
             self._report_one(envelope, status, for_certain=is_final and envelope.durability is not MEMORY)
         if is_final and envelope.durability is not MEMORY:
             self._mailbox.over(envelope, status)

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from parley.services.chat.engine import ChatEngine
+from parley.services.chat.hooks import Hooks
 from parley.services.chat.operator import commands, inspection
 from parley.services.chat.operator.commands import Drop, Dropped, Retried, Retry
 from parley.services.chat.roster import LocalRoster, Roster
@@ -168,15 +169,7 @@ async def alone(directory: Path, config: Config) -> AsyncIterator[Operations]:
     store = Store(directory, persisted=lambda _items: None, not_persisted=lambda _items: None)
     roster = LocalRoster()
     try:
-        opened = ChatEngine(
-            directory.name,
-            config.chat,
-            roster,
-            store,
-            loaded=lambda _destination: None,
-            count=lambda _scope, _status: None,
-            look_for=lambda _server_id: None,
-        )
-        yield Operations(directory, opened, roster, opened.router.flush)
+        engine = ChatEngine(directory.name, config.chat, roster, store, Hooks())
+        yield Operations(directory, engine, roster, engine.router.flush)
     finally:
         store.close()

@@ -14,9 +14,9 @@ from typing import Final
 from parley.services.chat.deduplication.unverified_copies import UnverifiedCopies
 from parley.services.chat.delivery.dispatcher import Dispatcher
 from parley.services.chat.delivery.fast_path import FastPath
-from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Groups, copies
+from parley.services.chat.hooks import Hooks, Timing
 from parley.services.chat.message.acknowledgements import Acknowledgements
 from parley.services.chat.message.life import TAKEN, WAITING, Effect, Envelope
 from parley.services.chat.message.model import Destination
@@ -49,23 +49,14 @@ class Router:
         server_id: str,
         roster: LocalRoster,
         mailbox: Mailbox,
-        debts: OwedStatuses,
+        owed: OwedStatuses,
         groups: Groups,
         blocks: Blocks,
         keys: MessageKeys,
+        timing: Timing,
+        hooks: Hooks,
         *,
-        ack_timeout: float,
-        persist_delay: float = 0.05,
-        stuck_ttl: float = 86400.0,
-        limited: Callable[[str, str], None] = lambda _what, _where: None,
-        count: Callable[[str, int], None] = lambda _scope, _status: None,
-        delivered: Callable[[list[Envelope]], None] = lambda _items: None,
-        delivered_run: DeliveredRun | None = None,
         fast_path: bool = core is not None,
-        arm: Callable[[float], None] = lambda _now: None,
-        look_for: Callable[[str], None] = lambda _server_id: None,
-        doubted: Callable[[], None] = lambda: None,
-        refusal_waits: Callable[[str, Envelope], bool] = lambda _server_id, _envelope: False,
         fan_out: Callable[[User, str, Task, int], bool] | None = None,
         spellings: Spellings | None = None,
     ) -> None:
@@ -74,25 +65,25 @@ class Router:
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
-        self._owed = debts
+        self._owed = owed
         self._groups = groups
         self._blocks = blocks
         self._keys = keys
         self._spellings = spellings or Spellings()
         self._exact = self._spellings.exact
         self._unverified = UnverifiedCopies()
-        self._doubted = doubted
-        self._look_for = look_for
-        self._ack_timeout = ack_timeout
+        self._doubted = hooks.doubted
+        self._look_for = hooks.look_for
+        self._ack_timeout = timing.ack_timeout
         self.batch_came = 0.0
         """When what is handled now came in (seconds, monotonic): what its messages say of their arrival."""
-        self._limited = limited
+        self._limited = hooks.limited
         self._dispatcher = Dispatcher(
             roster,
             mailbox,
-            ack_timeout=ack_timeout,
-            persist_delay=persist_delay,
-            stuck_ttl=stuck_ttl,
+            ack_timeout=timing.ack_timeout,
+            persist_delay=timing.persist_delay,
+            stuck_ttl=timing.stuck_ttl,
             overdue=self._overdue,
             stuck=self._stuck,
         )
@@ -100,15 +91,15 @@ class Router:
         self._missing: dict[str, float] = {}
         """Servers with waiting messages and no link → when their authors are answered."""
         self._unconfirmed = mailbox.state.unconfirmed_statuses
-        self._statuses = Statuses(server_id, roster, mailbox, debts, count, delivered, limited)
+        self._statuses = Statuses(server_id, roster, mailbox, owed, hooks)
         self._recent = self._statuses.recent
         self._acknowledgements = Acknowledgements(
-            server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, doubted, refusal_waits
+            server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, hooks
         )
         self.fast_path: FastPath | None = None
         if fast_path:
             self.fast_path = FastPath(
-                server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, keys, delivered_run, arm
+                server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, keys, hooks
             )
             self._dispatcher.fast_path = self.fast_path
 

@@ -84,7 +84,7 @@ class Store:
         self._left: list[Work] = []
         """Work that the last batch had no room for."""
         self.pressure = BackPressure() if pressure is None else pressure
-        """Messages that were to be written, and of which was not told yet whether they were: who is told counts."""
+        """The messages that are being written: counted here, and taken off by the side that is told the result."""
         self.error = ""
         """Why nothing can be written now; empty: all is well."""
         self._path = directory / "chat.db"
@@ -226,7 +226,7 @@ class Store:
         return queries.find_handed_over(self._reader, name)
 
     def keep(self, destination: Destination, envelope: Envelope) -> None:
-        """Write a message; `kept` tells when it is safe, `not_persisted` that it could not be."""
+        """Write a message; `persisted` tells when it is safe, `not_persisted` that it could not be."""
         self._note(envelope)
         self.pressure.add(envelope)
         if envelope.body is not None:
@@ -450,7 +450,7 @@ class Store:
                 self._loop_call(work.safe)
 
     def _commit(self, works: list[Work]) -> None:
-        """Write messages first and delete them last: between, the order is that in which it was put."""
+        """Write messages first and delete them last; other changes come between, in the order of their requests."""
         kept = [work for work in works if work.envelope is not None and not work.envelope.is_over]
         messages = [work.writes[0] for work in kept]
         bodies = {
@@ -554,7 +554,9 @@ class Store:
 def _open_delivered(directory: Path) -> DeliveredKeys | None:
     """Without room for it all else goes on: what is delivered at once is then known to this process only."""
     try:
-        (directory / "delivered").unlink(missing_ok=True)  # of a Parley whose keys anybody could make
+        (directory / "delivered").unlink(
+            missing_ok=True
+        )  # an older Parley wrote it, with keys that anybody could compute
         return DeliveredKeys.open(directory / "delivered.keys")
     except OSError:
         return None

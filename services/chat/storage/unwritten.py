@@ -1,9 +1,9 @@
 """Work for the disk, and the part of it that could not be written yet. Pure.
 
 While nothing can be written (the disk is full), what concerns no message is tried again, and so is a message that
-another server keeps and offers again until we answer. Were it refused, its author would be told so even where they
-had been told that it is kept; were it taken when it is offered again, what follows it might have overtaken it. All
-other messages are refused: their authors hear it.
+another server keeps and sends again until we answer. To refuse it would be wrong: its author may have been told
+that it is kept. To forget it and take the next copy would be wrong, too: a later message could overtake it. All
+other messages are refused, and their authors are told.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Work:
     handed_over: Envelope | None = None
     """The message that another server has."""
     done: Callable[[bool], None] | None = None
-    """Hears whether it was written; it is not tried again. Without it, what is no message is, until it is."""
+    """Called with whether it was written; such work is not tried again. Other work without a message is."""
     safe: Callable[[], None] | None = None
     """Hears that all before it was written."""
     read: Callable[[sqlite3.Connection], Any] | None = None
@@ -53,7 +53,7 @@ class Unwritten:
         self._works: list[Work] = []
 
     def add(self, works: Iterable[Work], *, is_passing: bool) -> list[Work]:
-        """Take over what is to be tried again; what is not is returned. `is_passing`: it may do another time."""
+        """Take over what is to be tried again; return the rest. `is_passing`: the reason may pass (a full disk)."""
         count = size = 0
         refused = []
         for work in works:

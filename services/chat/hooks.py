@@ -1,0 +1,51 @@
+"""The calls of a chat engine to the process that runs it, handed over as one value, and its times. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from parley.services.chat.delivery.fast_path_interface import DeliveredRun
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.model import Destination
+
+
+def _nothing(*_arguments: object) -> None:
+    """Call nobody."""
+
+
+def _never(_server_id: str, _envelope: Envelope) -> bool:
+    return False
+
+
+class Timing(NamedTuple):
+    """The times of a chat engine, in seconds (configuration: `chat`)."""
+
+    ack_timeout: float
+    persist_delay: float
+    stuck_ttl: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Each does nothing unless it is given."""
+
+    loaded: Callable[[Destination], None] = _nothing
+    """More of what waits for a destination is in memory."""
+    count: Callable[[str, int], None] = _nothing
+    """A status was told: its scope (`local` or `remote`), and the status."""
+    limited: Callable[[str, str], None] = _nothing
+    """Something was refused: what it was, and where."""
+    delivered: Callable[[list[Envelope]], None] = _nothing
+    """These were delivered in this turn."""
+    delivered_run: DeliveredRun | None = None
+    """Counts what the fast path delivers."""
+    arm: Callable[[float], None] = _nothing
+    """The fast path sent something at that time (seconds, monotonic), and no timer is set that asks what is due."""
+    look_for: Callable[[str], None] = _nothing
+    """A server is to be looked for."""
+    doubted: Callable[[], None] = _nothing
+    """Somebody answered what they are not known to have been given."""
+    refusal_waits: Callable[[str, Envelope], bool] = _never
+    """Whether a server's not knowing a user is not told yet."""
