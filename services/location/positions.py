@@ -19,7 +19,7 @@ from parley.shared.audiences import Audience
 from parley.shared.soft_state.datagram_lists import TimedItem, fits
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME, MAX_SKEW, lifetime, skew
 from parley.shared.soft_state.served_state import Bounds, ServedEntry, ServedState
-from parley.shared.soft_state.soft_state import Key
+from parley.shared.soft_state.soft_state import Key, is_news
 from parley.shared.wire.messages import pb
 
 LIST: Final = "LIVE_LOCATIONS"
@@ -115,21 +115,21 @@ class Positions(ServedState[Position]):
         is_in_time = math.isfinite(location.timestamp) and location.timestamp <= wall + MAX_SKEW
         if not is_in_time or not (location.stopped or (_is_on_earth(location) and lasts > 0)):
             return "out_of_range"
-        if not self.has_room(key, origin):
+        if known is None and not self.has_room(key, origin):
             return "unexpected"
-        if not self.is_news(key, location.timestamp, is_over=location.stopped):
+        if not is_news(known, location.timestamp, is_over=location.stopped):
             return ""
         kept = _over(entry) if location.stopped else _kept(entry)
         if not fits(LIST, _item(kept)):
             return "too_large"
-        kept.messageSnowflake = self._snowflake(key, entry, source)
-        position = self._made(key, kept, now, now + lasts, ahead=ahead, source=source, origin=origin)
-        self.change(position, now)
+        kept.messageSnowflake = self._snowflake(known, entry, source)
+        position = self._made(key, known, kept, now, now + lasts, ahead=ahead, source=source, origin=origin)
+        self.change(position, known, now)
         return ""
 
-    def _snowflake(self, key: Key, entry: pb.ExtendedLiveLocation, source: Hashable) -> int:
+    def _snowflake(self, known: Position | None, entry: pb.ExtendedLiveLocation, source: Hashable) -> int:
         """The message that began the stream; where one begins, there is one to be sent."""
-        known, location = self.get(*key), entry.live_location
+        location = entry.live_location
         if source is None or location.stopped:
             return entry.messageSnowflake or (known.entry.messageSnowflake if known is not None else 0)
         if known is not None and not known.is_over and known.entry.messageSnowflake:
@@ -139,6 +139,7 @@ class Positions(ServedState[Position]):
     def _made(
         self,
         key: Key,
+        known: Position | None,
         entry: pb.ExtendedLiveLocation,
         now: float,
         expires: float,
@@ -146,18 +147,18 @@ class Positions(ServedState[Position]):
         ahead: float,
         source: Hashable = None,
         is_copy: bool = False,
-        origin: Hashable,
+        origin: Hashable = None,
     ) -> Position:
-        known, is_over = self.get(*key), entry.live_location.stopped
+        is_over = entry.live_location.stopped
         expires = now if is_over else expires
         forget_at = max(now + REMEMBERED if is_over else expires, known.forget_at if known is not None else expires)
         return Position(
-            *key,
+            key,
             entry.live_location.timestamp,
             is_over=is_over,
             due=forget_at if is_over else expires,
             sequence=self.sequence + 1,
-            origin=self.origin_of(key, origin),
+            origin=known.origin if known is not None else origin,
             is_copy=is_copy,
             timed_item=_item(entry),
             expires=expires,
@@ -168,7 +169,14 @@ class Positions(ServedState[Position]):
         )
 
     def copy(
-        self, source: Position, audience: Audience, timestamp: float, now: float, *, is_over: bool
+        self,
+        source: Position,
+        known: Position | None,
+        audience: Audience,
+        timestamp: float,
+        now: float,
+        *,
+        is_over: bool,
     ) -> Position | None:
         """A group's position, for one member."""
         entry = pb.ExtendedLiveLocation()
@@ -180,23 +188,15 @@ class Positions(ServedState[Position]):
         if not fits(LIST, _item(entry)):
             return None
         key = source.author, audience
-        return self._made(key, entry, now, source.expires, ahead=source.skew, is_copy=True, origin=source.origin)
+        return self._made(
+            key, known, entry, now, source.expires, ahead=source.skew, is_copy=True, origin=source.origin
+        )
 
     def ended(self, position: Position, now: float) -> None:
         """It is told that it is over, and remembered."""
         over = _over(position.entry)
-        self.change(
-            self._made(
-                position.key,
-                over,
-                now,
-                now,
-                ahead=position.skew,
-                is_copy=position.is_copy,
-                origin=position.origin,
-            ),
-            now,
-        )
+        ended = self._made(position.key, position, over, now, now, ahead=position.skew, is_copy=position.is_copy)
+        self.change(ended, position, now)
 
     def forget(self, position: Position) -> None:
         """A stream that is over is nothing to anybody any more."""

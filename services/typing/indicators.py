@@ -18,7 +18,7 @@ from parley.shared.addresses import User
 from parley.shared.audiences import EVERYONE, Audience
 from parley.shared.soft_state.datagram_lists import TimedItem, fits
 from parley.shared.soft_state.served_state import Bounds, ServedEntry, ServedState
-from parley.shared.soft_state.soft_state import Key
+from parley.shared.soft_state.soft_state import Key, is_news
 from parley.shared.wire.messages import pb
 
 LIST: Final = "TYPING_EVENTS"
@@ -86,16 +86,18 @@ class Indicators(ServedState[Indicator]):
             return "out_of_range"
         self.expire(now)
         key = User.of(event.user), audience
-        if not self.has_room(key, origin):
+        known = self.get(*key)
+        if known is None and not self.has_room(key, origin):
             return "unexpected"
         is_past = event.age >= self._expiry and not event.stopped
-        if is_past or not self.is_news(key, event.timestamp, is_over=event.stopped):
+        if is_past or not is_news(known, event.timestamp, is_over=event.stopped):
             return ""
         heard = now if event.stopped else now - event.age
+        origin = known.origin if known is not None else origin
         entry = self._made(key, event, heard, is_over=event.stopped, origin=origin)
         if not fits(LIST, entry.timed_item):
             return "too_large"
-        self.change(entry, now)
+        self.change(entry, known, now)
         return ""
 
     def _made(
@@ -113,12 +115,12 @@ class Indicators(ServedState[Indicator]):
         for transient in ("confirm", "age", "stopped"):
             kept.ClearField(transient)
         return Indicator(
-            *key,
+            key,
             event.timestamp,
             is_over=is_over,
             due=heard + self._expiry,
             sequence=self.sequence + 1,
-            origin=self.origin_of(key, origin),
+            origin=origin,
             is_copy=is_copy,
             timed_item=TimedItem(_STOPPED_FIELD if is_over else _LIVE_FIELD, _AGE_FIELD, kept.SerializeToString()),
             heard=heard,
@@ -126,25 +128,32 @@ class Indicators(ServedState[Indicator]):
         )
 
     def copy(
-        self, source: Indicator, audience: Audience, timestamp: float, now: float, *, is_over: bool
+        self,
+        source: Indicator,
+        known: Indicator | None,
+        audience: Audience,
+        timestamp: float,
+        now: float,
+        *,
+        is_over: bool,
     ) -> Indicator | None:
         """A group's indicator, for one member; one who was not told of it is told of no stop."""
-        key = source.author, audience
-        if is_over and self.get(*key) is None:
+        if is_over and known is None:
             return None
         event = pb.TypingEvent()
         event.CopyFrom(source.event)
         audience.write_typing(event)
         event.timestamp = timestamp
         heard = now if is_over else source.heard
+        key = source.author, audience
         copy = self._made(key, event, heard, is_over=is_over, is_copy=True, origin=source.origin)
         return copy if fits(LIST, copy.timed_item) else None
 
     # Views ------------------------------------------------------------------------------------
 
-    def change(self, entry: Indicator, now: float) -> None:
+    def change(self, entry: Indicator, known: Indicator | None, now: float) -> None:
         """Those whom it is for see it; what is for a whole group only its members' copies show."""
-        super().change(entry, now)
+        super().change(entry, known, now)
         if not entry.audience.is_group:
             view = self._views.setdefault(entry.audience.user, _View())
             view.discard(entry.key)

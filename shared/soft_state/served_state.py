@@ -18,7 +18,7 @@ from parley.shared.addresses import Group, User
 from parley.shared.audiences import Audience
 from parley.shared.limits.shares import Shares
 from parley.shared.soft_state.datagram_lists import TimedItem
-from parley.shared.soft_state.soft_state import Entry, Key, SoftState
+from parley.shared.soft_state.soft_state import Entry, Key, SoftState, is_news
 
 LOGGED: Final = 10.0
 """Seconds for which it is known what changed."""
@@ -79,23 +79,16 @@ class ServedState(SoftState[EntryT]):
     # Entries --------------------------------------------------------------------------------
 
     def has_room(self, key: Key, origin: Hashable) -> bool:
-        """Whether there is room for an entry; if not, it counts as refused."""
-        if key in self._entries:
-            return True
+        """Whether there is room for one entry more; if not, it counts as refused."""
         author, audience = key
         most = self._bounds.to_members if audience.is_member else self._bounds.of_author
         has_room = self._counts[author, audience.is_member] < most and self._shares.has_room(origin)
         self.refused += not has_room
         return has_room
 
-    def origin_of(self, key: Key, origin: Hashable) -> Hashable:
-        """The source that an entry counts to: that of the first for its key."""
-        known = self._entries.get(key)
-        return origin if known is None else known.origin
-
-    def change(self, entry: EntryT, now: float) -> None:
-        """Take it for the newest, which is a change."""
-        if entry.key not in self._entries:
+    def change(self, entry: EntryT, known: EntryT | None, now: float) -> None:
+        """Take it for the newest, in the place of the one that is known, if any: that is a change."""
+        if known is None:
             self._counts[entry.author, entry.audience.is_member] += 1
             self._shares.add(entry.origin)
         if entry.audience.is_group and entry.audience.group is not None:
@@ -151,24 +144,32 @@ class ServedState(SoftState[EntryT]):
 
     def _copy(self, source: EntryT, audience: Audience, now: float, *, is_over: bool) -> None:
         """A member sees what is shared with the group, or no more: with the group, or as no member any more."""
-        key, timestamp = (source.author, audience), source.timestamp
-        known = self._entries.get(key)
+        known, timestamp = self.get(source.author, audience), source.timestamp
         if known is not None and is_over:
             if known.is_over:
                 return
             timestamp = max(timestamp, known.timestamp)
         elif known is not None and known.is_over and known.is_copy:  # a member again
             timestamp = max(timestamp, math.nextafter(known.timestamp, math.inf))
-        if not self.is_news(key, timestamp, is_over=is_over) or not self.has_room(key, source.origin):
+        if not is_news(known, timestamp, is_over=is_over):
             return
-        copy = self.copy(source, audience, timestamp, now, is_over=is_over)
+        if known is None and not self.has_room((source.author, audience), source.origin):
+            return
+        copy = self.copy(source, known, audience, timestamp, now, is_over=is_over)
         if copy is not None:
-            self.change(copy, now)
+            self.change(copy, known, now)
 
     def copy(
-        self, source: EntryT, audience: Audience, timestamp: float, now: float, *, is_over: bool
+        self,
+        source: EntryT,
+        known: EntryT | None,
+        audience: Audience,
+        timestamp: float,
+        now: float,
+        *,
+        is_over: bool,
     ) -> EntryT | None:
-        """The group's entry for one member; None: there is nothing to be told."""
+        """The group's entry for one member, who has `known` of it; None: there is nothing to be told."""
         raise NotImplementedError
 
     # Changes --------------------------------------------------------------------------------

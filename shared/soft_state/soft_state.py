@@ -31,17 +31,21 @@ Key = tuple[User, Audience]
 class Entry:
     """The newest of one author for one audience."""
 
-    author: User
-    audience: Audience
+    key: Key
     timestamp: float
     is_over: bool
     due: float
     """When it is over; where it is, when it is forgotten."""
 
     @property
-    def key(self) -> Key:
-        """The author and the audience that it is the newest of."""
-        return self.author, self.audience
+    def author(self) -> User:
+        """The user whose word it is."""
+        return self.key[0]
+
+    @property
+    def audience(self) -> Audience:
+        """Those whom it is for."""
+        return self.key[1]
 
 
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -50,6 +54,13 @@ EntryT = TypeVar("EntryT", bound=Entry)
 def supersedes(timestamp: float, *, is_over: bool, known: float, known_is_over: bool) -> bool:
     """Whether what came with that timestamp is newer than what is known; or its end, at the same moment."""
     return timestamp > known or (timestamp == known and is_over and not known_is_over)
+
+
+def is_news(known: Entry | None, timestamp: float, *, is_over: bool) -> bool:
+    """Whether what came with that timestamp is the newest."""
+    return known is None or supersedes(
+        timestamp, is_over=is_over, known=known.timestamp, known_is_over=known.is_over
+    )
 
 
 class SoftState(Generic[EntryT]):
@@ -78,22 +89,16 @@ class SoftState(Generic[EntryT]):
         """Every entry that is not over."""
         return (entry for entry in self._entries.values() if not entry.is_over and entry.due > now)
 
-    def is_news(self, key: Key, timestamp: float, *, is_over: bool) -> bool:
-        """Whether that is to be taken for the newest."""
-        known = self._entries.get(key)
-        return known is None or supersedes(
-            timestamp, is_over=is_over, known=known.timestamp, known_is_over=known.is_over
-        )
-
     def put(self, entry: EntryT) -> None:
         """Take it for the newest."""
-        self._entries[entry.key] = entry
-        self._schedule(entry)
+        key = entry.key
+        self._entries[key] = entry
+        self._schedule(key, entry.due)
 
-    def _schedule(self, entry: EntryT) -> None:
-        if entry.due < self._scheduled.get(entry.key, math.inf):
-            self._scheduled[entry.key] = entry.due
-            heapq.heappush(self._due, (entry.due, next(self._tie), entry.key))
+    def _schedule(self, key: Key, due: float) -> None:
+        if due < self._scheduled.get(key, math.inf):
+            self._scheduled[key] = due
+            heapq.heappush(self._due, (due, next(self._tie), key))
 
     def next_timeout(self) -> float | None:
         """When to call `expire`."""
@@ -109,7 +114,7 @@ class SoftState(Generic[EntryT]):
             del self._scheduled[key]
             entry = self._entries[key]
             if entry.due > now:
-                self._schedule(entry)
+                self._schedule(key, entry.due)
             elif entry.is_over:
                 self.forget(entry)
             else:
@@ -123,5 +128,6 @@ class SoftState(Generic[EntryT]):
 
     def forget(self, entry: EntryT) -> None:
         """Nothing is known of it any more."""
-        del self._entries[entry.key]
-        self._scheduled.pop(entry.key, None)
+        key = entry.key
+        del self._entries[key]
+        self._scheduled.pop(key, None)

@@ -6,7 +6,7 @@ import pytest
 
 from parley.shared.addresses import User
 from parley.shared.audiences import EVERYONE
-from parley.shared.soft_state.soft_state import Entry, SoftState, supersedes
+from parley.shared.soft_state.soft_state import Entry, SoftState, is_news, supersedes
 
 ANN = User("ann", "alpha")
 REMEMBERED = 5.0
@@ -25,7 +25,7 @@ def table():
 
 
 def entry(due, timestamp=1.0, *, is_over=False):
-    return Entry(ANN, EVERYONE, timestamp, is_over, due)
+    return Entry((ANN, EVERYONE), timestamp, is_over, due)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_entry_is_live_then_over_then_forgotten(table):
     assert not list(table.live(10.0))
     assert table.expire(10.0)
     assert table.get(ANN, EVERYONE).is_over
-    assert not table.is_news((ANN, EVERYONE), 1.0, is_over=False)
+    assert not is_news(table.get(ANN, EVERYONE), 1.0, is_over=False)
     assert table.next_timeout() == 10.0 + REMEMBERED
     assert not table.expire(10.0 + REMEMBERED)
     assert (len(table), table.next_timeout()) == (0, None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from parley.shared.addresses import User
 from parley.shared.audiences import Audience
 from parley.shared.soft_state.lifetimes import lifetime, skew
-from parley.shared.soft_state.soft_state import Entry, SoftState
+from parley.shared.soft_state.soft_state import Entry, SoftState, is_news
 from parley.shared.wire.messages import pb
 
 REMEMBERED = 60.0
@@ -56,15 +56,15 @@ class LocationView(SoftState[_Stream]):
         author, audience = User.of(location.author), Audience.of_location(location)
         if audience is None or not self._concerns_us(author, audience):
             return False
-        if not self.is_news((author, audience), location.timestamp, is_over=location.stopped):
-            return False
         known = self.get(author, audience)
+        if not is_news(known, location.timestamp, is_over=location.stopped):
+            return False
         ahead = skew(location.timestamp, known.skew if known is not None else None, wall)
         lasts = lifetime(entry, ahead, wall)
         is_live = not location.stopped and lasts > 0 and location.HasField("location")
         shared = _shared_location(entry, audience, now + lasts) if is_live else None
         due = now + (lasts if is_live else REMEMBERED)
-        self.put(_Stream(author, audience, location.timestamp, not is_live, due, shared, ahead))
+        self.put(_Stream((author, audience), location.timestamp, not is_live, due, shared, ahead))
         return is_live or (known is not None and not known.is_over)
 
     def _concerns_us(self, author: User, audience: Audience) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from parley.shared.addresses import User
 from parley.shared.audiences import Audience
-from parley.shared.soft_state.soft_state import Entry, SoftState
+from parley.shared.soft_state.soft_state import Entry, SoftState, is_news
 from parley.shared.wire.messages import pb
 
 
@@ -48,10 +48,10 @@ class TypingView(SoftState[Entry]):
         user, audience = User.of(event.user), Audience.of_typing(event)
         if self._user.is_same(user) or audience is None or not self._is_for_us(audience):
             return
-        if self.is_news((user, audience), event.timestamp, is_over=event.stopped):
+        if is_news(self.get(user, audience), event.timestamp, is_over=event.stopped):
             age = event.age if event.age >= 0.0 else math.inf
             due = now + (2 * self._expiry if event.stopped else self._expiry - age)
-            self.put(Entry(user, audience, event.timestamp, event.stopped, due))
+            self.put(Entry((user, audience), event.timestamp, event.stopped, due))
 
     def _is_for_us(self, audience: Audience) -> bool:
         return audience.user is None or self._user.is_same(audience.user)
