@@ -46,11 +46,11 @@ async def measure(rounds: int) -> None:
                 for name, path in ((COUNTED, counted), (UNCOUNTED, uncounted)):
                     found[name].append(spent(path, size))
             # The quickest rounds: whatever else the machine does only ever adds. The first learns.
-            quick = {
+            fast = {
                 name: 1e6 * statistics.mean(sorted(times[1:])[: max(1, rounds // 4)])
                 for name, times in found.items()
             }
-            show(size, quick[COUNTED], quick[UNCOUNTED], unit="µs")
+            show(size, fast[COUNTED], fast[UNCOUNTED], unit="µs")
         for path in (counted, uncounted):
             path.check()
         told = Samples(generate_latest(counted.service.metrics.registry).decode())

@@ -33,7 +33,7 @@ if [ -n "$has_core" ]; then
     echo "Testing without the compiled core what it does, then everything with it."
     unit=tests/unit property=tests/property
     PARLEY_PURE=1 "$bin/pytest" -q --no-header $unit/test_router*.py $unit/test_framing.py $unit/test_vectors.py \
-        $unit/test_link.py $unit/test_session.py $unit/test_metrics.py $unit/test_blocks.py $unit/test_debts.py \
+        $unit/test_link.py $unit/test_session.py $unit/test_metrics.py $unit/test_blocks.py $unit/test_owed_statuses.py \
         $unit/test_expiry.py $unit/test_group_messages.py $property/test_framing_property.py \
         $property/test_router_property.py $property/test_durable_property.py
 fi

@@ -62,7 +62,7 @@ class FrameTaker: ...
 class ChatState:
     clients: dict[object, list[object]]
     servers: dict[str, object]
-    waiting: dict[object, object]
+    queues: dict[object, object]
     unconfirmed_statuses: dict[object, list[bytes]]
     stored_keys: object | None
     delivered_keys: object | None

@@ -335,10 +335,10 @@ def _merge_environment(values: dict[str, Any], environ: Mapping[str, str]) -> No
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
                 raise ConfigError(f"{name}: {section} is no section")
-        place[key] = _words(text) if key in LISTS else text
+        place[key] = _split_list(text) if key in LISTS else text
 
 
-def _words(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     """A list in an environment variable: words between commas or spaces."""
     return text.replace(",", " ").split()
 
@@ -382,8 +382,8 @@ def _check(config: Config) -> None:
                 f"configuration key limits.{key} ({_variable(f'limits.{key}')}): less than link.payload_limit, so "
                 "one message could be more than all links may hold"
             )
-    _check_places("discovery.address", [config.discovery.address])
-    _check_places("discovery.static_peers", config.discovery.static_peers)
+    _check_addresses("discovery.address", [config.discovery.address])
+    _check_addresses("discovery.static_peers", config.discovery.static_peers)
     for text in config.limits.metrics_from:
         try:
             ipaddress.IPv4Network(text, strict=False)
@@ -394,15 +394,15 @@ def _check(config: Config) -> None:
             ) from None
 
 
-def _check_places(key: str, places: Iterable[str]) -> None:
-    for place in places:
+def _check_addresses(key: str, texts: Iterable[str]) -> None:
+    for place in texts:
         try:
-            _check_place(place)
+            _check_address(place)
         except ConfigError as error:
             raise ConfigError(f"configuration key {key} ({_variable(key)}): {error}") from None
 
 
-def _check_place(place: str) -> None:
+def _check_address(place: str) -> None:
     host, _ = split_host_port(place, 0)
     if place and not host:
         raise ConfigError(f"{place!r} names no host before the colon")

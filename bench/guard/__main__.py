@@ -29,16 +29,16 @@ TITLES = {
     "throughput": "throughput ÷ the uvloop relay's",
     "latency": "the uvloop relay's latency, one at a time, ÷ Parley's",
 }
-WAYS = {"compiled": "", "python": "1"}
+PATHS = {"compiled": "", "python": "1"}
 """What PARLEY_PURE is for each."""
 
 
-def count(ways: Sequence[str]) -> dict[str, float]:
+def count(paths: Sequence[str]) -> dict[str, float]:
     """Instructions by the reference's: "compiled 16" is a batch of 16 with the compiled core. Prints the counts."""
     figures = {}
-    for way in ways:
+    for way in paths:
         with tempfile.TemporaryDirectory(prefix="guard-") as directory:
-            counts = instructions("bench.guard.work", [], Path(directory), PARLEY_PURE=WAYS[way])
+            counts = instructions("bench.guard.work", [], Path(directory), PARLEY_PURE=PATHS[way])
         reference = counts.pop(REFERENCE)
         for size, each in sorted(counts.items(), key=lambda entry: int(entry[0])):
             figures[f"{way} {size}"] = each / reference
@@ -52,11 +52,11 @@ def count(ways: Sequence[str]) -> dict[str, float]:
 
 def guard_instructions(*, renews: bool) -> bool:
     """Whether the counts are within their limits; `renews` has them be the limits."""
-    ways = list(WAYS)
+    paths = list(PATHS)
     if core is None:
-        ways.remove("compiled")
+        paths.remove("compiled")
         print("instructions, compiled: skipped: the compiled core is not there")
-    figures = count(ways)
+    figures = count(paths)
     if renews:
         update(figures)
         print(f"the limits of Python {PYTHON} are these now")
@@ -64,7 +64,7 @@ def guard_instructions(*, renews: bool) -> bool:
     limits = load()["instructions"]
     if (version := nearest(limits)) != PYTHON:
         print(f"there are no limits for Python {PYTHON}: those of {version} stand for them, with more room")
-    return shown("instructions ÷ the reference's", "limit", judge_instructions(figures, limits, ways))
+    return shown("instructions ÷ the reference's", "limit", judge_instructions(figures, limits, paths))
 
 
 def guard_speed() -> bool:

@@ -50,7 +50,7 @@ def nearest(versions: Mapping[str, object], wanted: str = PYTHON) -> str:
 
 
 def judge_instructions(
-    figures: Mapping[str, float], limits: Mapping[str, Mapping[str, float]], ways: Collection[str]
+    figures: Mapping[str, float], limits: Mapping[str, Mapping[str, float]], paths: Collection[str]
 ) -> list[Verdict]:
     """Whether what was counted is within the limits; where it is far below, the limits should be lowered.
 
@@ -72,7 +72,7 @@ def judge_instructions(
             words += ": lower the limit (--update)"
         found.append(Verdict(name, value, limit, ok=change <= room, words=words))
     for name, limit in limits[version].items():
-        if name not in figures and name.partition(" ")[0] in ways:
+        if name not in figures and name.partition(" ")[0] in paths:
             found.append(Verdict(name, float("nan"), limit, ok=False, words="was not counted"))
     return found
 

@@ -76,9 +76,9 @@ def one_at_a_time(running: Running, generator: Generator, count: int) -> dict[st
     `at_once`: when it is received, so that its acknowledgement is on its way beside the next message. In µs; the
     generator's share of a CPU; CPU seconds of the servers per 10,000 messages.
     """
-    ways = {"": RECEIVED | (ACKNOWLEDGED if running.hop.is_told else 0), "_at_once": RECEIVED}
+    paths = {"": RECEIVED | (ACKNOWLEDGED if running.hop.is_told else 0), "_at_once": RECEIVED}
     figures = {}
-    for name, until in ways.items():
+    for name, until in paths.items():
         before = used(running.servers)
         run = generator.run(count, window=1, until=until, timed=True)
         ordered = sorted(run.latencies)
@@ -87,7 +87,7 @@ def one_at_a_time(running: Running, generator: Generator, count: int) -> dict[st
         figures[f"latency_cpu{name}"] = CPU_UNIT * (used(running.servers) - before) / count
         if not name:
             figures["generator_latency"] = run.cpu / run.seconds
-    for name in ways:
+    for name in paths:
         figures[f"latency_tail{name}"] = figures[f"latency_p99{name}"] / figures[f"latency_p50{name}"]
     return figures
 

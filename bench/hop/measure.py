@@ -113,10 +113,10 @@ def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, flo
         figures["memory_idle_whole"] = held(running.whole)
     generator.run(WARM_UP, window=1)
     generator.run(plan.messages // 4, batch=64)
-    ways = {"": RECEIVED}
+    paths = {"": RECEIVED}
     if running.hop.is_told:
-        ways["_acknowledged"] = RECEIVED | ACKNOWLEDGED
-    for name, until in ways.items():
+        paths["_acknowledged"] = RECEIVED | ACKNOWLEDGED
+    for name, until in paths.items():
         for window in WINDOWS:
             run = generator.run(plan.messages, window=window, until=until)
             figures[f"window_{window}{name}"] = run.messages / run.seconds

@@ -129,7 +129,7 @@ class ChatEngine:
         for user, other in self.store.blocked():
             self.blocks.add(user, other)
             roster.use(User(user, self._server_id))
-        roster.use(*self.state.waiting)  # what was noted last may not have been written
+        roster.use(*self.state.queues)  # what was noted last may not have been written
 
     def note_used(self) -> None:
         """Write who is known in earnest by now: now and then, as nothing waits for it."""
@@ -168,7 +168,7 @@ class ChatEngine:
             "members": self.groups.memberships,
             "former_members": self.groups.former_count,
             "blocks": len(self.blocks),
-            "mailboxes": len(self.state.waiting),
+            "mailboxes": len(self.state.queues),
             "owed_to": self.owed.destinations,
             **self.router.sizes,
             "asked_elsewhere": self.requests.passed_count,

@@ -19,19 +19,19 @@ GROUP: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
 class ChatMetrics:
-    """The chat process's own metrics. `waiting`, `oldest` (seconds) and `owed` are asked when they are wanted."""
+    """The chat process's own metrics. `messages`, `oldest` (seconds) and `owed` are asked when they are wanted."""
 
     def __init__(
         self,
         metrics: Exporter,
         *,
-        waiting: Callable[[], int],
+        messages: Callable[[], int],
         oldest: Callable[[], float],
         owed: Callable[[], int],
         sizes: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """`sizes` tells how many entries each table has that names may fill."""
-        self._told_local, self._told_remote = ([0] * len(Status.Status.values()) for _ in range(2))
+        self._reported_local, self._reported_remote = ([0] * len(Status.Status.values()) for _ in range(2))
         """Per status number, how often: of recipients here, and of those elsewhere."""
         metrics.watch_counter(
             "parley_messages", "Statuses that authors were given", self._samples, ("scope", "status")
@@ -46,7 +46,7 @@ class ChatMetrics:
         self._local, self._remote, self._mailbox = delivery.values()
         self.fast_path = core.Deliveries(self._local, self._remote) if core is not None else None
         """Counts what is delivered on the fast path: how many and their times at once, without a call."""
-        metrics.watch_value("parley_mailbox_messages", "Messages that wait", waiting)
+        metrics.watch_value("parley_mailbox_messages", "Messages that wait", messages)
         metrics.watch_value("parley_mailbox_oldest_age_seconds", "Since the oldest of them was written", oldest)
         metrics.watch_value("parley_statuses_owed", "Statuses for sides that are not there", owed)
         metrics.watch(
@@ -60,15 +60,15 @@ class ChatMetrics:
 
     def _samples(self) -> Samples:
         fast = {} if self.fast_path is None else {"local": self.fast_path.local, "remote": self.fast_path.remote}
-        for scope, told in (("local", self._told_local), ("remote", self._told_remote)):
-            for number, count in zip(Status.Status.values(), told, strict=True):
+        for scope, counts in (("local", self._reported_local), ("remote", self._reported_remote)):
+            for number, count in zip(Status.Status.values(), counts, strict=True):
                 by_fast_path = fast.get(scope, 0) if number == Status.DELIVERED else 0
                 yield (scope, Status.Status.Name(number).lower()), count + by_fast_path
 
     def count_status(self, scope: str, status: int) -> None:
         """An author was given a status; a number that this version does not know is 0, UNKNOWN_STATUS."""
-        told = self._told_local if scope == "local" else self._told_remote
-        told[status if status < len(told) else 0] += 1
+        counts = self._reported_local if scope == "local" else self._reported_remote
+        counts[status if status < len(counts) else 0] += 1
 
     def delivered(self, envelopes: Iterable[Envelope], server_id: str, now: float) -> None:
         """Recipients have these; one that waited counts as the mailbox's, whoever it is for."""

@@ -29,7 +29,7 @@ from parley.shared.telemetry.metrics import Metrics
 
 EXPIRY_CHECKS: Final = 60.0
 """Seconds between two looks for messages that have waited too long, at most."""
-EXPIRED_AT_ONCE: Final = 1000
+EXPIRED_BATCH: Final = 1000
 """Messages that are looked at in one go."""
 LATE, AGAIN = 0.005, 0.001
 """Seconds: a timer that comes so late tells that we ourselves were held up; it fires again so soon."""
@@ -189,7 +189,7 @@ class EngineRunner:
     def _expire_after(self, number: int) -> None:
         """Look at messages after that number; those in flight are passed by."""
         ttl = self._owner.config.chat.mailbox_ttl
-        self._store.expired(ttl, number, EXPIRED_AT_ONCE, self._while_open(self._expired))
+        self._store.expired(ttl, number, EXPIRED_BATCH, self._while_open(self._expired))
 
     def _expired(self, found: list[tuple[Destination, Envelope]]) -> None:
         if not found:
@@ -198,7 +198,7 @@ class EngineRunner:
         if count:
             self._owner.log.info("messages_expired", messages=count)
         self.turn_over()
-        if len(found) == EXPIRED_AT_ONCE:
+        if len(found) == EXPIRED_BATCH:
             self._expire_after(found[-1][1].id)
 
     def _timer_fired(self) -> None:

@@ -65,7 +65,7 @@ class ChatService(ServiceBase):
         )
         self.chat_metrics = ChatMetrics(
             self.metrics,
-            waiting=self._waiting,
+            messages=self._mailbox_messages,
             oldest=self._oldest_age,
             owed=self._owed,
             sizes=lambda: self._read(ChatEngine.sizes, {}),
@@ -422,7 +422,7 @@ class ChatService(ServiceBase):
         """A figure of the engine, if there is one."""
         return read(self._runner.engine) if self._runner is not None else otherwise
 
-    def _waiting(self) -> int:
+    def _mailbox_messages(self) -> int:
         return self._read(lambda engine: len(engine.mailbox), 0)
 
     def _owed(self) -> int:
@@ -439,7 +439,7 @@ class ChatService(ServiceBase):
     def status(self) -> dict[str, object]:
         """Adds how many messages wait, and for how long."""
         return super().status() | {
-            "waiting_messages": self._waiting(),
+            "waiting_messages": self._mailbox_messages(),
             "oldest_waiting_seconds": round(self._oldest_age(), 3),
             "owed_statuses": self._owed(),
         }

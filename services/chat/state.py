@@ -25,8 +25,8 @@ class ChatState:
     """One chat engine's. A roster outlives engines: each engine's state has the clients and servers of `links`."""
 
     __slots__ = (
-        "clients", "delivered_keys", "in_flight", "in_flight_bytes", "next_id", "servers", "stored_keys",
-        "unconfirmed_statuses", "waiting",
+        "clients", "delivered_keys", "in_flight", "in_flight_bytes", "next_id", "queues", "servers",
+        "stored_keys", "unconfirmed_statuses",
     )  # fmt: skip
 
     def __init__(
@@ -39,7 +39,7 @@ class ChatState:
         """The links of each user here."""
         self.servers: Final[dict[str, ServerLink]] = {} if links is None else links.servers
         """The linked servers."""
-        self.waiting: Final[dict[User | str, Any]] = {}
+        self.queues: Final[dict[User | str, Any]] = {}
         """Messages that wait in the mailbox, by destination."""
         self.unconfirmed_statuses: Final[dict[ChatLink, list[bytes]]] = {}
         """Frames of final statuses told to one of our clients since it was last heard: its link may be dead."""

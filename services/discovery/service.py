@@ -124,7 +124,7 @@ class DirectoryService(ServiceBase):
         """Say what is wrong around us."""
         now, announcer = self._now(), self._announcer
         if announcer is not None:
-            self._diagnosis.unanswered(announcer.hears_us, now)
+            self._diagnosis.unanswered(announcer.is_reached, now)
             peers = announcer.lookups.hosts - announcer.networks.own
             self._diagnosis.static_peers(peers, announcer.lookups.errors, self.directory.interval, now)
         if not self.config.server_id:
@@ -283,12 +283,12 @@ class DirectoryService(ServiceBase):
         self._tell_next = self._now() + TELL_EVERY
         own = self.registry.all()
         difference = self.directory.take_difference()
-        told = encode_change(ServerListChange(difference.servers, tuple(difference.gone), is_whole=False), own)
+        changes = encode_change(ServerListChange(difference.servers, tuple(difference.gone), is_whole=False), own)
         keys = self.registry.keys
         new = [key for key in keys if key not in self._synced]
         whole = encode_change(ServerListChange(self.directory.servers), own) if new else []
         for link in keys:
-            for raw in told if link in self._synced else whole:
+            for raw in changes if link in self._synced else whole:
                 cast("Link", link).send(raw)
         self._synced = set(keys)
 

@@ -130,7 +130,7 @@ class Supervisor:
                 if code == EXIT_CONFIG:
                     return code
                 if code is not None:
-                    self._tell(f"{child.name} ended ({_words(code)}); starting it again")
+                    self._tell(f"{child.name} ended ({_how_it_ended(code)}); starting it again")
 
     def _stop(self) -> None:
         """End them: SIGTERM, and SIGKILL where it takes too long."""
@@ -177,5 +177,5 @@ def _watch(config: Config, services: Sequence[str], tell: Callable[[str], None])
     run_loop(Watcher(config, services, tell).run())
 
 
-def _words(code: int) -> str:
+def _how_it_ended(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -144,9 +144,9 @@ class Watcher:
         task.add_done_callback(self._tasks.discard)
 
 
-def _offer(places: Iterable[tuple[str, str, int]]) -> str:
+def _offer(endpoints: Iterable[tuple[str, str, int]]) -> str:
     """The features of a server and their places, by port."""
-    ordered = sorted(places, key=lambda place: place[2])
+    ordered = sorted(endpoints, key=lambda endpoint: endpoint[2])
     return ", ".join(f"{spell(feature)} {host}:{port}" for feature, host, port in ordered) or "nothing yet"
 
 

@@ -37,15 +37,15 @@ class _Name:
 
 
 class Lookups:
-    """The addresses of the names among `places` (HOST[:PORT]). `found(addresses)` is told of new ones."""
+    """The addresses of the names among `texts` (HOST[:PORT]). `found(addresses)` is told of new ones."""
 
     def __init__(
         self,
-        places: Iterable[str],
+        texts: Iterable[str],
         default_port: int,
         found: Callable[[Sequence[SocketAddress]], None] = lambda _new: None,
     ) -> None:
-        self._names = [_Name(*split_host_port(place, default_port)) for place in places]
+        self._names = [_Name(*split_host_port(place, default_port)) for place in texts]
         self._found = found
         self._is_closed = False
         for name in self._names:

@@ -87,13 +87,13 @@ class HttpConnection(asyncio.Protocol):
         self._leave: Callable[[], None] | None = None
         """The function that ends a stream that is being sent."""
         self.address = ""
-        self.is_waiting = False
+        self.is_in_line = False
         """Whether it stands in line."""
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing of it is asked or answered."""
-        return self._pending is None and self._leave is None and not self.is_waiting
+        return self._pending is None and self._leave is None and not self.is_in_line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -310,8 +310,8 @@ class Turns:
 
     def line_up(self, connection: HttpConnection) -> None:
         """Something came over it."""
-        if not connection.is_waiting:
-            connection.is_waiting = True
+        if not connection.is_in_line:
+            connection.is_in_line = True
             self._line.append(connection)
             self._schedule()
 
@@ -325,7 +325,7 @@ class Turns:
 
     def _turn(self) -> None:
         connection = self._line.popleft()
-        connection.is_waiting = False
+        connection.is_in_line = False
         now = clock(asyncio.get_running_loop())
         began = now()
         try:

@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 UNCONNECTED: Final = 64
 """Connections of one address that have not said who they are."""
-AT_ONCE: Final = 1024
+UNCONNECTED_BURST: Final = 1024
 """The same for MOMENT seconds: as many as the system holds that wait to be accepted."""
 MOMENT: Final = 1.0
 USED: Final = 0.8
@@ -74,8 +74,8 @@ class Connections(Generic[T]):
         self._forget_unconnected(connection, address)
 
     def _forget_unconnected(self, connection: T, address: str) -> None:
-        waiting = self._unconnected.get(address)
-        if waiting is not None and waiting.pop(connection, None) is not None and not waiting:
+        unconnected = self._unconnected.get(address)
+        if unconnected is not None and unconnected.pop(connection, None) is not None and not unconnected:
             del self._unconnected[address]
 
     def _recount(self, address: str, before: int, after: int) -> None:
@@ -93,15 +93,15 @@ class Connections(Generic[T]):
     # Who goes ----------------------------------------------------------------------------------------
 
     def too_many(self, address: str) -> bool:
-        """Whether more than AT_ONCE of an address are not connected: the newest goes at once."""
-        return len(self._unconnected.get(address, ())) > AT_ONCE
+        """Whether more than UNCONNECTED_BURST of an address are not connected: the newest goes at once."""
+        return len(self._unconnected.get(address, ())) > UNCONNECTED_BURST
 
     def silent(self, now: float) -> list[T]:
         """Those beyond UNCONNECTED of an address that have had their moment, the oldest first."""
         found: list[T] = []
-        for waiting in self._unconnected.values():
-            excess = len(waiting) - UNCONNECTED
-            for connection, came in waiting.items():
+        for unconnected in self._unconnected.values():
+            excess = len(unconnected) - UNCONNECTED
+            for connection, came in unconnected.items():
                 if excess <= 0 or now - came < MOMENT:
                     break
                 found.append(connection)
@@ -112,7 +112,7 @@ class Connections(Generic[T]):
         """When `silent` may find some, of one address or of any: the oldest of too many has had its moment."""
         all_of_them = self._unconnected
         some = all_of_them.values() if address is None else [all_of_them[address]] if address in all_of_them else []
-        oldest = [next(iter(waiting.values())) for waiting in some if len(waiting) > UNCONNECTED]
+        oldest = [next(iter(unconnected.values())) for unconnected in some if len(unconnected) > UNCONNECTED]
         return min(oldest) + MOMENT if oldest else None
 
     def newest_of_the_largest(self, may_go: Callable[[T], bool]) -> T | None:

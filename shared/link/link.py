@@ -31,7 +31,7 @@ _link_ids = itertools.count(1)
 _NOTHING: Final[frozenset[str]] = frozenset()
 """One for all links: else Python makes each empty set again."""
 
-AT_ONCE: Final = 64
+CONTROL_FRAMES: Final = 64
 """Control frames that are handled between two looks at what the turn may cost."""
 BUFFER_LIMIT = 16 * 1024 * 1024
 """Bytes in that buffer, of answers to what it goes on sending, at which a side that never reads is given up."""
@@ -91,9 +91,9 @@ class Link(LinkBacklog, asyncio.Protocol):
         "_track",
         "end",
         "link_id",
+        "logged_faults",
         "opened_at",
         "peer_id",
-        "told",
         "used",
         "was_open",
     )
@@ -132,7 +132,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         self.was_open = False
         self.end: Closed | None = None
         """How it ended, once it has."""
-        self.told = _NOTHING
+        self.logged_faults = _NOTHING
         """The faults that were logged about this link already: a flood of them is one line."""
         self._is_wanted = is_wanted
         self.opened_at = now()
@@ -403,7 +403,7 @@ class Link(LinkBacklog, asyncio.Protocol):
     def _take_events(self) -> None:
         """Until there are none, or this link had its turn."""
         while True:
-            event = self.session.next_event(AT_ONCE)
+            event = self.session.next_event(CONTROL_FRAMES)
             if event is not None:
                 self._take(event)
             self._write_session()

@@ -22,7 +22,7 @@ from parley.shared.sockets import tcp
 STEADY = 5.0
 """Seconds a link must have lived for its end to count as the first failure and not one more."""
 
-Places = Callable[[], Awaitable[Sequence[Endpoint]]]
+FindEndpoints = Callable[[], Awaitable[Sequence[Endpoint]]]
 MakeLink = Callable[[Endpoint], Link]
 
 
@@ -47,7 +47,7 @@ async def dial(make_link: Callable[[], Link], endpoint: Endpoint, *, local_host:
                     make_link, endpoint.host, endpoint.port, local_addr=local, family=socket.AF_INET
                 )
     except (OSError, TimeoutError) as error:
-        raise PeerUnreachable(f"{endpoint} does not accept connections ({_words(error)})") from None
+        raise PeerUnreachable(f"{endpoint} does not accept connections ({_reason(error)})") from None
     try:
         await link.wait_open()
     except asyncio.CancelledError:
@@ -56,7 +56,7 @@ async def dial(make_link: Callable[[], Link], endpoint: Endpoint, *, local_host:
     return link
 
 
-def _words(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer"
     if isinstance(error, OSError) and error.strerror:
@@ -82,7 +82,7 @@ async def resolve(host: str, port: int) -> list[Endpoint]:
 class Connector:
     """The task that dials one server, or one of several places, for as long as a link is needed.
 
-    `places` gives the endpoints to try, in order; `make_link` builds the link to one; `is_needed` tells
+    `find_endpoints` gives the endpoints to try, in order; `make_link` builds the link to one; `is_needed` tells
     whether there is no link yet (another side may have dialled us); `failed` hears of each round's last error;
     `dials` keeps all connectors of a process in turns; `what` names it in `faults`.
     """
@@ -90,7 +90,7 @@ class Connector:
     def __init__(
         self,
         *,
-        places: Places,
+        find_endpoints: FindEndpoints,
         make_link: MakeLink,
         backoff: Backoff,
         local_host: str,
@@ -101,7 +101,7 @@ class Connector:
         faults: Faults | None = None,
         dials: Dials | None = None,
     ) -> None:
-        self._places = places
+        self._find_endpoints = find_endpoints
         self._make_link = make_link
         self._backoff = backoff
         self._local_host = local_host
@@ -164,10 +164,10 @@ class Connector:
         """Try each place once; the first that becomes a link, or None."""
         error: PeerError | None = None
         try:
-            places = await self._places()
+            endpoints = await self._find_endpoints()
         except PeerError as unknown:
-            places, error = (), bare(unknown)
-        for endpoint in places:
+            endpoints, error = (), bare(unknown)
+        for endpoint in endpoints:
             if not self._is_needed():
                 return None
             try:

@@ -41,7 +41,7 @@ class _Record:
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _Turn:
     endpoint: Endpoint
     turn: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -54,7 +54,7 @@ class Dials:
         self._shortest = shortest
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._busy: set[str] = set()
-        self._waiting: list[_Waiting] = []
+        self._queue: list[_Turn] = []
 
     def may(self, endpoint: Endpoint) -> bool:
         """Whether an address is to be dialled now, and not left alone."""
@@ -67,12 +67,12 @@ class Dials:
     async def turn(self, endpoint: Endpoint) -> AsyncIterator[None]:
         """Wait until a place may be dialled; inside it is being dialled."""
         if not self._is_open(endpoint):
-            waiting = _Waiting(endpoint)
-            self._waiting.append(waiting)
+            mine = _Turn(endpoint)
+            self._queue.append(mine)
             try:
-                await waiting.turn
+                await mine.turn
             except asyncio.CancelledError:
-                self._give_up(waiting)
+                self._give_up(mine)
                 raise
         else:
             self._busy.add(endpoint.host)
@@ -108,18 +108,18 @@ class Dials:
     def _release(self, endpoint: Endpoint) -> None:
         self._busy.discard(endpoint.host)
         while (following := self._next()) is not None:
-            self._waiting.remove(following)
+            self._queue.remove(following)
             self._busy.add(following.endpoint.host)
             following.turn.set_result(None)
 
-    def _next(self) -> _Waiting | None:
+    def _next(self) -> _Turn | None:
         """The first that waits of the best class that may begin; one that is done was cancelled just now."""
-        able = [each for each in self._waiting if not each.turn.done() and self._is_open(each.endpoint)]
+        able = [each for each in self._queue if not each.turn.done() and self._is_open(each.endpoint)]
         return min(able, key=lambda each: self._rank(each.endpoint), default=None)
 
-    def _give_up(self, waiting: _Waiting) -> None:
+    def _give_up(self, mine: _Turn) -> None:
         """A dial was cancelled, perhaps when its turn had come."""
-        if waiting in self._waiting:
-            self._waiting.remove(waiting)
+        if mine in self._queue:
+            self._queue.remove(mine)
         else:
-            self._release(waiting.endpoint)
+            self._release(mine.endpoint)

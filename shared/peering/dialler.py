@@ -67,7 +67,7 @@ class Dialler:
         """Have a link from now on; at most `backoff_max` seconds between two tries, `what` names it in `faults`."""
         link = self.config.link
         self._connector = self._connector or Connector(
-            places=self.find_endpoints,
+            find_endpoints=self.find_endpoints,
             make_link=self._make_link,
             backoff=Backoff(min(link.backoff_min, backoff_max), backoff_max),
             local_host=self.config.address,

@@ -172,11 +172,11 @@ class Peering:
             peer.connector.heard_from()
 
     def _make_connector(self, peer: Peer) -> Connector:
-        async def places() -> Sequence[Endpoint]:
+        async def find_endpoints() -> Sequence[Endpoint]:
             return [e for e in peer.endpoints if not peer.avoids(e.host)]
 
         return Connector(
-            places=places,
+            find_endpoints=find_endpoints,
             make_link=lambda endpoint: self._make_dial(peer, endpoint),
             backoff=Backoff(self._config.backoff_min, self._config.backoff_max),
             local_host=self._local_host,
@@ -275,7 +275,7 @@ class Peering:
         peer.link.hang_up()
         return True
 
-    def opened(self, link: Link, server_id: str) -> None:
+    def link_opened(self, link: Link, server_id: str) -> None:
         """A link was opened, by either side: it stands, or the one before does."""
         peer = self._peers.setdefault(server_id, Peer(server_id))
         before = peer.link

@@ -54,10 +54,10 @@ class Faults:
         `may_be_bug`: it may be a bug, and where it happened is logged, too; a full disk, say, is none.
         """
         self._count()
-        words = f"{type(error).__name__}: {error}"[:200]
+        text = f"{type(error).__name__}: {error}"[:200]
         if what not in self._failing and len(self._failing) < MOST:
-            self._failing[what] = words
-            why = {"exc_info": error} if may_be_bug else {"error": words}
+            self._failing[what] = text
+            why = {"exc_info": error} if may_be_bug else {"error": text}
             self._log().error("loop_failed", what=what, detail="it is tried again", **why)
 
     def stray(self, where: str, error: BaseException | None) -> None:

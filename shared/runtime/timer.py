@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 DISTANT: Final = 60.0
 """Seconds from now on from which a second later is as good."""
-AT_ONCE: Final = 50
+FIRED_BATCH: Final = 50
 """Timers of the wheel that fire in one turn of the loop: others have their turns, too."""
 
 
@@ -35,7 +35,7 @@ class Timer:
 
     def __init__(self, fired: Callable[[], None]) -> None:
         self._fired = fired
-        self._handle: asyncio.Handle | _Place | None = None
+        self._handle: asyncio.Handle | _Timers | None = None
         self.due = 0.0
         """When it fires, or fired last (the loop's seconds)."""
 
@@ -53,7 +53,7 @@ class Timer:
 
     def cancel(self) -> None:
         """Do not fire."""
-        if isinstance(self._handle, _Place):
+        if isinstance(self._handle, _Timers):
             self._handle.discard(self)
         elif self._handle is not None:
             self._handle.cancel()
@@ -74,7 +74,7 @@ def _nobody() -> None:
     """Stands for a function that is gone."""
 
 
-class _Place(set[Timer]):
+class _Timers(set[Timer]):
     """The timers that are due in one second."""
 
 
@@ -82,31 +82,31 @@ class _Wheel:
     """Timers due in the distant future, by whole seconds, with one handle in the loop for each such second."""
 
     def __init__(self) -> None:
-        self._places: dict[int, _Place] = {}
+        self._seconds: dict[int, _Timers] = {}
 
-    def put(self, timer: Timer, due: float, loop: asyncio.AbstractEventLoop) -> _Place:
+    def put(self, timer: Timer, due: float, loop: asyncio.AbstractEventLoop) -> _Timers:
         """Have it fire within the second after `due`."""
         second = math.ceil(due)
-        place = self._places.get(second)
-        if place is None:
-            place = self._places[second] = _Place()
+        timers = self._seconds.get(second)
+        if timers is None:
+            timers = self._seconds[second] = _Timers()
             loop.call_at(second, self._turn, second, loop)
-        place.add(timer)
-        return place
+        timers.add(timer)
+        return timers
 
     def _turn(self, second: int, loop: asyncio.AbstractEventLoop) -> None:
         """Fire some of those whose second has come, then the others; an error in one holds up nobody else."""
-        place = self._places[second]
+        timers = self._seconds[second]
         try:
-            for _ in range(min(AT_ONCE, len(place))):
-                if not place:  # one that fired has cancelled the others
+            for _ in range(min(FIRED_BATCH, len(timers))):
+                if not timers:  # one that fired has cancelled the others
                     break
-                place.pop().fire()
+                timers.pop().fire()
         finally:
-            if place:
+            if timers:
                 loop.call_soon(self._turn, second, loop)
             else:
-                del self._places[second]
+                del self._seconds[second]
 
 
 _wheels: WeakKeyDictionary[asyncio.AbstractEventLoop, _Wheel] = WeakKeyDictionary()

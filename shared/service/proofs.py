@@ -19,7 +19,7 @@ from parley.shared.wire.messages import encode, pb
 
 NONCE: Final = 16
 """Bytes of a nonce."""
-WAITING: Final = 64
+EXPECTED: Final = 64
 """Diallers whose proof is awaited at a time; the oldest is given up for one more. A proof takes a millisecond."""
 _DOMAIN: Final = b"parley: two processes of one node, 1"
 
@@ -86,14 +86,14 @@ class Accepting:
             return None
         it = Side(dialler.server_id, dialler.instance_id, dialler.nonce)
         me = Side(server_id, instance_id, secrets.token_bytes(NONCE))
-        if len(self._expected) >= WAITING:
+        if len(self._expected) >= EXPECTED:
             oldest = next(iter(self._expected))
             del self._expected[oldest]
             self._given_up(oldest)
         self._expected[key] = prove(secret, DIALLER, it, me)
         return pb.Proof(nonce=me.nonce, proof=prove(secret, ACCEPTOR, it, me))
 
-    def is_waiting(self, key: object) -> bool:
+    def is_expected(self, key: object) -> bool:
         """Whether that dialler's proof is awaited."""
         return key in self._expected
 

@@ -284,7 +284,7 @@ class ServiceBase(NodeProcess):
         elif not link.dialled and not identity.is_parley:
             self.peering.refuse_deaf(link)
         else:
-            self.peering.opened(link, link.peer_id)
+            self.peering.link_opened(link, link.peer_id)
 
     @staticmethod
     def _is_another(link: Link) -> bool:
@@ -400,8 +400,8 @@ class ServiceBase(NodeProcess):
         """Count what was refused; say what, once per link and reason."""
         self.metrics.rejected(reason)
         self.guard.counts(link, "frames", 1)
-        if reason not in link.told:
-            link.told |= {reason}
+        if reason not in link.logged_faults:
+            link.logged_faults |= {reason}
             self.guard.complain(
                 "frame_rejected",
                 lambda: self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id),

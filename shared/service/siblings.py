@@ -54,7 +54,7 @@ class Siblings:
 
     def handle(self, link: Link, frame: Frame) -> bool:
         """Handle what a link says that has proven nothing yet; False: it is not supported."""
-        if frame.name != "PROOF" or not self._accepting.is_waiting(link):
+        if frame.name != "PROOF" or not self._accepting.is_expected(link):
             return False
         if self._accepting.check(link, decode(frame, pb.Proof).proof):
             self._proven.add(link)

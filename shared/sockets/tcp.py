@@ -61,7 +61,7 @@ async def connect(
 def unarrived(descriptor: int) -> int:
     """Bytes that were written and have not arrived at the other side's machine; -1: that cannot be known."""
     try:
-        (waiting,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
+        (unsent,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))
     except OSError:
         return -1
-    return int(waiting)
+    return int(unsent)

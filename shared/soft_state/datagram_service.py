@@ -144,8 +144,8 @@ class DatagramServiceBase(ServiceBase):
         NaN where it is no time: that is out of range to whoever looks at it.
         """
         ahead = self._clocks.ahead(link, timestamp, time.time(), age)
-        if ahead and "clock" not in link.told:
-            link.told |= {"clock"}
+        if ahead and "clock" not in link.logged_faults:
+            link.logged_faults |= {"clock"}
             self.log.warning("clock_is_off", seconds=-ahead, link_id=link.link_id)
         return ahead
 
@@ -157,8 +157,8 @@ class DatagramServiceBase(ServiceBase):
         """Count a subscriber's datagram that is not taken; say so once per link and reason."""
         self.metrics.dropped(reason)
         kind = f"datagram {reason}"
-        if kind not in link.told:
-            link.told |= {kind}
+        if kind not in link.logged_faults:
+            link.logged_faults |= {kind}
             self.log.warning("datagram_dropped", reason=reason, link_id=link.link_id)
 
     # Datagrams out --------------------------------------------------------------------------------

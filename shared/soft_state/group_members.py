@@ -24,7 +24,7 @@ MOST_GROUPS = 100_000
 """Groups that are addressed at once; of more nobody is reached."""
 MOST_ASKED = 10_000
 """Questions without an answer."""
-AT_ONCE = 500
+QUESTIONS = 500
 """Questions at a time: what is due beyond them comes next."""
 SLACK = 1000
 """Times that matter no more, held at most beyond as many as there are groups."""
@@ -107,7 +107,7 @@ class Members:
         """The questions to ask now, and the groups whose last answer no longer counts."""
         questions: list[pb.GroupMembers] = []
         changed: list[Group] = []
-        while len(questions) < AT_ONCE and (due := self.next_timeout()) is not None and due <= now:
+        while len(questions) < QUESTIONS and (due := self.next_timeout()) is not None and due <= now:
             group = heappop(self._due)[2]
             known = self._groups[group]
             known.authors = {author: until for author, until in known.authors.items() if until > now}

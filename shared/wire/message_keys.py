@@ -41,7 +41,7 @@ _HEAD: Final = 2
 """Words in front of the content: the number; and the kind, with the content's length."""
 _MULTIPLIER: Final = 16
 """Bytes of one; the last does not count, so that a sum of them fits into 192 bits (keys.c)."""
-_WORDS: Final = [Struct(f"<{count}Q") for count in range(LONG // _WORD + 1)]
+_STRUCTS: Final = [Struct(f"<{count}Q") for count in range(LONG // _WORD + 1)]
 _FIELDS: Final = {name: field.number for name, field in pb.ChatMessage.DESCRIPTOR.fields_by_name.items()}
 
 _TEXT: Final = _FIELDS["textContent"]
@@ -64,8 +64,8 @@ def key_of_pure(multipliers: bytes, pair: bytes, number: int, kind: int, content
     if len(content) > LONG:
         kind, content = kind | IS_LONG, blake2b(content, digest_size=_DIGEST).digest()
     size = len(content)
-    words = _WORDS[-(-size // _WORD)]
-    parts = number, kind | size << 8, *words.unpack(content.ljust(words.size, b"\0"))
+    struct = _STRUCTS[-(-size // _WORD)]
+    parts = number, kind | size << 8, *struct.unpack(content.ljust(struct.size, b"\0"))
     total = sum(map(mul, parts, _numbers(multipliers)), _start(pair))
     key: int = total % _PRIME
     return key.to_bytes(16, "little")

@@ -31,7 +31,7 @@ PIECE: Final = 64 * 1024
 """Bytes of the largest piece."""
 SHARE: Final = 4
 """A window is of so many pieces."""
-QUICK, SLOW = 0.25, 1.0
+WIDENS, NARROWS = 0.25, 1.0
 """Seconds: an answer within the first doubles the window, one beyond the second halves it. What others send waits
 for what is on its way before it, so this is how long they wait at a slow line."""
 STALLED: Final = 2.0
@@ -94,9 +94,9 @@ class Window:
         self._heard_at = now
         if sent_at < self._changed_at:
             return  # it was on its way before the window was what it is
-        if now - sent_at < QUICK:
+        if now - sent_at < WIDENS:
             self._resize(min(self._ceiling, 2 * self.size), now)
-        elif now - sent_at > SLOW:
+        elif now - sent_at > NARROWS:
             self._resize(max(LEAST, self.size // 2), now)
 
     def _resize(self, size: int, now: float) -> None:

@@ -12,7 +12,7 @@ from parley.shared.link.session import Timeouts
 from tests.support.nodes import TIMEOUT, Node, wait_until
 
 FIRST, SECOND, CLIENT = "127.0.48.1", "127.0.48.2", "127.0.48.50"
-QUICK = Config(
+SHORT_TIMEOUTS = Config(
     address=CLIENT,
     link=LinkConfig(backoff_max=0.5),
     discovery=DiscoveryConfig(discovery_timeout=1.0),
@@ -20,8 +20,8 @@ QUICK = Config(
 
 
 async def connected(user, **how):
-    feature = ChatFeature(user, QUICK, **how)
-    found = await DiscoveryService(QUICK).discover_servers()
+    feature = ChatFeature(user, SHORT_TIMEOUTS, **how)
+    found = await DiscoveryService(SHORT_TIMEOUTS).discover_servers()
     await feature.handle_connection(found)
     return feature
 
@@ -117,7 +117,9 @@ def test_whether_all_has_arrived_is_known_of_a_link():
     async def story():
         loop = asyncio.get_running_loop()
         with socket.create_server((CLIENT, 0)) as server:
-            link = Link(ChatFeature("bob@alpha", QUICK), timeouts=Timeouts(60, 60), limit=1024, hello=b"HELLO 0 \n")
+            link = Link(
+                ChatFeature("bob@alpha", SHORT_TIMEOUTS), timeouts=Timeouts(60, 60), limit=1024, hello=b"HELLO 0 \n"
+            )
             assert not link.has_arrived
             await loop.create_connection(lambda: link, *server.getsockname())
             there, _ = server.accept()

@@ -17,8 +17,8 @@ STOPPED = 5.0
 """Seconds for which a stopped node loses no link."""
 NOTICED = 1.0
 """Seconds in which the end of a process is noticed at the other end of its links."""
-QUICK = {"PARLEY_LINK__PEER_PING_TIMEOUT": "0.5"}
-QUICK_SERVICES = ("discovery", "chat", "typing")
+SHORT_TIMEOUTS = {"PARLEY_LINK__PEER_PING_TIMEOUT": "0.5"}
+THREE_SERVICES = ("discovery", "chat", "typing")
 
 
 @pytest.fixture(scope="module")
@@ -119,36 +119,36 @@ def test_the_other_side_is_told_apart_when_it_was_restarted_unseen(nodes):
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory):
+def fast(tmp_path_factory):
     """Nodes that notice a dead peer in 1.5 s instead of 10."""
     directory = tmp_path_factory.mktemp("quick")
     with (
-        Node("gamma", "127.0.25.3", directory, QUICK_SERVICES, QUICK) as gamma,
-        Node("delta", "127.0.25.4", directory, QUICK_SERVICES, QUICK) as delta,
+        Node("gamma", "127.0.25.3", directory, THREE_SERVICES, SHORT_TIMEOUTS) as gamma,
+        Node("delta", "127.0.25.4", directory, THREE_SERVICES, SHORT_TIMEOUTS) as delta,
     ):
         wait_linked([gamma, delta], ["chat", "typing"])
         yield gamma, delta
 
 
-def test_idle_links_are_kept_by_ping_and_pong(quick):
-    before = standing_links(quick, QUICK_SERVICES[1:])
+def test_idle_links_are_kept_by_ping_and_pong(fast):
+    before = standing_links(fast, THREE_SERVICES[1:])
 
     def pinged():
-        peers = [peer for node in quick for service in QUICK_SERVICES[1:] for peer in node.status(service)["peers"]]
-        return all(any(p["rtt_seconds"] is not None for p in peers if p["server_id"] == n.server_id) for n in quick)
+        peers = [peer for node in fast for service in THREE_SERVICES[1:] for peer in node.status(service)["peers"]]
+        return all(any(p["rtt_seconds"] is not None for p in peers if p["server_id"] == n.server_id) for n in fast)
 
     wait_until(pinged)
-    assert_still_standing(before, standing_links(quick, QUICK_SERVICES[1:]))
+    assert_still_standing(before, standing_links(fast, THREE_SERVICES[1:]))
 
 
-def test_a_half_open_link_is_dropped_and_made_again(quick):
+def test_a_half_open_link_is_dropped_and_made_again(fast):
     """A node that hangs keeps its connections open: only its silence tells."""
-    gamma, delta = quick
+    gamma, delta = fast
     ours = {"gamma", "delta"}
     signal_all(gamma, signal.SIGSTOP)
     began = time.monotonic()
     try:
-        for service in QUICK_SERVICES[1:]:
+        for service in THREE_SERVICES[1:]:
             wait_until(lambda service=service: "gamma" not in delta.linked(service), 5.0, f"{service} dropped")
         assert time.monotonic() - began >= 1.0
         closed = [each for each in delta.logged("chat", "link_closed") if each["peer_id"] == "gamma"]
@@ -156,17 +156,17 @@ def test_a_half_open_link_is_dropped_and_made_again(quick):
     finally:
         signal_all(gamma, signal.SIGCONT)
     gamma.wait_ready()
-    wait_linked(quick, QUICK_SERVICES[1:])
-    for node in quick:
-        for service in QUICK_SERVICES[1:]:
+    wait_linked(fast, THREE_SERVICES[1:])
+    for node in fast:
+        for service in THREE_SERVICES[1:]:
             linked = [p["server_id"] for p in node.status(service)["peers"] if p["server_id"] in ours]
             assert len(linked) == 1, (node, service)
 
 
-def test_who_is_heard_again_agrees_which_link_it_is(quick):
+def test_who_is_heard_again_agrees_which_link_it_is(fast):
     """After the hang both sides have the same one link: what one dialled, the other accepted."""
-    gamma, delta = quick
-    for service in QUICK_SERVICES[1:]:
+    gamma, delta = fast
+    for service in THREE_SERVICES[1:]:
         [here] = [p for p in gamma.status(service)["peers"] if p["server_id"] == "delta"]
         [there] = [p for p in delta.status(service)["peers"] if p["server_id"] == "gamma"]
         assert here["dialled_by_us"] is not there["dialled_by_us"]
@@ -176,7 +176,7 @@ def test_who_is_heard_again_agrees_which_link_it_is(quick):
         )
 
 
-def test_a_message_crosses_after_the_hang(quick):  # noqa: ARG001 - the nodes are what is tested
+def test_a_message_crosses_after_the_hang(fast):  # noqa: ARG001 - the nodes are what is tested
     with (
         PlainClient("ann", "gamma", "127.0.25.13", broadcast="127.0.25.3", enough=1) as ann,
         PlainClient("bob", "delta", "127.0.25.14", broadcast="127.0.25.4", enough=1) as bob,

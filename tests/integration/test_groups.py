@@ -93,7 +93,7 @@ class Federation:
             for n in range(EACH):
                 user = User(f"u{n}", router.server_id)
                 self.clients[user] = router.connect(user, Counted(lambda _frame: None))
-                self.routers[0].opened.groups.add(BIG.group_id, user)
+                self.routers[0].engine.groups.add(BIG.group_id, user)
         self.pairs = [Joined(self.routers[0], other) for other in self.routers[1:]]
         for pair in self.pairs:
             pair.link()

@@ -14,10 +14,10 @@ QUOTED = r'"\x1b]0;PWNED\x07\x1b[2Jevil"@alpha'
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
     directory = tmp_path_factory.mktemp("nodes")
-    quick = {"PARLEY_CHAT__ACK_TIMEOUT": "1"}
-    refusing = quick | {"PARLEY_LIMITS__ODD_NAMES": "refuse"}
+    fast = {"PARLEY_CHAT__ACK_TIMEOUT": "1"}
+    refusing = fast | {"PARLEY_LIMITS__ODD_NAMES": "refuse"}
     with (
-        Node("alpha", ALPHA, directory, ("discovery", "chat"), quick) as alpha,
+        Node("alpha", ALPHA, directory, ("discovery", "chat"), fast) as alpha,
         Node("beta", BETA, directory, ("discovery", "chat"), refusing) as beta,
     ):
         wait_linked([alpha, beta], ["chat"])

@@ -147,7 +147,7 @@ def tell(story, mailbox):
         if name != "pass_time" or values[0] > 1.0 or small_steps <= MOST_SMALL_STEPS:
             getattr(happenings, name)(*values)
             twins.check()
-    quick = twins.nodes[0].went_fast.copy()
+    fast = twins.nodes[0].went_fast.copy()
     twins.set_disk("works")
     for which in range(len(SOURCES)):
         happenings.come(which)
@@ -157,18 +157,16 @@ def tell(story, mailbox):
         twins.check()
     twins.pass_time(12.0)
     twins.check()
-    return quick
+    return fast
 
 
 def test_whatever_happens_everybody_gets_and_hears_the_same_with_the_quick_way_and_without():
-    quick = []
+    fast = []
 
     @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
     @given(stories, st.sampled_from([3, 1000]))
     def any_story(story, mailbox):
-        quick.append(tell(story, mailbox))
+        fast.append(tell(story, mailbox))
 
     any_story()
-    assert sum(min(each["MESSAGE"], each["MESSAGE_ACK"]) >= 3 for each in quick) > len(quick) / 4, (
-        "few went that way"
-    )
+    assert sum(min(each["MESSAGE"], each["MESSAGE_ACK"]) >= 3 for each in fast) > len(fast) / 4, "few went that way"

@@ -98,9 +98,11 @@ class Engine:
     def containers(self, project: str = "", **how: Any) -> list[Container]:
         """The containers of a project, or of the whole run."""
         found = self.client.containers.list(filters={"label": PROJECT}, ignore_removed=True, **how)
-        return [c for c in found if c.labels[PROJECT] == project or (not project and self._is_ours(c.labels))]
+        return [
+            c for c in found if c.labels[PROJECT] == project or (not project and self._is_of_this_run(c.labels))
+        ]
 
-    def _is_ours(self, labels: dict[str, str]) -> bool:
+    def _is_of_this_run(self, labels: dict[str, str]) -> bool:
         return labels.get(PROJECT, "").startswith(f"{self.run}-")
 
     def last_words(self) -> str:
@@ -127,7 +129,7 @@ class Engine:
             with suppress(NotFound):
                 container.remove(force=True, v=True)
         for volume in self.client.volumes.list(filters={"label": PROJECT}):
-            if self._is_ours(volume.attrs["Labels"]):
+            if self._is_of_this_run(volume.attrs["Labels"]):
                 with suppress(APIError):
                     volume.remove()
         for network in self.client.networks.list(names=[self.run]):

@@ -103,7 +103,7 @@ class Node:
     def start(self):
         """A new process, which knows what is on disk."""
         self.roster = LocalRoster()
-        self.opened = ChatEngine(
+        self.engine = ChatEngine(
             self.server_id,
             self.settings,
             self.roster,
@@ -117,7 +117,7 @@ class Node:
             ),
             fast_path=self.fast_path,
         )
-        self.router, self.mailbox = self.opened.router, self.opened.mailbox
+        self.router, self.mailbox = self.engine.router, self.engine.mailbox
         self.disk.kept = self.router.persisted
         self.disk.not_persisted = lambda items: self.router.not_persisted(items, self.now)
         self.disk.handed_over = self.router.handed_over
@@ -163,7 +163,7 @@ class Node:
         self.know(server_id)
         self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms))
         self.router.server_connected(server_id, self.now)
-        self.opened.requests.server_connected(server_id)
+        self.engine.requests.server_connected(server_id)
         self.end_turn()
         return sink
 
@@ -202,7 +202,7 @@ class Node:
             self.end_turn()
 
     def route_from_client(self, user, frame, sink=None):
-        router, requests = self.router, self.opened.requests
+        router, requests = self.router, self.engine.requests
         if frame.name == "MESSAGE":
             router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self.now)
         elif frame.name == "MESSAGE_ACK":
@@ -222,7 +222,7 @@ class Node:
             self.end_turn()
 
     def route_from_server(self, server_id, frame):
-        router, requests = self.router, self.opened.requests
+        router, requests = self.router, self.engine.requests
         if frame.name == "MESSAGE":
             is_retried = retries_messages(self.roster, server_id)
             message = decode(frame, pb.ChatMessage)
@@ -247,10 +247,10 @@ class Node:
     def pass_time(self, seconds):
         """Let time pass; timers fire when they are due, as an event loop would have it."""
         end = self.now + seconds
-        while (due := self.opened.next_timeout()) is not None and due <= end:
+        while (due := self.engine.next_timeout()) is not None and due <= end:
             self.now = max(self.now, due)
             self.router.handle_timeout(self.now)
-            self.opened.requests.handle_timeout(self.now)
+            self.engine.requests.handle_timeout(self.now)
             self.end_turn()
         self.now = end
 
@@ -262,10 +262,10 @@ class Node:
             len(self.mailbox) == 0
             and self.router.is_idle
             and not any(out.by_number for out in self.router._dispatcher._in_flight.values())
-            and len(self.opened.owed) == 0
+            and len(self.engine.owed) == 0
             and not statuses._gathered
             and len(statuses.expected) == 0
-            and self.opened.next_timeout() is None
+            and self.engine.next_timeout() is None
         )
 
 

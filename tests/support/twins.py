@@ -61,7 +61,7 @@ class TwinNode(Node):
         ):
             super().start()
         for member in (ANN, BOB, BEN):
-            self.opened.groups.add(CREW, member)
+            self.engine.groups.add(CREW, member)
 
     def end_turn(self):
         self.commits = self.disk_state == "works"
@@ -177,7 +177,7 @@ class Twins:
 
     def block(self, user, other, *, is_blocked):
         blocks = "add" if is_blocked else "remove"
-        self.each(lambda node: getattr(node.opened.blocks, blocks)(user.user_id, other))
+        self.each(lambda node: getattr(node.engine.blocks, blocks)(user.user_id, other))
 
     def pass_time(self, seconds):
         for node in self.nodes:

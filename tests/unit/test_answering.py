@@ -5,7 +5,7 @@ import pytest
 from parley.services.discovery.announcing.answering import (
     ALL_BURST,
     CLAIMS_BURST,
-    FAR_AT_ONCE,
+    FAR_BURST,
     FAR_EVERY,
     FAR_RATE,
     NEAR_BURST,
@@ -68,7 +68,7 @@ def test_a_source_elsewhere_gets_one_answer_to_short_requests_in_a_while(answeri
 def test_sources_of_one_address_elsewhere_get_few_answers_together(answering):
     assert answering.may_answer(request(), 100, 0.0)
     answered = [answering.may_answer(request(port=port), 100, 0.0) for port in range(100)]
-    assert answered.count(True) == FAR_AT_ONCE - 1, "two people behind one address begin in the same moment"
+    assert answered.count(True) == FAR_BURST - 1, "two people behind one address begin in the same moment"
     assert answering.may_answer(request(port=101), 100, FAR_EVERY)
     assert not answering.may_answer(request(port=102), 100, FAR_EVERY)
 

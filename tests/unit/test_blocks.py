@@ -105,7 +105,7 @@ def test_who_is_unblocked_is_heard_again(alpha, ann, amy):
     alpha.send(ANN, 1, AMY)
     assert amy.snowflakes() == [1]
     assert not ann.sent
-    assert alpha.opened.blocks._blocked == {}
+    assert alpha.engine.blocks._blocked == {}
 
 
 def test_blocking_outlives_the_process(alpha, ann, amy):
@@ -133,14 +133,14 @@ def test_a_change_is_answered_and_made_when_it_is_on_disk_and_not_where_it_canno
     for is_written in (False, True):
         change(alpha, AMY, name, ANN, amy)
         assert answers(amy) == []
-        assert alpha.opened.blocks.blocks(AMY, ANN) == before
+        assert alpha.engine.blocks.blocks(AMY, ANN) == before
         if is_written:
             alpha.disk.commit_all()
         else:
             alpha.disk.fail()
         after = before != is_written
         assert answers(amy) == [(1, is_written, ["ann@alpha"] if after else [])]
-        assert alpha.opened.blocks.blocks(AMY, ANN) == after
+        assert alpha.engine.blocks.blocks(AMY, ANN) == after
 
 
 @pytest.mark.parametrize("name", ["BLOCK_USER", "UNBLOCK_USER"])

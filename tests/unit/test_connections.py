@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parley.shared.limits.connections import AT_ONCE, MOMENT, OF_USER, QUIET, UNCONNECTED, Connections, who_goes
+from parley.shared.limits.connections import (
+    MOMENT,
+    OF_USER,
+    QUIET,
+    UNCONNECTED,
+    UNCONNECTED_BURST,
+    Connections,
+    who_goes,
+)
 
 
 @pytest.fixture
@@ -41,9 +49,9 @@ def test_another_address_has_its_own_share(connections):
 
 
 def test_more_than_the_system_holds_are_not_waited_for(connections):
-    fill(connections, AT_ONCE)
+    fill(connections, UNCONNECTED_BURST)
     assert not connections.too_many("10.0.0.1")
-    fill(connections, 1, first=AT_ONCE)
+    fill(connections, 1, first=UNCONNECTED_BURST)
     assert connections.too_many("10.0.0.1")
     assert not connections.too_many("10.0.0.2")
 

@@ -70,7 +70,7 @@ def numbers(items):
 def test_what_waits_keeps_its_order_from_memory_over_the_disk():
     opened = ChatEngine()
     assert set(opened.put(*range(1, 12))) == {Kept.SOON}
-    assert numbers(opened.box.waiting(BOB)) == [1, 2, 3, 4]
+    assert numbers(opened.box.messages_in_memory(BOB)) == [1, 2, 3, 4]
     opened.disk.commit_all()
     assert opened.told == [(n, True) for n in range(1, 12)]
     assert numbers(opened.drain()) == list(range(1, 12))
@@ -122,7 +122,7 @@ def test_what_is_put_back_comes_first_in_its_order_and_is_read_no_second_time():
     taken = opened.take_ready()
     opened.box.put_back(BOB, taken[2:])
     opened.box.put_back(BOB, [])
-    assert numbers(opened.box.waiting(BOB)) == [3, 4]
+    assert numbers(opened.box.messages_in_memory(BOB)) == [3, 4]
     assert numbers(opened.drain()) == [3, 4, 5, 6, 7, 8]
 
 
@@ -259,7 +259,7 @@ def test_a_restart_gives_everything_that_was_committed_in_order_and_nothing_that
     opened.disk.crash()
     again = ChatEngine(opened.disk)
     assert len(again.box) == 10
-    assert list(again.box.waiting(BOB)) == []
+    assert list(again.box.messages_in_memory(BOB)) == []
     assert not again.box.is_empty(BOB)
     again.put(13)
     came = again.drain()

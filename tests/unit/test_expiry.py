@@ -118,7 +118,7 @@ def test_an_author_elsewhere_hears_it_for_certain(alpha):
 
 def test_a_members_copy_is_given_up_as_that_members(alpha, ann):
     for member in (ANN, AMY):
-        alpha.opened.groups.add("crew", member)
+        alpha.engine.groups.add("crew", member)
     alpha.send(ANN, 1, None, group=Group("crew", "alpha").to_pb())
     ann.take()
     expire(alpha, AMY, 1)

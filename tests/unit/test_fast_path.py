@@ -122,7 +122,7 @@ def test_what_a_dead_link_was_told_last_is_owed_and_no_more_of_it(talk, run):
     for first in range(0, len(numbers), run):
         talk.take(ANN, *written(*numbers[first : first + run]))
         talk.take(BOB, *acknowledged(*numbers[first : first + run]))
-    assert len(talk.node.opened.state.unconfirmed_statuses[talk.ann]) == (1 if run == 100 else 100)
+    assert len(talk.node.engine.state.unconfirmed_statuses[talk.ann]) == (1 if run == 100 else 100)
     talk.node.disconnect(ANN, talk.ann)
     assert numbered([talk.node.connect(ANN)]) == [numbers[-100:]]
 
@@ -147,12 +147,12 @@ def test_who_left_is_forgotten_and_hears_all_once_they_are_back(talk):
     assert texts(bob) == [32]
 
 
-TABLES = ["clients", "servers", "waiting", "unconfirmed_statuses", "stored_keys", "delivered_keys"]
+TABLES = ["clients", "servers", "queues", "unconfirmed_statuses", "stored_keys", "delivered_keys"]
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_nobody_can_give_chat_another_table_than_the_core_reads(talk, table):
-    for state in (talk.node.opened.state, talk.node.roster.state):
+    for state in (talk.node.engine.state, talk.node.roster.state):
         with pytest.raises(AttributeError):
             setattr(state, table, {})
         with pytest.raises(AttributeError):
@@ -172,7 +172,7 @@ def test_nobody_can_give_a_part_of_chat_another_state(talk, owner):
 
 
 def test_all_of_chat_has_one_state_and_links_that_outlive_it(talk):
-    node, state = talk.node, talk.node.opened.state
+    node, state = talk.node, talk.node.engine.state
     for part in (node.mailbox, node.router._dispatcher, node.router._statuses):
         assert (part.state if part is node.mailbox else part._state) is state
     assert (state.clients, state.servers) == (node.roster.state.clients, node.roster.state.servers)
@@ -200,7 +200,7 @@ def test_other_tables_of_keys_than_before_are_looked_into_at_once(talk):
 
 
 def test_whoever_is_blocked_is_not_heard_any_more(talk):
-    talk.node.opened.blocks.add(BOB.user_id, ANN)
+    talk.node.engine.blocks.add(BOB.user_id, ANN)
     talk.node.send(ANN, 11, BOB, "hello")
     assert talk.ann.statuses() == [(11, BOB, "USER_BLOCKED")]
     assert not talk.bob.sent

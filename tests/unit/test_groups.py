@@ -106,9 +106,9 @@ def test_leaving_what_one_is_not_in_is_no_error(ann):
 
 def test_the_last_to_leave_ends_a_group(alpha, ann):
     ann.ask("JOIN_GROUP").ask("LEAVE_GROUP")
-    assert not alpha.opened.groups.members("crew")
+    assert not alpha.engine.groups.members("crew")
     assert alpha.disk.members() == []
-    assert alpha.opened.groups._members == {}
+    assert alpha.engine.groups._members == {}
 
 
 def test_groups_of_other_names_are_other_groups(ann):
@@ -142,13 +142,13 @@ def test_a_change_is_answered_and_made_when_it_is_on_disk(name):
         ann.ask("JOIN_GROUP")
         alpha.disk.commit_all()
         ann.answers()
-    before = set(alpha.opened.groups.members("crew"))
+    before = set(alpha.engine.groups.members("crew"))
     ann.ask(name)
     assert ann.answers() == []
-    assert set(alpha.opened.groups.members("crew")) == before
+    assert set(alpha.engine.groups.members("crew")) == before
     alpha.disk.commit_all()
     assert [result for _number, result, _members in ann.answers()] == ["OK"]
-    assert set(alpha.opened.groups.members("crew")) == {ANN} - before
+    assert set(alpha.engine.groups.members("crew")) == {ANN} - before
 
 
 @pytest.mark.parametrize("name", ["JOIN_GROUP", "LEAVE_GROUP"])
@@ -159,11 +159,11 @@ def test_a_change_that_cannot_be_written_is_an_error_and_not_made(name):
         ann.ask("JOIN_GROUP")
     alpha.disk.commit_all()
     ann.answers()
-    before = set(alpha.opened.groups.members("crew"))
+    before = set(alpha.engine.groups.members("crew"))
     ann.ask(name)
     alpha.disk.fail()
     assert [result for _number, result, _members in ann.answers()] == ["ERROR"]
-    assert set(alpha.opened.groups.members("crew")) == before
+    assert set(alpha.engine.groups.members("crew")) == before
 
 
 # What is refused --------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_a_user_cannot_ask_for_another(alpha, ann):
     with pytest.raises(UnexpectedMessage) as refused:
         ann.ask("JOIN_GROUP", user=AMY)
     assert refused.value.reason == "foreign_user"
-    assert not alpha.opened.groups.members("crew")
+    assert not alpha.engine.groups.members("crew")
 
 
 @pytest.mark.parametrize("group", [Group("", "alpha"), Group("crew", ""), Group("x" * 256, "alpha")])
@@ -189,7 +189,7 @@ def test_a_server_asks_for_its_own_users_only(alpha, user):
     with pytest.raises(UnexpectedMessage) as refused:
         from_server(alpha, "beta", "JOIN_GROUP", user)
     assert refused.value.reason == "foreign_user"
-    assert not alpha.opened.groups.members("crew")
+    assert not alpha.engine.groups.members("crew")
 
 
 @pytest.mark.parametrize("group", [FAR, Group("crew", "gamma")])

@@ -172,7 +172,7 @@ def test_many_large_ones_go_a_few_at_a_time(node, beta):
     people = [User(f"ben{n}", "beta") for n in range(10)]
     for number, person in enumerate(people, 1):
         node.send(ANN, number, person, LARGE)
-    assert len(beta.frames()) == lanes.AT_ONCE  # a question each
+    assert len(beta.frames()) == lanes.TRANSFERS  # a question each
     assert len(node.router._dispatcher._lanes.paths["beta"].active) == len(people)
 
 

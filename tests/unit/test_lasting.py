@@ -122,13 +122,13 @@ def test_a_pace_that_fails_does_it_again(loop, faults):
 def test_a_connector_survives_what_finding_its_places_raises(loop, faults):
     work = Fails(3, RuntimeError("no table"))
 
-    async def places():
+    async def find_endpoints():
         work()
         return ()
 
     async def start():
         connector = Connector(
-            places=places,
+            find_endpoints=find_endpoints,
             make_link=lambda _endpoint: pytest.fail("there is no place"),
             backoff=Backoff(0.2, 1.0),
             local_host="",
@@ -149,12 +149,12 @@ def test_a_connector_survives_what_finding_its_places_raises(loop, faults):
 
 
 def test_a_connector_that_is_stopped_fails_no_more(loop, faults):
-    async def places():
+    async def find_endpoints():
         raise RuntimeError("no table")
 
     async def start_and_stop():
         connector = Connector(
-            places=places,
+            find_endpoints=find_endpoints,
             make_link=lambda _endpoint: pytest.fail("there is no place"),
             backoff=Backoff(0.2, 1.0),
             local_host="",

@@ -91,7 +91,7 @@ async def failure(task):
     return type(task.exception())
 
 
-WAYS = {
+ENDINGS = {
     "no connection": (dialled, None),
     "nothing came": (accepted, nothing),
     "half a header": fed(b"CONNECT_CLI"),
@@ -137,7 +137,7 @@ async def ended(make, end):
     return [ref() for ref in left]
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("way", ENDINGS.values(), ids=ENDINGS)
 def test_an_ended_link_is_gone_without_the_collector(way):
     with no_collector():
         assert asyncio.run(ended(*way)) == [None, None]

@@ -80,7 +80,7 @@ def test_who_is_named_in_a_question_for_members_is_not_looked_at_nor_passed_on()
 def test_members_that_nobody_asked_for_are_not_looked_at():
     alpha, spellings = Node("alpha"), Counted()
     answer = pb.GroupMembers.FromString(members(1000).payload)
-    alpha.opened.requests.group_answered("beta", answer, spellings)
+    alpha.engine.requests.group_answered("beta", answer, spellings)
     assert spellings.looked_at == 0
 
 

@@ -93,7 +93,7 @@ def test_whoever_writes_or_is_written_to_is_there_in_earnest(node):
     assert node.roster.users.is_used(BOB)
     assert ann.statuses() == []
     assert bob.snowflakes() == [1]
-    node.opened.note_used()
+    node.engine.note_used()
     node.end_turn()
     node.disk.crash()
     node.start()
@@ -120,7 +120,7 @@ def test_names_of_unknown_servers_leave_nothing_behind(node):
             node.pass_time(1.5)
     assert [status for *_, status in ann.statuses()] == ["OTHER_SERVER_NOT_FOUND"] * 2000
     assert node.disk.messages == node.disk.final == {}
-    assert node.opened.state.waiting == {}
+    assert node.engine.state.queues == {}
     assert node.router._dispatcher._in_flight == {}
     assert (node.router.sizes["looked_for"], len(node.router._awaited)) == (0, 0)
     assert list(node.roster.servers.unused) == []
@@ -179,7 +179,7 @@ def test_groups_that_were_joined_and_left_leave_nothing_behind(node):
         ask(node, ANN, "LEAVE_GROUP", f"group-{number}", ann)
         node.end_turn()
     assert set(results(ann)) == {"OK"}
-    groups = node.opened.groups
+    groups = node.engine.groups
     tables = (
         groups._members,
         groups._former,
@@ -203,7 +203,7 @@ def test_who_left_after_something_was_sent_is_remembered_and_at_last_forgotten_o
         node.send(ANN, number + 1, group=Group(f"crew-{number}", "alpha").to_pb(), to=None)
         ask(node, BOB, "LEAVE_GROUP", f"crew-{number}", bob)
         node.end_turn()
-    assert node.opened.groups.former_count == 3
+    assert node.engine.groups.former_count == 3
     assert [group for (group, _), left in node.disk.memberships.items() if left] == ["crew-2", "crew-3", "crew-4"]
 
 
@@ -229,7 +229,7 @@ def test_groups_have_caps(caps, taken):
 
 def test_a_request_counts_before_it_is_on_disk():
     node = Node("alpha")
-    node.opened.groups._caps = Caps(of_user=2)
+    node.engine.groups._caps = Caps(of_user=2)
     node.commits = False
     ann = node.connect(ANN)
     for number in range(4):
@@ -240,20 +240,20 @@ def test_a_request_counts_before_it_is_on_disk():
 
 def test_blocking_has_caps_and_is_refused_honestly():
     node = Node("alpha")
-    node.opened.blocks._of_user = 3
+    node.engine.blocks._of_user = 3
     ann = node.connect(ANN)
     for number in range(5):
         blocked = pb.ChangeBlock(user=User(f"eve{number}", "beta").to_pb())
         node.route_from_client(ANN, frame("BLOCK_USER", blocked), ann)
         node.end_turn()
     assert [each.ok for each in ann.take()] == [True, True, True, False, False]
-    assert len(node.opened.blocks) == 3
+    assert len(node.engine.blocks) == 3
     again = pb.ChangeBlock(user=User("eve0", "beta").to_pb())
     node.route_from_client(ANN, frame("BLOCK_USER", again), ann)
     node.route_from_client(ANN, frame("UNBLOCK_USER", again), ann)
     node.end_turn()
     assert [each.ok for each in ann.take()] == [True, True]
-    assert len(node.opened.blocks) == 2
+    assert len(node.engine.blocks) == 2
 
 
 def test_the_defaults_leave_room_for_all_that_people_do():
@@ -277,21 +277,21 @@ def test_statuses_owed_have_an_end_and_one_destination_leaves_room(monkeypatch):
     monkeypatch.setattr("parley.services.chat.message.owed_statuses.MOST_OF_ALL", 1000)
     limited = []
     node = Node("alpha")
-    debts = OwedStatuses(node.roster, Ledger(), 1, limited=lambda: limited.append(1))
+    owed_statuses = OwedStatuses(node.roster, Ledger(), 1, limited=lambda: limited.append(1))
     for _ in range(2000):
-        debts.owe(ANN, b"")
-    assert len(debts) == 500
+        owed_statuses.owe(ANN, b"")
+    assert len(owed_statuses) == 500
     assert len(limited) == 1500
     for _ in range(100):
-        debts.owe(BOB, b"")
-    assert len(debts) == 600
+        owed_statuses.owe(BOB, b"")
+    assert len(owed_statuses) == 600
 
 
 def test_what_is_owed_for_too_long_is_owed_no_more():
     now = [0.0]
-    debts = OwedStatuses(Node("alpha").roster, Ledger(), 1, age=lambda: now[0])
-    debts.owe(ANN, b"")
+    owed_statuses = OwedStatuses(Node("alpha").roster, Ledger(), 1, age=lambda: now[0])
+    owed_statuses.owe(ANN, b"")
     now[0] = 50.0
-    debts.owe(BOB, b"")
-    debts.expire(20.0)
-    assert (len(debts), debts.destinations) == (1, 1)
+    owed_statuses.owe(BOB, b"")
+    owed_statuses.expire(20.0)
+    assert (len(owed_statuses), owed_statuses.destinations) == (1, 1)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from parley.shared.link.events import Identity
-from parley.shared.service.proofs import ACCEPTOR, DIALLER, NONCE, WAITING, Accepting, Dialling, Side, prove
+from parley.shared.service.proofs import ACCEPTOR, DIALLER, EXPECTED, NONCE, Accepting, Dialling, Side, prove
 from parley.shared.wire.framing import FrameReader
 from parley.shared.wire.messages import decode, pb
 
@@ -36,9 +36,9 @@ def accepting(secret=SECRET, given_up=lambda _key: None):
 def test_two_that_know_the_secret_know_each_other():
     here, there = Dialling(SECRET, "alpha", "dialler-1"), accepting()
     challenge = there.challenge("link", asking(here), *ALPHA)
-    assert there.is_waiting("link")
+    assert there.is_expected("link")
     assert there.check("link", proof_in(here.answer(answering(challenge))))
-    assert not there.is_waiting("link")
+    assert not there.is_expected("link")
 
 
 def test_an_acceptor_with_another_secret_is_told_nothing():
@@ -116,7 +116,7 @@ def test_without_a_secret_nobody_is_challenged():
 def test_of_many_that_prove_nothing_the_oldest_is_given_up():
     given_up = []
     there = accepting(given_up=given_up.append)
-    for number in range(WAITING + 3):
+    for number in range(EXPECTED + 3):
         there.challenge(number, asking(Dialling(OTHER, "alpha", "x")), *ALPHA)
     assert given_up == [0, 1, 2]
     here = Dialling(SECRET, "alpha", "dialler-1")
@@ -129,4 +129,4 @@ def test_a_link_that_is_over_is_forgotten():
     there.challenge("link", asking(Dialling(SECRET, "alpha", "dialler-1")), *ALPHA)
     assert there.forget("link")
     assert not there.forget("link")
-    assert not there.is_waiting("link")
+    assert not there.is_expected("link")

@@ -7,7 +7,7 @@ import weakref
 import pytest
 import uvloop
 
-from parley.shared.runtime.timer import AT_ONCE, Timer
+from parley.shared.runtime.timer import FIRED_BATCH, Timer
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -123,7 +123,7 @@ def test_those_of_one_second_fire_some_in_each_turn_of_the_loop(far):
     async def wait():
         loop, fired, seen = asyncio.get_running_loop(), [], []
         due = loop.time() + 300.0
-        timers = [Timer(lambda number=number: fired.append(number)) for number in range(2 * AT_ONCE + 1)]
+        timers = [Timer(lambda number=number: fired.append(number)) for number in range(2 * FIRED_BATCH + 1)]
         for timer in timers:
             timer.set(due)
         loop.ahead = 301.0
@@ -132,7 +132,10 @@ def test_those_of_one_second_fire_some_in_each_turn_of_the_loop(far):
             seen.append(len(fired))
         return sorted(fired), sorted(set(seen) - {0})
 
-    assert far.run(wait()) == (list(range(2 * AT_ONCE + 1)), [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1])
+    assert far.run(wait()) == (
+        list(range(2 * FIRED_BATCH + 1)),
+        [FIRED_BATCH, 2 * FIRED_BATCH, 2 * FIRED_BATCH + 1],
+    )
 
 
 def test_an_error_in_one_holds_up_no_other_and_one_may_cancel_the_others(far):

@@ -62,32 +62,34 @@ def test_troubles_without_end_are_bounded_and_so_are_their_lines(world):
     assert world.limited >= 1000 - MOST_TROUBLES
 
 
-def hears_nothing(_asker):
+def receives_nothing(_asker):
     return False
 
 
 def test_a_server_that_asks_again_and_again_and_never_hears_us_is_told():
     silences = Silences()
     for at in (0.0, 5.0, 10.0):
-        assert silences.unanswered(hears_nothing, at) == []
+        assert silences.unanswered(receives_nothing, at) == []
         silences.asked(BETA, at)
-    assert silences.unanswered(hears_nothing, 10.0) == ["10.0.0.2"]
+    assert silences.unanswered(receives_nothing, 10.0) == ["10.0.0.2"]
     assert silences.unanswered(lambda asker: asker == BETA, 11.0) == []
-    assert silences.unanswered(hears_nothing, 12.0) == [], "what it heard once counts for all that it asked before"
+    assert silences.unanswered(receives_nothing, 12.0) == [], (
+        "what it heard once counts for all that it asked before"
+    )
 
 
 def test_a_server_that_starts_and_asks_fast_is_not_told():
     silences = Silences()
     for number in range(20):
         silences.asked(BETA, number * 0.1)
-    assert silences.unanswered(hears_nothing, 2.0) == []
+    assert silences.unanswered(receives_nothing, 2.0) == []
 
 
 def test_a_server_that_asks_no_more_is_forgotten():
     silences = Silences()
     for at in (0.0, 5.0, 10.0):
         silences.asked(BETA, at)
-    assert silences.unanswered(hears_nothing, 10.0 + FORGOTTEN + 1) == []
+    assert silences.unanswered(receives_nothing, 10.0 + FORGOTTEN + 1) == []
 
 
 def test_askers_without_end_are_bounded():
@@ -95,7 +97,7 @@ def test_askers_without_end_are_bounded():
     for at in (0.0, 5.0, 10.0):
         for number in range(3 * MOST):
             silences.asked((f"10.0.{number // 250}.{number % 250}", 9999), at)
-    assert len(silences.unanswered(hears_nothing, 10.0)) <= MOST
+    assert len(silences.unanswered(receives_nothing, 10.0)) <= MOST
 
 
 def test_a_static_peer_that_does_not_answer_is_told_after_a_while():
@@ -119,7 +121,7 @@ def test_what_is_wrong_is_said_with_what_to_do_about_it(world):
     diagnosis = Diagnosis(world.troubles)
     for at in (0.0, 5.0, 10.0):
         diagnosis.silences.asked(BETA, at)
-    diagnosis.unanswered(hears_nothing, 10.0)
+    diagnosis.unanswered(receives_nothing, 10.0)
     diagnosis.static_peers([], {"ship": "Name or service not known"}, 5.0, 0.0)
     diagnosis.namesake("alpha", "10.0.0.9")
     diagnosis.data_of_others("/data", [], "alpha")

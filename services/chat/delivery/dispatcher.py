@@ -115,7 +115,7 @@ class Dispatcher:
 
     def pump(self, destination: Destination, now: float) -> None:
         """Send what waits, in order, while there is room."""
-        if destination not in self._state.waiting:
+        if destination not in self._state.queues:
             return
         if destination not in self._in_flight and not self.writable_links(destination):
             return  # nothing is remembered of who is away
@@ -368,7 +368,7 @@ class Dispatcher:
                 self._overdue(destination, envelope)
                 self._lanes.may_go_on(destination, envelope)
                 if envelope.is_in_flight and self._may_retry(destination, envelope):
-                    self._retries.add(envelope, now, at_once=isinstance(destination, User))
+                    self._retries.add(envelope, now, immediately=isinstance(destination, User))
                 self.pump(destination, now)
         self._retries.handle_timeout(now)
         for destination in self._lanes.handle_timeout(now):

@@ -34,7 +34,7 @@ from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.wire.messages import encode, pb
 from parley.shared.wire.pieces import SUSPECT, WHOLE, Sending, Whole
 
-AT_ONCE: Final = 4
+TRANSFERS: Final = 4
 """Transfers to one destination that share its window; the others wait for their turn."""
 SLACK: Final = 1000
 """Wakings held beyond one for each destination."""
@@ -141,7 +141,7 @@ class Lanes:
     def _send_pieces(path: Path, now: float) -> None:
         if path.link is None or not path.active:
             return
-        going = list(islice((lane for lane in path.active.values() if lane.not_before <= now), AT_ONCE))
+        going = list(islice((lane for lane in path.active.values() if lane.not_before <= now), TRANSFERS))
         for lane in going:
             if lane.sending is None and lane.head is not None:
                 lane.sending = Sending(_payload(lane.head.raw), path.window)

@@ -53,9 +53,9 @@ class Retries:
     def __len__(self) -> int:
         return len(self._due)
 
-    def add(self, envelope: Envelope, now: float, *, at_once: bool) -> None:
+    def add(self, envelope: Envelope, now: float, *, immediately: bool) -> None:
         """An envelope was not answered in time: offer it now or later, and again until it is answered."""
-        delay = 0.0 if at_once else self._first
+        delay = 0.0 if immediately else self._first
         self._put(envelope, now + delay, delay)
 
     def _put(self, envelope: Envelope, due: float, delay: float) -> None:

@@ -22,7 +22,7 @@ GIVEN: Final = 50_000
 """Messages that were on broken links and are remembered."""
 MOST: Final = 20_000
 """Statuses in one answer: twice the members that a group has by default. An answer with more is refused whole."""
-NOTHING_TOLD: Final = -1
+NO_STATUS: Final = -1
 """No status."""
 _USER_NOT_FOUND: Final = Status.USER_NOT_FOUND
 
@@ -56,7 +56,7 @@ class Acknowledgements:
     def lost(self, envelopes: Iterable[Envelope]) -> None:
         """A link to a server broke, and these were on it."""
         for envelope in envelopes:
-            self._given[name_of(envelope)] = HandedOver(envelope.key, NOTHING_TOLD)
+            self._given[name_of(envelope)] = HandedOver(envelope.key, NO_STATUS)
             if len(self._given) > GIVEN:
                 self._given.popitem(last=False)
 
@@ -114,8 +114,8 @@ class Acknowledgements:
         for user, status in statuses:
             if user is not None and user[1] != server_id:
                 raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
-            told = status if status in FINAL or status in INTERIM else Status.UNKNOWN_STATUS
-            envelope = self._for_one(server_id, ack, author, user, told, now)
+            known_status = status if status in FINAL or status in INTERIM else Status.UNKNOWN_STATUS
+            envelope = self._for_one(server_id, ack, author, user, known_status, now)
         if len(statuses) != 1 or receipt or group is not None or was_misspelt:
             return None
         return envelope if statuses[0][1] == Status.DELIVERED else None

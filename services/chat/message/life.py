@@ -305,7 +305,7 @@ class Envelope:
         """Have its author told an interim status once it is safe."""
         self.promised = status
 
-    def told(self, status: int) -> None:
+    def reported(self, status: int) -> None:
         """Its author was given this status, and nothing ends by it."""
         self.last_status = status
 

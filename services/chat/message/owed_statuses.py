@@ -164,8 +164,8 @@ class OwedStatuses:
     def received(self, server_id: str, number: int) -> None:
         """Another server has all up to this number safe."""
         if (account := self._accounts.get(server_id)) is not None:
-            told = list(islice(account.statuses, account.sent))
-            self._pay(server_id, account, min(number, told[-1][0] if told else 0))
+            sent = list(islice(account.statuses, account.sent))
+            self._pay(server_id, account, min(number, sent[-1][0] if sent else 0))
 
     def expire(self, before: float) -> None:
         """Forget statuses owed before that age of the mailbox: the disk has forgotten them."""

@@ -61,7 +61,7 @@ class Statuses:
         if is_final:
             envelope.ended(status)
         else:
-            envelope.told(status)
+            envelope.reported(status)
         self.recent.note(envelope.key, status)
         scope = "local" if envelope.recipient[1] == self._server_id else "remote"
         self._count(scope, status)
@@ -79,7 +79,7 @@ class Statuses:
 
     def report_late(self, envelope: Envelope, status: int) -> None:
         """Tell what another server says of a message that it has had for some time: nothing of it is kept here."""
-        envelope.told(status)
+        envelope.reported(status)
         self.recent.note(envelope.key, status)
         self._count("remote", status)
         if envelope.group is not None:
@@ -96,15 +96,15 @@ class Statuses:
 
     def report_once(self, envelope: Envelope, status: int) -> None:
         """Tell an interim status, unless the author has it already, or a final one that came another way."""
-        told = envelope.last_status
-        if told != status and told not in FINAL and self.recent.status(envelope.key) not in FINAL:
+        last = envelope.last_status
+        if last != status and last not in FINAL and self.recent.status(envelope.key) not in FINAL:
             self.report(envelope, status)
 
     def report_unconfirmed(self, envelope: Envelope) -> None:
         """Tell, once, that one which goes on is neither confirmed nor kept: whatever comes of it is told, too."""
         if envelope.last_status not in FINAL:
             status = Status.UNKNOWN_STATUS
-            envelope.told(status)
+            envelope.reported(status)
             self._count("local" if envelope.recipient.server_id == self._server_id else "remote", status)
             if envelope.group is not None:
                 self._gather(envelope, status)

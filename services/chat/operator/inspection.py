@@ -16,7 +16,7 @@ from parley.shared.addresses import Group, Recipient, User
 from parley.shared.errors import ConfigError
 from parley.shared.wire.messages import pb
 
-_WAITING: Final = (
+_QUEUES: Final = (
     "SELECT destination, messages, bytes, kept_at FROM "
     "(SELECT destination AS name, COUNT(*) AS messages, SUM(size) AS bytes, MIN(id) AS first "
     "FROM message GROUP BY destination) JOIN message ON id = first"
@@ -33,7 +33,7 @@ _FRAME: Final = (
 )
 
 
-class Waiting(NamedTuple):
+class Queue(NamedTuple):
     """One destination's mail: messages, bytes, the oldest's age (seconds), and statuses owed to it."""
 
     destination: Destination
@@ -94,15 +94,13 @@ class Inspection:
         """The mailbox's own age (seconds)."""
         return schema.ages(self._db).now
 
-    def waiting(self) -> list[Waiting]:
+    def queues(self) -> list[Queue]:
         """Per destination, those with most messages first."""
         now = self.now
-        found = {
-            name: (count, size, max(0.0, now - kept)) for name, count, size, kept in self._db.execute(_WAITING)
-        }
+        found = {name: (count, size, max(0.0, now - kept)) for name, count, size, kept in self._db.execute(_QUEUES)}
         owed = dict(self._db.execute("SELECT destination, COUNT(*) FROM owed GROUP BY destination").fetchall())
         all_of_them = [
-            Waiting(rows.destination(name), *found.get(name, (0, 0, None)), owed.get(name, 0))
+            Queue(rows.destination(name), *found.get(name, (0, 0, None)), owed.get(name, 0))
             for name in found.keys() | owed.keys()
         ]
         return sorted(all_of_them, key=lambda each: (-each.messages, str(each.destination)))

@@ -38,9 +38,9 @@ class Operations:
     Two reads of the same message, before the first is known to be dropped, would drop it twice.
     """
 
-    def __init__(self, directory: Path, opened: ChatEngine, roster: Roster, turn_over: Callable[[], None]) -> None:
+    def __init__(self, directory: Path, engine: ChatEngine, roster: Roster, turn_over: Callable[[], None]) -> None:
         self._directory = directory
-        self._engine = opened
+        self._engine = engine
         self._roster = roster
         self._turn_over = turn_over
         self._one = asyncio.Lock()
@@ -166,7 +166,7 @@ def short(path: Path) -> Iterator[str]:
 @asynccontextmanager
 async def alone(directory: Path, config: Config) -> AsyncIterator[Operations]:
     """Have the file without a chat process: the same router, without links. ConfigError where it is taken."""
-    store = Store(directory, persisted=lambda _items: None, not_persisted=lambda _items: None)
+    store = Store(directory, persisted=lambda _envelopes: None, not_persisted=lambda _envelopes: None)
     roster = LocalRoster()
     try:
         engine = ChatEngine(directory.name, config.chat, roster, store, Hooks())

@@ -23,7 +23,7 @@ class AwaitedServers:
     """Messages for servers that are being looked for."""
 
     def __init__(self) -> None:
-        self._items: dict[str, list[Envelope]] = {}
+        self._envelopes: dict[str, list[Envelope]] = {}
         self._count = 0
         self._size = 0
         self._of_author: Counter[User] = Counter()
@@ -34,11 +34,11 @@ class AwaitedServers:
     @property
     def servers(self) -> int:
         """How many servers are looked for that something waits for."""
-        return len(self._items)
+        return len(self._envelopes)
 
     def holds(self, server_id: str) -> bool:
         """Whether something waits for a server."""
-        return server_id in self._items
+        return server_id in self._envelopes
 
     def hold(self, server_id: str, envelope: Envelope) -> bool:
         """Have an envelope wait; False where there is no room."""
@@ -48,7 +48,7 @@ class AwaitedServers:
             or self._of_author[envelope.author] >= OF_AUTHOR
         ):
             return False
-        self._items.setdefault(server_id, []).append(envelope)
+        self._envelopes.setdefault(server_id, []).append(envelope)
         self._count += 1
         self._size += envelope.size
         self._of_author[envelope.author] += 1
@@ -56,7 +56,7 @@ class AwaitedServers:
 
     def pop(self, server_id: str) -> list[Envelope]:
         """The outcome is known: all that waited for a server, in order."""
-        envelopes = self._items.pop(server_id, [])
+        envelopes = self._envelopes.pop(server_id, [])
         for envelope in envelopes:
             self._count -= 1
             self._size -= envelope.size

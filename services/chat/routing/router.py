@@ -244,7 +244,7 @@ class Router:
         elif not is_linked:
             self._roster.use(server_id, envelope.author)
             self._miss(server_id, now)
-            if self._mailbox.is_waiting_on_disk(server_id):
+            if self._mailbox.has_messages_on_disk(server_id):
                 # Nobody comes back to what is only on disk before it goes out.
                 self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
         elif envelope.author in self._roster.users.unused:
@@ -337,7 +337,7 @@ class Router:
             if self.fast_path is not None:
                 self.fast_path.leave(user)
             self._dispatcher.leave(user)
-            for envelope in self._mailbox.waiting(user):
+            for envelope in self._mailbox.messages_in_memory(user):
                 self._statuses.report_when_safe(envelope, Status.USER_AWAY)
 
     def server_connected(self, server_id: str, now: float) -> None:
@@ -571,7 +571,7 @@ class Router:
                 self._roster.use(server_id, envelope.author)
                 self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
         if self._roster.knows_server(server_id):
-            for envelope in self._mailbox.waiting(server_id):
+            for envelope in self._mailbox.messages_in_memory(server_id):
                 self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
         else:
             for envelope in self._mailbox.clear(server_id):

@@ -142,7 +142,7 @@ class DiskMailbox:
 
     def found_at_start(self, destination: Destination, count: int, size: int) -> None:
         """So much waits on disk from before."""
-        self._state.waiting[destination] = _Queue(count, size)
+        self._state.queues[destination] = _Queue(count, size)
         self._count += count
         self._bytes += size
 
@@ -164,12 +164,12 @@ class DiskMailbox:
 
     def put(self, destination: Destination, envelope: Envelope) -> Kept:
         """Keep an envelope behind all that waits there."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         if self._is_full(destination, queue, envelope):
             return Kept.FULL
         number(self._state, envelope)
         if queue is None:  # what is on disk with smaller numbers is on its way
-            queue = self._state.waiting[destination] = _Queue(last_id=envelope.id - 1)
+            queue = self._state.queues[destination] = _Queue(last_id=envelope.id - 1)
         envelope.kept()
         self._add(destination, queue, envelope, 1)
         lane = queue.lanes.get(envelope.pair) if queue.lanes else None
@@ -244,9 +244,9 @@ class DiskMailbox:
         batch = list(envelopes)
         if not batch:
             return
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         if queue is None:  # all others of it that are on disk are on their way, too
-            queue = self._state.waiting[destination] = _Queue(last_id=self._state.next_id - 1)
+            queue = self._state.queues[destination] = _Queue(last_id=self._state.next_id - 1)
         self._return(destination, queue, queue, batch)
 
     def _return(self, destination: Destination, queue: _Queue, part: _Queue, envelopes: list[Envelope]) -> None:
@@ -259,7 +259,7 @@ class DiskMailbox:
 
     def pop(self, destination: Destination, pair: Pair | None = None) -> Envelope | None:
         """The first that waits, or that waits in a lane; None when nothing does, or it has to be read first."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         part = queue if queue is None or pair is None else queue.lanes.get(pair)
         if queue is None or part is None:
             return None
@@ -274,21 +274,21 @@ class DiskMailbox:
         self._tidy(destination, queue)
         return envelope
 
-    def waiting(self, destination: Destination) -> Iterable[Envelope]:
+    def messages_in_memory(self, destination: Destination) -> Iterable[Envelope]:
         """All that waits and is in memory, in order; each lane's behind the rest."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         return chain.from_iterable(part.ready for part in queue.all) if queue is not None else ()
 
     def is_empty(self, destination: Destination) -> bool:
         """Whether nothing waits there, and no pair has a lane."""
-        return destination not in self._state.waiting
+        return destination not in self._state.queues
 
     def clear(self, destination: Destination) -> list[Envelope]:
         """Take all that waits and is in memory."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         if queue is None:
             return []
-        envelopes = list(self.waiting(destination))
+        envelopes = list(self.messages_in_memory(destination))
         self._forget(envelopes)
         for envelope in envelopes:
             self._add(destination, queue, envelope, -1)
@@ -299,23 +299,23 @@ class DiskMailbox:
         self._tidy(destination, queue)
         return envelopes
 
-    def is_waiting_on_disk(self, destination: Destination) -> bool:
+    def has_messages_on_disk(self, destination: Destination) -> bool:
         """Whether some of what waits there is not in memory."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         return queue is not None and any(part.on_disk > 0 for part in queue.all)
 
     # Lanes ------------------------------------------------------------------------------------
 
     def is_clear(self, destination: Destination) -> bool:
         """Whether nothing waits there but what pairs have in lanes of their own."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         return queue is None or queue.is_clear
 
     def open_lane(self, destination: Destination, pair: Pair, envelopes: Iterable[Envelope]) -> None:
         """Have what waits of a pair wait apart, from now on; first of it these, that had been taken."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         if queue is None:
-            queue = self._state.waiting[destination] = _Queue(last_id=self._state.next_id - 1)
+            queue = self._state.queues[destination] = _Queue(last_id=self._state.next_id - 1)
         lane = queue.lanes.get(pair)
         if lane is None:
             lane = queue.lanes[pair] = _Queue(last_id=queue.last_id)
@@ -326,18 +326,18 @@ class DiskMailbox:
 
     def lane_is_empty(self, destination: Destination, pair: Pair) -> bool:
         """Whether nothing waits in a lane."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         return queue is None or pair not in queue.lanes or queue.lanes[pair].is_clear
 
     def close_lane(self, destination: Destination, pair: Pair) -> None:
         """The pair's messages wait among all others again: its lane is empty."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         if queue is not None and queue.lanes.pop(pair, None) is not None:
             self._tidy(destination, queue)
 
     def remove(self, destination: Destination, envelope: Envelope, *, is_written: bool = True) -> bool:
         """Take one envelope from what waits; False when it does not, or is being read just now."""
-        queue = self._state.waiting.get(destination)
+        queue = self._state.queues.get(destination)
         if queue is None:
             return False
         lane = queue.lanes.get(envelope.pair)
@@ -405,7 +405,7 @@ class DiskMailbox:
 
     def _tidy(self, destination: Destination, queue: _Queue) -> None:
         if queue.is_clear and not queue.lanes:
-            self._state.waiting.pop(destination, None)
+            self._state.queues.pop(destination, None)
 
     def _remember(self, envelopes: list[Envelope]) -> None:
         self._ready += len(envelopes)

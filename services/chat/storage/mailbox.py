@@ -54,7 +54,7 @@ class Mailbox(Protocol):
         None when nothing does, or it has to be read first.
         """
 
-    def waiting(self, destination: Destination) -> Iterable[Envelope]:
+    def messages_in_memory(self, destination: Destination) -> Iterable[Envelope]:
         """All that waits and is in memory, in order."""
 
     def is_empty(self, destination: Destination) -> bool:
@@ -72,7 +72,7 @@ class Mailbox(Protocol):
     def close_lane(self, destination: Destination, pair: Pair) -> None:
         """The pair's messages wait among all others again: its lane is empty."""
 
-    def is_waiting_on_disk(self, destination: Destination) -> bool:
+    def has_messages_on_disk(self, destination: Destination) -> bool:
         """Whether some of what waits there is not in memory."""
 
     def clear(self, destination: Destination) -> list[Envelope]:

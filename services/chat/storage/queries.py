@@ -18,7 +18,7 @@ from parley.shared.addresses import User
 TRIMMED: Final = 5_000
 """Final statuses removed at once."""
 
-_WAITING: Final = rows.select("kept_at", rows.WHOLE, "destination = ? AND id > ? %s ORDER BY id LIMIT ?")
+_MESSAGES: Final = rows.select("kept_at", rows.WHOLE, "destination = ? AND id > ? %s ORDER BY id LIMIT ?")
 _OF_PAIR: Final = "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ?"
 _OLDEST: Final = rows.select("kept_at, destination", rows.OUTLINE, "id > ? ORDER BY id LIMIT ?")
 _STATUS: Final = "SELECT status FROM settled WHERE key = ? AND key_rest = ? ORDER BY rowid DESC LIMIT 1"
@@ -105,9 +105,9 @@ def load(
         return bytes(row[0])
 
     envelopes, size = [], 0
-    query, values = _WAITING % "", [rows.name(destination), after]
+    query, values = _MESSAGES % "", [rows.name(destination), after]
     if pair is not None:
-        query = _WAITING % _OF_PAIR
+        query = _MESSAGES % _OF_PAIR
         values += [*pair[0], *pair[1]]
     for kept_at, *row in db.execute(query, (*values, limit)):
         envelopes.append(rows.envelope(tuple(row), body, known))

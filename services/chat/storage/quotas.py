@@ -52,18 +52,18 @@ class Tally:
 
     def add(self, key: Hashable, count: int, size: int) -> None:
         """Count so much, or less."""
-        one, other = _places(key)
+        one, other = _slots(key)
         self._counts[one] += count
         self._counts[other] += count
         self._sizes[one] += size
         self._sizes[other] += size
 
-    def at(self, place: int) -> Amount:
+    def at(self, slot: int) -> Amount:
         """The amount that is counted in a place."""
-        return self._counts[place], self._sizes[place]
+        return self._counts[slot], self._sizes[slot]
 
 
-def _places(key: Hashable) -> tuple[int, int]:
+def _slots(key: Hashable) -> tuple[int, int]:
     number = hash(key)
     return number & (WIDTH - 1), WIDTH + (number >> 32 & (WIDTH - 1))
 
@@ -88,10 +88,10 @@ class Quotas:
 
     def of(self, key: Hashable) -> Amount:
         """The amount of a key."""
-        places = _places(key)
-        found = [self._tally.at(place) for place in places]
+        slots = _slots(key)
+        found = [self._tally.at(slot) for slot in slots]
         if self._before is not None:
-            earlier = map(self._before.at, places)
+            earlier = map(self._before.at, slots)
             found = [(a + c, b + d) for (a, b), (c, d) in zip(found, earlier, strict=True)]
         return max(0, min(count for count, _ in found)), max(0, min(size for _, size in found))
 

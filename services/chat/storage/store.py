@@ -61,7 +61,7 @@ class Store:
         *,
         persisted: Callable[[list[Envelope]], None],
         not_persisted: Callable[[list[Envelope]], None],
-        handed_over: Callable[[list[Envelope]], None] = lambda _items: None,
+        handed_over: Callable[[list[Envelope]], None] = lambda _envelopes: None,
         broken: Callable[[BaseException], None] = lambda _error: None,
         committed: Callable[[float, int], None] = lambda _seconds, _writes: None,
         pressure: BackPressure | None = None,

@@ -76,14 +76,14 @@ class Unwritten:
         self, read: list[Envelope], destination: Destination, after: int, limit: int, pair: Pair | None
     ) -> list[Envelope]:
         """Messages read from disk, joined with those that could not be written: in order, as if they were there."""
-        mine = [envelope for envelope in self._waiting(destination, pair) if envelope.id > after]
+        mine = [envelope for envelope in self._messages(destination, pair) if envelope.id > after]
         if not mine:
             return read
         if len(read) == limit or sum(envelope.size for envelope in read) >= LOADED:  # more may follow on disk
             mine = [envelope for envelope in mine if envelope.id < read[-1].id]
         return sorted([*read, *mine], key=lambda envelope: envelope.id)[:limit]
 
-    def _waiting(self, destination: Destination, pair: Pair | None) -> Iterable[Envelope]:
+    def _messages(self, destination: Destination, pair: Pair | None) -> Iterable[Envelope]:
         """The messages that wait there, or a pair's."""
         for work in self._works:
             envelope = work.envelope

@@ -74,7 +74,7 @@ class Announcer(DiscoveryPort):
 
     # Out -----------------------------------------------------------------------------------------
 
-    def hears_us(self, asker: SocketAddress) -> bool:
+    def is_reached(self, asker: SocketAddress) -> bool:
         """Whether that server has shown of late that our answers reach it."""
         return not self._asking.is_stranger(asker, self.now())
 

@@ -25,7 +25,7 @@ ALL_RATE, ALL_BURST = 5000.0, 5000.0
 CLAIMS_RATE, CLAIMS_BURST = 500.0, 1000.0
 """Announcements a second that answer nothing, of all such addresses."""
 FAR_EVERY: Final = 5.0
-FAR_AT_ONCE: Final = 4.0
+FAR_BURST: Final = 4.0
 """Answers that sources of one far address may have at once: people who share it begin in the same moment."""
 FAR_RATE: Final = 20.0
 PADDED_RATE: Final = 100.0
@@ -68,7 +68,7 @@ class Answering:
         self._all = TokenBucket(ALL_RATE, ALL_BURST, now)
         self._claims = TokenBucket(CLAIMS_RATE, CLAIMS_BURST, now)
         self._short = Buckets(1 / FAR_EVERY, 1.0)
-        self._short_from = Buckets(1 / FAR_EVERY, FAR_AT_ONCE)
+        self._short_from = Buckets(1 / FAR_EVERY, FAR_BURST)
         self._all_short = TokenBucket(FAR_RATE, FAR_RATE, now)
         self._all_padded = TokenBucket(PADDED_RATE, PADDED_RATE, now)
         self._asked_back = TokenBucket(ASKED_BACK_RATE, ASKED_BACK_BURST, now)

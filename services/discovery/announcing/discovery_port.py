@@ -26,7 +26,7 @@ from parley.shared.wire.messages import decode, pb
 
 LARGEST = 2048
 """Bytes of a datagram that is read: none that is meant for existing programs has more than half as many."""
-TOLD_EVERY, TOLD_BURST = 60.0, 3.0
+LOGGED_EVERY, LOGGED_BURST = 60.0, 3.0
 """Seconds between two log lines on one target that cannot be sent to."""
 
 
@@ -54,7 +54,7 @@ class DiscoveryPort:
         self._config = config
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._told = Buckets(1 / TOLD_EVERY, TOLD_BURST, 256)
+        self._logged = Buckets(1 / LOGGED_EVERY, LOGGED_BURST, 256)
         self.rates = Answering(self._loop.time())
         self._socket = AddressedSocket(
             config.bind_host,
@@ -118,7 +118,7 @@ class DiscoveryPort:
         """Send a datagram; where that cannot be, say so now and then."""
         self.metrics.datagrams["sent"] += 1
         error = self._socket.send(data, to, source=source, interface=interface)
-        if error is not None and self._told.consume((to, interface), self.now()):
+        if error is not None and self._logged.consume((to, interface), self.now()):
             self._log.warning("datagram_failed", host=to[0], port=to[1], error=error.strerror)
 
     # In ------------------------------------------------------------------------------------------

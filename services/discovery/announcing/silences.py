@@ -49,10 +49,10 @@ class Silences:
         else:
             known.last, known.count = now, known.count + 1
 
-    def unanswered(self, hears_us: Callable[[SocketAddress], bool], now: float) -> list[str]:
+    def unanswered(self, is_reached: Callable[[SocketAddress], bool], now: float) -> list[str]:
         """The hosts of servers that go on asking and never hear us."""
         for asker, known in list(self._askers.items()):
-            if now - known.last > FORGOTTEN or hears_us(asker):
+            if now - known.last > FORGOTTEN or is_reached(asker):
                 del self._askers[asker]
         return [
             a[0] for a, known in self._askers.items() if known.count >= ASKED and known.last - known.first >= FOR

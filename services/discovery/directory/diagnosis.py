@@ -20,9 +20,9 @@ class Diagnosis:
         self._troubles = troubles
         self.silences = Silences()
 
-    def unanswered(self, hears_us: Callable[[SocketAddress], bool], now: float) -> None:
+    def unanswered(self, is_reached: Callable[[SocketAddress], bool], now: float) -> None:
         """Servers that ask us again and again and do not hear our answers."""
-        for host in self.silences.unanswered(hears_us, now):
+        for host in self.silences.unanswered(is_reached, now):
             detail = (
                 f"a server at {host} asks us and does not hear our answers: as a rule a firewall there drops what "
                 "comes to 9999/udp (docs/firewall.md)"

@@ -73,7 +73,7 @@ class Entry:
     pinned: bool = False
     """Whether it was heard at an address that was configured."""
     mark: Mark | None = None
-    places: dict[Place, _Heard] = field(default_factory=dict)
+    endpoints: dict[Place, _Heard] = field(default_factory=dict)
     """(feature, endpoint) → when and how it was heard."""
     linked: dict[str, frozenset[str]] = field(default_factory=dict)
     """Feature → the servers that it says it is linked with."""
@@ -81,7 +81,7 @@ class Entry:
     def server(self) -> Server:
         """For the processes, per feature: direct addresses first, then those that answered, then the older."""
         features: dict[str, list[Endpoint]] = {}
-        ranked = sorted(self.places.items(), key=lambda place: (place[1].relayed, not place[1].answered))
+        ranked = sorted(self.endpoints.items(), key=lambda place: (place[1].relayed, not place[1].answered))
         for (feature, endpoint), heard in ranked:
             features.setdefault(feature, []).append(_marked(endpoint, heard))
         return Server(self.server_id, {name: tuple(found) for name, found in features.items()}, self.mark)
@@ -89,7 +89,7 @@ class Entry:
     @property
     def hosts(self) -> set[str]:
         """Where it was heard."""
-        return {endpoint.host for _, endpoint in self.places}
+        return {endpoint.host for _, endpoint in self.endpoints}
 
 
 def _marked(endpoint: Endpoint, heard: _Heard) -> Endpoint:
@@ -166,7 +166,7 @@ class Directory:
         pinned: bool = False,
     ) -> Hearing:
         """Note an announcement. `answered`: it answers a request of ours; `pinned`: its address was configured."""
-        source = source or next((e.host for places in server.features.values() for e in places), "")
+        source = source or next((e.host for endpoints in server.features.values() for e in endpoints), "")
         entry = self._entries.get(server.server_id)
         is_new = entry is None
         if entry is None:
@@ -174,7 +174,7 @@ class Directory:
             if entry is None:
                 return Hearing.REFUSED
         was_silent = now - entry.last_heard > self._stale
-        changed, refused = self._note_places(entry, server, now, relayed=relayed, answered=answered)
+        changed, refused = self._note_endpoints(entry, server, now, relayed=relayed, answered=answered)
         changed |= entry.mark is None and server.mark is not None
         entry.mark = server.mark or entry.mark
         entry.last_heard = now
@@ -207,19 +207,19 @@ class Directory:
             return False
         return now - entry.first_heard >= SETTLED or (to_answer and not entry.answered)
 
-    def _note_places(
+    def _note_endpoints(
         self, entry: Entry, server: Server, now: float, *, relayed: bool, answered: bool
     ) -> tuple[bool, bool]:
         """Note where it is; whether that is anything new, and whether anything was refused."""
         changed = refused = False
         for feature, endpoints in server.features.items():
             for endpoint in endpoints:
-                known = entry.places.get((feature, endpoint))
+                known = entry.endpoints.get((feature, endpoint))
                 if known is not None:
                     changed |= answered and not known.answered
                     known.at, known.relayed, known.answered = now, relayed, known.answered or answered
                 elif self._has_room(entry, feature, endpoint, now, answered=answered):
-                    entry.places[feature, endpoint] = _Heard(now, now, relayed, answered)
+                    entry.endpoints[feature, endpoint] = _Heard(now, now, relayed, answered)
                     changed = True
                 else:
                     refused = True
@@ -227,7 +227,7 @@ class Directory:
 
     def _has_room(self, entry: Entry, feature: str, endpoint: Endpoint, now: float, *, answered: bool) -> bool:
         """Whether a server may have one more place; one of too many others may give way to it."""
-        there = [p for p in entry.places if p[1].host == endpoint.host]
+        there = [p for p in entry.endpoints if p[1].host == endpoint.host]
         if there:
             same = [p for p in there if p[0] == feature]
             if len(same) < PORTS_EACH:
@@ -236,7 +236,7 @@ class Directory:
         hosts = entry.hosts
         if len(hosts) < HOSTS_EACH:
             return True
-        by_host = [[p for p in entry.places if p[1].host == host] for host in hosts]
+        by_host = [[p for p in entry.endpoints if p[1].host == host] for host in hosts]
         return self._make_room(entry, by_host, now, answered=answered)
 
     def _make_room(self, entry: Entry, groups: list[list[Place]], now: float, *, answered: bool) -> bool:
@@ -248,16 +248,18 @@ class Directory:
             return False
 
         def may_go(group: list[Place]) -> bool:
-            heard = [entry.places[place] for place in group]
+            heard = [entry.endpoints[place] for place in group]
             claimed = answered and not any(h.answered for h in heard)
             return claimed or all(now - h.since >= SETTLED for h in heard)
 
         able = [group for group in groups if may_go(group)]
         if not able:
             return False
-        oldest = min(able, key=lambda group: (max(entry.places[p].at for p in group), entry.places[group[0]].since))
+        oldest = min(
+            able, key=lambda group: (max(entry.endpoints[p].at for p in group), entry.endpoints[group[0]].since)
+        )
         for place in oldest:
-            del entry.places[place]
+            del entry.endpoints[place]
         return True
 
     # Links ------------------------------------------------------------------------------------------
@@ -307,9 +309,9 @@ class Directory:
         """Drop addresses that a server is no longer heard at while it is heard elsewhere."""
         if now - entry.last_heard > self._stale:
             return False
-        old = [place for place, heard in entry.places.items() if now - heard.at > self._stale]
+        old = [place for place, heard in entry.endpoints.items() if now - heard.at > self._stale]
         for place in old:
-            del entry.places[place]
+            del entry.endpoints[place]
         if old:
             self._changed[entry.server_id] = None
         return bool(old)

@@ -23,7 +23,7 @@ class Registrant:
         return frozenset(e.feature for e in self.endpoints)
 
     @property
-    def places(self) -> frozenset[tuple[str, int]]:
+    def addresses(self) -> frozenset[tuple[str, int]]:
         """Host and port of each: no two living processes have one in common."""
         return frozenset((self.host, e.port) for e in self.endpoints)
 
@@ -54,7 +54,7 @@ class Registry:
     @staticmethod
     def _is_dead(standing: Registrant, newcomer: Registrant) -> bool:
         same = standing.instance_id == newcomer.instance_id
-        return same or bool(standing.places & newcomer.places)
+        return same or bool(standing.addresses & newcomer.addresses)
 
     def add(self, key: object, newcomer: Registrant) -> list[object]:
         """Register; the keys of the dead ones that it replaced."""

@@ -47,10 +47,10 @@ def _summary(view: View) -> str:
     others, states = len(view.nodes) - 1, [edge.state for edge in view.edges]
     counts = ", ".join(f"{states.count(state)} {state}" for state in CLASSES if state in states)
     servers = f"{others} other {'server' if others == 1 else 'servers'}"
-    words = [servers, f"pairs: {counts}" if counts else "no links"]
+    parts = [servers, f"pairs: {counts}" if counts else "no links"]
     missing = ", ".join(NAMES[feature] for feature in view.missing)
     warning = f'<p class="warning">This node has no process for {escape(missing)}.</p>' if missing else ""
-    return f'<p id="summary">{escape("; ".join(words))}</p>{warning}'
+    return f'<p id="summary">{escape("; ".join(parts))}</p>{warning}'
 
 
 def _servers(view: View) -> str:

@@ -40,15 +40,15 @@ Point = tuple[float, float]
 def picture(view: View, frame: Frame = WIDE) -> str:
     """The <svg> element."""
     nodes = sorted(view.nodes, key=lambda node: not node.is_own)[: frame.most]
-    places = _places(nodes, frame)
-    edges = [edge for edge in view.edges if edge.one in places and edge.other in places]
-    parts = [_edge(edge, places) for edge in edges] + [_node(node, places[node.server_id], frame) for node in nodes]
-    words = f"{len(nodes)} servers and {len(edges)} links between them; the tables below say the same"
-    shape = f'class="picture" viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(words)}"'
+    points = _points(nodes, frame)
+    edges = [edge for edge in view.edges if edge.one in points and edge.other in points]
+    parts = [_edge(edge, points) for edge in edges] + [_node(node, points[node.server_id], frame) for node in nodes]
+    label = f"{len(nodes)} servers and {len(edges)} links between them; the tables below say the same"
+    shape = f'class="picture" viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(label)}"'
     return f'<svg id="{frame.name}" {shape}>{"".join(parts)}</svg>'
 
 
-def _places(nodes: Sequence[Node], frame: Frame) -> dict[str, Point]:
+def _points(nodes: Sequence[Node], frame: Frame) -> dict[str, Point]:
     """On an ellipse, ours on top; one alone in the middle."""
     if len(nodes) == 1:
         return {nodes[0].server_id: (frame.width / 2, frame.height / 2)}
@@ -60,13 +60,13 @@ def _places(nodes: Sequence[Node], frame: Frame) -> dict[str, Point]:
     }
 
 
-def _edge(edge: Edge, places: dict[str, Point]) -> str:
-    (x1, y1), (x2, y2) = places[edge.one], places[edge.other]
+def _edge(edge: Edge, points: dict[str, Point]) -> str:
+    (x1, y1), (x2, y2) = points[edge.one], points[edge.other]
     without = f" (without {', '.join(edge.missing)})" if edge.state == PARTLY else ""
-    words = f"{edge.one} – {edge.other}: {edge.state}{without}"
+    label = f"{edge.one} – {edge.other}: {edge.state}{without}"
     return (
         f'<line class="edge {CLASSES[edge.state]}" data-edge="{escape(f"{edge.one} {edge.other}")}" '
-        f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"><title>{escape(words)}</title></line>'
+        f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"><title>{escape(label)}</title></line>'
     )
 
 

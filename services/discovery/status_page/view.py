@@ -122,22 +122,22 @@ def _in_order(features: Iterable[str]) -> tuple[str, ...]:
 
 
 def _node(entry: Entry, directory: Directory, now: float) -> Node:
-    places = sorted({endpoint.host for _, endpoint in entry.places})
-    features = _in_order(feature for feature, _ in entry.places)
+    hosts = sorted({endpoint.host for _, endpoint in entry.endpoints})
+    features = _in_order(feature for feature, _ in entry.endpoints)
     heard = now - entry.last_heard
-    return Node(entry.server_id, False, features, heard, directory.is_silent(entry, now), tuple(places))
+    return Node(entry.server_id, False, features, heard, directory.is_silent(entry, now), tuple(hosts))
 
 
 def _own_edges(
     server_id: str, nodes: Sequence[Node], offered: frozenset[str], reports: Sequence[Report]
 ) -> Iterable[Edge]:
     """One to each other server that shares a feature with us, or with which we have a link."""
-    told: dict[str, dict[str, pb.LinkState]] = {}
+    reported: dict[str, dict[str, pb.LinkState]] = {}
     for report in reports:
         for link in report.links:
-            told.setdefault(link.serverId, {})[report.feature] = link
+            reported.setdefault(link.serverId, {})[report.feature] = link
     for node in nodes:
-        links = told.get(node.server_id, {})
+        links = reported.get(node.server_id, {})
         wanted = _in_order((set(node.features) & (set(FEATURES) | offered)) | links.keys())
         if wanted and not node.is_own:
             states = {feature: feature in links and links[feature].linked for feature in wanted}
@@ -150,7 +150,7 @@ def _other_edges(directory: Directory) -> Iterable[Edge]:
     ranked = sorted(directory.entries, key=lambda e: (not directory.is_linked(e.server_id), e.server_id))
     entries = sorted(ranked[:AMONG], key=lambda entry: entry.server_id)
     telling = {entry.server_id for entry in entries if any(entry.linked.values())}
-    offered = {entry.server_id: {feature for feature, _ in entry.places} & set(FEATURES) for entry in entries}
+    offered = {entry.server_id: {feature for feature, _ in entry.endpoints} & set(FEATURES) for entry in entries}
     for one, other in combinations(entries, 2):
         shared = offered[one.server_id] & offered[other.server_id]
         if shared and (one.server_id in telling or other.server_id in telling):
@@ -160,12 +160,12 @@ def _other_edges(directory: Directory) -> Iterable[Edge]:
 
 def _are_linked(one: Entry, other: Entry, feature: str, telling: Container[str]) -> bool:
     """Whether each of the two that tells says so: of a process that has died, what it said last remains."""
-    told = [
+    says_so = [
         peer.server_id in teller.linked.get(feature, ())
         for teller, peer in ((one, other), (other, one))
         if teller.server_id in telling
     ]
-    return all(told)
+    return all(says_so)
 
 
 def _own_links(reports: Sequence[Report], now: float) -> Iterable[OwnLink]:

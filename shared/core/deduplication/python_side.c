@@ -20,11 +20,11 @@ int dedup_python_ready(void)
 /* The content's BLAKE2b, which is compiled elsewhere. */
 PyObject *dedup_digest(const char *content, Py_ssize_t length, int size)
 {
-    PyObject *words = Py_BuildValue("{s:i}", "digest_size", size);
-    PyObject *call = words == NULL ? NULL : Py_BuildValue("(y#)", content, length);
-    PyObject *hash = call == NULL ? NULL : PyObject_Call(blake2b, call, words);
+    PyObject *kwlist = Py_BuildValue("{s:i}", "digest_size", size);
+    PyObject *call = kwlist == NULL ? NULL : Py_BuildValue("(y#)", content, length);
+    PyObject *hash = call == NULL ? NULL : PyObject_Call(blake2b, call, kwlist);
     PyObject *made = hash == NULL ? NULL : PyObject_CallMethodNoArgs(hash, name_digest);
-    Py_XDECREF(words);
+    Py_XDECREF(kwlist);
     Py_XDECREF(call);
     Py_XDECREF(hash);
     return made;

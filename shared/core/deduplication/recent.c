@@ -70,10 +70,10 @@ void recent_note(RecentMessages *self, const MessageKey *key, int status)
 
 static PyObject *recent_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"find", "limit", NULL};
+    static char *kwlist[] = {"find", "limit", NULL};
     PyObject *find;
     unsigned int limit = 50000;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|I", words, &find, &limit))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|I", kwlist, &find, &limit))
         return NULL;
     if (limit == 0 || limit > 1u << 30) {
         PyErr_SetString(PyExc_ValueError, "no such limit");

@@ -62,8 +62,8 @@ int may_send(FastPath *self, Party *to)
         return to->links != NULL && to->left > 0 && to->bytes_left > 0;
     to->links_checked = self->call;
     Py_CLEAR(to->links);
-    if (PyDict_GET_SIZE(self->chat->waiting)) {
-        int waits = PyDict_Contains(self->chat->waiting, to->destination);
+    if (PyDict_GET_SIZE(self->chat->queues)) {
+        int waits = PyDict_Contains(self->chat->queues, to->destination);
         if (waits)
             return waits < 0 ? -1 : 0;
     }

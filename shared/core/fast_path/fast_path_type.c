@@ -20,11 +20,11 @@ static Py_ssize_t fast_path_length(FastPath *self)
 /* FastPath(chat, recent, delivered, arm, multipliers, ... limits) */
 static PyObject *fast_path_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"chat", "recent", "delivered", "arm", "multipliers", "most", "most_bytes", "most_unconfirmed",
+    static char *kwlist[] = {"chat", "recent", "delivered", "arm", "multipliers", "most", "most_bytes", "most_unconfirmed",
                             "most_produced", "first_window", "largest", "patience", "delivered_status", NULL};
     PyObject *chat, *recent, *delivered, *arm, *multipliers;
     FastPathLimits limits;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OOOLLnLLLii", words, &ChatStateType, &chat,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OOOLLnLLLii", kwlist, &ChatStateType, &chat,
                                      &RecentMessagesType, &recent, &delivered, &arm, &multipliers, &limits.most,
                                      &limits.most_bytes, &limits.most_unconfirmed, &limits.most_produced,
                                      &limits.first_window, &limits.largest, &limits.patience, &limits.delivered))

@@ -21,9 +21,9 @@ int fast_path_python_ready(void)
 /* ChatState(links=None, stored_keys=None, delivered_keys=None): `links` is another, whose clients and servers it has. */
 static PyObject *chat_state_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"links", "stored_keys", "delivered_keys", NULL};
+    static char *kwlist[] = {"links", "stored_keys", "delivered_keys", NULL};
     PyObject *links = Py_None, *stored_keys = Py_None, *delivered_keys = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|OOO", words, &links, &stored_keys, &delivered_keys))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|OOO", kwlist, &links, &stored_keys, &delivered_keys))
         return NULL;
     if (links != Py_None && !Py_IS_TYPE(links, &ChatStateType)) {
         PyErr_SetString(PyExc_TypeError, "links are a ChatState's");
@@ -35,12 +35,12 @@ static PyObject *chat_state_new(PyTypeObject *type, PyObject *arguments, PyObjec
     const ChatState *other = links == Py_None ? NULL : (const ChatState *)links;
     self->clients = other == NULL ? PyDict_New() : Py_NewRef(other->clients);
     self->servers = other == NULL ? PyDict_New() : Py_NewRef(other->servers);
-    self->waiting = PyDict_New();
+    self->queues = PyDict_New();
     self->unconfirmed_statuses = PyDict_New();
     self->stored_keys = Py_NewRef(stored_keys);
     self->delivered_keys = Py_NewRef(delivered_keys);
     self->next_id = 1;
-    if (self->clients == NULL || self->servers == NULL || self->waiting == NULL || self->unconfirmed_statuses == NULL)
+    if (self->clients == NULL || self->servers == NULL || self->queues == NULL || self->unconfirmed_statuses == NULL)
         Py_CLEAR(self);
     return (PyObject *)self;
 }
@@ -49,7 +49,7 @@ static int chat_state_traverse(ChatState *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->clients);
     Py_VISIT(self->servers);
-    Py_VISIT(self->waiting);
+    Py_VISIT(self->queues);
     Py_VISIT(self->unconfirmed_statuses);
     Py_VISIT(self->stored_keys);
     Py_VISIT(self->delivered_keys);
@@ -62,7 +62,7 @@ static void chat_state_dealloc(ChatState *self)
     PyObject_GC_UnTrack(self);
     Py_XDECREF(self->clients);
     Py_XDECREF(self->servers);
-    Py_XDECREF(self->waiting);
+    Py_XDECREF(self->queues);
     Py_XDECREF(self->unconfirmed_statuses);
     Py_XDECREF(self->stored_keys);
     Py_XDECREF(self->delivered_keys);
@@ -72,7 +72,7 @@ static void chat_state_dealloc(ChatState *self)
 static PyMemberDef chat_state_members[] = {
     {"clients", T_OBJECT_EX, offsetof(ChatState, clients), READONLY, "User → links."},
     {"servers", T_OBJECT_EX, offsetof(ChatState, servers), READONLY, "serverId → linked server."},
-    {"waiting", T_OBJECT_EX, offsetof(ChatState, waiting), READONLY, "Destination → what waits there."},
+    {"queues", T_OBJECT_EX, offsetof(ChatState, queues), READONLY, "Destination → what waits there."},
     {"unconfirmed_statuses", T_OBJECT_EX, offsetof(ChatState, unconfirmed_statuses), READONLY, "Link → the latest frames."},
     {"stored_keys", T_OBJECT_EX, offsetof(ChatState, stored_keys), READONLY, NULL},
     {"delivered_keys", T_OBJECT_EX, offsetof(ChatState, delivered_keys), READONLY, NULL},
@@ -110,8 +110,8 @@ static PyObject *in_flight_new(PyTypeObject *type, PyObject *Py_UNUSED(arguments
 /* InFlightTable(window, burst_window, window_bytes) */
 static int in_flight_init(InFlightTable *self, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"window", "burst_window", "window_bytes", NULL};
-    return PyArg_ParseTupleAndKeywords(arguments, keywords, "LLL", words, &self->window, &self->burst_window,
+    static char *kwlist[] = {"window", "burst_window", "window_bytes", NULL};
+    return PyArg_ParseTupleAndKeywords(arguments, keywords, "LLL", kwlist, &self->window, &self->burst_window,
                                        &self->window_bytes)
                ? 0
                : -1;

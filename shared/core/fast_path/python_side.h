@@ -17,7 +17,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *clients;         /* dict: user → list of links */
     PyObject *servers;         /* dict: serverId → linked server */
-    PyObject *waiting;         /* dict: destination → what waits in the mailbox */
+    PyObject *queues;         /* dict: destination → what waits in the mailbox */
     PyObject *unconfirmed_statuses; /* dict: link → list of the last frames of final statuses */
     PyObject *stored_keys, *delivered_keys; /* deduplication/python_side.h */
     long long next_id;                      /* of the next message: its place in the order in which they came */

@@ -30,10 +30,10 @@ static PyObject *frame_name(const char *text, Py_ssize_t length)
 
 static PyObject *frame_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"name", "raw", "start", NULL};
+    static char *kwlist[] = {"name", "raw", "start", NULL};
     PyObject *name, *raw;
     Py_ssize_t start;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "USn", words, &name, &raw, &start))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "USn", kwlist, &name, &raw, &start))
         return NULL;
     if (start < 0 || start >= PyBytes_GET_SIZE(raw)) {
         PyErr_SetString(PyExc_ValueError, "the payload begins outside of the frame");
@@ -101,10 +101,10 @@ PyTypeObject FrameType = {
 
 static PyObject *reader_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"limit", "control", NULL};
+    static char *kwlist[] = {"limit", "control", NULL};
     long long limit;
     PyObject *control = NULL;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "L|O!", words, &limit, &PyFrozenSet_Type, &control))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "L|O!", kwlist, &limit, &PyFrozenSet_Type, &control))
         return NULL;
     Reader *self = (Reader *)type->tp_alloc(type, 0);
     if (self == NULL)

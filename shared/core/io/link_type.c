@@ -86,7 +86,7 @@ static PyObject *py_flush(LinkIO *self, PyObject *Py_UNUSED(none))
     return link_flush(self) ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *py_go_quickly(LinkIO *self, PyObject *arguments)
+static PyObject *py_use_fast_path(LinkIO *self, PyObject *arguments)
 {
     PyObject *taker, *source;
     if (!PyArg_ParseTuple(arguments, "O!O", &FrameTakerType, &taker, &source))
@@ -115,9 +115,9 @@ static PyObject *get_writable(LinkIO *self, void *Py_UNUSED(closure))
 
 static int link_init(LinkIO *self, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"owner", "session", "turn", "now", "received", "sent", NULL};
+    static char *kwlist[] = {"owner", "session", "turn", "now", "received", "sent", NULL};
     PyObject *owner, *session, *turn, *now, *received, *sent;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!OOO", words, &owner, &session, &TurnType, &turn, &now,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!OOO", kwlist, &owner, &session, &TurnType, &turn, &now,
                                      &received, &sent))
         return -1;
     if ((received != Py_None && !Py_IS_TYPE(received, &CountsType)) || (sent != Py_None && !Py_IS_TYPE(sent, &CountsType))) {
@@ -203,7 +203,7 @@ static PyMethodDef link_methods[] = {
     {"send_run", (PyCFunction)py_send_run, METH_VARARGS, "Queue several frames of one name."},
     {"flush", (PyCFunction)py_flush, METH_NOARGS, "Write what was queued."},
     {"close", (PyCFunction)py_close, METH_NOARGS, "Let go of what is not needed any more: the link is over."},
-    {"use_fast_path", (PyCFunction)py_go_quickly, METH_VARARGS, "Hand what this source sends to the fast path first."},
+    {"use_fast_path", (PyCFunction)py_use_fast_path, METH_VARARGS, "Hand what this source sends to the fast path first."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -50,9 +50,9 @@ void counts_add_name(PyObject *counts, PyObject *name, Py_ssize_t more)
 
 static PyObject *counts_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"names", NULL};
+    static char *kwlist[] = {"names", NULL};
     PyObject *names;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O", words, &names))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O", kwlist, &names))
         return NULL;
     Counts *self = (Counts *)type->tp_alloc(type, 0);
     if (self == NULL || (self->names = PySequence_Tuple(names)) == NULL) {
@@ -105,14 +105,14 @@ static PyObject *py_counts_add(Counts *self, PyObject *const *arguments, Py_ssiz
 
 static PyObject *counts_items(Counts *self, PyObject *Py_UNUSED(none))
 {
-    PyObject *items = PyList_New(0);
-    for (Py_ssize_t i = 0; items != NULL && i < PyTuple_GET_SIZE(self->names); i++) {
-        PyObject *item = Py_BuildValue("OL", PyTuple_GET_ITEM(self->names, i), (long long)self->counts[i].number);
-        if (item == NULL || PyList_Append(items, item))
-            Py_CLEAR(items);
-        Py_XDECREF(item);
+    PyObject *pairs = PyList_New(0);
+    for (Py_ssize_t i = 0; pairs != NULL && i < PyTuple_GET_SIZE(self->names); i++) {
+        PyObject *pair = Py_BuildValue("OL", PyTuple_GET_ITEM(self->names, i), (long long)self->counts[i].number);
+        if (pair == NULL || PyList_Append(pairs, pair))
+            Py_CLEAR(pairs);
+        Py_XDECREF(pair);
     }
-    return items;
+    return pairs;
 }
 
 static Py_ssize_t counts_length(Counts *self)
@@ -159,9 +159,9 @@ static void observe(Buckets *self, double value, Py_ssize_t times)
 
 static PyObject *buckets_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"bounds", NULL};
+    static char *kwlist[] = {"bounds", NULL};
     PyObject *bounds;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O", words, &bounds))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O", kwlist, &bounds))
         return NULL;
     Buckets *self = (Buckets *)type->tp_alloc(type, 0);
     if (self == NULL || (self->bounds = PySequence_Tuple(bounds)) == NULL) {
@@ -265,9 +265,9 @@ int tally_deliveries(PyObject *tally, int is_local, double seconds, Py_ssize_t c
 
 static PyObject *deliveries_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"local", "remote", NULL};
+    static char *kwlist[] = {"local", "remote", NULL};
     PyObject *local, *remote;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!", words, &BucketsType, &local, &BucketsType, &remote))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!", kwlist, &BucketsType, &local, &BucketsType, &remote))
         return NULL;
     Tally *self = (Tally *)type->tp_alloc(type, 0);
     if (self != NULL) {

@@ -132,9 +132,9 @@ static PyObject *py_is_over(Turn *self, PyObject *time)
 
 static PyObject *turn_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *words[] = {"call_soon", "bounds", NULL};
+    static char *kwlist[] = {"call_soon", "bounds", NULL};
     PyObject *call_soon, *bounds;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO!", words, &call_soon, &PyTuple_Type, &bounds))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO!", kwlist, &call_soon, &PyTuple_Type, &bounds))
         return NULL;
     Turn *self = (Turn *)type->tp_alloc(type, 0);
     if (self == NULL)

@@ -138,7 +138,7 @@ def test_two_hundred_features_are_not_two_hundred_places(directory):
     for n in range(20):
         hear(directory, "beta", features=[f"F{n}-{m}" for m in range(16)])
     (entry,) = directory.entries
-    assert len(entry.places) <= 16
+    assert len(entry.endpoints) <= 16
 
 
 # Differences ------------------------------------------------------------------------------------------------

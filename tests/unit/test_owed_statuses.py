@@ -2,7 +2,7 @@
 
 import pytest
 
-from parley.services.chat.message import owed_statuses as debts_module
+from parley.services.chat.message import owed_statuses
 from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import LinkedServer, LocalRoster
@@ -18,7 +18,7 @@ ROOM = 4
 
 @pytest.fixture(autouse=True)
 def _little_memory(monkeypatch):
-    monkeypatch.setattr(debts_module, "IN_MEMORY", ROOM)
+    monkeypatch.setattr(owed_statuses, "IN_MEMORY", ROOM)
 
 
 class Owing:
@@ -27,19 +27,19 @@ class Owing:
     def __init__(self, disk=None):
         self.disk = FakeDisk() if disk is None else disk
         self.roster = LocalRoster()
-        self.debts = OwedStatuses(self.roster, self.disk, self.disk.next_receipt)
+        self.statuses = OwedStatuses(self.roster, self.disk, self.disk.next_receipt)
         for destination, count in self.disk.owed_counts():
-            self.debts.found_at_start(destination, count)
+            self.statuses.found_at_start(destination, count)
 
     def link(self, *, confirms=True, writable=True):
         sink = Sink(writable=writable)
         self.roster.add_server("beta", LinkedServer(sink, confirms=confirms))
-        self.debts.connected("beta")
+        self.statuses.connected("beta")
         return sink
 
     def owe(self, *numbers, to="beta"):
         for number in numbers:
-            self.debts.owe(to, pb.ChatMessageResponse(messageSnowflake=number).SerializeToString())
+            self.statuses.owe(to, pb.ChatMessageResponse(messageSnowflake=number).SerializeToString())
 
     def restarted(self):
         self.disk.crash(0)
@@ -62,7 +62,7 @@ def test_a_linked_server_is_told_at_once_and_once(owing):
     link = owing.link()
     owing.owe(11, 12)
     assert told(link) == [(11, 1), (12, 2)]
-    owing.debts.send("beta")
+    owing.statuses.send("beta")
     assert told(link) == []
 
 
@@ -70,12 +70,12 @@ def test_each_new_link_is_told_all_from_the_first_until_it_is_received(owing):
     owing.link()
     owing.owe(11, 12, 13)
     assert told(owing.link()) == [(11, 1), (12, 2), (13, 3)]
-    owing.debts.received("beta", 2)
+    owing.statuses.received("beta", 2)
     assert told(owing.link()) == [(13, 3)]
-    owing.debts.received("beta", 3)
+    owing.statuses.received("beta", 3)
     assert told(owing.link()) == []
     owing.disk.commit_all()
-    assert len(owing.debts) == 0
+    assert len(owing.statuses) == 0
     assert owing.disk.unpaid == {}
 
 
@@ -83,7 +83,7 @@ def test_what_is_owed_outlives_the_process(owing):
     owing.owe(11, 12)
     owing.disk.commit_all()
     later = owing.restarted()
-    assert len(later.debts) == 2
+    assert len(later.statuses) == 2
     link = later.link()
     later.disk.commit_all()
     assert told(link) == [(11, 1), (12, 2)]
@@ -103,10 +103,10 @@ def test_what_does_not_fit_into_memory_is_read_back_in_order_and_told_once(owing
     while some := told(link):
         assert len(some) <= ROOM
         heard += some
-        owing.debts.received("beta", some[-1][1])
+        owing.statuses.received("beta", some[-1][1])
         owing.disk.commit_all()
     assert heard == [(n, n) for n in range(1, count + 1)]
-    assert len(owing.debts) == 0
+    assert len(owing.statuses) == 0
     assert owing.disk.unpaid == {}
 
 
@@ -115,11 +115,11 @@ def test_what_comes_while_older_ones_are_read_is_told_after_them(owing):
     owing.owe(*range(1, ROOM + 2))
     owing.disk.commit_all()
     told(link)
-    owing.debts.received("beta", ROOM)  # the last is being read
+    owing.statuses.received("beta", ROOM)  # the last is being read
     owing.owe(ROOM + 2)
     owing.disk.commit_all()
     heard = told(link)
-    owing.debts.received("beta", heard[-1][1])
+    owing.statuses.received("beta", heard[-1][1])
     owing.disk.commit_all()
     assert heard + told(link) == [(n, n) for n in (ROOM + 1, ROOM + 2)]
 
@@ -127,9 +127,9 @@ def test_what_comes_while_older_ones_are_read_is_told_after_them(owing):
 def test_a_receipt_of_what_was_received_before_or_for_another_server_does_nothing(owing):
     owing.link()
     owing.owe(11, 12)
-    owing.debts.received("beta", 1)
-    owing.debts.received("beta", 1)
-    owing.debts.received("gamma", 2)
+    owing.statuses.received("beta", 1)
+    owing.statuses.received("beta", 1)
+    owing.statuses.received("gamma", 2)
     assert told(owing.link()) == [(12, 2)]
 
 
@@ -138,7 +138,7 @@ def test_a_link_without_room_is_told_when_it_has_some(owing):
     owing.owe(11, 12)
     assert told(link) == []
     link.writable = True
-    owing.debts.send("beta")
+    owing.statuses.send("beta")
     assert told(link) == [(11, 1), (12, 2)]
 
 
@@ -157,11 +157,11 @@ def test_an_author_is_told_once_at_all_clients_that_are_there(owing, count):
     sinks = Sink(), Sink()
     for sink in sinks:
         owing.roster.add_client(ANN, sink)
-    owing.debts.connected(ANN)
+    owing.statuses.connected(ANN)
     owing.disk.commit_all()
     for sink in sinks:
         assert told(sink) == [(n, 0) for n in range(1, count + 1)]
-    owing.debts.connected(ANN)
+    owing.statuses.connected(ANN)
     owing.disk.commit_all()
     assert told(sinks[0]) == []
     assert owing.disk.unpaid == {}
@@ -173,10 +173,10 @@ def test_what_has_expired_on_disk_is_owed_no_more(owing):
     for number in range(ROOM + 1, 2 * ROOM + 1):
         del owing.disk.unpaid[number]
     link = owing.link()
-    owing.debts.received("beta", told(link)[-1][1])
+    owing.statuses.received("beta", told(link)[-1][1])
     owing.disk.commit_all()
     assert told(link) == []
-    assert len(owing.debts) == 0
+    assert len(owing.statuses) == 0
 
 
 # In the router ------------------------------------------------------------------------------------------

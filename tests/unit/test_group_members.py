@@ -4,7 +4,7 @@ import pytest
 
 from parley.shared.addresses import Group, User
 from parley.shared.soft_state import group_members as members_module
-from parley.shared.soft_state.group_members import AT_ONCE, FRESH, KEPT, SLACK, SOON, Members
+from parley.shared.soft_state.group_members import FRESH, KEPT, QUESTIONS, SLACK, SOON, Members
 from parley.shared.wire.messages import pb
 
 ANN, BOB, CAROL = (User(name, "alpha") for name in ("ann", "bob", "carol"))
@@ -128,9 +128,9 @@ def test_there_is_an_end_to_the_groups_that_are_addressed(members, monkeypatch):
 
 def test_many_groups_are_asked_about_some_at_a_time():
     members = Members()
-    for number in range(AT_ONCE + 7):
+    for number in range(QUESTIONS + 7):
         members.want(ANN, Group(f"g{number}", "beta"), FOREVER)
-    assert [len(members.due(0.0)[0]) for _ in range(3)] == [AT_ONCE, 7, 0]
+    assert [len(members.due(0.0)[0]) for _ in range(3)] == [QUESTIONS, 7, 0]
 
 
 def test_times_that_matter_no_more_are_not_held():
