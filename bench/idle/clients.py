@@ -39,7 +39,7 @@ def clients(directory: Path, counts: Sequence[int], seconds: float, rows: list[R
         print(f"{0:7} {empty / MIB:8.1f} {'':9} {rest:8.3%}")
         made = 0
         for count in counts:
-            pace = (count - made) / crowd.grow(count)
+            rate = (count - made) / crowd.grow(count)
             made = count
             resting = crowd.rest(seconds)
             idle, taken = cpu_in([pid], seconds)[pid], memory([pid])
@@ -52,7 +52,7 @@ def clients(directory: Path, counts: Sequence[int], seconds: float, rows: list[R
             per_message = (active - idle) * seconds / max(done.frames["MESSAGE"], 1)
             print(f"{count:7} {taken / MIB:8.1f} {(taken - empty) / count / KIB:9.2f} {idle:8.3%}", end=" ")
             print(f"({default:7.3%}) {each * 1e6:8.1f} {active:8.3%} {per_message * 1e6:11.1f}", end=" ")
-            print(f"{pace:11.0f} {done.share:7.1%}", flush=True)
+            print(f"{rate:11.0f} {done.share:7.1%}", flush=True)
             rows.append({"links": count, "pss_bytes": taken, "cpu_share": default, "active_cpu_share": active})
             if count == 10_000:
                 kept &= verdict("10,000 idle clients, memory", f"{taken / MIB:.1f} MiB", kept=taken < MEMORY)

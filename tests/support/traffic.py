@@ -17,7 +17,7 @@ from parley.shared.errors import PeerError
 from parley.shared.wire.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
 from tests.support.federation import configuration
 
-PACE = 0.1
+PAUSE = 0.1
 """Seconds between what each person does."""
 BACK = 1.0
 """Seconds, at most, between two tries of somebody whose server was away: what is measured needs them there."""
@@ -118,7 +118,7 @@ class Traffic:
                     chat.send(recipient, "hello").final.add_done_callback(self._done)
                 typing.send_typing(recipient)
                 location.send_location(recipient, 1.0, number % 90, expiry_at=time.time() + 30)
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(PAUSE)
 
     async def _come_and_go(self, writer):
         """Zoe is there for a second and away for two: what is written to her meanwhile waits."""
@@ -134,7 +134,7 @@ class Traffic:
                 await asyncio.sleep(1)
             for _ in range(20):
                 writer.send(f"zoe@{node.server_id}", "later")
-                await asyncio.sleep(PACE)
+                await asyncio.sleep(PAUSE)
 
     def _done(self, final):
         if not final.cancelled() and final.exception() is None:

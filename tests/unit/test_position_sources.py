@@ -7,7 +7,14 @@ import pytest
 
 from parley.cli.people.share import seconds
 from parley.client.positions import sources
-from parley.client.positions.positions import AT_ONCE, LineReader, Playback, Position, parse_gpsd, parse_position
+from parley.client.positions.positions import (
+    SAME_MOMENT,
+    LineReader,
+    Playback,
+    Position,
+    parse_gpsd,
+    parse_position,
+)
 from parley.client.positions.sources import positions
 from parley.shared.errors import ConfigError, PeerUnreachable
 from parley.shared.soft_state.lifetimes import MAX_LIFETIME
@@ -132,8 +139,8 @@ def test_a_pause_in_a_track_is_as_long_as_it_was_within_reason():
 
 def test_times_that_stand_still_are_none():
     playback = Playback(every=3.0, speed=1.0)
-    delays = [playback.delay(Position(n, n, 7.0)) for n in range(AT_ONCE + 3)]
-    assert delays == [0.0] * AT_ONCE + [3.0] * 3
+    delays = [playback.delay(Position(n, n, 7.0)) for n in range(SAME_MOMENT + 3)]
+    assert delays == [0.0] * SAME_MOMENT + [3.0] * 3
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def list_(
             if next(entries, None) is not None:
                 note(f"there are more: --limit shows more than {limit}")
         else:
-            destinations = inspection.waiting()
+            destinations = inspection.queues()
             print_destinations(
                 [each for each in destinations if wanted.destination in (None, each.destination)], as_json=as_json
             )
@@ -143,7 +143,7 @@ def retry(
             raise ConfigError("name one destination, or say --all")
         only = wanted_by(destination, directory.name).destination
         with Inspection(directory) as inspection:
-            destinations = {name_of(each.destination): each for each in inspection.waiting() if each.messages}
+            destinations = {name_of(each.destination): each for each in inspection.queues() if each.messages}
         names = [name for name, each in destinations.items() if only in (None, each.destination)]
         if not names:
             fail(f"nothing waits for {destination}" if destination else f"nothing waits at {directory.name}")

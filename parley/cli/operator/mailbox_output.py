@@ -12,7 +12,7 @@ from parley.cli.tables import show, table
 from parley.cli.terminal import as_json as to_line
 from parley.cli.terminal import line, note
 from parley.services.chat.operator.commands import Dropped, Retried
-from parley.services.chat.operator.inspection import Entry, Waiting
+from parley.services.chat.operator.inspection import Entry, Queue
 from parley.services.chat.storage.rows import destination as destination_of
 from parley.shared.addresses import Recipient
 from parley.shared.printable import one_line
@@ -27,7 +27,7 @@ def print_json(fields: dict[str, Any]) -> None:
     line(to_line(fields))
 
 
-def print_destinations(destinations: Sequence[Waiting], *, as_json: bool) -> None:
+def print_destinations(destinations: Sequence[Queue], *, as_json: bool) -> None:
     """Destinations, and their sums at the end."""
     total = (
         sum(each.messages for each in destinations),

@@ -38,7 +38,7 @@ def _in_order(server: Server) -> list[tuple[str, tuple[Endpoint, ...]]]:
     known = (MESSAGES, TYPING_INDICATOR, LIVE_LOCATION)
     return sorted(
         server.features.items(),
-        key=lambda item: (known.index(item[0]) if item[0] in known else len(known), item[0]),
+        key=lambda pair: (known.index(pair[0]) if pair[0] in known else len(known), pair[0]),
     )
 
 

@@ -14,7 +14,7 @@ from parley.shared.soft_state.lifetimes import MAX_LIFETIME
 
 MAX_LATITUDE: Final = 90.0
 MAX_LONGITUDE: Final = 180.0
-AT_ONCE: Final = 20
+SAME_MOMENT: Final = 20
 """Positions of one moment that are told at once: where there are more, their times mean nothing."""
 _GPSD_2D: Final = 2
 """The `mode` of a TPV report from which on it has a position (gpsd_json(5))."""
@@ -125,7 +125,7 @@ class Playback:
         self._every = every
         self._speed = speed
         self._before: Position | None = None
-        self._at_once = 0
+        self._same_moment = 0
 
     def delay(self, position: Position) -> float:
         """Seconds to wait before the next position."""
@@ -134,6 +134,6 @@ class Playback:
             return 0.0
         if position.at is None or before.at is None or position.at < before.at:
             return min(self._every / self._speed, MAX_LIFETIME)
-        self._at_once = self._at_once + 1 if position.at == before.at else 0
-        apart = position.at - before.at if self._at_once < AT_ONCE else self._every
+        self._same_moment = self._same_moment + 1 if position.at == before.at else 0
+        apart = position.at - before.at if self._same_moment < SAME_MOMENT else self._every
         return min(apart / self._speed, MAX_LIFETIME)
