@@ -1,8 +1,8 @@
-/* parley.shared._core: all that is compiled of Parley. Everything here has a twin in Python, which is used where this is
- * absent; the twin of FastPath is the router with its dispatcher.
+/* parley.shared._core: all that is compiled of Parley. Everything here has a twin in Python, which is used where
+ * this is absent; the twin of FastPath is the router with its dispatcher.
  *
- * What is below knows nothing of what is above: module.c, fast_path/, deduplication/ and io/, in this order. In each
- * folder python_side.h lists all that it touches of Python's. tests/unit/test_core_layers.py looks after both.
+ * What is below knows nothing of what is above: module.c, fast_path/, deduplication/ and io/, in this order. In
+ * each folder python_side.h lists all that it touches of Python's. tests/unit/test_core_layers.py looks after both.
  */
 #include "deduplication/keys.h"
 #include "deduplication/python_side.h"
@@ -34,23 +34,25 @@ static struct PyModuleDef definition = {
 /* What Python has written once more: compiled.py compares them when a twin is imported. */
 static PyObject *constants(void)
 {
-    return Py_BuildValue(
-        "{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "LONGEST_NAME", LONGEST_NAME, "MOST_DIGITS",
-        MOST_DIGITS, "KEY_LONG", KEY_LONG, "KEY_IS_LONG", KEY_IS_LONG, "KEY_DIGEST", KEY_DIGEST, "KEY_HEAD", KEY_HEAD,
-        "KEY_TO_PRIME", KEY_TO_PRIME, "KEYS_PER_BUCKET", KEYS_PER_BUCKET, "PART_BITS", PART_BITS, "SNOWFLAKE",
-        SNOWFLAKE, "AUTHOR", AUTHOR, "USER", USER, "TEXT", TEXT);
+    return Py_BuildValue("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "LONGEST_NAME", LONGEST_NAME,
+                         "MOST_DIGITS", MOST_DIGITS, "KEY_LONG", KEY_LONG, "KEY_IS_LONG", KEY_IS_LONG, "KEY_DIGEST",
+                         KEY_DIGEST, "KEY_HEAD", KEY_HEAD, "KEY_TO_PRIME", KEY_TO_PRIME, "KEYS_PER_BUCKET",
+                         KEYS_PER_BUCKET, "PART_BITS", PART_BITS, "SNOWFLAKE", SNOWFLAKE, "AUTHOR", AUTHOR, "USER",
+                         USER, "TEXT", TEXT);
 }
 
 static int add_type(PyObject *module, PyTypeObject *type)
 {
-    return PyType_Ready(type) < 0 ? -1 : PyModule_AddObjectRef(module, strrchr(type->tp_name, '.') + 1, (PyObject *)type);
+    return PyType_Ready(type) < 0
+               ? -1
+               : PyModule_AddObjectRef(module, strrchr(type->tp_name, '.') + 1, (PyObject *)type);
 }
 
 static int fill(PyObject *module)
 {
-    PyTypeObject *types[] = {&FrameType,      &ReaderType, &CountsType, &BucketsType,    &DeliveriesType,    &TurnType,
-                             &LinkIOType,     &FrameTakerType, &RecentMessagesType, &ChatStateType, &InFlightTableType,
-                             &FastPathType};
+    PyTypeObject *types[] = {&FrameType,          &ReaderType,    &CountsType,        &BucketsType,
+                             &DeliveriesType,     &TurnType,      &LinkIOType,        &FrameTakerType,
+                             &RecentMessagesType, &ChatStateType, &InFlightTableType, &FastPathType};
     if (io_python_ready() || dedup_python_ready() || fast_path_python_ready() || fast_path_type_ready())
         return -1;
     link_type_ready();

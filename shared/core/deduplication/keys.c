@@ -47,8 +47,8 @@ static int shorten(const char *content, Py_ssize_t length, unsigned char digest[
     return is_made ? 0 : -1;
 }
 
-int message_key(const MessageKey *multipliers, const MessageKey *pair, uint64_t number, int kind, const char *content,
-                Py_ssize_t length, MessageKey *key)
+int message_key(const MessageKey *multipliers, const MessageKey *pair, uint64_t number, int kind,
+                const char *content, Py_ssize_t length, MessageKey *key)
 {
     unsigned char digest[KEY_DIGEST];
     if (length > KEY_LONG) {
@@ -89,7 +89,7 @@ MessageKey *multipliers_read(PyObject *bytes)
     return found;
 }
 
-/* For Python -------------------------------------------------------------------------------------------------------- */
+/* For Python --------------------------------------------------------------------------------------------------- */
 
 int message_key_read(PyObject *bytes, MessageKey *key)
 {
@@ -117,7 +117,8 @@ PyObject *key_of(PyObject *Py_UNUSED(module), PyObject *arguments)
     Py_ssize_t length;
     PyObject *multipliers_bytes, *pair_bytes, *number_object;
     int kind;
-    if (!PyArg_ParseTuple(arguments, "OOOiy#", &multipliers_bytes, &pair_bytes, &number_object, &kind, &content, &length))
+    if (!PyArg_ParseTuple(arguments, "OOOiy#", &multipliers_bytes, &pair_bytes, &number_object, &kind, &content,
+                          &length))
         return NULL;
     if (kind < 0 || kind > 0xFF) {
         PyErr_SetString(PyExc_ValueError, "a kind is a byte");

@@ -12,8 +12,8 @@ typedef struct {
 } MessageKey;
 
 MessageKey *multipliers_read(PyObject *bytes); /* PyMem_Free it; NULL: with an error */
-int message_key(const MessageKey *multipliers, const MessageKey *pair, uint64_t number, int kind, const char *content,
-                Py_ssize_t length, MessageKey *key);
+int message_key(const MessageKey *multipliers, const MessageKey *pair, uint64_t number, int kind,
+                const char *content, Py_ssize_t length, MessageKey *key);
 int message_key_read(PyObject *bytes, MessageKey *key); /* -1: with an error */
 void message_key_write(const MessageKey *key, unsigned char bytes[16]);
 PyObject *key_of(PyObject *module, PyObject *arguments);

@@ -8,7 +8,8 @@ static PyObject *blake2b, *name_digest;
 
 int dedup_python_ready(void)
 {
-    static const Name names[] = {{&dedup_name_table, "table"}, {&dedup_name_tables, "tables"}, {&name_digest, "digest"}};
+    static const Name names[] = {
+        {&dedup_name_table, "table"}, {&dedup_name_tables, "tables"}, {&name_digest, "digest"}};
     if (make_names(names, sizeof names / sizeof *names))
         return -1;
     PyObject *hashlib = PyImport_ImportModule("hashlib");

@@ -1,4 +1,5 @@
-/* The messages seen lately, and their present status: RecentMessages of services/chat/deduplication/recent.py, compiled.
+/* The messages seen lately, and their present status: RecentMessages of services/chat/deduplication/recent.py,
+ * compiled.
  *
  * A ring of the last `limit` messages, oldest first, and a table of chains by which one is found.
  */
@@ -66,7 +67,7 @@ void recent_note(RecentMessages *self, const MessageKey *key, int status)
     self->used++;
 }
 
-/* For Python ----------------------------------------------------------------------------------------------------- */
+/* For Python --------------------------------------------------------------------------------------------------- */
 
 static PyObject *recent_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {

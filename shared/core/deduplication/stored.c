@@ -1,8 +1,8 @@
 /* Whether a message is on disk, was there, or was delivered without ever waiting: stored_keys.py's and
  * delivered_keys.py's tables.
  *
- * They are Python's; here they are read in place, and opened anew in each batch. Of what is on disk they have the first
- * half of each message's key: what may be known is left to the router, which compares the rest.
+ * They are Python's; here they are read in place, and opened anew in each batch. Of what is on disk they have the
+ * first half of each message's key: what may be known is left to the router, which compares the rest.
  */
 #include "deduplication/stored.h"
 

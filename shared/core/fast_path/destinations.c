@@ -1,4 +1,4 @@
-/* What the fast path looks at of each destination, once a call: whether it has links, room, and nothing that waits. */
+/* What is looked at of each destination, once a call: whether it has links, room, and nothing that waits. */
 #include "fast_path/destinations.h"
 
 #include "io/link_type.h"
@@ -77,7 +77,8 @@ int may_send(FastPath *self, Party *to)
     to->links = links;
     const InFlightTable *there = to->in_flight;
     Py_ssize_t held = PyDict_GET_SIZE(there->held);
-    int64_t most = Py_MIN(there->burst_window, self->limits.first_window + to->trust); /* who answers much may be sent much */
+    /* Who answers much may be sent much. */
+    int64_t most = Py_MIN(there->burst_window, self->limits.first_window + to->trust);
     to->left = held < there->window ? most - held - to->count : 0;
     to->bytes_left = there->window_bytes - there->size - to->size;
     if (touch(self, to))

@@ -52,10 +52,18 @@ Envelope *envelope_add(FastPath *self, Flow *flow, const Frame *frame, uint64_t 
     Party *to = flow->to;
     Envelope **at = bucket(self, to, snowflake);
     *envelope = (Envelope){
-        .flow = (Flow *)Py_NewRef(flow), .buffer = Py_NewRef(frame->buffer), .links = Py_NewRef(to->links),
-        .start = frame->start, .end = frame->end, .key = *key, .snowflake = snowflake, .id = (uint64_t)self->chat->next_id++,
+        .flow = (Flow *)Py_NewRef(flow),
+        .buffer = Py_NewRef(frame->buffer),
+        .links = Py_NewRef(to->links),
+        .start = frame->start,
+        .end = frame->end,
+        .key = *key,
+        .snowflake = snowflake,
+        .id = (uint64_t)self->chat->next_id++,
         .sent = self->now,
-        .before = to->newest, .older = self->youngest, .chain = *at,
+        .before = to->newest,
+        .older = self->youngest,
+        .chain = *at,
     };
     *at = envelope;
     *(to->newest ? &to->newest->after : &to->oldest) = envelope;
@@ -100,10 +108,11 @@ static PyObject *described(const Envelope *envelope)
         return NULL;
     unsigned char key[16];
     message_key_write(&envelope->key, key);
-    return Py_BuildValue("OOKOy#OdKNy#", flow->to->destination, flow->author, (unsigned long long)envelope->snowflake,
-                         flow->recipient, PyBytes_AS_STRING(envelope->buffer) + envelope->start, envelope->end - envelope->start,
-                         flow->origin, envelope->sent, (unsigned long long)envelope->id, links,
-                         (const char *)key, (Py_ssize_t)sizeof key);
+    return Py_BuildValue("OOKOy#OdKNy#", flow->to->destination, flow->author,
+                         (unsigned long long)envelope->snowflake, flow->recipient,
+                         PyBytes_AS_STRING(envelope->buffer) + envelope->start, envelope->end - envelope->start,
+                         flow->origin, envelope->sent, (unsigned long long)envelope->id, links, (const char *)key,
+                         (Py_ssize_t)sizeof key);
 }
 
 static int hand_over(FastPath *self, Envelope *envelope, PyObject *found)
@@ -138,7 +147,8 @@ PyObject *envelopes_before(FastPath *self, double now, double delay)
     int are_left = 0;
     for (; found != NULL && envelope != NULL && envelope->sent + delay <= now; envelope = next) {
         next = envelope->younger;
-        if (envelope->flow->to->in_flight->answered_at + delay > now && envelope->sent + self->limits.patience * delay > now)
+        if (envelope->flow->to->in_flight->answered_at + delay > now &&
+            envelope->sent + self->limits.patience * delay > now)
             are_left = 1;
         else if (hand_over(self, envelope, found))
             Py_CLEAR(found);

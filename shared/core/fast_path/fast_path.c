@@ -12,7 +12,7 @@
 #include "io/link_type.h"
 #include "io/tallies.h"
 
-/* Messages -------------------------------------------------------------------------------------------------------- */
+/* Messages ----------------------------------------------------------------------------------------------------- */
 
 /* Whether this message came before, or one with its number is on its way there: that one is answered first. */
 static int is_known(FastPath *self, Flow *flow, uint64_t snowflake, const MessageKey *key)
@@ -65,7 +65,7 @@ static int take_message(FastPath *self, Party *source, const Frame *frame)
     return 1;
 }
 
-/* Answers --------------------------------------------------------------------------------------------------------- */
+/* Answers ------------------------------------------------------------------------------------------------------ */
 
 static int count_deliveries(FastPath *self)
 {
@@ -73,7 +73,8 @@ static int count_deliveries(FastPath *self)
         return 0;
     const DeliveryRun run = self->run;
     self->run.count = 0;
-    if (self->delivered == Py_None || tally_deliveries(self->delivered, run.is_local, self->now - run.arrived, run.count))
+    if (self->delivered == Py_None ||
+        tally_deliveries(self->delivered, run.is_local, self->now - run.arrived, run.count))
         return 0;
     PyObject *done = PyObject_CallFunction(self->delivered, "Odn", run.is_local ? Py_True : Py_False, run.arrived,
                                            run.count);
@@ -142,7 +143,7 @@ static int take_answer(FastPath *self, Party *source, PyObject *link, const Fram
     return 1;
 }
 
-/* A call ------------------------------------------------------------------------------------------------------------ */
+/* A call ------------------------------------------------------------------------------------------------------- */
 
 static int take_one(FastPath *self, Party *source, PyObject *link, PyObject *object)
 {
@@ -220,7 +221,8 @@ static void end_party(FastPath *self, Party *party, Fault *fault)
         Py_XDECREF(send_run(&party->messages, party->links, fast_name.MESSAGE, fault));
     if (count) {
         PyObject *chunk = send_run(&party->statuses, party->reply_links, fast_name.MESSAGE_ACK, fault);
-        Py_ssize_t links = PyUnicode_Check(party->destination) || chunk == NULL ? 0 : PyList_GET_SIZE(party->reply_links);
+        Py_ssize_t links =
+            PyUnicode_Check(party->destination) || chunk == NULL ? 0 : PyList_GET_SIZE(party->reply_links);
         for (Py_ssize_t i = 0; i < links; i++)
             if (unconfirmed_add(self, PyList_GET_ITEM(party->reply_links, i), chunk, count))
                 note_fault(fault);
@@ -249,8 +251,8 @@ static int end(FastPath *self)
     return fault.type != NULL ? -1 : 0;
 }
 
-Py_ssize_t fast_path_take_frames(FrameTaker *taker, PyObject *source, PyObject **kept, PyObject *link, PyObject *frames,
-                                 Py_ssize_t at, double now)
+Py_ssize_t fast_path_take_frames(FrameTaker *taker, PyObject *source, PyObject **kept, PyObject *link,
+                                 PyObject *frames, Py_ssize_t at, double now)
 {
     FastPath *self = (FastPath *)taker;
     if (self->is_closed)

@@ -20,8 +20,9 @@ static Py_ssize_t fast_path_length(FastPath *self)
 /* FastPath(chat, recent, delivered, arm, multipliers, ... limits) */
 static PyObject *fast_path_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *kwlist[] = {"chat", "recent", "delivered", "arm", "multipliers", "most", "most_bytes", "most_unconfirmed",
-                            "most_produced", "first_window", "largest", "patience", "delivered_status", NULL};
+    static char *kwlist[] = {"chat", "recent", "delivered", "arm", "multipliers", "most", "most_bytes",
+                             "most_unconfirmed", "most_produced", "first_window", "largest", "patience",
+                             "delivered_status", NULL};
     PyObject *chat, *recent, *delivered, *arm, *multipliers;
     FastPathLimits limits;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OOOLLnLLLii", kwlist, &ChatStateType, &chat,
@@ -38,7 +39,8 @@ static PyObject *fast_path_new(PyTypeObject *type, PyObject *arguments, PyObject
     self->delivered = Py_NewRef(delivered);
     self->arm = Py_NewRef(arm);
     self->limits = limits;
-    self->stored = (StoredLookup){.stored_keys = self->chat->stored_keys, .delivered_keys = self->chat->delivered_keys};
+    self->stored =
+        (StoredLookup){.stored_keys = self->chat->stored_keys, .delivered_keys = self->chat->delivered_keys};
     self->multipliers = multipliers_read(multipliers);
     self->parties = PyDict_New();
     if (self->multipliers == NULL || self->parties == NULL)
@@ -65,7 +67,7 @@ static int fast_path_traverse(FastPath *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* What it stands on stays: a link may call it once more while both are collected. The cycle ends at other objects. */
+/* What it stands on stays: a link may call it once more while both are collected. Other objects end the cycle. */
 static int fast_path_clear(FastPath *self)
 {
     self->is_closed = 1;
@@ -102,9 +104,11 @@ static void fast_path_dealloc(FastPath *self)
 }
 
 static PyMethodDef fast_path_methods[] = {
-    {"route", (PyCFunction)(void (*)(void))fast_path_route, METH_FASTCALL, "Handle frames of a source from `start` on."},
+    {"route", (PyCFunction)(void (*)(void))fast_path_route, METH_FASTCALL,
+     "Handle frames of a source from `start` on."},
     {"learn", (PyCFunction)fast_path_learn, METH_VARARGS, "Handle messages like this one from now on."},
-    {"may_learn", (PyCFunction)fast_path_may_learn, METH_VARARGS, "Whether there is something to learn of a message."},
+    {"may_learn", (PyCFunction)fast_path_may_learn, METH_VARARGS,
+     "Whether there is something to learn of a message."},
     {"learn_answer", (PyCFunction)fast_path_learn_answer, METH_VARARGS, "Know an answer that says DELIVERED."},
     {"settle", (PyCFunction)fast_path_settle, METH_O, "Hand over what is on its way to a destination."},
     {"settle_due", (PyCFunction)fast_path_settle_due, METH_VARARGS, "Hand over what was sent so long before now."},

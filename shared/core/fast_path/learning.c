@@ -1,4 +1,4 @@
-/* What Python tells the fast path, and takes back from it: whom messages like one are for, and what is on its way. */
+/* What Python tells the fast path, and takes back: whom messages like one are for, and what is in flight. */
 #include "fast_path/learning.h"
 
 #include "fast_path/envelopes.h"
@@ -30,7 +30,8 @@ static PyObject *head_of(PyObject *raw)
     return read_message(&frame, &message) ? PyBytes_FromStringAndSize(message.head, message.head_length) : NULL;
 }
 
-/* learn(source, raw, author, recipient, destination, in_flight, reply_to, origin, tail, answers, pair, is_local, most) */
+/* learn(source, raw, author, recipient, destination, in_flight, reply_to, origin, tail, answers, pair, is_local,
+ *       most) */
 PyObject *fast_path_learn(FastPath *self, PyObject *arguments)
 {
     PyObject *source_name, *raw, *author, *recipient, *destination, *in_flight, *reply_to_name, *origin;
@@ -107,8 +108,8 @@ PyObject *fast_path_learn_answer(FastPath *self, PyObject *arguments)
     Py_DECREF(head);
     uint64_t snowflake;
     const char *begin = PyBytes_AS_STRING(payload), *last = begin + PyBytes_GET_SIZE(payload), *rest;
-    if (flow != NULL && last > begin && *begin == SNOWFLAKE && (rest = read_varint(begin + 1, last, &snowflake)) != NULL &&
-        !has_snowflake(rest, last)) {
+    if (flow != NULL && last > begin && *begin == SNOWFLAKE &&
+        (rest = read_varint(begin + 1, last, &snowflake)) != NULL && !has_snowflake(rest, last)) {
         PyObject *answer = PyBytes_FromStringAndSize(rest, last - rest);
         if (answer == NULL)
             return NULL;
@@ -132,7 +133,9 @@ PyObject *fast_path_settle(FastPath *self, PyObject *destination)
 PyObject *fast_path_settle_due(FastPath *self, PyObject *arguments)
 {
     double now, delay;
-    return PyArg_ParseTuple(arguments, "dd", &now, &delay) && !fast_path_is_in(self, TAKING) ? envelopes_before(self, now, delay) : NULL;
+    return PyArg_ParseTuple(arguments, "dd", &now, &delay) && !fast_path_is_in(self, TAKING)
+               ? envelopes_before(self, now, delay)
+               : NULL;
 }
 
 static void clear_flows(Party *party)

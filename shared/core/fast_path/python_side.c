@@ -16,9 +16,9 @@ int fast_path_python_ready(void)
     return make_names(names, sizeof names / sizeof *names);
 }
 
-/* ChatState ---------------------------------------------------------------------------------------------------------- */
+/* ChatState ---------------------------------------------------------------------------------------------------- */
 
-/* ChatState(links=None, stored_keys=None, delivered_keys=None): `links` is another, whose clients and servers it has. */
+/* ChatState(links, stored_keys, delivered_keys), each or None: it has the clients and servers of another, `links`. */
 static PyObject *chat_state_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *kwlist[] = {"links", "stored_keys", "delivered_keys", NULL};
@@ -40,7 +40,8 @@ static PyObject *chat_state_new(PyTypeObject *type, PyObject *arguments, PyObjec
     self->stored_keys = Py_NewRef(stored_keys);
     self->delivered_keys = Py_NewRef(delivered_keys);
     self->next_id = 1;
-    if (self->clients == NULL || self->servers == NULL || self->queues == NULL || self->unconfirmed_statuses == NULL)
+    if (self->clients == NULL || self->servers == NULL || self->queues == NULL ||
+        self->unconfirmed_statuses == NULL)
         Py_CLEAR(self);
     return (PyObject *)self;
 }
@@ -73,7 +74,8 @@ static PyMemberDef chat_state_members[] = {
     {"clients", T_OBJECT_EX, offsetof(ChatState, clients), READONLY, "User → links."},
     {"servers", T_OBJECT_EX, offsetof(ChatState, servers), READONLY, "serverId → linked server."},
     {"queues", T_OBJECT_EX, offsetof(ChatState, queues), READONLY, "Destination → what waits there."},
-    {"unconfirmed_statuses", T_OBJECT_EX, offsetof(ChatState, unconfirmed_statuses), READONLY, "Link → the latest frames."},
+    {"unconfirmed_statuses", T_OBJECT_EX, offsetof(ChatState, unconfirmed_statuses), READONLY,
+     "Link → the latest frames."},
     {"stored_keys", T_OBJECT_EX, offsetof(ChatState, stored_keys), READONLY, NULL},
     {"delivered_keys", T_OBJECT_EX, offsetof(ChatState, delivered_keys), READONLY, NULL},
     {"next_id", T_LONGLONG, offsetof(ChatState, next_id), 0, NULL},
@@ -92,7 +94,7 @@ PyTypeObject ChatStateType = {
     .tp_new = chat_state_new,
 };
 
-/* InFlightTable ------------------------------------------------------------------------------------------------------ */
+/* InFlightTable ------------------------------------------------------------------------------------------------ */
 
 static PyObject *in_flight_new(PyTypeObject *type, PyObject *Py_UNUSED(arguments), PyObject *Py_UNUSED(keywords))
 {

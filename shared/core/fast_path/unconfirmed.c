@@ -1,7 +1,7 @@
-/* Which final statuses a user's links were told and may not have heard: ChatState's link → the latest frames. */
+/* Final statuses that a user's links were given and nothing was heard on since: link → the latest frames. */
 #include "fast_path/unconfirmed.h"
 
-/* Final statuses were told over a link, as one run: `count` of them. */
+/* Final statuses went out over a link, as one run: `count` of them. */
 int unconfirmed_add(FastPath *self, PyObject *link, PyObject *raw, Py_ssize_t count)
 {
     PyObject *kept = PyDict_GetItemWithError(self->chat->unconfirmed_statuses, link);
@@ -15,7 +15,7 @@ int unconfirmed_add(FastPath *self, PyObject *link, PyObject *raw, Py_ssize_t co
         return failed;
     }
     if (!PyList_Check(kept)) {
-        PyErr_SetString(PyExc_TypeError, "what a link was told is a list");
+        PyErr_SetString(PyExc_TypeError, "a link's statuses are a list");
         return -1;
     }
     Py_ssize_t size = PyList_GET_SIZE(kept), most = self->limits.most_unconfirmed;
@@ -25,7 +25,7 @@ int unconfirmed_add(FastPath *self, PyObject *link, PyObject *raw, Py_ssize_t co
     return PyList_Append(kept, raw);
 }
 
-/* Something came over a user's link: what it was told before has come. */
+/* Something came over a user's link: what it was given before has come. */
 int unconfirmed_clear(FastPath *self, PyObject *source, PyObject *link)
 {
     if (link == NULL || PyUnicode_Check(source) || PyDict_GET_SIZE(self->chat->unconfirmed_statuses) == 0)

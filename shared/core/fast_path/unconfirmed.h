@@ -1,4 +1,4 @@
-/* Which final statuses a user's links were told and may not have heard. */
+/* Final statuses that a user's links were given and nothing was heard on since. */
 #ifndef PARLEY_FAST_PATH_UNCONFIRMED_H
 #define PARLEY_FAST_PATH_UNCONFIRMED_H
 

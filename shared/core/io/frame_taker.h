@@ -14,8 +14,8 @@ typedef struct FrameTaker FrameTaker;
  * `*kept` is the caller's to keep for the next call: what the taker knows of the source. `link` is where the frames
  * came from, or NULL.
  */
-typedef Py_ssize_t (*TakeFrames)(FrameTaker *self, PyObject *source, PyObject **kept, PyObject *link, PyObject *frames,
-                                 Py_ssize_t start, double now);
+typedef Py_ssize_t (*TakeFrames)(FrameTaker *self, PyObject *source, PyObject **kept, PyObject *link,
+                                 PyObject *frames, Py_ssize_t start, double now);
 
 struct FrameTaker {
     PyObject_HEAD

@@ -1,4 +1,4 @@
-/* Bytes in, frames out: shared/wire/framing.py, compiled. It knows what is right; what is wrong is told by framing.py. */
+/* Bytes in, frames out: shared/wire/framing.py, compiled. It knows what is right; framing.py says what is wrong. */
 #include "io/frames.h"
 
 #include <structmember.h>
@@ -21,7 +21,8 @@ static PyObject *frame_name(const char *text, Py_ssize_t length)
         memcmp(PyUnicode_1BYTE_DATA(name), text, (size_t)length) == 0)
         return Py_NewRef(name);
     name = PyUnicode_FromStringAndSize(text, length);
-    if (name != NULL && PyUnicode_IS_ASCII(name)) /* not interned: any side could fill the memory with names of its own */
+    /* Not interned: any side could fill the memory with names of its own. */
+    if (name != NULL && PyUnicode_IS_ASCII(name))
         Py_XSETREF(names[slot], Py_NewRef(name));
     return name;
 }
@@ -216,7 +217,8 @@ static int cut_one(Reader *self, PyObject *data, Py_ssize_t position, int is_fir
 /* What is wrong there, in words, as framing.py says it. */
 static int reader_fault(Reader *self, PyObject *data, Py_ssize_t position)
 {
-    PyObject *rest = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + position, PyBytes_GET_SIZE(data) - position);
+    PyObject *rest =
+        PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + position, PyBytes_GET_SIZE(data) - position);
     PyObject *error = rest == NULL ? NULL : io_find_fault(rest, Py_MIN(self->limit, self->allowed));
     Py_XDECREF(rest);
     if (error == NULL)

@@ -19,7 +19,7 @@
 
 static const double QUIET = 100e-6; /* seconds without a write: what comes then is alone in its turn of the loop */
 
-/* Writing ---------------------------------------------------------------------------------------------------------- */
+/* Writing ------------------------------------------------------------------------------------------------------ */
 
 static double clock_monotonic(void)
 {
@@ -30,8 +30,8 @@ static double clock_monotonic(void)
 
 /* Write past the transport what goes out after a quiet time: at once, and not at the end of the loop's turn.
  *
- * What follows soon goes by way of the transport, which gathers a turn's writes. Returns how much was written: 0 also
- * where the transport has something to write before, and where there is any fault, which it will meet, too.
+ * What follows soon goes by way of the transport, which gathers a turn's writes. Returns how much was written: 0
+ * also where the transport has something to write before, and where there is any fault, which it will meet, too.
  */
 static Py_ssize_t write_past_transport(LinkIO *self, PyObject *data)
 {
@@ -62,8 +62,9 @@ static int write_through(LinkIO *self, PyObject *data)
     Py_ssize_t sent = write_past_transport(self, data);
     if (sent < 0 || sent == PyBytes_GET_SIZE(data))
         return sent < 0 ? -1 : 0;
-    PyObject *rest = sent == 0 ? Py_NewRef(data)
-                               : PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + sent, PyBytes_GET_SIZE(data) - sent);
+    PyObject *rest = sent == 0
+                         ? Py_NewRef(data)
+                         : PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + sent, PyBytes_GET_SIZE(data) - sent);
     PyObject *transport = Py_NewRef(self->transport);
     self->may_wait = 1;
     ((Turn *)self->turn)->held += PyBytes_GET_SIZE(data) - sent;
@@ -134,7 +135,7 @@ int link_send(LinkIO *self, PyObject *raw)
     return turn_flush_later((Turn *)self->turn, (PyObject *)self);
 }
 
-/* Reading ------------------------------------------------------------------------------------------------------------ */
+/* Reading ------------------------------------------------------------------------------------------------------ */
 
 double link_now(LinkIO *self)
 {
@@ -163,7 +164,9 @@ static Py_ssize_t hand_over(LinkIO *self, PyObject *frames, double now)
     if (self->taker == Py_None) {
         PyObject *to[] = {self->owner, (PyObject *)self, frames};
         return handled(
-            self, PyObject_VectorcallMethod(io_name.messages_received, to, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL), count);
+            self,
+            PyObject_VectorcallMethod(io_name.messages_received, to, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL),
+            count);
     }
     FrameTaker *taker = (FrameTaker *)self->taker;
     at = taker->take(taker, self->source, &self->kept, (PyObject *)self, frames, at, now);

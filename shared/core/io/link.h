@@ -10,7 +10,8 @@ typedef struct {
     PyObject *received, *sent; /* counts by name, or None */
     PyObject *transport;       /* None: not connected */
     PyObject *out;
-    PyObject *taker, *source, *kept; /* who takes frames first (frame_taker.h), or None; whose they are; what it keeps */
+    PyObject *taker; /* who takes frames first (frame_taker.h), or None */
+    PyObject *source, *kept; /* whose they are; what the taker keeps of that */
     long long bytes_received, bytes_sent, frames_received;
     Py_ssize_t queued;
     double written_at;

@@ -117,10 +117,11 @@ static int link_init(LinkIO *self, PyObject *arguments, PyObject *keywords)
 {
     static char *kwlist[] = {"owner", "session", "turn", "now", "received", "sent", NULL};
     PyObject *owner, *session, *turn, *now, *received, *sent;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!OOO", kwlist, &owner, &session, &TurnType, &turn, &now,
-                                     &received, &sent))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!OOO", kwlist, &owner, &session, &TurnType, &turn,
+                                     &now, &received, &sent))
         return -1;
-    if ((received != Py_None && !Py_IS_TYPE(received, &CountsType)) || (sent != Py_None && !Py_IS_TYPE(sent, &CountsType))) {
+    if ((received != Py_None && !Py_IS_TYPE(received, &CountsType)) ||
+        (sent != Py_None && !Py_IS_TYPE(sent, &CountsType))) {
         PyErr_SetString(PyExc_TypeError, "counts are Counts, or None");
         return -1;
     }
@@ -203,7 +204,8 @@ static PyMethodDef link_methods[] = {
     {"send_run", (PyCFunction)py_send_run, METH_VARARGS, "Queue several frames of one name."},
     {"flush", (PyCFunction)py_flush, METH_NOARGS, "Write what was queued."},
     {"close", (PyCFunction)py_close, METH_NOARGS, "Let go of what is not needed any more: the link is over."},
-    {"use_fast_path", (PyCFunction)py_use_fast_path, METH_VARARGS, "Hand what this source sends to the fast path first."},
+    {"use_fast_path", (PyCFunction)py_use_fast_path, METH_VARARGS,
+     "Hand what this source sends to the fast path first."},
     {NULL, NULL, 0, NULL},
 };
 

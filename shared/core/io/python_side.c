@@ -45,7 +45,8 @@ int io_call(PyObject *object, PyObject *method, PyObject *argument)
 PyObject *io_find_fault(PyObject *data, int64_t limit)
 {
     PyObject *module = PyImport_ImportModule("parley.shared.wire.framing");
-    PyObject *error = module == NULL ? NULL : PyObject_CallMethod(module, "find_fault", "OL", data, (long long)limit);
+    PyObject *error =
+        module == NULL ? NULL : PyObject_CallMethod(module, "find_fault", "OL", data, (long long)limit);
     Py_XDECREF(module);
     return error;
 }

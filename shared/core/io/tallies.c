@@ -1,4 +1,4 @@
-/* What is counted where much happens, as plain numbers: shared/telemetry/tallies.py has the twins of Counts and Buckets. */
+/* What is counted where much happens, as plain numbers: shared/telemetry/tallies.py has the twins. */
 #include "io/tallies.h"
 
 #include <structmember.h>
@@ -44,8 +44,8 @@ void counts_add(PyObject *counts, const char *text, Py_ssize_t length, Py_ssize_
 void counts_add_name(PyObject *counts, PyObject *name, Py_ssize_t more)
 {
     int is_ascii = PyUnicode_IS_ASCII(name);
-    counts_add(counts, is_ascii ? (char *)PyUnicode_1BYTE_DATA(name) : "", is_ascii ? PyUnicode_GET_LENGTH(name) : 0,
-               more);
+    counts_add(counts, is_ascii ? (char *)PyUnicode_1BYTE_DATA(name) : "",
+               is_ascii ? PyUnicode_GET_LENGTH(name) : 0, more);
 }
 
 static PyObject *counts_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
@@ -138,7 +138,7 @@ PyTypeObject CountsType = {
     .tp_new = counts_new,
 };
 
-/* Buckets: a histogram -------------------------------------------------------------------------------------------- */
+/* Buckets: a histogram ----------------------------------------------------------------------------------------- */
 
 typedef struct {
     PyObject_HEAD
@@ -245,7 +245,7 @@ PyTypeObject BucketsType = {
     .tp_new = buckets_new,
 };
 
-/* Deliveries: how many, and how long they took, to recipients here and elsewhere --------------------------------- */
+/* Deliveries: how many, and how long they took, to recipients here and elsewhere ------------------------------- */
 
 typedef struct {
     PyObject_HEAD
@@ -267,7 +267,8 @@ static PyObject *deliveries_new(PyTypeObject *type, PyObject *arguments, PyObjec
 {
     static char *kwlist[] = {"local", "remote", NULL};
     PyObject *local, *remote;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!", kwlist, &BucketsType, &local, &BucketsType, &remote))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!", kwlist, &BucketsType, &local, &BucketsType,
+                                     &remote))
         return NULL;
     Tally *self = (Tally *)type->tp_alloc(type, 0);
     if (self != NULL) {

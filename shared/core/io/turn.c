@@ -1,4 +1,4 @@
-/* What one loop's links have to write, and what a turn may cost: shared/link/turn.py compiled, which says what is meant. */
+/* One loop's links with something to write, and the cost of a turn: shared/link/turn.py, compiled. */
 #include "io/turn.h"
 
 #include <structmember.h>
@@ -88,7 +88,7 @@ void turn_begin(Turn *turn, double now)
     turn->produced = 0;
 }
 
-/* As a Python type --------------------------------------------------------------------------------------------------- */
+/* As a Python type --------------------------------------------------------------------------------------------- */
 
 static PyObject *py_end(Turn *self, PyObject *Py_UNUSED(none))
 {
@@ -142,9 +142,8 @@ static PyObject *turn_new(PyTypeObject *type, PyObject *arguments, PyObject *key
     self->call_soon = Py_NewRef(call_soon);
     self->links = PyList_New(0);
     self->look = Py_NewRef(Py_None);
-    if (self->links == NULL ||
-        !PyArg_ParseTuple(bounds, "nnLdddL", &self->read, &self->send, &self->most_produced, &self->slice, &self->round,
-                          &self->pause, &self->look_every))
+    if (self->links == NULL || !PyArg_ParseTuple(bounds, "nnLdddL", &self->read, &self->send, &self->most_produced,
+                                                 &self->slice, &self->round, &self->pause, &self->look_every))
         Py_CLEAR(self);
     return (PyObject *)self;
 }
