@@ -184,7 +184,7 @@ class DirectoryService(ServiceBase):
             server, now, relayed=relayed, linked=heard.linked, source=source, answered=answered, pinned=pinned
         )
         if hearing is Hearing.REFUSED:
-            self.metrics.limited("places" if server.server_id in self.directory else "names", "directory")
+            self.metrics.limited("endpoints" if server.server_id in self.directory else "names", "directory")
             return
         if hearing is Hearing.NEW:
             self._tell_of(server, source)

@@ -21,7 +21,7 @@ from parley.shared.config import split_host_port
 
 AGAIN: Final = 5.0
 """Seconds from a look-up to the next."""
-PATIENCE: Final = 10.0
+PAUSE_FACTOR: Final = 10.0
 """… and at least so many times as long as the last one took, up to SELDOM."""
 SELDOM: Final = 60.0
 
@@ -99,7 +99,7 @@ class Lookups:
         if self._is_closed:
             return
         name.running = False
-        name.due = asyncio.get_running_loop().time() + max(AGAIN, min(SELDOM, PATIENCE * took))
+        name.due = asyncio.get_running_loop().time() + max(AGAIN, min(SELDOM, PAUSE_FACTOR * took))
         name.error = error
         new = [(host, name.port) for host in found if host not in name.addresses]
         name.addresses = found or name.addresses

@@ -1,7 +1,7 @@
 """How often a link, and all links from an address, may have us do what is nobody's message. Pure.
 
 Messages and acknowledgements have no rate: they have their turns (turn.py). PINGs, requests and faults have. Above
-it a link is read more slowly, and who goes on for PATIENCE seconds is hung up on. What an address has beyond its
+it a link is read more slowly, and who goes on for TOLERATED seconds is hung up on. What an address has beyond its
 share only slows its links down: others may be behind it. A server stands for many, and has FACTOR times as much.
 """
 
@@ -24,7 +24,7 @@ SLOWED: Final = 1.0
 """Seconds for which a link rests because of others from its address."""
 LONGEST: Final = 5.0
 """Seconds that a link rests at most."""
-PATIENCE: Final = 30.0
+TOLERATED: Final = 30.0
 """Seconds for which a link may go on."""
 
 
@@ -68,7 +68,7 @@ class Rates:
             return Rest(SLOWED) if is_slowed else None
         if used.over_since is None:
             used.over_since = now
-        return Rest(min(seconds, LONGEST), is_end=now - used.over_since > PATIENCE and not is_server)
+        return Rest(min(seconds, LONGEST), is_end=now - used.over_since > TOLERATED and not is_server)
 
     def failed(self, address: str, now: float) -> None:
         """A connection from there was at fault before it was a link."""

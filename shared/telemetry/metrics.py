@@ -47,8 +47,8 @@ CONNECTS: Final = {
 
 LIMITED_WHAT: Final = frozenset(
     {
-        "bytes", "connections", "datagrams", "descriptors", "disk", "frames", "log_lines", "memory", "messages",
-        "names", "pings", "places", "proofs", "requests", "time",
+        "bytes", "connections", "datagrams", "descriptors", "disk", "endpoints", "frames", "log_lines", "memory",
+        "messages", "names", "pings", "proofs", "requests", "time",
     }
 )  # fmt: skip
 """Every `what` of which somebody can have had more than is allowed."""

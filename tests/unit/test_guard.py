@@ -12,9 +12,9 @@ from parley.shared.limits.rates import (
     FACTOR,
     FAILED,
     LONGEST,
-    PATIENCE,
     RATES,
     SLOWED,
+    TOLERATED,
     DatagramRates,
     Rates,
     Used,
@@ -89,7 +89,7 @@ def test_who_goes_on_for_long_is_hung_up_on_but_no_server():
     for is_server in (False, True):
         rates, used = Rates(), Used()
         ends, now = [], 0.0
-        while now <= PATIENCE + LONGEST:
+        while now <= TOLERATED + LONGEST:
             rest = spend(rates, used, now, amount=100_000, is_server=is_server)
             ends.append(rest.is_end)
             now += rest.seconds

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from parley.shared.discovery import name_lookups as module
-from parley.shared.discovery.name_lookups import AGAIN, PATIENCE, SELDOM, Lookups
+from parley.shared.discovery.name_lookups import AGAIN, PAUSE_FACTOR, SELDOM, Lookups
 
 
 class Resolver:
@@ -144,7 +144,7 @@ def test_a_name_that_stands_for_nothing_is_told_and_looked_up_again(resolver, fa
     story(doing)
 
 
-@pytest.mark.parametrize(("took", "pause"), [(0.0, AGAIN), (2.0, 2 * PATIENCE), (30.0, SELDOM)])
+@pytest.mark.parametrize(("took", "pause"), [(0.0, AGAIN), (2.0, 2 * PAUSE_FACTOR), (30.0, SELDOM)])
 def test_a_look_up_that_took_long_is_repeated_the_more_seldom(took, pause):
     async def run():
         lookups = Lookups(["ship.example"], 9999)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parley.services.discovery.announcing.silences import FORGOTTEN, MOST, PATIENCE, Silences
+from parley.services.discovery.announcing.silences import FORGOTTEN, MOST, SILENCE_ALLOWED, Silences
 from parley.services.discovery.directory.diagnosis import Diagnosis
 from parley.shared.telemetry.troubles import KINDS, LASTS, LINES_BURST, Troubles
 from parley.shared.telemetry.troubles import MOST as MOST_TROUBLES
@@ -104,10 +104,10 @@ def test_a_static_peer_that_does_not_answer_is_told_after_a_while():
     silences = Silences()
     peers = ["10.0.0.2", "10.0.0.3"]
     assert silences.silent(peers, 5.0, 0.0) == []
-    silences.answered("10.0.0.2", PATIENCE)
-    assert silences.silent(peers, 5.0, PATIENCE + 1) == ["10.0.0.3"]
-    assert silences.silent(peers, 5.0, 2 * PATIENCE + 1) == peers
-    assert silences.silent(["10.0.0.2"], 5.0, 2 * PATIENCE + 1) == ["10.0.0.2"]
+    silences.answered("10.0.0.2", SILENCE_ALLOWED)
+    assert silences.silent(peers, 5.0, SILENCE_ALLOWED + 1) == ["10.0.0.3"]
+    assert silences.silent(peers, 5.0, 2 * SILENCE_ALLOWED + 1) == peers
+    assert silences.silent(["10.0.0.2"], 5.0, 2 * SILENCE_ALLOWED + 1) == ["10.0.0.2"]
 
 
 def test_where_there_are_many_servers_a_static_peer_has_longer():

@@ -17,7 +17,7 @@ FORGOTTEN: Final = 60.0
 """Seconds without a request after which it is gone."""
 MOST: Final = 256
 """Servers that are looked at."""
-PATIENCE: Final = 20.0
+SILENCE_ALLOWED: Final = 20.0
 """Seconds, at least, for which a static peer may be silent."""
 MISSED: Final = 3.5
 """Intervals between our requests, at least, for which it may."""
@@ -65,5 +65,5 @@ class Silences:
     def silent(self, peers: Iterable[str], interval: float, now: float) -> list[str]:
         """Which of these static peers do not answer."""
         self._answered = {host: self._answered.get(host, now) for host in peers}
-        patience = max(PATIENCE, MISSED * interval)
+        patience = max(SILENCE_ALLOWED, MISSED * interval)
         return [host for host, at in self._answered.items() if now - at > patience]

@@ -30,8 +30,8 @@ DISCOVERY = (ALPHA, DISCOVERY_UDP)
 REGISTRATION = (ALPHA, REGISTRATION_PORT)
 HEARD = (
     counted("discovery", "parley_announcements_total", direction="received"),
-    limited("discovery", "names"), limited("discovery", "places"), limited("discovery", "datagrams"),
-    limited("chat", "connections"), limited("chat", "names"), limited("chat", "places"),
+    limited("discovery", "names"), limited("discovery", "endpoints"), limited("discovery", "datagrams"),
+    limited("chat", "connections"), limited("chat", "names"), limited("chat", "endpoints"),
 )  # fmt: skip
 MOST_DIALS = 100
 """Connections that a third machine may get in a run; 928 in five seconds were seen."""

@@ -33,7 +33,7 @@ class Servers(Churn):
     name = "servers"
     rate = 500.0
     seen = (limited("chat", "names"), limited("chat", "connections"), limited("chat", "requests"),
-            limited("chat", "places"), CONNECTED)  # fmt: skip
+            limited("chat", "endpoints"), CONNECTED)  # fmt: skip
 
     def prepare(self) -> None:
         """Each has another name."""
@@ -52,7 +52,7 @@ class StolenName(Attack):
     rate = 20.0
     unit = "connections"
     seen = (rejected("chat", "bad_connect"), limited("chat", "names"), limited("chat", "connections"),
-            limited("chat", "places"), limited("chat", "requests"),
+            limited("chat", "endpoints"), limited("chat", "requests"),
             counted("chat", "parley_connects_total", role="listener", result="is_already_connected_error"),
             Counter("chat", "parley_duplicate_links_total"))  # fmt: skip
 

@@ -106,7 +106,7 @@ class TypingSubscribers(Subscribers):
     name = "typing-subscribers"
     link_port = TYPING_PORT
     place = (ALPHA, TYPING_UDP)
-    seen = (limited("typing", "datagrams"), limited("typing", "requests"), limited("typing", "places"),
+    seen = (limited("typing", "datagrams"), limited("typing", "requests"), limited("typing", "endpoints"),
             counted("typing", "parley_datagrams_total", direction="received"))  # fmt: skip
 
     def said(self, number: int) -> bytes:
@@ -120,7 +120,7 @@ class LocationSubscribers(Subscribers):
     name = "location-subscribers"
     link_port = LOCATION_PORT
     place = (ALPHA, LOCATION_UDP)
-    seen = (limited("location", "datagrams"), limited("location", "requests"), limited("location", "places"),
+    seen = (limited("location", "datagrams"), limited("location", "requests"), limited("location", "endpoints"),
             limited("location", "names"),
             counted("location", "parley_datagrams_total", direction="received"))  # fmt: skip
 
