@@ -15,7 +15,7 @@ from bench.hop.system import Place, Running
 from tests.support.nodes import ROOT, wait_until
 
 PORT = 6600
-UVLOOP = (sys.executable, str(Path(__file__).with_name("uvloop_relay.py")))
+UVLOOP = (sys.executable, "-m", "bench.hop.uvloop_relay")
 
 
 def c_relay(stack: ExitStack, directory: Path, place: Place) -> Running:

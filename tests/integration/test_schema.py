@@ -197,7 +197,7 @@ def test_a_row_that_cannot_be_read_leaves_the_old_file_whole(path):
 
 
 @pytest.fixture
-def persisted(tmp_path):
+def kept(tmp_path):
     """A data directory of schema 2."""
     with closing(sqlite3.connect(tmp_path / "chat.db", isolation_level=None)) as db:
         db.executescript((ROOT / "tests/data/chat-2.sql").read_text(encoding="utf-8"))
