@@ -25,7 +25,7 @@ from tests.support.nodes import ROOT, wait_linked
 
 HERE = Path(__file__).parent
 OVERLAY = "tests/chaos/docker-compose.chaos.yml"
-SOURCES = ("client", "proto", "services", "shared")
+SOURCES = ("parley", "proto", "services", "shared")
 KEEPER = "keeper"
 DISK = "256m"
 """Each node's disk: some 100 bytes for each message of a run that was on it, and its log."""
@@ -89,7 +89,7 @@ class Cluster:
         """Take the sources as they are now: what is edited during the run has no part in it."""
         for name in SOURCES:
             ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, self.directory / "sources" / name, ignore=ignored)
+            shutil.copytree(ROOT / name, self.directory / "sources" / name, symlinks=True, ignore=ignored)
         for path in (self.directory, *self.directory.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)  # for the containers' user
 

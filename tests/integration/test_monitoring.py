@@ -112,10 +112,13 @@ def test_the_configuration_is_valid():
 
 
 def test_the_configuration_for_other_nodes_that_is_told_of_is_valid(tmp_path):
-    (told,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+    (told,) = [block for block in blocks if "scrape_configs:" in block]
+    (addition,) = [block for block in blocks if "alertmanagers:" in block]
     config = tmp_path / "prometheus.yml"
-    config.write_text(told)
-    assert_valid(config)
+    for text in (told, told + addition):
+        config.write_text(text)
+        assert_valid(config)
     parsed = yaml.safe_load(told)
     assert [job["job_name"] for job in parsed["scrape_configs"]] == ["parley"]
     assert [sorted(path.name for path in ROOT.glob(rules)) for rules in parsed["rule_files"]] == [
