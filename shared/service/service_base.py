@@ -7,7 +7,7 @@ dialled by a connector. A feature is a subclass that handles its messages and no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from google.protobuf.message import Message
 from parley.shared.addresses import Endpoint, Server, ServerList, User
 from parley.shared.config import Config
 from parley.shared.discovery.announcements import announce, encode_announcement, our_mark
-from parley.shared.discovery.discovery import DiscoveryService
+from parley.shared.discovery.discovery import MOST_FROM_ONE, DiscoveryService
 from parley.shared.discovery.interfaces import reachable_networks
+from parley.shared.discovery.looks import Looks
 from parley.shared.discovery.networks import Networks
 from parley.shared.discovery.server_lists import ServerListChange
 from parley.shared.link.events import Closed, Identity
@@ -55,6 +56,12 @@ class ServiceBase(NodeProcess):
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self._servers: ByName[Server] = ByName()
+        self._looks = Looks(
+            most=self.config.limits.servers,
+            from_one=MOST_FROM_ONE,
+            expiry=self.config.discovery.server_expiry,
+        )
+        """The servers that `handle_connections` finds where no discovery process tells of any."""
         self.subscribers: dict[User, list[Link]] = {}
         self.peering = Peering(self, self.config.link, self.config.address)
         self.siblings = Siblings(self, self.secret)
@@ -121,13 +128,25 @@ class ServiceBase(NodeProcess):
     async def _look_around(self) -> None:
         """Ask once, and deal with servers that are new or elsewhere; one that does not answer may only be slow."""
         found = await DiscoveryService(self.config).discover_servers(ONE_LOOK)
-        await self._heard_of([server for server in found if server.endpoints(self.feature)], is_whole=False)
+        own, others = self._own_and_others(server for server in found if server.endpoints(self.feature))
+        refused, now = self._looks.refused, asyncio.get_running_loop().time()
+        others, gone = self._looks.heard(others, lambda name: self.peering.link_to(name) is not None, now)
+        if self._looks.refused > refused:
+            self.metrics.limited("names", "directory")
+        await self._heard_of([*own, *others], is_whole=False, gone=gone)
         await asyncio.sleep(LOOK_EVERY * self.config.discovery.discovery_interval)
 
-    async def _heard_of(self, server_list: Sequence[Server], *, is_whole: bool) -> None:
+    def _own_and_others(self, servers: Iterable[Server]) -> tuple[list[Server], list[Server]]:
+        own: list[Server] = []
+        others: list[Server] = []
+        for server in servers:
+            (own if fold(server.server_id) == fold(self.server_id) else others).append(server)
+        return own, others
+
+    async def _heard_of(self, server_list: Sequence[Server], *, is_whole: bool, gone: Sequence[str] = ()) -> None:
         """Deal with servers as a process of a node does; where our own is among them, with its other features."""
-        ours = [server for server in server_list if fold(server.server_id) == fold(self.server_id)]
-        change = ServerListChange(tuple(each for each in server_list if each not in ours), is_whole=is_whole)
+        ours, others = self._own_and_others(server_list)
+        change = ServerListChange(tuple(others), tuple(gone), is_whole)
         here = Networks(reachable_networks(self.config.address)).own
         own = [endpoint for server in ours for endpoint in _endpoints_of(server) if endpoint.host in here]
         if own:

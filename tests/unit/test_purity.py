@@ -45,6 +45,7 @@ PURE = [
     "shared/names",
     "shared/printable",
     "shared/audiences",
+    "shared/discovery/looks",
     "shared/discovery/networks",
     "shared/discovery/server_lists",
     "shared/limits/bounds",
