@@ -171,7 +171,7 @@ class LimitsConfig(Section, frozen=True):
     in earnest makes room first, all others stay.
     """
     groups: Bytes = 50_000
-    """Groups that live here; who would make one more hears ERROR."""
+    """Groups that live here; who would make one more hears FAILED."""
     members: Bytes = 1_000_000
     """Members of all these groups."""
     user_groups: Bytes = 2_000

@@ -64,8 +64,10 @@ class Spellings:
 _ONE: Final[dict[str, tuple[str, ...]]] = {
     "ChatMessage": ("author", "user", "group", "userOfGroup"),
     "ChatMessageResponse": ("author", "group"),
-    "ChangeGroup": ("group", "user"),
-    "GroupMembers": ("group", "user"),
+    "JoinGroup": ("group", "user"),
+    "LeaveGroup": ("group", "user"),
+    "QueryGroupMembers": ("group", "user"),
+    "GroupMembers": ("group", "asker"),
     "ChangeBlock": ("user",),
     "UserOfGroup": ("user", "group"),
     "DeliveryStatus": ("user",),
@@ -76,7 +78,7 @@ _ONE: Final[dict[str, tuple[str, ...]]] = {
 """Payload → the fields in which people and groups are named."""
 _MANY: Final[dict[str, tuple[str, ...]]] = {
     "ChatMessageResponse": ("statuses",),
-    "GroupMembers": ("members",),
+    "GroupMembers": ("user",),
     "TypingEvents": ("typing_events", "stopped"),
     "LiveLocations": ("extended_live_locations",),
 }

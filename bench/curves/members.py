@@ -25,7 +25,8 @@ class Joined(Connection):
     def __init__(self, address: str, user: User, group: Group) -> None:
         super().__init__(address, user)
         self.is_member = False
-        self.out += encode("JOIN_GROUP", pb.ChangeGroup(group=group.to_pb(), request=1))
+        self.out += encode("JOIN_GROUP", pb.JoinGroup(group=group.to_pb(), user=user.to_pb()))
+        self.out += encode("QUERY_GROUP_MEMBERS", pb.QueryGroupMembers(group=group.to_pb()))
 
     @property
     def is_done(self) -> bool:
@@ -35,7 +36,7 @@ class Joined(Connection):
     def handle(self, name: str, payload: bytes) -> None:
         """Hear whether it is one."""
         if name == "GROUP_MEMBERS":
-            self.is_member = pb.GroupMembers.FromString(payload).result == pb.GroupMembers.OK
+            self.is_member = pb.GroupMembers.FromString(payload).result == pb.GroupMembers.SUCCESS
 
 
 class FanOut(NamedTuple):

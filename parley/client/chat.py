@@ -67,7 +67,7 @@ class ChatFeature(FeatureBase):
         self._deliveries: dict[int, Delivery] = {}
         self._outbox = Outbox(self._refused)
         self._partials = Partials(Limits(self.config.link.payload_limit))
-        self._requests = Requests(self._outbox, self.user.server_id)
+        self._requests = Requests(self._outbox, self.user)
         self._received_before = ReceivedMessages()
         self._being_handled: dict[bytes, asyncio.Future[None]] = {}
         """Messages that `on_message` has not done with: each may come again meanwhile."""
@@ -147,7 +147,7 @@ class ChatFeature(FeatureBase):
 
     async def members(self, group: str | Group, timeout: float = TIMEOUT) -> list[User]:
         """The members of a group that we are in."""
-        return await self._requests.group("GROUP_MEMBERS", _group(group), timeout)
+        return await self._requests.group("QUERY_GROUP_MEMBERS", _group(group), timeout)
 
     async def block(self, user: str | User, timeout: float = TIMEOUT) -> None:
         """Take no more messages from a user; they are told USER_BLOCKED."""

@@ -171,10 +171,10 @@ class ChatEngine:
             "mailboxes": len(self.state.queues),
             "owed_to": self.owed.destinations,
             **self.router.sizes,
-            "asked_elsewhere": self.requests.passed_count,
+            "asked_elsewhere": len(self.requests.elsewhere),
         }
 
     def next_timeout(self) -> float | None:
         """When the router or the requests must be woken, or None."""
-        due = [each for each in (self.router.next_timeout(), self.requests.next_timeout()) if each is not None]
-        return min(due, default=None)
+        timeouts = self.router.next_timeout(), self.requests.elsewhere.next_timeout()
+        return min((due for due in timeouts if due is not None), default=None)

@@ -25,6 +25,10 @@ class ChatLink(Protocol):
         """Whether all that was written has arrived at the other side's machine."""
 
     @property
+    def is_parley(self) -> bool:
+        """Whether the other side is a Parley, and so takes names and fields of ours."""
+
+    @property
     def takes_pieces(self) -> bool:
         """Whether the other side takes what is large in pieces: PIECE."""
 

@@ -210,5 +210,5 @@ class EngineRunner:
         self._is_late = False
         self.engine.router.timer_is_set(False)
         self.engine.router.handle_timeout(now)
-        self.engine.requests.handle_timeout(now)
+        self.engine.requests.elsewhere.handle_timeout(now)
         self.turn_over()

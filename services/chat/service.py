@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final, TypeVar
 
 from parley.services.chat.engine import ChatEngine
-from parley.services.chat.groups.requests import Ask, read_ask
+from parley.services.chat.groups.asks import ASKS, read_ask
 from parley.services.chat.message.early_refusals import EarlyRefusals
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
@@ -29,11 +29,6 @@ from parley.shared.wire.pieces import Limits, Partials, Whole
 
 Result = pb.ConnectResponse
 T = TypeVar("T")
-GROUPS: Final[dict[str, type[Ask]]] = {
-    "JOIN_GROUP": pb.ChangeGroup,
-    "LEAVE_GROUP": pb.ChangeGroup,
-    "GROUP_MEMBERS": pb.GroupMembers,
-}
 PIECE_NAMES: Final = frozenset({"PIECE", "PIECE_RECEIVED"})
 BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
 
@@ -231,7 +226,7 @@ class ChatService(ServiceBase):
             self._settling.set(self._early_refusals.connected(link.peer_id, self._now()))
         self.engine.router.server_connected(link.peer_id, self._now())
         self._use_fast_path(link, link.peer_id)
-        self.engine.requests.server_connected(link.peer_id)
+        self.engine.requests.elsewhere.server_connected(link.peer_id)
         self.runner.turn_over()
 
     def peer_disconnected(self, link: Link) -> None:
@@ -342,12 +337,11 @@ class ChatService(ServiceBase):
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
             engine.router.ack_from_client(user, answer, self._now(), frame, link=link)
-        elif name in GROUPS:
+        elif name in ASKS:
             self.guard.counts(link, "requests", 1)
+            ask = read_ask(frame, ASKS[name], self.spellings)
             with link.answering():
-                engine.requests.group_asked(
-                    user, name, read_ask(frame, GROUPS[name], self.spellings), link, self._now()
-                )
+                engine.requests.group_asked(user, name, ask, link, self._now())
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, user, frame, self.handle_message_for_feature)
         elif name in BLOCKS:
@@ -371,16 +365,24 @@ class ChatService(ServiceBase):
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)
         elif name == "STATUS_RECEIVED":
             engine.router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
-        elif name in GROUPS:
-            asked = decode(frame, GROUPS[name])
-            if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
-                engine.requests.group_answered(server_id, asked, self.spellings)
-            else:
-                ask = read_ask(frame, GROUPS[name], self.spellings)
-                engine.requests.group_asked_by_server(server_id, name, ask, link)
+        elif name == "GROUP_MEMBERS":
+            engine.requests.elsewhere.answered(server_id, decode(frame, pb.GroupMembers), self.spellings)
+        elif name in ASKS:
+            self._group_asked_by_server(link, server_id, frame)
         else:
             return False
         return True
+
+    def _group_asked_by_server(self, link: Link, server_id: str, frame: Frame) -> None:
+        """A Parley asks for its many users, as often as they do; of others each question is counted."""
+        ask = read_ask(frame, ASKS[frame.name], self.spellings)
+        asked_by_server = self.engine.requests.group_asked_by_server
+        if link.is_parley:
+            asked_by_server(server_id, frame.name, ask, link)
+            return
+        self.guard.counts(link, "requests", 1)
+        with link.answering():
+            asked_by_server(server_id, frame.name, ask, link)
 
     def _piece(self, link: Link, source: Destination, frame: Frame, handle: Callable[[Link, Frame], bool]) -> None:
         """A part of something large came, or of ours there; what is whole now is as if it had come whole."""
@@ -403,8 +405,8 @@ class ChatService(ServiceBase):
             message = decode(frame, pb.ChatMessage)
             author = self.spellings.user(User.of(message.author))
             self.engine.router.message_from_client(author, message, frame.raw, self._now())
-        elif frame.name == "GROUP_MEMBERS":
-            ask = read_ask(frame, pb.GroupMembers, self.spellings)
+        elif frame.name == "QUERY_GROUP_MEMBERS":
+            ask = read_ask(frame, pb.QueryGroupMembers, self.spellings)
             self.engine.requests.group_asked(User.of(ask.user), frame.name, ask, link, self._now())
         elif frame.name == "ASK_BLOCKED_USERS":
             self.engine.requests.watch_blocks(decode(frame, pb.ChangeBlock), link)

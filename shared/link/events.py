@@ -39,8 +39,8 @@ class Identity:
 
     @property
     def is_parley(self) -> bool:
-        """Whether that server is a Parley: existing ones send no field from 100 up."""
-        return bool(self.instance_id)
+        """Whether that is a Parley: existing programs send no field from 100 up."""
+        return bool(self.capabilities if self.is_client else self.instance_id)
 
 
 @dataclass(frozen=True, slots=True)

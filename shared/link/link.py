@@ -162,6 +162,11 @@ class Link(LinkBacklog, asyncio.Protocol):
         return identity
 
     @property
+    def is_parley(self) -> bool:
+        """Whether the other side is a Parley: names of ours go to nobody else (protocol.md, "Ours")."""
+        return self.identity.is_parley
+
+    @property
     def takes_pieces(self) -> bool:
         """Whether the other side takes what is large in pieces."""
         return bool(self.identity.capabilities & PIECES)

@@ -29,7 +29,8 @@ QUESTIONS = 500
 SLACK = 1000
 """Times that matter no more, held at most beyond as many as there are groups."""
 
-Answer = pb.GroupMembers
+OUTSIDE = frozenset({pb.GroupMembers.NOT_A_MEMBER, pb.GroupMembers.NO_GROUPS_THERE})
+"""Reasons for which the asker is no member for certain."""
 
 
 @dataclass(slots=True)
@@ -103,9 +104,9 @@ class Members:
             heappop(self._due)
         return self._due[0][0] if self._due else None
 
-    def due(self, now: float) -> tuple[list[pb.GroupMembers], list[Group]]:
+    def due(self, now: float) -> tuple[list[pb.QueryGroupMembers], list[Group]]:
         """The questions to ask now, and the groups whose last answer no longer counts."""
-        questions: list[pb.GroupMembers] = []
+        questions: list[pb.QueryGroupMembers] = []
         changed: list[Group] = []
         while len(questions) < QUESTIONS and (due := self.next_timeout()) is not None and due <= now:
             group = heappop(self._due)[2]
@@ -120,7 +121,7 @@ class Members:
             questions.append(self._ask(group, known, now))
         return questions, changed
 
-    def _ask(self, group: Group, known: _Group, now: float) -> pb.GroupMembers:
+    def _ask(self, group: Group, known: _Group, now: float) -> pb.QueryGroupMembers:
         known.asked = now
         asker = self._asker(known)
         known.authors[asker] = known.authors.pop(asker)
@@ -129,9 +130,7 @@ class Members:
         self._requests[self._last_request] = (group, asker)
         if len(self._requests) > MOST_ASKED:
             self._requests.popitem(last=False)
-        return Answer(
-            group=group.to_pb(), user=asker.to_pb(), request=self._last_request, result=Answer.Result.ASKED
-        )
+        return pb.QueryGroupMembers(group=group.to_pb(), user=asker.to_pb(), request=self._last_request)
 
     def _find_out(self, group: Group, known: _Group) -> None:
         known.is_unsure = any(a not in known.members and a not in known.refused for a in known.authors)
@@ -153,9 +152,9 @@ class Members:
         if known is None or asker is None:
             return None
         before = known.members
-        if answer.result == Answer.Result.OK:
-            self._set_members(known, (User.of(member) for member in answer.members), now)
-        elif answer.result == Answer.Result.NOT_A_MEMBER:
+        if answer.result == pb.GroupMembers.SUCCESS:
+            self._set_members(known, (User.of(member) for member in answer.user), now)
+        elif answer.reason in OUTSIDE:
             known.refused.add(asker)
             known.members -= {asker}
             if known.refused >= known.authors.keys():

@@ -165,7 +165,7 @@ class NodeChat(Dialler):
         questions, changed = self._members.due(_now())
         for question in questions:
             if self.link is not None:
-                self.link.send(encode("GROUP_MEMBERS", question))
+                self.link.send(encode("QUERY_GROUP_MEMBERS", question))
         for group in changed:
             self._user.members_changed(group)
         self._set_timer()

@@ -305,7 +305,27 @@ class PieceReceived(_message.Message):
     result: PieceReceived.Result
     def __init__(self, whole: _Optional[_Union[Whole, _Mapping]] = ..., offset: _Optional[int] = ..., result: _Optional[_Union[PieceReceived.Result, str]] = ...) -> None: ...
 
-class ChangeGroup(_message.Message):
+class JoinGroup(_message.Message):
+    __slots__ = ("handle", "group", "user")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    group: Group
+    user: User
+    def __init__(self, handle: _Optional[int] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class LeaveGroup(_message.Message):
+    __slots__ = ("group", "user", "request")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    group: Group
+    user: User
+    request: int
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ...) -> None: ...
+
+class QueryGroupMembers(_message.Message):
     __slots__ = ("group", "user", "request")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -316,34 +336,44 @@ class ChangeGroup(_message.Message):
     def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ...) -> None: ...
 
 class GroupMembers(_message.Message):
-    __slots__ = ("group", "user", "request", "result", "members")
+    __slots__ = ("group", "result", "user", "asker", "request", "reason")
     class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
-        ASKED: _ClassVar[GroupMembers.Result]
-        OK: _ClassVar[GroupMembers.Result]
-        NOT_A_MEMBER: _ClassVar[GroupMembers.Result]
-        GROUP_FULL: _ClassVar[GroupMembers.Result]
-        SERVER_NOT_FOUND: _ClassVar[GroupMembers.Result]
-        SERVER_TIMEOUT: _ClassVar[GroupMembers.Result]
-        ERROR: _ClassVar[GroupMembers.Result]
-    ASKED: GroupMembers.Result
-    OK: GroupMembers.Result
-    NOT_A_MEMBER: GroupMembers.Result
-    GROUP_FULL: GroupMembers.Result
-    SERVER_NOT_FOUND: GroupMembers.Result
-    SERVER_TIMEOUT: GroupMembers.Result
-    ERROR: GroupMembers.Result
+        UNKNOWN_ERROR: _ClassVar[GroupMembers.Result]
+        SUCCESS: _ClassVar[GroupMembers.Result]
+        NOT_FOUND: _ClassVar[GroupMembers.Result]
+    UNKNOWN_ERROR: GroupMembers.Result
+    SUCCESS: GroupMembers.Result
+    NOT_FOUND: GroupMembers.Result
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        NONE: _ClassVar[GroupMembers.Reason]
+        NOT_A_MEMBER: _ClassVar[GroupMembers.Reason]
+        GROUP_FULL: _ClassVar[GroupMembers.Reason]
+        SERVER_NOT_FOUND: _ClassVar[GroupMembers.Reason]
+        SERVER_TIMEOUT: _ClassVar[GroupMembers.Reason]
+        NO_GROUPS_THERE: _ClassVar[GroupMembers.Reason]
+        FAILED: _ClassVar[GroupMembers.Reason]
+    NONE: GroupMembers.Reason
+    NOT_A_MEMBER: GroupMembers.Reason
+    GROUP_FULL: GroupMembers.Reason
+    SERVER_NOT_FOUND: GroupMembers.Reason
+    SERVER_TIMEOUT: GroupMembers.Reason
+    NO_GROUPS_THERE: GroupMembers.Reason
+    FAILED: GroupMembers.Reason
     GROUP_FIELD_NUMBER: _ClassVar[int]
-    USER_FIELD_NUMBER: _ClassVar[int]
-    REQUEST_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
-    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ASKER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     group: Group
-    user: User
-    request: int
     result: GroupMembers.Result
-    members: _containers.RepeatedCompositeFieldContainer[User]
-    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ..., result: _Optional[_Union[GroupMembers.Result, str]] = ..., members: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+    user: _containers.RepeatedCompositeFieldContainer[User]
+    asker: User
+    request: int
+    reason: GroupMembers.Reason
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., result: _Optional[_Union[GroupMembers.Result, str]] = ..., user: _Optional[_Iterable[_Union[User, _Mapping]]] = ..., asker: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ..., reason: _Optional[_Union[GroupMembers.Reason, str]] = ...) -> None: ...
 
 class ChangeBlock(_message.Message):
     __slots__ = ("user", "request", "of")

@@ -7,12 +7,15 @@ import secrets
 import time
 from typing import Final
 
+from parley.services.chat.groups.asks import ASKS, set_number
 from parley.shared.wire.framing import encode_frame
 from parley.shared.wire.messages import MESSAGES, encode, pb
 
 NUMBER: Final = "00000000"
 """Stands in a name for a number of eight digits."""
 PING: Final = encode_frame("PING")
+TERMS: Final = pb.Terms(capabilities=1 << 63)
+"""Of a Parley that takes no pieces: all questions are answered to a Parley."""
 EXIT: Final = encode("HANGUP", pb.HangUp(reason=pb.HangUp.EXIT))
 
 
@@ -24,7 +27,7 @@ def user(name: str) -> pb.User:
 
 def client(name: str, udp_port: int = 0) -> bytes:
     """A client's CONNECT."""
-    return encode("CONNECT_CLIENT", pb.ConnectClient(user=user(name), udpPort=udp_port))
+    return encode("CONNECT_CLIENT", pb.ConnectClient(user=user(name), udpPort=udp_port, terms=TERMS))
 
 
 def server(name: str, feature: str = MESSAGES, instance: str = "", port: int = 0) -> bytes:
@@ -35,10 +38,10 @@ def server(name: str, feature: str = MESSAGES, instance: str = "", port: int = 0
 
 
 def group_request(name: str, group: str, asker: str = "") -> bytes:
-    """JOIN_GROUP, LEAVE_GROUP or GROUP_MEMBERS."""
+    """JOIN_GROUP, LEAVE_GROUP or QUERY_GROUP_MEMBERS."""
     group_id, _, server_id = group.rpartition("@")
-    kind = pb.GroupMembers if name == "GROUP_MEMBERS" else pb.ChangeGroup
-    ask = kind(group=pb.Group(groupId=group_id, serverId=server_id), request=7)
+    ask = ASKS[name](group=pb.Group(groupId=group_id, serverId=server_id))
+    set_number(ask, 7)
     if asker:
         ask.user.CopyFrom(user(asker))
     return encode(name, ask)

@@ -86,7 +86,7 @@ def ask_blocked():
 
 
 def ask_members():
-    return encode("GROUP_MEMBERS", pb.GroupMembers(group=CREW, user=EVE, request=1))
+    return encode("QUERY_GROUP_MEMBERS", pb.QueryGroupMembers(group=CREW, user=EVE, request=1))
 
 
 def to_group(number, size=10):

@@ -8,7 +8,7 @@ from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import decode, encode, pb
 from tests.support.durable_people import DurablePerson, DurableWorld
 from tests.support.people import NUMBERS, Client
-from tests.support.sinks import message
+from tests.support.sinks import group_ask, message
 
 
 class GroupClient(Client):
@@ -87,9 +87,8 @@ class GroupPerson(DurablePerson):
         return number
 
     def ask(self, name, group=None, request=1):
-        """JOIN_GROUP, LEAVE_GROUP or GROUP_MEMBERS, once, over the first client there is."""
-        payload = pb.GroupMembers if name == "GROUP_MEMBERS" else pb.ChangeGroup
-        asked = encode(name, payload(group=(group or self.world.group).to_pb(), request=request))
+        """JOIN_GROUP, LEAVE_GROUP or QUERY_GROUP_MEMBERS, once, over the first client there is."""
+        asked = group_ask(name, group or self.world.group, request)
         for client in self.clients[:1]:
             client.up.send(asked)
 

@@ -3,10 +3,10 @@
 from collections import deque
 
 from parley.services.chat.engine import ChatEngine
+from parley.services.chat.groups.asks import ASKS, number_of, result_of, set_number
 from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import LinkedServer, LocalRoster, retries_messages
-from parley.services.chat.service import GROUPS
 from parley.shared.addresses import User
 from parley.shared.compiled import core
 from parley.shared.config import ChatConfig
@@ -39,13 +39,36 @@ def ack(snowflake, *statuses, author=None):
     return response
 
 
+def group_ask(name, group, number=1, user=None):
+    """JOIN_GROUP, LEAVE_GROUP or QUERY_GROUP_MEMBERS."""
+    ask = ASKS[name](group=group.to_pb(), user=user.to_pb() if user is not None else None)
+    set_number(ask, number)
+    return encode(name, ask)
+
+
+def group_answer(ask, *members, reason="NONE"):
+    """The GROUP_MEMBERS that answers it."""
+    number = pb.GroupMembers.Reason.Value(reason)
+    told = pb.GroupMembers(group=ask.group, result=result_of(number), reason=number, request=number_of(ask))
+    told.user.extend(member.to_pb() for member in members)
+    return told
+
+
+def told(answer):
+    """What a GROUP_MEMBERS says became of a request."""
+    is_refused = answer.result != pb.GroupMembers.SUCCESS
+    assert is_refused == (answer.reason != pb.GroupMembers.NONE)
+    return pb.GroupMembers.Reason.Name(answer.reason) if is_refused else "SUCCESS"
+
+
 class Sink:
     """A link that keeps what is sent to it."""
 
     has_arrived = True
 
-    def __init__(self, *, writable=True):
+    def __init__(self, *, writable=True, is_parley=True):
         self.writable = writable
+        self.is_parley = is_parley
         self.takes_pieces = False
         self.sent = deque()
 
@@ -158,12 +181,12 @@ class Node:
         self.end_turn()
 
     def link(self, server_id, sink=None, *, confirms=True, takes_pieces=False):
-        sink = sink or Sink()
+        sink = sink or Sink(is_parley=confirms)
         sink.takes_pieces = takes_pieces
         self.know(server_id)
         self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms))
         self.router.server_connected(server_id, self.now)
-        self.engine.requests.server_connected(server_id)
+        self.engine.requests.elsewhere.server_connected(server_id)
         self.end_turn()
         return sink
 
@@ -208,8 +231,8 @@ class Node:
         elif frame.name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
             router.ack_from_client(user, answer, self.now, frame, link=sink)
-        elif frame.name in GROUPS:
-            requests.group_asked(user, frame.name, decode(frame, GROUPS[frame.name]), sink, self.now)
+        elif frame.name in ASKS:
+            requests.group_asked(user, frame.name, decode(frame, ASKS[frame.name]), sink, self.now)
         else:
             requests.block_asked(user, frame.name, decode(frame, pb.ChangeBlock), sink)
 
@@ -233,12 +256,11 @@ class Node:
             router.piece_received(server_id, decode(frame, pb.PieceReceived), self.now)
         elif frame.name == "STATUS_RECEIVED":
             router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
+        elif frame.name == "GROUP_MEMBERS":
+            requests.elsewhere.answered(server_id, decode(frame, pb.GroupMembers), Spellings())
         else:
-            asked = decode(frame, GROUPS[frame.name])
-            if isinstance(asked, pb.GroupMembers) and asked.result != pb.GroupMembers.ASKED:
-                requests.group_answered(server_id, asked, Spellings())
-            else:
-                requests.group_asked_by_server(server_id, frame.name, asked, self.roster.server(server_id).link)
+            asked = decode(frame, ASKS[frame.name])
+            requests.group_asked_by_server(server_id, frame.name, asked, self.roster.server(server_id).link)
 
     def writable(self, destination):
         self.router.writable(destination, self.now)
@@ -250,7 +272,7 @@ class Node:
         while (due := self.engine.next_timeout()) is not None and due <= end:
             self.now = max(self.now, due)
             self.router.handle_timeout(self.now)
-            self.engine.requests.handle_timeout(self.now)
+            self.engine.requests.elsewhere.handle_timeout(self.now)
             self.end_turn()
         self.now = end
 

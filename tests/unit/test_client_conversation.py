@@ -9,9 +9,11 @@ import pytest
 from parley import ChatFeature
 from parley.cli.people.conversation import Conversation
 from parley.cli.people.wording import written_at
+from parley.services.chat.groups.asks import ASKS
 from parley.shared.addresses import Group, User
 from parley.shared.config import Config, LinkConfig
 from parley.shared.wire.messages import pb
+from tests.support.sinks import group_answer
 from tests.support.wired import at_home, run
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
@@ -308,23 +310,21 @@ def test_who_is_written_to_is_told_that_a_line_is_typed(line, to):
         ("/join #crew", "JOIN_GROUP", "you are in #crew@alpha"),
         ("/join crew@alpha", "JOIN_GROUP", "you are in #crew@alpha"),
         ("/leave #crew", "LEAVE_GROUP", "you are not in #crew@alpha any more"),
-        ("/members #crew", "GROUP_MEMBERS", "in #crew@alpha: alice@alpha, bob@beta"),
+        ("/members #crew", "QUERY_GROUP_MEMBERS", "in #crew@alpha: alice@alpha, bob@beta"),
     ],
 )
 def test_a_command_about_a_group_shows_its_answer(line, name, shown):
     async def tell(story):
         await story.type(line)
-        kind = pb.GroupMembers if name == "GROUP_MEMBERS" else pb.ChangeGroup
-        [request] = story.home.taken(name, kind)
+        [request] = story.home.taken(name, ASKS[name])
         assert Group.of(request.group) == CREW
-        answer = pb.GroupMembers(request=request.request, result="OK", members=[BOB.to_pb(), ALICE.to_pb()])
-        await story.home.tell("GROUP_MEMBERS", answer)
+        await story.home.tell("GROUP_MEMBERS", group_answer(request, BOB, ALICE))
         joined = ["your lines go to #crew@alpha now"] if name == "JOIN_GROUP" else []
         assert story.screen.noted == [shown, *joined]
         assert story.conversation.prompt() == ("#crew@alpha> " if joined else "> ")
         await story.type(line)
-        [request] = story.home.taken(name, kind)
-        await story.home.tell("GROUP_MEMBERS", pb.GroupMembers(request=request.request, result="GROUP_FULL"))
+        [request] = story.home.taken(name, ASKS[name])
+        await story.home.tell("GROUP_MEMBERS", group_answer(request, reason="GROUP_FULL"))
         assert "#crew@alpha is full" in story.screen.noted[-1]
 
     story(tell)
@@ -352,7 +352,7 @@ def test_a_command_about_blocking_shows_its_answer(line, name, shown):
 def test_members_of_the_group_that_one_writes_to_need_no_name():
     async def tell(story):
         await story.type("/to #crew", "/members")
-        [request] = story.home.taken("GROUP_MEMBERS", pb.GroupMembers)
+        [request] = story.home.taken("QUERY_GROUP_MEMBERS", pb.QueryGroupMembers)
         assert Group.of(request.group) == CREW
 
     story(tell)
@@ -476,11 +476,8 @@ def test_whoever_wrote_or_is_listed_may_be_named():
         await story.type("/to bob@beta", "carl: hi")
         assert story.sent() == [(CARL, "hi")]
         await story.type("/members #crew")
-        [request] = story.home.taken("GROUP_MEMBERS", pb.GroupMembers)
-        members = [User("dora", "alpha").to_pb(), ALICE.to_pb()]
-        await story.home.tell(
-            "GROUP_MEMBERS", pb.GroupMembers(request=request.request, result="OK", members=members)
-        )
+        [request] = story.home.taken("QUERY_GROUP_MEMBERS", pb.QueryGroupMembers)
+        await story.home.tell("GROUP_MEMBERS", group_answer(request, User("dora", "alpha"), ALICE))
         await story.type("dora: hi")
         assert story.sent() == [(User("dora", "alpha"), "hi")]
 

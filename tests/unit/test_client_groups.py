@@ -8,6 +8,7 @@ from parley import ChatFeature, RequestFailed
 from parley.shared.addresses import Group, User
 from parley.shared.config import Config
 from parley.shared.wire.messages import pb
+from tests.support.sinks import group_answer
 from tests.support.wired import at_home, run
 
 ALICE, BOB, CARL = User("alice", "alpha"), User("bob", "beta"), User("carl", "alpha")
@@ -132,18 +133,12 @@ async def asked(home, name, kind):
     return request
 
 
-def members_answer(request, result, *members):
-    return pb.GroupMembers(
-        group=request.group, request=request.request, result=result, members=[each.to_pb() for each in members]
-    )
-
-
 @pytest.mark.parametrize(
     ("ask", "name", "kind"),
     [
-        (lambda f: f.join("#crew@alpha"), "JOIN_GROUP", pb.ChangeGroup),
-        (lambda f: f.leave(CREW), "LEAVE_GROUP", pb.ChangeGroup),
-        (lambda f: f.members("crew@alpha"), "GROUP_MEMBERS", pb.GroupMembers),
+        (lambda f: f.join("#crew@alpha"), "JOIN_GROUP", pb.JoinGroup),
+        (lambda f: f.leave(CREW), "LEAVE_GROUP", pb.LeaveGroup),
+        (lambda f: f.members("crew@alpha"), "QUERY_GROUP_MEMBERS", pb.QueryGroupMembers),
     ],
     ids=["join", "leave", "members"],
 )
@@ -153,13 +148,13 @@ def test_a_request_about_a_group_waits_for_its_answer(ask, name, kind):
             waits = asyncio.ensure_future(ask(home.feature))
             request = await asked(home, name, kind)
             assert Group.of(request.group) == CREW
-            other = members_answer(request, pb.GroupMembers.OK, CARL)
+            other = group_answer(request, CARL)
             other.request += 1
             await home.tell("GROUP_MEMBERS", other)  # somebody else's, or an old one
             assert not waits.done()
-            await home.tell("GROUP_MEMBERS", members_answer(request, pb.GroupMembers.OK, ALICE, BOB))
+            await home.tell("GROUP_MEMBERS", group_answer(request, ALICE, BOB))
             assert waits.result() == (None if name == "LEAVE_GROUP" else [ALICE, BOB])
-            await home.tell("GROUP_MEMBERS", members_answer(request, pb.GroupMembers.ERROR))  # told twice
+            await home.tell("GROUP_MEMBERS", group_answer(request, reason="FAILED"))  # told twice
             assert home.feature.is_connected
 
     run(story())
@@ -187,13 +182,13 @@ def test_a_request_about_blocking_waits_for_its_answer(ask, name, user):
     run(story())
 
 
-@pytest.mark.parametrize("result", ["NOT_A_MEMBER", "GROUP_FULL", "SERVER_NOT_FOUND", "SERVER_TIMEOUT", "ERROR"])
-def test_a_refusal_is_one_sentence_that_names_the_group_or_its_server(result):
+@pytest.mark.parametrize("reason", list(pb.GroupMembers.Reason.keys())[1:])
+def test_a_refusal_is_one_sentence_that_names_the_group_or_its_server(reason):
     async def story():
         async with at_home(alice()) as home:
             waits = asyncio.ensure_future(home.feature.join("#crew@gamma"))
-            request = await asked(home, "JOIN_GROUP", pb.ChangeGroup)
-            await home.tell("GROUP_MEMBERS", members_answer(request, result))
+            request = await asked(home, "JOIN_GROUP", pb.JoinGroup)
+            await home.tell("GROUP_MEMBERS", group_answer(request, reason=reason))
             with pytest.raises(RequestFailed, match=r"^[^\n]*gamma[^\n]*; [^\n]*$") as failed:
                 await waits
             assert failed.value.reason == "refused"
@@ -217,7 +212,7 @@ def test_a_server_that_knows_no_groups_is_told_at_once():
     async def story():
         async with at_home(alice()) as home:
             waits = asyncio.ensure_future(home.feature.join(CREW))
-            await asked(home, "JOIN_GROUP", pb.ChangeGroup)
+            await asked(home, "JOIN_GROUP", pb.JoinGroup)
             await home.tell("UNSUPPORTED_MESSAGE", pb.UnsupportedMessage(message_name="BLOCK_USER"))
             assert not waits.done()
             await home.tell("UNSUPPORTED_MESSAGE", pb.UnsupportedMessage(message_name="JOIN_GROUP"))
@@ -233,19 +228,19 @@ def test_a_request_goes_out_again_after_a_reconnect_with_its_number_and_in_its_p
         async with at_home(alice()) as home:
             first = home.feature.send(CREW, "before I go")
             waits = asyncio.ensure_future(home.feature.leave(CREW))
-            request = await asked(home, "LEAVE_GROUP", pb.ChangeGroup)
+            request = await asked(home, "LEAVE_GROUP", pb.LeaveGroup)
             home.frames.clear()
             await home.cut()
             await home.connect()
             await home.turns()
             assert [frame.name for frame in home.frames] == ["MESSAGE", "LEAVE_GROUP"]
-            assert await asked(home, "LEAVE_GROUP", pb.ChangeGroup) == request
-            await home.tell("GROUP_MEMBERS", members_answer(request, pb.GroupMembers.OK))
+            assert await asked(home, "LEAVE_GROUP", pb.LeaveGroup) == request
+            await home.tell("GROUP_MEMBERS", group_answer(request))
             await waits
             await home.cut()
             await home.connect()
             assert [sent.messageSnowflake for sent in home.taken("MESSAGE", pb.ChatMessage)][-1] == first.snowflake
-            assert home.taken("LEAVE_GROUP", pb.ChangeGroup) == []
+            assert home.taken("LEAVE_GROUP", pb.LeaveGroup) == []
 
     run(story())
 

@@ -5,11 +5,10 @@ import pytest
 from parley.shared.addresses import Group, User
 from parley.shared.soft_state import group_members as members_module
 from parley.shared.soft_state.group_members import FRESH, KEPT, QUESTIONS, SLACK, SOON, Members
-from parley.shared.wire.messages import pb
+from tests.support.sinks import group_answer as answer
 
 ANN, BOB, CAROL = (User(name, "alpha") for name in ("ann", "bob", "carol"))
 CREW = Group("crew", "beta")
-Result = pb.GroupMembers.Result
 FOREVER = 1e9
 
 
@@ -25,20 +24,9 @@ def ask(members, now):
     return question
 
 
-def answer(question, *users, result=Result.OK):
-    return pb.GroupMembers(
-        group=question.group,
-        user=question.user,
-        request=question.request,
-        result=result,
-        members=[user.to_pb() for user in users],
-    )
-
-
 def test_a_group_is_asked_about_at_once_in_its_author_s_name(members):
     question = ask(members, 0.0)
     assert (Group.of(question.group), User.of(question.user)) == (CREW, ANN)
-    assert question.result == Result.ASKED
     assert members.of(ANN, CREW) == frozenset()
     assert members.answered(answer(question, ANN, BOB), 0.1) == CREW
     assert members.of(ANN, CREW) == {BOB}
@@ -70,7 +58,7 @@ def test_a_new_author_is_asked_for_soon(members):
 def test_one_who_was_refused_does_not_end_the_others_answers(members):
     members.want(BOB, CREW, FOREVER)
     first = ask(members, 0.0)
-    members.answered(answer(first, result=Result.NOT_A_MEMBER), 0.0)
+    members.answered(answer(first, reason="NOT_A_MEMBER"), 0.0)
     second = ask(members, SOON)
     assert {User.of(first.user), User.of(second.user)} == {ANN, BOB}
     members.answered(answer(second, BOB, CAROL), SOON)
@@ -78,16 +66,21 @@ def test_one_who_was_refused_does_not_end_the_others_answers(members):
     assert members.of(ANN, CREW) == frozenset()
 
 
+def test_a_group_of_a_server_without_groups_is_asked_about_no_more_often_than_others(members):
+    members.answered(answer(ask(members, 0.0), reason="NO_GROUPS_THERE"), 0.0)
+    assert members.next_timeout() == FRESH
+
+
 def test_where_all_are_refused_nobody_is_reached(members):
     members.answered(answer(ask(members, 0.0), ANN, BOB), 0.0)
-    assert members.answered(answer(ask(members, FRESH), result=Result.NOT_A_MEMBER), FRESH) == CREW
+    assert members.answered(answer(ask(members, FRESH), reason="NOT_A_MEMBER"), FRESH) == CREW
     assert members.of(BOB, CREW) == frozenset()
 
 
-@pytest.mark.parametrize("result", [Result.SERVER_TIMEOUT, Result.SERVER_NOT_FOUND, Result.ERROR])
-def test_without_an_answer_the_last_one_counts_for_a_while(members, result):
+@pytest.mark.parametrize("reason", ["SERVER_TIMEOUT", "SERVER_NOT_FOUND", "FAILED"])
+def test_without_an_answer_the_last_one_counts_for_a_while(members, reason):
     members.answered(answer(ask(members, 0.0), ANN, BOB), 0.0)
-    members.answered(answer(ask(members, FRESH), result=result), FRESH)
+    members.answered(answer(ask(members, FRESH), reason=reason), FRESH)
     assert members.of(ANN, CREW) == {BOB}
     _, changed = members.due(KEPT + 0.1)
     assert changed == [CREW]

@@ -2,24 +2,21 @@
 
 import pytest
 
-from parley.services.chat.groups.requests import UNKNOWN_SERVER_TIMEOUT
+from parley.services.chat.groups.passed_on import UNKNOWN_SERVER_TIMEOUT
+from parley.services.chat.groups.requests import MOST_BEHIND_A_JOIN
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import encode, pb
 from tests.support.durable_people import DurableNode
-from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Sink
+from tests.support.sinks import ACK_TIMEOUT, Joined, Node, Sink, group_ask, told
 
 ANN, AMY, BOB, CID = User("ann", "alpha"), User("amy", "alpha"), User("bob", "beta"), User("cid", "gamma")
 CREW, FAR = Group("crew", "alpha"), Group("crew", "beta")
 
 
 def request(name, group=CREW, number=1, user=None):
-    payload = pb.GroupMembers if name == "GROUP_MEMBERS" else pb.ChangeGroup
-    asked = payload(group=group.to_pb(), request=number)
-    if user is not None:
-        asked.user.CopyFrom(user.to_pb())
-    return read_datagram(encode(name, asked))
+    return read_datagram(group_ask(name, group, number, user))
 
 
 class Asking:
@@ -35,8 +32,7 @@ class Asking:
     def answers(self):
         """(request, result, members) since the last look."""
         return [
-            (each.request, each.Result.Name(each.result), [str(User.of(member)) for member in each.members])
-            for each in self.sink.take()
+            (each.request, told(each), [str(User.of(member)) for member in each.user]) for each in self.sink.take()
         ]
 
     def result(self, name, group=CREW):
@@ -67,41 +63,41 @@ def amy(alpha):
 
 
 def test_whoever_joins_first_makes_a_group(ann):
-    assert ann.result("JOIN_GROUP") == ("OK", ["ann@alpha"])
+    assert ann.result("JOIN_GROUP") == ("SUCCESS", ["ann@alpha"])
 
 
 def test_an_answer_has_the_askers_number_and_names_group_and_asker(ann):
     [answer] = ann.ask("JOIN_GROUP", number=7).sink.take()
-    assert (answer.request, Group.of(answer.group), User.of(answer.user)) == (7, CREW, ANN)
+    assert (answer.request, Group.of(answer.group), User.of(answer.asker)) == (7, CREW, ANN)
 
 
 def test_members_hear_who_is_in_a_group_in_the_order_in_which_they_came(ann, amy):
     ann.ask("JOIN_GROUP")
-    assert amy.result("JOIN_GROUP") == ("OK", ["ann@alpha", "amy@alpha"])
+    assert amy.result("JOIN_GROUP") == ("SUCCESS", ["ann@alpha", "amy@alpha"])
     ann.answers()
-    assert ann.result("GROUP_MEMBERS") == ("OK", ["ann@alpha", "amy@alpha"])
+    assert ann.result("QUERY_GROUP_MEMBERS") == ("SUCCESS", ["ann@alpha", "amy@alpha"])
 
 
 def test_nobody_else_hears_who_is_in_a_group(ann, amy):
     ann.ask("JOIN_GROUP")
-    assert amy.result("GROUP_MEMBERS") == ("NOT_A_MEMBER", [])
+    assert amy.result("QUERY_GROUP_MEMBERS") == ("NOT_A_MEMBER", [])
 
 
 def test_joining_twice_is_joining_once(ann):
     ann.ask("JOIN_GROUP").answers()
-    assert ann.result("JOIN_GROUP") == ("OK", ["ann@alpha"])
+    assert ann.result("JOIN_GROUP") == ("SUCCESS", ["ann@alpha"])
 
 
 def test_whoever_leaves_hears_no_more_who_is_in(ann, amy):
     ann.ask("JOIN_GROUP").answers()
     amy.ask("JOIN_GROUP").answers()
-    assert amy.result("LEAVE_GROUP") == ("OK", [])
-    assert amy.result("GROUP_MEMBERS") == ("NOT_A_MEMBER", [])
-    assert ann.result("GROUP_MEMBERS") == ("OK", ["ann@alpha"])
+    assert amy.result("LEAVE_GROUP") == ("SUCCESS", [])
+    assert amy.result("QUERY_GROUP_MEMBERS") == ("NOT_A_MEMBER", [])
+    assert ann.result("QUERY_GROUP_MEMBERS") == ("SUCCESS", ["ann@alpha"])
 
 
 def test_leaving_what_one_is_not_in_is_no_error(ann):
-    assert ann.result("LEAVE_GROUP") == ("OK", [])
+    assert ann.result("LEAVE_GROUP") == ("SUCCESS", [])
 
 
 def test_the_last_to_leave_ends_a_group(alpha, ann):
@@ -113,17 +109,17 @@ def test_the_last_to_leave_ends_a_group(alpha, ann):
 
 def test_groups_of_other_names_are_other_groups(ann):
     ann.ask("JOIN_GROUP").answers()
-    assert ann.result("GROUP_MEMBERS", Group("choir", "alpha")) == ("NOT_A_MEMBER", [])
+    assert ann.result("QUERY_GROUP_MEMBERS", Group("choir", "alpha")) == ("NOT_A_MEMBER", [])
 
 
 def test_a_full_group_takes_nobody_else_but_those_who_are_in():
     alpha = Node("alpha", group_members=1)
     ann, amy = Asking(alpha, ANN), Asking(alpha, AMY)
-    assert ann.result("JOIN_GROUP") == ("OK", ["ann@alpha"])
+    assert ann.result("JOIN_GROUP") == ("SUCCESS", ["ann@alpha"])
     assert amy.result("JOIN_GROUP") == ("GROUP_FULL", [])
-    assert ann.result("JOIN_GROUP") == ("OK", ["ann@alpha"])
-    assert ann.result("LEAVE_GROUP") == ("OK", [])
-    assert amy.result("JOIN_GROUP") == ("OK", ["amy@alpha"])
+    assert ann.result("JOIN_GROUP") == ("SUCCESS", ["ann@alpha"])
+    assert ann.result("LEAVE_GROUP") == ("SUCCESS", [])
+    assert amy.result("JOIN_GROUP") == ("SUCCESS", ["amy@alpha"])
 
 
 def test_members_outlive_the_process(alpha, ann, amy):
@@ -131,7 +127,7 @@ def test_members_outlive_the_process(alpha, ann, amy):
     amy.ask("JOIN_GROUP").ask("LEAVE_GROUP")
     alpha.disk.crash()
     alpha.start()
-    assert Asking(alpha, ANN).result("GROUP_MEMBERS") == ("OK", ["ann@alpha"])
+    assert Asking(alpha, ANN).result("QUERY_GROUP_MEMBERS") == ("SUCCESS", ["ann@alpha"])
 
 
 @pytest.mark.parametrize("name", ["JOIN_GROUP", "LEAVE_GROUP"])
@@ -147,7 +143,7 @@ def test_a_change_is_answered_and_made_when_it_is_on_disk(name):
     assert ann.answers() == []
     assert set(alpha.engine.groups.members("crew")) == before
     alpha.disk.commit_all()
-    assert [result for _number, result, _members in ann.answers()] == ["OK"]
+    assert [result for _number, result, _members in ann.answers()] == ["SUCCESS"]
     assert set(alpha.engine.groups.members("crew")) == {ANN} - before
 
 
@@ -162,7 +158,7 @@ def test_a_change_that_cannot_be_written_is_an_error_and_not_made(name):
     before = set(alpha.engine.groups.members("crew"))
     ann.ask(name)
     alpha.disk.fail()
-    assert [result for _number, result, _members in ann.answers()] == ["ERROR"]
+    assert [result for _number, result, _members in ann.answers()] == ["FAILED"]
     assert set(alpha.engine.groups.members("crew")) == before
 
 
@@ -206,14 +202,129 @@ def test_an_answer_from_another_server_than_the_one_asked_does_nothing(alpha, an
     alpha.link("gamma")
     ann.ask("JOIN_GROUP", FAR)
     [asked] = beta.take()
-    answer = pb.GroupMembers(group=FAR.to_pb(), request=asked.request, result=pb.GroupMembers.OK)
+    answer = pb.GroupMembers(group=FAR.to_pb(), request=asked.handle, result=pb.GroupMembers.SUCCESS)
     frame = read_datagram(encode("GROUP_MEMBERS", answer))
     alpha.from_server("gamma", frame)
     assert ann.answers() == []
     alpha.from_server("beta", frame)
-    assert ann.answers() == [(1, "OK", [])]
+    assert ann.answers() == [(1, "SUCCESS", [])]
     alpha.from_server("beta", frame)
     assert ann.answers() == []
+
+
+# Who is no Parley -------------------------------------------------------------------------------------
+
+
+SHEET_NAMES = {"group", "result", "user"}
+
+
+class Existing(Asking):
+    """A user's client that knows the common sheet alone."""
+
+    def __init__(self, node, user):
+        super().__init__(node, user)
+        self.sink.is_parley = False
+
+    def heard(self):
+        """(result, members) of each answer, which has none but the sheet's fields."""
+        taken = self.sink.take()
+        assert all({field.name for field, _ in each.ListFields()} <= SHEET_NAMES for each in taken)
+        return [(each.Result.Name(each.result), [str(User.of(member)) for member in each.user]) for each in taken]
+
+
+@pytest.fixture
+def old(alpha):
+    return Existing(alpha, AMY)
+
+
+def test_to_join_and_to_leave_is_answered_to_a_parley_only(alpha, old):
+    old.ask("JOIN_GROUP", number=0).ask("JOIN_GROUP", number=5)
+    assert list(alpha.engine.groups.members("crew")) == [AMY]
+    old.ask("LEAVE_GROUP", number=0)
+    assert not alpha.engine.groups.members("crew")
+    assert old.heard() == []
+
+
+def test_who_is_no_parley_hears_the_members_of_its_groups_in_the_sheets_fields(ann, old):
+    ann.ask("JOIN_GROUP")
+    assert old.ask("QUERY_GROUP_MEMBERS", number=0).heard() == [("NOT_FOUND", [])]
+    old.ask("JOIN_GROUP", number=0)
+    assert old.ask("QUERY_GROUP_MEMBERS", number=0).heard() == [("SUCCESS", ["ann@alpha", "amy@alpha"])]
+
+
+def test_a_question_right_behind_a_join_is_answered_after_it(alpha, old):
+    alpha.commits = False
+    old.ask("JOIN_GROUP", number=0).ask("QUERY_GROUP_MEMBERS", number=0)
+    assert old.heard() == []
+    alpha.disk.commit_all()
+    assert old.heard() == [("SUCCESS", ["amy@alpha"])]
+
+
+def test_a_question_behind_a_join_that_is_not_kept_is_refused():
+    alpha = DurableNode("alpha")
+    ann = Asking(alpha, ANN)
+    alpha.disk.commit_all()
+    ann.ask("JOIN_GROUP", number=1).ask("QUERY_GROUP_MEMBERS", number=2)
+    alpha.disk.fail()
+    assert ann.answers() == [(1, "FAILED", []), (2, "NOT_A_MEMBER", [])]
+
+
+def test_questions_behind_a_join_have_an_end(alpha, ann):
+    alpha.commits = False
+    ann.ask("JOIN_GROUP", number=1)
+    for number in range(MOST_BEHIND_A_JOIN + 1):
+        ann.ask("QUERY_GROUP_MEMBERS", number=100 + number)
+    assert ann.answers() == [(100 + MOST_BEHIND_A_JOIN, "FAILED", [])]
+    alpha.disk.commit_all()
+    assert [result for _number, result, _members in ann.answers()] == ["SUCCESS"] * (1 + MOST_BEHIND_A_JOIN)
+    assert not alpha.engine.requests._joining
+
+
+def test_an_existing_server_hears_who_is_in_a_group_that_a_user_of_its_own_is_in(alpha, ann):
+    ann.ask("JOIN_GROUP")
+    beta = alpha.link("beta", Sink(is_parley=False), confirms=False)
+    ask = read_datagram(group_ask("QUERY_GROUP_MEMBERS", CREW, 0))
+    alpha.from_server("beta", ask)
+    assert [(each.result, len(each.user)) for each in beta.take()] == [(pb.GroupMembers.NOT_FOUND, 0)]
+    from_server(alpha, "beta", "JOIN_GROUP", BOB, number=9)
+    assert beta.take() == []
+    alpha.from_server("beta", ask)
+    [answer] = beta.take()
+    assert {field.name for field, _ in answer.ListFields()} == SHEET_NAMES
+    assert [User.of(member) for member in answer.user] == [ANN, BOB]
+    from_server(alpha, "beta", "LEAVE_GROUP", BOB, number=0)
+    alpha.from_server("beta", ask)
+    assert [each.result for each in beta.take()] == [pb.GroupMembers.NOT_FOUND]
+
+
+def test_an_existing_server_hears_of_no_group_of_a_third_server(alpha):
+    beta = alpha.link("beta", Sink(is_parley=False), confirms=False)
+    alpha.link("gamma")
+    from_server(alpha, "beta", "JOIN_GROUP", BOB)
+    alpha.from_server("beta", read_datagram(group_ask("QUERY_GROUP_MEMBERS", Group("crew", "gamma"), 0)))
+    assert [each.result for each in beta.take()] == [pb.GroupMembers.NOT_FOUND]
+
+
+def test_what_another_server_answers_is_passed_back_in_the_fields_that_the_asker_knows(joined, old):
+    bob = Asking(joined.nodes[1], BOB)
+    bob.ask("JOIN_GROUP", FAR)
+    old.ask("QUERY_GROUP_MEMBERS", FAR, 0)
+    joined.carry()
+    assert old.heard() == [("NOT_FOUND", [])]
+    old.ask("JOIN_GROUP", FAR, 0).ask("QUERY_GROUP_MEMBERS", FAR, 0)
+    joined.carry()
+    assert old.heard() == [("SUCCESS", ["bob@beta", "amy@alpha"])]
+    old.ask("LEAVE_GROUP", FAR, 0)
+    joined.carry()
+    assert old.heard() == []
+    assert joined.nodes[0].is_at_rest
+
+
+def test_a_server_that_does_not_answer_is_no_group_to_who_is_no_parley(alpha, old):
+    old.ask("QUERY_GROUP_MEMBERS", FAR, 0).ask("JOIN_GROUP", FAR, 0)
+    alpha.pass_time(ACK_TIMEOUT)
+    assert old.heard() == [("NOT_FOUND", [])]
+    assert alpha.is_at_rest
 
 
 # At another server --------------------------------------------------------------------------------
@@ -231,21 +342,21 @@ def test_what_is_asked_of_another_servers_group_is_passed_on_and_answered(joined
     bob.ask("JOIN_GROUP", FAR).answers()
     for name, number, expected in (
         ("JOIN_GROUP", 5, ["bob@beta", "ann@alpha"]),
-        ("GROUP_MEMBERS", 6, ["bob@beta", "ann@alpha"]),
+        ("QUERY_GROUP_MEMBERS", 6, ["bob@beta", "ann@alpha"]),
         ("LEAVE_GROUP", 7, []),
     ):
         ann.ask(name, FAR, number)
         joined.carry()
-        assert ann.answers() == [(number, "OK", expected)]
-    assert bob.result("GROUP_MEMBERS", FAR) == ("OK", ["bob@beta"])
+        assert ann.answers() == [(number, "SUCCESS", expected)]
+    assert bob.result("QUERY_GROUP_MEMBERS", FAR) == ("SUCCESS", ["bob@beta"])
     assert joined.nodes[0].is_at_rest
 
 
 def test_two_who_ask_with_the_same_number_each_get_their_own_answer(joined, ann, amy):
     ann.ask("JOIN_GROUP", FAR)
-    amy.ask("GROUP_MEMBERS", FAR)
+    amy.ask("QUERY_GROUP_MEMBERS", FAR)
     joined.carry()
-    assert ann.answers() == [(1, "OK", ["ann@alpha"])]
+    assert ann.answers() == [(1, "SUCCESS", ["ann@alpha"])]
     assert amy.answers() == [(1, "NOT_A_MEMBER", [])]
 
 
@@ -254,7 +365,7 @@ def test_what_is_not_answered_is_asked_again_over_the_next_link(joined, ann):
     joined.cut()
     joined.link()
     joined.carry()
-    assert ann.answers() == [(5, "OK", ["ann@alpha"])]
+    assert ann.answers() == [(5, "SUCCESS", ["ann@alpha"])]
     joined.cut()
     joined.link()
     assert not any(pipe.sent for pipe in joined.pipes)
@@ -266,7 +377,7 @@ def test_an_answer_that_is_lost_is_asked_for_again(joined, ann):
     joined.cut()
     joined.link()
     joined.carry()
-    assert ann.answers() == [(5, "OK", ["ann@alpha"])]
+    assert ann.answers() == [(5, "SUCCESS", ["ann@alpha"])]
 
 
 def test_a_server_that_does_not_answer_is_given_up(alpha, ann):

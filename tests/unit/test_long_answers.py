@@ -2,24 +2,27 @@
 
 import pytest
 
-from parley.services.chat.groups.requests import MOST_MEMBERS, read_ask
+from parley.services.chat.groups.passed_on import MOST_MEMBERS
 from parley.services.chat.message.acknowledgements import MOST
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import encode, pb
-from tests.support.sinks import ACK_TIMEOUT, Node
+from tests.support.sinks import ACK_TIMEOUT, Node, group_ask, told
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")
 FAR = Group("crew", "beta")
 SOMEBODY = pb.User(userId="u", serverId="beta")
-Result = pb.GroupMembers.Result
 
 
-def members(count, result=Result.OK, request=1):
-    answer = pb.GroupMembers(group=FAR.to_pb(), user=ANN.to_pb(), request=request, result=result)
-    answer.members.extend([SOMEBODY] * count)
+def question(number=1):
+    return read_datagram(group_ask("QUERY_GROUP_MEMBERS", FAR, number, ANN))
+
+
+def members(count, request=1):
+    answer = pb.GroupMembers(group=FAR.to_pb(), asker=ANN.to_pb(), request=request, result="SUCCESS")
+    answer.user.extend([SOMEBODY] * count)
     return read_datagram(encode("GROUP_MEMBERS", answer))
 
 
@@ -40,14 +43,12 @@ def test_a_server_tells_no_more_statuses_at_once_than_a_group_has_members(group)
     assert refused.value.reason == "too_large"
 
 
-@pytest.mark.parametrize(
-    ("count", "result"), [(MOST_MEMBERS, Result.OK), (MOST_MEMBERS + 1, Result.SERVER_TIMEOUT)]
-)
-def test_a_server_tells_of_no_more_members_than_a_group_can_have(count, result):
+@pytest.mark.parametrize(("count", "outcome"), [(MOST_MEMBERS, "SUCCESS"), (MOST_MEMBERS + 1, "SERVER_TIMEOUT")])
+def test_a_server_tells_of_no_more_members_than_a_group_can_have(count, outcome):
     alpha = Node("alpha")
     ann = alpha.connect(ANN)
     beta = alpha.link("beta")
-    alpha.from_client(ANN, members(0, Result.ASKED, request=7), ann)
+    alpha.from_client(ANN, question(7), ann)
     [asked] = beta.take()
     if count > MOST_MEMBERS:
         with pytest.raises(UnexpectedMessage) as refused:
@@ -57,7 +58,7 @@ def test_a_server_tells_of_no_more_members_than_a_group_can_have(count, result):
     else:
         alpha.from_server("beta", members(count, request=asked.request))
     [answer] = ann.take()
-    assert (answer.request, answer.result) == (7, result)
+    assert (answer.request, told(answer)) == (7, outcome)
 
 
 class Counted(Spellings):
@@ -70,17 +71,10 @@ class Counted(Spellings):
         return super().of(server_id)
 
 
-def test_who_is_named_in_a_question_for_members_is_not_looked_at_nor_passed_on():
-    spellings = Counted()
-    ask = read_ask(members(1000, Result.ASKED), pb.GroupMembers, spellings)
-    assert (len(ask.members), Group.of(ask.group), User.of(ask.user)) == (0, FAR, ANN)
-    assert spellings.looked_at <= 2
-
-
 def test_members_that_nobody_asked_for_are_not_looked_at():
     alpha, spellings = Node("alpha"), Counted()
     answer = pb.GroupMembers.FromString(members(1000).payload)
-    alpha.engine.requests.group_answered("beta", answer, spellings)
+    alpha.engine.requests.elsewhere.answered("beta", answer, spellings)
     assert spellings.looked_at == 0
 
 

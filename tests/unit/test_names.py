@@ -10,7 +10,7 @@ from parley.shared.addresses import Group, User
 from parley.shared.config import LimitsConfig
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import encode, pb
-from tests.support.sinks import Node
+from tests.support.sinks import Node, group_ask, told
 
 ANN, BOB, BEN = User("ann", "alpha"), User("bob", "alpha"), User("ben", "beta")
 
@@ -160,7 +160,7 @@ def test_what_waits_is_kept_where_the_server_is_heard_of_meanwhile(node):
 
 
 def ask(node, user, name, group_id, sink):
-    node.route_from_client(user, frame(name, pb.ChangeGroup(group=Group(group_id, "alpha").to_pb())), sink)
+    node.route_from_client(user, read_datagram(group_ask(name, Group(group_id, "alpha"))), sink)
 
 
 def frame(name, message):
@@ -168,7 +168,7 @@ def frame(name, message):
 
 
 def results(sink):
-    return [pb.GroupMembers.Result.Name(each.result) for each in sink.take()]
+    return [told(each) for each in sink.take()]
 
 
 def test_groups_that_were_joined_and_left_leave_nothing_behind(node):
@@ -178,7 +178,7 @@ def test_groups_that_were_joined_and_left_leave_nothing_behind(node):
         node.end_turn()
         ask(node, ANN, "LEAVE_GROUP", f"group-{number}", ann)
         node.end_turn()
-    assert set(results(ann)) == {"OK"}
+    assert set(results(ann)) == {"SUCCESS"}
     groups = node.engine.groups
     tables = (
         groups._members,
@@ -235,7 +235,7 @@ def test_a_request_counts_before_it_is_on_disk():
     for number in range(4):
         ask(node, ANN, "JOIN_GROUP", f"group-{number}", ann)
     node.disk.commit_all()
-    assert results(ann) == ["ERROR", "ERROR", "OK", "OK"]
+    assert results(ann) == ["FAILED", "FAILED", "SUCCESS", "SUCCESS"]
 
 
 def test_blocking_has_caps_and_is_refused_honestly():

@@ -65,8 +65,10 @@ PAYLOADS = [
     lambda s: pb.ChatMessage(author=named(s), group=group(s)),
     lambda s: pb.ChatMessage(author=named(s), userOfGroup={"user": named(s), "group": group(s)}),
     lambda s: pb.ChatMessageResponse(author=named(s), group=group(s), statuses=[{"user": named(s), "status": 1}]),
-    lambda s: pb.ChangeGroup(user=named(s), group=group(s)),
-    lambda s: pb.GroupMembers(user=named(s), group=group(s), members=[named(s), named(s)]),
+    lambda s: pb.JoinGroup(user=named(s), group=group(s)),
+    lambda s: pb.LeaveGroup(user=named(s), group=group(s)),
+    lambda s: pb.QueryGroupMembers(user=named(s), group=group(s)),
+    lambda s: pb.GroupMembers(asker=named(s), group=group(s), user=[named(s), named(s)]),
     lambda s: pb.ChangeBlock(user=named(s)),
     lambda s: pb.TypingEvents(
         typing_events=[{"user": named(s), "to_user": named(s)}], stopped=[{"user": named(s)}]

@@ -15,21 +15,24 @@ from parley.shared.wire.messages import decode, pb
 
 Answer = pb.GroupMembers | pb.BlockedUsers
 _A = TypeVar("_A", pb.GroupMembers, pb.BlockedUsers)
-_Request = pb.ChangeGroup | pb.GroupMembers | pb.ChangeBlock
+_Reason = pb.GroupMembers
+_Request = pb.JoinGroup | pb.LeaveGroup | pb.QueryGroupMembers | pb.ChangeBlock
 
 NAMES: Final = frozenset(
-    {"JOIN_GROUP", "LEAVE_GROUP", "GROUP_MEMBERS", "BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"}
+    {"JOIN_GROUP", "LEAVE_GROUP", "QUERY_GROUP_MEMBERS", "BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"}
 )
 TIMEOUT: Final = 15.0
 """Seconds for which an answer is waited for: a server gives another, which a group is at, 10."""
 
 _REFUSED: Final = {
-    pb.GroupMembers.NOT_A_MEMBER: "you are not in {group}, or there is no such group; only its members may ask "
+    _Reason.NOT_A_MEMBER: "you are not in {group}, or there is no such group; only its members may ask "
     "who is in it, and whoever joins one that is not there makes it",
-    pb.GroupMembers.GROUP_FULL: "{group} is full; ask a member to leave, or join another group",
-    pb.GroupMembers.SERVER_NOT_FOUND: "no server {server} is known at {home}; check the name behind the @",
-    pb.GroupMembers.SERVER_TIMEOUT: "{server}, where {group} lives, does not answer; try again when it is back",
-    pb.GroupMembers.ERROR: "{server} could not do that for {group}; try again later",
+    _Reason.GROUP_FULL: "{group} is full; ask a member to leave, or join another group",
+    _Reason.SERVER_NOT_FOUND: "no server {server} is known at {home}; check the name behind the @",
+    _Reason.SERVER_TIMEOUT: "{server}, where {group} lives, does not answer; try again when it is back",
+    _Reason.NO_GROUPS_THERE: "{server} is another kind of server, which has no groups that Parley can join; "
+    "join a group of a Parley server",
+    _Reason.FAILED: "{server} could not do that for {group}; try again later",
 }
 
 
@@ -48,29 +51,30 @@ class RequestFailed(ParleyError):
 class Requests:
     """One user's requests. They share the order of `outbox` with the messages."""
 
-    def __init__(self, outbox: Outbox, home: str) -> None:
-        """`home`: the serverId that is asked."""
+    def __init__(self, outbox: Outbox, user: User) -> None:
+        """The user's server is asked."""
         self._outbox = outbox
-        self._home = home
+        self._user = user
+        self._home = user.server_id
         self._last = secrets.randbits(48)  # another client of this user may ask at the same time
         self._pending: dict[int, tuple[str, asyncio.Future[Answer]]] = {}
 
     async def group(self, name: str, group: Group, timeout: float) -> list[User]:
-        """Ask JOIN_GROUP, LEAVE_GROUP or GROUP_MEMBERS; who is in the group.
+        """Ask JOIN_GROUP, LEAVE_GROUP or QUERY_GROUP_MEMBERS; who is in the group.
 
         Raises:
             RequestFailed: refused, or not answered in `timeout` seconds.
 
         """
-        payload = pb.GroupMembers if name == "GROUP_MEMBERS" else pb.ChangeGroup
-        request = payload(group=group.to_pb(), request=self._next())
-        answer = await self._ask(name, request, pb.GroupMembers, timeout)
-        if answer.result != pb.GroupMembers.OK:
-            text = _REFUSED.get(answer.result, _REFUSED[pb.GroupMembers.ERROR])
-            is_away = answer.result == pb.GroupMembers.SERVER_TIMEOUT
+        number = self._next()
+        request = _about_group(name, group, self._user, number)
+        answer = await self._ask(name, number, request, pb.GroupMembers, timeout)
+        if answer.result != pb.GroupMembers.SUCCESS:
+            text = _REFUSED.get(answer.reason, _REFUSED[_Reason.FAILED])
+            is_away = answer.reason == _Reason.SERVER_TIMEOUT
             names = {"group": group, "server": spell(group.server_id), "home": spell(self._home)}
             raise RequestFailed("refused", text.format(**names), is_away=is_away)
-        return [User.of(user) for user in answer.members]
+        return [User.of(user) for user in answer.user]
 
     async def block(self, name: str, user: User | None, timeout: float) -> list[User]:
         """Ask BLOCK_USER, UNBLOCK_USER or ASK_BLOCKED_USERS; who is blocked.
@@ -79,8 +83,9 @@ class Requests:
             RequestFailed: refused, or not answered in `timeout` seconds.
 
         """
-        request = pb.ChangeBlock(request=self._next(), user=user.to_pb() if user is not None else None)
-        answer = await self._ask(name, request, pb.BlockedUsers, timeout)
+        number = self._next()
+        request = pb.ChangeBlock(request=number, user=user.to_pb() if user is not None else None)
+        answer = await self._ask(name, number, request, pb.BlockedUsers, timeout)
         if not answer.ok:
             raise RequestFailed(
                 "refused", f"{spell(self._home)} could not keep that, and nothing has changed; try again"
@@ -91,8 +96,7 @@ class Requests:
         self._last += 1
         return self._last
 
-    async def _ask(self, name: str, request: _Request, kind: type[_A], timeout: float) -> _A:
-        number = request.request
+    async def _ask(self, name: str, number: int, request: _Request, kind: type[_A], timeout: float) -> _A:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._pending[number] = (name, future)
         self._outbox.add(-number, name, request)  # negative: no message has such a number
@@ -134,3 +138,11 @@ class Requests:
                 future.set_exception(
                     RequestFailed("unsupported", f"the server {spell(self._home)} offers no {what}")
                 )
+
+
+def _about_group(name: str, group: Group, user: User, number: int) -> _Request:
+    if name == "JOIN_GROUP":
+        return pb.JoinGroup(handle=number, group=group.to_pb(), user=user.to_pb())
+    if name == "LEAVE_GROUP":
+        return pb.LeaveGroup(group=group.to_pb(), user=user.to_pb(), request=number)
+    return pb.QueryGroupMembers(group=group.to_pb(), request=number)

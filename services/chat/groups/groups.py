@@ -83,7 +83,7 @@ class Groups:
         return snapshot
 
     def encoded_members(self, group_id: str) -> bytearray:
-        """The same as the field `members` of a GroupMembers."""
+        """The same as the field `user` of a GroupMembers."""
         encoded = self._encoded.get(group_id)
         if encoded is None:
             encoded = self._encoded[group_id] = bytearray(_encode(self.members(group_id)))
@@ -208,7 +208,7 @@ class Groups:
 
 
 def _encode(members: Iterable[User]) -> bytes:
-    return pb.GroupMembers(members=[member.to_pb() for member in members]).SerializeToString()
+    return pb.GroupMembers(user=[member.to_pb() for member in members]).SerializeToString()
 
 
 def copies(

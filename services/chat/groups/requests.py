@@ -1,50 +1,24 @@
-"""Requests of users about groups and blocks, here and, for groups, at other servers. Pure.
+"""Requests of users about groups and blocks, and those of other servers' users about our groups. Pure.
 
-A change is answered when it is on disk. A request for a group of another server is passed on, over each new link
-again until it is answered, and given up after `timeout`: changes may come twice.
+A change is answered when it is on disk. A question about a group of another server is passed on (passed_on.py).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from heapq import heappop, heappush
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
-from google.protobuf.message import Message
-
+from parley.services.chat.groups.asks import Ask, Reason, answer, group_of
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Groups
+from parley.services.chat.groups.passed_on import PassedOn
 from parley.services.chat.roster import ChatLink, Roster
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
-from parley.shared.spellings import Spellings
-from parley.shared.wire.framing import Frame, encode_frame
-from parley.shared.wire.messages import decode, encode, pb
+from parley.shared.wire.messages import encode, pb
 
-MembersResult = pb.GroupMembers
-Ask = pb.ChangeGroup | pb.GroupMembers
-MOST: Final = 10_000
-"""Requests that other servers have not answered yet."""
-MOST_OF_LINK: Final = 1000
-"""Of them, those that came over one link."""
-MOST_MEMBERS: Final = 50_000
-"""Members of a group that another server may tell of: names of 20 bytes, by groups.py's BYTES."""
-UNKNOWN_SERVER_TIMEOUT: Final = 1.0
-"""Seconds for which an unlinked server is looked for."""
-
-
-_Asked = TypeVar("_Asked", bound=Message)
-
-
-def read_ask(frame: Frame, kind: type[_Asked], spellings: Spellings) -> _Asked:
-    """A question, with servers spelt as they spell themselves."""
-    ask = decode(frame, kind)
-    if isinstance(ask, pb.GroupMembers):
-        ask.ClearField("members")  # an answer has them
-    spellings.correct(ask)
-    return ask
+MOST_BEHIND_A_JOIN: Final = 16
+"""Questions of one user about a group that wait until it is on disk that they joined it."""
 
 
 class Changes(Protocol):
@@ -64,20 +38,6 @@ class Changes(Protocol):
 
     def unblock(self, user: str, other: User, done: Callable[[bool], None]) -> None:
         """Note that they do again."""
-
-
-@dataclass(slots=True)
-class _Passed:
-    """A request that another server is to answer."""
-
-    server_id: str
-    name: str
-    ask: Ask
-    request: int
-    """The asker's own number."""
-    link: ChatLink
-    asked: float
-    until: float
 
 
 class Requests:
@@ -101,21 +61,12 @@ class Requests:
         self._groups = groups
         self._blocks = blocks
         self._changes = changes
-        self._timeout = timeout
-        self._look_for = look_for
         self._limited = limited
-        self._passed: dict[int, _Passed] = {}
-        self._passed_of: Counter[ChatLink] = Counter()
-        self._due: list[tuple[float, int]] = []
-        """A heap: when requests are given up; those that were answered meanwhile are passed by."""
-        self._last = 0
+        self.elsewhere: Final = PassedOn(roster, timeout=timeout, look_for=look_for, limited=limited)
+        self._joining: dict[tuple[str, User], list[tuple[Ask, ChatLink]]] = {}
+        """Group and user of a membership that is being written → questions that wait for it."""
         self._watchers: dict[ChatLink, None] = {}
         """Processes of this node that are told who blocks whom."""
-
-    @property
-    def passed_count(self) -> int:
-        """How many requests other servers have not answered yet."""
-        return len(self._passed)
 
     # Groups ----------------------------------------------------------------------------------
 
@@ -129,15 +80,15 @@ class Requests:
         if ask.HasField("user") and User.of(ask.user) != user:
             raise UnexpectedMessage(f"{user} speaks for {User.of(ask.user)}", "foreign_user")
         try:
-            group = _group(ask)
+            group = group_of(ask)
         except UnexpectedMessage:
-            self._answer(ask, link, MembersResult.ERROR)
+            answer(ask, link, Reason.FAILED)
             raise
         ask.user.CopyFrom(user.to_pb())
         if group.server_id == self._server_id:
             self._handle(name, group, ask, link)
         else:
-            self._pass_on(group.server_id, name, ask, link, now)
+            self.elsewhere.pass_on(group.server_id, name, ask, link, now)
 
     def group_asked_by_server(self, server_id: str, name: str, ask: Ask, link: ChatLink) -> None:
         """A user of another server joins, leaves or asks.
@@ -146,30 +97,23 @@ class Requests:
             UnexpectedMessage: it names no group of ours, or a user that is not its own.
 
         """
-        user, group = User.of(ask.user), _group(ask)
+        user, group = User.of(ask.user), group_of(ask)
+        if name == "QUERY_GROUP_MEMBERS" and not link.is_parley:
+            self._tell_server(server_id, group, ask, link)
+            return
         if not user.is_complete or user.server_id != server_id:
             raise UnexpectedMessage(f"{server_id} speaks for {user}", "foreign_user")
         if group.server_id != self._server_id:
             raise UnexpectedMessage(f"{server_id} asks us about {group}", "foreign_user")
         self._handle(name, group, ask, link)
 
-    def group_answered(self, server_id: str, answer: pb.GroupMembers, spellings: Spellings) -> None:
-        """Another server answered: pass it back under the asker's own number.
-
-        Raises:
-            UnexpectedMessage: it tells of more members than a group can have.
-
-        """
-        number = answer.request
-        passed = self._passed.get(number)
-        if passed is None or passed.server_id != server_id:
-            return
-        if len(answer.members) > MOST_MEMBERS:
-            raise UnexpectedMessage(f"{server_id} tells of {len(answer.members)} members", "too_large")
-        self._take(number)
-        spellings.correct(answer)
-        answer.request = passed.request
-        passed.link.send(encode("GROUP_MEMBERS", answer))
+    def _tell_server(self, server_id: str, group: Group, ask: Ask, link: ChatLink) -> None:
+        """An existing server asks, and does not say for whom: it hears of groups that a user of its own is in."""
+        members = self._groups.members(group.group_id) if group.server_id == self._server_id else ()
+        if any(member.server_id == server_id for member in members):
+            answer(ask, link, members=self._groups.encoded_members(group.group_id))
+        else:
+            answer(ask, link, Reason.NOT_A_MEMBER)
 
     def _handle(self, name: str, group: Group, ask: Ask, link: ChatLink) -> None:
         """Do it, and answer once it is done."""
@@ -178,10 +122,26 @@ class Requests:
             self._leave(group, user, ask, link)
         elif name == "JOIN_GROUP" and user not in members:
             self._join(group, user, ask, link)
-        elif name == "GROUP_MEMBERS" and user not in members:
-            self._answer(ask, link, MembersResult.NOT_A_MEMBER)
+        elif name == "QUERY_GROUP_MEMBERS" and user not in members:
+            self._ask_behind_a_join(group, user, ask, link)
         else:
-            self._answer(ask, link, MembersResult.OK)
+            self._succeeded(group, user, ask, link)
+
+    def _succeeded(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
+        """Tell who is in the group, if the asker is."""
+        is_member = user in self._groups.members(group.group_id)
+        answer(ask, link, members=self._groups.encoded_members(group.group_id) if is_member else b"")
+
+    def _ask_behind_a_join(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
+        """No member asks: somebody who is about to be one is answered after that."""
+        behind = self._joining.get((group.group_id, user))
+        if behind is None:
+            answer(ask, link, Reason.NOT_A_MEMBER)
+        elif len(behind) < MOST_BEHIND_A_JOIN:
+            behind.append((ask, link))
+        else:
+            self._limited("requests", "groups")
+            answer(ask, link, Reason.FAILED)
 
     def _join(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
         def joined(is_safe: bool) -> None:
@@ -189,16 +149,21 @@ class Requests:
             if is_safe:
                 self._groups.add(group.group_id, user)
                 self._roster.use(user)
-            self._answer(ask, link, MembersResult.OK if is_safe else MembersResult.ERROR)
+                self._succeeded(group, user, ask, link)
+            else:
+                answer(ask, link, Reason.FAILED)
+            for question in self._joining.pop((group.group_id, user), ()):
+                self._handle("QUERY_GROUP_MEMBERS", group, *question)
 
         if self._groups.is_full(group.group_id):
             self._limited("names", "groups")
-            self._answer(ask, link, MembersResult.GROUP_FULL)
+            answer(ask, link, Reason.GROUP_FULL)
         elif not self._groups.has_room(group.group_id, user):
             self._limited("names", "groups")
-            self._answer(ask, link, MembersResult.ERROR)
+            answer(ask, link, Reason.FAILED)
         else:
             self._groups.joins(user)
+            self._joining.setdefault((group.group_id, user), [])
             self._changes.join(group.group_id, user, joined)
 
     def _leave(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
@@ -206,80 +171,13 @@ class Requests:
             if is_safe:
                 for each in self._groups.remove(group.group_id, user):
                     self._changes.forget_member(*each, lambda _is_safe: None)
-            self._answer(ask, link, MembersResult.OK if is_safe else MembersResult.ERROR)
+                self._succeeded(group, user, ask, link)
+            else:
+                answer(ask, link, Reason.FAILED)
 
         remembers = self._groups.remembers_former(group.group_id)
         change = self._changes.leave if remembers else self._changes.forget_member
         change(group.group_id, user, left)
-
-    def _answer(self, ask: Ask, link: ChatLink, result: pb.GroupMembers.Result) -> None:
-        answer = pb.GroupMembers(group=ask.group, user=ask.user, request=ask.request, result=result)
-        payload = answer.SerializeToString()
-        if result == MembersResult.OK and User.of(ask.user) in self._groups.members(ask.group.groupId):
-            payload += self._groups.encoded_members(ask.group.groupId)
-        link.send(encode_frame("GROUP_MEMBERS", payload))
-
-    # Passing on ---------------------------------------------------------------------------------
-
-    def _pass_on(self, server_id: str, name: str, ask: Ask, link: ChatLink, now: float) -> None:
-        server = self._roster.server(server_id)
-        if len(self._passed) >= MOST or self._passed_of[link] >= MOST_OF_LINK:
-            self._limited("requests", "groups")
-            self._answer(ask, link, MembersResult.ERROR)
-            return
-        if server is None:
-            self._look_for(server_id)
-        self._last += 1
-        until = now + (
-            self._timeout if server is not None or self._roster.knows_server(server_id) else UNKNOWN_SERVER_TIMEOUT
-        )
-        passed = _Passed(server_id, name, ask, ask.request, link, now, until)
-        ask.request = self._last
-        self._passed[self._last] = passed
-        self._passed_of[link] += 1
-        heappush(self._due, (until, self._last))
-        if server is not None:
-            server.link.send(encode(name, ask))
-
-    def server_connected(self, server_id: str) -> None:
-        """A server is in the roster: it hears what it has not answered, and has as long for it as any."""
-        server = self._roster.server(server_id)
-        for number, passed in self._passed.items():
-            if passed.server_id == server_id and server is not None:
-                passed.until = passed.asked + self._timeout
-                heappush(self._due, (passed.until, number))
-                server.link.send(encode(passed.name, passed.ask))
-
-    def next_timeout(self) -> float | None:
-        """When `handle_timeout` must be called, or None."""
-        while self._due and not self._is_due(*self._due[0]):
-            heappop(self._due)
-        return self._due[0][0] if self._due else None
-
-    def _is_due(self, until: float, number: int) -> bool:
-        return number in self._passed and self._passed[number].until == until
-
-    def _take(self, number: int) -> _Passed:
-        """A request is answered."""
-        passed = self._passed.pop(number)
-        self._passed_of[passed.link] -= 1
-        if not self._passed_of[passed.link]:
-            del self._passed_of[passed.link]
-        return passed
-
-    def handle_timeout(self, now: float) -> None:
-        """Answer for servers that did not."""
-        while self._due and self._due[0][0] <= now:
-            until, number = heappop(self._due)
-            if self._is_due(until, number):
-                passed = self._take(number)
-                passed.ask.request = passed.request
-                known = self._roster.knows_server(passed.server_id)
-                self._answer(
-                    passed.ask,
-                    passed.link,
-                    MembersResult.SERVER_TIMEOUT if known else MembersResult.SERVER_NOT_FOUND,
-                )
 
     # Blocking -----------------------------------------------------------------------------------------
 
@@ -292,7 +190,7 @@ class Requests:
         """
         other = User.of(ask.user)
 
-        def answer(is_safe: bool) -> None:
+        def tell(is_safe: bool) -> None:
             if is_safe and name != "ASK_BLOCKED_USERS":
                 self._tell_watchers(name, user, other)
             users = [each.to_pb() for each in self._blocks.of(user)]
@@ -301,32 +199,32 @@ class Requests:
         def unblocked(is_safe: bool) -> None:
             if is_safe:
                 self._blocks.remove(user.user_id, other)
-            answer(is_safe)
+            tell(is_safe)
 
         if name == "ASK_BLOCKED_USERS":
-            answer(True)
+            tell(True)
         elif not other.is_complete:
             raise UnexpectedMessage(f"{user} blocks nobody: {other}", "no_recipient")
         elif name == "BLOCK_USER":
-            self._block(user, other, answer)
+            self._block(user, other, tell)
         else:
             self._changes.unblock(user.user_id, other, unblocked)
 
-    def _block(self, user: User, other: User, answer: Callable[[bool], None]) -> None:
+    def _block(self, user: User, other: User, tell: Callable[[bool], None]) -> None:
         def blocked(is_safe: bool) -> None:
             self._blocks.came(user.user_id)
             if is_safe:
                 self._blocks.add(user.user_id, other)
                 self._roster.use(user)
-            answer(is_safe)
+            tell(is_safe)
 
         if self._is_rather_a_group(other):
-            answer(False)
+            tell(False)
         elif other in self._blocks.of(user):
-            answer(True)
+            tell(True)
         elif not self._blocks.has_room(user.user_id):
             self._limited("names", "blocks")
-            answer(False)
+            tell(False)
         else:
             self._blocks.comes(user.user_id)
             self._changes.block(user.user_id, other, blocked)
@@ -349,10 +247,3 @@ class Requests:
         """Whether this is written like one of our groups, and was never a user here: groups cannot be blocked."""
         is_local = user.server_id == self._server_id
         return is_local and user.user_id.startswith("#") and not self._roster.knows(user)
-
-
-def _group(ask: Ask) -> Group:
-    group = Group.of(ask.group)
-    if not group.is_complete:
-        raise UnexpectedMessage(f"{group} is no group", "no_recipient")
-    return group

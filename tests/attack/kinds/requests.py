@@ -120,7 +120,7 @@ class ElsewhereGroups(OneWay):
 
     name = "requests-elsewhere"
     seen = (*OneWay.seen, received("JOIN_GROUP"))
-    parts = (group_request("GROUP_MEMBERS", "g@beta"), group_request("JOIN_GROUP", "g00000000@s00000000"))
+    parts = (group_request("QUERY_GROUP_MEMBERS", "g@beta"), group_request("JOIN_GROUP", "g00000000@s00000000"))
 
 
 class UnknownServers(Asking):
@@ -202,11 +202,11 @@ class Members(Asking):
     """One of a group of 2,000 asks who is in it."""
 
     name = "ask-members"
-    seen = (*ASKED, received("GROUP_MEMBERS"))
+    seen = (*ASKED, received("QUERY_GROUP_MEMBERS"))
     rate = 2000.0
     per_block = 50
     links = 1
-    frame = group_request("GROUP_MEMBERS", "crowd@alpha")
+    frame = group_request("QUERY_GROUP_MEMBERS", "crowd@alpha")
 
     def prepare(self) -> None:
         """The crowd joins."""
