@@ -48,6 +48,8 @@ class LinkIO:
     frames_received: int
     _descriptor: int
     _is_plain_tcp: bool
+    _translate: Callable[[bytes], bytes] | None
+    _translates_all: bool
     def use_fast_path(self, taker: FrameTaker, source: object, /) -> None: ...
 
 class RecentMessages:

@@ -166,6 +166,8 @@ class Server:
     features: dict[str, tuple[Endpoint, ...]]
     mark: Mark | None = field(default=None, compare=False)
     """None: no Parley, or one that is older than the mark."""
+    heard: bool = field(default=False, compare=False)
+    """Whether it announced itself; else a program of ours names it, and means it to be dialled."""
 
     def endpoints(self, feature: str) -> tuple[Endpoint, ...]:
         """Where it offers `feature`; empty when it does not."""

@@ -190,6 +190,22 @@ class LimitsConfig(Section, frozen=True):
     """
 
 
+DialectName = Annotated[str, msgspec.Meta(pattern="^(parley|old-server|linking-server|code2-server)$")]
+
+
+class InteropConfig(Section, frozen=True):
+    """Servers of other programs."""
+
+    dial: tuple[str, ...] = ()
+    """The serverIds of servers that are no Parleys and may be dialled although they never dialled this one: that
+    ends the loops of one that knows no links.
+    """
+    peers: dict[str, DialectName] = {}
+    """serverId → the dialect that it speaks, where it is not recognised: `parley`, `old-server`,
+    `linking-server` or `code2-server`.
+    """
+
+
 class ClientConfig(Section, frozen=True):
     """The command line and the client library."""
 
@@ -230,6 +246,7 @@ class Config(Section, frozen=True):
     location: LocationConfig = LocationConfig()
     link: LinkConfig = LinkConfig()
     limits: LimitsConfig = LimitsConfig()
+    interop: InteropConfig = InteropConfig()
     client: ClientConfig = ClientConfig()
     log: LogConfig = LogConfig()
 
@@ -335,12 +352,15 @@ def _merge_environment(values: dict[str, Any], environ: Mapping[str, str]) -> No
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
                 raise ConfigError(f"{name}: {section} is no section")
-        place[key] = _split_list(text) if key in LISTS else text
+        place[key] = _split(key, text)
 
 
-def _split_list(text: str) -> list[str]:
-    """A list in an environment variable: words between commas or spaces."""
-    return text.replace(",", " ").split()
+def _split(key: str, text: str) -> object:
+    """A value in an environment variable; lists are words between commas or spaces, tables such words with `=`."""
+    if key not in LISTS and key not in TABLES:
+        return text
+    named = text.replace(",", " ").split()
+    return named if key in LISTS else {name: value for name, _, value in (each.partition("=") for each in named)}
 
 
 def _explain(error: msgspec.ValidationError) -> str:
@@ -408,5 +428,6 @@ def _check_address(place: str) -> None:
         raise ConfigError(f"{place!r} names no host before the colon")
 
 
-LISTS = frozenset({"metrics_from", "static_peers"})
+LISTS = frozenset({"dial", "metrics_from", "static_peers"})
+TABLES = frozenset({"peers"})
 NOT_KEYS = frozenset({"PARLEY_CONFIG", "PARLEY_PURE", "PARLEY_SUPERVISED"})

@@ -38,7 +38,12 @@ def keys(section: type[Section] = Config, prefix: str = "") -> Iterator[Key]:
         if isinstance(field.default, Section):
             yield from keys(type(field.default), f"{prefix}{field.name}.")
         else:
-            yield Key(prefix + field.name, types[field.name], field.default, meanings.get(field.name, ""))
+            yield Key(prefix + field.name, types[field.name], default_of(field), meanings.get(field.name, ""))
+
+
+def default_of(field: msgspec.structs.FieldInfo) -> object:
+    """A key's default; each configuration has a table of its own."""
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def sections() -> dict[str, str]:
@@ -72,7 +77,7 @@ def _written(default: object) -> str:
         return f"{default:.12g}"
     return (
         json.dumps(list(default) if isinstance(default, tuple) else default)
-        if default in {"", ()}
+        if default in ("", (), {})
         else str(default)
     )
 

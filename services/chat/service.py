@@ -18,6 +18,9 @@ from parley.services.chat.runner import EngineRunner
 from parley.services.chat.storage.schema import InUse
 from parley.shared.addresses import ServerList, User
 from parley.shared.config import Config
+from parley.shared.dialects.dialect import PLAIN_CLIENT, Recognized
+from parley.shared.dialects.recognition import by_number, by_status
+from parley.shared.dialects.rewriting import read_status
 from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
@@ -206,7 +209,8 @@ class ChatService(ServiceBase):
         self._know(user, link.remote_host)
         self.roster.add_client(user, link)
         self.engine.router.client_connected(user, self._now())
-        self._use_fast_path(link, user)
+        if link.dialect is not PLAIN_CLIENT:
+            self._use_fast_path(link, user)
         self.runner.turn_over()
 
     def subscriber_disconnected(self, link: Link) -> None:
@@ -326,17 +330,32 @@ class ChatService(ServiceBase):
             self.message_rejected(link, error.reason, str(error))
             return True
 
+    def _recognize_client(self, link: Link, recognized: Recognized) -> None:
+        """A client has said by what it does which kind of program it is."""
+        if recognized is link.recognized:
+            return
+        link.recognize(recognized)
+        if not link.dialect.write_gap:
+            self._use_fast_path(link, _user(link))
+
     def _from_client(self, link: Link, user: User, frame: Frame) -> bool:
         runner, name = self._runner or self.runner, frame.name
         engine = runner.engine
         if name == "MESSAGE":
-            engine.router.message_from_client(user, decode(frame, pb.ChatMessage), frame.raw, self._now())
+            message = decode(frame, pb.ChatMessage)
+            if not link.dialect.is_parley:
+                self._recognize_client(link, by_number(link.recognized, message.messageSnowflake, time.time()))
+            engine.router.message_from_client(user, message, frame.raw, self._now())
             fanouts = runner.fair_order.fanouts
             if fanouts.sources and fanouts.holds(user):
                 link.hold()
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            engine.router.ack_from_client(user, answer, self._now(), frame, link=link)
+            if not link.dialect.is_parley:
+                self._read_acknowledgement(link, answer)
+            known = frame if link.dialect.first_status == 0 else None
+            engine.router.ack_from_client(user, answer, self._now(), known, link=link)
+            link.answered()
         elif name in ASKS:
             self.guard.counts(link, "requests", 1)
             ask = read_ask(frame, ASKS[name], self.spellings)
@@ -351,6 +370,13 @@ class ChatService(ServiceBase):
         else:
             return False
         return True
+
+    def _read_acknowledgement(self, link: Link, answer: pb.ChatMessageResponse) -> None:
+        """Read the status of an existing client as Parley counts, and learn from it how that client counts."""
+        if answer.statuses:
+            self._recognize_client(link, by_status(link.recognized, answer.statuses[0].status))
+        for entry in answer.statuses[:1]:
+            entry.status = read_status(link.dialect, entry.status)  # type: ignore[assignment] # an open enumeration
 
     def _from_server(self, link: Link, server_id: str, frame: Frame) -> bool:
         runner, name = self._runner or self.runner, frame.name

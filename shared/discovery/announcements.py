@@ -59,7 +59,7 @@ def read(frame: Frame, source: str) -> Announcement:
             features[name] = (Endpoint(source, feature.port, feature.udpPort),)
             if name in FEATURES:
                 linked[name] = frozenset(islice(feature.linked, LINKED_EACH))
-    server = Server(announcement.serverId, features, _mark(announcement))
+    server = Server(announcement.serverId, features, _mark(announcement), heard=True)
     return Announcement(server, linked, announcement.nonce, announcement.ask)
 
 
@@ -119,4 +119,4 @@ def merge(servers: dict[str, Server], heard: Server) -> None:
     for feature, endpoints in heard.features.items():
         before = features.get(feature, ())
         features[feature] = before + tuple(e for e in endpoints if e not in before)
-    servers[heard.server_id] = Server(heard.server_id, features, heard.mark)
+    servers[heard.server_id] = Server(heard.server_id, features, heard.mark, heard=True)

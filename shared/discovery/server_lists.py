@@ -40,7 +40,7 @@ def _read_server(server: pb.ServerList.Server) -> Server:
         features[e.feature] = (*features.get(e.feature, ()), Endpoint(e.host, e.port, e.udpPort, e.answered))
     mark = server.mark
     known = Mark(mark.version, mark.instanceId, mark.capabilities) if server.HasField("mark") else None
-    return Server(server.serverId, features, known)
+    return Server(server.serverId, features, known, heard=True)
 
 
 def write_server_list(

@@ -51,6 +51,8 @@ class LinkIO:
         "_queued",
         "_received",
         "_sent",
+        "_translate",
+        "_translates_all",
         "_transport",
         "_turn",
         "bytes_received",
@@ -95,6 +97,10 @@ class LinkIO:
         self._queued = 0
         """Bytes sent in this turn of the loop and not written yet."""
         self._is_scheduled = False
+        self._translate: Callable[[bytes], bytes] | None = None
+        """Gives the bytes for another dialect, and nothing where they are written later."""
+        self._translates_all = False
+        """Whether the compiled class leaves all that is sent to it, and has nothing for a fast path."""
 
     def use_fast_path(self, taker: object, source: object) -> None:
         """Have what this source sends take a fast path first: only the compiled class has one."""
@@ -191,9 +197,12 @@ class LinkIO:
 
         Nothing goes out on a link that is over.
         """
-        transport, turn, size = self._transport, self._turn, len(raw)
+        transport, turn = self._transport, self._turn
         if transport is None or transport.is_closing():
             return
+        if self._translate is not None and not (raw := self._translate(raw)):
+            return
+        size = len(raw)
         self._out.append(raw)
         self._queued += size
         turn.produced += size

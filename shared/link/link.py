@@ -10,12 +10,16 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
+from parley.shared.dialects.dialect import PARLEY, Dialect, Recognized
+from parley.shared.dialects.rewriting import for_stream
 from parley.shared.errors import HandshakeTimeout, PeerError, PeerRefused, PeerUnreachable, RemoteProtocolError
 from parley.shared.limits.rates import Used
 from parley.shared.link.backlog import LinkBacklog
 from parley.shared.link.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
+from parley.shared.link.pacing import Pacing
 from parley.shared.link.session import Session, Timeouts
 from parley.shared.link.transitions import State
 from parley.shared.link.turn import SEND_LIMIT, turn_of
@@ -31,6 +35,7 @@ _link_ids = itertools.count(1)
 _NOTHING: Final[frozenset[str]] = frozenset()
 """One for all links: else Python makes each empty set again."""
 
+UNKNOWN: Final = Recognized(PARLEY, "it has said nothing yet")
 CONTROL_FRAMES: Final = 64
 """Control frames that are handled between two looks at what the turn may cost."""
 BUFFER_LIMIT = 16 * 1024 * 1024
@@ -87,6 +92,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         "_last_resort",
         "_loop",
         "_opening",
+        "_pacing",
         "_timer",
         "_track",
         "end",
@@ -94,6 +100,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         "logged_faults",
         "opened_at",
         "peer_id",
+        "recognized",
         "used",
         "was_open",
     )
@@ -134,6 +141,9 @@ class Link(LinkBacklog, asyncio.Protocol):
         """How it ended, once it has."""
         self.logged_faults = _NOTHING
         """The faults that were logged about this link already: a flood of them is one line."""
+        self.recognized = UNKNOWN
+        """The dialect of the other side, and why it is taken for that."""
+        self._pacing: Pacing | None = None
         self._is_wanted = is_wanted
         self.opened_at = now()
         self.used = Used()
@@ -165,6 +175,36 @@ class Link(LinkBacklog, asyncio.Protocol):
     def is_parley(self) -> bool:
         """Whether the other side is a Parley: names of ours go to nobody else (protocol.md, "Ours")."""
         return self.identity.is_parley
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that the other side speaks."""
+        return self.recognized.dialect
+
+    def recognize(self, recognized: Recognized) -> None:
+        """Speak to the other side in its dialect from now on."""
+        self.recognized = recognized
+        dialect, pacing = recognized.dialect, self._pacing
+        waits = pacing.rest() if pacing is not None else b""
+        self._translates_all, self._pacing = dialect.write_gap > 0, None
+        if dialect.write_gap:
+            self._pacing = Pacing(dialect, self._write_now, partial(self.hang_up, pb.HangUp.TIMEOUT))
+            self._translate = self._pacing.take
+        else:
+            self._translate = None if dialect.is_parley else for_stream(dialect)
+        if waits:
+            self.send(waits)  # as it was before it was written for a dialect
+
+    def answered(self) -> None:
+        """The other side acknowledged a message: the next may follow, where it takes them one by one."""
+        if self._pacing is not None:
+            self._pacing.answered()
+
+    def _write_now(self, raw: bytes) -> None:
+        """Write what waited for its turn as it is."""
+        translate, self._translate = self._translate, None
+        self.send(raw)
+        self._translate = translate
 
     @property
     def takes_pieces(self) -> bool:
@@ -236,6 +276,9 @@ class Link(LinkBacklog, asyncio.Protocol):
 
     def accept(self, *, server_id: str = "", instance_id: str = "", proof: pb.Proof | None = None) -> None:
         """Answer a CONNECT with CONNECTED; `proof` is for a process of our own node."""
+        if not self.dialect.is_parley:
+            self.session.accept()
+            return
         self.session.accept(server_id=server_id, instance_id=instance_id, capabilities=OURS, proof=proof)
 
     def refuse(self, result: pb.ConnectResponse.Result, *, server_id: str = "") -> None:
@@ -363,6 +406,9 @@ class Link(LinkBacklog, asyncio.Protocol):
         if self._timer is not None:
             self._timer.close()
         self._is_wanted = _never
+        if self._pacing is not None:
+            self._pacing.close()
+            self._pacing = self._translate = None
         self.session.close()
         self.close()
 
@@ -450,6 +496,8 @@ class Link(LinkBacklog, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._write_session()
+        if self._pacing is not None:
+            self._write_now(self._pacing.last_frames())
         with contextlib.suppress(RuntimeError):  # uvloop: it is closed, and we hear of that next
             self.flush()
         if self._transport is not None:

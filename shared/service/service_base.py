@@ -15,6 +15,9 @@ from google.protobuf.message import Message
 
 from parley.shared.addresses import Endpoint, Server, ServerList, User
 from parley.shared.config import Config
+from parley.shared.dialects.dialect import Recognized
+from parley.shared.dialects.recognition import Operator, of_client
+from parley.shared.dialects.servers import ServerDialects
 from parley.shared.discovery.announcements import announce, encode_announcement, our_mark
 from parley.shared.discovery.discovery import MOST_FROM_ONE, DiscoveryService
 from parley.shared.discovery.interfaces import reachable_networks
@@ -62,6 +65,7 @@ class ServiceBase(NodeProcess):
             expiry=self.config.discovery.server_expiry,
         )
         """The servers that `handle_connections` finds where no discovery process tells of any."""
+        self.dialects = ServerDialects(Operator(self.config.interop.peers, self.config.interop.dial))
         self.subscribers: dict[User, list[Link]] = {}
         self.peering = Peering(self, self.config.link, self.config.address)
         self.siblings = Siblings(self, self.secret)
@@ -164,6 +168,10 @@ class ServiceBase(NodeProcess):
     def servers_changed(self, change: ServerListChange) -> None:
         """Deal with the servers that there are now."""
         self.spellings.learn(server.server_id for server in change.servers)
+        for server in change.servers:
+            self.dialects.announced(server)
+        for server_id in change.gone:
+            self.dialects.forget(server_id)
         if change.is_whole:
             self._servers.clear()
             self.peering.update(change.servers)
@@ -186,19 +194,19 @@ class ServiceBase(NodeProcess):
 
     def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:  # noqa: ARG002 - for the log of subclasses
         """A link that will dial that server with CONNECT_SERVER."""
-        hello = pb.ConnectServer(
-            serverId=self.server_id,
-            features=[self.feature],
-            endpoints=self.own_endpoints(),
-            instanceId=self.instance_id,
-            terms=terms(server_id),
-        )
+        recognized = self.dialects.of(server_id)
+        hello = pb.ConnectServer(serverId=self.server_id, features=[self.feature])
+        if recognized.dialect.is_parley:
+            hello.endpoints.extend(self.own_endpoints())
+            hello.instanceId = self.instance_id
+            hello.terms.CopyFrom(terms(server_id))
         link = self._make_link(
             self.config.link.peer_ping_timeout,
             hello=encode("CONNECT_SERVER", hello),
             is_wanted=lambda: self.peering.link_to(server_id) is None,
         )
         link.peer_id = server_id
+        link.recognize(recognized)
         return link
 
     def make_accepted_link(self) -> Link:
@@ -222,6 +230,7 @@ class ServiceBase(NodeProcess):
             return
         if identity.user is not None:
             identity = link.identify(replace(identity, user=self.spellings.user(identity.user)))
+        link.recognize(self._recognize(identity))
         result = self.admit_client(identity) if identity.is_client else self.admit_server(link, identity)
         if result == Result.CONNECTED and not self.has_room_for(link, identity):
             result = Result.UNKNOWN_ERROR
@@ -236,6 +245,12 @@ class ServiceBase(NodeProcess):
                 self._refuse(link, Result.UNKNOWN_ERROR, "no_proof")
                 return
         link.accept(server_id=self.server_id, instance_id=self.instance_id, proof=proof)
+
+    def _recognize(self, identity: Identity) -> Recognized:
+        """The dialect of who asks to be connected."""
+        if identity.is_client:
+            return of_client(has_our_fields=bool(identity.capabilities))
+        return self.dialects.of_dialler(identity.server_id, has_our_fields=identity.is_parley)
 
     def _refuse(self, link: Link, result: pb.ConnectResponse.Result, reason: str = "bad_connect") -> None:
         self.metrics.connected("listener", _name_of(result))
@@ -297,10 +312,12 @@ class ServiceBase(NodeProcess):
     def server_link_opened(self, link: Link) -> None:
         """A link with another server: it stands, or another one does."""
         identity = link.identity
+        if link.dialled:
+            link.recognize(self.dialects.of(link.peer_id, fields=identity.is_parley))
         if self._is_another(link):
             self._log_another(link)
             link.hang_up()
-        elif not link.dialled and not identity.is_parley:
+        elif not link.dialled and not link.dialect.is_parley:
             self.peering.refuse_deaf(link)
         else:
             self.peering.link_opened(link, link.peer_id)

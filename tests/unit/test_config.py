@@ -82,7 +82,8 @@ def keys():
     for field in msgspec.structs.fields(Config):
         default = field.default
         if isinstance(default, msgspec.Struct):
-            yield from ((f"{field.name}.{inner.name}", inner.default) for inner in msgspec.structs.fields(default))
+            for inner in msgspec.structs.fields(default):
+                yield f"{field.name}.{inner.name}", {} if inner.default is msgspec.NODEFAULT else inner.default
         else:
             yield field.name, default
 
@@ -101,6 +102,9 @@ def test_every_key_can_be_set_by_its_environment_variable(load_text, key, defaul
     if default == ():
         value = LISTS.get(key, ("a", "b:1"))
         text = ", ".join(value)
+    elif default == {}:
+        value = {"old": "old-server", "other": "linking-server"}
+        text = ", ".join(f"{name}={dialect}" for name, dialect in value.items())
     else:
         value = OTHERS.get(key) or default
         text = str(value)

@@ -31,7 +31,8 @@ def keys(section: type, prefix: str = "") -> Iterator[tuple[str, object, object]
         if isinstance(field.default, msgspec.Struct):
             yield from keys(type(field.default), f"{prefix}{field.name}.")
         else:
-            yield prefix + field.name, types[field.name], field.default
+            default = {} if field.default is msgspec.NODEFAULT else field.default
+            yield prefix + field.name, types[field.name], default
 
 
 def configuration_table() -> dict[str, tuple[str, object, str]]:

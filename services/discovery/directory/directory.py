@@ -84,7 +84,8 @@ class Entry:
         ranked = sorted(self.endpoints.items(), key=lambda place: (place[1].relayed, not place[1].answered))
         for (feature, endpoint), heard in ranked:
             features.setdefault(feature, []).append(_marked(endpoint, heard))
-        return Server(self.server_id, {name: tuple(found) for name, found in features.items()}, self.mark)
+        endpoints = {name: tuple(found) for name, found in features.items()}
+        return Server(self.server_id, endpoints, self.mark, heard=True)
 
     @property
     def hosts(self) -> set[str]:

@@ -30,7 +30,8 @@ static int is_writable(PyObject *link)
     return writable;
 }
 
-/* The links of a destination, as a new list: all, or those with room; empty: it is not there. */
+/* The links of a destination, as a new list: all, or those with room; empty: it is not there, or has one to which not
+ * everything may be written at once. */
 static PyObject *links_of(FastPath *self, PyObject *destination, int with_room)
 {
     PyObject *links = PyList_New(0), *link = NULL, *linked = NULL;
@@ -46,6 +47,10 @@ static PyObject *links_of(FastPath *self, PyObject *destination, int with_room)
     Py_ssize_t count = link != NULL ? 1 : linked != NULL && PyList_Check(linked) ? PyList_GET_SIZE(linked) : 0;
     for (Py_ssize_t i = 0; !failed && i < count; i++) {
         PyObject *one = link != NULL ? link : PyList_GET_ITEM(linked, i);
+        if (with_room && !link_is_fluent(one)) {
+            failed = PyList_SetSlice(links, 0, PyList_GET_SIZE(links), NULL);
+            break;
+        }
         int wanted = with_room ? is_writable(one) : 1;
         failed = wanted < 0 || (wanted && PyList_Append(links, one));
     }

@@ -135,6 +135,19 @@ int link_send(LinkIO *self, PyObject *raw)
     return turn_flush_later((Turn *)self->turn, (PyObject *)self);
 }
 
+/* The same in the other side's dialect; nothing where that is written later. */
+int link_send_translated(LinkIO *self, PyObject *raw)
+{
+    if (self->translate == Py_None || self->transport == Py_None)
+        return link_send(self, raw);
+    PyObject *translated = PyObject_CallOneArg(self->translate, raw);
+    if (translated == NULL)
+        return -1;
+    int failed = PyBytes_Check(translated) && PyBytes_GET_SIZE(translated) == 0 ? 0 : link_send(self, translated);
+    Py_DECREF(translated);
+    return failed;
+}
+
 /* Reading ------------------------------------------------------------------------------------------------------ */
 
 double link_now(LinkIO *self)

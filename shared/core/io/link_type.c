@@ -18,11 +18,28 @@ int link_is_writable(PyObject *link)
     return !self->is_paused && self->queued < ((const Turn *)self->turn)->send;
 }
 
+int link_is_fluent(PyObject *link)
+{
+    return !PyObject_TypeCheck(link, &LinkIOType) || !((const LinkIO *)link)->translates_all;
+}
+
+/* Whether any payload of a run of frames ends in a line feed, as far as that can be told without reading it. */
+static int has_line_feeds(PyObject *raw)
+{
+    const char *at = PyBytes_AS_STRING(raw), *end = at + PyBytes_GET_SIZE(raw);
+    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL && ++at < end)
+        if (*at == '\n')
+            return 1;
+    return 0;
+}
+
 int link_send_run(PyObject *link, PyObject *raw, PyObject *name, Py_ssize_t count)
 {
     LinkIO *self = (LinkIO *)link;
     if (count > 1 && self->sent != Py_None)
         counts_add_name(self->sent, name, count - 1);
+    if (self->translate != Py_None && PyBytes_Check(raw) && (self->translates_all || has_line_feeds(raw)))
+        return link_send_translated(self, raw);
     return link_send(self, raw);
 }
 
@@ -69,7 +86,7 @@ static PyObject *py_pass_on(LinkIO *self, PyObject *frames)
 
 static PyObject *py_send(LinkIO *self, PyObject *raw)
 {
-    return link_send(self, raw) ? NULL : Py_NewRef(Py_None);
+    return link_send_translated(self, raw) ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *py_send_run(LinkIO *self, PyObject *arguments)
@@ -103,6 +120,7 @@ static PyObject *py_close(LinkIO *self, PyObject *Py_UNUSED(none))
     if (PyList_SetSlice(self->out, 0, PyList_GET_SIZE(self->out), NULL))
         return NULL;
     Py_XSETREF(self->taker, Py_NewRef(Py_None));
+    Py_XSETREF(self->translate, Py_NewRef(Py_None));
     Py_CLEAR(self->source);
     Py_CLEAR(self->kept);
     return Py_NewRef(Py_None);
@@ -141,6 +159,7 @@ static int link_init(LinkIO *self, PyObject *arguments, PyObject *keywords)
     Py_XSETREF(self->sent, Py_NewRef(sent));
     Py_XSETREF(self->transport, Py_NewRef(Py_None));
     Py_XSETREF(self->taker, Py_NewRef(Py_None));
+    Py_XSETREF(self->translate, Py_NewRef(Py_None));
     Py_XSETREF(self->out, PyList_New(0));
     self->is_real_clock = now == io_monotonic;
     self->descriptor = -1;
@@ -160,6 +179,7 @@ static int link_traverse(LinkIO *self, visitproc visit, void *arg)
     Py_VISIT(self->out);
     Py_VISIT(self->taker);
     Py_VISIT(self->source);
+    Py_VISIT(self->translate);
     return 0;
 }
 
@@ -173,6 +193,7 @@ static int link_clear(LinkIO *self)
     Py_XSETREF(self->sent, Py_NewRef(Py_None));
     Py_XSETREF(self->transport, Py_NewRef(Py_None));
     Py_XSETREF(self->taker, Py_NewRef(Py_None));
+    Py_XSETREF(self->translate, Py_NewRef(Py_None));
     Py_CLEAR(self->source);
     Py_CLEAR(self->kept);
     return 0;
@@ -193,6 +214,7 @@ static void link_dealloc(LinkIO *self)
     Py_CLEAR(self->taker);
     Py_CLEAR(self->source);
     Py_CLEAR(self->kept);
+    Py_CLEAR(self->translate);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -226,6 +248,8 @@ static PyMemberDef link_members[] = {
     {"_has_backlog", T_BOOL, offsetof(LinkIO, has_backlog), 0, NULL},
     {"_is_performing", T_BOOL, offsetof(LinkIO, is_performing), 0, NULL},
     {"_again", T_BOOL, offsetof(LinkIO, again), 0, NULL},
+    {"_translate", T_OBJECT, offsetof(LinkIO, translate), 0, NULL},
+    {"_translates_all", T_BOOL, offsetof(LinkIO, translates_all), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -8,6 +8,7 @@ extern PyTypeObject LinkIOType;
 
 void link_type_ready(void);
 int link_is_writable(PyObject *link); /* -1: it is no such link */
+int link_is_fluent(PyObject *link); /* whether as many frames at once may be written to it as there are */
 int link_send_run(PyObject *link, PyObject *raw, PyObject *name, Py_ssize_t count);
 
 #endif

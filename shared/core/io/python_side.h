@@ -2,6 +2,7 @@
  *
  * The owner of a link:      messages_received(link, frames), messages_left(link, frames, index, now)
  * The link's other half:    _take_frames, _perform, _failed, _flushed, _read_on, _hold, flush (shared/link/)
+ * Its dialect:              _translate(raw), where it is not a Parley's (shared/dialects/)
  * Its session:              reader, once, when the link is made
  * Its transport:            is_closing, get_write_buffer_size, write
  * The loop:                 call_soon, which the turn was given, and `look`, which it may be given

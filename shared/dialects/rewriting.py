@@ -1,0 +1,117 @@
+"""Frames as existing programs take them: no field of ours, no 0x0A at the end, statuses as they count. Pure.
+
+Works on the encoded payload: what an existing program says to another goes through unchanged, its own fields too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from parley.shared.dialects.dialect import Dialect
+from parley.shared.wire.framing import Frame, FrameReader, encode_frame
+from parley.shared.wire.messages import pb
+
+OURS: Final = 100
+"""Field numbers from here up are Parley's (docs/protocol.md)."""
+STRIPPED: Final = frozenset({"MESSAGE", "MESSAGE_ACK", "CONNECT_SERVER", "CONNECT_CLIENT", "CONNECTED"})
+"""Frames that are sent unasked, and so have to be without fields of ours; who asks in ours is answered in ours."""
+END: Final = b"\xc0\x07\x01"
+"""Field 120, a varint: 1. It stands last where no other field can."""
+_LINE_FEED: Final = 0x0A
+_VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
+_Field = tuple[int, bytes]
+
+
+def rewrite(dialect: Dialect, raw: bytes) -> list[bytes]:
+    """The frames for a program that speaks that dialect; `raw` holds whole frames."""
+    return [_rewrite(dialect, frame) for frame in FrameReader(sys.maxsize).feed(raw)]
+
+
+def for_stream(dialect: Dialect) -> Callable[[bytes], bytes]:
+    """The same, for who reads a stream."""
+    return lambda raw: b"".join(rewrite(dialect, raw))
+
+
+def _rewrite(dialect: Dialect, frame: Frame) -> bytes:
+    payload = frame.payload
+    if frame.name == "MESSAGE_ACK" and dialect.first_status:
+        payload = _count_statuses(payload, dialect.first_status)
+    if frame.name in STRIPPED:
+        fields = _fields(payload)
+        kept = [field for field in fields if field[0] < OURS]
+        if len(kept) < len(fields):
+            payload = b"".join(field for _number, field in kept)
+    if dialect.strips_line_feed and payload.endswith(b"\n"):
+        payload = _end_otherwise(payload)
+    return frame.raw if payload is frame.payload else encode_frame(frame.name, payload)
+
+
+def _count_statuses(payload: bytes, first: int) -> bytes:
+    """The statuses of a MESSAGE_ACK, from `first` up."""
+    ack = pb.ChatMessageResponse.FromString(payload)
+    for entry in ack.statuses:
+        entry.status = entry.status + first  # type: ignore[assignment] # an open enumeration
+    return ack.SerializeToString()
+
+
+def read_status(dialect: Dialect, status: int) -> int:
+    """A status that a program wrote, as Parley counts.
+
+    A client that says nothing of ours may count from 0 or from 1: both its 1 and its 2 are DELIVERED.
+    """
+    delivered = pb.ChatMessageResponse.DeliveryStatus.DELIVERED
+    if not dialect.is_parley and not dialect.is_server and status in (delivered, delivered + 1):
+        return delivered
+    return status - dialect.first_status if status >= dialect.first_status else status
+
+
+def _end_otherwise(payload: bytes) -> bytes:
+    """The same fields, in an order in which another byte is the last.
+
+    Only a field that stands once is moved to the end: of others the order counts.
+    """
+    fields = _fields(payload)
+    numbers = [number for number, _field in fields]
+    for at, (number, field) in enumerate(fields[:-1]):
+        if field[-1] != _LINE_FEED and numbers.count(number) == 1:
+            rest = [other for place, (_number, other) in enumerate(fields) if place != at]
+            return b"".join([*rest, field])
+    return payload + END
+
+
+def _fields(payload: bytes) -> list[_Field]:
+    """The fields of a payload: number, and bytes with the tag; none where it is no message."""
+    found: list[_Field] = []
+    at, size = 0, len(payload)
+    while at < size:
+        start = at
+        tag, at = _varint(payload, at)
+        kind = tag & 7
+        if kind == _VARINT:
+            _value, at = _varint(payload, at)
+        elif kind == _DELIMITED:
+            length, at = _varint(payload, at)
+            at += length
+        elif kind in (_FIXED64, _FIXED32):
+            at += 8 if kind == _FIXED64 else 4
+        else:
+            return []
+        if at > size:
+            return []
+        found.append((tag >> 3, payload[start:at]))
+    return found
+
+
+def _varint(payload: bytes, at: int) -> tuple[int, int]:
+    """A number, and where it ends; beyond the payload where it does not."""
+    number = shift = 0
+    while at < len(payload):
+        byte = payload[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:  # noqa: PLR2004 - seven bits a byte
+            return number, at
+    return number, at + 1

@@ -1,0 +1,98 @@
+"""Pacing: the frames for a program that loses what comes together, written one at a time.
+
+Between two writes there is a pause. After a message, for a program that takes them one by one, the next message
+follows once it has answered. All other frames go first. How many messages wait is bounded by the window of their
+recipient, and one that is written again, because it was not answered, waits once; a program that does not take the
+other frames either is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from parley.shared.dialects.dialect import Dialect
+from parley.shared.dialects.rewriting import rewrite
+from parley.shared.wire.framing import FrameReader
+
+MOST: Final = 1024 * 1024
+"""Bytes of frames that are no messages that may wait; beyond it the link is given up."""
+
+
+class Pacing:
+    """The frames that wait for one link."""
+
+    def __init__(self, dialect: Dialect, write: Callable[[bytes], None], too_much: Callable[[], None]) -> None:
+        self._dialect = dialect
+        self._write = write
+        self._too_much = too_much
+        self._loop = asyncio.get_running_loop()
+        self._others: deque[bytes] = deque()
+        self._size = 0
+        """Bytes of them."""
+        self._messages: dict[bytes, None] = {}
+        self._unanswered = b""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take(self, raw: bytes) -> bytes:
+        """Have frames written one after the other; what may go out at once is returned."""
+        for frame in FrameReader(sys.maxsize).feed(raw):
+            if frame.name == "MESSAGE" and frame.raw != self._unanswered:
+                self._messages.setdefault(frame.raw)
+            else:
+                self._others.append(frame.raw)
+                self._size += len(frame.raw)
+        if self._size > MOST:
+            self.close()
+            self._loop.call_soon(self._too_much)
+        return self._next() if self._timer is None else b""
+
+    def answered(self) -> None:
+        """A message was acknowledged."""
+        self._unanswered = b""
+        if self._timer is None and (out := self._next()):
+            self._write(out)
+
+    def _next(self) -> bytes:
+        """The next frame, whose pause begins; nothing where none may follow now."""
+        if self._others:
+            raw = self._others.popleft()
+            self._size -= len(raw)
+        elif self._messages and not self._unanswered:
+            raw = next(iter(self._messages))
+            del self._messages[raw]
+            if self._dialect.one_by_one:
+                self._unanswered = raw
+        else:
+            return b""
+        self._timer = self._loop.call_later(self._dialect.write_gap, self._pause_over)
+        return b"".join(rewrite(self._dialect, raw))
+
+    def _pause_over(self) -> None:
+        self._timer = None
+        if out := self._next():
+            self._write(out)
+
+    def rest(self) -> bytes:
+        """All that waits, as it was given; nothing is written any more."""
+        frames = b"".join([*self._others, *self._messages])
+        self.close()
+        return frames
+
+    def last_frames(self) -> bytes:
+        """The frames that are no messages, for the last write of a link."""
+        frames = b"".join(out for raw in self._others for out in rewrite(self._dialect, raw))
+        self.close()
+        return frames
+
+    def close(self) -> None:
+        """Write nothing more."""
+        self._others.clear()
+        self._messages.clear()
+        self._size = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
