@@ -174,7 +174,7 @@ class Link(LinkBacklog, asyncio.Protocol):
     @property
     def is_parley(self) -> bool:
         """Whether the other side is a Parley: names of ours go to nobody else (protocol.md, "Ours")."""
-        return self.identity.is_parley
+        return self.dialect.is_parley
 
     @property
     def dialect(self) -> Dialect:
