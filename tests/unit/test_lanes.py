@@ -427,6 +427,66 @@ def test_pieces_that_never_pass_are_given_up_as_never_delivered(node, ann, beta)
     assert node.is_at_rest
 
 
+@pytest.mark.parametrize(
+    ("text", "takes_pieces", "status"),
+    [(MEDIUM, False, "UNKNOWN_STATUS"), (MEDIUM, True, "UNKNOWN_STATUS"), (LARGE, True, "OTHER_ERROR")],
+)
+def test_what_was_stuck_for_too_long_while_there_was_no_link_is_given_up_with_the_next(
+    node, ann, text, takes_pieces, status
+):
+    """However short the links are, and whenever it would be tried again; what went whole once may have arrived."""
+    beta = Beta(node).connect(takes_pieces=takes_pieces)
+    node.send(ANN, 1, BOB, text)
+    while node.now < TTL - 40:
+        beta.lose()
+        node.pass_time(30)
+        beta.connect(takes_pieces=takes_pieces)
+        node.pass_time(0.1)
+    beta.lose()
+    assert {told for *_, told in ann.statuses()} == {"OTHER_SERVER_TIMEOUT"}
+    node.pass_time(40)
+    assert ann.statuses() == []
+    beta.connect(takes_pieces=takes_pieces)
+    assert ann.statuses() == [(1, BOB, status)]
+    assert beta.run() == []
+    node.pass_time(paths.LONGEST_WAIT)
+    assert node.is_at_rest
+
+
+def test_what_is_stuck_while_nothing_else_waits_is_given_up_in_time(node, ann):
+    """Over one link, which nothing comes over, and without any other timer that is due by then."""
+    beta = Beta(node).connect(takes_pieces=False)
+    node.send(ANN, 1, BOB, MEDIUM)
+    node.send(ANN, 2, BEN, MEDIUM)
+    beta.lose()
+    lost = node.now
+    beta.connect(takes_pieces=False)
+    node.pass_time(paths.FIRST_WAIT)
+    assert beta.run() == [1]
+    node.pass_time(5)
+    beta.confirm(1, BOB, ANN)
+    assert beta.run() == [2]
+    node.pass_time(lost + TTL - node.now - 1)
+    assert (2, BEN, "UNKNOWN_STATUS") not in ann.statuses()
+    node.pass_time(1)
+    assert ann.statuses() == [(2, BEN, "UNKNOWN_STATUS")]
+    assert node.is_at_rest
+
+
+def test_time_in_which_another_client_of_the_user_was_there_counts(node, ann):
+    bob = User("bob", "alpha")
+    first, _full = node.connect(bob), node.connect(bob, Sink(writable=False))
+    node.send(ANN, 1, bob, MEDIUM)
+    node.disconnect(bob, first)
+    lost = node.now
+    node.pass_time(TTL / 2)
+    node.connect(bob, Sink(writable=False))
+    node.pass_time(lost + TTL - node.now - 1)
+    assert ann.statuses() == []
+    node.pass_time(1)
+    assert ann.statuses() == [(1, bob, "UNKNOWN_STATUS")]
+
+
 def test_time_without_a_link_does_not_count(node):
     beta = Beta(node).connect(takes_pieces=False)
     node.send(ANN, 1, BOB, MEDIUM)

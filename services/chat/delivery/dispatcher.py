@@ -200,7 +200,7 @@ class Dispatcher:
             # Deadlines ascend. The router's were sent ANSWERING_FACTOR times persist_delay later at most.
             last = self._unanswered[-1][0] if self._unanswered else 0.0
             deadline = max(at + self._ack_timeout, last)
-            in_flight.hold(envelope, links, deadline)
+            in_flight.hold(envelope, links, deadline, whole=True)
             self._state.in_flight += 1
             self._state.in_flight_bytes += envelope.size
             self._unanswered.append((envelope.due, destination, envelope))

@@ -10,8 +10,9 @@ each loss again. Therefore a pair has a lane of its own beside the destination's
 - once a link was lost with something large of it unanswered: it goes out behind all others, whole or in pieces, one
   at a time, and later each time that it is lost without having come any further.
 
-Within a pair nothing overtakes anything. What has not passed for `stuck_ttl` of the time in which there was a link
-is given up. Lanes are not written down: after a restart all waits in one queue again, in the same order.
+Within a pair nothing overtakes anything. What has not passed for `stuck_ttl`, since it was lost first or last came
+further, is given up while there is a link, or with the next one; of each time without a link only the first minute
+counts (`GAP`). Lanes are not written down: after a restart all waits in one queue again, in the same order.
 
     ready     its turn has come, or will when there is room: out it goes, until something large is at its head
     active    its head travels in pieces; what follows waits
@@ -214,10 +215,12 @@ class Lanes:
     # Links ----------------------------------------------------------------------------------------
 
     def connected(self, destination: Destination, now: float) -> None:
-        """There is a link."""
+        """There is a link: what has been stuck for too long by now is given up before anything goes out."""
         if (path := self.paths.get(destination)) is not None:
             path.connected(now)
             path.look_at = self._next_look(path)
+            self._give_up(destination, path, now)
+            self._look_after(destination, path, now)
 
     def lost(
         self, destination: Destination, link: ChatLink, envelopes: list[Envelope], now: float, *, cleanly: bool
@@ -231,13 +234,12 @@ class Lanes:
         if path is not None:
             pairs |= path.lanes.keys() & {envelope.pair for envelope in envelopes}
             path.lost(link, envelopes, now, cleanly=cleanly)
-            if not self._has_link(destination):
-                path.lost_at = now
-        if not pairs:
-            return envelopes
-        if path is None:
+        elif pairs:
             path = self.paths[destination] = Path()
+        if path is not None and not self._has_link(destination):
             path.lost_at = now
+        if path is None or not pairs:
+            return envelopes
         apart: dict[Pair, list[Envelope]] = {}
         for envelope in envelopes:
             if envelope.pair in pairs:
@@ -290,6 +292,7 @@ class Lanes:
             path.wake = None
             if self._has_link(destination):
                 self._give_up(destination, path, now)
+                self._look_after(destination, path, now)  # the dispatcher pumps only where something waits
                 woken.append(destination)
         return woken
 
@@ -307,11 +310,11 @@ class Lanes:
         return min(path.stuck.values(), default=0.0) + self._stuck_ttl
 
     def _look_after(self, destination: Destination, path: Path, now: float) -> None:
-        """Have it looked after again when that is due; forget it when it is over."""
+        """Have it looked after again when that is due, or with the next link; forget it when it is over."""
         if path.is_over:
             self.paths.pop(destination, None)
             return
-        at = path.next_wake(now)
+        at = path.next_wake(now) if self._has_link(destination) else None
         if at is None or (path.wake is not None and path.wake <= at):
             return
         path.wake = at

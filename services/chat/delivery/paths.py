@@ -146,12 +146,12 @@ class Path:
             lane.sending = None
 
     def next_wake(self, now: float) -> float | None:
-        """When it is to be looked after, or None."""
-        times = [self.look_at] if self.stuck else []
+        """When it is to be looked after, or None: now where something has been stuck for too long."""
+        times = [max(self.look_at, now)] if self.stuck else []
         if self.active and self.ask_at > now:
             times.append(self.ask_at)
         if self.suspects and self.retry_at > now:
             times.append(self.retry_at)
-        elif self.suspects and self.trying is not None:
+        elif self.suspects and self.trying is not None and self.trying.due > now:
             times.append(self.trying.due)
-        return min((at for at in times if at > now), default=None)
+        return min(times, default=None)
