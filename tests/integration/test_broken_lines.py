@@ -12,6 +12,7 @@ from parley.services.chat.service import ChatService
 from parley.shared.addresses import Endpoint, Server, User
 from parley.shared.config import ChatConfig, Config, LinkConfig
 from parley.shared.wire.messages import MESSAGES
+from parley.shared.wire.pieces import LEAST
 from tests.support.line import Line
 
 ALPHA, BETA = "127.0.61.1", "127.0.61.2"
@@ -103,6 +104,15 @@ class Town:
         async with asyncio.timeout(patience):
             while not condition():  # noqa: ASYNC110 - of several objects, none of which tells
                 await asyncio.sleep(0.02)
+
+    async def cut_each_link(self, stands):
+        """Cut the line so many seconds after each time that the servers are linked over it."""
+        alpha = self.servers["alpha"]
+        while True:
+            await self.until(lambda: alpha.roster.server("beta"))
+            await asyncio.sleep(stands)
+            self.line.cut()
+            await self.until(lambda: not alpha.roster.server("beta"))
 
     def shown(self, name):
         return [what for what, _when in self.came[name]]
@@ -216,18 +226,23 @@ def test_both_directions_at_once_and_several_documents(directory):
 
 
 def test_what_can_never_pass_has_a_final_status_in_the_end(directory):
-    """A line that is cut when the servers know each other, and before a single piece is through."""
+    """A line that is cut after each handshake, before a single piece is through."""
     chat = ChatConfig(port=0, stuck_ttl=6.0, ack_timeout=2.0)
+    stands = 0.5
+    rate = LEAST / 2 / stands
 
     async def story():
-        async with Town(directory, every=0.8, rate=500, chat=chat) as town:
+        async with Town(directory, every=0, rate=rate, chat=chat) as town:
             for name in ("ann@alpha", "bob@beta"):
                 await town.connect(name)
-            await town.until(lambda: town.line.opened_at)
+            cutting = asyncio.create_task(town.cut_each_link(stands))
             document = town.people["ann@alpha"].send_document("bob@beta", "large", DOCUMENT)
             assert await asyncio.wait_for(document.final, 40) == "OTHER_ERROR"
             assert {*document.statuses[:-1]} <= {"OTHER_SERVER_TIMEOUT"}
             assert not town.shown("bob@beta")
+            assert town.line.cuts >= 4
+            assert town.servers["beta"]._partials.size == 0
+            cutting.cancel()
 
     run(story)
 

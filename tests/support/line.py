@@ -59,7 +59,10 @@ class Line:
             return
         self._pairs.discard(pair)
         self.cuts += 1
+        loop = asyncio.get_running_loop()
         for sock in pair:
+            loop.remove_reader(sock)  # else the loop hears nothing of the next socket of this number
+            loop.remove_writer(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             sock.close()
 
