@@ -260,6 +260,15 @@ class ChatService(ServiceBase):
             self._runner.engine.router.refused(server_id, envelope, self._now())
             self._runner.turn_over()
 
+    def frame_too_long(self, link: Link, frame: Frame) -> None:
+        """Tell the author of a message that its recipient's program could never take it."""
+        super().frame_too_long(link, frame)
+        if self._runner is not None and link.is_open:
+            destination: Destination = _user(link) if link.identity.is_client else link.peer_id
+            message = decode(frame, pb.ChatMessage)
+            self._runner.engine.router.not_taken(destination, link, message, self._now())
+            self._runner.turn_over()
+
     def link_writable(self, link: Link) -> None:
         """A reader caught up: go on where it was left."""
         destination: Destination = _user(link) if link.identity.is_client else link.peer_id
@@ -334,7 +343,7 @@ class ChatService(ServiceBase):
         """A client has said by what it does which kind of program it is."""
         if recognized is link.recognized:
             return
-        link.recognize(recognized)
+        link.recognize(recognized, self.frame_too_long)
         if not link.dialect.write_gap:
             self._use_fast_path(link, _user(link))
 

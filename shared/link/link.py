@@ -44,6 +44,10 @@ LINGER = 2.0
 """Seconds for the last words to be read before the connection is cut."""
 
 
+def _nothing(_link: Link, _frame: Frame) -> None:
+    """The owner of most links sends nothing that could be too long."""
+
+
 class LinkOwner(Protocol):
     """The object that a link tells what happens: ServiceBase, FeatureBase."""
 
@@ -181,14 +185,18 @@ class Link(LinkBacklog, asyncio.Protocol):
         """The dialect that the other side speaks."""
         return self.recognized.dialect
 
-    def recognize(self, recognized: Recognized) -> None:
-        """Speak to the other side in its dialect from now on."""
+    def recognize(self, recognized: Recognized, too_long: Callable[[Link, Frame], None] = _nothing) -> None:
+        """Speak to the other side in its dialect from now on.
+
+        `too_long` hears of each message that is not written because the other side could never take it.
+        """
         self.recognized = recognized
         dialect, pacing = recognized.dialect, self._pacing
         waits = pacing.rest() if pacing is not None else b""
         self._translates_all, self._pacing = dialect.write_gap > 0, None
         if dialect.write_gap:
-            self._pacing = Pacing(dialect, self._write_now, partial(self.hang_up, pb.HangUp.TIMEOUT))
+            give_up = partial(self.hang_up, pb.HangUp.TIMEOUT)
+            self._pacing = Pacing(dialect, self._write_now, give_up, partial(too_long, self))
             self._translate = self._pacing.take
         else:
             self._translate = None if dialect.is_parley else for_stream(dialect)

@@ -16,7 +16,7 @@ from typing import Final
 
 from parley.shared.dialects.dialect import Dialect
 from parley.shared.dialects.rewriting import rewrite
-from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.framing import Frame, FrameReader
 
 MOST: Final = 1024 * 1024
 """Bytes of frames that are no messages that may wait; beyond it the link is given up."""
@@ -25,9 +25,17 @@ MOST: Final = 1024 * 1024
 class Pacing:
     """The frames that wait for one link."""
 
-    def __init__(self, dialect: Dialect, write: Callable[[bytes], None], too_much: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        write: Callable[[bytes], None],
+        too_much: Callable[[], None],
+        too_long: Callable[[Frame], None],
+    ) -> None:
+        """`write` writes bytes as they are; `too_long` hears, a little later, of a message that never arrives."""
         self._dialect = dialect
         self._write = write
+        self._too_long = too_long
         self._too_much = too_much
         self._loop = asyncio.get_running_loop()
         self._others: deque[bytes] = deque()
@@ -40,7 +48,9 @@ class Pacing:
     def take(self, raw: bytes) -> bytes:
         """Have frames written one after the other; what may go out at once is returned."""
         for frame in FrameReader(sys.maxsize).feed(raw):
-            if frame.name == "MESSAGE" and frame.raw != self._unanswered:
+            if frame.name == "MESSAGE" and 0 < self._dialect.longest < len(frame.raw):
+                self._loop.call_soon(self._too_long, frame)
+            elif frame.name == "MESSAGE" and frame.raw != self._unanswered:
                 self._messages.setdefault(frame.raw)
             else:
                 self._others.append(frame.raw)

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 MOST: Final = {
     "frame_rejected": 2,
+    "frame_too_long": 2,
     "link_closed": 2,
     "peer_connected": 2,
     "peer_disconnected": 2,
     "server_discovered": 2,
 }
 """Kinds of lines about others → how many are written in a minute; a node has four processes that may."""
-WARNINGS: Final = frozenset({"frame_rejected"})
+WARNINGS: Final = frozenset({"frame_rejected", "frame_too_long"})
 """Those that are warnings; the others tell what happens every day, and so does the number of those left out."""
 FAULTS: Final = frozenset({"malformed", "too_large", "handshake_timeout"})
 """How a connection ends that never became a link, by its own fault."""

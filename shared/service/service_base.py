@@ -206,7 +206,7 @@ class ServiceBase(NodeProcess):
             is_wanted=lambda: self.peering.link_to(server_id) is None,
         )
         link.peer_id = server_id
-        link.recognize(recognized)
+        link.recognize(recognized, self.frame_too_long)
         return link
 
     def make_accepted_link(self) -> Link:
@@ -230,7 +230,7 @@ class ServiceBase(NodeProcess):
             return
         if identity.user is not None:
             identity = link.identify(replace(identity, user=self.spellings.user(identity.user)))
-        link.recognize(self._recognize(identity))
+        link.recognize(self._recognize(identity), self.frame_too_long)
         result = self.admit_client(identity) if identity.is_client else self.admit_server(link, identity)
         if result == Result.CONNECTED and not self.has_room_for(link, identity):
             result = Result.UNKNOWN_ERROR
@@ -313,7 +313,8 @@ class ServiceBase(NodeProcess):
         """A link with another server: it stands, or another one does."""
         identity = link.identity
         if link.dialled:
-            link.recognize(self.dialects.of(link.peer_id, fields=identity.is_parley))
+            recognized = self.dialects.of(link.peer_id, fields=identity.is_parley)
+            link.recognize(recognized, self.frame_too_long)
         if self._is_another(link):
             self._log_another(link)
             link.hang_up()
@@ -442,6 +443,20 @@ class ServiceBase(NodeProcess):
                 "frame_rejected",
                 lambda: self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id),
             )
+
+    def frame_too_long(self, link: Link, frame: Frame) -> None:
+        """A message was not written, as the program at the other end could never take it: say so."""
+        self.metrics.limited("bytes", "dialects")
+        self.guard.complain(
+            "frame_too_long",
+            lambda: self.log.warning(
+                "frame_too_long",
+                dialect=link.dialect.name,
+                bytes=len(frame.raw),
+                longest=link.dialect.longest,
+                link_id=link.link_id,
+            ),
+        )
 
     def link_writable(self, link: Link) -> None:
         """A link that was full has room again."""

@@ -54,8 +54,8 @@ LIMITED_WHAT: Final = frozenset(
 """Every `what` of which somebody can have had more than is allowed."""
 LIMITED_WHERE: Final = frozenset(
     {
-        "blocks", "directory", "discovery", "groups", "http", "lanes", "link", "listener", "location", "mailbox",
-        "pieces", "registration", "roster", "router", "statuses", "typing",
+        "blocks", "dialects", "directory", "discovery", "groups", "http", "lanes", "link", "listener", "location",
+        "mailbox", "pieces", "registration", "roster", "router", "statuses", "typing",
     }
 )  # fmt: skip
 """Every `where` that a limit stands."""

@@ -204,6 +204,24 @@ def test_a_message_that_comes_again_is_answered_with_its_present_status_and_not_
     assert not bob.sent
 
 
+def test_what_waits_only_for_the_answer_to_another_of_its_number_is_not_told_away(node, ann, bob):
+    for text in ("a", "b", "c"):
+        node.send(ANN, 7, BOB, text)
+    assert not ann.sent
+    for _ in range(3):
+        node.ack(BOB, 7)
+    assert [each.textContent for each in bob.take()] == ["a", "b", "c"]
+    assert ann.statuses() == [(7, BOB, "DELIVERED")] * 3
+
+
+@pytest.mark.usefixtures("bob")
+def test_where_that_other_is_not_answered_they_are_all_told_away(node, ann):
+    for text in ("a", "b", "c"):
+        node.send(ANN, 7, BOB, text)
+    node.pass_time(ACK_TIMEOUT)
+    assert ann.statuses() == [(7, BOB, "USER_AWAY")] * 3
+
+
 def test_the_same_number_of_another_author_or_to_another_is_another_message(node, ann, bob):
     amy = node.connect(AMY)
     node.send(ANN, 7, BOB)

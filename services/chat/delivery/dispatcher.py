@@ -249,6 +249,16 @@ class Dispatcher:
         server = self._roster.server(destination)
         return server is not None and server.confirms
 
+    def is_held(self, destination: Destination, envelope: Envelope) -> bool:
+        """Whether it only waits for the answer to another message of its pair that bears its number."""
+        return bool(self._lanes.paths) and self._lanes.is_held(destination, envelope)
+
+    def held_by(self, destination: Destination, envelope: Envelope) -> Sequence[Envelope]:
+        """The messages in memory that wait for the answer to that one."""
+        if not self._lanes.paths or not self._lanes.is_held(destination, envelope):
+            return ()
+        return [each for each in self._mailbox.messages_in_memory(destination) if each.pair == envelope.pair]
+
     def is_open(self, destination: Destination) -> bool:
         """Whether a message would be sent there at once: nothing waits, and there is a link with room."""
         return self._mailbox.is_empty(destination) and bool(self.writable_links(destination))

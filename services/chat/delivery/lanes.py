@@ -73,6 +73,11 @@ class Lanes:
         path = self.paths.get(destination)
         return path.lanes.get(envelope.pair) if path is not None else None
 
+    def is_held(self, destination: Destination, envelope: Envelope) -> bool:
+        """Whether a pair's next message waits for the answer to another of the pair."""
+        path = self.paths.get(destination)
+        return path is not None and envelope.pair in path.held
+
     def carries(self, destination: Destination, envelope: Envelope, links: Sequence[ChatLink]) -> bool:
         """Whether an envelope goes over these links in pieces: it is large, or was lost whole before."""
         if (

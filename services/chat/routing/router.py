@@ -228,7 +228,8 @@ class Router:
             self._refuse(envelope)
         else:
             self._roster.use(user, envelope.author)
-            if envelope.state is WAITING:  # away, or too slow a reader: kept in any case
+            if envelope.state is WAITING and not self._dispatcher.is_held(user, envelope):
+                # away, or too slow a reader: kept in any case
                 self._statuses.report_when_safe(envelope, Status.USER_AWAY)
 
     def _to_server(self, envelope: Envelope, server_id: str, now: float) -> None:
@@ -422,6 +423,16 @@ class Router:
         self._acknowledgements.refused(server_id, envelope, now)
         self._dispatcher.pump(server_id, now)
 
+    def not_taken(self, destination: Destination, link: ChatLink, message: pb.ChatMessage, now: float) -> None:
+        """A message was not written to a link whose program could never take it."""
+        recipient, _group = _addressed(message)
+        user = recipient if isinstance(recipient, User) else None
+        envelope = self._dispatcher.find(destination, message.messageSnowflake, user, User.of(message.author))
+        if envelope is not None and all(other is link for other in envelope.sent_to):
+            self._dispatcher.answered(destination, envelope)
+            self._statuses.report(envelope, Status.OTHER_ERROR)
+            self._dispatcher.pump(destination, now)
+
     def piece_received(self, source: Destination, answer: pb.PieceReceived, now: float) -> None:
         """Another server says how much there is of what goes there in pieces.
 
@@ -539,7 +550,8 @@ class Router:
 
     def _overdue(self, destination: Destination, envelope: Envelope) -> None:
         if isinstance(destination, User):
-            self._statuses.report_when_safe(envelope, Status.USER_AWAY)
+            for waiting in (envelope, *self._dispatcher.held_by(destination, envelope)):
+                self._statuses.report_when_safe(waiting, Status.USER_AWAY)
             return
         server = self._roster.server(destination)
         if server is None or server.confirms:
