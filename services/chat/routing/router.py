@@ -550,8 +550,8 @@ class Router:
 
     def _overdue(self, destination: Destination, envelope: Envelope) -> None:
         if isinstance(destination, User):
-            for waiting in (envelope, *self._dispatcher.held_by(destination, envelope)):
-                self._statuses.report_when_safe(waiting, Status.USER_AWAY)
+            for each in (envelope, *self._dispatcher.held_by(destination, envelope)):
+                self._statuses.report_when_safe(each, Status.USER_AWAY)
             return
         server = self._roster.server(destination)
         if server is None or server.confirms:
