@@ -166,6 +166,7 @@ class ChatFeature(FeatureBase):
     def link_opened(self, link: Link) -> None:
         """Send again, in order, what has no final status yet; a server answers what it has with its status."""
         super().link_opened(link)
+        self._requests.link_opened(link)
         self._outbox.attach(link)
         self._call(self._on_connection, True)
 
@@ -178,6 +179,7 @@ class ChatFeature(FeatureBase):
         """Nothing goes out until the next link."""
         super().link_lost(closed)
         self._outbox.detach()
+        self._requests.link_lost()
         self._call(self._on_connection, False)
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
@@ -192,8 +194,8 @@ class ChatFeature(FeatureBase):
             self._received(decode(frame, pb.ChatMessage))
         elif frame.name == "MESSAGE_ACK":
             self._answered(decode(frame, pb.ChatMessageResponse))
-        elif frame.name == "PIECE":
-            self._piece(decode(frame, pb.Piece))
+        elif frame.name == "PIECE" and self.link is not None and self.link.takes_pieces:
+            self._piece(self.link, decode(frame, pb.Piece))
         elif frame.name == "PIECE_RECEIVED":
             self._outbox.piece_answered(decode(frame, pb.PieceReceived))
         else:
@@ -239,11 +241,8 @@ class ChatFeature(FeatureBase):
         if self.link is not None:
             self.link.send(encode("MESSAGE_ACK", ack))
 
-    def _piece(self, piece: pb.Piece) -> None:
+    def _piece(self, link: Link, piece: pb.Piece) -> None:
         """A part of something large; what is whole now is as if it had come whole."""
-        link = self.link
-        if link is None:
-            return
         whole = Whole.read(piece.whole)
         piece_result = self._partials.receive("", link.link_id, whole, piece.offset, piece.data, time.monotonic())
         if piece_result.data is not None:

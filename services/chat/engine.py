@@ -104,8 +104,7 @@ class ChatEngine:
             self.blocks,
             PacedChanges(store, fair_order.reports) if fair_order is not None else store,
             timeout=settings.ack_timeout,
-            look_for=hooks.look_for,
-            limited=hooks.limited,
+            hooks=hooks,
         )
         self._roster = roster
         self._restore(roster)

@@ -15,7 +15,7 @@ def _nothing(*_arguments: object) -> None:
     """Call nobody."""
 
 
-def _never(_server_id: str, _envelope: Envelope) -> bool:
+def _never(*_arguments: object) -> bool:
     return False
 
 
@@ -45,6 +45,8 @@ class Hooks:
     """The fast path sent something at that time (seconds, monotonic), and no timer is set that asks what is due."""
     look_for: Callable[[str], None] = _nothing
     """A server is to be looked for."""
+    is_existing: Callable[[str], bool] = _never
+    """Whether a server that is not linked announced itself as an existing program, no Parley."""
     doubted: Callable[[], None] = _nothing
     """Somebody answered what they are not known to have been given."""
     refusal_waits: Callable[[str, Envelope], bool] = _never

@@ -59,6 +59,9 @@ class EngineOwner(Protocol):
     def mailbox_broken(self, error: BaseException, /) -> None:
         """Nothing can be kept any more."""
 
+    def is_existing(self, server_id: str) -> bool:
+        """Whether a server announced itself as no Parley."""
+
     def expire_pieces(self) -> None:
         """Forget transfers that have stopped."""
 
@@ -116,6 +119,7 @@ class EngineRunner:
                 delivered_run=owner.chat_metrics.fast_path,
                 arm=lambda now: self._timer.set(now + config.chat.persist_delay),
                 look_for=lambda _server_id: owner.discover_now(),
+                is_existing=owner.is_existing,
                 doubted=lambda: owner.metrics.rejected("never_given"),
                 refusal_waits=owner.refusal_waits,
             ),

@@ -128,6 +128,11 @@ class ChatService(ServiceBase):
         """Forget what began to come in pieces and has stopped."""
         self._partials.expire(self._now())
 
+    def is_existing(self, server_id: str) -> bool:
+        """Whether a server announced itself as no Parley."""
+        announced = self._servers.get(server_id)
+        return announced is not None and announced.mark is None
+
     def refusal_waits(self, server_id: str, envelope: Envelope) -> bool:
         """Whether a refusal over a young link is not told yet."""
         return self._early_refusals.waits(server_id, envelope)

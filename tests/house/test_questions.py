@@ -21,8 +21,8 @@ def found_by(question):
     return [place for search in question.get("found", ()) for place in Search(**search).places()]
 
 
-def test_there_are_twelve_questions():
-    assert len({each["asks"] for each in QUESTIONS}) == len(QUESTIONS) == 12
+def test_there_are_thirteen_questions():
+    assert len({each["asks"] for each in QUESTIONS}) == len(QUESTIONS) == 13
 
 
 @each_question

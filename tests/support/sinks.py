@@ -117,6 +117,8 @@ class Node:
         self.server_id = server_id
         self.now = 0.0
         self.looked_for = []
+        self.existing = set()
+        """The servers that announced themselves as no Parley."""
         self.counted = []
         self.doubted = 0
         self.settings = ChatConfig(ack_timeout=ACK_TIMEOUT, mailbox_messages=mailbox, **settings)
@@ -136,6 +138,7 @@ class Node:
                 count=lambda scope, status: self.counted.append((scope, status)),
                 delivered_run=self.count_run,
                 look_for=self.looked_for.append,
+                is_existing=self.existing.__contains__,
                 doubted=self.note_doubt,
             ),
             fast_path=self.fast_path,

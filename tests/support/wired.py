@@ -83,8 +83,9 @@ class Wire(asyncio.Transport):
 class Home:
     """The server's end: it lets the client in, keeps what comes, and answers what a test tells it to."""
 
-    def __init__(self, feature, *, takes_pieces=False):
+    def __init__(self, feature, *, takes_pieces=False, is_parley=True):
         self.feature = feature
+        self.is_parley = is_parley
         self.takes_pieces = takes_pieces
         self.frames = []
         self.links = 0
@@ -135,10 +136,11 @@ class Home:
     def connect_requested(self, link, _identity):
         if self.slow:
             self.wire.held = []
+        instance_id = "the home server's" if self.is_parley else ""
         if self.takes_pieces:
-            link.accept()
+            link.accept(instance_id=instance_id)
         else:
-            link.session.accept()  # as a server does that announces nothing
+            link.session.accept(instance_id=instance_id)
 
     def link_opened(self, link):
         pass
@@ -157,9 +159,9 @@ class Home:
 
 
 @asynccontextmanager
-async def at_home(feature, **how):
+async def at_home(feature, *, is_parley=True, **how):
     """A feature that is connected to a home server."""
-    home = Home(feature)
+    home = Home(feature, is_parley=is_parley)
     await home.connect(**how)
     try:
         yield home

@@ -8,6 +8,7 @@ from parley import ChatFeature, RequestFailed
 from parley.shared.addresses import Group, User
 from parley.shared.config import Config
 from parley.shared.wire.messages import pb
+from parley.shared.wire.pieces import WHOLE, Sending, Window
 from tests.support.sinks import group_answer
 from tests.support.wired import at_home, run
 
@@ -254,6 +255,57 @@ def test_a_request_without_an_answer_ends_in_time_and_is_not_sent_again():
             home.frames.clear()
             await home.cut()
             await home.connect()
+            assert home.frames == []
+
+    run(story())
+
+
+# At a home server that is no Parley -----------------------------------------------------------------------
+
+ASKING = {
+    "join": lambda f: f.join(CREW),
+    "leave": lambda f: f.leave(CREW),
+    "members": lambda f: f.members(CREW),
+    "block": lambda f: f.block(BOB),
+    "unblock": lambda f: f.unblock(BOB),
+    "blocked": lambda f: f.blocked(),
+}
+
+
+@pytest.mark.parametrize("ask", ASKING.values(), ids=ASKING)
+def test_an_existing_server_is_asked_nothing(ask):
+    async def story():
+        async with at_home(alice(), is_parley=False) as home:
+            with pytest.raises(RequestFailed, match=r"the server alpha offers no (groups|blocking)") as failed:
+                await ask(home.feature)
+            await home.turns()
+            assert (failed.value.reason, home.frames) == ("unsupported", [])
+
+    run(story())
+
+
+def test_a_request_that_waits_for_a_link_does_not_go_out_to_an_existing_server():
+    async def story():
+        async with at_home(alice()) as home:
+            await home.cut()
+            message = home.feature.send(BOB, "hello")
+            waits = asyncio.ensure_future(home.feature.join(CREW))
+            home.is_parley = False
+            await home.connect()
+            with pytest.raises(RequestFailed, match="offers no groups"):
+                await waits
+            await home.turns()
+            assert [frame.name for frame in home.frames] == ["MESSAGE"]
+            assert home.taken("MESSAGE", pb.ChatMessage)[0].messageSnowflake == message.snowflake
+
+    run(story())
+
+
+def test_pieces_of_an_existing_server_are_no_pieces():
+    async def story():
+        async with at_home(alice()) as home:
+            assert not home.feature.link.takes_pieces
+            await home.tell("PIECE", Sending(b"x" * WHOLE, Window()).question())
             assert home.frames == []
 
     run(story())

@@ -418,3 +418,50 @@ def test_an_unknown_server_that_comes_in_time_is_asked(alpha, ann):
     assert len(alpha.link("beta", Sink()).take()) == 1
     alpha.pass_time(UNKNOWN_SERVER_TIMEOUT)
     assert ann.answers() == [], "it has as much time to answer as any"
+
+
+# At a server that is no Parley ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["JOIN_GROUP", "LEAVE_GROUP", "QUERY_GROUP_MEMBERS"])
+def test_an_existing_server_is_asked_nothing_and_the_asker_told_so_at_once(alpha, ann, name):
+    beta = alpha.link("beta", confirms=False)
+    assert ann.ask(name, FAR, 5).answers() == [(5, "NO_GROUPS_THERE", [])]
+    assert not beta.sent
+    assert alpha.is_at_rest
+
+
+def test_a_question_that_waits_for_a_server_is_answered_when_that_turns_out_to_be_no_parley(alpha, ann):
+    alpha.know("beta")
+    ann.ask("JOIN_GROUP", FAR, 5).ask("QUERY_GROUP_MEMBERS", FAR, 6).ask("JOIN_GROUP", Group("crew", "gamma"), 7)
+    beta = alpha.link("beta", confirms=False)
+    assert ann.answers() == [(5, "NO_GROUPS_THERE", []), (6, "NO_GROUPS_THERE", [])]
+    assert not beta.sent
+    [asked] = alpha.link("gamma").take()
+    assert Group.of(asked.group) == Group("crew", "gamma")
+
+
+def test_a_server_that_announced_itself_as_no_parley_is_not_waited_for_long(alpha, ann):
+    alpha.know("beta")
+    alpha.existing.add("beta")
+    ann.ask("JOIN_GROUP", FAR, 5)
+    alpha.pass_time(UNKNOWN_SERVER_TIMEOUT)
+    assert ann.answers() == [(5, "NO_GROUPS_THERE", [])]
+
+
+def test_a_server_that_turns_out_to_be_a_parley_is_asked_whatever_was_announced(alpha, ann):
+    alpha.know("beta")
+    alpha.existing.add("beta")
+    ann.ask("JOIN_GROUP", FAR, 5)
+    assert len(alpha.link("beta").take()) == 1
+
+
+def test_statuses_from_an_existing_server_are_not_answered_with_a_name_of_ours(alpha, ann):
+    beta = alpha.link("beta", confirms=False)
+    alpha.send(ANN, 1, BOB)
+    beta.take()
+    answer = pb.ChatMessageResponse(messageSnowflake=1, author=ANN.to_pb(), receipt=7)
+    answer.statuses.add(user=BOB.to_pb(), status="DELIVERED")
+    alpha.from_server("beta", read_datagram(encode("MESSAGE_ACK", answer)))
+    assert ann.sink.statuses() == [(1, BOB, "DELIVERED")]
+    assert not beta.sent

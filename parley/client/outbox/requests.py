@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from parley.client.outbox.outbox import Outbox
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ParleyError
+from parley.shared.link.link import Link
 from parley.shared.names import spell
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, pb
@@ -58,6 +59,19 @@ class Requests:
         self._home = user.server_id
         self._last = secrets.randbits(48)  # another client of this user may ask at the same time
         self._pending: dict[int, tuple[str, asyncio.Future[Answer]]] = {}
+        self._link: Link | None = None
+
+    def link_opened(self, link: Link) -> None:
+        """Called before anything goes out: an existing server is asked none of this, which may be its end."""
+        self._link = link
+        if not link.is_parley:
+            for number, (name, future) in self._pending.items():
+                self._outbox.forget(-number)
+                _fail(future, self._not_offered(name))
+
+    def link_lost(self) -> None:
+        """Requests wait for the next link."""
+        self._link = None
 
     async def group(self, name: str, group: Group, timeout: float) -> list[User]:
         """Ask JOIN_GROUP, LEAVE_GROUP or QUERY_GROUP_MEMBERS; who is in the group.
@@ -97,6 +111,8 @@ class Requests:
         return self._last
 
     async def _ask(self, name: str, number: int, request: _Request, kind: type[_A], timeout: float) -> _A:
+        if self._link is not None and not self._link.is_parley:
+            raise self._not_offered(name)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._pending[number] = (name, future)
         self._outbox.add(-number, name, request)  # negative: no message has such a number
@@ -132,12 +148,18 @@ class Requests:
 
     def unsupported(self, name: str) -> None:
         """The server does not know requests of this name: it is no Parley, or an old one."""
-        what = "groups" if name.endswith(("_GROUP", "_MEMBERS")) else "blocking"
         for asked, future in self._pending.values():
-            if asked == name and not future.done():
-                future.set_exception(
-                    RequestFailed("unsupported", f"the server {spell(self._home)} offers no {what}")
-                )
+            if asked == name:
+                _fail(future, self._not_offered(name))
+
+    def _not_offered(self, name: str) -> RequestFailed:
+        what = "groups" if name.endswith(("_GROUP", "_MEMBERS")) else "blocking"
+        return RequestFailed("unsupported", f"the server {spell(self._home)} offers no {what}")
+
+
+def _fail(future: asyncio.Future[Answer], error: RequestFailed) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 def _about_group(name: str, group: Group, user: User, number: int) -> _Request:

@@ -1,7 +1,7 @@
 """Questions about groups of other servers: passed on to them, and their answers passed back. Pure.
 
 A question is asked over each new link again until it is answered, and given up after `timeout`: changes may come
-twice.
+twice. An existing server is never asked: some end all their links at a name that they do not know.
 """
 
 from __future__ import annotations
@@ -51,12 +51,17 @@ class PassedOn:
         *,
         timeout: float,
         look_for: Callable[[str], None],
+        is_existing: Callable[[str], bool],
         limited: Callable[[str, str], None],
     ) -> None:
-        """`limited` counts what a limit stopped: what, and where."""
+        """`is_existing`: whether a server is no Parley, as it announced itself.
+
+        `limited` counts what a limit stopped: what, and where.
+        """
         self._roster = roster
         self._timeout = timeout
         self._look_for = look_for
+        self._is_existing = is_existing
         self._limited = limited
         self._passed: dict[int, _Passed] = {}
         self._passed_of: Counter[ChatLink] = Counter()
@@ -74,11 +79,14 @@ class PassedOn:
             self._limited("requests", "groups")
             answer(ask, link, Reason.FAILED)
             return
+        if server is not None and not server.link.is_parley:
+            answer(ask, link, Reason.NO_GROUPS_THERE)
+            return
         if server is None:
             self._look_for(server_id)
         self._last += 1
         until = now + (
-            self._timeout if server is not None or self._roster.knows_server(server_id) else UNKNOWN_SERVER_TIMEOUT
+            self._timeout if server is not None or self._may_answer(server_id) else UNKNOWN_SERVER_TIMEOUT
         )
         self._passed[self._last] = _Passed(server_id, name, ask, number_of(ask), link, now, until)
         set_number(ask, self._last)
@@ -87,11 +95,20 @@ class PassedOn:
         if server is not None:
             server.link.send(encode(name, ask))
 
+    def _may_answer(self, server_id: str) -> bool:
+        """Whether a server that is not linked may be one that answers, as far as it is known."""
+        return self._roster.knows_server(server_id) and not self._is_existing(server_id)
+
     def server_connected(self, server_id: str) -> None:
         """A server is in the roster: it hears what it has not answered, and has as long for it as any."""
         server = self._roster.server(server_id)
-        for number, passed in self._passed.items():
-            if passed.server_id == server_id and server is not None:
+        for number, passed in list(self._passed.items()):
+            if passed.server_id != server_id or server is None:
+                continue
+            if not server.link.is_parley:
+                self._take(number)
+                answer(passed.ask, passed.link, Reason.NO_GROUPS_THERE)
+            else:
                 passed.until = passed.asked + self._timeout
                 heappush(self._due, (passed.until, number))
                 server.link.send(encode(passed.name, passed.ask))
@@ -136,6 +153,9 @@ class PassedOn:
             until, number = heappop(self._due)
             if self._is_due(until, number):
                 passed = self._take(number)
-                known = self._roster.knows_server(passed.server_id)
-                reason = Reason.SERVER_TIMEOUT if known else Reason.SERVER_NOT_FOUND
-                answer(passed.ask, passed.link, reason)
+                answer(passed.ask, passed.link, self._why_silent(passed.server_id))
+
+    def _why_silent(self, server_id: str) -> pb.GroupMembers.Reason:
+        if self._is_existing(server_id):
+            return Reason.NO_GROUPS_THERE
+        return Reason.SERVER_TIMEOUT if self._roster.knows_server(server_id) else Reason.SERVER_NOT_FOUND

@@ -12,6 +12,7 @@ from parley.services.chat.groups.asks import Ask, Reason, answer, group_of
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Groups
 from parley.services.chat.groups.passed_on import PassedOn
+from parley.services.chat.hooks import Hooks
 from parley.services.chat.roster import ChatLink, Roster
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
@@ -52,17 +53,21 @@ class Requests:
         changes: Changes,
         *,
         timeout: float,
-        look_for: Callable[[str], None],
-        limited: Callable[[str, str], None] = lambda _what, _where: None,
+        hooks: Hooks,
     ) -> None:
-        """`limited` counts what a limit stopped: what, and where."""
         self._server_id = server_id
         self._roster = roster
         self._groups = groups
         self._blocks = blocks
         self._changes = changes
-        self._limited = limited
-        self.elsewhere: Final = PassedOn(roster, timeout=timeout, look_for=look_for, limited=limited)
+        self._limited = hooks.limited
+        self.elsewhere: Final = PassedOn(
+            roster,
+            timeout=timeout,
+            look_for=hooks.look_for,
+            is_existing=hooks.is_existing,
+            limited=hooks.limited,
+        )
         self._joining: dict[tuple[str, User], list[tuple[Ask, ChatLink]]] = {}
         """Group and user of a membership that is being written → questions that wait for it."""
         self._watchers: dict[ChatLink, None] = {}

@@ -99,7 +99,7 @@ class Acknowledgements:
 
         """
         receipt = ack.receipt
-        if receipt and (server := self._roster.server(server_id)) is not None:
+        if receipt and (server := self._roster.server(server_id)) is not None and server.link.is_parley:
             self._receipts[server.link] = receipt
         author, group, statuses, is_spelt = _read(ack, self._spellings.exact)
         if len(statuses) > MOST:
