@@ -21,6 +21,7 @@ from parley.shared.config import ChatConfig, Config
 from parley.shared.limits.bounds import Bounds
 from parley.shared.link.link import Link
 from parley.shared.link.turn import turn_of
+from parley.shared.wire.capabilities import terms
 from parley.shared.wire.messages import MESSAGES, encode, pb
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
@@ -65,7 +66,7 @@ class Inside:
 
     def __init__(self, service: ChatService) -> None:
         self.service = service
-        alice = pb.ConnectClient(user=ALICE.to_pb())
+        alice = pb.ConnectClient(user=ALICE.to_pb(), terms=terms())
         beta = pb.ConnectServer(serverId=BOB.server_id, features=[MESSAGES], instanceId="beta's")
         self.alice = self._connected(encode("CONNECT_CLIENT", alice))
         self.beta = self._connected(encode("CONNECT_SERVER", beta))

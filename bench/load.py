@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
 from parley.shared.addresses import User
+from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import encode, pb
 
@@ -69,7 +70,7 @@ class Connection:
         self.began = time.perf_counter()
         self.sock = socket.create_connection((address, PORT), timeout=PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb())))
+        self.sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb(), terms=terms())))
         self.sock.setblocking(False)
         self.out = bytearray()
         self.is_connected = False

@@ -12,6 +12,7 @@ from bench.hop.generator import FIXED, PARLEY_ACK, Answer, Hop, Records, text
 from bench.hop.processes import UnavailableError, dial, read_until
 from bench.hop.system import Place, Running
 from parley.shared.addresses import User
+from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import encode_frame
 from parley.shared.wire.messages import encode, pb
 from tests.support.nodes import Node, wait_linked
@@ -39,7 +40,7 @@ def parley(stack: ExitStack, directory: Path, place: Place) -> Running:
 def connect(stack: ExitStack, address: str, user: User) -> socket.socket:
     """A client's link."""
     sock = dial(stack, address, PORT)
-    sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb())))
+    sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb(), terms=terms())))
     read_until(sock, b"CONNECTED")
     return sock
 

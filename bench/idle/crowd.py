@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Final, NamedTuple, Self
 
 from parley.shared.addresses import User
+from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import encode, pb
 
@@ -73,7 +74,7 @@ class Client:
         self._reader = FrameReader(1 << 20)
         self.sock = socket.create_connection((address, PORT), source_address=(source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb())))
+        self.sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb(), terms=terms())))
         self.sock.setblocking(False)
 
     def read(self, frames: Counter[str]) -> None:

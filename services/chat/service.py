@@ -357,7 +357,7 @@ class ChatService(ServiceBase):
         engine = runner.engine
         if name == "MESSAGE":
             message = decode(frame, pb.ChatMessage)
-            if not link.dialect.is_parley:
+            if not link.is_parley:
                 self._recognize_client(link, by_number(link.recognized, message.messageSnowflake, time.time()))
             engine.router.message_from_client(user, message, frame.raw, self._now())
             fanouts = runner.fair_order.fanouts
@@ -365,11 +365,8 @@ class ChatService(ServiceBase):
                 link.hold()
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            if not link.dialect.is_parley:
-                self._read_acknowledgement(link, answer)
-            known = frame if link.dialect.first_status == 0 else None
+            known = frame if link.is_parley else self._read_acknowledgement(link, answer, frame)
             engine.router.ack_from_client(user, answer, self._now(), known, link=link)
-            link.answered()
         elif name in ASKS:
             self.guard.counts(link, "requests", 1)
             ask = read_ask(frame, ASKS[name], self.spellings)
@@ -385,12 +382,17 @@ class ChatService(ServiceBase):
             return False
         return True
 
-    def _read_acknowledgement(self, link: Link, answer: pb.ChatMessageResponse) -> None:
-        """Read the status of an existing client as Parley counts, and learn from it how that client counts."""
+    def _read_acknowledgement(self, link: Link, answer: pb.ChatMessageResponse, frame: Frame) -> Frame | None:
+        """Read the status of an existing client as Parley counts, and learn from it how that client counts.
+
+        Returns the frame, where it says the same as it stands.
+        """
         if answer.statuses:
             self._recognize_client(link, by_status(link.recognized, answer.statuses[0].status))
         for entry in answer.statuses[:1]:
             entry.status = read_status(link.dialect, entry.status)  # type: ignore[assignment] # an open enumeration
+        asyncio.get_running_loop().call_soon(link.answered)
+        return frame if link.dialect.first_status == 0 else None
 
     def _from_server(self, link: Link, server_id: str, frame: Frame) -> bool:
         runner, name = self._runner or self.runner, frame.name

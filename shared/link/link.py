@@ -100,6 +100,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         "_timer",
         "_track",
         "end",
+        "is_parley",
         "link_id",
         "logged_faults",
         "opened_at",
@@ -147,6 +148,8 @@ class Link(LinkBacklog, asyncio.Protocol):
         """The faults that were logged about this link already: a flood of them is one line."""
         self.recognized = UNKNOWN
         """The dialect of the other side, and why it is taken for that."""
+        self.is_parley = True
+        """Whether that is a Parley's: names of ours go to nobody else (protocol.md, "Ours")."""
         self._pacing: Pacing | None = None
         self._is_wanted = is_wanted
         self.opened_at = now()
@@ -176,11 +179,6 @@ class Link(LinkBacklog, asyncio.Protocol):
         return identity
 
     @property
-    def is_parley(self) -> bool:
-        """Whether the other side is a Parley: names of ours go to nobody else (protocol.md, "Ours")."""
-        return self.dialect.is_parley
-
-    @property
     def dialect(self) -> Dialect:
         """The dialect that the other side speaks."""
         return self.recognized.dialect
@@ -192,6 +190,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         """
         self.recognized = recognized
         dialect, pacing = recognized.dialect, self._pacing
+        self.is_parley = dialect.is_parley
         waits = pacing.rest() if pacing is not None else b""
         self._translates_all, self._pacing = dialect.write_gap > 0, None
         if dialect.write_gap:
@@ -284,7 +283,7 @@ class Link(LinkBacklog, asyncio.Protocol):
 
     def accept(self, *, server_id: str = "", instance_id: str = "", proof: pb.Proof | None = None) -> None:
         """Answer a CONNECT with CONNECTED; `proof` is for a process of our own node."""
-        if not self.dialect.is_parley:
+        if not self.is_parley:
             self.session.accept()
             return
         self.session.accept(server_id=server_id, instance_id=instance_id, capabilities=OURS, proof=proof)
