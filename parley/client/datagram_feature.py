@@ -89,7 +89,7 @@ class DatagramFeature(FeatureBase):
     @property
     def is_plain(self) -> bool:
         """Whether our server is no Parley: it knows no recipients of typing, no stops and no HEARD."""
-        return self.link is not None and not self.link.identity.is_parley
+        return self.link is not None and not self.link.is_parley
 
     def next_timestamp(self) -> float:
         """Unix seconds, later than the last even where our clock was set back."""

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from parley.shared.addresses import Endpoint, Server, User
 from parley.shared.config import Config, load
+from parley.shared.dialects.recognition import of_home
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.errors import ConfigError, PeerError, PeerUnreachable, UnexpectedMessage
 from parley.shared.link.events import Closed
@@ -152,6 +153,7 @@ class FeatureBase(Dialler):
 
     def link_opened(self, link: Link) -> None:
         """We are connected."""
+        link.recognize(of_home(has_our_fields=link.identity.is_parley))
         super().link_opened(link)
         self._connected.set()
         self._answer_caller(None)

@@ -130,8 +130,7 @@ class ChatService(ServiceBase):
 
     def is_existing(self, server_id: str) -> bool:
         """Whether a server announced itself as no Parley."""
-        announced = self._servers.get(server_id)
-        return announced is not None and announced.mark is None
+        return server_id in self._servers and not self.dialects.is_parley(server_id)
 
     def refusal_waits(self, server_id: str, envelope: Envelope) -> bool:
         """Whether a refusal over a young link is not told yet."""

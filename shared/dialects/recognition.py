@@ -90,6 +90,13 @@ def may_be_dialled(operator: Operator, server_id: str, signs: Signs) -> bool:
     return is_parley or signs.has_dialled or operator.lists(server_id)
 
 
+def of_home(*, has_our_fields: bool) -> Recognized:
+    """The dialect of the server that a client of ours has dialled."""
+    if has_our_fields:
+        return Recognized(PARLEY, "its CONNECTED has fields of Parley's")
+    return Recognized(OLD_SERVER, "its CONNECTED has no field of Parley's")
+
+
 def of_client(*, has_our_fields: bool) -> Recognized:
     """The dialect of a client that connects."""
     if has_our_fields:

@@ -11,7 +11,7 @@ from parley.shared.addresses import Group, User
 from parley.shared.config import Config, LinkConfig
 from parley.shared.errors import ConfigError, FrameTooLarge, PeerUnreachable
 from parley.shared.link.link import BUFFER_LIMIT, Link
-from parley.shared.wire.messages import pb
+from parley.shared.wire.messages import decode, pb
 from tests.support.wired import at_home, run
 
 ALICE, BOB = User("alice", "alpha"), User("bob", "beta")
@@ -452,5 +452,20 @@ def test_a_message_is_acknowledged_when_the_application_is_done_with_it():
             printed[1].set_exception(OSError("nobody reads it"))
             await home.turns()
             assert home.taken("MESSAGE_ACK", pb.ChatMessageResponse) == []
+
+    run(story())
+
+
+@pytest.mark.parametrize("is_parley", [True, False])
+def test_an_existing_home_server_is_sent_no_field_of_ours_and_no_payload_that_ends_in_a_line_feed(is_parley):
+    async def story():
+        async with at_home(alice(on_message=lambda _message: None), is_parley=is_parley) as home:
+            home.feature.send("bob@beta", "a line\n")
+            message = pb.ChatMessage(messageSnowflake=7, author=User("bob", "beta").to_pb(), textContent="hi")
+            await home.tell("MESSAGE", message)
+            sent, acknowledged = home.frames
+            assert sent.payload.endswith(b"\n") == is_parley
+            assert decode(sent, pb.ChatMessage).textContent == "a line\n"
+            assert decode(acknowledged, pb.ChatMessageResponse).HasField("author") == is_parley
 
     run(story())
