@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos attack walk proto dashboards documents picture bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
+.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -35,6 +35,9 @@ chaos: $(READY) ## Break nodes in containers for a while, see that no message is
 attack: $(READY) ## Attack a node while people write: ONLY=pings,silent (SECONDS=15, OLD=a revision beside it, KEEP=1: only look)
 	@$(BIN)/python -m tests.attack $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(OLD),--old $(OLD)) $(if $(KEEP),--keep-going)
+
+interop: $(READY) ## See how existing programs fare beside a node: ONLY='linking server' (SHORT=1, OLD=a revision instead: only look)
+	@$(BIN)/python -m tests.interop $(if $(ONLY),--only '$(ONLY)') $(if $(SHORT),--short) $(if $(OLD),--old $(OLD))
 
 walk: $(READY) ## Follow one message through the modules of two servers: OLD=a revision before it (SHORT=1: only the counts)
 	@$(BIN)/python -m tests.house.walk $(if $(SHORT),--short) $(OLD)

@@ -12,16 +12,16 @@ BUILD = "from setuptools import setup; setup()"
 
 
 def checkout(revision: str) -> Path:
-    """Where the sources of a revision are, built. RuntimeError where that cannot be."""
+    """Where the sources of a revision are, built, with their version. RuntimeError where that cannot be."""
     commit = _run(["git", "rev-parse", "--short=10", f"{revision}^{{commit}}"], ROOT)
     place = ROOT / "build" / "attack" / "checkouts" / commit
-    if not (place / ".built").exists():
+    if not (place / ".ready").exists():
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             _run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(place)], ROOT)
             _run(["git", "checkout", "--quiet", "--detach", commit], place)
-        _run([sys.executable, "-c", BUILD, "--quiet", "build_ext", "--inplace"], place)
-        (place / ".built").touch()
+        _run([sys.executable, "-c", BUILD, "--quiet", "egg_info", "build_ext", "--inplace"], place)
+        (place / ".ready").touch()
     return place
 
 

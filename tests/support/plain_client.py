@@ -78,13 +78,17 @@ class PlainClient(PlainProgram):
         if feature in self._udp_ports and feature not in self._udp:
             self._udp[feature] = self.open_udp((self.address, self._udp_ports[feature]))
         udp_port = self.udp_address(feature)[1] if feature in self._udp else 0
-        link.send("CONNECT_CLIENT", {"user": self.user, "udpPort": udp_port})
+        link.send_bytes(self.hello(udp_port))
         self.wait_for(lambda: link.result or link.closed)
         if link.result != "CONNECTED":
             self.drop(link)
             raise ConnectionRefusedError(f"{server.server_id} answered {link.result}")
         self.connected[feature] = link
         return link
+
+    def hello(self, udp_port: int) -> bytes:
+        """The first frame of each link."""
+        return wire.encode("CONNECT_CLIENT", {"user": self.user, "udpPort": udp_port})
 
     def udp_address(self, feature: str) -> Endpoint:
         """Return where this client listens for a feature's datagrams, and sends them from."""
@@ -124,7 +128,7 @@ class PlainClient(PlainProgram):
     def send_datagram(self, feature: str, data: bytes) -> None:
         """Send bytes to the feature's UDP port of the server that we are connected to."""
         server = self.server_for(feature)
-        self._udp[feature].sendto(data, (server.address, server.features[feature][1]))
+        self.send_datagram_from(self._udp[feature], data, (server.address, server.features[feature][1]))
 
     def wait_text(self, text: str, timeout: float = TIMEOUT) -> Received:
         """Return the MESSAGE with this text."""
@@ -172,7 +176,11 @@ class PlainClient(PlainProgram):
             self.typing = fields.get("typing_events", [])
         if name == "LIVE_LOCATIONS" and sock is self._udp.get("LIVE_LOCATION"):
             entries = [each.get("live_location", {}) for each in fields.get("extended_live_locations", [])]
-            self.locations += filter(self._is_for_us, entries)
+            self.locations += filter(self._is_for_us, self.readable(entries))
+
+    def readable(self, locations: list[Fields]) -> list[Fields]:
+        """What it can take of a list of locations."""
+        return locations
 
     def _is_for_us(self, location: Fields) -> bool:
         group = location.get("group", {}).get("groupId")

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from tests.support import plain_wire as wire
 from tests.support.plain_wire import Fields
@@ -21,10 +21,22 @@ def next_snowflake() -> int:
     return time.time_ns() // 1_000_000 << 22 | next(_counter) & 0x3FFFFF
 
 
+class Tap(Protocol):
+    """Sees all that a program receives and sends, before the program makes anything of it."""
+
+    def stream(self, link: "Link", data: bytes, *, incoming: bool) -> None:
+        """Bytes of a link."""
+
+    def datagram(self, sock: socket.socket, other: Endpoint, data: bytes, *, incoming: bool) -> None:
+        """A datagram, as long as it was."""
+
+
 class Link:
     """One TCP link. `result` is the answer to our CONNECT, `kind` "client" or "server" after theirs."""
 
-    def __init__(self, sock: socket.socket, feature: str, lock: threading.Condition, *, dialled: bool) -> None:
+    def __init__(
+        self, sock: socket.socket, feature: str, lock: threading.Condition, *, dialled: bool, tap: Tap | None = None
+    ) -> None:
         sock.settimeout(TIMEOUT)
         self.sock = sock
         self.feature = feature
@@ -37,6 +49,7 @@ class Link:
         self.hello: Fields = {}
         self.closed = False
         self._lock = lock
+        self._tap = tap
 
     def send(self, name: str, fields: Fields | None = None) -> None:
         """Send one frame; on a broken link it is lost."""
@@ -45,6 +58,8 @@ class Link:
     def send_bytes(self, data: bytes) -> None:
         """Send bytes as they are, frame or not."""
         with self._lock, suppress(OSError):
+            if self._tap is not None:
+                self._tap.stream(self, data, incoming=False)
             self.sock.sendall(data)
 
 

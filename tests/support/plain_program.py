@@ -8,16 +8,17 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Self, TypeVar
 
 from tests.support import plain_wire as wire
-from tests.support.plain_link import TIMEOUT, Announced, Endpoint, Link, Received
+from tests.support.plain_link import TIMEOUT, Announced, Endpoint, Link, Received, Tap
 from tests.support.plain_wire import Fields
 
 BUFFER = 1024  # bytes; what is longer in a datagram is cut off, as in the programs already in use
+LONGEST = 1 << 16
 BROADCAST = "127.255.255.255"
 DISCOVERY_PORT = 9999
 LISTEN = 2.0  # seconds for announcements after a DISCOVER_SERVER
@@ -33,6 +34,13 @@ def is_open(sock: Any) -> bool:
 class PlainProgram:
     """A program with sockets on one loopback address; a context manager that leaves none behind."""
 
+    names: Mapping[str, str] = wire.NAMES
+    """The messages that it knows, with their payloads."""
+    at_once = BUFFER
+    """Bytes that it reads from a link at once."""
+    tap: Tap | None = None
+    """Sees all that it receives and sends."""
+
     def __init__(self, address: str, broadcast: str, discovery_port: int) -> None:
         self.address = address
         self.broadcast = broadcast
@@ -40,6 +48,7 @@ class PlainProgram:
         self.received: list[Received] = []
         self.dropped = 0  # datagrams that were no frame
         self.links: list[Link] = []
+        self.listeners: dict[str, socket.socket] = {}
         self.lock = threading.Condition()
         self._sockets: list[socket.socket] = []
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
@@ -110,7 +119,7 @@ class PlainProgram:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sock.bind((self.address, 0))
-            sock.sendto(wire.encode("DISCOVER_SERVER"), (self.broadcast, self.discovery_port))
+            self.send_datagram_from(sock, wire.encode("DISCOVER_SERVER"), (self.broadcast, self.discovery_port))
             while (left := deadline - time.monotonic()) > 0:
                 sock.settimeout(left)
                 with suppress(TimeoutError):
@@ -135,13 +144,43 @@ class PlainProgram:
                 return
             link.closed = True
             self.links.remove(link)
-            self._selector.unregister(link.sock)
+            self.leave_unread(link.sock)
             link.sock.close()
             self.on_closed(link)
             self.lock.notify_all()
 
+    def leave_unread(self, sock: socket.socket) -> None:
+        """Read from a socket, or accept at it, no more; a second call does nothing."""
+        with suppress(KeyError):
+            self._selector.unregister(sock)
+
     def on_closed(self, link: Link) -> None:
         """Forget what was kept about a link."""
+
+    def on_end(self, link: Link) -> None:
+        """The other side closed the link, or it broke."""
+        self.drop(link)
+
+    def on_hangup(self, link: Link, _fields: Fields) -> None:
+        """The other side said HANGUP."""
+        self.drop(link)
+
+    def on_malformed(self, link: Link, error: wire.MalformedError) -> None:
+        """Something came that is no frame, or whose payload does not parse."""
+        too_large = isinstance(error, wire.TooLargeError)
+        self.hang_up(link, "PAYLOAD_LIMIT_EXCEEDED" if too_large else "MESSAGE_MALFORMED")
+
+    def on_unsupported(self, link: Link, name: str) -> None:
+        """A frame came that `on_frame` did not serve."""
+        link.send("UNSUPPORTED_MESSAGE", {"message_name": name})
+
+    def cut(self, link: Link, data: bytes) -> Iterator[tuple[str, bytes]]:
+        """The frames that are complete now that these bytes came."""
+        return link.reader.feed(data)
+
+    def read_payload(self, name: str, payload: bytes) -> Fields:
+        """The fields of a payload; none for an unknown name."""
+        return wire.parse(name, payload, self.names)
 
     def on_frame(self, link: Link, name: str, fields: Fields) -> bool:
         """Serve a frame; False where this program does not know the name on such a link."""
@@ -161,6 +200,7 @@ class PlainProgram:
         """Accept links for a feature at our own address; return the port."""
         sock = self._socket(socket.SOCK_STREAM, (self.address, port), reuse=True)
         sock.listen()
+        self.listeners[feature] = sock
         self._watch(sock, partial(self._accept, sock, feature))
         return int(sock.getsockname()[1])
 
@@ -178,7 +218,7 @@ class PlainProgram:
 
     def _add_link(self, sock: socket.socket, feature: str, *, dialled: bool) -> Link:
         try:
-            link = Link(sock, feature, self.lock, dialled=dialled)
+            link = Link(sock, feature, self.lock, dialled=dialled, tap=self.tap)
         except OSError:  # reset already
             sock.close()
             raise
@@ -191,7 +231,7 @@ class PlainProgram:
         while not self._stopping:
             for key, _ in self._selector.select():
                 with self.lock:
-                    if not self._stopping and is_open(key.fileobj):
+                    if not self._stopping and is_open(key.fileobj) and key.fileobj in self._selector.get_map():
                         key.data()
                         self.lock.notify_all()
 
@@ -201,28 +241,32 @@ class PlainProgram:
 
     def _read(self, link: Link) -> None:
         try:
-            data = link.sock.recv(BUFFER)
+            data = link.sock.recv(self.at_once)
         except OSError:
             data = b""
         if not data:
-            self.drop(link)
+            self.on_end(link)
             return
+        if self.tap is not None:
+            self.tap.stream(link, data, incoming=True)
         try:
-            for name, payload in link.reader.feed(data):
-                fields = wire.parse(name, payload)
+            for name, payload in self.cut(link, data):
+                fields = self.read_payload(name, payload)
                 self.received.append(Received(name, fields, link.remote, link))
                 self._serve(link, name, fields)
-                if link.closed:
+                if link.closed or not self.reads(link):
                     return
-        except wire.TooLargeError:
-            self.hang_up(link, "PAYLOAD_LIMIT_EXCEEDED")
-        except wire.MalformedError:
-            self.hang_up(link, "MESSAGE_MALFORMED")
+        except wire.MalformedError as error:
+            self.on_malformed(link, error)
+
+    def reads(self, _link: Link) -> bool:
+        """Whether it goes on to read a link; asked after each frame."""
+        return True
 
     def _serve(self, link: Link, name: str, fields: Fields) -> None:
         open_for_all = link.dialled or link.kind
         if name == "HANGUP":
-            self.drop(link)
+            self.on_hangup(link, fields)
         elif name == "CONNECTED" and link.dialled:
             first, link.result = link.result is None, fields.get("result", "UNKNOWN_ERROR")
             if first and link.result != "CONNECTED":
@@ -232,18 +276,27 @@ class PlainProgram:
         elif (name == "PONG" and open_for_all) or name == "UNSUPPORTED_MESSAGE":
             pass
         elif not self.on_frame(link, name, fields):
-            link.send("UNSUPPORTED_MESSAGE", {"message_name": name})
+            self.on_unsupported(link, name)
 
     def _datagram(self, sock: socket.socket) -> Received | None:
-        data, source = sock.recvfrom(BUFFER)
+        data, source = sock.recvfrom(LONGEST)
         with self.lock:
+            if self.tap is not None:
+                self.tap.datagram(sock, source, data, incoming=True)
             try:
-                received = Received(*wire.decode(data), source, None)
+                name, payload = wire.only_frame(data[:BUFFER])
+                received = Received(name, self.read_payload(name, payload), source, None)
             except wire.MalformedError:
                 self.dropped += 1
                 return None
             self.received.append(received)
             return received
+
+    def send_datagram_from(self, sock: socket.socket, data: bytes, to: Endpoint) -> None:
+        """Send a datagram."""
+        if self.tap is not None:
+            self.tap.datagram(sock, to, data, incoming=False)
+        sock.sendto(data, to)
 
     def _read_datagram(self, sock: socket.socket) -> None:
         with suppress(OSError):  # nobody there to answer
@@ -261,6 +314,19 @@ class PlainDialler(PlainProgram):
         link.send("CONNECT_SERVER", {"serverId": server_id, "features": [feature]})
         self.wait_for(lambda: link.result or link.closed)
         return link
+
+    def connect_from(self, own: Endpoint, address: Endpoint, feature: str = "MESSAGES") -> Link:
+        """Open a link from an address and port of ours that a link was from before. OSError while it cannot."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.settimeout(TIMEOUT)
+            sock.bind(own)
+            sock.connect(address)
+        except OSError:
+            sock.close()
+            raise
+        return self._add_link(sock, feature, dialled=True)
 
     def on_frame(self, _link: Link, _name: str, _fields: Fields) -> bool:
         """Take it."""

@@ -162,7 +162,7 @@ class PlainServer(PlainProgram):
     def on_datagram(self, sock: Any, name: str, fields: Fields, source: Endpoint) -> None:
         """Answer DISCOVER_SERVER from our own address; take typing events and locations."""
         if name == "DISCOVER_SERVER" and sock not in self._udp.values():
-            self._own.sendto(self._announcement, source)
+            self.send_datagram_from(self._own, self._announcement, source)
         elif name == "TYPING_EVENT" and sock is self._udp.get(TYPING):
             self._typing([fields], from_client=True)
         elif name == "LIVE_LOCATION" and sock is self._udp.get(LOCATION):
@@ -256,7 +256,7 @@ class PlainServer(PlainProgram):
         for client in self._clients(feature):
             address = (client.remote[0], client.hello.get("udpPort", 0))
             with suppress(OSError):  # a client that named no port, a list too long
-                self._udp[feature].sendto(wire.encode(name, to_clients), address)
+                self.send_datagram_from(self._udp[feature], wire.encode(name, to_clients), address)
         for server_id, linked in self.peers if to_servers is not None else ():
             if linked == feature and (link := self.working_link(server_id, feature)):
                 link.send(name, to_servers)

@@ -1,7 +1,8 @@
 """Frames as the programs already in use write and read them.
 
 A codec of its own, transcribed from protocol.md: it shares no code and no generated schema with
-Parley, so that a mistake in one is not repeated in the other. It knows no field from 100 up.
+Parley, so that a mistake in one is not repeated in the other. It knows no field from 100 up. The tables
+are in plain_tables.py.
 
 Values: s=str, u32/u64/i32=int, f64=float, b=bytes, an enum its name (its number where it has none),
 a message a dict, a repeated field a list.
@@ -9,92 +10,16 @@ a message a dict, a repeated field a list.
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+
+from tests.support.plain_tables import ENUMS, NAMES, SHEET, TYPES
 
 Fields = dict[str, Any]
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 PAYLOAD_LIMIT = 1 << 24  # bytes
 HEADER_LIMIT = 80  # bytes; the longest name and the longest length are far below
-
-NAMES = {
-    "DISCOVER_SERVER": "DiscoverServer",
-    "SERVER_ANNOUNCE": "ServerAnnounce",
-    "CONNECT_CLIENT": "ConnectClient",
-    "CONNECT_SERVER": "ConnectServer",
-    "CONNECTED": "ConnectResponse",
-    "HANGUP": "HangUp",
-    "PING": "Ping",
-    "PONG": "Pong",
-    "UNSUPPORTED_MESSAGE": "UnsupportedMessage",
-    "MESSAGE": "ChatMessage",
-    "MESSAGE_ACK": "ChatMessageResponse",
-    "TYPING_EVENT": "TypingEvent",
-    "TYPING_EVENTS": "TypingEvents",
-    "LIVE_LOCATION": "LiveLocation",
-    "LIVE_LOCATIONS": "LiveLocations",
-    "TRANSLATE": "Translate",
-    "TRANSLATED": "Translated",
-    "DOWNLOAD_DOCUMENT": "DownloadDocument",
-    "DOWNLOADING_DOCUMENT": "DownloadingDocument",
-}
-
-# Numbered from 0 in this order.
-ENUMS = {
-    "ConnectResult": ["UNKNOWN_ERROR", "CONNECTED", "IS_ALREADY_CONNECTED_ERROR"],
-    "HangUpReason": ["UNKNOWN_REASON", "EXIT", "TIMEOUT", "PAYLOAD_LIMIT_EXCEEDED", "MESSAGE_MALFORMED"],
-    "Status": [
-        "UNKNOWN_STATUS",
-        "DELIVERED",
-        "OTHER_ERROR",
-        "USER_AWAY",
-        "USER_NOT_FOUND",
-        "OTHER_SERVER_TIMEOUT",
-        "OTHER_SERVER_NOT_FOUND",
-        "USER_BLOCKED",
-    ],
-    "Language": ["DE", "EN", "ZH", "TR"],
-    "DownloadResult": ["UNKNOWN_ERROR", "AVAILABLE", "NOT_FOUND", "EXPIRED", "DELETED", "PENDING_UPLOAD"],
-}
-
-# Each field: number, name, type, then "repeated", "optional" or the oneof it is a member of.
-TYPES = {
-    "DiscoverServer": "",
-    "ServerAnnounce": "1 serverId s; 2 feature ServerFeature repeated",
-    "ServerFeature": "1 featureName s; 2 port u32; 23 udpPort u32",
-    "ConnectClient": "1 user User; 22 udpPort i32",
-    "ConnectServer": "1 serverId s; 2 features s repeated",
-    "ConnectResponse": "1 result ConnectResult",
-    "HangUp": "1 reason HangUpReason",
-    "Ping": "",
-    "Pong": "",
-    "UnsupportedMessage": "1 message_name s",
-    "ChatMessage": (
-        "1 messageSnowflake u64; 2 author User; 3 user User recipient; 4 group Group recipient;"
-        " 5 userOfGroup UserOfGroup recipient; 11 textContent s content;"
-        " 12 document Document content; 22 live_location LiveLocation content"
-    ),
-    "ChatMessageResponse": "1 messageSnowflake u64; 2 statuses DeliveryStatus repeated",
-    "DeliveryStatus": "1 user User; 2 status Status",
-    "TypingEvent": "1 user User; 2 timestamp f64",
-    "TypingEvents": "1 typing_events TypingEvent repeated",
-    "LiveLocation": (
-        "1 author User; 2 user User recipient; 3 group Group recipient;"
-        " 4 userOfGroup UserOfGroup recipient; 5 timestamp f64; 6 expiry_at f64; 7 location Location"
-    ),
-    "Location": "1 latitude f64; 2 longitude f64",
-    "LiveLocations": "1 extended_live_locations ExtendedLiveLocation repeated",
-    "ExtendedLiveLocation": "1 live_location LiveLocation; 2 messageSnowflake u64",
-    "Translate": "1 target_language Language; 2 original_text s; 3 translated_text s optional",
-    "Translated": "1 target_language Language; 2 original_text s; 3 translated_text s optional",
-    "DownloadDocument": "1 documentSnowflake u64",
-    "DownloadingDocument": "1 documentSnowflake u64; 2 result DownloadResult; 3 data b",
-    "User": "1 userId s; 2 serverId s",
-    "Group": "1 groupId s; 2 serverId s",
-    "UserOfGroup": "1 user User; 2 group Group",
-    "Document": "1 documentId s; 2 filename s; 3 mimeType s; 4 data b",
-}
 
 
 class MalformedError(ValueError):
@@ -192,6 +117,17 @@ def _read_value(wire_type: int, data: bytes, at: int) -> tuple[Any, int]:
     return data[at : at + size], at + size
 
 
+def walk(data: bytes) -> Iterator[tuple[int, int, Any, int]]:
+    """Each field of a payload: number, wire type, value as it stands there, where it ends. MalformedError."""
+    at = 0
+    while at < len(data):
+        key, at = _read_varint(data, at)
+        raw, at = _read_value(key & 7, data, at)
+        if key < 8:
+            raise MalformedError("field number 0")
+        yield key >> 3, key & 7, raw, at
+
+
 def _decode_value(kind: str, raw: Any, before: Any) -> Any:
     if kind in TYPES:
         return decode_payload(kind, raw, before)  # a repeated occurrence is merged into the first
@@ -211,14 +147,9 @@ def _decode_value(kind: str, raw: Any, before: Any) -> Any:
 def decode_payload(kind: str, data: bytes, into: Fields | None = None) -> Fields:
     """Read the fields of a payload of type `kind`, skipping unknown ones. Raises MalformedError."""
     fields: Fields = {} if into is None else into
-    at = 0
-    while at < len(data):
-        key, at = _read_varint(data, at)
-        raw, at = _read_value(key & 7, data, at)
-        if key < 8:
-            raise MalformedError("field number 0")
+    for number, wire_type, raw, _ in walk(data):
         for field in FIELDS[kind]:
-            if (field.number, field.wire_type) == (key >> 3, key & 7):
+            if (field.number, field.wire_type) == (number, wire_type):
                 try:
                     _store(FIELDS[kind], field, raw, fields)
                 except UnicodeDecodeError as error:
@@ -244,22 +175,28 @@ def frame(name: str, payload: bytes = b"") -> bytes:
 
 
 def encode(name: str, fields: Fields | None = None) -> bytes:
-    """One frame; KeyError for a name that the protocol does not have."""
-    return frame(name, encode_payload(NAMES[name], fields or {}))
+    """One frame; KeyError for a name that neither table of the protocol has."""
+    return frame(name, encode_payload(NAMES.get(name) or SHEET[name], fields or {}))
 
 
-def decode(data: bytes) -> tuple[str, Fields]:
-    """Read the one frame that `data` is, a datagram for instance. Raises MalformedError."""
+def only_frame(data: bytes) -> tuple[str, bytes]:
+    """Name and payload of the one frame that `data` is, a datagram for instance. Raises MalformedError."""
     reader = FrameReader()
     frames = list(reader.feed(data))
     if len(frames) != 1 or reader.pending:
         raise MalformedError(f"{len(frames)} frames and {len(reader.pending)} bytes")
-    return frames[0][0], parse(*frames[0])
+    return frames[0]
 
 
-def parse(name: str, payload: bytes) -> Fields:
-    """Read the fields of a frame's payload; none for an unknown name. Raises MalformedError."""
-    return decode_payload(NAMES[name], payload) if name in NAMES else {}
+def decode(data: bytes) -> tuple[str, Fields]:
+    """Read the one frame that `data` is. Raises MalformedError."""
+    name, payload = only_frame(data)
+    return name, parse(name, payload)
+
+
+def parse(name: str, payload: bytes, names: Mapping[str, str] = NAMES) -> Fields:
+    """Read the fields of a frame's payload; none for a name that is not among `names`. Raises MalformedError."""
+    return decode_payload(names[name], payload) if name in names else {}
 
 
 class FrameReader:
