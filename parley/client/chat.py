@@ -19,6 +19,7 @@ from parley.client.outbox.received import ReceivedMessages
 from parley.client.outbox.requests import NAMES, TIMEOUT, Requests
 from parley.shared.addresses import Group, Recipient, User, parse_recipient
 from parley.shared.config import Config
+from parley.shared.dialects.rewriting import read_status
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.errors import FrameTooLarge
 from parley.shared.link.events import Closed
@@ -193,7 +194,7 @@ class ChatFeature(FeatureBase):
         if frame.name == "MESSAGE":
             self._received(decode(frame, pb.ChatMessage))
         elif frame.name == "MESSAGE_ACK":
-            self._answered(decode(frame, pb.ChatMessageResponse))
+            self._answered(self._read_statuses(decode(frame, pb.ChatMessageResponse)))
         elif frame.name == "PIECE" and self.link is not None and self.link.takes_pieces:
             self._piece(self.link, decode(frame, pb.Piece))
         elif frame.name == "PIECE_RECEIVED":
@@ -257,6 +258,13 @@ class ChatFeature(FeatureBase):
         ack = pb.ChatMessageResponse(messageSnowflake=number)
         ack.statuses.add(status=pb.ChatMessageResponse.DeliveryStatus.OTHER_ERROR)
         self._answered(ack)
+
+    def _read_statuses(self, ack: pb.ChatMessageResponse) -> pb.ChatMessageResponse:
+        """Read the statuses of a server that counts them from 1 as Parley counts."""
+        dialect = self.recognized.dialect
+        for entry in ack.statuses if dialect.first_status else ():
+            entry.status = read_status(dialect, entry.status)  # type: ignore[assignment] # an open enumeration
+        return ack
 
     def _answered(self, ack: pb.ChatMessageResponse) -> None:
         """Statuses of a message that is ours and has no final one yet; all others do nothing."""

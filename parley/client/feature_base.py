@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Self
 
 from parley.shared.addresses import Endpoint, Server, User
 from parley.shared.config import Config, load
-from parley.shared.dialects.recognition import of_home
+from parley.shared.dialects.dialect import Recognized
+from parley.shared.dialects.recognition import NOBODY, Signs, of_server, ports_of
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.errors import ConfigError, PeerError, PeerUnreachable, UnexpectedMessage
 from parley.shared.link.events import Closed
@@ -48,6 +50,7 @@ class FeatureBase(Dialler):
         self._server_list: Sequence[Server] = ()
         self._chosen = ""
         """The server that is dialled: its address may be another's by then."""
+        self._signs = Signs(is_named=True)
         self._connected = asyncio.Event()
         self._first_result: asyncio.Future[PeerError | None] | None = None
         self.is_closing = False
@@ -115,6 +118,7 @@ class FeatureBase(Dialler):
         server_list, self._server_list = self._server_list, ()  # the next look is a new one, whatever comes of this
         server = self._choose(server_list)
         self._chosen = server.server_id
+        self._signs = Signs(is_marked=server.mark is not None, is_named=not server.heard, ports=ports_of(server))
         return server.endpoints(self.feature)
 
     async def _discover(self) -> Sequence[Server]:
@@ -136,8 +140,15 @@ class FeatureBase(Dialler):
     def connect_message(self, endpoint: Endpoint) -> bytes:
         """Our user subscribes."""
         self.endpoint = endpoint
-        hello = pb.ConnectClient(user=self.user.to_pb(), udpPort=self.udp_port, terms=terms(self._chosen))
+        hello = pb.ConnectClient(user=self.user.to_pb(), udpPort=self.udp_port)
+        if self.recognized.dialect.is_parley:
+            hello.terms.CopyFrom(terms(self._chosen))
         return encode("CONNECT_CLIENT", hello)
+
+    @property
+    def recognized(self) -> Recognized:
+        """The dialect of the server that is dialled."""
+        return of_server(NOBODY, self._chosen, self._signs)
 
     @property
     def udp_port(self) -> int:
@@ -153,7 +164,8 @@ class FeatureBase(Dialler):
 
     def link_opened(self, link: Link) -> None:
         """We are connected."""
-        link.recognize(of_home(has_our_fields=link.identity.is_parley))
+        self._signs = replace(self._signs, fields=link.identity.is_parley)
+        link.recognize(self.recognized)
         super().link_opened(link)
         self._connected.set()
         self._answer_caller(None)

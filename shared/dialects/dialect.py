@@ -80,3 +80,6 @@ class Recognized:
 
     dialect: Dialect
     why: str
+
+
+UNKNOWN: Final = Recognized(PARLEY, "it has said nothing yet")

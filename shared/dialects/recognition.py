@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from parley.shared.addresses import Server
 from parley.shared.dialects.dialect import (
     CLIENT_1,
     CLIENT_2,
@@ -47,6 +48,10 @@ class Operator:
         return fold(server_id) in self._dial
 
 
+NOBODY: Final = Operator({}, ())
+"""A client has no operator who would say more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signs:
     """The signs by which a server's dialect is told."""
@@ -63,6 +68,11 @@ class Signs:
     """The last of these had fields of ours."""
     ports: frozenset[int] = frozenset()
     """The TCP ports that it announced."""
+
+
+def ports_of(server: Server) -> frozenset[int]:
+    """The TCP ports that a server announced."""
+    return frozenset(each.port for endpoints in server.features.values() for each in endpoints)
 
 
 def of_server(operator: Operator, server_id: str, signs: Signs) -> Recognized:
@@ -88,13 +98,6 @@ def may_be_dialled(operator: Operator, server_id: str, signs: Signs) -> bool:
     """Whether a CONNECT_SERVER does a server no harm: it ends the loops of one that does not know that name."""
     is_parley = of_server(operator, server_id, signs).dialect is PARLEY
     return is_parley or signs.has_dialled or operator.lists(server_id)
-
-
-def of_home(*, has_our_fields: bool) -> Recognized:
-    """The dialect of the server that a client of ours has dialled."""
-    if has_our_fields:
-        return Recognized(PARLEY, "its CONNECTED has fields of Parley's")
-    return Recognized(OLD_SERVER, "its CONNECTED has no field of Parley's")
 
 
 def of_client(*, has_our_fields: bool) -> Recognized:

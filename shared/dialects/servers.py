@@ -53,12 +53,11 @@ class ServerDialects:
 
     def _signs(self, server_id: str, fields: bool | None) -> Signs:
         server = self._announced.get(server_id)
-        announced = server.features.values() if server is not None else ()
         return Signs(
             is_marked=server is not None and server.mark is not None,
             is_named=server is not None and not server.heard,
             fields=fields,
             has_dialled=server_id in self._diallers,
             dialled_as_parley=self._diallers.get(server_id, False),
-            ports=frozenset(each.port for endpoints in announced for each in endpoints),
+            ports=recognition.ports_of(server) if server is not None else frozenset(),
         )

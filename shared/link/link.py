@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol, cast
 
-from parley.shared.dialects.dialect import PARLEY, Dialect, Recognized
+from parley.shared.dialects.dialect import UNKNOWN, Dialect, Recognized
 from parley.shared.dialects.rewriting import for_stream
 from parley.shared.errors import HandshakeTimeout, PeerError, PeerRefused, PeerUnreachable, RemoteProtocolError
 from parley.shared.limits.rates import Used
@@ -35,7 +35,6 @@ _link_ids = itertools.count(1)
 _NOTHING: Final[frozenset[str]] = frozenset()
 """One for all links: else Python makes each empty set again."""
 
-UNKNOWN: Final = Recognized(PARLEY, "it has said nothing yet")
 CONTROL_FRAMES: Final = 64
 """Control frames that are handled between two looks at what the turn may cost."""
 BUFFER_LIMIT = 16 * 1024 * 1024

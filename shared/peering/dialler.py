@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from parley.shared.addresses import Endpoint
 from parley.shared.config import Config
+from parley.shared.dialects.dialect import UNKNOWN, Recognized
 from parley.shared.errors import PeerError
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
@@ -41,6 +42,11 @@ class Dialler:
     def connect_message(self, endpoint: Endpoint) -> bytes:
         """Our CONNECT to that endpoint."""
         raise NotImplementedError
+
+    @property
+    def recognized(self) -> Recognized:
+        """The dialect of who is dialled: most often a process of a Parley."""
+        return UNKNOWN
 
     @property
     def ping_timeout(self) -> float:
@@ -92,12 +98,14 @@ class Dialler:
 
     def _make_link(self, endpoint: Endpoint) -> Link:
         settings = self.config.link
-        return Link(
+        link = Link(
             self,
             timeouts=Timeouts(settings.connect_timeout, self.ping_timeout),
             limit=settings.payload_limit,
             hello=self.connect_message(endpoint),
         )
+        link.recognize(self.recognized)
+        return link
 
     # LinkOwner ------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import pytest
 from parley.shared.addresses import Endpoint, Mark, Server
 from parley.shared.dialects import dialect as dialects
 from parley.shared.dialects.recognition import (
+    NOBODY,
     PORT_2,
     Operator,
     Signs,
@@ -20,7 +21,6 @@ from parley.shared.dialects.servers import MOST, ServerDialects
 from parley.shared.wire.framing import FrameReader
 from parley.shared.wire.messages import encode, pb
 
-NOBODY = Operator({}, ())
 NOW = 1_790_000_000.0
 Status = pb.ChatMessageResponse.DeliveryStatus
 
