@@ -16,6 +16,7 @@ from deploy.documents.parts import ROOT, replaced
 from parley.services.chat.message.life import DURABILITY, LIFE, State
 from parley.shared.link.transitions import TRANSITIONS as LINK
 from parley.shared.link.transitions import State as LinkState
+from tests.interop import expected
 
 PARTS: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/decisions/README.md", "index"): lambda: decisions.index(decisions.all_decisions()),
@@ -31,6 +32,8 @@ PARTS: Final[dict[tuple[str, str], Callable[[], str]]] = {
         LINK, first=[LinkState.ACCEPTED, LinkState.DIALLED], last=[LinkState.CLOSED]
     ),
     ("docs/architecture.md", "link transitions"): lambda: diagrams.transition_rows(LINK, last=[LinkState.CLOSED]),
+    ("docs/interop.md", "interop tables"): expected.tables,
+    ("docs/interop.md", "interop shows"): expected.shows,
 }
 """(document, name of the part) → its text."""
 

@@ -31,6 +31,11 @@ def always(outcome: str) -> Outcomes:
     return dict.fromkeys(COLUMNS, outcome)
 
 
+def once_linked(outcome: str, before: str) -> Outcomes:
+    """The same wherever a linking server has ever dialled us: it dials when it starts, those that it finds."""
+    return once_there(outcome, before)
+
+
 def once_there(outcome: str, too_early: str = "not connected") -> Outcomes:
     """The same wherever the program started while our node was there: it asks once."""
     return always(outcome) | {(PROGRAM_FIRST, ""): too_early}
@@ -73,16 +78,16 @@ EXPECTED: Final[dict[str, dict[str, Outcomes]]] = {
     LinkingServers.name: {
         "discovery from us": always("found"),
         "discovery from them": once_there("found", ASKS_ONCE),
-        "links from us": always("linked"),
-        "chat from us": always("DELIVERED"),
-        "chat from them": always("DELIVERED"),
+        "links from us": once_linked("linked", "not linked"),
+        "chat from us": once_linked("DELIVERED", "waits, OTHER_SERVER_TIMEOUT"),
+        "chat from them": once_linked("DELIVERED", "lost, OTHER_SERVER_NOT_FOUND"),
         "chat among them": always("DELIVERED"),
         "groups from us": always("refused"),
-        "groups from them": always("USER_BLOCKED"),
-        "typing from us": always("seen"),
-        "typing from them": always("seen"),
-        "location from us": always("seen"),
-        "location from them": always("seen"),
+        "groups from them": once_linked("USER_BLOCKED", "OTHER_SERVER_NOT_FOUND"),
+        "typing from us": once_linked("seen", "not seen"),
+        "typing from them": once_linked("seen", "not seen"),
+        "location from us": once_linked("seen", "not seen"),
+        "location from them": once_linked("seen", "not seen"),
     },
     CodeTwoClients.name: {
         "discovery from them": once_there("found", ASKS_ONCE),
@@ -104,7 +109,9 @@ EXPECTED: Final[dict[str, dict[str, Outcomes]]] = {
 
 def tables() -> str:
     """A table in Markdown for each kind."""
-    return "\n\n".join(f"### A {name}\n\n{_summary(name)}\n\n{_table(rows)}" for name, rows in EXPECTED.items())
+    return "\n\n".join(
+        f"### {name.capitalize()}\n\n{_summary(name)}\n\n{_table(rows)}" for name, rows in EXPECTED.items()
+    )
 
 
 def _summary(name: str) -> str:

@@ -86,11 +86,13 @@ def chat(
         return "not connected"
     text = f"message {next(_numbers)}"
     number = write(author, to, text)
-    arrived = recipient is not None and wait(lambda: text in texts(recipient), patience, given_up)
 
     def final() -> list[str]:
         return [each for each in statuses(author, number) if each not in INTERIM]
 
+    arrived = recipient is not None and wait(
+        lambda: text in texts(recipient), patience, lambda: given_up() or final()
+    )
     wait(final, patience if arrived else SOON, given_up)
     told = (final() or statuses(author, number) or ["no status"])[0]
     if arrived:
@@ -114,13 +116,13 @@ def _seen(
     author: PlainClient,
     reader: PlainClient,
     feature: str,
-    tell: Callable[[PlainClient, PlainClient, int], None],
-    sees: Callable[[PlainClient, PlainClient, int], bool],
+    tell: Callable[[PlainClient, PlainClient, float], None],
+    sees: Callable[[PlainClient, PlainClient, float], bool],
     given_up: Callable[[], object],
 ) -> str:
     if feature not in author.connected or feature not in reader.connected:
         return "not connected"
-    number = int(time.time())
+    number = time.time()
     deadline = time.monotonic() + SOON
     while time.monotonic() < deadline and not given_up():
         tell(author, reader, number)
@@ -129,22 +131,22 @@ def _seen(
     return "not seen"
 
 
-def _type(author: PlainClient, _reader: PlainClient, number: int) -> None:
-    author.send_typing(float(number))
+def _type(author: PlainClient, _reader: PlainClient, _number: float) -> None:
+    author.send_typing()
 
 
-def _sees_typing(author: PlainClient, reader: PlainClient, number: int) -> bool:
+def _sees_typing(author: PlainClient, reader: PlainClient, number: float) -> bool:
     with reader.lock:
         return any(
             each.get("user") == author.user and each.get("timestamp", 0.0) >= number for each in reader.typing
         )
 
 
-def _show(author: PlainClient, reader: PlainClient, number: int) -> None:
+def _show(author: PlainClient, reader: PlainClient, number: float) -> None:
     author.send_location({"user": reader.user}, 48.0, _longitude(number))
 
 
-def _sees_place(author: PlainClient, reader: PlainClient, number: int) -> bool:
+def _sees_place(author: PlainClient, reader: PlainClient, number: float) -> bool:
     with reader.lock:
         return any(
             each.get("author") == author.user and each["location"]["longitude"] == _longitude(number)
@@ -152,5 +154,5 @@ def _sees_place(author: PlainClient, reader: PlainClient, number: int) -> bool:
         )
 
 
-def _longitude(number: int) -> float:
-    return number % 1000 / 100
+def _longitude(number: float) -> float:
+    return round(number % 100, 3)

@@ -56,13 +56,14 @@ class World:
 
     # Nodes ----------------------------------------------------------------------------------------
 
-    def start_node(self, address: str = ALPHA) -> Node:
-        """Start a node, or start it again after `kill_node`."""
+    def start_node(self, address: str = ALPHA, **settings: str) -> Node:
+        """Start a node, or start it again after `kill_node`, with more settings than before."""
         if address not in self.nodes:
             self.nodes[address] = Node(
                 NAMES[address], address, self._directory, settings=self._settings, root=self.root
             )
         node = self.nodes[address]
+        node._settings |= settings
         for service in node.services:
             node.start(service)
         node.wait_ready(timeout=START)

@@ -24,7 +24,7 @@ OFFER = {"MESSAGES": (6666, 0), "TYPING_INDICATOR": (7777, 7778), "LIVE_LOCATION
 
 
 class CodeOneClients(Kind):
-    """Eve is at home at alpha. Zoe is, too, but beta answered her first: her typing and her places go there."""
+    """On our node, with another of ours beside. The visitor is at home here; the other answered her first."""
 
     name = "client of code base 1"
     nodes = (ALPHA, BETA)

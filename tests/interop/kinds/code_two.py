@@ -29,7 +29,7 @@ def search(client: CodeTwoClient, user: dict[str, str]) -> str:
 
 
 class CodeTwoClients(Kind):
-    """Eve is at home at alpha."""
+    """On our node. Typing, places and groups are not of its kind."""
 
     name = "client of code base 2"
     nodes = (ALPHA,)
@@ -69,7 +69,7 @@ class CodeTwoClients(Kind):
 
 
 class CodeTwoServers(Kind):
-    """Eve and ann are its users."""
+    """Beside our node. Typing, places and groups are not of its kind."""
 
     name = "server of code base 2"
     nodes = (ALPHA,)

@@ -17,7 +17,7 @@ GROUP = {"groupId": "crew", "serverId": "alpha"}
 
 
 class LinkingServers(CodeOneServers):
-    """It discovers once and dials; only the links that we dial carry anything."""
+    """Beside our node. Only links that we dial carry anything, and we dial it once it has dialled us, ever."""
 
     name = "linking server of code base 1"
     server_id = "one"

@@ -27,9 +27,10 @@ GROUP = {"groupId": "crew", "serverId": "alpha"}
 
 
 class OldServers(CodeOneServers):
-    """Zoe is a user of it whose typing and places go to our node, which answered her first."""
+    """Beside our node, which never dials it. The visitor is a user of it whom our node answered first."""
 
     name = "old server of code base 1"
+    patience = people.SOON
 
     def make_server(self) -> OldServer:
         return OldServer(self.server_id, PROGRAM)

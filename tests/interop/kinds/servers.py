@@ -16,6 +16,7 @@ class CodeOneServers(Kind):
 
     server_id = "old"
     nodes = (ALPHA,)
+    patience = people.PATIENCE
     server: FragileServer
     eve: CodeOneClient
     ann: CodeOneClient
@@ -50,7 +51,7 @@ class CodeOneServers(Kind):
 
     def chat_from_us(self) -> str:
         """Bob writes to eve."""
-        return people.chat(self.bob, self.eve.user, self.eve, self.death)
+        return people.chat(self.bob, self.eve.user, self.eve, self.death, self.patience)
 
     def chat_from_them(self) -> str:
         """Eve writes to bob."""

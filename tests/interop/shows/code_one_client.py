@@ -26,7 +26,11 @@ def client(world: World, user_id: str, address: str) -> CodeOneClient:
 
 
 def code_one_client(story: Story) -> None:
-    """Eve goes, and comes back; José has an accent."""
+    """20 messages that waited arrive in order.
+
+    Messages to a name with an accent, a text and a text file that end in a newline, and 1,000,000 bytes of document
+    arrive as they were, both ways; so does such a text that waited.
+    """
     world = story.world
     world.start_node()
     bob = world.our_client()

@@ -32,7 +32,11 @@ def user(user_id: str, server_id: str = "alpha") -> Fields:
 
 
 def code_two_client(story: Story) -> None:
-    """Eve writes with bob, comes back to what waited, and meets what her program cannot read."""
+    """It finds people, and statuses are right by its own numbers.
+
+    Ten messages at once and 20 that waited reach it one by one; two of its messages with one number both arrive. A
+    text that is too long for it has a final status that is not DELIVERED. Nothing that was sent to it was lost.
+    """
     world = story.world
     world.start_node()
     bob = world.our_client()

@@ -21,7 +21,12 @@ GATEWAY = "parley-gw"
 
 
 def linking_server(story: Story) -> None:
-    """Many messages, somebody who comes later, and the kills."""
+    """100 messages each way, one a second, arrive once and are DELIVERED.
+
+    One for somebody who is not connected there is USER_AWAY, and DELIVERED once they come. Then it and our node are
+    killed in turn, twice: each time they are linked within 10 s, with two refused dials at most, and messages are
+    DELIVERED. In the end it lives. Our gateway there appears in no list of ours.
+    """
     kind = LinkingServers(story.world)
     kind.start_nodes()
     kind.connect_ours()

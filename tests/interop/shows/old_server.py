@@ -10,7 +10,7 @@ from tests.interop.shows.show import Story
 
 
 def old_server(story: Story) -> None:
-    """Its users write and type every second, while our node is there."""
+    """For a minute its users write and type beside our node: it lives, and no link is opened to it."""
     kind = OldServers(story.world)
     kind.start()
     kind.start_nodes()
