@@ -65,7 +65,7 @@ class InFlight(InFlightTable):
 
     def hold(self, envelope: Envelope, links: Sequence[ChatLink], deadline: float, whole: bool = False) -> None:
         """An envelope was written to these links, or goes there in pieces."""
-        envelope.sent(list(links), deadline, whole)
+        envelope.sent(tuple(links), deadline, whole)
         self.held[envelope] = None
         self.size += envelope.size
         self.by_number.setdefault(envelope.snowflake, []).append(envelope)
@@ -75,7 +75,7 @@ class InFlight(InFlightTable):
         for envelope in self.held:
             if link not in envelope.sent_to:
                 link.send(envelope.raw)
-                envelope.sent_to.append(link)
+                envelope.sent_also_to(link)
 
     def send_again(self) -> int:
         """Write what is unanswered to its links once more, while they have room; how many messages."""
@@ -117,7 +117,7 @@ class InFlight(InFlightTable):
         lost = []
         for envelope in list(self.held):
             if link in envelope.sent_to:
-                envelope.sent_to.remove(link)
+                envelope.lost_link(link)
                 if not envelope.sent_to:
                     self.remove(envelope)
                     lost.append(envelope)

@@ -226,8 +226,8 @@ class Envelope:
         """The interim status that its author is given once it is safe."""
         self.due = 0.0
         """While in flight: when an answer is due, or it is written to its links again (seconds, monotonic)."""
-        self.sent_to: list[ChatLink] = []
-        """The links that it is on now."""
+        self.sent_to: tuple[ChatLink, ...] = ()
+        """The links that it is on now; a tuple, so that nobody else can change it."""
         self.attempts = 0
         """How often it was written to a link."""
         self.in_pieces = False
@@ -270,7 +270,7 @@ class Envelope:
         """Its author has sent it before, and another server has it or had it."""
         self.is_repeat = True
 
-    def sent(self, links: list[ChatLink], due: float, whole: bool) -> None:
+    def sent(self, links: tuple[ChatLink, ...], due: float, whole: bool) -> None:
         """It was written to these links, or is to go there in pieces; an answer is due then."""
         self.state = _SENT[self.state]
         self.sent_to = links
@@ -278,6 +278,14 @@ class Envelope:
         self.due = due
         if whole:
             self.was_whole = True
+
+    def sent_also_to(self, link: ChatLink) -> None:
+        """It was written to one link more."""
+        self.sent_to = (*self.sent_to, link)
+
+    def lost_link(self, link: ChatLink) -> None:
+        """One of its links is gone."""
+        self.sent_to = tuple(each for each in self.sent_to if each is not link)
 
     def retry(self, due: float) -> None:
         """It is written to its links again then."""
