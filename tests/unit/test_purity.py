@@ -6,12 +6,35 @@ docs/architecture.md draws them.
 import ast
 import functools
 import itertools
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FORBIDDEN = {"asyncio", "socket", "time", "structlog", "prometheus_client"}
+PURE_MAY_IMPORT = {
+    "__future__", "array", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "google", "hashlib",
+    "heapq", "html", "ipaddress", "itertools", "json", "math", "msgspec", "operator", "parley", "random", "re",
+    "secrets", "string", "struct", "sys", "types", "typing", "unicodedata", "weakref", "xml",
+}  # fmt: skip
+"""What computes and no more: no clock, no file, no socket, no thread, no log."""
+READ_ONCE = {
+    "shared/compiled": {"os"},
+    "shared/version": {"importlib"},
+    "services/discovery/status_page/page": {"importlib"},
+}
+"""Module → what it has besides: to read the environment, or what is installed, which is the same for ever."""
+BY_NAME = {"parley/__init__.py": 1, "parley/cli/operator/serve.py": 1, "services/node/supervisor.py": 3}
+"""File → how often it loads a module by its name: a public name of `import parley`, and the processes of a node."""
+HIDDEN_IMPORTS = {
+    "import_module",
+    "__import__",
+    "exec",
+    "eval",
+    "run_module",
+    "run_path",
+    "spec_from_file_location",
+}
 SERVICES = ["chat", "discovery", "location", "typing"]
 
 DRIVERS = {
@@ -162,13 +185,43 @@ def is_one_of(module, packages):
 @functools.cache
 def imports_of(path):
     """Every module that a file imports, wherever in it: `from a import b` may mean a.b, so both are named."""
+    return imports_in(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def loads_of(path):
+    """Those of them that it has at run time: what is for a type checker alone does nothing."""
+    return imports_in(path.read_text(encoding="utf-8"), for_types=False)
+
+
+def imports_in(source, *, for_types=True):
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in walk(ast.parse(source), for_types=for_types):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} has a relative import"
+            assert node.level == 0, f"line {node.lineno} is a relative import"
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def walk(node, *, for_types):
+    """A tree's nodes; without `for_types` those under `if TYPE_CHECKING:` are left out."""
+    is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+    yield node
+    for each in node.orelse if is_for_types and not for_types else ast.iter_child_nodes(node):
+        yield from walk(each, for_types=for_types)
+
+
+@functools.cache
+def names_in(source):
+    """The names that a file uses or imports, each as often as it does."""
+    found = Counter()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            found[node.id if isinstance(node, ast.Name) else node.attr] += 1
+        elif isinstance(node, ast.ImportFrom):
+            found.update(alias.name for alias in node.names)
     return found
 
 
@@ -177,7 +230,7 @@ def of_ours(path):
     return {name for name in imports_of(path) if name.startswith("parley") and path_of(name).is_file()}
 
 
-def reachable_from(module):
+def reachable_from(module, imports=imports_of):
     """A module and what it imports of this project, directly or not; packages' own heads are not followed."""
     seen, waiting = set(), [module]
     while waiting:
@@ -185,7 +238,7 @@ def reachable_from(module):
         path = path_of(module)
         if module not in seen and path.is_file() and module.startswith("parley"):
             seen.add(module)
-            waiting += imports_of(path)
+            waiting += imports(path)
     return {module for module in seen if path_of(module).name != "__init__.py"}
 
 
@@ -193,9 +246,40 @@ def reachable_from(module):
 def test_a_pure_module_does_no_io(stem):
     """Neither itself nor through another module of the project."""
     assert path_of(module_of(stem)).is_file()
-    for reached in reachable_from(module_of(stem)):
-        top_level = {name.split(".")[0] for name in imports_of(path_of(reached))}
-        assert not top_level & FORBIDDEN, f"{stem} reaches {reached}, which does"
+    for reached in reachable_from(module_of(stem), loads_of):
+        path = path_of(reached)
+        top_level = {name.split(".")[0] for name in loads_of(path)}
+        more = top_level - PURE_MAY_IMPORT - READ_ONCE.get(relative(path).removesuffix(".py"), set())
+        assert not more, f"{stem} reaches {reached}, which imports {more}"
+        assert not {"open", "input", "print"} & set(names_in(path.read_text(encoding="utf-8"))), reached
+
+
+@pytest.mark.parametrize("path", files("services", "shared", "parley"), ids=relative)
+def test_what_is_imported_is_imported_by_statements(path):
+    """These contracts see no other."""
+    names = names_in(path.read_text(encoding="utf-8"))
+    assert sum(names[name] for name in HIDDEN_IMPORTS) == BY_NAME.get(relative(path), 0)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import importlib\nimportlib.import_module('socket')",
+        "__import__('socket')",
+        "exec('import socket')",
+        "from importlib import import_module as load",
+    ],
+)
+def test_an_import_by_name_is_found(source):
+    assert set(names_in(source)) & HIDDEN_IMPORTS
+
+
+def test_what_is_imported_for_types_alone_is_told_apart():
+    source = "if TYPE_CHECKING:\n    import socket\nelse:\n    import time\ndef f():\n    import select\n"
+    assert imports_in(source) == {"socket", "time", "select"}
+    assert imports_in(source, for_types=False) == {"time", "select"}
+    with pytest.raises(AssertionError, match="relative"):
+        imports_in("from . import x")
 
 
 @pytest.mark.parametrize("folder", DRIVERS)

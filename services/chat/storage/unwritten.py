@@ -8,14 +8,16 @@ other messages are refused, and their authors are told.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, Pair
 from parley.services.chat.storage.rows import LOADED
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MESSAGES: Final = 4096
 """That are tried again, at most."""
