@@ -3,9 +3,9 @@
 `python -m tests.house.retired [WORD …]`: where they occur; without a word how often each of the list does, those
 that are still to come (~) among them.
 
-Names are identifiers of Python (its stubs, too) and C, the configuration's keys, metrics and files. A name is its
-words: `next_receipt`, `NextReceipt` and `nextReceipt` are next, receipt. What tests are called is a sentence and no
-name.
+Names are identifiers of Python (its stubs, too), C, the protocol's schema and the status page's script, the
+configuration's keys, metrics and files. A name is its words: `next_receipt`, `NextReceipt` and `nextReceipt` are next,
+receipt. What tests are called is a sentence and no name.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from parley.shared.config import Config
 from tests.house.sources import PRODUCT, REST, files, relative, without_comments
 
 LIST = Path(__file__).with_name("retired.txt")
-FOLDERS = (*PRODUCT, *REST)
+FOLDERS = (*PRODUCT, *REST, "proto", "docs/examples")
 IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*")
-WITH_IDENTIFIERS = {".py", ".pyi", ".c", ".h"}
+LIKE_C = (".c", ".h", ".proto", ".js")
+WITH_IDENTIFIERS = {".py", ".pyi", *LIKE_C}
 WITH_METRICS = {".py", ".yml", ".json"}
 METRIC = re.compile(r"\bparley_[a-z0-9_]+")
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -175,8 +176,8 @@ def names() -> list[Name]:
 
 
 def identifiers(source: str, place: str) -> list[Name]:
-    """The identifiers of a file of Python or C, each where it is first."""
-    is_c = place.endswith((".c", ".h"))
+    """The identifiers of a file of Python, or of what has comments like C, each where it is first."""
+    is_c = place.endswith(LIKE_C)
     code = without_comments(source) if is_c else _TEXT.sub(_lines, source)
     lines: dict[str, int] = {}
     for number, line in enumerate(code.splitlines(), start=1):

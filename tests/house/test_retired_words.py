@@ -42,10 +42,14 @@ def test_no_word_is_listed_twice():
 def test_the_search_sees_every_kind_of_name(everything):
     """The test of the test."""
     kinds = {(name.kind, Path(name.path).suffix) for name in everything}
-    assert kinds >= {("identifier", suffix) for suffix in (".py", ".pyi", ".c", ".h")}
+    assert kinds >= {("identifier", suffix) for suffix in (".py", ".pyi", ".c", ".h", ".proto", ".js")}
     assert kinds >= {("metric", suffix) for suffix in (".py", ".yml", ".json")}
     assert {("key", ".py"), ("file", ".py"), ("file", ".c"), ("file", ".yml")} <= kinds
     assert "parley_messages" in {name.text for name in everything if name.kind == "metric"}
+    assert {"messageSnowflake", "AnnounceTo"} <= {
+        name.text for name in everything if name.path.startswith("proto/")
+    }
+    assert [name for name in everything if name.path.startswith("docs/examples/")]
     assert not [name for name in everything if name.path.endswith("_pb2.py")]
     assert not [name for name in everything if name.path.startswith(("parley/services", "parley/shared"))]
 

@@ -13,9 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PURE_MAY_IMPORT = {
-    "__future__", "array", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "google", "hashlib",
-    "heapq", "html", "ipaddress", "itertools", "json", "math", "msgspec", "operator", "parley", "random", "re",
-    "secrets", "string", "struct", "sys", "types", "typing", "unicodedata", "weakref", "xml",
+    "__future__", "array", "bisect", "collections", "dataclasses", "datetime", "enum", "functools",
+    "google", "hashlib", "heapq", "html", "ipaddress", "itertools", "json", "math", "msgspec",
+    "operator", "parley", "random", "re", "secrets", "string", "struct", "sys", "types", "typing",
+    "unicodedata", "weakref", "xml",
 }  # fmt: skip
 """What computes and no more: no clock, no file, no socket, no thread, no log."""
 READ_ONCE = {
