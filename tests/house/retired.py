@@ -4,8 +4,8 @@
 that are still to come (~) among them.
 
 Names are identifiers of Python (its stubs, too), C, the protocol's schema and the status page's script, the
-configuration's keys, metrics and files. A name is its words: `next_receipt`, `NextReceipt` and `nextReceipt` are next,
-receipt. What tests are called is a sentence and no name.
+configuration's keys, metrics and files. A name is its words: `next_receipt`, `NextReceipt` and `nextReceipt` are
+next, receipt. What tests are called is a sentence and no name.
 """
 
 from __future__ import annotations
