@@ -48,8 +48,8 @@ def code_two_client(story: Story) -> None:
     for to, wanted in ((user("nobody"), "USER_NOT_FOUND"), (user("cat"), "USER_AWAY")):
         story.claim(f"… to {to['userId']}", wanted, people.chat(eve, to, None))
     burst = [people.write(bob, eve.user, f"burst {number}") for number in range(BURST)]
-    _all_came(story, f"{BURST} messages at once", eve, [f"burst {number}" for number in range(BURST)])
-    story.claim("… were DELIVERED", {"DELIVERED": BURST}, _statuses(bob, burst))
+    all_came(story, f"{BURST} messages at once", eve, [f"burst {number}" for number in range(BURST)])
+    story.claim("… were DELIVERED", {"DELIVERED": BURST}, delivered(bob, burst))
     same = [eve.send_text(bob.user, f"in one second {number}") for number in range(2)]
     people.wait(lambda: "in one second 1" in people.texts(bob), people.PATIENCE)
     both = [text for text in people.texts(bob) if text.startswith("in one")]
@@ -59,12 +59,14 @@ def code_two_client(story: Story) -> None:
     _waiting(story, bob, eve)
 
 
-def _statuses(bob: people.Client, numbers: list[int]) -> dict[str, int]:
+def delivered(bob: people.Client, numbers: list[int]) -> dict[str, int]:
+    """Wait until all are; how many have which status."""
     people.wait(lambda: all("DELIVERED" in people.statuses(bob, each) for each in numbers), WAIT)
     return dict(Counter((people.statuses(bob, each) or ["no status"])[-1] for each in numbers))
 
 
-def _all_came(story: Story, what: str, eve: CodeTwoClient, wanted: list[str]) -> None:
+def all_came(story: Story, what: str, eve: CodeTwoClient, wanted: list[str]) -> None:
+    """They must come in order; again is no harm."""
     people.wait(lambda: set(wanted) <= set(people.texts(eve)), WAIT)
     first = list(dict.fromkeys(text for text in people.texts(eve) if text in wanted))
     story.holds(f"{what} came, one by one", first == wanted, f"{len(first)} of {len(wanted)} came")
@@ -90,6 +92,6 @@ def _waiting(story: Story, bob: people.Client, eve: CodeTwoClient) -> None:
     numbers = [people.write(bob, eve.user, f"waiting {number}") for number in range(WAITING)]
     people.wait(lambda: all(people.statuses(bob, each) for each in numbers), WAIT)
     again = client(story.world, "eve", EVE)
-    _all_came(story, f"{WAITING} messages that waited", again, [f"waiting {number}" for number in range(WAITING)])
-    story.claim("… were DELIVERED", {"DELIVERED": WAITING}, _statuses(bob, numbers))
+    all_came(story, f"{WAITING} messages that waited", again, [f"waiting {number}" for number in range(WAITING)])
+    story.claim("… were DELIVERED", {"DELIVERED": WAITING}, delivered(bob, numbers))
     story.claim("nothing that was sent to it was lost", 0, again.lost)

@@ -1,0 +1,39 @@
+"""A server of code base 2 beside our node: one frame at a time, its status numbers, and what is too long for it."""
+
+from __future__ import annotations
+
+from tests.interop import people
+from tests.interop.kinds.code_two import CodeTwoServers
+from tests.interop.shows.code_two_client import BURST, LONG, TOO_LONG, all_came, delivered
+from tests.interop.shows.show import Story
+
+
+def code_two_server(story: Story) -> None:
+    """Statuses are right on both sides, by the numbers of each.
+
+    Ten messages at once reach its user one by one. A text that is too long for it has a final status that is not
+    DELIVERED. Nothing that was sent to it was lost.
+    """
+    kind = CodeTwoServers(story.world)
+    kind.start_nodes()
+    kind.connect_ours()
+    kind.start()
+    kind.settle()
+    bob, eve = kind.bob, kind.eve
+    nobody = {"userId": "nobody", "serverId": "two"}
+    story.claim("a message to nobody there", "USER_NOT_FOUND", people.chat(bob, nobody, None))
+    nobody = {"userId": "nobody", "serverId": "alpha"}
+    story.claim("a message from there to nobody", "USER_NOT_FOUND", people.chat(eve, nobody, None))
+    burst = [people.write(bob, eve.user, f"burst {number}") for number in range(BURST)]
+    all_came(story, f"{BURST} messages at once", eve, [f"burst {number}" for number in range(BURST)])
+    story.claim("… were DELIVERED", {"DELIVERED": BURST}, delivered(bob, burst))
+    number = people.write(bob, eve.user, "x" * LONG)
+    people.wait(lambda: people.statuses(bob, number), people.PATIENCE)
+    story.claim(f"a text of {LONG:,} bytes", ["DELIVERED"], people.statuses(bob, number))
+    too_long = people.write(bob, eve.user, "x" * TOO_LONG)
+    people.wait(lambda: people.statuses(bob, too_long), people.PATIENCE)
+    final = [each for each in people.statuses(bob, too_long) if each not in people.INTERIM]
+    story.holds(f"one of {TOO_LONG:,} bytes has a final status", len(final) == 1, final)
+    story.holds("… which is not DELIVERED", "DELIVERED" not in final, final)
+    story.claim("a message behind it", "DELIVERED", people.chat(bob, eve.user, eve))
+    story.claim("nothing that was sent to it was lost", 0, kind.server.lost)
