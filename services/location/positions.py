@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from parley.shared.addresses import User
@@ -48,19 +48,23 @@ class Position(ServedEntry):
     entry: pb.ExtendedLiveLocation
 
     def item(self, now: float) -> bytes:
-        """The entry as a list of one (shared/soft_state/datagram_lists.py)."""
-        return self.timed_item.at(0.0 if self.is_over else max(self.expires - now, 0.0))
+        """The entry as a list of one, for a Parley."""
+        return self.timed_item.at(self.remaining(now))
 
-    def gone(self) -> bytes:
-        """The entry as a list of one, for somebody who is not to see it any more."""
-        return _item(_over(self.entry)).at(0.0)
+    def remaining(self, now: float) -> float:
+        """Seconds for which it may still be seen."""
+        return 0.0 if self.is_over else max(self.expires - now, 0.0)
 
-    def back(self, now: float) -> bytes:
+    def gone(self) -> Position:
+        """The position for somebody who is not to see it any more."""
+        return replace(self, is_over=True, timed_item=_item(_over(self.entry)))
+
+    def back(self) -> Position:
         """The same for whoever was told that it is gone, and may see it again."""
         entry = pb.ExtendedLiveLocation()
         entry.CopyFrom(self.entry)
         entry.live_location.timestamp = math.nextafter(self.timestamp, math.inf)
-        return _item(entry).at(max(self.expires - now, 0.0))
+        return replace(self, timed_item=_item(entry))
 
     @property
     def viewers(self) -> frozenset[User]:
@@ -238,7 +242,7 @@ def _over(entry: pb.ExtendedLiveLocation) -> pb.ExtendedLiveLocation:
 
 
 def _item(entry: pb.ExtendedLiveLocation) -> TimedItem:
-    return TimedItem(_LIST_FIELD, _REMAINING_FIELD, entry.SerializeToString())
+    return TimedItem(_LIST_FIELD, _REMAINING_FIELD, entry)
 
 
 def _is_on_earth(location: pb.LiveLocation) -> bool:

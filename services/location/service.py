@@ -11,21 +11,21 @@ whom it is addressed to.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
-from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import ClassVar, Final
 
 from parley.services.location.devices import Devices
+from parley.services.location.lists import Lists
 from parley.services.location.positions import LIST, Positions
 from parley.shared.addresses import User
 from parley.shared.audiences import Audience
 from parley.shared.config import Config
 from parley.shared.link.link import Link
 from parley.shared.runtime.supervised import SupervisedThrottle
-from parley.shared.soft_state.datagram_lists import pack
 from parley.shared.soft_state.soft_state_service import REPEAT_INTERVAL, SoftStateService
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import LIVE_LOCATION, decode, pb
@@ -128,30 +128,30 @@ class LocationService(SoftStateService):
 
     def send_to_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - what is told again is the same
         """Tell what changed to those who may see it, and did not say it themselves: a step each."""
-        now = self.now()
-        items: dict[Link, list[bytes]] = defaultdict(list)
+        lists: Lists[Link] = Lists(self.now())
         for position in self.positions.changed(since):
             yield
-            item = position.item(now)
             for user in position.viewers & self.subscribers.keys():
                 hidden = self.hidden_from(user)
                 if hidden is None or position.author in hidden:
                     continue
                 for link in self.subscribers[user]:
                     if link.link_id != position.source:
-                        items[link].append(item)
-        for link, each in items.items():
-            self.send_datagrams(link, pack(LIST, each))
+                        lists.add(link, position)
+        for link, datagrams in lists.datagrams():
+            self.send_datagrams(link, datagrams)
             yield
 
-    def state_for(self, link: Link) -> Iterator[bytes]:
+    def state_for(self, link: Link) -> Iterable[bytes]:
         """Everything that this subscriber may see, and what is over that it may have seen."""
-        user, now = link.identity.user, self.now()
+        user = link.identity.user
+        lists: Lists[Link] = Lists(self.now())
         hidden = self.hidden_from(user)
-        if hidden is None:
-            return iter(())
-        seen = (p for p in self.positions.all() if user in p.viewers and p.author not in hidden)
-        return pack(LIST, (p.item(now) for p in seen))
+        if hidden is not None:
+            for position in self.positions.all():
+                if user in position.viewers and position.author not in hidden:
+                    lists.add(link, position)
+        return itertools.chain.from_iterable(datagrams for _, datagrams in lists.datagrams())
 
     # Blocks ---------------------------------------------------------------------------------------
 
@@ -163,18 +163,19 @@ class LocationService(SoftStateService):
 
     def _send_blocks(self) -> None:
         """Say so a few times: a datagram may be lost."""
-        now, items = self.now(), defaultdict[Link, list[bytes]](list)
+        now = self.now()
+        lists: Lists[Link] = Lists(now)
         for position in self.positions.current(now):
             for user in position.viewers & self.subscribers.keys():
                 if (user, position.author) in self._unblocked:
                     hidden = self.hidden_from(user)
                     if hidden is None:
                         continue
-                    item = position.gone() if position.author in hidden else position.back(now)
+                    told = position.gone() if position.author in hidden else position.back()
                     for link in self.subscribers[user]:
-                        items[link].append(item)
-        for link, each in items.items():
-            self.send_datagrams(link, pack(LIST, each))
+                        lists.add(link, told)
+        for link, datagrams in lists.datagrams():
+            self.send_datagrams(link, datagrams)
         self._unblocked = {pair: times - 1 for pair, times in self._unblocked.items() if times > 1}
         if self._unblocked:
             self._retell.ask_later()

@@ -40,7 +40,7 @@ class Indicator(ServedEntry):
     event: pb.TypingEvent
 
     def item(self, now: float) -> bytes:
-        """The entry as a list of one (shared/soft_state/datagram_lists.py)."""
+        """The entry as a list of one, for a Parley."""
         return self.timed_item.at(max(now - self.heard, 0.0))
 
 
@@ -122,7 +122,7 @@ class Indicators(ServedState[Indicator]):
             sequence=self.sequence + 1,
             origin=origin,
             is_copy=is_copy,
-            timed_item=TimedItem(_STOPPED_FIELD if is_over else _LIVE_FIELD, _AGE_FIELD, kept.SerializeToString()),
+            timed_item=TimedItem(_STOPPED_FIELD if is_over else _LIVE_FIELD, _AGE_FIELD, kept),
             heard=heard,
             event=kept,
         )

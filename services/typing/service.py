@@ -15,7 +15,7 @@ import itertools
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from parley.services.typing.indicators import LIST, Indicator, Indicators
 from parley.shared.addresses import User
@@ -37,21 +37,56 @@ EMPTY = encode_frame(LIST)
 
 
 class _News:
-    """The entries to tell: `needed` ones that are news, and some that fill the last datagram."""
+    """The entries to tell: `needed` ones that are news, and some that fill the last datagram. In both dialects."""
 
-    def __init__(self, items: list[tuple[User, bytes]], needed: int) -> None:
-        self._items = items
+    def __init__(self, entries: Sequence[Indicator], needed: int, now: float) -> None:
+        self._entries = entries
         self._needed = needed
-        self.users = {user for user, _ in items}
+        self._now = now
+        self._items: dict[bool, _Items] = {}
+        self._for_most: dict[bool, Sequence[bytes]] = {}
+        self.users = {entry.author for entry in entries}
 
-    def without(self, user: User | None) -> Sequence[bytes]:
+    def datagrams(self, user: User | None, *, is_parley: bool) -> Sequence[bytes]:
         """The datagrams for that user, whose own entries are left out; the newest last.
 
         Where nothing is news, as where an entry expired, there is one as well: it says who is left.
         """
-        items = [item for other, item in self._items if other != user]
-        own = sum(other == user for other, _ in self._items[: self._needed])
-        return (list(pack(LIST, items, max(self._needed - own, 1))) or [EMPTY])[::-1]
+        if user in self.users:
+            return self._packed(user, is_parley=is_parley)
+        found = self._for_most.get(is_parley)
+        if found is None:
+            found = self._for_most[is_parley] = self._packed(None, is_parley=is_parley)
+        return found
+
+    def _packed(self, user: User | None, *, is_parley: bool) -> Sequence[bytes]:
+        found = self._items.get(is_parley)
+        if found is None:
+            found = self._items[is_parley] = self._for_parley() if is_parley else self._for_others()
+        items = [item for other, item in found.all if other != user]
+        own = sum(other == user for other, _ in found.all[: found.needed])
+        return (list(pack(LIST, items, max(found.needed - own, 1))) or [EMPTY])[::-1]
+
+    def _for_parley(self) -> _Items:
+        return _Items([(entry.author, entry.item(self._now)) for entry in self._entries], self._needed)
+
+    def _for_others(self) -> _Items:
+        """Each person once, and of who stopped nothing: an existing client sees that they are missing."""
+        found: dict[User, bytes] = {}
+        needed = 0
+        for count, entry in enumerate(self._entries, start=1):
+            if entry.plain:
+                found.setdefault(entry.author, entry.plain)
+            if count <= self._needed:
+                needed = len(found)
+        return _Items(list(found.items()), needed)
+
+
+class _Items(NamedTuple):
+    """Items with their authors, the needed ones first."""
+
+    all: list[tuple[User, bytes]]
+    needed: int
 
 
 class TypingService(SoftStateService):
@@ -118,31 +153,29 @@ class TypingService(SoftStateService):
             for user in users & self.subscribers.keys():
                 hidden = self.hidden_from(user)
                 if hidden is not None:
-                    self._send(user, self._news(user, since, most, hidden).without(user))
+                    self._send(user, self._news(user, since, most, hidden))
                 yield
             return
         public = self._news(None, since, most)
-        for_most, named = public.without(None), public.users
         for user in list(self.subscribers):
             yield
             hidden = self.hidden_from(user)
             if hidden is None:
                 continue
-            if self.indicators.has_own(user) or not named.isdisjoint(hidden):
-                self._send(user, self._news(user, since, most, hidden).without(user))
+            if self.indicators.has_own(user) or not public.users.isdisjoint(hidden):
+                self._send(user, self._news(user, since, most, hidden))
             else:
-                self._send(user, public.without(user) if user in named else for_most)
+                self._send(user, public)
 
-    def _send(self, user: User, datagrams: Sequence[bytes]) -> None:
+    def _send(self, user: User, news: _News) -> None:
         for link in self.subscribers.get(user, ()):
-            self.send_datagrams(link, datagrams)
+            self.send_datagrams(link, news.datagrams(user, is_parley=link.is_parley))
 
     def _news(self, user: User | None, since: int, most: int | None, hidden: AbstractSet[User] = NOBODY) -> _News:
         """The changes after `since`, as that user may see them, and other typists besides; None: to everyone.
 
         `hidden`: whom they block.
         """
-        now = self.now()
         live = (entry for entry in self.indicators.seen_by(user) if entry.author not in hidden)
         fresh: list[Indicator] = []
         rest: Iterator[Indicator] = iter(())
@@ -153,18 +186,20 @@ class TypingService(SoftStateService):
             fresh.append(entry)
         fresh += [entry for entry in self.indicators.stopped(user, since) if entry.author not in hidden]
         shown = itertools.chain(fresh, itertools.islice(rest, FILL))
-        return _News([(entry.author, entry.item(now)) for entry in shown], len(fresh))
+        return _News(list(shown), len(fresh), self.now())
 
     def state_for(self, link: Link) -> Sequence[bytes]:
         """Everyone else who types, if anybody does."""
         user = link.identity.user
         hidden = self.hidden_from(user)
-        lists = self._news(user, 0, None, hidden).without(user) if hidden is not None else [EMPTY]
+        if hidden is None:
+            return ()
+        lists = self._news(user, 0, None, hidden).datagrams(user, is_parley=link.is_parley)
         return () if lists == [EMPTY] else lists
 
     def knows_users(self, link: Link) -> bool:
         """A server that is no Parley would tell everyone."""
-        return link.identity.is_parley
+        return link.is_parley
 
     def status(self) -> dict[str, object]:
         """Adds how many are typing."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
+
+from google.protobuf.message import Message
 
 from parley.shared.dialects.dialect import Dialect
 from parley.shared.wire.framing import Frame, FrameReader, encode_frame
 from parley.shared.wire.messages import pb
+from parley.shared.wire.varints import varint
 
 OURS: Final = 100
 """Field numbers from here up are Parley's (docs/protocol.md)."""
@@ -38,7 +41,7 @@ def for_stream(dialect: Dialect) -> Callable[[bytes], bytes]:
 
 
 def _rewrite(dialect: Dialect, frame: Frame) -> bytes:
-    payload = frame.payload
+    payload = before = frame.payload
     if frame.name == "MESSAGE_ACK" and dialect.first_status:
         payload = _count_statuses(payload, dialect.first_status)
     if frame.name in STRIPPED:
@@ -46,9 +49,9 @@ def _rewrite(dialect: Dialect, frame: Frame) -> bytes:
         kept = [field for field in fields if field[0] < OURS]
         if len(kept) < len(fields):
             payload = b"".join(field for _number, field in kept)
-    if dialect.strips_line_feed and payload.endswith(b"\n"):
-        payload = _end_otherwise(payload)
-    return frame.raw if payload is frame.payload else encode_frame(frame.name, payload)
+    if dialect.strips_line_feed:
+        payload = end_otherwise(payload)
+    return frame.raw if payload is before else encode_frame(frame.name, payload)
 
 
 def _count_statuses(payload: bytes, first: int) -> bytes:
@@ -70,11 +73,47 @@ def read_status(dialect: Dialect, status: int) -> int:
     return status - dialect.first_status if status >= dialect.first_status else status
 
 
-def _end_otherwise(payload: bytes) -> bytes:
-    """The same fields, in an order in which another byte is the last.
+def plain(message: Message) -> bytes:
+    """A payload without any field of ours, however deep, and with another end than 0x0A.
+
+    Fields below 100 that we do not know are an existing program's, and stay.
+    """
+    payload = _without_ours(message.SerializeToString(), message.DESCRIPTOR)
+    if payload is None:
+        known = type(message)()
+        known.CopyFrom(message)
+        known.DiscardUnknownFields()
+        payload = _without_ours(known.SerializeToString(), known.DESCRIPTOR) or b""
+    return end_otherwise(payload)
+
+
+def _without_ours(payload: bytes, descriptor: Any) -> bytes | None:
+    """The fields below OURS, and of those that are messages the same; None: not all of them can be read."""
+    fields = _fields(payload)
+    if payload and not fields:
+        return None
+    kept = []
+    for number, field in fields:
+        known = descriptor.fields_by_number.get(number)
+        if number >= OURS:
+            continue
+        if known is not None and known.message_type is not None:
+            tag, at = _varint(field, 0)
+            inner = _without_ours(field[_varint(field, at)[1] :], known.message_type)
+            if inner is None:
+                return None
+            field = varint(tag) + varint(len(inner)) + inner  # noqa: PLW2901 - the same field, shorter
+        kept.append(field)
+    return b"".join(kept)
+
+
+def end_otherwise(payload: bytes) -> bytes:
+    """The same fields, in an order in which 0x0A is not the last byte.
 
     Only a field that stands once is moved to the end: of others the order counts.
     """
+    if not payload.endswith(b"\n"):
+        return payload
     fields = _fields(payload)
     numbers = [number for number, _field in fields]
     for at, (number, field) in enumerate(fields[:-1]):

@@ -6,12 +6,17 @@ one, joined: an *item* here is such a list of one, serialized once and written a
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from google.protobuf.message import Message
+
+from parley.shared.dialects.rewriting import OURS, plain
 from parley.shared.errors import MalformedMessage
 from parley.shared.wire.framing import MAX_DATAGRAM, Frame, encode_frame, read_datagram
+from parley.shared.wire.varints import varint
 
 PART: Final = 4096
 """Bytes of a list that came which are taken at a time; a part may be longer by one entry."""
@@ -25,15 +30,22 @@ _FLOAT = struct.Struct("<f")
 
 
 class TimedItem:
-    """An item that ends in a field that is another number each time it is sent: an age, what remains."""
+    """An item in its two forms: a Parley's, and that of all others.
 
-    __slots__ = ("_head",)
+    A Parley's ends in a field that is another number each time it is sent: an age, what remains.
+    """
 
-    def __init__(self, list_field: int, field: int, body: bytes) -> None:
-        """`body` is the entry without that field, `list_field` the entry's number in its list."""
-        tag = _varint(field << 3 | _FIXED32)
+    __slots__ = ("_head", "_list_field", "_message", "_plain")
+
+    def __init__(self, list_field: int, field: int, message: Message) -> None:
+        """`message` is the entry without that field, `list_field` the entry's number in its list."""
+        body = message.SerializeToString()
+        tag = varint(field << 3 | _FIXED32)
         size = len(body) + len(tag) + _FLOAT.size
-        self._head = _varint(list_field << 3 | _LENGTH_DELIMITED) + _varint(size) + body + tag
+        self._head = varint(list_field << 3 | _LENGTH_DELIMITED) + varint(size) + body + tag
+        self._list_field = list_field
+        self._message = message
+        self._plain: bytes | None = None
 
     def __len__(self) -> int:
         return len(self._head) + _FLOAT.size
@@ -42,14 +54,15 @@ class TimedItem:
         """The item with that number in it."""
         return self._head + _FLOAT.pack(value)
 
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    @property
+    def plain(self) -> bytes:
+        """The item for who is no Parley, made when somebody is; empty where the list is one of ours."""
+        if self._plain is None:
+            self._plain = b""
+            if self._list_field < OURS:
+                body = plain(self._message)
+                self._plain = varint(self._list_field << 3 | _LENGTH_DELIMITED) + varint(len(body)) + body
+        return self._plain
 
 
 def room(name: str) -> int:
@@ -81,6 +94,17 @@ def pack(name: str, items: Iterable[bytes], needed: int | None = None) -> Iterat
         size += len(item)
     if page:
         yield encode_frame(name, b"".join(page))
+
+
+def pack_plain(name: str, live: Iterable[bytes], ended: Iterable[bytes] = ()) -> Iterator[bytes]:
+    """The same of plain items, for who is no Parley.
+
+    An existing client loses what stands behind an entry that has ended: such a one is the last of its list.
+    """
+    ended = iter(ended)
+    yield from pack(name, itertools.chain(live, itertools.islice(ended, 1)))
+    for item in ended:
+        yield encode_frame(name, item)
 
 
 def parts(frame: Frame) -> Iterator[Frame]:

@@ -50,8 +50,13 @@ class ServedEntry(Entry):
     timed_item: TimedItem
 
     def item(self, now: float) -> bytes:
-        """The entry as a list of one (datagram_lists.py)."""
+        """The entry as a list of one, for a Parley (datagram_lists.py)."""
         raise NotImplementedError
+
+    @property
+    def plain(self) -> bytes:
+        """The same for all others; empty where they are told nothing of it."""
+        return self.timed_item.plain
 
 
 EntryT = TypeVar("EntryT", bound=ServedEntry)

@@ -31,7 +31,7 @@ from parley.shared.runtime.steps import LOOK_EVERY, Steps, Task
 from parley.shared.runtime.supervised import SupervisedThrottle, SupervisedTimer
 from parley.shared.runtime.timer import clock
 from parley.shared.soft_state.block_lists import NOBODY
-from parley.shared.soft_state.datagram_lists import parts
+from parley.shared.soft_state.datagram_lists import pack_plain, parts
 from parley.shared.soft_state.datagram_service import DatagramServiceBase
 from parley.shared.soft_state.group_fan_out import GroupFanOut
 from parley.shared.soft_state.node_chat import NodeChat
@@ -240,18 +240,29 @@ class SoftStateService(DatagramServiceBase):
 
     def _send_entries(self, link: Link, entries: Mapping[str, Entries]) -> None:
         """Send to a server as much as it takes, in frames that it takes."""
-        now, payload = self.now(), bytearray()
         own = entries.get(link.peer_id, ()) if self.knows_users(link) else ()
-        for entry in itertools.chain(entries.get(EVERYONE, ()), own):
+        everything = itertools.chain(entries.get(EVERYONE, ()), own)
+        for frame in self._lists(everything) if link.is_parley else self._plain_lists(everything):
             if not link.writable:
                 self.is_too_slow(link)
                 return
+            link.send(frame)
+
+    def _lists(self, entries: Iterable[ServedEntry]) -> Iterator[bytes]:
+        now, payload = self.now(), bytearray()
+        for entry in entries:
             payload += entry.item(now)
             if len(payload) > SEND_LIMIT:
-                link.send(encode_frame(self.list_name, bytes(payload)))
+                yield encode_frame(self.list_name, bytes(payload))
                 payload.clear()
         if payload:
-            link.send(encode_frame(self.list_name, bytes(payload)))
+            yield encode_frame(self.list_name, bytes(payload))
+
+    def _plain_lists(self, entries: Iterable[ServedEntry]) -> Iterator[bytes]:
+        """The same for a server that is no Parley: as datagrams, since it may pass them on as they are."""
+        entries = list(entries)
+        live, ended = ([entry.plain for entry in entries if entry.is_over is over] for over in (False, True))
+        return pack_plain(self.list_name, live, filter(None, ended))
 
     def knows_users(self, link: Link) -> bool:  # noqa: ARG002 - a seam
         """Whether a server tells what is for one user to nobody else."""

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.interop.recorder import Recorder
 from tests.support import plain_wire as wire
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
@@ -25,6 +26,8 @@ SETTINGS = {
     "PARLEY_LINK__BACKOFF_MAX": "0.5",
 }
 REJECTED = "parley_frames_rejected_total"
+DISCOVERY = ("SERVER_ANNOUNCE", "DISCOVER_SERVER")
+"""Datagrams with fields of ours for everyone: whoever knows none skips them."""
 OFFER = {MESSAGES: (6666, 0), TYPING: (7777, 7778), LOCATION: (8888, 8889)}
 _hosts = itertools.count(11)
 
@@ -57,9 +60,18 @@ def beta(nodes):
 
 @pytest.fixture
 def programs():
-    """What is entered here is closed with the test."""
+    """What is entered here is closed with the test; none of it may have been sent anything of Parley's."""
+    recorder, taps = Recorder({ALPHA, BETA}), []
     with ExitStack() as stack:
-        yield stack.enter_context
+
+        def enter(program):
+            program.tap = recorder.tap(program.address, program.names, program.address)
+            taps.append(program.tap)
+            return stack.enter_context(program)
+
+        yield enter
+    faults = [f"{fault}   {frame}" for tap in taps for fault, frame in tap.faults.items()]
+    assert [fault for fault in faults if not fault.startswith(DISCOVERY)] == []
 
 
 @pytest.fixture

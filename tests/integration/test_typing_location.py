@@ -52,6 +52,7 @@ def south(nodes):
 @pytest.fixture
 def client(nodes):  # noqa: ARG001 - there must be somebody to connect to
     """Connect a user's client, at an address of its own, to a node's feature."""
+    programs = []
     with ExitStack() as stack:
         count = iter(range(11, 250))
 
@@ -61,10 +62,12 @@ def client(nodes):  # noqa: ARG001 - there must be somebody to connect to
             program = stack.enter_context(
                 PlainClient(user_id, server_id, address, broadcast=node.address, enough=1)
             )
+            programs.append(program)
             program.connect(feature)
             return program
 
         yield connect
+    assert [program.dropped for program in programs] == [0] * len(programs)
 
 
 @pytest.fixture

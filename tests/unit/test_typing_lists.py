@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from types import SimpleNamespace
 
 from parley.services.typing.service import TypingService
 from parley.shared.config import Config
@@ -19,7 +18,7 @@ class Peer:
 
     peer_id = "beta"
     writable = True
-    identity = SimpleNamespace(is_parley=True)
+    is_parley = True
 
     def __init__(self):
         self.sent = b""
