@@ -5,10 +5,14 @@ import tomllib
 
 import pytest
 
+from parley.shared.wire.messages import REGISTRY
 from tests.house.places import Place, Search
 from tests.house.retired import keys
 from tests.house.sources import ROOT
+from tests.support import plain_wire as wire
 
+FROM_A_VARIABLE = {"BLOCK_USER", "UNBLOCK_USER", "JOIN_GROUP", "LEAVE_GROUP"}
+"""Names that no call of `encode` has written out: the search for `encode` with `name` finds where they go out."""
 QUESTIONS = tomllib.loads((ROOT / "tests" / "house" / "questions.toml").read_text(encoding="utf-8"))["question"]
 each_question = pytest.mark.parametrize("question", QUESTIONS, ids=[each["asks"] for each in QUESTIONS])
 
@@ -58,3 +62,10 @@ def test_no_answer_is_vacuous(question):
     idle = [str(place) for place, mentions in answers_of(question).items() if not mentions and place not in found]
     assert not idle, f"no search finds these, and nothing is asked of them: {idle}"
     assert question["says"].strip()
+
+
+def test_each_name_of_ours_is_asked_for():
+    """A new one would go out from a place that nobody looked at."""
+    (question,) = (each for each in QUESTIONS if each["asks"].startswith("Where do names of Parley's own go out"))
+    asked = {name for search in question["found"] for name in search["all"]}
+    assert REGISTRY.keys() - wire.NAMES.keys() - asked == FROM_A_VARIABLE

@@ -76,8 +76,11 @@ class Turns:
             loop.close()
 
 
-def walk(root: Path, directory: Path) -> list[Leg]:
-    """The legs of a message through the chat services of the sources in `root`; nothing of them is loaded yet."""
+def walk(root: Path, directory: Path, *, back: bool = False) -> list[Leg]:
+    """The legs of a message through the chat services of the sources in `root`; nothing of them is loaded yet.
+
+    alpha dials beta, and the message goes the same way; `back`: it goes the other way.
+    """
     os.environ["PARLEY_PURE"] = "1"
     sys.path.insert(0, str(root))
     prefix = "parley." if (root / "parley" / "__init__.py").exists() else ""
@@ -96,15 +99,16 @@ def walk(root: Path, directory: Path) -> list[Leg]:
         servers.append(addresses.Server(name, {"MESSAGES": (addresses.Endpoint(LOOPBACK, port),)}))
     turns.run("alpha", services["alpha"].set_server_list_and_connect(servers[1:]))
 
-    alice = client.ChatFeature("alice@alpha", config.load(environ={"PARLEY_CONFIG": os.devnull}))
+    here, there = reversed(SERVERS) if back else SERVERS
+    alice = client.ChatFeature(f"alice@{here}", config.load(environ={"PARLEY_CONFIG": os.devnull}))
     bob = client.ChatFeature(
-        "bob@beta", config.load(environ={"PARLEY_CONFIG": os.devnull}), on_message=lambda _message: None
+        f"bob@{there}", config.load(environ={"PARLEY_CONFIG": os.devnull}), on_message=lambda _message: None
     )
     for feature in (alice, bob):
         turns.run(PEOPLE, feature.handle_connection(tuple(servers)))
 
     async def send() -> str:
-        return str(await alice.send("bob@beta", "Hello!").final)
+        return str(await alice.send(f"bob@{there}", "Hello!").final)
 
     walks: list[list[Leg]] = []
     for _ in range(1 + MESSAGES):
@@ -196,6 +200,7 @@ def main() -> int:
     parser.add_argument("revisions", nargs="*", metavar="REVISION", help="walked through before")
     parser.add_argument("--root", type=Path, default=ROOT, help="the sources that are walked through")
     parser.add_argument("--short", action="store_true", help="the counts alone")
+    parser.add_argument("--back", action="store_true", help="a message to the server that dialled the other")
     arguments = parser.parse_args()
     for revision in arguments.revisions:
         print(f"At {revision}:", flush=True)
@@ -204,7 +209,7 @@ def main() -> int:
     if arguments.revisions:
         print("Here:")
     with tempfile.TemporaryDirectory(prefix="parley-walk-") as directory:
-        legs = walk(arguments.root.resolve(), Path(directory))
+        legs = walk(arguments.root.resolve(), Path(directory), back=arguments.back)
     if not arguments.short:
         print("↩: a return to a module that was left; ·: done once a read, without the message in hand.")
         print(story(legs) + "\n")
