@@ -30,7 +30,7 @@ ClientT = TypeVar("ClientT", bound=Client)
 
 
 class Lists(Generic[ClientT]):
-    """What is gathered for each client."""
+    """Positions, gathered for each client."""
 
     def __init__(self, now: float) -> None:
         self._now = now

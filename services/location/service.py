@@ -171,9 +171,9 @@ class LocationService(SoftStateService):
                     hidden = self.hidden_from(user)
                     if hidden is None:
                         continue
-                    told = position.gone() if position.author in hidden else position.back()
+                    shown = position.gone() if position.author in hidden else position.back()
                     for link in self.subscribers[user]:
-                        lists.add(link, told)
+                        lists.add(link, shown)
         for link, datagrams in lists.datagrams():
             self.send_datagrams(link, datagrams)
         self._unblocked = {pair: times - 1 for pair, times in self._unblocked.items() if times > 1}
