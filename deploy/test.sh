@@ -3,6 +3,25 @@
 # What the compiled core does is tested without it, too: the same tests, on the same rules in Python.
 set -eu
 bin=$1
+
+bytecode=
+said=
+preparing=
+clean_up() {
+    if [ -n "$preparing" ] && kill "$preparing" 2>/dev/null; then wait "$preparing" || true; fi
+    rm -rf ${said:+"$said"} ${bytecode:+"$bytecode"}
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+
+# The tests start thousands of processes of Parley's. Where no bytecode is wanted beside the sources, as images have it,
+# each of them would compile all that it imports: so it is kept elsewhere for as long as this runs.
+if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
+    bytecode=$(mktemp -d)
+    export PYTHONPYCACHEPREFIX="$bytecode"
+    unset PYTHONDONTWRITEBYTECODE
+fi
+
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
@@ -22,12 +41,6 @@ fi
 said=$(mktemp)
 "$bin/python" -m tests.support.containers >"$said" 2>&1 &
 preparing=$!
-clean_up() {
-    if [ -n "$preparing" ] && kill "$preparing" 2>/dev/null; then wait "$preparing" || true; fi
-    rm -f "$said"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM HUP
 
 if [ -n "$has_core" ]; then
     echo "Testing without the compiled core what it does, then everything with it."
