@@ -17,6 +17,7 @@ from parley.cli.people.printer import Held, Printer
 from parley.shared.errors import ConfigError
 from parley.shared.sockets import descriptors
 from parley.shared.telemetry import logs
+from tests.support.simulated import SimulatedLoop
 
 
 @pytest.fixture
@@ -143,6 +144,24 @@ def test_a_message_counts_as_printed_once_it_is_and_the_next_waits_for_it(pipe):
         return data.lstrip(b"x") + os.read(reading, 1 << 20)
 
     assert asyncio.run(story()) == b"first " + b"x" * 100_000 + b"\nsecond\nthird\n"
+
+
+def test_a_long_line_goes_out_as_fast_as_it_is_read(pipe):
+    """A pipe holds 64 KiB. Only what none is taken of is tried later each time."""
+    reading, writing = pipe
+    os.set_blocking(reading, False)
+    loop = SimulatedLoop()
+
+    async def story():
+        printed = Printer(Output(writing)).say("x" * 1_500_000)
+        while not printed.done():
+            await asyncio.sleep(0.01)  # simulated
+            with suppress(BlockingIOError):
+                os.read(reading, 1 << 20)
+
+    loop.run_until_complete(story())
+    loop.close()
+    assert loop.now < 1.0
 
 
 def test_what_can_neither_be_printed_nor_kept_is_refused(pipe, monkeypatch):

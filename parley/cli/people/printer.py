@@ -21,7 +21,7 @@ MOST: Final = 16 * 1024 * 1024
 """Bytes that wait to be printed; what comes beyond waits at the server, which offers it again."""
 SOON: Final = 0.02
 LATE: Final = 1.0
-"""Seconds until it is tried again: at first, and at most."""
+"""Seconds until it is tried again: at first, and at most, where none of it is taken."""
 
 
 class Held(ParleyError):
@@ -87,6 +87,8 @@ class Printer:
                 self._give_up(error)
                 return
             self._begun += written
+            if written:
+                self._delay = SOON
             if self._begun < len(data):
                 asyncio.get_running_loop().call_later(self._delay, self._print)
                 self._delay = min(self._delay * 2, LATE)
@@ -111,12 +113,12 @@ class Printer:
 
     def _wait_for_room(self, output: Output, error: OutputError) -> None:
         """A full disk passes: say so once, and leave no half of a line in the file meanwhile."""
-        output.fault = None
+        output.fault, self._delay = None, LATE
         if take_back(output.fileno(), self._begun):
             self._begun = 0
         if not self._has_complained:
             note(f"parley: {error}; what comes is not acknowledged, and tried again until there is room")
-            self._has_complained, self._delay = True, LATE
+            self._has_complained = True
 
     def _give_up(self, error: OutputError) -> None:
         for _, printed in self._unprinted:
