@@ -250,6 +250,7 @@ def test_code_base_2_loses_what_comes_in_one_piece_with_something_else(reader):
     eve, link = reader
     link.send_bytes(message("first", eve.user, 1) + message("second", eve.user, 2))
     eve.wait_for(lambda: eve.lost)
+    assert eve.lost == ["MESSAGE"]
     assert [each["textContent"] for each in eve.messages] == ["first"]
 
 

@@ -51,7 +51,7 @@ class Options:
     """The checkout that runs."""
     directory: Path = ROOT / "build" / "interop"
     form: Form = LONG
-    at_once: int = 4
+    at_once: int = 6
     """So many runs at a time."""
 
 

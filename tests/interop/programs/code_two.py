@@ -11,6 +11,7 @@ from tests.support.plain_program import PlainProgram
 
 PORT = 65433
 AT_ONCE = 1500
+PART = "(part of a frame)"
 ALL_NAMES = {**wire.NAMES, **wire.SHEET}
 STATUSES = {number + 1: name for number, name in enumerate(wire.ENUMS["Status"])}
 """The sheet's status numbers."""
@@ -30,29 +31,39 @@ def status_of(entry: wire.Fields) -> str:
 
 
 class CodeTwoProgram(PlainProgram):
-    """`lost` counts the pieces of a stream that it could make nothing of."""
+    """`lost` names the frames that came and that it did not see; PART stands for what is no whole frame."""
 
     names = ALL_NAMES
     at_once = AT_ONCE
 
     def __init__(self, address: str, broadcast: str, discovery_port: int) -> None:
         super().__init__(address, broadcast, discovery_port)
-        self.lost = 0
+        self.lost: list[str] = []
 
     def cut(self, _link: Link, data: bytes) -> Iterator[tuple[str, bytes]]:
         """The frame at the beginning, if it is there whole; what comes behind it is lost."""
         header = wire.FrameReader.HEADER.match(data)
         end = header.end() + int(header[2]) if header else 0
         if header is None or data[end : end + 1] != b"\n":
-            self.lost += 1
+            self.lost.append(PART)
             return
-        self.lost += len(data) > end + 1
+        self.lost += _names(data[end + 1 :])
         yield header[1].decode("ascii"), data[header.end() : end]
 
     def on_malformed(self, _link: Link, _error: wire.MalformedError) -> None:
         """It is lost."""
-        self.lost += 1
+        self.lost.append(PART)
 
-    def on_unsupported(self, _link: Link, _name: str) -> None:
+    def on_unsupported(self, _link: Link, name: str) -> None:
         """It is lost."""
-        self.lost += 1
+        self.lost.append(name)
+
+
+def _names(data: bytes) -> list[str]:
+    """The names of the frames that begin there."""
+    reader = wire.FrameReader()
+    try:
+        names = [name for name, _ in reader.feed(data)]
+    except wire.MalformedError:
+        return [PART]
+    return [*names, PART] if reader.pending else names
