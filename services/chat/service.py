@@ -18,7 +18,7 @@ from parley.services.chat.runner import EngineRunner
 from parley.services.chat.storage.schema import InUse
 from parley.shared.addresses import ServerList, User
 from parley.shared.config import Config
-from parley.shared.dialects.dialect import PLAIN_CLIENT, Recognized
+from parley.shared.dialects.dialect import PLAIN_CLIENT, Dialect, Recognized
 from parley.shared.dialects.recognition import by_number, by_status
 from parley.shared.dialects.rewriting import read_status
 from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
@@ -401,7 +401,8 @@ class ChatService(ServiceBase):
             engine.router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=is_retried)
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            engine.router.ack_from_server(server_id, answer, self._now(), frame)
+            known = frame if link.is_parley else _read_statuses(link.dialect, answer, frame)
+            engine.router.ack_from_server(server_id, answer, self._now(), known)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)
         elif name == "STATUS_RECEIVED":
@@ -486,6 +487,13 @@ class ChatService(ServiceBase):
             "oldest_waiting_seconds": round(self._oldest_age(), 3),
             "owed_statuses": self._owed(),
         }
+
+
+def _read_statuses(dialect: Dialect, answer: pb.ChatMessageResponse, frame: Frame) -> Frame | None:
+    """Read the statuses of an existing server as Parley counts; the frame, where it says the same as it stands."""
+    for entry in answer.statuses:
+        entry.status = read_status(dialect, entry.status)  # type: ignore[assignment] # an open enumeration
+    return frame if dialect.first_status == 0 else None
 
 
 def _user(link: Link) -> User:
