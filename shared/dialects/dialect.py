@@ -23,6 +23,8 @@ class Dialect:
     """Whether it answers for each message that another server gives it."""
     needs_gateway: bool = False
     """Whether its acknowledgements come back to a client's link there, and end its chat where there is none."""
+    dials_deaf: bool = False
+    """Whether a link that it dialled carries no messages: it has to be dialled."""
     keeps_dead_links: bool = False
     """Whether it refuses a new link while it has an old one that is dead, for minutes."""
     strips_line_feed: bool = False
@@ -52,6 +54,7 @@ LINKING_SERVER: Final = Dialect(
     is_server=True,
     confirms=False,
     needs_gateway=True,
+    dials_deaf=True,
     keeps_dead_links=True,
     strips_line_feed=True,
 )

@@ -502,19 +502,26 @@ class Link(LinkBacklog, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._write_session()
-        if self._pacing is not None:
-            self._write_now(self._pacing.last_frames())
-        with contextlib.suppress(RuntimeError):  # uvloop: it is closed, and we hear of that next
-            self.flush()
         if self._transport is not None:
             self._note_stall(closed)
-            self._descriptor = -1
-            self._transport.close()
             self._last_resort = self._loop.call_later(LINGER, self._transport.abort)
+        if self._pacing is not None:
+            self._stop_reading()
+            self._pacing.end(self._part)
+        else:
+            self._part()
         self._drop_backlog()
         self.end = self.end or closed
         self._settle()
         self._owner.link_closed(self, closed)
+
+    def _part(self) -> None:
+        """Write what there is, and close the connection."""
+        with contextlib.suppress(RuntimeError):  # uvloop: it is closed, and we hear of that next
+            self.flush()
+        if self._transport is not None:
+            self._descriptor = -1
+            self._transport.close()
 
     def _note_stall(self, closed: Closed) -> None:
         """Where a link ended by silence because something could not pass, the next has smaller packets."""

@@ -44,6 +44,8 @@ class Pacing:
         self._messages: dict[bytes, None] = {}
         self._unanswered = b""
         self._timer: asyncio.TimerHandle | None = None
+        self._done: Callable[[], None] | None = None
+        """Called when the last frame is written, once the link is over."""
 
     def take(self, raw: bytes) -> bytes:
         """Have frames written one after the other; what may go out at once is returned."""
@@ -85,6 +87,8 @@ class Pacing:
         self._timer = None
         if out := self._next():
             self._write(out)
+        if self._done is not None and not self._others:
+            self._done()
 
     def rest(self) -> bytes:
         """All that waits, as it was given; nothing is written any more."""
@@ -92,17 +96,19 @@ class Pacing:
         self.close()
         return frames
 
-    def last_frames(self) -> bytes:
-        """The frames that are no messages, for the last write of a link."""
-        frames = b"".join(out for raw in self._others for out in rewrite(self._dialect, raw))
-        self.close()
-        return frames
+    def end(self, done: Callable[[], None]) -> None:
+        """Write the frames that wait and are no messages, then call `done`: the link is over."""
+        self._messages.clear()
+        self._done = done
+        if self._timer is None:
+            self._pause_over()
 
     def close(self) -> None:
         """Write nothing more."""
         self._others.clear()
         self._messages.clear()
         self._size = 0
+        self._done = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

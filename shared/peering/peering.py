@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from parley.shared.addresses import Endpoint, Server
 from parley.shared.config import LinkConfig
+from parley.shared.dialects.dialect import WRITE_GAP
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
 from parley.shared.names import fold
@@ -305,7 +306,13 @@ class Peering:
         return link.dialled and not before.dialled and tie_break.smaller(server_id, self._owner.server_id)
 
     def refuse_deaf(self, link: Link) -> None:
-        """An existing server dialled: such a link is deaf and mute. Hang up, and dial it ourselves."""
+        """An existing server dialled: such a link is deaf and mute. Hang up, and dial it ourselves.
+
+        HANGUP comes apart from CONNECTED: not every existing program reads two frames that come together.
+        """
+        asyncio.get_running_loop().call_later(WRITE_GAP, self._hang_up_deaf, link)
+
+    def _hang_up_deaf(self, link: Link) -> None:
         link.hang_up()
         peer = self._peers.get(link.identity.server_id)
         if peer is not None and peer.connector is not None:

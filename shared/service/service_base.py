@@ -318,7 +318,7 @@ class ServiceBase(NodeProcess):
         if self._is_another(link):
             self._log_another(link)
             link.hang_up()
-        elif not link.dialled and not link.dialect.is_parley:
+        elif not link.dialled and link.dialect.dials_deaf:
             self.peering.refuse_deaf(link)
         else:
             self.peering.link_opened(link, link.peer_id)
