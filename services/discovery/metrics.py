@@ -14,6 +14,11 @@ from parley.shared.wire.messages import FEATURES, pb
 TIME_TO_PEER: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
+def state_of(link: pb.LinkState) -> str:
+    """The state of a link that a process reported, for people."""
+    return "linked" if link.linked else "known" if link.notDialled else "dialling"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The links that one of our processes reported, and the time of the report."""
@@ -32,7 +37,9 @@ class Report:
         return [
             {
                 "server_id": link.serverId,
-                "state": "linked" if link.linked else "dialling",
+                "state": state_of(link),
+                "dialect": link.dialect,
+                "why": link.why,
                 "dialled_by_us": link.dialled if link.linked else None,
                 "age_seconds": round(link.age + now - self.at, 3) if link.linked else None,
                 "rtt_seconds": link.rtt if link.HasField("rtt") else None,

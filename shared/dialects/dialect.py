@@ -75,6 +75,7 @@ DIALECTS: Final = {
 """Name → dialect: a closed set, of which metrics have a label."""
 SERVERS: Final = {name: each for name, each in DIALECTS.items() if each.is_server or each is PARLEY}
 """The dialects that `interop.peers` may name."""
+CLIENTS: Final = {name: each for name, each in DIALECTS.items() if name not in SERVERS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,9 @@ class Connector:
     """The task that dials one server, or one of several places, for as long as a link is needed.
 
     `find_endpoints` gives the endpoints to try, in order; `make_link` builds the link to one; `is_needed` tells
-    whether there is no link yet (another side may have dialled us); `failed` hears of each round's last error;
-    `dials` keeps all connectors of a process in turns; `what` names it in `faults`.
+    whether there is no link yet (another side may have dialled us); `not_before` gives the loop's time before which
+    no dial begins, whatever wakes it; `failed` hears of each round's last error; `dials` keeps all connectors of a
+    process in turns; `what` names it in `faults`.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Connector:
         local_host: str,
         dial_timeout: float,
         is_needed: Callable[[], bool] = lambda: True,
+        not_before: Callable[[], float] = lambda: 0.0,
         failed: Callable[[PeerError], None] = lambda _error: None,
         what: str = "connecting",
         faults: Faults | None = None,
@@ -107,6 +109,7 @@ class Connector:
         self._local_host = local_host
         self._dial_timeout = dial_timeout
         self._is_needed = is_needed
+        self._not_before = not_before
         self._failed = failed
         self._what = what
         self._faults = faults or Faults()
@@ -150,6 +153,10 @@ class Connector:
         if not self._is_needed():
             await self._wake.wait()
             return
+        loop = asyncio.get_running_loop()
+        if (early := self._not_before() - loop.time()) > 0:
+            await self._pause(loop, early)
+            return
         link = await self._dial_any()
         if link is not None:
             self._faults.well(self._what)
@@ -158,7 +165,7 @@ class Connector:
             if link.age >= STEADY:
                 self._backoff.reset()
         if self._is_needed():
-            await self._pause(asyncio.get_running_loop(), self._backoff.next_delay())
+            await self._pause(loop, self._backoff.next_delay())
 
     async def _dial_any(self) -> Link | None:
         """Try each place once; the first that becomes a link, or None."""

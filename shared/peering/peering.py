@@ -1,9 +1,10 @@
 """Peering: the links of one process with the other servers, a connector each, and exactly one link each.
 
-`update` and `change` follow the directory: a connector starts for each server that offers the feature, and stops
-when the server is forgotten, unless it is linked. A link that a server dialled is judged by tie_break.py beside
-the link that stands: one of the two is hung up. Of two servers of one name (`rivals`) the linked one stays; a
-young link yields once, where its server does not know the user to whom somebody writes (`yield_to_rival`).
+`update` and `change` follow the directory: a connector starts for each server that offers the feature and may be
+dialled, and stops when the server is forgotten, unless it is linked. Others are only known, until they dial us. A
+link that a server dialled is judged by tie_break.py beside the link that stands: one of the two is hung up. Of two
+servers of one name (`rivals`) the linked one stays; a young link yields once, where its server does not know the
+user to whom somebody writes (`yield_to_rival`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from parley.shared.names import fold
 from parley.shared.peering import tie_break
 from parley.shared.peering.connector import Connector
 from parley.shared.peering.dial_limits import Dials
+from parley.shared.peering.peer import Peer
 from parley.shared.runtime.backoff import Backoff
 from parley.shared.runtime.supervised import Faults
 from parley.shared.spellings import ByName
@@ -47,6 +49,9 @@ class PeeringOwner(Protocol):
     def feature(self) -> str:
         """The feature that the links are for."""
 
+    def may_be_dialled(self, server_id: str) -> bool:
+        """Whether our CONNECT_SERVER does that server no harm."""
+
     def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:
         """A link that will dial that server."""
 
@@ -66,41 +71,6 @@ class PeeringOwner(Protocol):
         """A server dialled us that the directory does not have yet, or has elsewhere."""
 
 
-class Peer:
-    """One other server: where it is, the dial of ours, and the link that stands."""
-
-    def __init__(self, server_id: str) -> None:
-        self.server_id = server_id
-        self.endpoints: tuple[Endpoint, ...] = ()
-        self.connector: Connector | None = None
-        self.dial: Link | None = None
-        self.link: Link | None = None
-        self.rivals: dict[str, float] = {}
-        """Address of another server of this name that asks to be linked → when it first did, since this link."""
-        self.has_yielded = False
-        """Whether the link went to another server of this name: once in a contest."""
-        self.avoided, self.avoided_until = "", 0.0
-        """The address of the one that yielded, and until when (seconds) it is neither dialled nor admitted."""
-        self.lost_because = ""
-        """How the link before this one ended."""
-        self.is_gone = False
-        """Whether the directory has forgotten it: it is dialled no more, once its link is over."""
-
-    def avoids(self, host: str) -> bool:
-        """Whether the server at that address has just yielded to another of its name."""
-        return host == self.avoided and asyncio.get_running_loop().time() < self.avoided_until
-
-    @property
-    def is_contested(self) -> bool:
-        """Whether another server of this name asks to be linked, and the linked one answers."""
-        return self.link is not None and any(map(self.link.heard_since, self.rivals.values()))
-
-    @property
-    def standing_dial(self) -> Link | None:
-        """Our dial, if its CONNECT is on its way."""
-        return self.dial if self.dial is not None and self.dial.is_handshaking else None
-
-
 class Peering:
     """All other servers that a process deals with."""
 
@@ -111,6 +81,7 @@ class Peering:
         self._peers: ByName[Peer] = ByName()
         self._dials = Dials(config.backoff_min)
         self._ending: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
         self.reconnects: dict[str, int] = dict.fromkeys(ENDINGS, 0)
         """How the link before ended → how many servers were linked again after that."""
         self.duplicates = {"dialled": 0, "accepted": 0}
@@ -132,14 +103,14 @@ class Peering:
         return peer.link if peer is not None else None
 
     def expects(self, server_id: str) -> bool:
-        """Whether the directory has that server, so that we dial it."""
+        """Whether the directory has that server."""
         peer = self._peers.get(server_id)
-        return peer is not None and peer.connector is not None
+        return peer is not None and bool(peer.endpoints)
 
     # Who is to be linked ----------------------------------------------------------------
 
     def update(self, servers: Sequence[Server]) -> None:
-        """Start a connector per server that offers the feature; stop those of forgotten ones, unless linked."""
+        """Dial each server that offers the feature and may be dialled; forgotten ones no more, unless linked."""
         offering = {fold(s.server_id) for s in servers}
         self.change(servers, [server_id for server_id in self._peers if fold(server_id) not in offering])
 
@@ -166,11 +137,20 @@ class Peering:
         peer = self._peers.setdefault(server_id, Peer(server_id))
         peer.endpoints = endpoints
         peer.is_gone = False
+        self._dial(peer)
+
+    def _dial(self, peer: Peer) -> None:
+        """Dial a server from now on, if it is known where it is, and our CONNECT does it no harm."""
+        if self._is_stopped or not peer.endpoints or peer.is_gone or not self._may_dial(peer):
+            return
         if peer.connector is None:
             peer.connector = self._make_connector(peer)
             peer.connector.start()
         elif peer.link is None:
             peer.connector.heard_from()
+
+    def _may_dial(self, peer: Peer) -> bool:
+        return self._owner.may_be_dialled(peer.server_id)
 
     def _make_connector(self, peer: Peer) -> Connector:
         async def find_endpoints() -> Sequence[Endpoint]:
@@ -182,7 +162,8 @@ class Peering:
             backoff=Backoff(self._config.backoff_min, self._config.backoff_max),
             local_host=self._local_host,
             dial_timeout=self._config.dial_timeout,
-            is_needed=lambda: peer.link is None,
+            is_needed=lambda: peer.link is None and self._may_dial(peer),
+            not_before=lambda: peer.refusals.until,
             failed=lambda _error: self._owner.dial_failed(peer),
             what=f"dialling {peer.server_id[:64]!r}",
             faults=self._owner.faults,
@@ -204,6 +185,7 @@ class Peering:
         """Dial nobody until the next `update`; the links are their owner's to hang up."""
         for peer in list(self._peers.values()):
             connector, peer.connector = peer.connector, None
+            peer.endpoints = ()
             if peer.link is None:
                 del self._peers[peer.server_id]
             if connector is not None:
@@ -211,6 +193,7 @@ class Peering:
 
     async def stop(self) -> None:
         """End all connectors; the links are their owner's to hang up."""
+        self._is_stopped = True
         for peer in list(self._peers.values()):
             if peer.connector is not None:
                 await peer.connector.stop()
@@ -285,6 +268,7 @@ class Peering:
             link.hang_up()
             return
         peer.link = link
+        peer.refusals.accepted()
         peer.rivals.clear()
         if before is not None:
             self.duplicates["dialled" if link.dialled else "accepted"] += 1
@@ -296,6 +280,8 @@ class Peering:
         self._owner.peer_connected(link)
         if peer.connector is not None:
             peer.connector.wake()
+        elif peer.endpoints:
+            self._dial(peer)
         else:
             self._owner.discover_now()
 
@@ -306,7 +292,7 @@ class Peering:
         return link.dialled and not before.dialled and tie_break.smaller(server_id, self._owner.server_id)
 
     def refuse_deaf(self, link: Link) -> None:
-        """An existing server dialled: such a link is deaf and mute. Hang up, and dial it ourselves.
+        """An existing server dialled: such a link is deaf and mute. Hang up, and dial it ourselves from now on.
 
         HANGUP comes apart from CONNECTED: not every existing program reads two frames that come together.
         """
@@ -315,9 +301,15 @@ class Peering:
     def _hang_up_deaf(self, link: Link) -> None:
         link.hang_up()
         peer = self._peers.get(link.identity.server_id)
-        if peer is not None and peer.connector is not None:
-            peer.connector.heard_from()
-        self._owner.discover_now()
+        if peer is None or not peer.is_at(link.remote_host):
+            self._owner.discover_now()
+        if peer is None:
+            return
+        if peer.link is not None:
+            peer.link.probe()  # it may have lost it
+            return
+        peer.refusals.has_dialled(asyncio.get_running_loop().time())
+        self._dial(peer)
 
     def closed(self, link: Link, server_id: str, closed: Closed) -> None:
         """A link is over: dial again."""
@@ -326,6 +318,8 @@ class Peering:
             return
         if peer.connector is not None and not closed.by_us:
             peer.connector.note_error(f"closed: {closed.reason}")
+        if link.dialled and closed.reason == "refused" and not link.is_parley:
+            peer.refusals.refused(asyncio.get_running_loop().time())
         if peer.link is not link:
             return
         peer.link = None
@@ -335,7 +329,7 @@ class Peering:
             self._forget(peer)
         elif peer.connector is not None:
             peer.connector.wake()
-        else:
+        elif not peer.endpoints:
             self._owner.discover_now()
             if not peer.has_yielded:
                 del self._peers[server_id]

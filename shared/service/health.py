@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+from parley.shared.addresses import User
+from parley.shared.dialects.dialect import CLIENTS, SERVERS, Recognized
+from parley.shared.dialects.servers import ServerDialects
 from parley.shared.link.link import Link
-from parley.shared.peering.peering import Peer, Peering
+from parley.shared.peering.peer import Peer
+from parley.shared.peering.peering import Peering
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.runtime.timer import clock
 from parley.shared.telemetry.metrics import PEERS, Metrics
 from parley.shared.telemetry.tallies import OTHER, Buckets, Names, Samples
 from parley.shared.wire.messages import pb
 
-STATES: Final = ("linked", "dialling")
-"""The states of a link to another server, for people."""
+STATES: Final = ("linked", "dialling", "known")
+"""The states of a link to another server, for people; a server that is only known is not dialled."""
 BEAT: Final = 0.5
 """Seconds between two looks at how late the event loop is."""
 MEASURE: Final = 5.0
@@ -28,14 +33,24 @@ class Observed(Protocol):
 
     metrics: Metrics
     peering: Peering
+    dialects: ServerDialects
 
     @property
     def feature(self) -> str:
         """The feature that the links are for."""
 
     @property
+    def subscribers(self) -> Mapping[User, Sequence[Link]]:
+        """The clients that are connected."""
+
+    @property
     def subscriber_count(self) -> int:
         """How many clients are connected."""
+
+
+def recognized(peer: Peer, dialects: ServerDialects) -> Recognized:
+    """The dialect of another server, as its link has it; before there is one, as far as is known."""
+    return peer.link.recognized if peer.link is not None else dialects.of(peer.server_id)
 
 
 def export_links(process: Observed) -> None:
@@ -65,10 +80,22 @@ def export_links(process: Observed) -> None:
     def duplicates() -> Samples:
         return [((feature, kept), count) for kept, count in peering.duplicates.items()]
 
+    def peer_dialects() -> Samples:
+        found = (recognized(peer, process.dialects) for peer in peering.peers)
+        return _by_dialect(feature, SERVERS, found)
+
+    def subscriber_dialects() -> Samples:
+        links = (link.recognized for links in process.subscribers.values() for link in links)
+        return _by_dialect(feature, CLIENTS, links)
+
     metrics.watch("parley_subscribers", "Client links", subscribers, ["feature"])
     metrics.watch("parley_peers", "Servers linked for this feature", peers, ["feature"])
     state = ["feature", "peer", "state"]
     metrics.watch("parley_peer_links", "Links to other servers: 1 for the state each is in", peer_links, state)
+    spoken = ["feature", "dialect"]
+    metrics.watch("parley_peer_dialects", "Other servers, by the dialect that each speaks", peer_dialects, spoken)
+    theirs = "Client links, by the dialect that each speaks"
+    metrics.watch("parley_subscriber_dialects", theirs, subscriber_dialects, spoken)
     peer = ["feature", "peer"]
     metrics.watch("parley_link_rtt_seconds", "From the last PING to its PONG", round_trips, peer)
     reconnected = "Servers linked again, by how the link before ended"
@@ -87,6 +114,11 @@ def _by_state(feature: str, peers: Sequence[Peer], names: Names) -> Samples:
     return counts.items()
 
 
+def _by_dialect(feature: str, dialects: Iterable[str], found: Iterable[Recognized]) -> Samples:
+    counts = Counter(each.dialect.name for each in found)
+    return [((feature, name), counts[name]) for name in dialects]
+
+
 def _named_links(peers: Sequence[Peer], names: Names) -> Iterator[tuple[str, Link]]:
     """Labels go to all peers, as they do above: a peer whose link is down would lose its own to another."""
     labels = names.labels([peer.server_id for peer in peers])
@@ -98,7 +130,9 @@ def _named_links(peers: Sequence[Peer], names: Names) -> Iterator[tuple[str, Lin
 
 def state_of(peer: Peer) -> str:
     """One of STATES."""
-    return "linked" if peer.link is not None else "dialling"
+    if peer.link is not None:
+        return "linked"
+    return "dialling" if peer.connector is not None else "known"
 
 
 def _last_error(peer: Peer) -> tuple[str, float]:
@@ -109,13 +143,15 @@ def _last_error(peer: Peer) -> tuple[str, float]:
     return connector.last_error, time.monotonic() - connector.failed_at
 
 
-def peer_status(peer: Peer) -> dict[str, object]:
-    """The part of /status about another server."""
+def peer_status(peer: Peer, known: Recognized) -> dict[str, object]:
+    """The part of /status about another server, of which that dialect is known."""
     link = peer.link
     error, ago = _last_error(peer)
     return {
         "server_id": peer.server_id,
         "state": state_of(peer),
+        "dialect": known.dialect.name,
+        "why": known.why,
         "dialled_by_us": link.dialled if link is not None else None,
         "age_seconds": round(link.age, 3) if link is not None else None,
         "rtt_seconds": link.session.rtt if link is not None else None,
@@ -126,15 +162,23 @@ def peer_status(peer: Peer) -> dict[str, object]:
     }
 
 
-def link_states(peers: Sequence[Peer]) -> list[pb.LinkState]:
+def link_states(peers: Sequence[Peer], dialects: ServerDialects) -> list[pb.LinkState]:
     """The same for our discovery process, sorted by name."""
-    return [_link_state(peer) for peer in sorted(peers, key=lambda peer: peer.server_id)]
+    return [_link_state(each, recognized(each, dialects)) for each in sorted(peers, key=lambda p: p.server_id)]
 
 
-def _link_state(peer: Peer) -> pb.LinkState:
+def _link_state(peer: Peer, known: Recognized) -> pb.LinkState:
     link = peer.link
     error, ago = _last_error(peer)
-    state = pb.LinkState(serverId=peer.server_id, linked=link is not None, lastError=error, errorAge=ago)
+    state = pb.LinkState(
+        serverId=peer.server_id,
+        linked=link is not None,
+        lastError=error,
+        errorAge=ago,
+        dialect=known.dialect.name,
+        why=known.why,
+        notDialled=state_of(peer) == "known",
+    )
     if link is not None:
         state.dialled, state.age = link.dialled, link.age
         if link.session.rtt is not None:

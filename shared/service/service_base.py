@@ -28,9 +28,10 @@ from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link, Track
 from parley.shared.link.session import Timeouts, unsupported
 from parley.shared.names import fold, why_odd
-from parley.shared.peering.peering import Peer, Peering
+from parley.shared.peering.peer import Peer
+from parley.shared.peering.peering import Peering
 from parley.shared.runtime.supervised import SupervisedTimer, forever
-from parley.shared.service.health import export_links, link_states, peer_status
+from parley.shared.service.health import export_links, link_states, peer_status, recognized
 from parley.shared.service.node_process import NodeProcess
 from parley.shared.service.siblings import Siblings
 from parley.shared.spellings import ByName
@@ -191,6 +192,10 @@ class ServiceBase(NodeProcess):
         for link in self.peering.links:
             if link.writable:
                 link.send(raw)
+
+    def may_be_dialled(self, server_id: str) -> bool:
+        """Whether our CONNECT_SERVER does that server no harm."""
+        return self.dialects.may_be_dialled(server_id)
 
     def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:  # noqa: ARG002 - for the log of subclasses
         """A link that will dial that server with CONNECT_SERVER."""
@@ -386,7 +391,7 @@ class ServiceBase(NodeProcess):
         if self.registration is not None and not self._stopping:
             peers = self.peering.peers
             self._report_next = asyncio.get_running_loop().time() + REPORT_EVERY + REPORT_PER_PEER * len(peers)
-            self.registration.report_linked(link_states(peers))
+            self.registration.report_linked(link_states(peers, self.dialects))
 
     @property
     def subscriber_count(self) -> int:
@@ -509,7 +514,7 @@ class ServiceBase(NodeProcess):
         """Adds its links."""
         return super().status() | {
             "subscribers": self.subscriber_count,
-            "peers": [peer_status(peer) for peer in self.peering.peers],
+            "peers": [peer_status(peer, recognized(peer, self.dialects)) for peer in self.peering.peers],
         }
 
 

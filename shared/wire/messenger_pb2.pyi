@@ -595,7 +595,7 @@ class LinkedServers(_message.Message):
     def __init__(self, serverIds: _Optional[_Iterable[str]] = ..., links: _Optional[_Iterable[_Union[LinkState, _Mapping]]] = ...) -> None: ...
 
 class LinkState(_message.Message):
-    __slots__ = ("serverId", "linked", "dialled", "age", "rtt", "lastError", "errorAge")
+    __slots__ = ("serverId", "linked", "dialled", "age", "rtt", "lastError", "errorAge", "dialect", "why", "notDialled")
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     LINKED_FIELD_NUMBER: _ClassVar[int]
     DIALLED_FIELD_NUMBER: _ClassVar[int]
@@ -603,6 +603,9 @@ class LinkState(_message.Message):
     RTT_FIELD_NUMBER: _ClassVar[int]
     LASTERROR_FIELD_NUMBER: _ClassVar[int]
     ERRORAGE_FIELD_NUMBER: _ClassVar[int]
+    DIALECT_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    NOTDIALLED_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     linked: bool
     dialled: bool
@@ -610,4 +613,7 @@ class LinkState(_message.Message):
     rtt: float
     lastError: str
     errorAge: float
-    def __init__(self, serverId: _Optional[str] = ..., linked: _Optional[bool] = ..., dialled: _Optional[bool] = ..., age: _Optional[float] = ..., rtt: _Optional[float] = ..., lastError: _Optional[str] = ..., errorAge: _Optional[float] = ...) -> None: ...
+    dialect: str
+    why: str
+    notDialled: bool
+    def __init__(self, serverId: _Optional[str] = ..., linked: _Optional[bool] = ..., dialled: _Optional[bool] = ..., age: _Optional[float] = ..., rtt: _Optional[float] = ..., lastError: _Optional[str] = ..., errorAge: _Optional[float] = ..., dialect: _Optional[str] = ..., why: _Optional[str] = ..., notDialled: _Optional[bool] = ...) -> None: ...

@@ -102,7 +102,8 @@ def test_the_bot_echoes_a_text_and_acknowledges_it(nodes, tmp_path):
 
 
 def test_the_server_links_itself_with_one_that_came_later_and_dials_nobody(tmp_path):
-    server = start("server", "127.0.28.8", tmp_path, PARLEY_DISCOVERY__DISCOVERY_INTERVAL="0.2")
+    settings = {"PARLEY_DISCOVERY__DISCOVERY_INTERVAL": "0.2", "PARLEY_INTEROP__DIAL": "old"}
+    server = start("server", "127.0.28.8", tmp_path, **settings)
     try:
         wait_until(lambda: not is_free("127.0.28.8", 6666), what="the example to listen")
         with PlainServer("old", "127.0.28.9", ports={MESSAGES: (0, None)}, listen=0) as old:

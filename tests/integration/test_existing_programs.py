@@ -17,13 +17,14 @@ from tests.support.plain_client import PlainClient
 from tests.support.plain_program import BUFFER
 from tests.support.plain_server import LOCATION, MESSAGES, TYPING, PlainServer
 
-ALPHA, BETA, OLD = "127.0.20.1", "127.0.20.2", "127.0.20.3"
+ALPHA, BETA, OLD, HERMIT = "127.0.20.1", "127.0.20.2", "127.0.20.3", "127.0.20.4"
 SERVICE_OF = {MESSAGES: "chat", TYPING: "typing", LOCATION: "location"}
 ACK_TIMEOUT = 1.0
 SETTINGS = {
     "PARLEY_CHAT__ACK_TIMEOUT": str(ACK_TIMEOUT),
     "PARLEY_DISCOVERY__DISCOVERY_INTERVAL": "0.5",  # an existing server asks once, and has to be asked
     "PARLEY_LINK__BACKOFF_MAX": "0.5",
+    "PARLEY_INTEROP__DIAL": "elder",
 }
 REJECTED = "parley_frames_rejected_total"
 DISCOVERY = ("SERVER_ANNOUNCE", "DISCOVER_SERVER")
@@ -287,11 +288,28 @@ def test_a_server_that_dials_is_accepted_hung_up_on_and_dialled(old, nodes):
     assert all(link.kind == "server" and link.remote[0] in (ALPHA, BETA) for link in old.links)
 
 
-def test_a_server_that_was_there_first_is_dialled(programs, nodes, confirms):
-    """It discovers once, and before us: it never dials."""
-    old = programs(PlainServer("old", OLD, listen=0, confirms=confirms))
-    wait_old_linked(old, nodes)
-    assert len(old.links) == len(nodes) * len(SERVICE_OF)
+def test_a_server_that_never_dials_is_known_and_left_alone(programs, nodes, confirms):
+    """It may be one that knows no CONNECT_SERVER: that would end its loops."""
+    name = f"hermit-{confirms}"
+    hermit = programs(PlainServer(name, HERMIT, listen=0, confirms=confirms))
+    for node in nodes:
+        for service in SERVICE_OF.values():
+            wait_until(lambda node=node, service=service: state_of(node, service, name) == "known")
+    hermit.wait_frame("DISCOVER_SERVER", count=4)
+    assert (hermit.links, {each.name for each in hermit.received}) == ([], {"DISCOVER_SERVER"})
+
+
+def state_of(node, service, name):
+    return next((peer["state"] for peer in node.status(service)["peers"] if peer["server_id"] == name), None)
+
+
+def test_one_that_never_dials_is_dialled_where_the_operator_lists_it(programs, nodes, confirms):
+    elder = programs(PlainServer("elder", OLD, listen=0, confirms=confirms))
+    for node in nodes:
+        for feature, service in SERVICE_OF.items():
+            elder.wait_working_link(node.server_id, feature)
+            node.wait_linked(service, "elder")
+    assert len(elder.links) == len(nodes) * len(SERVICE_OF)
 
 
 @pytest.mark.parametrize("confirms", [True], ids=["confirming"], indirect=True)

@@ -72,9 +72,9 @@ def client(nodes):  # noqa: ARG001 - there must be somebody to connect to
 
 @pytest.fixture
 def east(nodes):
-    """An existing server, which the nodes find and dial."""
+    """An existing server, which finds and dials the nodes, and is dialled by them."""
     features = {TYPING: (0, 0), LOCATION: (0, 0)}
-    with PlainServer("east", EAST, ports=features, enough=0) as server:
+    with PlainServer("east", EAST, ports=features, enough=len(nodes)) as server:
         for node in nodes:
             for feature in features:
                 server.wait_working_link(node.server_id, feature, LEFT_ALONE)

@@ -19,8 +19,8 @@ class SimulatedServer(ServiceBase):
     feature: ClassVar[str] = "MESSAGES"
     section: ClassVar[str] = "chat"
 
-    def __init__(self, loop: SimulatedLoop, server_id: str, host: str) -> None:
-        super().__init__(server_id=server_id, config=Config(address=host))
+    def __init__(self, loop: SimulatedLoop, server_id: str, host: str, config: Config | None = None) -> None:
+        super().__init__(server_id=server_id, config=config or Config(address=host))
         self.loop = loop
         self.host = host
         self.changes = 0

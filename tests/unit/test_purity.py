@@ -86,6 +86,7 @@ PURE = [
     "shared/link/session",
     "shared/link/transitions",
     "shared/runtime/backoff",
+    "shared/peering/refusals",
     "shared/peering/tie_break",
     "shared/sockets/segments",
     "shared/soft_state/block_lists",

@@ -105,6 +105,42 @@ def test_a_feature_without_a_process_is_told():
     assert "no process for typing, location" in page.live(shown)
 
 
+def existing(name, why="it never dialled us", **more):
+    return pb.LinkState(serverId=name, dialect="old-server", why=why, **more)
+
+
+def test_a_server_that_is_only_known_is_no_missing_link():
+    told = [Report(feature, (existing("beta", notDialled=True),), NOW) for feature in FEATURES]
+    shown = seen(directory(server("beta")), told)
+    assert states(shown) == {}
+    assert [link.state for link in shown.links] == ["known"] * 3
+    assert [each["state"] for each in told[0].as_json(NOW)] == ["known"]
+
+
+def test_one_that_is_known_for_a_feature_is_linked_where_all_others_are():
+    told = [report("MESSAGES", "beta"), Report("TYPING_INDICATOR", (existing("beta", notDialled=True),), NOW)]
+    shown = seen(directory(server("beta", "MESSAGES", "TYPING_INDICATOR")), told)
+    assert states(shown) == {("alpha", "beta"): LINKED}
+
+
+def test_each_dialect_is_told_with_its_reason_once_for_all_processes_that_say_so():
+    told = [
+        Report("MESSAGES", (existing("beta", linked=True),), NOW),
+        Report("TYPING_INDICATOR", (existing("beta", HOSTILE),), NOW),
+        Report("LIVE_LOCATION", (existing("beta"), pb.LinkState(serverId="older")), NOW),
+    ]
+    shown = seen(directory(), told)
+    assert [(each.server_id, each.dialect, each.why, each.features) for each in shown.dialects] == [
+        ("beta", "old-server", HOSTILE, ("TYPING_INDICATOR",)),
+        ("beta", "old-server", "it never dialled us", ("MESSAGES", "LIVE_LOCATION")),
+    ]
+    text = Reader(page.live(shown)).text
+    assert "it never dialled us" in text
+    assert HOSTILE in text
+    assert told[0].as_json(NOW)[0]["dialect"] == "old-server"
+    assert told[0].as_json(NOW)[0]["why"] == "it never dialled us"
+
+
 # On the page --------------------------------------------------------------------------------------------
 
 

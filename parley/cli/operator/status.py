@@ -186,14 +186,15 @@ def is_well(status: Status) -> bool:
 
 
 def _shown(status: Status) -> Group:
-    others = [_links(status["links"]), Text(), _pairs(status["pairs"])] if _knows_others(status) else [ALONE]
+    links = status["links"]
+    others = [_links(links), Text(), _pairs(status["pairs"]), Text(), _dialects(links)]
     return Group(
         Text.assemble((harmless(status["server_id"]), "bold"), f"  Parley {harmless(status['version'])}"),
         Text(),
         _processes(status["processes"]),
         *_wrong(status),
         Text(),
-        *others,
+        *(others if _knows_others(status) else [ALONE]),
     )
 
 
@@ -265,6 +266,15 @@ def _pairs(pairs: Sequence[Status]) -> Table:
         missing = ", ".join(NAMES.get(feature, feature) for feature in pair["missing"])
         one, other = Text(harmless(pair["one"])), Text(harmless(pair["other"]))
         made.add_row(one, other, _state(pair["state"]), Text(harmless(missing)))
+    return made
+
+
+def _dialects(links: Mapping[str, Sequence[Status]]) -> Table:
+    """How each server speaks; where processes disagree, a line for each opinion."""
+    made = table("SERVER", "DIALECT", "BECAUSE")
+    every = [link for feature in NAMES for link in links.get(feature, ()) if link.get("dialect")]
+    for opinion in sorted({(link["server_id"], link["dialect"], link["why"]) for link in every}):
+        made.add_row(*(Text(harmless(each)) for each in opinion))
     return made
 
 

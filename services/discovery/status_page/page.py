@@ -40,7 +40,9 @@ def page(view: View, version: str) -> bytes:
 def live(view: View) -> str:
     """The part that changes: it is in the page, and sent again as an event whenever it is another."""
     pictures = picture(view), picture(view, NARROW)
-    return "\n".join([_summary(view), *pictures, _servers(view), _own_links(view), _edges(view.edges)])
+    return "\n".join(
+        [_summary(view), *pictures, _servers(view), _own_links(view), _edges(view.edges), _dialects(view)]
+    )
 
 
 def _summary(view: View) -> str:
@@ -80,6 +82,12 @@ def _edges(edges: Sequence[Edge]) -> str:
     rows = [[e.one, e.other, e.state, ", ".join(map(_name, e.missing))] for e in edges[:ROWS]]
     heads = ("Server", "And", "State", "Not linked for")
     return _table("pairs", "Who is linked with whom", heads, rows, len(edges))
+
+
+def _dialects(view: View) -> str:
+    rows = [[e.server_id, e.dialect, e.why, ", ".join(map(_name, e.features))] for e in view.dialects[:ROWS]]
+    heads = ("Server", "Dialect", "Because", "Says")
+    return _table("dialects", "How they speak", heads, rows, len(view.dialects))
 
 
 def _table(name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], count: int) -> str:

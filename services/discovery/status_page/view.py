@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Final
 
 from parley.services.discovery.directory.directory import Directory, Entry
-from parley.services.discovery.metrics import Report
+from parley.services.discovery.metrics import Report, state_of
 from parley.shared.wire.messages import FEATURES, pb
 
 NAMES: Final = {"MESSAGES": "chat", "TYPING_INDICATOR": "typing", "LIVE_LOCATION": "location"}
@@ -83,6 +83,17 @@ class OwnLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """The dialect that a server speaks, as processes of ours recognised it."""
+
+    server_id: str
+    dialect: str
+    why: str
+    features: tuple[str, ...]
+    """Those whose processes say so."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All of it."""
 
@@ -92,6 +103,7 @@ class View:
     links: tuple[OwnLink, ...]
     missing: tuple[str, ...]
     """Features that no process of this node serves."""
+    dialects: tuple[Spoken, ...] = ()
 
 
 def view(
@@ -112,6 +124,7 @@ def view(
         tuple(sorted(edges, key=lambda edge: (edge.one, edge.other))),
         tuple(sorted(_own_links(reports, now), key=lambda link: (link.peer, FEATURES.index(link.feature)))),
         tuple(feature for feature in FEATURES if feature not in offered),
+        tuple(_dialects(reports)),
     )
 
 
@@ -131,14 +144,15 @@ def _node(entry: Entry, directory: Directory, now: float) -> Node:
 def _own_edges(
     server_id: str, nodes: Sequence[Node], offered: frozenset[str], reports: Sequence[Report]
 ) -> Iterable[Edge]:
-    """One to each other server that shares a feature with us, or with which we have a link."""
+    """One to each other server that shares a feature with us and is dialled, or with which we have a link."""
     reported: dict[str, dict[str, pb.LinkState]] = {}
     for report in reports:
         for link in report.links:
             reported.setdefault(link.serverId, {})[report.feature] = link
     for node in nodes:
         links = reported.get(node.server_id, {})
-        wanted = _in_order((set(node.features) & (set(FEATURES) | offered)) | links.keys())
+        left_alone = {feature for feature, link in links.items() if state_of(link) == "known"}
+        wanted = _in_order(((set(node.features) & (set(FEATURES) | offered)) | links.keys()) - left_alone)
         if wanted and not node.is_own:
             states = {feature: feature in links and links[feature].linked for feature in wanted}
             one, other = sorted((server_id, node.server_id))
@@ -174,9 +188,18 @@ def _own_links(reports: Sequence[Report], now: float) -> Iterable[OwnLink]:
             yield OwnLink(
                 link.serverId,
                 report.feature,
-                "linked" if link.linked else "dialling",
+                state_of(link),
                 link.age + now - report.at if link.linked else None,
                 link.rtt if link.HasField("rtt") else None,
                 link.lastError,
                 link.errorAge + now - report.at,
             )
+
+
+def _dialects(reports: Sequence[Report]) -> Iterable[Spoken]:
+    """A line for each server; where our processes disagree, a line for each opinion."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for report in reports:
+        for link in (each for each in report.links if each.dialect):
+            found.setdefault((link.serverId, link.dialect, link.why), []).append(report.feature)
+    return [Spoken(*opinion, _in_order(features)) for opinion, features in sorted(found.items())]
