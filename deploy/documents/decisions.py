@@ -14,6 +14,7 @@ AREAS: Final = (
     "Finding one another",
     "A node and its processes",
     "Links",
+    "Existing programs",
     "Chat: delivery",
     "Chat: storage",
     "Chat: groups",
