@@ -63,9 +63,10 @@ def in_a_network_of_its_own(story):
 @pytest.mark.skipif(bool(why_not()), reason=why_not() or "it can")
 def test_discovery_asks_again_once_there_are_descriptors_again(tmp_path):
     asked = "parley_discovery_requests_total"
+    settings = {"PARLEY_ADDRESS": "", "PARLEY_DISCOVERY__DISCOVERY_INTERVAL": "0.5"}
 
     def story():
-        with Node("alpha", "127.0.0.1", tmp_path, ["discovery"], {"PARLEY_ADDRESS": ""}) as node:
+        with Node("alpha", "127.0.0.1", tmp_path, ["discovery"], settings) as node:
             connection = http.client.HTTPConnection(node.address, HTTP_PORTS["discovery"], timeout=5.0)
             with closing(connection):
                 assert readiness(connection)[0] == 200

@@ -66,6 +66,7 @@ class Samples:
     """What a process counts, as /metrics tells it."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
         said = re.search(r"^# As of ([\d.]+)\.$", text, re.MULTILINE)
         self.as_of = float(said[1]) if said else math.inf
@@ -265,8 +266,11 @@ class Node:
         return self._read[service]
 
     def _read_metrics(self, service: str) -> Samples:
-        """What /metrics tells: a second old at most."""
-        read = self._read[service] = Samples(self.get(service, "/metrics")[1].decode())
+        """What /metrics tells: a second old at most. The same page again is not read again."""
+        text = self.get(service, "/metrics")[1].decode()
+        read = self._read.get(service)
+        if read is None or read.text != text:
+            read = self._read[service] = Samples(text)
         return read
 
     def is_ready(self, service: str) -> bool:
