@@ -206,6 +206,41 @@ def test_it_begins_again_where_the_other_server_was_restarted(node, beta):
     end(node, beta, (1, BOB))
 
 
+def test_a_server_that_was_restarted_gets_it_over_each_link_without_a_wait(node, beta):
+    """Also before it has as much as it had before."""
+    node.send(ANN, 1, BOB, LARGE)
+    for _ in range(3):
+        beta.take(beta.frames())
+    have = beta.partials.size
+    beta.lose()
+    beta.partials = Partials(Limits(3_000_000))
+    for _ in range(2):
+        beta.connect()
+        frames = beta.frames()
+        assert names(frames) == ["PIECE"]
+        beta.take(frames)
+        beta.take(beta.frames()[:1])
+        beta.lose()
+    assert 0 < beta.partials.size < have
+    beta.connect()
+    assert beta.run() == [1]
+    end(node, beta, (1, BOB))
+
+
+def test_a_server_that_forgets_each_time_what_it_has_is_not_sent_it_for_ever(node, ann, beta):
+    node.send(ANN, 1, BOB, LARGE)
+    while node.now < TTL + 50:
+        for _ in range(2):
+            beta.take(beta.frames())
+        beta.lose()
+        beta.partials = Partials(Limits(3_000_000))
+        node.pass_time(10)
+        beta.connect()
+    assert ann.statuses()[-1] == (1, BOB, "OTHER_ERROR")
+    node.pass_time(1)
+    assert node.is_at_rest
+
+
 def test_it_goes_on_after_a_restart_of_this_server(node, beta):
     node.send(ANN, 1, BOB, LARGE)
     for _ in range(3):

@@ -187,15 +187,21 @@ class Lanes:
             path.move(lane, path.active)
             lane.not_before = path.ask_at = now + NO_ROOM_WAIT
         else:
-            lane.sending.answer(answer.offset, now)
-            self._came(path, lane, lane.sending, now)
+            is_more = lane.sending.answer(answer.offset, now)
+            self._came(path, lane, lane.sending, now, is_more=is_more)
 
     @staticmethod
-    def _came(path: Path, lane: Lane, sending: Sending, now: float) -> None:
-        """So much of a lane's head is there."""
-        if sending.received > lane.best:
-            lane.best = sending.received
+    def _came(path: Path, lane: Lane, sending: Sending, now: float, *, is_more: bool) -> None:
+        """So much of a lane's head is there; `is_more`: than before, over this link.
+
+        A server that was restarted has less than it had. It need not wait for the rest; but one that loses it again
+        and again never gets all of it.
+        """
+        is_most = sending.received > lane.best
+        if is_more or is_most:
             path.passed()
+        if is_most:
+            lane.best = sending.received
             if lane.head in path.stuck:
                 path.stuck[lane.head] = now
         if sending.is_done:
