@@ -93,7 +93,7 @@ def chat(
     arrived = recipient is not None and wait(
         lambda: text in texts(recipient), patience, lambda: given_up() or final()
     )
-    wait(final, patience if arrived else SOON, given_up)
+    wait(final, patience if arrived else min(patience, SOON), given_up)
     told = (final() or statuses(author, number) or ["no status"])[0]
     if arrived:
         return told if final() else f"arrived, {told}"
@@ -102,14 +102,18 @@ def chat(
     return f"waits, {told}" if told in INTERIM else f"lost, {told}"
 
 
-def typing(author: PlainClient, reader: PlainClient, given_up: Callable[[], object] = never) -> str:
+def typing(
+    author: PlainClient, reader: PlainClient, given_up: Callable[[], object] = never, patience: float = SOON
+) -> str:
     """Type: whether the other one sees it."""
-    return _seen(author, reader, "TYPING_INDICATOR", _type, _sees_typing, given_up)
+    return _seen(author, reader, "TYPING_INDICATOR", _type, _sees_typing, given_up, patience)
 
 
-def location(author: PlainClient, reader: PlainClient, given_up: Callable[[], object] = never) -> str:
+def location(
+    author: PlainClient, reader: PlainClient, given_up: Callable[[], object] = never, patience: float = SOON
+) -> str:
     """Show the other one where one is: whether they see it."""
-    return _seen(author, reader, "LIVE_LOCATION", _show, _sees_place, given_up)
+    return _seen(author, reader, "LIVE_LOCATION", _show, _sees_place, given_up, patience)
 
 
 def _seen(
@@ -119,11 +123,12 @@ def _seen(
     tell: Callable[[PlainClient, PlainClient, float], None],
     sees: Callable[[PlainClient, PlainClient, float], bool],
     given_up: Callable[[], object],
+    patience: float,
 ) -> str:
     if feature not in author.connected or feature not in reader.connected:
         return "not connected"
     number = time.time()
-    deadline = time.monotonic() + SOON
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline and not given_up():
         tell(author, reader, number)
         if wait(lambda: sees(author, reader, number), AGAIN, given_up):

@@ -21,7 +21,9 @@ from tests.interop.programs.old_server import OldServer
 from tests.interop.world import ALPHA, PROGRAM, VISITOR
 from tests.support.plain_client import PlainClient
 
-WITHIN = 3.0
+NEVER = 1.0
+"""Seconds in which what will not arrive would have."""
+WITHIN = 2.0
 """Seconds in which a node of before this was thought of had ended its loops."""
 GROUP = {"groupId": "crew", "serverId": "alpha"}
 
@@ -30,7 +32,7 @@ class OldServers(CodeOneServers):
     """Beside our node, which never dials it. The visitor is a user of it whom our node answered first."""
 
     name = "old server of code base 1"
-    patience = people.SOON
+    patience = NEVER
 
     def make_server(self) -> OldServer:
         return OldServer(self.server_id, PROGRAM)
@@ -45,13 +47,19 @@ class OldServers(CodeOneServers):
             Row("groups", FROM_US): lambda: self.join_elsewhere(self.server_id),
             Row("groups", FROM_THEM): lambda: people.chat(self.eve, GROUP, None, self.death),
             Row("typing", AMONG_THEM): lambda: people.typing(self.eve, self.ann, self.dead("TYPING_INDICATOR")),
-            Row("typing", FROM_US): lambda: people.typing(self.bob, self.eve, self.dead("TYPING_INDICATOR")),
-            Row("typing", FROM_THEM): lambda: people.typing(self.eve, self.bob, self.dead("TYPING_INDICATOR")),
+            Row("typing", FROM_US): lambda: people.typing(self.bob, self.eve, self.dead("TYPING_INDICATOR"), NEVER),
+            Row("typing", FROM_THEM): lambda: people.typing(
+                self.eve, self.bob, self.dead("TYPING_INDICATOR"), NEVER
+            ),
             Row("typing", TO_VISITOR): lambda: self._visit(lambda zoe: people.typing(self.bob, zoe)),
             Row("typing", FROM_VISITOR): lambda: self._visit(lambda zoe: people.typing(zoe, self.bob)),
             Row("location", AMONG_THEM): lambda: people.location(self.eve, self.ann, self.dead("LIVE_LOCATION")),
-            Row("location", FROM_US): lambda: people.location(self.bob, self.eve, self.dead("LIVE_LOCATION")),
-            Row("location", FROM_THEM): lambda: people.location(self.eve, self.bob, self.dead("LIVE_LOCATION")),
+            Row("location", FROM_US): lambda: people.location(
+                self.bob, self.eve, self.dead("LIVE_LOCATION"), NEVER
+            ),
+            Row("location", FROM_THEM): lambda: people.location(
+                self.eve, self.bob, self.dead("LIVE_LOCATION"), NEVER
+            ),
             Row("location", TO_VISITOR): lambda: self._visit(lambda zoe: people.location(self.bob, zoe)),
             Row("location", FROM_VISITOR): lambda: self._visit(lambda zoe: people.location(zoe, self.bob)),
         }
