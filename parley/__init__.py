@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from parley.client.location import LocationFeature as LocationFeature
     from parley.client.outbox.deliveries import Delivery as Delivery
     from parley.client.outbox.requests import RequestFailed as RequestFailed
+    from parley.client.outbox.searches import FoundUsers as FoundUsers
     from parley.client.typing import TypingFeature as TypingFeature
     from parley.services.chat.service import ChatService as ChatService
     from parley.services.discovery.announcing.announcement_service import AnnouncementService as AnnouncementService
@@ -49,6 +50,7 @@ PUBLIC: Final = {
     "Delivery": "parley.client.outbox.deliveries",
     "DiscoveryService": "parley.shared.discovery.discovery",
     "FeatureBase": "parley.client.feature_base",
+    "FoundUsers": "parley.client.outbox.searches",
     "FrameTooLarge": "parley.shared.errors",
     "Group": "parley.shared.addresses",
     "LocationFeature": "parley.client.location",

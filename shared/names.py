@@ -99,6 +99,15 @@ def _unescaped(found: re.Match[str]) -> str:
     return character
 
 
+GATEWAY: Final = "parley-gw-"
+"""The beginning of a gateway's userId: a link that a Parley keeps at an existing server, and no person."""
+
+
+def is_gateway(user_id: str) -> bool:
+    """Whether that is no person's name."""
+    return user_id.startswith(GATEWAY)
+
+
 def fold(server_id: str) -> str:
     """The form of a server's name in tables and look-ups: case and composition make no other server.
 

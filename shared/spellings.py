@@ -79,6 +79,7 @@ _ONE: Final[dict[str, tuple[str, ...]]] = {
 _MANY: Final[dict[str, tuple[str, ...]]] = {
     "ChatMessageResponse": ("statuses",),
     "GroupMembers": ("user",),
+    "QueryUsersResponse": ("users",),
     "TypingEvents": ("typing_events", "stopped"),
     "LiveLocations": ("extended_live_locations",),
 }

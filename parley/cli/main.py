@@ -17,6 +17,7 @@ from parley.cli.people import chat as chatting
 from parley.cli.people import groups, receive, share, typing, where
 from parley.cli.people import send as sending
 from parley.cli.people import servers as discovered
+from parley.cli.people import users as connected
 from parley.cli.terminal import fail, run
 from parley.shared.errors import EXIT_CONFIG
 from parley.shared.extras import needed_extra
@@ -202,6 +203,25 @@ def chat(user: As = "", server: ServerOption = None, save: Save = "", config: Co
         parley chat --as alice@alpha
     """
     sys.exit(run(lambda c: chatting.chat(c, user, server or (), save), config))
+
+
+@app.command()
+def users(
+    part: Annotated[str, typer.Argument(metavar="[PART]", help="A part of their names.")] = "",
+    user: As = "",
+    server: ServerOption = None,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print who else is connected now, at your server and at those that it is linked with, one a line.
+
+    Examples:
+
+        parley users --as alice@alpha
+
+        parley users bo --as alice@alpha
+    """
+    sys.exit(run(lambda c: connected.users(c, user, server or (), part, in_json=as_json), config))
 
 
 group_app = typer.Typer(help="Join or leave a group, or see who is in it.", no_args_is_help=True)

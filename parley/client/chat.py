@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
 from parley.client.feature_base import FeatureBase
+from parley.client.outbox import searches
 from parley.client.outbox.deliveries import Delivery
 from parley.client.outbox.outbox import Outbox
 from parley.client.outbox.received import ReceivedMessages
 from parley.client.outbox.requests import NAMES, TIMEOUT, Requests
+from parley.client.outbox.searches import FoundUsers, Searches
 from parley.shared.addresses import Group, Recipient, User, parse_recipient
 from parley.shared.config import Config
 from parley.shared.dialects.rewriting import read_status
@@ -69,6 +71,7 @@ class ChatFeature(FeatureBase):
         self._outbox = Outbox(self._refused)
         self._partials = Partials(Limits(self.config.link.payload_limit))
         self._requests = Requests(self._outbox, self.user)
+        self._searches = Searches(self._outbox, self.user.server_id, self._requests.next_number)
         self._received_before = ReceivedMessages()
         self._being_handled: dict[bytes, asyncio.Future[None]] = {}
         """Messages that `on_message` has not done with: each may come again meanwhile."""
@@ -162,12 +165,20 @@ class ChatFeature(FeatureBase):
         """The users whom we have blocked."""
         return await self._requests.block("ASK_BLOCKED_USERS", None, timeout)
 
+    async def search_users(self, query: str = "", timeout: float = searches.TIMEOUT) -> FoundUsers:
+        """The users who are connected now, here and at linked Parleys, with `query` in their names; empty: all.
+
+        A server tells of 100 at most. Raises as `join` does; ConfigError: more than 64 characters.
+        """
+        return await self._searches.search(query, timeout)
+
     # The link -----------------------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
         """Send again, in order, what has no final status yet; a server answers what it has with its status."""
         super().link_opened(link)
         self._requests.link_opened(link)
+        self._searches.link_opened(link)
         self._outbox.attach(link)
         self._call(self._on_connection, True)
 
@@ -181,6 +192,7 @@ class ChatFeature(FeatureBase):
         super().link_lost(closed)
         self._outbox.detach()
         self._requests.link_lost()
+        self._searches.link_lost()
         self._call(self._on_connection, False)
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
@@ -188,6 +200,8 @@ class ChatFeature(FeatureBase):
         super().message_rejected(link, reason, detail)
         if reason == "unsupported_there" and detail in NAMES:
             self._requests.unsupported(detail)
+        elif reason == "unsupported_there" and detail == searches.NAME:
+            self._searches.unsupported()
 
     def handle_message(self, frame: Frame) -> bool:
         """A message for us, a status of one of ours, or the answer to a request."""
@@ -199,6 +213,8 @@ class ChatFeature(FeatureBase):
             self._piece(self.link, decode(frame, pb.Piece))
         elif frame.name == "PIECE_RECEIVED":
             self._outbox.piece_answered(decode(frame, pb.PieceReceived))
+        elif frame.name == "SEARCH_USERS_RESP":
+            self._searches.answered(decode(frame, pb.QueryUsersResponse))
         else:
             return self._requests.handle(frame)
         return True

@@ -15,6 +15,7 @@ from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.roster import LocalRoster
 from parley.services.chat.routing.fair_order import FairOrder
 from parley.services.chat.routing.router import Router
+from parley.services.chat.search.user_search import UserSearch
 from parley.services.chat.state import ChatState
 from parley.services.chat.storage.disk_mailbox import DiskMailbox
 from parley.services.chat.storage.quotas import Limits
@@ -22,6 +23,7 @@ from parley.services.chat.storage.store import Store
 from parley.shared.addresses import User
 from parley.shared.compiled import core
 from parley.shared.config import ChatConfig, LimitsConfig
+from parley.shared.runtime.steps import run
 from parley.shared.spellings import Spellings
 from parley.shared.wire.message_keys import MessageKeys
 
@@ -106,6 +108,14 @@ class ChatEngine:
             timeout=settings.ack_timeout,
             hooks=hooks,
         )
+        self.search = UserSearch(
+            roster,
+            roster.connected,
+            begin=fair_order.searches.add if fair_order is not None else lambda task: run(task, 0.0),
+            limited=hooks.limited,
+            wait_until=hooks.search_until,
+            ended=hooks.searched,
+        )
         self._roster = roster
         self._restore(roster)
 
@@ -170,10 +180,11 @@ class ChatEngine:
             "mailboxes": len(self.state.queues),
             "owed_to": self.owed.destinations,
             **self.router.sizes,
+            "searches": len(self.search),
             "asked_elsewhere": len(self.requests.elsewhere),
         }
 
     def next_timeout(self) -> float | None:
         """When the router or the requests must be woken, or None."""
-        timeouts = self.router.next_timeout(), self.requests.elsewhere.next_timeout()
-        return min((due for due in timeouts if due is not None), default=None)
+        each = self.router.next_timeout(), self.requests.elsewhere.next_timeout()
+        return min((due for due in each if due is not None), default=None)

@@ -45,6 +45,10 @@ class Hooks:
     """The fast path sent something at that time (seconds, monotonic), and no timer is set that asks what is due."""
     look_for: Callable[[str], None] = _nothing
     """A server is to be looked for."""
+    search_until: Callable[[float], None] = _nothing
+    """Other servers have until then (seconds, monotonic) to answer a search."""
+    searched: Callable[[bool], None] = _nothing
+    """A search for people is over; whether nobody can have been left out."""
     is_existing: Callable[[str], bool] = _never
     """Whether a server that is not linked announced itself as an existing program, no Parley."""
     doubted: Callable[[], None] = _nothing

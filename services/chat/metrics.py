@@ -55,6 +55,13 @@ class ChatMetrics:
             lambda: [((table,), size) for table, size in sizes().items()],
             ("table",),
         )
+        self._searches = {"whole": 0, "part": 0}
+        metrics.watch_counter(
+            "parley_user_searches",
+            "Searches for people that are over",
+            lambda: [((result,), count) for result, count in self._searches.items()],
+            ("result",),
+        )
         self._commits = metrics.histogram("parley_mailbox_commit_seconds", "One group commit", COMMIT)
         self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
 
@@ -69,6 +76,10 @@ class ChatMetrics:
         """An author was given a status; a number that this version does not know is 0, UNKNOWN_STATUS."""
         counts = self._reported_local if scope == "local" else self._reported_remote
         counts[status if status < len(counts) else 0] += 1
+
+    def searched(self, is_whole: bool) -> None:
+        """A search for people is over; whether nobody can have been left out."""
+        self._searches["whole" if is_whole else "part"] += 1
 
     def delivered(self, envelopes: Iterable[Envelope], server_id: str, now: float) -> None:
         """Recipients have these; one that waited counts as the mailbox's, whoever it is for."""

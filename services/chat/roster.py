@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from parley.services.chat.routing.known_names import KnownNames
+from parley.services.chat.search.connected_users import ConnectedUsers
 from parley.services.chat.state import ChatState
 from parley.shared.addresses import User
+from parley.shared.dialects.dialect import Dialect
 
 
 class ChatLink(Protocol):
@@ -32,8 +34,19 @@ class ChatLink(Protocol):
     def takes_pieces(self) -> bool:
         """Whether the other side takes what is large in pieces: PIECE."""
 
+    @property
+    def answers_searches(self) -> bool:
+        """Whether the other side is a Parley that answers SEARCH_USERS."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that the other side speaks."""
+
     def send(self, raw: bytes) -> None:
         """Send a frame."""
+
+    def answer(self, raw: bytes) -> None:
+        """Send a frame that was asked for: who does not read the answers is not listened to."""
 
 
 class ServerLink(Protocol):
@@ -63,6 +76,9 @@ class Roster(Protocol):
     def server(self, server_id: str) -> ServerLink | None:
         """A linked server."""
 
+    def linked_servers(self) -> Iterable[tuple[str, ChatLink]]:
+        """All linked servers, by name."""
+
     def knows_server(self, server_id: str) -> bool:
         """Whether this server has ever been heard of."""
 
@@ -87,6 +103,8 @@ class LocalRoster:
     def __init__(self, *, users: int = 1_000_000, servers: int = 1_000_000, share: float = 1.0) -> None:
         """At most so many `users` and `servers`, and `share` of that from one address."""
         self._state: Final = ChatState()
+        self.connected: Final = ConnectedUsers()
+        """The users who have clients here, as a search finds them."""
         self.noted: Callable[[User | str], None] = lambda _destination: None
         """Called with who is known in earnest from now on."""
         self.forgotten: Callable[[User | str], None] = lambda _destination: None
@@ -121,6 +139,10 @@ class LocalRoster:
         """A linked server."""
         return self._state.servers.get(server_id)
 
+    def linked_servers(self) -> Iterable[tuple[str, ChatLink]]:
+        """All linked servers, by name."""
+        return [(server_id, server.link) for server_id, server in self._state.servers.items()]
+
     def knows_server(self, server_id: str) -> bool:
         """Whether this server has ever been heard of, and not in vain."""
         return server_id in self.servers
@@ -137,6 +159,7 @@ class LocalRoster:
     def add_client(self, user: User, link: ChatLink) -> None:
         """A client of a user connected."""
         self.users.add(user)
+        self.connected.add(user)
         self._state.clients.setdefault(user, []).append(link)
 
     def remove_client(self, user: User, link: ChatLink) -> None:
@@ -146,6 +169,7 @@ class LocalRoster:
             clients.remove(link)
         if not clients:
             self._state.clients.pop(user, None)
+            self.connected.remove(user)
 
     def add_server(self, server_id: str, server: ServerLink) -> None:
         """A server is linked."""

@@ -75,6 +75,7 @@ class EngineRunner:
         self._is_late = False
         """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
         self._timer = SupervisedTimer("answering in time", self._timer_fired, owner.faults)
+        self._searching = SupervisedTimer("ending searches", self._end_searches, owner.faults)
         self._expiry = SupervisedTimer("expiring messages", self._expire, owner.faults)
         turn, queue = turn_of(asyncio.get_running_loop())
         self.fair_order = FairOrder(
@@ -119,6 +120,8 @@ class EngineRunner:
                 delivered_run=owner.chat_metrics.fast_path,
                 arm=lambda now: self._timer.set(now + config.chat.persist_delay),
                 look_for=lambda _server_id: owner.discover_now(),
+                search_until=self._searching.set,
+                searched=owner.chat_metrics.searched,
                 is_existing=owner.is_existing,
                 doubted=lambda: owner.metrics.rejected("never_given"),
                 refusal_waits=owner.refusal_waits,
@@ -137,6 +140,7 @@ class EngineRunner:
         """Route nothing any more, and close the file."""
         self._is_open = False
         self._timer.cancel()
+        self._searching.cancel()
         self._expiry.cancel()
         self._operator.close()
         self.engine.router.close()
@@ -204,6 +208,10 @@ class EngineRunner:
         self.turn_over()
         if len(found) == EXPIRED_BATCH:
             self._expire_after(found[-1][1].id)
+
+    def _end_searches(self) -> None:
+        self.engine.search.handle_timeout(time.monotonic())
+        self._searching.set(self.engine.search.next_timeout())
 
     def _timer_fired(self) -> None:
         now = time.monotonic()

@@ -19,7 +19,7 @@ from parley.services.chat.storage.schema import InUse
 from parley.shared.addresses import ServerList, User
 from parley.shared.config import Config
 from parley.shared.dialects.dialect import PLAIN_CLIENT, Dialect, Recognized
-from parley.shared.dialects.recognition import by_number, by_status
+from parley.shared.dialects.recognition import by_number, by_search, by_status
 from parley.shared.dialects.rewriting import read_status
 from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
 from parley.shared.link.events import Closed, Identity
@@ -373,6 +373,11 @@ class ChatService(ServiceBase):
                 engine.requests.group_asked(user, name, ask, link, self._now())
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, user, frame, self.handle_message_for_feature)
+        elif name == "SEARCH_USERS":
+            if not link.dialect.is_parley:
+                self._recognize_client(link, by_search(link.recognized))
+            self.guard.counts(link, "requests", 1)
+            engine.search.asked(user, decode(frame, pb.QueryUsers), link, self._now())
         elif name in BLOCKS:
             self.guard.counts(link, "requests", 1)
             with link.answering():
@@ -405,6 +410,11 @@ class ChatService(ServiceBase):
             engine.router.ack_from_server(server_id, answer, self._now(), known)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)
+        elif name == "SEARCH_USERS":
+            self.guard.counts(link, "requests", 1)
+            engine.search.asked_by_server(server_id, decode(frame, pb.QueryUsers), link)
+        elif name == "SEARCH_USERS_RESP":
+            engine.search.answered(server_id, decode(frame, pb.QueryUsersResponse), self.spellings)
         elif name == "STATUS_RECEIVED":
             engine.router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         elif name == "GROUP_MEMBERS":

@@ -27,7 +27,7 @@ from parley.shared.runtime.timer import Timer, clock
 from parley.shared.sockets import tcp
 from parley.shared.sockets.segments import may_have_stalled
 from parley.shared.telemetry.tallies import Frames
-from parley.shared.wire.capabilities import OURS, PIECES
+from parley.shared.wire.capabilities import OURS, PIECES, SEARCH
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import pb
 
@@ -216,6 +216,11 @@ class Link(LinkBacklog, asyncio.Protocol):
     def takes_pieces(self) -> bool:
         """Whether the other side takes what is large in pieces."""
         return bool(self.identity.capabilities & PIECES)
+
+    @property
+    def answers_searches(self) -> bool:
+        """Whether the other side is a Parley that answers SEARCH_USERS."""
+        return self.is_parley and bool(self.identity.capabilities & SEARCH)
 
     @property
     def dialled(self) -> bool:

@@ -55,7 +55,7 @@ LIMITED_WHAT: Final = frozenset(
 LIMITED_WHERE: Final = frozenset(
     {
         "blocks", "dialects", "directory", "discovery", "groups", "http", "lanes", "link", "listener", "location",
-        "mailbox", "pieces", "registration", "roster", "router", "statuses", "typing",
+        "mailbox", "pieces", "registration", "roster", "router", "search", "statuses", "typing",
     }
 )  # fmt: skip
 """Every `where` that a limit stands."""

@@ -12,7 +12,10 @@ from parley.shared.wire.messages import pb
 PIECES: Final = 1 << 0
 """Takes large messages in pieces, and goes on where a link broke."""
 
-OURS: Final = PIECES
+SEARCH: Final = 1 << 1
+"""Answers SEARCH_USERS."""
+
+OURS: Final = PIECES | SEARCH
 """The abilities of this version."""
 
 

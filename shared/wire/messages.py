@@ -41,6 +41,8 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "TRANSLATED": pb.Translated,
     "DOWNLOAD_DOCUMENT": pb.DownloadDocument,
     "DOWNLOADING_DOCUMENT": pb.DownloadingDocument,
+    "SEARCH_USERS": pb.QueryUsers,
+    "SEARCH_USERS_RESP": pb.QueryUsersResponse,
     "JOIN_GROUP": pb.JoinGroup,
     "LEAVE_GROUP": pb.LeaveGroup,
     "QUERY_GROUP_MEMBERS": pb.QueryGroupMembers,

@@ -305,6 +305,26 @@ class PieceReceived(_message.Message):
     result: PieceReceived.Result
     def __init__(self, whole: _Optional[_Union[Whole, _Mapping]] = ..., offset: _Optional[int] = ..., result: _Optional[_Union[PieceReceived.Result, str]] = ...) -> None: ...
 
+class QueryUsers(_message.Message):
+    __slots__ = ("handle", "query")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    query: str
+    def __init__(self, handle: _Optional[int] = ..., query: _Optional[str] = ...) -> None: ...
+
+class QueryUsersResponse(_message.Message):
+    __slots__ = ("handle", "users", "complete", "more")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    users: _containers.RepeatedCompositeFieldContainer[User]
+    complete: bool
+    more: bool
+    def __init__(self, handle: _Optional[int] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ..., complete: _Optional[bool] = ..., more: _Optional[bool] = ...) -> None: ...
+
 class JoinGroup(_message.Message):
     __slots__ = ("handle", "group", "user")
     HANDLE_FIELD_NUMBER: _ClassVar[int]

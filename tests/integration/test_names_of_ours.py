@@ -99,10 +99,12 @@ def test_a_group_of_an_existing_server_is_refused_in_a_sentence(parley, old, com
 
 def test_an_existing_server_that_is_not_linked_is_known_for_one_by_its_announcement(parley, alpha, programs):
     shy = programs(PlainServer("shy", EAST, ports={MESSAGES: (6666, None)}, listen=0))
-    shy.peers["alpha", MESSAGES] = None  # it still holds a dead link of ours, and refuses another
-    shy.wait_frame("CONNECT_SERVER")
-    ended = parley("group", "join", "#crew@shy", "--as", "bob@alpha")
-    assert ended.stderr.startswith("parley: shy is another kind of server, ")
+    shy.wait_frame("DISCOVER_SERVER")
+    wait_until(
+        lambda: parley("group", "join", "#crew@shy", "--as", "bob@alpha").stderr.startswith(
+            "parley: shy is another kind of server, "
+        )
+    )
     assert "shy" not in alpha.linked("chat")
     assert names(shy) <= KNOWN
 
@@ -194,6 +196,8 @@ def test_our_client_asks_an_existing_server_nothing_that_it_does_not_know(progra
             for ask in (lambda: ann.block("eve@east"), lambda: ann.unblock("eve@east"), ann.blocked):
                 with pytest.raises(RequestFailed, match="the server east offers no blocking"):
                     await ask()
+            with pytest.raises(RequestFailed, match="the server east offers no search"):
+                await ann.search_users()
             assert await asyncio.wait_for(ann.send("ann@east", "x" * (2 * WHOLE)).final, 15.0) == "DELIVERED"
             await until(lambda: "MESSAGE_ACK" in names(east))
 

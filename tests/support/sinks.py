@@ -10,6 +10,7 @@ from parley.services.chat.roster import LinkedServer, LocalRoster, retries_messa
 from parley.shared.addresses import User
 from parley.shared.compiled import core
 from parley.shared.config import ChatConfig
+from parley.shared.dialects.dialect import OLD_SERVER, PARLEY
 from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import FrameReader, read_datagram
 from parley.shared.wire.messages import REGISTRY, decode, encode, pb
@@ -69,11 +70,16 @@ class Sink:
     def __init__(self, *, writable=True, is_parley=True):
         self.writable = writable
         self.is_parley = is_parley
+        self.answers_searches = is_parley
+        self.dialect = PARLEY if is_parley else OLD_SERVER
         self.takes_pieces = False
         self.sent = deque()
 
     def send(self, raw):
         self.sent.append(raw)
+
+    def answer(self, raw):
+        self.send(raw)
 
     def send_run(self, raw, name, count):
         frames = FrameReader(1 << 30).feed(raw)
@@ -117,6 +123,8 @@ class Node:
         self.server_id = server_id
         self.now = 0.0
         self.looked_for = []
+        self.searched = []
+        """Of each search that is over: whether nobody can have been left out."""
         self.existing = set()
         """The servers that announced themselves as no Parley."""
         self.counted = []
@@ -138,6 +146,7 @@ class Node:
                 count=lambda scope, status: self.counted.append((scope, status)),
                 delivered_run=self.count_run,
                 look_for=self.looked_for.append,
+                searched=self.searched.append,
                 is_existing=self.existing.__contains__,
                 doubted=self.note_doubt,
             ),
@@ -234,6 +243,8 @@ class Node:
         elif frame.name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
             router.ack_from_client(user, answer, self.now, frame, link=sink)
+        elif frame.name == "SEARCH_USERS":
+            self.engine.search.asked(user, decode(frame, pb.QueryUsers), sink, self.now)
         elif frame.name in ASKS:
             requests.group_asked(user, frame.name, decode(frame, ASKS[frame.name]), sink, self.now)
         else:
@@ -259,6 +270,12 @@ class Node:
             router.piece_received(server_id, decode(frame, pb.PieceReceived), self.now)
         elif frame.name == "STATUS_RECEIVED":
             router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
+        elif frame.name == "SEARCH_USERS":
+            link = self.roster.server(server_id).link
+            self.engine.search.asked_by_server(server_id, decode(frame, pb.QueryUsers), link)
+        elif frame.name == "SEARCH_USERS_RESP":
+            answer = decode(frame, pb.QueryUsersResponse)
+            self.engine.search.answered(server_id, answer, Spellings())
         elif frame.name == "GROUP_MEMBERS":
             requests.elsewhere.answered(server_id, decode(frame, pb.GroupMembers), Spellings())
         else:
@@ -272,12 +289,18 @@ class Node:
     def pass_time(self, seconds):
         """Let time pass; timers fire when they are due, as an event loop would have it."""
         end = self.now + seconds
-        while (due := self.engine.next_timeout()) is not None and due <= end:
+        while (due := self.next_timeout()) is not None and due <= end:
             self.now = max(self.now, due)
             self.router.handle_timeout(self.now)
             self.engine.requests.elsewhere.handle_timeout(self.now)
+            self.engine.search.handle_timeout(self.now)
             self.end_turn()
         self.now = end
+
+    def next_timeout(self):
+        """When time is to be told of next: search has a timer of its own."""
+        timeouts = self.engine.next_timeout(), self.engine.search.next_timeout()
+        return min((due for due in timeouts if due is not None), default=None)
 
     @property
     def is_at_rest(self):
@@ -290,7 +313,7 @@ class Node:
             and len(self.engine.owed) == 0
             and not statuses._gathered
             and len(statuses.expected) == 0
-            and self.engine.next_timeout() is None
+            and self.next_timeout() is None
         )
 
 

@@ -83,10 +83,11 @@ class Wire(asyncio.Transport):
 class Home:
     """The server's end: it lets the client in, keeps what comes, and answers what a test tells it to."""
 
-    def __init__(self, feature, *, takes_pieces=False, is_parley=True):
+    def __init__(self, feature, *, has_abilities=False, is_parley=True):
+        """`has_abilities`: it announces all the abilities of a Parley."""
         self.feature = feature
         self.is_parley = is_parley
-        self.takes_pieces = takes_pieces
+        self.has_abilities = has_abilities
         self.frames = []
         self.links = 0
 
@@ -137,7 +138,7 @@ class Home:
         if self.slow:
             self.wire.held = []
         instance_id = "the home server's" if self.is_parley else ""
-        if self.takes_pieces:
+        if self.has_abilities:
             link.accept(instance_id=instance_id)
         else:
             link.session.accept(instance_id=instance_id)
@@ -159,9 +160,9 @@ class Home:
 
 
 @asynccontextmanager
-async def at_home(feature, *, is_parley=True, **how):
+async def at_home(feature, *, is_parley=True, has_abilities=False, **how):
     """A feature that is connected to a home server."""
-    home = Home(feature, is_parley=is_parley)
+    home = Home(feature, is_parley=is_parley, has_abilities=has_abilities)
     await home.connect(**how)
     try:
         yield home

@@ -86,7 +86,7 @@ def story(tell, config=None):
             on_status=conversation.status_received,
             on_connection=conversation.connection_changed,
         )
-        async with at_home(conversation.chat) as home:
+        async with at_home(conversation.chat, has_abilities=True) as home:
             assert conversation.screen.noted == [GREETING]
             conversation.screen.noted.clear()
             told = Story(home, conversation)
@@ -326,6 +326,28 @@ def test_a_command_about_a_group_shows_its_answer(line, name, shown):
         [request] = story.home.taken(name, ASKS[name])
         await story.home.tell("GROUP_MEMBERS", group_answer(request, reason="GROUP_FULL"))
         assert "#crew@alpha is full" in story.screen.noted[-1]
+
+    story(tell)
+
+
+@pytest.mark.parametrize(
+    ("line", "query", "found", "more", "shown"),
+    [
+        ("/users", "", [BOB, ALICE, CARL], False, "connected: bob@beta, carl@alpha"),
+        ("/users bo", "bo", [BOB], True, "connected: bob@beta; there may be others, "),
+        ("/users x", "x", [], False, "connected: nobody else"),
+    ],
+)
+def test_who_is_connected_is_shown_and_may_be_named_from_then_on(line, query, found, more, shown):
+    async def tell(story):
+        await story.type(line)
+        [asked] = story.home.taken("SEARCH_USERS", pb.QueryUsers)
+        assert asked.query == query
+        users = [user.to_pb() for user in found]
+        answer = pb.QueryUsersResponse(handle=asked.handle, users=users, complete=True, more=more)
+        await story.home.tell("SEARCH_USERS_RESP", answer)
+        assert story.screen.noted[-1].startswith(shown)
+        assert (CARL in story.conversation._known) == (CARL in found)
 
     story(tell)
 

@@ -45,6 +45,8 @@ FIXED = {
     "TRANSLATED": "Translated",
     "DOWNLOAD_DOCUMENT": "DownloadDocument",
     "DOWNLOADING_DOCUMENT": "DownloadingDocument",
+    "SEARCH_USERS": "QueryUsers",
+    "SEARCH_USERS_RESP": "QueryUsersResponse",
     "JOIN_GROUP": "JoinGroup",
     "LEAVE_GROUP": "LeaveGroup",
     "QUERY_GROUP_MEMBERS": "QueryGroupMembers",
@@ -159,6 +161,8 @@ def test_fields_of_ours_are_numbered_from_100_up():
         "ChatMessageResponse.group",
         "ChatMessageResponse.complete",
         "ChatMessageResponse.receipt",
+        "QueryUsersResponse.complete",
+        "QueryUsersResponse.more",
         "LeaveGroup.request",
         "QueryGroupMembers.user",
         "QueryGroupMembers.request",
@@ -184,6 +188,9 @@ def test_fields_of_ours_are_numbered_from_100_up():
         "ExtendedLiveLocation.remaining",
         "LiveLocation.age",
         "LiveLocation.device",
+        "LinkState.dialect",
+        "LinkState.why",
+        "LinkState.notDialled",
     }
 
 

@@ -65,6 +65,7 @@ PAYLOADS = [
     lambda s: pb.ChatMessage(author=named(s), group=group(s)),
     lambda s: pb.ChatMessage(author=named(s), userOfGroup={"user": named(s), "group": group(s)}),
     lambda s: pb.ChatMessageResponse(author=named(s), group=group(s), statuses=[{"user": named(s), "status": 1}]),
+    lambda s: pb.QueryUsersResponse(users=[named(s), named(s)]),
     lambda s: pb.JoinGroup(user=named(s), group=group(s)),
     lambda s: pb.LeaveGroup(user=named(s), group=group(s)),
     lambda s: pb.QueryGroupMembers(user=named(s), group=group(s)),

@@ -16,6 +16,7 @@ from parley.cli.people.outcome import Outcome
 from parley.cli.people.receive import save_document
 from parley.cli.people.screens import Screen
 from parley.cli.people.typing_notices import TypingNotices
+from parley.cli.people.users import LEFT_OUT
 from parley.cli.people.wording import beginning, describe, describe_own, explain, group_of, mark
 from parley.client.chat import ChatFeature
 from parley.client.outbox.deliveries import INTERIM, Delivery
@@ -29,6 +30,7 @@ someone@server: text    writes to someone; the next lines go to the same person
 #group: text        writes to a group, and so do the next lines
 someone: text       writes to someone at your server whom you wrote to or heard from here; never inside of a group
 /to NAME            chooses whom the next lines go to; /who tells it
+/users [PART]       who is connected, with that part in their names
 /join #g  /leave #g  /members [#g]      groups
 /block NAME  /unblock NAME  /blocked    from whom you take no messages
 /file PATH          sends a file
@@ -249,6 +251,8 @@ class Conversation:
             return self._group_request(word, self._group(word, rest))
         if word in ("/block", "/unblock"):
             return self._block_request(word, self._person(rest))
+        if word == "/users":
+            return self._search(rest)
         return self._list("you take no messages from: ", self.chat.blocked()) if word == "/blocked" else None
 
     def _group_request(self, word: str, group: Group) -> Coroutine[Any, Any, str]:
@@ -278,6 +282,12 @@ class Conversation:
         users = await request
         self._know(*users)
         return heading + (", ".join(sorted(map(str, users))) or "nobody")
+
+    async def _search(self, part: str) -> str:
+        found = await self.chat.search_users(part)
+        self._know(*found.users)
+        others = ", ".join(str(user) for user in found.users if user != self._user) or "nobody else"
+        return f"connected: {others}" + ("" if found.is_all else f"; {LEFT_OUT}")
 
     def _group(self, word: str, text: str) -> Group:
         """The group that is named, or that we write to."""

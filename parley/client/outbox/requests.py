@@ -80,7 +80,7 @@ class Requests:
             RequestFailed: refused, or not answered in `timeout` seconds.
 
         """
-        number = self._next()
+        number = self.next_number()
         request = _about_group(name, group, self._user, number)
         answer = await self._ask(name, number, request, pb.GroupMembers, timeout)
         if answer.result != pb.GroupMembers.SUCCESS:
@@ -97,7 +97,7 @@ class Requests:
             RequestFailed: refused, or not answered in `timeout` seconds.
 
         """
-        number = self._next()
+        number = self.next_number()
         request = pb.ChangeBlock(request=number, user=user.to_pb() if user is not None else None)
         answer = await self._ask(name, number, request, pb.BlockedUsers, timeout)
         if not answer.ok:
@@ -106,7 +106,8 @@ class Requests:
             )
         return [User.of(each) for each in answer.users]
 
-    def _next(self) -> int:
+    def next_number(self) -> int:
+        """A number that no other request of this client has."""
         self._last += 1
         return self._last
 

@@ -38,6 +38,8 @@ class FairOrder:
         self.pressure = BackPressure(links_of, lambda: limited("disk", "mailbox"))
         self.reports = self._make_steps(lambda _size: None)
         """The disk's results that are still to be told to others."""
+        self.searches = self._make_steps(lambda _size: None)
+        """Searches for people among those who are connected."""
         self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), self._release)
 
     def _make_steps(self, done: Callable[[int], None], is_behind: Callable[[], bool] = lambda: False) -> Steps:
