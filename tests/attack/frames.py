@@ -53,8 +53,9 @@ def block_request(name: str, whom: str = "") -> bytes:
 
 
 def announcement(name: str, port: int = 6666, feature: str = MESSAGES) -> bytes:
-    """SERVER_ANNOUNCE, as existing programs send it."""
-    message = pb.ServerAnnounce(serverId=name)
+    """SERVER_ANNOUNCE, as a Parley sends it: who is no Parley is not dialled."""
+    mark = pb.Mark(version="0.1.0", instanceId="0" * 16, capabilities=1)
+    message = pb.ServerAnnounce(serverId=name, mark=mark)
     message.feature.add(featureName=feature, port=port)
     return encode("SERVER_ANNOUNCE", message)
 
