@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 from parley.shared.addresses import MAX_ID, Endpoint, Mark, Server, SocketAddress
+from parley.shared.dialects.dialect import PLAIN_CLIENT
+from parley.shared.dialects.rewriting import rewrite
 from parley.shared.errors import MalformedMessage
 from parley.shared.sockets.datagrams import UdpSocket
 from parley.shared.wire.capabilities import OURS
@@ -92,8 +94,11 @@ def encode_announcement(
 ) -> bytes:
     """The SERVER_ANNOUNCE datagram for what a server offers; and with whom each is linked, where that fits in.
 
-    `nonce` is that of the request. `ask`: ours, for the answer to be asked for. `limit`: bytes.
+    `nonce` is that of the request: without one an existing program asked, and the answer has no field of ours.
+    `ask`: ours, for the answer to be asked for. `limit`: bytes.
     """
+    if not nonce:
+        mark, linked, ask = None, {}, b""
     message = pb.ServerAnnounce(serverId=server_id, mark=mark, nonce=nonce, ask=ask)
     may_fit = sum(len(names) for names in linked.values()) <= limit // 3  # a name takes two bytes more than it has
     for e in endpoints:
@@ -102,7 +107,7 @@ def encode_announcement(
     datagram = encode("SERVER_ANNOUNCE", message)
     if len(datagram) > limit and linked and may_fit:
         return encode_announcement(server_id, endpoints, mark=mark, nonce=nonce, ask=ask)
-    return datagram
+    return datagram if nonce else b"".join(rewrite(PLAIN_CLIENT, datagram))
 
 
 def announce(datagram: bytes, to: SocketAddress, local_host: str) -> None:

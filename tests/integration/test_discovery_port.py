@@ -21,6 +21,7 @@ from parley.shared.sockets.datagrams import AddressedSocket, UdpSocket
 from parley.shared.telemetry.metrics import Metrics
 from parley.shared.wire.framing import MAX_DATAGRAM, read_datagram
 from parley.shared.wire.messages import decode, pb
+from tests.support import plain_wire
 from tests.support.namespaces import Lan, ip, why_not
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_program import DISCOVERY_PORT
@@ -50,6 +51,11 @@ def receive(sock):
     return read_datagram(sock.recvfrom(4096)[0])
 
 
+def of_parley(name, features):
+    """A claim to be a Parley: no other server is dialled before it dials us."""
+    return encode_announcement(name, features, mark=our_mark("1.0", "forged"), nonce=b"nobody's")
+
+
 def directory(node):
     return {each["server_id"]: each for each in node.status("discovery")["directory"]}
 
@@ -70,14 +76,21 @@ def test_an_answer_returns_the_nonce_and_bears_the_mark_of_a_parley(alpha):
     assert not announced.ask, "a client is not asked in turn"
 
 
-@pytest.mark.usefixtures("alpha")
-def test_an_existing_program_is_answered_as_ever():
-    with udp(SERVER) as client:
-        for _ in range(3):
-            client.sendto(b"DISCOVER_SERVER 0 \n", (ALPHA, DISCOVERY_PORT))
-            announced = decode(receive(client), pb.ServerAnnounce)
-            assert (announced.serverId, announced.nonce) == ("alpha", b"")
-            assert {f.featureName for f in announced.feature} == {"MESSAGES", "TYPING_INDICATOR", "LIVE_LOCATION"}
+def test_an_existing_program_is_answered_without_a_field_of_ours(alpha, tmp_path):
+    """Also by a node that is linked, and from the discovery port."""
+    with Node("beta", "127.0.41.2", tmp_path) as beta:
+        alpha.wait_linked("chat", "beta")
+        beta.wait_linked("chat", "alpha")
+        for port in (0, DISCOVERY_PORT):
+            with udp("127.0.41.51", port) as program:
+                program.sendto(b"DISCOVER_SERVER 0 \n", (ALPHA, DISCOVERY_PORT))
+                frames = iter(lambda: receive(program), None)
+                frame = next(each for each in frames if each.name == "SERVER_ANNOUNCE")
+            fields = plain_wire.decode_payload("ServerAnnounce", frame.payload)
+            assert plain_wire.encode_payload("ServerAnnounce", fields) == frame.payload, "nothing else is in it"
+            assert fields["serverId"] == "alpha"
+            offered = {each["featureName"] for each in fields["feature"]}
+            assert offered == {"MESSAGES", "TYPING_INDICATOR", "LIVE_LOCATION"}
 
 
 def test_a_parley_that_asks_is_asked_in_turn_by_the_answer_and_by_no_request(alpha):
@@ -130,7 +143,7 @@ def test_fifty_announcements_are_few_connections_to_a_third_machine(alpha):
     limited = alpha.metrics("discovery").value(LIMITED, what="names", where="directory")
     with contextlib.closing(machine), udp(VICTIM) as forged:
         for n in range(100):
-            forged.sendto(encode_announcement(f"forged{n}", FEATURES[:1]), (ALPHA, DISCOVERY_PORT))
+            forged.sendto(of_parley(f"forged{n}", FEATURES[:1]), (ALPHA, DISCOVERY_PORT))
         wait_until(lambda: machine.count)
         deadline = time.monotonic() + 3.0
         wait_until(lambda: time.monotonic() > deadline)
@@ -147,8 +160,8 @@ def test_a_server_is_found_and_linked_beside_a_flood_of_announcements(alpha, tmp
                 if stop.is_set():
                     return
                 features = [pb.Endpoint(feature="MESSAGES", port=1 + n % 60000)]
-                attacker.sendto(encode_announcement(f"fake{n}", features), (ALPHA, DISCOVERY_PORT))
-                attacker.sendto(encode_announcement("beta", features), (ALPHA, DISCOVERY_PORT))
+                attacker.sendto(of_parley(f"fake{n}", features), (ALPHA, DISCOVERY_PORT))
+                attacker.sendto(of_parley("beta", features), (ALPHA, DISCOVERY_PORT))
                 if n % 20 == 0:
                     stop.wait(0.002)
 

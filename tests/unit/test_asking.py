@@ -79,6 +79,15 @@ def test_who_asked_us_is_asked_out_of_turn_as_long_as_it_is_remembered(asking):
     assert len(ask(asking, out_of_turn=True, now=REMEMBERED)) == 3
 
 
+def test_an_existing_program_that_asked_is_asked_in_turn_no_more(asking):
+    """Each request that some of them hear has them dial everybody; and broadcast reaches it."""
+    asking.remember(NEAR, 0.0, is_parley=False)
+    assert not asking.is_stranger(NEAR, 1.0)
+    assert NEAR[0] not in targets(ask(asking, out_of_turn=True, now=1.0))
+    asking.remember(NEAR, 2.0)
+    assert NEAR[0] in targets(ask(asking, out_of_turn=True, now=3.0))
+
+
 def test_not_everybody_who_asked_is_remembered():
     asking = Asking(PORT, REMEMBERED)
     for number in range(2 * MOST_ASKERS):

@@ -3,7 +3,7 @@
 import pytest
 
 from parley.shared.addresses import MAX_ID, Endpoint, Server, User
-from parley.shared.discovery.announcements import encode_announcement, merge, read_announcement
+from parley.shared.discovery.announcements import encode_announcement, merge, our_mark, read_announcement
 from parley.shared.discovery.nonces import Nonces, encode_request
 from parley.shared.discovery.server_lists import read_server_list, write_server_list
 from parley.shared.errors import ConfigError, MalformedMessage
@@ -55,6 +55,35 @@ def test_what_is_announced_is_read_with_the_datagrams_source_as_its_address():
 def test_an_announcement_is_to_the_byte_what_an_existing_server_sends():
     recorded = "5345525645525f414e4e4f554e4345203231200a0462657461120d0a084d455353414745531094340a"
     assert encode_announcement("beta", [pb.Endpoint(feature="MESSAGES", port=6676)]).hex() == recorded
+
+
+def test_an_existing_program_is_told_nothing_of_ours():
+    """It asks without a nonce."""
+    ours = encode_announcement(
+        "beta", ALL, {"MESSAGES": ["alpha"]}, mark=our_mark("1.0", "i"), nonce=b"", ask=b"asked in turn"
+    )
+    assert ours == encode_announcement("beta", ALL)
+    read_back = pb.ServerAnnounce.FromString(read_datagram(ours).payload)
+    assert (read_back.HasField("mark"), read_back.ask, [list(f.linked) for f in read_back.feature]) == (
+        False,
+        b"",
+        [[]] * len(ALL),
+    )
+    answer = encode_announcement("beta", ALL, {"MESSAGES": ["alpha"]}, mark=our_mark("1.0", "i"), nonce=b"n")
+    read_back = pb.ServerAnnounce.FromString(read_datagram(answer).payload)
+    assert (read_back.HasField("mark"), list(read_back.feature[0].linked)) == (True, ["alpha"])
+
+
+def test_no_announcement_for_an_existing_program_ends_in_a_line_feed_that_it_strips():
+    for port in range(1, 65536):
+        endpoints = [pb.Endpoint(feature="MESSAGES", port=6666), pb.Endpoint(feature="X", port=1, udpPort=port)]
+        announced = pb.ServerAnnounce(serverId="beta")
+        announced.feature.add(featureName="MESSAGES", port=6666)
+        announced.feature.add(featureName="X", port=1, udpPort=port)
+        payload = read_datagram(encode_announcement("beta", endpoints)).payload
+        assert not payload.endswith(b"\n")
+        if port % 128 == 0:
+            assert pb.ServerAnnounce.FromString(payload) == announced
 
 
 def test_an_announcement_never_says_which_address_it_is_from():

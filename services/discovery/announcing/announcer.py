@@ -139,7 +139,7 @@ class Announcer(DiscoveryPort):
         ask = self._asked_in_turn.issue(asker, now) if in_turn else b""
         self.asked(replace(request, ask=ask))
         if asks and request.is_near and not request.nonce and self.rates.may_ask_back(now):
-            self._asking.remember(asker, now)
+            self._asking.remember(asker, now, is_parley=False)
             self._request([self._asking.request(asker, self.networks, now)])
 
     def announcement_received(self, frame: Frame, datagram: Datagram, *, is_near: bool) -> None:

@@ -47,6 +47,8 @@ class Asking:
         self._rounds = 0
         self._extra: TokenBucket | None = None
         self._askers: OrderedDict[SocketAddress, float] = OrderedDict()
+        self._once: set[SocketAddress] = set()
+        """Those that are no Parleys: at each request some dial everybody again, and broadcast reaches them."""
         self.nonces = Nonces()
 
     def may_ask_now(self, now: float) -> bool:
@@ -91,13 +93,18 @@ class Asking:
         """Whether that server is not known as one that asked us."""
         return now - self._askers.get(asker, -self._remembered) >= self._remembered
 
-    def remember(self, asker: SocketAddress, now: float) -> None:
-        """A server asked us, and is where it says."""
+    def remember(self, asker: SocketAddress, now: float, *, is_parley: bool = True) -> None:
+        """A server asked us, and is where it says; one that is no Parley is asked in turn this once."""
         self._askers[asker] = now
         self._askers.move_to_end(asker)
+        if is_parley:
+            self._once.discard(asker)
+        else:
+            self._once.add(asker)
         if len(self._askers) > MOST_ASKERS:
-            self._askers.popitem(last=False)
+            self._once.discard(self._askers.popitem(last=False)[0])
 
     def askers(self, now: float) -> Sequence[SocketAddress]:
-        """Those who asked us of late."""
-        return [asker for asker, at in self._askers.items() if now - at < self._remembered]
+        """The Parleys that asked us of late."""
+        found = [asker for asker, at in self._askers.items() if now - at < self._remembered]
+        return [asker for asker in found if asker not in self._once]
