@@ -52,6 +52,11 @@ def block_request(name: str, whom: str = "") -> bytes:
     return encode(name, pb.ChangeBlock(user=user(whom) if whom else None, request=7))
 
 
+def search_request(query: str) -> bytes:
+    """SEARCH_USERS."""
+    return encode("SEARCH_USERS", pb.QueryUsers(handle=7, query=query))
+
+
 def announcement(name: str, port: int = 6666, feature: str = MESSAGES) -> bytes:
     """SERVER_ANNOUNCE, as a Parley sends it: who is no Parley is not dialled."""
     mark = pb.Mark(version="0.1.0", instanceId="0" * 16, capabilities=1)

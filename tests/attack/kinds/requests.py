@@ -6,7 +6,7 @@ import itertools
 from typing import ClassVar
 
 from tests.attack.attack import Attack, Flood, counted, limited, received, rejected
-from tests.attack.frames import EXIT, Messages, Numbered, block_request, client, group_request
+from tests.attack.frames import EXIT, Messages, Numbered, block_request, client, group_request, search_request
 from tests.attack.links import Link, Talk
 from tests.attack.places import ALPHA, ATTACKER, MESSAGES_PORT, many
 
@@ -227,6 +227,26 @@ class MembersUnread(Members):
         return client("eve0@alpha")
 
 
+class Searches(Asking):
+    """500 who are connected search without end for somebody who is not: all names are looked at."""
+
+    name = "searches"
+    seen = (*ASKED, received("SEARCH_USERS"))
+    rate = 4000.0
+    per_block = 20
+    links = 500
+    frame = search_request("nobody")
+
+
+class SearchesUnread(Searches):
+    """The same for everybody, and the answers are never read."""
+
+    name = "searches-unread"
+    reads = False
+    seen = (*Searches.seen, limited("chat", "memory"))
+    frame = search_request("")
+
+
 def gather(group: str, count: int, *also: str) -> None:
     """Have so many users of alpha, and these, join a group and go away; each is at an address of its own."""
     addresses = many(67)
@@ -244,5 +264,5 @@ def gather(group: str, count: int, *also: str) -> None:
 
 KINDS = (
     Blocked, BlockedUnread, Groups, GroupsKept, Blocks, BlocksAndBack, ElsewhereGroups, UnknownServers, Users,
-    UsersEverywhere, OddNames, Members, MembersUnread,
+    UsersEverywhere, OddNames, Members, MembersUnread, Searches, SearchesUnread,
 )  # fmt: skip
