@@ -1,6 +1,6 @@
 """Each alert fires at the real Prometheus when the thing that it watches is broken, and is over when it is mended.
 
-Waits and ranges are a thirtieth of what they are in operation, and some thresholds are lower: see THRESHOLDS. What
+Waits and ranges are a sixtieth of what they are in operation, and some thresholds are lower: see THRESHOLDS. What
 is broken stays so, or is broken again and again, until its alert was seen: nothing depends on how quick it all is.
 """
 
