@@ -144,9 +144,11 @@ class ChatService(ServiceBase):
 
     async def stop(self) -> None:
         """End as any service, then close the mailbox."""
-        await super().stop()
-        self._settling.cancel()
-        self.close_mailbox()
+        try:
+            await super().stop()
+        finally:
+            self._settling.cancel()
+            self.close_mailbox()
 
     def servers_heard_of(self, servers: ServerList) -> None:
         """Know whom messages may be for."""

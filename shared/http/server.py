@@ -9,6 +9,7 @@ at most, PER_ADDRESS from one address; of too many the oldest that is idle goes.
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -349,7 +350,9 @@ class HttpServer:
         """Serve on a bound socket."""
         loop = asyncio.get_running_loop()
         create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-        self._server = await create(lambda: HttpConnection(self._pages, self._turns), sock=sock)
+        protocol = functools.partial(HttpConnection, self._pages, self._turns)
+        self._server = await create(protocol, sock=sock, start_serving=False)
+        await self._server.start_serving()  # who is cancelled meanwhile closes the server
 
     def close(self) -> None:
         """Stop accepting and close the connections."""

@@ -39,6 +39,7 @@ class Admission:
         self._log = log
         self._connections: Connections[Link] = Connections()
         self._timer = SupervisedTimer("looking for connections that say nothing", self._look, faults)
+        self._is_over = False
         self._lines = TokenBucket(LINES / 60, LINES, 0.0)
         self._most_descriptors = _allowed() * USED
         metrics.watch_value(
@@ -54,10 +55,13 @@ class Admission:
         self._connections.came(link, address, now)
         if self._connections.too_many(address):
             self._give_up(link, "connections", now)
+        elif self._is_over:  # it was accepted before the end, and is made after it
+            link.hang_up()
         elif link.descriptor > self._most_descriptors:  # the system gives the lowest that is free
             largest = self._connections.newest_of_the_largest(_may_go)
             self._give_up(largest or link, "descriptors", now)
-        self._timer.set(self._connections.next_look(address))
+        if not self._is_over:
+            self._timer.set(self._connections.next_look(address))
 
     def admitted(self, link: Link) -> None:
         """A link has said who it is, and was let in."""
@@ -95,7 +99,8 @@ class Admission:
         link.hang_up(pb.HangUp.TIMEOUT)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more, and let nobody in any more."""
+        self._is_over = True
         self._timer.cancel()
 
 

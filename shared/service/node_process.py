@@ -124,16 +124,19 @@ class NodeProcess:
         """HANGUP(EXIT) to everyone; accept no more, close the links, then wait."""
         self._stopping = True
         server = self.listener.pause() if self.listener is not None else None
-        await self.dial_no_more()
-        if self.registration is not None:
-            await self.registration.hang_up()
-        await self._hang_up_all()
-        self.admission.stop()
-        if server is not None:
-            await server.wait_closed()
-        for task in list(self._tasks):
-            task.cancel()
-        self.guard.stop()
+        try:
+            await self.dial_no_more()
+            if self.registration is not None:
+                await self.registration.hang_up()
+            await self._hang_up_all()
+            self.admission.stop()
+            if server is not None:
+                await server.wait_closed()
+        finally:  # cancelled, too, nothing goes on
+            self.admission.stop()
+            for task in list(self._tasks):
+                task.cancel()
+            self.guard.stop()
 
     async def _hang_up_all(self) -> None:
         links = list(self._links)

@@ -30,6 +30,7 @@ from parley.shared.link.session import Timeouts, unsupported
 from parley.shared.names import fold, why_odd
 from parley.shared.peering.peer import Peer
 from parley.shared.peering.peering import Peering
+from parley.shared.runtime.completed import completed
 from parley.shared.runtime.supervised import SupervisedTimer, forever
 from parley.shared.service.health import export_links, link_states, peer_status, recognized
 from parley.shared.service.node_process import NodeProcess
@@ -72,6 +73,7 @@ class ServiceBase(NodeProcess):
         self.siblings = Siblings(self, self.secret)
         self._report = SupervisedTimer("reporting our links", self._report_links, self.faults)
         self._report_next = 0.0
+        self._is_handling = False
         self._others_found: set[tuple[str, str]] = set()
         """Where another server was found than the one expected, as far as it was logged."""
         export_links(self)
@@ -108,18 +110,24 @@ class ServiceBase(NodeProcess):
         A client's `handle_connection(server_list)` is the same step. Where this server itself is in the list, its
         entry tells where its other features are.
         """
+        self._must_not_be_over()
         await self._heard_of(server_list, is_whole=True)
 
     async def handle_connections(self) -> None:
-        """Serve clients and servers until this is cancelled; then hang up on all of them.
+        """Serve clients and servers until this is cancelled; then hang up on all of them, however often it is.
 
         Where no discovery process tells of servers, look for them again and again.
 
         Raises:
             ConfigError: a port is taken, or the data directory cannot be used.
             StorageError: the disk cannot be written any more.
+            RuntimeError: it was called before: a service serves once.
 
         """
+        self._must_not_be_over()
+        if self._is_handling:
+            raise RuntimeError(f"{type(self).__name__}.handle_connections() runs already")
+        self._is_handling = True
         try:
             await self.start()
             if self.registration is None:
@@ -128,7 +136,11 @@ class ServiceBase(NodeProcess):
             if self.fatal is not None:
                 raise self.fatal
         finally:
-            await self.stop()
+            await completed(self.stop())
+
+    def _must_not_be_over(self) -> None:
+        if self._stopping:
+            raise RuntimeError(f"this {type(self).__name__} was stopped: make another one")
 
     async def _look_around(self) -> None:
         """Ask once, and deal with servers that are new or elsewhere; one that does not answer may only be slow."""

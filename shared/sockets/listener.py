@@ -78,10 +78,15 @@ class Listener:
         sock = self._sock or bind(socket.SOCK_STREAM, self._host, self.port, self._what)
         self._sock = None
         loop = asyncio.get_running_loop()
+        # Who is cancelled meanwhile has to find the server: one that nobody knows would hold the port for ever.
+        server = self._server = await loop.create_server(
+            make_protocol, sock=sock, backlog=BACKLOG, start_serving=False
+        )
         try:
-            self._server = await loop.create_server(make_protocol, sock=sock, backlog=BACKLOG)
+            await server.start_serving()
         except OSError as error:
-            sock.close()
+            self._server = None
+            server.close()
             raise _explain(error, self._host, self.port, socket.SOCK_STREAM, self._what) from None
 
     def pause(self) -> asyncio.Server | None:
