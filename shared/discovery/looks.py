@@ -29,6 +29,11 @@ class Looks:
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def addresses(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._of_address)
+
     def heard(
         self, found: Iterable[Server], is_linked: Callable[[str], bool], now: float
     ) -> tuple[list[Server], list[str]]:
@@ -40,6 +45,8 @@ class Looks:
             elif now - at > self._expiry:
                 del self._known[server_id]
                 self._of_address[address] -= 1
+                if not self._of_address[address]:
+                    del self._of_address[address]
                 gone.append(server_id)
         return [server for server in found if self._admits(server, now)], gone
 
@@ -47,7 +54,7 @@ class Looks:
         known = self._known.get(server.server_id)
         address = known[0] if known else next((each[0].host for each in server.features.values() if each), "")
         if known is None:
-            if len(self._known) >= self._most or self._of_address[address] >= self._from_one:
+            if len(self._known) >= self._most or self._of_address.get(address, 0) >= self._from_one:
                 self.refused += 1
                 return False
             self._of_address[address] += 1

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from prometheus_client import CollectorRegistry
 
-from parley.shared.config import Config, load
+from parley.shared.config import Config, check_server_id, load
 from parley.shared.discovery.server_lists import ServerListChange
 from parley.shared.errors import ConfigError, StorageError
 from parley.shared.http.event_streams import Stream
@@ -43,7 +43,7 @@ class NodeProcess:
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         self.config = config or load()
-        self.server_id = server_id or self.config.server_id
+        self.server_id = check_server_id(server_id) if server_id else self.config.server_id
         self._is_named = bool(self.server_id)
         self.instance_id = secrets.token_hex(8)
         self.log = logs.get(feature=self.feature, instance_id=self.instance_id, server_id=self.server_id)

@@ -3,8 +3,11 @@
 import asyncio
 import socket
 
-from parley import AnnouncementService, Config, DiscoveryService
+import pytest
+
+from parley import AnnouncementService, ChatService, Config, DiscoveryService, LocationService, TypingService
 from parley.shared.config import ChatConfig
+from parley.shared.errors import ConfigError
 from parley.shared.wire.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR
 from tests.support.plain_client import PlainClient
 
@@ -74,3 +77,15 @@ def test_an_existing_client_is_answered_in_its_own_words():
         assert (found.server_id, found.address, found.features) == ("gamma", HERE, {MESSAGES: (6666, 0)})
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["x" * 64, "x\ny", "\udc00", " x", "#x", "x@y", "ä" * 10])
+def test_a_name_that_no_server_may_have_is_refused_at_once(name):
+    for make in (AnnouncementService, ChatService, TypingService, LocationService):
+        with pytest.raises(ConfigError, match="server_id: "):
+            make(name, Config())
+
+
+def test_a_feature_that_there_is_not_is_refused_at_once():
+    with pytest.raises(ConfigError, match="there is no feature 'SINGING'"):
+        AnnouncementService("alpha", Config(), features=("SINGING",))

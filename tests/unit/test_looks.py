@@ -45,3 +45,9 @@ def test_a_server_that_is_known_is_dealt_with_at_each_look_whatever_the_bound(lo
     first, _gone = looks.heard([server(f"s{n}") for n in range(20)], nobody, 0.0)
     again, gone = looks.heard(first, nobody, 1.0)
     assert (again, gone) == (first, [])
+
+
+def test_no_address_is_remembered_longer_than_its_servers(looks):
+    for number in range(500):
+        looks.heard([server(f"fake{number}", f"10.0.{number // 250}.{number % 250}")], nobody, 100.0 * number)
+    assert looks.addresses == 1

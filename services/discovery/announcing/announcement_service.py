@@ -17,8 +17,9 @@ from prometheus_client import CollectorRegistry
 
 from parley.services.discovery.announcing.answering import Request
 from parley.services.discovery.announcing.discovery_port import DiscoveryPort
-from parley.shared.config import Config, host_name, load
+from parley.shared.config import Config, check_server_id, host_name, load
 from parley.shared.discovery.announcements import encode_announcement, our_mark
+from parley.shared.errors import ConfigError
 from parley.shared.runtime.supervised import Faults, forever
 from parley.shared.sockets.listener import is_taken
 from parley.shared.telemetry import logs
@@ -45,14 +46,15 @@ class AnnouncementService:
     """Announces one server and the features that it offers, at the ports of the configuration.
 
     `server_id`: empty for the configured one, or the host's name. `features`: those that are announced, each for as
-    long as something accepts connections at its port: a client asks once, and dials what it is told.
+    long as something accepts connections at its port: a client asks once, and dials what it is told. ConfigError
+    where there is no such feature, or no server may have that name.
     """
 
     def __init__(
         self, server_id: str = "", config: Config | None = None, *, features: Sequence[str] = FEATURES
     ) -> None:
         self.config = config or load()
-        self.server_id = server_id or self.config.server_id or host_name()
+        self.server_id = check_server_id(server_id or self.config.server_id or host_name())
         self.endpoints = [_endpoint(feature, self.config) for feature in features]
         self._instance_id = secrets.token_hex(8)
         self._log = logs.get(feature="DISCOVERY", instance_id=self._instance_id, server_id=self.server_id)
@@ -114,6 +116,8 @@ class AnnouncementService:
 
 
 def _endpoint(feature: str, config: Config) -> pb.Endpoint:
-    """Where a feature is served, as the configuration has it."""
+    """Where a feature is served, as the configuration has it; ConfigError where Parley has no such feature."""
+    if feature not in SECTIONS:
+        raise ConfigError(f"there is no feature {feature[:80]!a}: {', '.join(SECTIONS)}")
     section = getattr(config, SECTIONS[feature])
     return pb.Endpoint(feature=feature, port=section.port, udpPort=getattr(section, "udp_port", 0))
