@@ -29,7 +29,8 @@ class CodeTwoServer(CodeTwoProgram):
         super().__init__(address, BROADCAST, DISCOVERY_PORT)
         self.server_id = server_id
         self.dials = 0
-        self.peers: dict[str, Link] = {}
+        self._servers: dict[Link, str] = {}
+        """Links with other servers, the newest last."""
         self._dialled: dict[Link, str] = {}
         self._authors: dict[int, Fields] = {}
         self._questions: dict[int, Question] = {}
@@ -69,18 +70,22 @@ class CodeTwoServer(CodeTwoProgram):
         self._dialled[link] = server.server_id
         link.send("CONNECT_SERVER", {"serverId": self.server_id, "features": [MESSAGES]})
 
+    def link_to(self, server_id: str) -> Link | None:
+        """The newest link with a server."""
+        return next((link for link in reversed(self._servers) if self._servers[link] == server_id), None)
+
     def on_closed(self, link: Link) -> None:
         """Forget it."""
-        self.peers = {name: each for name, each in self.peers.items() if each is not link}
+        self._servers.pop(link, None)
         self._dialled.pop(link, None)
 
     def _connect(self, link: Link, name: str, hello: Fields) -> str:
         server_id = hello.get("serverId", "")
-        if link.kind or server_id in self.peers:
+        if link.kind or self.link_to(server_id) is not None:
             return "IS_ALREADY_CONNECTED_ERROR"
         link.kind, link.hello = "client" if name == "CONNECT_CLIENT" else "server", hello
         if link.kind == "server":
-            self.peers[server_id] = link
+            self._servers[link] = server_id
         return "CONNECTED"
 
     # Frames ---------------------------------------------------------------------------------------------
@@ -89,7 +94,7 @@ class CodeTwoServer(CodeTwoProgram):
         super()._serve(link, name, fields)
         if link.result == "CONNECTED" and not link.kind and not link.closed:
             link.kind = "server"
-            self.peers.setdefault(self._dialled[link], link)
+            self._servers[link] = self._dialled[link]
 
     def on_frame(self, link: Link, name: str, fields: Fields) -> bool:
         """Serve a frame, on links of either direction."""
@@ -118,7 +123,7 @@ class CodeTwoServer(CodeTwoProgram):
         number = message.get("messageSnowflake", 0)
         self._authors[number] = message.get("author", {})
         here = user.get("serverId") == self.server_id
-        if to := self._client(user) if here else self.peers.get(user.get("serverId", "")):
+        if to := self._client(user) if here else self.link_to(user.get("serverId", "")):
             to.send("MESSAGE", message)
             return
         status = NUMBERS["USER_NOT_FOUND" if here else "OTHER_SERVER_NOT_FOUND"]
@@ -127,7 +132,7 @@ class CodeTwoServer(CodeTwoProgram):
     def _pass_on(self, ack: Fields) -> None:
         author = self._authors.get(ack.get("messageSnowflake", 0), {})
         here = author.get("serverId") == self.server_id
-        if to := self._client(author) if here else self.peers.get(author.get("serverId", "")):
+        if to := self._client(author) if here else self.link_to(author.get("serverId", "")):
             to.send("MESSAGE_ACK", ack)
 
     def _search(self, link: Link, asked: Fields) -> None:
@@ -135,10 +140,11 @@ class CodeTwoServer(CodeTwoProgram):
         users = [each.hello["user"] for each in self.links if each.kind == "client"]
         found = [user for user in users if query in user.get("userId", "")]
         link.send("SEARCH_USERS_RESP", {"handle": asked.get("handle", 0), "users": found})
-        for peer in self.peers.values() if link.kind == "client" else ():
+        for peer in map(self.link_to, set(self._servers.values())) if link.kind == "client" else ():
             handle = len(self._questions) + 1
             self._questions[handle] = Question(link, asked.get("handle", 0))
-            peer.send("SEARCH_USERS", {"handle": handle, "query": query})
+            if peer is not None:
+                peer.send("SEARCH_USERS", {"handle": handle, "query": query})
 
     def _found(self, answer: Fields) -> None:
         if question := self._questions.get(answer.get("handle", 0)):
