@@ -154,6 +154,8 @@ class LimitsConfig(Section, frozen=True):
     """Addresses or networks (`10.0.0.0/8`) that may see `/metrics`, besides this machine and, in a container,
     its network.
     """
+    metrics_interval: Seconds = 1.0
+    """Seconds between two renderings of `/metrics`, however many ask: in between all get the same page."""
     read_bytes: Bytes = 64 * 1024 * 1024
     """Bytes; what all links of a process together may have read and not handled: beyond it who holds most loses
     their links; at least `link.payload_limit`, and so is the next.

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -15,9 +14,6 @@ from parley.shared.http.access import METRICS
 from parley.shared.http.event_streams import Stream
 from parley.shared.http.server import Answer
 from parley.shared.limits.token_buckets import TokenBucket
-
-RENDERED_FOR: Final = 1.0
-"""Seconds for which what was rendered last is handed out, however many ask; its last line dates it."""
 
 
 class Pages:
@@ -32,12 +28,16 @@ class Pages:
         reasons_not_ready: Callable[[], list[str]],
         more: Mapping[str, Callable[[], Answer | Stream]] = MappingProxyType({}),
         may_see: Callable[[str, str], bool] = lambda _path, _asker: True,
+        metrics_interval: float = 1.0,
     ) -> None:
-        """`may_see(path, asker)`: whether that address may have that page (access.py)."""
+        """`may_see(path, asker)`: whether that address may have that page (access.py).
+
+        `metrics_interval`: seconds between two renderings of /metrics.
+        """
         self._registry = registry
         self._may_see = may_see
         self._rendered = b""
-        self._renderings = TokenBucket(1 / RENDERED_FOR, 1.0, time.monotonic())
+        self._renderings = TokenBucket(1 / metrics_interval, 1.0, time.monotonic())
         self._paths: dict[str, Callable[[], Answer | Stream]] = {
             METRICS: self._metrics,
             "/healthz": lambda: (200, "text/plain; charset=utf-8", b"alive\n"),
@@ -59,7 +59,7 @@ class Pages:
         return page()
 
     def _metrics(self) -> Answer:
-        """Rendered once a second at most, however many ask."""
+        """Rendered once in an interval at most, however many ask; its last line dates it."""
         if self._renderings.consume(time.monotonic()):
             as_of = b"# As of %.6f.\n" % time.time()  # before it: what happens meanwhile may be missing
             self._rendered = generate_latest(self._registry) + as_of

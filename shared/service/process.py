@@ -81,9 +81,15 @@ async def _serve(service: ServiceBase) -> None:
         loop.add_signal_handler(number, stop.set)
     if os.environ.get(SUPERVISED):
         stop_with_parent(loop, stop)
-    may_see = Access(service.config.limits.metrics_from).may_see
-    metrics = service.metrics
-    pages = Pages(metrics.registry, service.status, service.reasons_not_ready, service.pages(), may_see)
+    limits, metrics = service.config.limits, service.metrics
+    pages = Pages(
+        metrics.registry,
+        service.status,
+        service.reasons_not_ready,
+        service.pages(),
+        Access(limits.metrics_from).may_see,
+        limits.metrics_interval,
+    )
     service.metrics.ready.set_function(lambda: not service.reasons_not_ready())
     http = HttpServer(pages, lambda what: metrics.limited(what, "http"))
     pulse: Pulse | None = None

@@ -15,7 +15,7 @@ import pytest
 
 from parley.shared.config import Config
 from tests.support import plain_wire as wire
-from tests.support.nodes import HTTP_PORTS, Node, wait_linked, wait_until
+from tests.support.nodes import COUNTED, HTTP_PORTS, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
 from tests.support.plain_program import BROADCAST, DISCOVERY_PORT, PlainDialler
 from tests.support.plain_server import LOCATION, MESSAGES, TYPING
@@ -64,7 +64,10 @@ PAYLOADS_THAT_DO_NOT_PARSE = {
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
     directory = tmp_path_factory.mktemp("nodes")
-    with Node("alpha", ALPHA, directory) as alpha, Node("beta", BETA, directory) as beta:
+    with (
+        Node("alpha", ALPHA, directory, settings=COUNTED) as alpha,
+        Node("beta", BETA, directory, settings=COUNTED) as beta,
+    ):
         wait_linked([alpha, beta])
         yield alpha, beta
 

@@ -10,7 +10,7 @@ import pytest
 from parley.shared.http.server import HEAD, PER_ADDRESS
 from parley.shared.limits.connections import OF_USER, UNCONNECTED
 from parley.shared.wire.messages import encode, pb
-from tests.support.nodes import HTTP_PORTS, Node, wait_until
+from tests.support.nodes import COUNTED, HTTP_PORTS, Node, wait_until
 
 ADDRESS, ATTACKER, HONEST = "127.0.71.1", "127.0.71.2", "127.0.71.3"
 CHAT = 6666
@@ -25,7 +25,7 @@ class SmallNode(Node):
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    with Node("alpha", ADDRESS, tmp_path_factory.mktemp("node"), ("discovery", "chat")) as alpha:
+    with Node("alpha", ADDRESS, tmp_path_factory.mktemp("node"), ("discovery", "chat"), COUNTED) as alpha:
         yield alpha
 
 

@@ -10,7 +10,7 @@ import pytest
 from parley.shared.limits.rates import DATAGRAMS
 from parley.shared.peering.dial_limits import LONGEST
 from tests.support import plain_wire as wire
-from tests.support.nodes import TIMEOUT, Node, wait_linked, wait_until
+from tests.support.nodes import COUNTED, TIMEOUT, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
 from tests.support.plain_server import LOCATION, TYPING, PlainServer
 
@@ -18,7 +18,7 @@ SERVICES = ("discovery", "typing", "location")
 NORTH, SOUTH = "127.0.3.1", "127.0.3.2"
 EAST = "127.0.3.3"
 EXPIRY = 2.0
-SETTINGS = {
+SETTINGS = COUNTED | {
     "PARLEY_TYPING__TYPING_EXPIRY": str(EXPIRY),
     "PARLEY_DISCOVERY__DISCOVERY_INTERVAL": "0.5",  # an existing server has to be asked: it asks only once
 }

@@ -33,6 +33,8 @@ TIMEOUT = 15.0
 STOP_TIMEOUT = 5.0
 """Seconds that a process has to end after SIGTERM."""
 POLL = 0.02
+COUNTED = {"PARLEY_LIMITS__METRICS_INTERVAL": "0.02"}
+"""Settings of a node whose counters are looked at often: each look would wait for the next page, up to a second."""
 TAIL = 20
 """Lines of standard error that a failure shows."""
 

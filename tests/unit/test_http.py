@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from parley.shared.discovery.interfaces import Interface
 from parley.shared.http.access import Access
-from parley.shared.http.pages import RENDERED_FOR, Pages
+from parley.shared.http.pages import Pages
 from parley.shared.http.server import (
     CONNECTIONS,
     HEAD,
@@ -382,10 +382,11 @@ def test_of_too_many_connections_of_an_address_the_oldest_idle_one_goes(pages):
     loop.close()
 
 
-def test_metrics_are_rendered_once_a_second_whoever_asks(reasons, monkeypatch):
+@pytest.mark.parametrize("interval", [1.0, 0.1])
+def test_metrics_are_rendered_once_in_an_interval_whoever_asks(reasons, monkeypatch, interval):
     now, registry = [100.0], CollectorRegistry()
     monkeypatch.setattr("parley.shared.http.pages.time.monotonic", lambda: now[0])
-    pages = Pages(registry, dict, lambda: reasons)
+    pages = Pages(registry, dict, lambda: reasons, metrics_interval=interval)
     counter = Counter("parley_frames", "Frames", registry=registry)
 
     def rendered():
@@ -398,7 +399,7 @@ def test_metrics_are_rendered_once_a_second_whoever_asks(reasons, monkeypatch):
         assert page not in pages_read, "the first is new, and the others get it"
         pages_read.add(page)
         assert {rendered() for _ in range(1000)} == {page}
-        now[0] += 5 * RENDERED_FOR
+        now[0] += 5 * interval
 
 
 def test_metrics_say_when_they_were_rendered(pages):
