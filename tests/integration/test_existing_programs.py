@@ -17,7 +17,7 @@ from tests.support.plain_client import PlainClient
 from tests.support.plain_program import BUFFER
 from tests.support.plain_server import LOCATION, MESSAGES, TYPING, PlainServer
 
-ALPHA, BETA, OLD, HERMIT = "127.0.20.1", "127.0.20.2", "127.0.20.3", "127.0.20.4"
+ALPHA, BETA, OLD, HERMIT, ELDER = (f"127.0.20.{number}" for number in range(1, 6))
 SERVICE_OF = {MESSAGES: "chat", TYPING: "typing", LOCATION: "location"}
 ACK_TIMEOUT = 1.0
 SETTINGS = {
@@ -304,7 +304,7 @@ def state_of(node, service, name):
 
 
 def test_one_that_never_dials_is_dialled_where_the_operator_lists_it(programs, nodes, confirms):
-    elder = programs(PlainServer("elder", OLD, listen=0, confirms=confirms))
+    elder = programs(PlainServer("elder", ELDER, listen=0, confirms=confirms))
     for node in nodes:
         for feature, service in SERVICE_OF.items():
             elder.wait_working_link(node.server_id, feature)
