@@ -3,7 +3,8 @@
 A location goes to the clients of the user that it is addressed to, here and at that user's server, and to its
 author's own other clients here. The members of a group are asked from chat for as long as somebody shares with it.
 A user of any server may subscribe here, but to the other servers we speak for our own users only: what alice@alpha,
-connected here at beta, shares is told to subscribers here and to no other server, which would have to refuse it.
+connected here at beta, shares is passed on to alpha, which tells it. Where alpha takes no visitors it is told to
+subscribers here and to no other server, which would have to refuse it.
 
 Existing servers send every location to everyone; what they send us for others goes no further than to those
 whom it is addressed to.
@@ -27,6 +28,7 @@ from parley.shared.config import Config
 from parley.shared.link.link import Link
 from parley.shared.runtime.supervised import SupervisedThrottle
 from parley.shared.soft_state.soft_state_service import REPEAT_INTERVAL, SoftStateService
+from parley.shared.soft_state.subscriber import Subscriber
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import LIVE_LOCATION, decode, pb
 from parley.shared.wire.snowflake import FIRSTS, MAKERS, Snowflakes
@@ -41,6 +43,7 @@ class LocationService(SoftStateService):
     feature: ClassVar[str] = LIVE_LOCATION
     section: ClassVar[str] = "location"
     list_name: ClassVar[str] = LIST
+    event_name: ClassVar[str] = "LIVE_LOCATION"
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
@@ -56,45 +59,45 @@ class LocationService(SoftStateService):
 
     # In -------------------------------------------------------------------------------------------
 
-    def handle_datagram_for_feature(self, link: Link, frame: Frame) -> bool:
-        """A subscriber shares where they are."""
-        if frame.name != "LIVE_LOCATION":
+    def handle_datagram_for_feature(self, client: Subscriber, frame: Frame) -> bool:
+        """A client's user shares where they are."""
+        if frame.name != self.event_name:
             return False
         location = decode(frame, pb.LiveLocation)
         self.spellings.correct(location)
-        if User.of(location.author) != link.identity.user:
-            self.datagram_dropped(link, "foreign_user")
-        elif reason := self._update_from(link, location):
-            self.datagram_dropped(link, reason)
+        if User.of(location.author) != client.identity.user:
+            self.datagram_dropped(client, "foreign_user")
+        elif reason := self._update_from(client, location):
+            self.datagram_dropped(client, reason)
         return True
 
-    def _update_from(self, link: Link, location: pb.LiveLocation) -> str:
+    def _update_from(self, client: Subscriber, location: pb.LiveLocation) -> str:
         """Take what a device of our subscriber's says; tell a group's members as well, and confirm."""
         author, audience = User.of(location.author), Audience.of_location(location)
         if audience is None:
             return "no_recipient"
         said, age = location.timestamp, location.age
-        ahead = self.ahead(link, said, age)
+        ahead = self.ahead(client, said, age)
         location.timestamp += ahead
         location.expiry_at += ahead
         location.ClearField("age")
         known = self.positions.get(author, audience)
         key, now = (author, audience), self.now()
-        heard = self.devices.heard(key, location, link.link_id, now, time.time(), known)
-        if reason := self.update(heard.entry, heard.source, link.remote_host):
+        heard = self.devices.heard(key, location, client.link_id, now, time.time(), known)
+        if reason := self.update(heard.entry, heard.source, client.remote_host):
             if known is None:
                 self.devices.forget(key)
             return reason
         if audience.is_group and audience.group is not None:
             self.fan_out_to_group(author, audience.group)
         if location.confirm:
-            self.confirm(link, said, self.positions.snowflake(author, audience))
+            self.confirm(client, said, self.positions.snowflake(author, audience))
         return ""
 
-    def subscriber_disconnected(self, link: Link) -> None:
-        """A subscriber's streams go on until their end, or until another device of the user's is heard."""
-        super().subscriber_disconnected(link)
-        self.devices.left(link.link_id)
+    def remove_client(self, client: Subscriber) -> None:
+        """A client's streams go on until their end, or until another device of the user's is heard."""
+        super().remove_client(client)
+        self.devices.left(client.link_id)
 
     def entries_in(self, frame: Frame) -> Iterable[pb.ExtendedLiveLocation]:
         """Where people are."""
@@ -128,29 +131,29 @@ class LocationService(SoftStateService):
 
     def send_to_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - what is told again is the same
         """Tell what changed to those who may see it, and did not say it themselves: a step each."""
-        lists: Lists[Link] = Lists(self.now())
+        lists: Lists[Subscriber] = Lists(self.now())
         for position in self.positions.changed(since):
             yield
-            for user in position.viewers & self.subscribers.keys():
+            for user in position.viewers & self.clients.keys():
                 hidden = self.hidden_from(user)
                 if hidden is None or position.author in hidden:
                     continue
-                for link in self.subscribers[user]:
-                    if link.link_id != position.source:
-                        lists.add(link, position)
-        for link, datagrams in lists.datagrams():
-            self.send_datagrams(link, datagrams)
+                for client in self.clients[user]:
+                    if client.link_id != position.source:
+                        lists.add(client, position)
+        for client, datagrams in lists.datagrams():
+            self.send_datagrams(client, datagrams)
             yield
 
-    def state_for(self, link: Link) -> Iterable[bytes]:
-        """Everything that this subscriber may see, and what is over that it may have seen."""
-        user = link.identity.user
-        lists: Lists[Link] = Lists(self.now())
+    def state_for(self, client: Subscriber) -> Iterable[bytes]:
+        """Everything that this client may see, and what is over that it may have seen."""
+        user = client.identity.user
+        lists: Lists[Subscriber] = Lists(self.now())
         hidden = self.hidden_from(user)
         if hidden is not None:
             for position in self.positions.all():
                 if user in position.viewers and position.author not in hidden:
-                    lists.add(link, position)
+                    lists.add(client, position)
         return itertools.chain.from_iterable(datagrams for _, datagrams in lists.datagrams())
 
     # Blocks ---------------------------------------------------------------------------------------
@@ -164,18 +167,18 @@ class LocationService(SoftStateService):
     def _send_blocks(self) -> None:
         """Say so a few times: a datagram may be lost."""
         now = self.now()
-        lists: Lists[Link] = Lists(now)
+        lists: Lists[Subscriber] = Lists(now)
         for position in self.positions.current(now):
-            for user in position.viewers & self.subscribers.keys():
+            for user in position.viewers & self.clients.keys():
                 if (user, position.author) in self._unblocked:
                     hidden = self.hidden_from(user)
                     if hidden is None:
                         continue
                     shown = position.gone() if position.author in hidden else position.back()
-                    for link in self.subscribers[user]:
-                        lists.add(link, shown)
-        for link, datagrams in lists.datagrams():
-            self.send_datagrams(link, datagrams)
+                    for client in self.clients[user]:
+                        lists.add(client, shown)
+        for client, datagrams in lists.datagrams():
+            self.send_datagrams(client, datagrams)
         self._unblocked = {pair: times - 1 for pair, times in self._unblocked.items() if times > 1}
         if self._unblocked:
             self._retell.ask_later()

@@ -1,8 +1,9 @@
 """The typing process: TYPING_EVENT from subscribers and TYPING_EVENTS from servers in, TYPING_EVENTS out.
 
 A user of any server may subscribe here. To the other servers we speak for our own users only: that alice@alpha,
-connected here at beta, types is told to the subscribers here and to nobody else (alpha would have to refuse it from
-us, and every third server too). A server that is no Parley is told only what is for everyone: it tells no less.
+connected here at beta, types is alpha's to tell, and passed on to alpha. Where alpha takes no visitors it is told
+to the subscribers here and to nobody else. A server that is no Parley is told only what is for everyone: it tells
+no less.
 
 Existing clients keep only the newest list that they received, so a list holds everyone who types, not only who
 began to. Where that is more than one datagram holds (about 30 people), the datagrams go out that hold
@@ -25,6 +26,7 @@ from parley.shared.link.link import Link
 from parley.shared.soft_state.block_lists import NOBODY
 from parley.shared.soft_state.datagram_lists import pack
 from parley.shared.soft_state.soft_state_service import SoftStateService
+from parley.shared.soft_state.subscriber import Subscriber
 from parley.shared.wire.framing import Frame, encode_frame
 from parley.shared.wire.messages import TYPING_INDICATOR, decode, pb
 
@@ -95,6 +97,7 @@ class TypingService(SoftStateService):
     feature: ClassVar[str] = TYPING_INDICATOR
     section: ClassVar[str] = "typing"
     list_name: ClassVar[str] = LIST
+    event_name: ClassVar[str] = "TYPING_EVENT"
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
@@ -103,21 +106,21 @@ class TypingService(SoftStateService):
 
     # In -------------------------------------------------------------------------------------------
 
-    def handle_datagram_for_feature(self, link: Link, frame: Frame) -> bool:
-        """A subscriber types."""
-        if frame.name != "TYPING_EVENT":
+    def handle_datagram_for_feature(self, client: Subscriber, frame: Frame) -> bool:
+        """A client's user types."""
+        if frame.name != self.event_name:
             return False
         event = decode(frame, pb.TypingEvent)
         self.spellings.correct(event)
         event.ClearField("age")
         said = event.timestamp
-        event.timestamp += self.ahead(link, said)
-        mine = User.of(event.user) == link.identity.user
-        if reason := self.update(event, link.link_id, link.remote_host) if mine else "foreign_user":
-            self.datagram_dropped(link, reason)
+        event.timestamp += self.ahead(client, said)
+        mine = User.of(event.user) == client.identity.user
+        if reason := self.update(event, client.link_id, client.remote_host) if mine else "foreign_user":
+            self.datagram_dropped(client, reason)
             return True
         if event.confirm:
-            self.confirm(link, said)
+            self.confirm(client, said)
         audience = Audience.of_typing(event)
         if audience is not None and audience.is_group and audience.group is not None:
             self.fan_out_to_group(User.of(event.user), audience.group)
@@ -150,14 +153,14 @@ class TypingService(SoftStateService):
         most = MOST_AGAIN if again else None
         everyone, users = self.indicators.concerned(since)
         if not everyone:
-            for user in users & self.subscribers.keys():
+            for user in users & self.clients.keys():
                 hidden = self.hidden_from(user)
                 if hidden is not None:
                     self._send(user, self._news(user, since, most, hidden))
                 yield
             return
         public = self._news(None, since, most)
-        for user in list(self.subscribers):
+        for user in list(self.clients):
             yield
             hidden = self.hidden_from(user)
             if hidden is None:
@@ -168,8 +171,8 @@ class TypingService(SoftStateService):
                 self._send(user, public)
 
     def _send(self, user: User, news: _News) -> None:
-        for link in self.subscribers.get(user, ()):
-            self.send_datagrams(link, news.datagrams(user, is_parley=link.is_parley))
+        for client in self.clients.get(user, ()):
+            self.send_datagrams(client, news.datagrams(user, is_parley=client.is_parley))
 
     def _news(self, user: User | None, since: int, most: int | None, hidden: AbstractSet[User] = NOBODY) -> _News:
         """The changes after `since`, as that user may see them, and other typists besides; None: to everyone.
@@ -188,13 +191,13 @@ class TypingService(SoftStateService):
         shown = itertools.chain(fresh, itertools.islice(rest, FILL))
         return _News(list(shown), len(fresh), self.now())
 
-    def state_for(self, link: Link) -> Sequence[bytes]:
+    def state_for(self, client: Subscriber) -> Sequence[bytes]:
         """Everyone else who types, if anybody does."""
-        user = link.identity.user
+        user = client.identity.user
         hidden = self.hidden_from(user)
         if hidden is None:
             return ()
-        lists = self._news(user, 0, None, hidden).datagrams(user, is_parley=link.is_parley)
+        lists = self._news(user, 0, None, hidden).datagrams(user, is_parley=client.is_parley)
         return () if lists == [EMPTY] else lists
 
     def knows_users(self, link: Link) -> bool:

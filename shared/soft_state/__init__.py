@@ -12,6 +12,7 @@ nothing is on disk. Each entry ends by itself: its age, as its receiver's clock 
     who must not see it     block_lists.py
     told to subscribers     soft_state_service.py, datagram_lists.py: changes are gathered for `fanout_interval`,
                             and told again every 0.25 s for 1.7 s, so that one datagram of seven is enough
+    told elsewhere          visitors/: a client attached at another server than its user's, by its home
     told to other servers   by TCP, once, and sooner, for our own users only
     asks the node's chat    node_chat.py: members, blocks; and a stream's first position as a message
 """

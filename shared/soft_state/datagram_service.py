@@ -1,7 +1,8 @@
 """A service whose clients speak to it by UDP as well.
 
 A subscriber is its TCP link; its datagrams come from that link's address and the `udpPort` that its CONNECT
-named, and are sent there.
+named, and are sent there. Who is told from here is in `clients`: subscribers, but for those whose home tells them,
+and our users' clients at other servers (visitors/).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol, cast
 
-from parley.shared.addresses import SocketAddress
+from parley.shared.addresses import SocketAddress, User
 from parley.shared.config import Config
 from parley.shared.errors import RemoteProtocolError
 from parley.shared.limits.rates import DatagramRates
@@ -19,6 +20,7 @@ from parley.shared.link.link import Link
 from parley.shared.service.service_base import ServiceBase
 from parley.shared.sockets.datagrams import UdpSocket
 from parley.shared.soft_state.clock_offsets import Clocks
+from parley.shared.soft_state.subscriber import Subscriber
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import encode, pb
 
@@ -51,7 +53,8 @@ class DatagramServiceBase(ServiceBase):
         super().__init__(server_id, config)
         self._settings = cast("DatagramSettings", getattr(self.config, self.section))
         self._udp: UdpSocket | None = None
-        self._addresses: dict[Link, SocketAddress] = {}
+        self.clients: dict[User, list[Subscriber]] = {}
+        self._addresses: dict[Subscriber, SocketAddress] = {}
         self._links_at: dict[SocketAddress, list[Link]] = {}
         self._clocks = Clocks()
         self._rates = DatagramRates()
@@ -91,14 +94,21 @@ class DatagramServiceBase(ServiceBase):
         address = (link.remote_host, link.identity.udp_port)
         self._addresses[link] = address
         self._links_at.setdefault(address, []).append(link)
+        if self.is_served_elsewhere(link):
+            return
+        self.add_client(link)
         loop = asyncio.get_running_loop()
         loop.call_soon(self.greet, link)
         for delay in GREETINGS:
             loop.call_later(delay, self.greet, link)
 
+    def is_served_elsewhere(self, link: Link) -> bool:  # noqa: ARG002 - a seam
+        """Whether another server tells the subscriber what is for it."""
+        return False
+
     def subscriber_disconnected(self, link: Link) -> None:
         """The link's datagrams no longer count; those of an older link at that address do again."""
-        self._clocks.forget(link)
+        self.remove_client(link)
         address = self._addresses.pop(link, None)
         if address is None:
             return
@@ -106,13 +116,28 @@ class DatagramServiceBase(ServiceBase):
         if not self._links_at[address]:
             del self._links_at[address]
 
-    def greet(self, link: Link) -> None:
-        """Tell a subscriber what there is."""
-        if link in self._addresses:
-            self.send_datagrams(link, self.state_for(link))
+    def add_client(self, client: Subscriber) -> None:
+        """Tell a client what is for its user."""
+        if (user := client.identity.user) is not None:
+            self.clients.setdefault(user, []).append(client)
 
-    def state_for(self, link: Link) -> Iterable[bytes]:  # noqa: ARG002 - a seam
-        """The datagrams that tell a subscriber that is new what there is."""
+    def remove_client(self, client: Subscriber) -> None:
+        """Tell it no more; nothing where it is told elsewhere."""
+        self._clocks.forget(client)
+        user = client.identity.user
+        if user is not None and client in (clients := self.clients.get(user, [])):
+            clients.remove(client)
+            if not clients:
+                del self.clients[user]
+
+    def greet(self, client: Subscriber) -> None:
+        """Tell a client what there is."""
+        user = client.identity.user
+        if user is not None and client in self.clients.get(user, ()):
+            self.send_datagrams(client, self.state_for(client))
+
+    def state_for(self, client: Subscriber) -> Iterable[bytes]:  # noqa: ARG002 - a seam
+        """The datagrams that tell a client that is new what there is."""
         return ()
 
     # Datagrams in ---------------------------------------------------------------------------------
@@ -128,45 +153,56 @@ class DatagramServiceBase(ServiceBase):
             self.metrics.limited("datagrams", self.section)
             return
         link = links[-1]
-        try:
-            handled = self.handle_datagram_for_feature(link, frame)
-        except RemoteProtocolError as error:
-            self.datagram_dropped(link, error.reason)
-            return
-        if not handled:
-            self.datagram_dropped(link, "unknown_name")
-            return
-        link.note_alive()
+        if self.pass_on(link, frame) or self.take_datagram(link, frame):
+            link.note_alive()
 
-    def ahead(self, link: Link, timestamp: float, age: float = 0.0) -> float:
-        """Seconds to be added to a subscriber's timestamp, where its clock is far off; said once per link.
+    def pass_on(self, link: Link, frame: Frame) -> bool:  # noqa: ARG002 - a seam
+        """Whether a subscriber's datagram is another server's business, and goes there."""
+        return False
+
+    def take_datagram(self, client: Subscriber, frame: Frame) -> bool:
+        """Handle a client's datagram, or drop it; whether it is one of this feature's."""
+        try:
+            handled = self.handle_datagram_for_feature(client, frame)
+        except RemoteProtocolError as error:
+            self.datagram_dropped(client, error.reason)
+            return False
+        if not handled:
+            self.datagram_dropped(client, "unknown_name")
+        return handled
+
+    def ahead(self, client: Subscriber, timestamp: float, age: float = 0.0) -> float:
+        """Seconds to be added to a client's timestamp, where its clock is far off; said once per client.
 
         NaN where it is no time: that is out of range to whoever looks at it.
         """
-        ahead = self._clocks.ahead(link, timestamp, time.time(), age)
-        if ahead and "clock" not in link.logged_faults:
-            link.logged_faults |= {"clock"}
-            self.log.warning("clock_is_off", seconds=-ahead, link_id=link.link_id)
+        ahead = self._clocks.ahead(client, timestamp, time.time(), age)
+        if ahead and "clock" not in client.logged_faults:
+            client.logged_faults |= {"clock"}
+            self.log.warning("clock_is_off", seconds=-ahead, link_id=client.link_id)
         return ahead
 
-    def handle_datagram_for_feature(self, link: Link, frame: Frame) -> bool:  # noqa: ARG002 - a seam
-        """Handle a subscriber's datagram; False when it is not one of this feature's."""
+    def handle_datagram_for_feature(self, client: Subscriber, frame: Frame) -> bool:  # noqa: ARG002 - a seam
+        """Handle a client's datagram; False when it is not one of this feature's."""
         return False
 
-    def datagram_dropped(self, link: Link, reason: str) -> None:
-        """Count a subscriber's datagram that is not taken; say so once per link and reason."""
+    def datagram_dropped(self, client: Subscriber, reason: str) -> None:
+        """Count a client's datagram that is not taken; say so once per client and reason."""
         self.metrics.dropped(reason)
         kind = f"datagram {reason}"
-        if kind not in link.logged_faults:
-            link.logged_faults |= {kind}
-            self.log.warning("datagram_dropped", reason=reason, link_id=link.link_id)
+        if kind not in client.logged_faults:
+            client.logged_faults |= {kind}
+            self.log.warning("datagram_dropped", reason=reason, link_id=client.link_id)
 
     # Datagrams out --------------------------------------------------------------------------------
 
-    def send_datagrams(self, link: Link, datagrams: Iterable[bytes]) -> None:
-        """Send to a subscriber; what its network or ours does not take is lost."""
-        address = self._addresses.get(link)
-        if address is None or self._udp is None:
+    def send_datagrams(self, client: Subscriber, datagrams: Iterable[bytes]) -> None:
+        """Send to a client; what its network or ours does not take is lost."""
+        address = self._addresses.get(client)
+        if address is None:
+            self.send_elsewhere(client, datagrams)
+            return
+        if self._udp is None:
             return
         sent = 0
         for datagram in datagrams:
@@ -174,6 +210,9 @@ class DatagramServiceBase(ServiceBase):
                 sent += 1
         self._datagrams["sent"] += sent
 
-    def confirm(self, link: Link, timestamp: float, snowflake: int = 0) -> None:
-        """Tell a subscriber that its datagram came."""
-        self.send_datagrams(link, [encode("HEARD", pb.Heard(timestamp=timestamp, messageSnowflake=snowflake))])
+    def send_elsewhere(self, client: Subscriber, datagrams: Iterable[bytes]) -> None:
+        """Send to a client that has no address here."""
+
+    def confirm(self, client: Subscriber, timestamp: float, snowflake: int = 0) -> None:
+        """Tell a client that its datagram came."""
+        self.send_datagrams(client, [encode("HEARD", pb.Heard(timestamp=timestamp, messageSnowflake=snowflake))])

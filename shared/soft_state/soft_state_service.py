@@ -17,25 +17,25 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from parley.shared.addresses import Group, User
 from parley.shared.audiences import Audience
 from parley.shared.config import Config
 from parley.shared.discovery.server_lists import ServerListChange
-from parley.shared.errors import RemoteProtocolError
 from parley.shared.link.io import SEND_LIMIT
 from parley.shared.link.link import Link
 from parley.shared.link.turn import turn_of
-from parley.shared.runtime.steps import LOOK_EVERY, Steps, Task
+from parley.shared.runtime.steps import Steps, Task
 from parley.shared.runtime.supervised import SupervisedThrottle, SupervisedTimer
 from parley.shared.runtime.timer import clock
 from parley.shared.soft_state.block_lists import NOBODY
 from parley.shared.soft_state.datagram_lists import pack_plain, parts
-from parley.shared.soft_state.datagram_service import DatagramServiceBase
 from parley.shared.soft_state.group_fan_out import GroupFanOut
 from parley.shared.soft_state.node_chat import NodeChat
 from parley.shared.soft_state.served_state import ServedEntry, ServedState
+from parley.shared.soft_state.subscriber import Subscriber
+from parley.shared.soft_state.visitors.service import VisitedServiceBase
 from parley.shared.wire.framing import Frame, encode_frame
 from parley.shared.wire.messages import pb
 
@@ -53,11 +53,9 @@ EVERYONE = ""
 Entries = list[ServedEntry]
 
 
-class SoftStateService(DatagramServiceBase):
+class SoftStateService(VisitedServiceBase):
     """A subclass makes `state`, reads what comes, and says what a subscriber is told."""
 
-    list_name: ClassVar[str]
-    """The list that servers tell each other."""
     state: ServedState[Any]
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
@@ -75,11 +73,6 @@ class SoftStateService(DatagramServiceBase):
         self._marks: deque[tuple[float, int]] = deque([(float("-inf"), 0)])
         """Which change was the last one at which time."""
         self.chat = self.node_chat = NodeChat(self, self.config)
-
-    @staticmethod
-    def now() -> float:
-        """The loop's seconds."""
-        return asyncio.get_running_loop().time()
 
     async def stop(self) -> None:
         """Tell no more, then end as any service of datagrams."""
@@ -104,8 +97,8 @@ class SoftStateService(DatagramServiceBase):
 
     def blocks_changed(self, user: User, others: AbstractSet[User]) -> None:  # noqa: ARG002 - a feature may tell more
         """A user's blocks are known: tell the user what they may see."""
-        for link in self.subscribers.get(user, ()):
-            self.greet(link)
+        for client in self.clients.get(user, ()):
+            self.greet(client)
 
     # Groups -----------------------------------------------------------------------------------------
 
@@ -138,27 +131,27 @@ class SoftStateService(DatagramServiceBase):
     def _copy_to_members(self, author: User, group: Group) -> Iterator[None]:
         return self.state.fan_out(author, group, self.chat.members(author, group), self.now())
 
-    # Subscribers ----------------------------------------------------------------------------------
+    # Clients --------------------------------------------------------------------------------------
 
-    def subscriber_connected(self, link: Link) -> None:
+    def add_client(self, client: Subscriber) -> None:
         """Know whom our user blocks."""
-        user = link.identity.user
+        user = client.identity.user
         if user is not None and user.server_id == self.server_id:
             self.chat.watch_blocks(user)
-        super().subscriber_connected(link)
+        super().add_client(client)
 
-    def subscriber_disconnected(self, link: Link) -> None:
+    def remove_client(self, client: Subscriber) -> None:
         """Forget a user's blocks once their last client is gone."""
-        super().subscriber_disconnected(link)
-        if link.identity.user is not None and link.identity.user not in self.subscribers:
-            self.chat.unwatch_blocks(link.identity.user)
+        super().remove_client(client)
+        if client.identity.user is not None and client.identity.user not in self.clients:
+            self.chat.unwatch_blocks(client.identity.user)
 
     # Servers' lists -------------------------------------------------------------------------------
 
     def handle_server_message_for_feature(self, link: Link, frame: Frame) -> bool:
-        """A server tells of its users; it may only speak for its own."""
+        """A server tells of its users; it may only speak for its own, and for ours who visit it."""
         if frame.name != self.list_name:
-            return False
+            return super().handle_server_message_for_feature(link, frame)
         self.handle_in_turn(link, self._update_each(link, frame))
         return True
 
@@ -170,32 +163,6 @@ class SoftStateService(DatagramServiceBase):
                 if reason := self.refusal(link, entry) or self.update(entry, None, link.peer_id):
                     self.message_rejected(link, reason, frame.name)
                 yield
-
-    def handle_in_turn(self, link: Link, entries: Iterator[None]) -> None:
-        """Take a list that came, a step for each entry: at once, or where it is long in turn with all others.
-
-        What follows it on that link waits until it is taken.
-        """
-        for count, _ in enumerate(entries, start=1):
-            if count % LOOK_EVERY == 0 and link.had_its_turn:
-                break
-        else:
-            return
-        link.hold()
-        loop = asyncio.get_running_loop()
-        turn, queue = turn_of(loop)
-        steps = Steps(queue, clock(loop), turn.is_over, lambda _size: link.release())
-        steps.add(self._update_rest(link, entries))
-
-    def _update_rest(self, link: Link, entries: Iterator[None]) -> Task:
-        yield
-        try:
-            for _ in entries:
-                if not link.is_open:
-                    return
-                yield
-        except RemoteProtocolError as error:
-            self.message_rejected(link, error.reason, str(error))
 
     def entries_in(self, frame: Frame) -> Iterable[Any]:
         """The payloads in a list."""

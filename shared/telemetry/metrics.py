@@ -48,7 +48,7 @@ CONNECTS: Final = {
 LIMITED_WHAT: Final = frozenset(
     {
         "bytes", "connections", "datagrams", "descriptors", "disk", "endpoints", "frames", "log_lines", "memory",
-        "messages", "names", "pings", "proofs", "requests", "time",
+        "messages", "names", "pings", "proofs", "requests", "time", "visitors",
     }
 )  # fmt: skip
 """Every `what` of which somebody can have had more than is allowed."""

@@ -11,11 +11,12 @@ from parley.shared.wire.messages import pb
 
 PIECES: Final = 1 << 0
 """Takes large messages in pieces, and goes on where a link broke."""
-
 SEARCH: Final = 1 << 1
 """Answers SEARCH_USERS."""
+VISITORS: Final = 1 << 2
+"""Tells its users who are attached at another server what is for them, and takes what they do there."""
 
-OURS: Final = PIECES | SEARCH
+OURS: Final = PIECES | SEARCH | VISITORS
 """The abilities of this version."""
 
 

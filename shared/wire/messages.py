@@ -57,6 +57,9 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "BLOCKED_USERS": pb.BlockedUsers,
     # Ours: typing and location.
     "HEARD": pb.Heard,
+    "VISITORS": pb.Visitors,
+    "FROM_VISITOR": pb.VisitorDatagrams,
+    "TO_VISITORS": pb.VisitorDatagrams,
     # Ours, between the processes of one node.
     "PROOF": pb.Proof,
     "SERVER_LIST": pb.ServerList,

@@ -503,6 +503,34 @@ class Heard(_message.Message):
     messageSnowflake: int
     def __init__(self, timestamp: _Optional[float] = ..., messageSnowflake: _Optional[int] = ...) -> None: ...
 
+class Visitor(_message.Message):
+    __slots__ = ("user", "client", "isParley")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    ISPARLEY_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    client: int
+    isParley: bool
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., client: _Optional[int] = ..., isParley: _Optional[bool] = ...) -> None: ...
+
+class Visitors(_message.Message):
+    __slots__ = ("here", "gone", "refused")
+    HERE_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    here: _containers.RepeatedCompositeFieldContainer[Visitor]
+    gone: _containers.RepeatedScalarFieldContainer[int]
+    refused: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, here: _Optional[_Iterable[_Union[Visitor, _Mapping]]] = ..., gone: _Optional[_Iterable[int]] = ..., refused: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class VisitorDatagrams(_message.Message):
+    __slots__ = ("clients", "datagrams")
+    CLIENTS_FIELD_NUMBER: _ClassVar[int]
+    DATAGRAMS_FIELD_NUMBER: _ClassVar[int]
+    clients: _containers.RepeatedScalarFieldContainer[int]
+    datagrams: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, clients: _Optional[_Iterable[int]] = ..., datagrams: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class Translate(_message.Message):
     __slots__ = ("target_language", "original_text", "translated_text")
     class Language(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):

@@ -445,6 +445,24 @@ def test_our_additions_do_a_server_no_harm(client, old, nodes):
     assert {link.hello["serverId"] for link in old.links if link.kind == "server"} == {"alpha", "beta"}
 
 
+def test_a_visitor_s_typing_and_location_go_by_way_of_their_home(client):
+    """A client keeps the first server that answered: their home tells what they do, and them what others do."""
+    visitor = client("vera@alpha", TYPING, LOCATION, only=BETA)
+    vic, val = client("vic@alpha", TYPING, LOCATION, only=ALPHA), client("val@beta", TYPING, LOCATION, only=BETA)
+    visitor.send_typing()
+    for each in (vic, val):
+        each.wait_typing(lambda names: "vera@alpha" in names)
+    for each in (vic, val):
+        each.send_typing()
+    visitor.wait_typing(lambda names: {"vic@alpha", "val@beta"} <= names)
+    for number, each in enumerate((vic, val)):
+        visitor.send_location({"user": each.user}, 10.0 + number, 1.0)
+        each.wait_for(lambda each=each: each.locations)
+        assert [place["location"]["latitude"] for place in each.locations] == [10.0 + number]
+        each.send_location({"user": visitor.user}, 20.0 + number, 1.0)
+        visitor.wait_for(lambda n=number: any(p["location"]["latitude"] == 20.0 + n for p in visitor.locations))
+
+
 def test_no_bad_word_about_existing_programs_is_in_the_logs(nodes):
     """The last test of this module: what they do is no error of ours."""
     for node in nodes:

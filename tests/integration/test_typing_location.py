@@ -166,17 +166,33 @@ def test_an_entry_is_gone_after_its_expiry_whatever_its_timestamp_says(client, n
     watcher.wait_typing(lambda names: names == {after})
 
 
-def test_a_user_of_another_server_is_heard_by_the_subscribers_here_only(client, north, south):
-    guest_name, marker_name = fresh("guest", "south"), fresh("marker")
+def test_a_user_of_another_server_is_heard_by_way_of_their_home(client, north, south):
+    """Told by the home server to its subscribers and to all others, and so to those here."""
+    name = fresh("guest", "south")
+    guest = client(name, north, TYPING)
+    here, there = client("w@north", north, TYPING), client("w@south", south, TYPING)
+    wait_until(lambda: south.status("typing")["visitors"]["elsewhere"] >= 1, what="the home knows of its visitor")
+    rejected = south.metrics("typing").value(REJECTED, reason="foreign_user")
+    guest.send_typing()
+    for each in (here, there):
+        each.wait_typing(lambda names: name in names)
+    assert name not in typed(guest)
+    assert south.metrics("typing").value(REJECTED, reason="foreign_user") == rejected
+
+
+def test_a_user_of_a_server_that_is_no_parley_is_heard_by_the_subscribers_here_only(client, north, south, east):
+    """Existing servers would refuse it from us, and every third server too."""
+    guest_name, marker_name = fresh("guest", "east"), fresh("marker")
     guest, marker = client(guest_name, north, TYPING), client(marker_name, north, TYPING)
     here, there = client("w@north", north, TYPING), client("w@south", south, TYPING)
-    rejected = south.metrics("typing").value(REJECTED, reason="foreign_user")
     guest.send_typing()
     here.wait_typing(lambda names: guest_name in names)
     marker.send_typing()
     there.wait_typing(lambda names: marker_name in names)
+    east.wait_for(lambda: any(marker_name.split("@")[0] in key for key in east.typing))
     assert guest_name not in typed(there)
-    assert south.metrics("typing").value(REJECTED, reason="foreign_user") == rejected
+    assert not any(guest_name.split("@")[0] in key for key in east.typing)
+    assert {each.name for each in east.received} <= wire.NAMES.keys() - {"UNSUPPORTED_MESSAGE"}
 
 
 def test_a_datagram_from_an_address_that_is_no_subscribers_is_dropped(client, north):

@@ -102,7 +102,7 @@ def test_our_own_names_are_no_others():
     assert set(REGISTRY) - set(FIXED) == {
         "SERVER_LIST", "ANNOUNCE_TO", "LINKED_SERVERS", "PROOF", "STATUS_RECEIVED", "PIECE", "PIECE_RECEIVED",
         "BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS", "BLOCKED_USERS",
-        "HEARD",
+        "HEARD", "VISITORS", "FROM_VISITOR", "TO_VISITORS",
     }  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def test_a_payload_that_does_not_parse_is_malformed(payload):
 
 
 def test_fields_of_ours_are_numbered_from_100_up():
-    ours = {"Endpoint", "ServerList", "AnnounceTo", "LinkedServers"}
+    ours = {"Endpoint", "ServerList", "AnnounceTo", "LinkedServers", "Visitor", "Visitors", "VisitorDatagrams"}
     added = {
         f"{name}.{field.name}"
         for name, message in messenger_pb2.DESCRIPTOR.message_types_by_name.items()
