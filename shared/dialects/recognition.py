@@ -64,6 +64,8 @@ class Signs:
     """Whether the CONNECT or CONNECTED of the link in question has fields of ours; None: it is about no link."""
     has_dialled: bool = False
     """It ever sent CONNECT_SERVER."""
+    linked_before: bool = False
+    """It took our CONNECT_SERVER before this process began, and was no Parley."""
     dialled_as_parley: bool = False
     """The last of these had fields of ours."""
     ports: frozenset[int] = frozenset()
@@ -88,6 +90,7 @@ def of_server(operator: Operator, server_id: str, signs: Signs) -> Recognized:
         (signs.is_named and signs.fields is None, PARLEY, "a program of Parley's names it"),
         (signs.ports == {PORT_2}, SERVER_2, f"all its features are at port {PORT_2}"),
         (signs.has_dialled, LINKING_SERVER, "it dialled us, with no field of Parley's"),
+        (signs.linked_before, LINKING_SERVER, "it was linked with us before, with no field of Parley's"),
         (is_listed, LINKING_SERVER, "the operator lists it, and it has no field of Parley's"),
         (True, OLD_SERVER, "its announcement has no mark of a Parley, and it never dialled us"),
     )
@@ -97,7 +100,7 @@ def of_server(operator: Operator, server_id: str, signs: Signs) -> Recognized:
 def may_be_dialled(operator: Operator, server_id: str, signs: Signs) -> bool:
     """Whether a CONNECT_SERVER does a server no harm: it ends the loops of one that does not know that name."""
     is_parley = of_server(operator, server_id, signs).dialect is PARLEY
-    return is_parley or signs.has_dialled or operator.lists(server_id)
+    return is_parley or signs.has_dialled or signs.linked_before or operator.lists(server_id)
 
 
 def of_client(*, has_our_fields: bool) -> Recognized:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from parley.shared.addresses import Server
@@ -22,6 +23,12 @@ class ServerDialects:
         self._announced: ByName[Server] = ByName()
         self._diallers: ByName[bool] = ByName()
         """The servers that sent CONNECT_SERVER → whether it had fields of ours."""
+        self._linked_before: ByName[None] = ByName()
+
+    def linked_before(self, server_ids: Iterable[str]) -> None:
+        """These servers, no Parleys, took our CONNECT_SERVER before this process began."""
+        self._linked_before = ByName()
+        self._linked_before.update(dict.fromkeys(server_ids))
 
     def announced(self, server: Server) -> None:
         """A server is in the directory, or has changed."""
@@ -58,6 +65,7 @@ class ServerDialects:
             is_named=server is not None and not server.heard,
             fields=fields,
             has_dialled=server_id in self._diallers,
+            linked_before=server_id in self._linked_before,
             dialled_as_parley=self._diallers.get(server_id, False),
             ports=recognition.ports_of(server) if server is not None else frozenset(),
         )

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol, cast
 
+from parley.shared.addresses import SocketAddress
 from parley.shared.dialects.dialect import UNKNOWN, Dialect, Recognized
 from parley.shared.dialects.rewriting import for_stream
 from parley.shared.errors import HandshakeTimeout, PeerError, PeerRefused, PeerUnreachable, RemoteProtocolError
@@ -96,6 +98,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         "_loop",
         "_opening",
         "_pacing",
+        "_resets",
         "_timer",
         "_track",
         "end",
@@ -150,6 +153,8 @@ class Link(LinkBacklog, asyncio.Protocol):
         self.is_parley = True
         """Whether that is a Parley's: names of ours go to nobody else (protocol.md, "Ours")."""
         self._pacing: Pacing | None = None
+        self._resets = False
+        """Whether its connection is reset when it is closed, as it is when this process is killed."""
         self._is_wanted = is_wanted
         self.opened_at = now()
         self.used = Used()
@@ -200,6 +205,17 @@ class Link(LinkBacklog, asyncio.Protocol):
             self._translate = None if dialect.is_parley else for_stream(dialect)
         if waits:
             self.send(waits)  # as it was before it was written for a dialect
+        self._guard_port()
+
+    def _guard_port(self) -> None:
+        """See to it that our port can be had again after we were killed, where the other side keeps dead links."""
+        if self.dialled and self.dialect.keeps_dead_links and (sock := self._socket()) is not None:
+            tcp.reset_when_killed(sock)
+            self._resets = True
+
+    def _socket(self) -> socket.socket | None:
+        """That of its connection; a test's may have none."""
+        return self._transport.get_extra_info("socket") if self._transport is not None else None
 
     def answered(self) -> None:
         """The other side acknowledged a message: the next may follow, where it takes them one by one."""
@@ -280,6 +296,14 @@ class Link(LinkBacklog, asyncio.Protocol):
     def local_host(self) -> str:
         """Our address on this connection."""
         return self._address("sockname")
+
+    @property
+    def ends(self) -> tuple[SocketAddress, SocketAddress] | None:
+        """Our address and port, and the other side's; None where there is no connection."""
+        if self._transport is None:
+            return None
+        local, remote = (self._transport.get_extra_info(each) for each in ("sockname", "peername"))
+        return (local[0], local[1]), (remote[0], remote[1])
 
     def _address(self, which: str) -> str:
         address = self._transport.get_extra_info(which) if self._transport else None
@@ -371,11 +395,11 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._timer = Timer(self._timer_fired)
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=SEND_LIMIT)
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
+        if (sock := self._socket()) is not None:
             tcp.prepare(sock, self._loop, self.remote_host)
             self._descriptor = sock.fileno()
             self._is_plain_tcp = transport.get_extra_info("sslcontext") is None
+            self._guard_port()
         self._track.add(self)
         if self._counts is not None and not self.dialled:
             self._counts(self, "connections", 0)
@@ -509,6 +533,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._write_session()
         if self._transport is not None:
             self._note_stall(closed)
+            self._close_in_order(closed)
             self._last_resort = self._loop.call_later(LINGER, self._transport.abort)
         if self._pacing is not None:
             self._stop_reading()
@@ -527,6 +552,12 @@ class Link(LinkBacklog, asyncio.Protocol):
         if self._transport is not None:
             self._descriptor = -1
             self._transport.close()
+
+    def _close_in_order(self, closed: Closed) -> None:
+        """Have our last words arrive; who is silent does not read them, and would keep our port from us."""
+        is_silent = closed.by_us and closed.reason == "timeout"
+        if self._resets and not is_silent and (sock := self._socket()) is not None:
+            tcp.close_in_order(sock)
 
     def _note_stall(self, closed: Closed) -> None:
         """Where a link ended by silence because something could not pass, the next has smaller packets."""

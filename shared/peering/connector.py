@@ -84,8 +84,8 @@ class Connector:
 
     `find_endpoints` gives the endpoints to try, in order; `make_link` builds the link to one; `is_needed` tells
     whether there is no link yet (another side may have dialled us); `not_before` gives the loop's time before which
-    no dial begins, whatever wakes it; `failed` hears of each round's last error; `dials` keeps all connectors of a
-    process in turns; `what` names it in `faults`.
+    no dial begins, whatever wakes it; `before_dial` is awaited before each; `failed` hears of each round's last
+    error; `dials` keeps all connectors of a process in turns; `what` names it in `faults`.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class Connector:
         dial_timeout: float,
         is_needed: Callable[[], bool] = lambda: True,
         not_before: Callable[[], float] = lambda: 0.0,
+        before_dial: Callable[[], Awaitable[None]] | None = None,
         failed: Callable[[PeerError], None] = lambda _error: None,
         what: str = "connecting",
         faults: Faults | None = None,
@@ -110,6 +111,7 @@ class Connector:
         self._dial_timeout = dial_timeout
         self._is_needed = is_needed
         self._not_before = not_before
+        self._before_dial = before_dial
         self._failed = failed
         self._what = what
         self._faults = faults or Faults()
@@ -208,6 +210,8 @@ class Connector:
             return link
 
     async def _dial(self, endpoint: Endpoint) -> Link:
+        if self._before_dial is not None:
+            await self._before_dial()
         self.attempts += 1
         return await dial(
             lambda: self._make_link(endpoint), endpoint, local_host=self._local_host, timeout=self._dial_timeout

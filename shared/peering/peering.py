@@ -21,6 +21,7 @@ from parley.shared.link.link import Link
 from parley.shared.names import fold
 from parley.shared.peering import tie_break
 from parley.shared.peering.connector import Connector
+from parley.shared.peering.dead_links import DeadLinks
 from parley.shared.peering.dial_limits import Dials
 from parley.shared.peering.peer import Peer
 from parley.shared.runtime.backoff import Backoff
@@ -35,6 +36,8 @@ SETTLED: Final = 60.0
 """Seconds for which a link must have stood to be nobody else's."""
 AVOIDED: Final = 15.0
 """Seconds for which the other server of a name has the way to itself."""
+MOST_UNKNOWN: Final = 64
+"""Servers that dialled us before the directory had them, and are remembered."""
 MOST_RIVALS: Final = 8
 """Addresses of other servers of one name that are remembered."""
 
@@ -74,12 +77,15 @@ class PeeringOwner(Protocol):
 class Peering:
     """All other servers that a process deals with."""
 
-    def __init__(self, owner: PeeringOwner, config: LinkConfig, local_host: str) -> None:
+    def __init__(self, owner: PeeringOwner, config: LinkConfig, local_host: str, dead_links: DeadLinks) -> None:
         self._owner = owner
+        self._dead_links = dead_links
         self._config = config
         self._local_host = local_host
         self._peers: ByName[Peer] = ByName()
         self._dials = Dials(config.backoff_min)
+        self._dialled_unknown: ByName[float] = ByName()
+        """Existing servers that dialled us, and are not in the directory yet → when that was."""
         self._ending: set[asyncio.Task[None]] = set()
         self._is_stopped = False
         self.reconnects: dict[str, int] = dict.fromkeys(ENDINGS, 0)
@@ -135,6 +141,8 @@ class Peering:
 
     def _connect(self, server_id: str, endpoints: tuple[Endpoint, ...]) -> None:
         peer = self._peers.setdefault(server_id, Peer(server_id))
+        if (dialled := self._dialled_unknown.pop(server_id, None)) is not None:
+            peer.refusals.has_dialled(dialled)
         peer.endpoints = endpoints
         peer.is_gone = False
         self._dial(peer)
@@ -164,6 +172,7 @@ class Peering:
             dial_timeout=self._config.dial_timeout,
             is_needed=lambda: peer.link is None and self._may_dial(peer),
             not_before=lambda: peer.refusals.until,
+            before_dial=lambda: self._dead_links.clear(peer.server_id),
             failed=lambda _error: self._owner.dial_failed(peer),
             what=f"dialling {peer.server_id[:64]!r}",
             faults=self._owner.faults,
@@ -268,6 +277,7 @@ class Peering:
             link.hang_up()
             return
         peer.link = link
+        self._dead_links.stood(server_id, link)
         peer.refusals.accepted()
         peer.rivals.clear()
         if before is not None:
@@ -296,23 +306,33 @@ class Peering:
 
         HANGUP comes apart from CONNECTED: not every existing program reads two frames that come together.
         """
-        asyncio.get_running_loop().call_later(WRITE_GAP, self._hang_up_deaf, link)
+        loop = asyncio.get_running_loop()
+        self._note_dialler(link.identity.server_id, loop.time() + WRITE_GAP)
+        loop.call_later(WRITE_GAP, self._hang_up_deaf, link)
+
+    def _note_dialler(self, server_id: str, hung_up_at: float) -> None:
+        """It is dialled when it has read our HANGUP; it may come into the directory before that."""
+        peer = self._peers.get(server_id)
+        if peer is None:
+            self._dialled_unknown[server_id] = hung_up_at
+            if len(self._dialled_unknown) > MOST_UNKNOWN:
+                del self._dialled_unknown[next(iter(self._dialled_unknown))]
+        elif peer.link is None:
+            peer.refusals.has_dialled(hung_up_at)
 
     def _hang_up_deaf(self, link: Link) -> None:
         link.hang_up()
         peer = self._peers.get(link.identity.server_id)
         if peer is None or not peer.is_at(link.remote_host):
             self._owner.discover_now()
-        if peer is None:
-            return
-        if peer.link is not None:
+        if peer is not None and peer.link is not None:
             peer.link.probe()  # it may have lost it
-            return
-        peer.refusals.has_dialled(asyncio.get_running_loop().time())
-        self._dial(peer)
+        elif peer is not None:
+            self._dial(peer)
 
     def closed(self, link: Link, server_id: str, closed: Closed) -> None:
         """A link is over: dial again."""
+        self._dead_links.closed(link, closed)
         peer = self._peers.get(server_id)
         if peer is None:
             return

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+ONCE_MORE: Final = 3.0
+"""Seconds from the first refused dial to the next: the server may be about to forget what it had."""
 FIRST: Final = 10.0
 LONGEST: Final = 300.0
-"""Seconds from a refused dial to the next: the first time, doubled each time, and at most."""
+"""Seconds from each refused dial after that to the next: at first, doubled each time, and at most."""
 MOST: Final = 2
 """Refused dials in any FIRST seconds, whatever happens meanwhile."""
 AFTER_ITS_OWN: Final = 0.2
@@ -29,13 +31,16 @@ class Refusals:
     def refused(self, now: float) -> None:
         """A dial was refused."""
         self._latest.append(now)
-        self.until = now + min(FIRST * 2.0 ** min(self._count, 16), LONGEST)
+        self._wait(now, min(FIRST * 2.0 ** min(self._count - 1, 16), LONGEST) if self._count else ONCE_MORE)
         self._count += 1
 
     def has_dialled(self, now: float) -> None:
         """It dialled us: it has begun again, or lost what it had, and may take a dial now."""
         self._count = 0
-        self.until = now + AFTER_ITS_OWN
+        self._wait(now, AFTER_ITS_OWN)
+
+    def _wait(self, now: float, seconds: float) -> None:
+        self.until = now + seconds
         if len(self._latest) == MOST:
             self.until = max(self.until, self._latest[0] + FIRST)
 

@@ -28,8 +28,10 @@ from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link, Track
 from parley.shared.link.session import Timeouts, unsupported
 from parley.shared.names import fold, why_odd
+from parley.shared.peering.dead_links import DeadLinks
 from parley.shared.peering.peer import Peer
 from parley.shared.peering.peering import Peering
+from parley.shared.peering.source_ports import SourcePorts
 from parley.shared.runtime.completed import completed
 from parley.shared.runtime.supervised import SupervisedTimer, forever
 from parley.shared.service.health import export_links, link_states, peer_status, recognized
@@ -69,7 +71,9 @@ class ServiceBase(NodeProcess):
         """The servers that `handle_connections` finds where no discovery process tells of any."""
         self.dialects = ServerDialects(Operator(self.config.interop.peers, self.config.interop.dial))
         self.subscribers: dict[User, list[Link]] = {}
-        self.peering = Peering(self, self.config.link, self.config.address)
+        ports = SourcePorts(lambda: self.log, lambda: self.metrics.limited("names", "link"))
+        self.dead_links = DeadLinks(ports, lambda: self.log)
+        self.peering = Peering(self, self.config.link, self.config.address, self.dead_links)
         self.siblings = Siblings(self, self.secret)
         self._report = SupervisedTimer("reporting our links", self._report_links, self.faults)
         self._report_next = 0.0
@@ -80,6 +84,20 @@ class ServiceBase(NodeProcess):
 
     # Belonging to a node ----------------------------------------------------------------------------
 
+    async def listen(self) -> None:
+        """Know which servers may be dialled, and have those forget that kept links of a process before this one."""
+        path = self.data_directory.path / self.server_id / f"{self.section}.links"
+        if self.dead_links.ports.path != path:
+            self.dead_links.ports.open(path)
+            self.dialects.linked_before(self.dead_links.ports.servers)
+            self.spawn(self.dead_links.clear_all())
+        await super().listen()
+
+    async def stop(self) -> None:
+        """End; no server keeps a link that was hung up."""
+        await super().stop()
+        self.dead_links.ports.close()
+
     async def dial_no_more(self) -> None:
         """Dial no other server from now on, and report nothing."""
         self._report.cancel()
@@ -88,6 +106,7 @@ class ServiceBase(NodeProcess):
     async def stand_by(self) -> None:
         """Serve nobody, and dial nobody."""
         await self.peering.pause()
+        self.dead_links.ports.close(write=False)  # the one that serves writes it now
         await super().stand_by()
 
     def announce_to(self, to: pb.AnnounceTo) -> None:

@@ -40,6 +40,23 @@ def prepare(sock: socket.socket, loop: asyncio.AbstractEventLoop, remote_host: s
             sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
 
 
+def reset_when_killed(sock: socket.socket) -> None:
+    """Have a connection be reset if this process is killed, and let its port be bound again at once.
+
+    Without that the system says FIN, and where the other side does not close its end it keeps the port for a minute
+    (FIN_WAIT_2): it cannot be bound without SO_REUSEADDR, nor, without TCP timestamps, connected to the same place.
+    """
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def close_in_order(sock: socket.socket) -> None:
+    """Have what was written arrive when it is closed, also after `reset_when_killed`."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+
+
 async def connect(
     loop: asyncio.AbstractEventLoop, endpoint: Endpoint, local: tuple[str, int] | None, largest: int
 ) -> socket.socket:

@@ -404,7 +404,7 @@ def test_an_existing_server_that_dials_us_is_hung_up_and_dialled(pair):
     assert names(dialler.heard) == ["CONNECTED", "HANGUP"]
     assert pair.alpha.peering.links == []
     pair.loop.run(pair.alpha.knows(pair.beta))
-    pair.loop.run_for(0.1)
+    pair.loop.run_for(0.3)
     assert pair.alpha.link_to(pair.beta).dialled
     assert len(stranger.heard) == 1
 

@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from parley.shared.peering.refusals import AFTER_ITS_OWN, FIRST, LONGEST, MOST, Refusals
+from parley.shared.peering.refusals import AFTER_ITS_OWN, FIRST, MOST, ONCE_MORE, Refusals
 
 
 def test_each_refused_dial_doubles_the_wait():
@@ -12,18 +12,17 @@ def test_each_refused_dial_doubles_the_wait():
         refusals.refused(now)
         waits.append(refusals.until - now)
         now = refusals.until
-    assert waits == [10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
-    assert (FIRST, LONGEST) == (10.0, 300.0)
+    assert waits == [3.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
 
 
 def test_a_server_that_dials_us_is_dialled_soon_and_waited_for_briefly_again():
     refusals = Refusals()
-    for now in (0.0, 10.0, 30.0):
+    for now in (0.0, 3.0, 13.0, 33.0):
         refusals.refused(now)
     refusals.has_dialled(60.0)
     assert refusals.until == 60.0 + AFTER_ITS_OWN
     refusals.refused(60.2)
-    assert refusals.until == 60.2 + FIRST
+    assert refusals.until == 60.2 + ONCE_MORE
 
 
 def test_one_that_was_linked_is_dialled_at_once():
@@ -31,8 +30,8 @@ def test_one_that_was_linked_is_dialled_at_once():
     refusals.refused(0.0)
     refusals.accepted()
     assert refusals.until == 0.0
-    refusals.refused(50.0)
-    assert refusals.until == 50.0 + FIRST
+    refusals.refused(1.0)
+    assert refusals.until == 1.0 + ONCE_MORE
 
 
 def test_no_more_than_two_dials_are_refused_in_ten_seconds_however_often_it_dials_us():
