@@ -4,6 +4,8 @@
     peering.py       one connector for each other server that may be dialled, and the one link that stands to it
     peer.py          one other server, as peering knows it
     refusals.py      when a server that is no Parley, and refuses, is dialled again
+    source_ports.py  the ports of links with such servers, in a file; which of these servers were ever linked
+    dead_links.py    a dead link that such a server keeps is cleared, by HANGUP from its own port
     tie_break.py     which of two links between the same two servers stays; pure, and the same at both ends
     dial_limits.py   how many places are dialled at once, and an address that never answered less and less often
     dialler.py       the side that dials one lasting link: clients, the registration, the link to chat

@@ -26,7 +26,7 @@ CONNECTING: Final = 2.0
 """Seconds for a connection; a side that has the dead one yet may need a second SYN, a second later."""
 READING: Final = 1.0
 """Seconds for the server to read HANGUP and close, before it is dialled."""
-AT_ONCE: Final = 8
+MOST_CLEARING: Final = 8
 """Servers that are told at a time."""
 HANGUP: Final = encode("HANGUP", pb.HangUp(reason=pb.HangUp.EXIT))
 
@@ -62,7 +62,7 @@ class DeadLinks:
 
     async def clear_all(self) -> None:
         """Remove all that a process before this one left behind."""
-        room = asyncio.Semaphore(AT_ONCE)
+        room = asyncio.Semaphore(MOST_CLEARING)
 
         async def clear(server_id: str) -> None:
             async with room:

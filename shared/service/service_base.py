@@ -87,7 +87,7 @@ class ServiceBase(NodeProcess):
     async def listen(self) -> None:
         """Know which servers may be dialled, and have those forget that kept links of a process before this one."""
         path = self.data_directory.path / self.server_id / f"{self.section}.links"
-        if self.dead_links.ports.path != path:
+        if self.dead_links.ports.path != path and not self._stopping:
             self.dead_links.ports.open(path)
             self.dialects.linked_before(self.dead_links.ports.servers)
             self.spawn(self.dead_links.clear_all())
@@ -95,8 +95,10 @@ class ServiceBase(NodeProcess):
 
     async def stop(self) -> None:
         """End; no server keeps a link that was hung up."""
-        await super().stop()
-        self.dead_links.ports.close()
+        try:
+            await super().stop()
+        finally:
+            self.dead_links.ports.close()
 
     async def dial_no_more(self) -> None:
         """Dial no other server from now on, and report nothing."""
