@@ -31,10 +31,17 @@ def nodes(tmp_path_factory):
 
 @contextmanager
 def connected(user, node, number, **options):
-    """A client of somebody at their server."""
+    """A client of somebody at their server, of the first code base: what it writes to nobody says so.
+
+    A client of which nothing is known yet is written to slowly (`WRITE_GAP`).
+    """
     address = f"127.0.31.{number}"
     with PlainClient(user, node.server_id, address, broadcast=node.address, enough=1, **options) as client:
         client.connect()
+        hello = client.send_text("nobody", node.server_id, "hello")
+        client.wait_status(hello, "USER_NOT_FOUND")
+        with client.lock:
+            client.acks[:] = [each for each in client.acks if each["messageSnowflake"] != hello]
         yield client
 
 
