@@ -25,11 +25,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from bench.cost import cpu, pids
 from bench.isolation import alone
 from parley.shared.addresses import User
+from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import encode, pb
 from tests.support.nodes import Node, wait_linked, wait_until
@@ -50,6 +51,9 @@ MEDIAN, P99 = 0.060, 0.120
 class Person:
     """A user's client, as small as it can be: a link, and a socket for datagrams."""
 
+    terms: ClassVar[pb.Terms | None] = terms()
+    """A Parley's, or none: an existing client's."""
+
     def __init__(self, user: User, server: str) -> None:
         self.user = user
         self._to = (server, UDP_PORT)
@@ -58,7 +62,7 @@ class Person:
         self.udp.setblocking(False)
         self.udp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.tcp = socket.create_connection((server, TCP_PORT), source_address=(PEOPLE_ADDRESS, 0))
-        hello = pb.ConnectClient(user=user.to_pb(), udpPort=self.udp.getsockname()[1])
+        hello = pb.ConnectClient(user=user.to_pb(), udpPort=self.udp.getsockname()[1], terms=self.terms)
         self.tcp.sendall(encode("CONNECT_CLIENT", hello))
         self.tcp.recv(4096)
         self.newest: dict[str, float] = {}
@@ -218,7 +222,10 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=10)
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--plain", action="store_true", help="existing clients instead of Parley's")
     arguments = parser.parse_args()
+    if arguments.plain:
+        Person.terms = None
     alone()
     parts: list[Callable[[Path], bool]] = []
     if arguments.what in (None, "latency"):

@@ -87,14 +87,14 @@ class Federation:
         """An address for a client."""
         return f"{self.network}.{next(self._addresses)}"
 
-    def client(self, kind, user, relay=None, **how):
-        """A feature of a user's client, connected to their server as soon as it is entered."""
-        return _Client(self, kind, user, relay, how)
+    def client(self, kind, user, relay=None, at="", **how):
+        """A feature of a user's client, connected to their server, or to that `at`, as soon as it is entered."""
+        return _Client(self, kind, user, relay, at, how)
 
 
 class _Client:
-    def __init__(self, federation, kind, user, relay, how):
-        self._federation, self._relay = federation, relay
+    def __init__(self, federation, kind, user, relay, at, how):
+        self._federation, self._relay, self._at = federation, relay, at
         address = relay.client_address if relay is not None else federation.fresh_address()
         config = configuration(address, **federation._sections)
         if relay is not None:
@@ -103,6 +103,8 @@ class _Client:
 
     async def __aenter__(self):
         servers = self._federation.servers
+        if self._at:
+            servers = [server for server in servers if server.server_id == self._at]
         if self._relay is not None:
             servers = self._relay.servers(servers)
         await self.feature.handle_connection(servers)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import time
 from contextlib import suppress
 from typing import ClassVar
 
-from parley.shared.wire.messages import encode, pb
-from tests.attack.attack import Attack, Datagrams, counted, dropped, limited
+from parley.shared.wire.capabilities import terms
+from parley.shared.wire.messages import TYPING_INDICATOR, encode, pb
+from tests.attack.attack import Attack, Datagrams, Flood, counted, dropped, limited
 from tests.attack.frames import client, user
 from tests.attack.links import Link
 from tests.attack.places import ALPHA, ATTACKER, LOCATION_PORT, LOCATION_UDP, TYPING_PORT, TYPING_UDP
@@ -129,4 +131,41 @@ class LocationSubscribers(Subscribers):
         return location(f"eve{number}@alpha", f"f{self.taken % 100_000}@alpha")
 
 
-KINDS = (TypingStrangers, LocationStrangers, TypingSubscribers, LocationSubscribers)
+class Visitors(Flood):
+    """A server at which all users of the node are said to be, and then not, again and again; all of them type."""
+
+    name = "visitors"
+    place = (ALPHA, TYPING_PORT)
+    links = 1
+    rate = 2000.0
+    unit = "frames"
+    per_block = 10
+    seen = (limited("typing", "visitors"), limited("typing", "requests"), limited("typing", "datagrams"),
+            limited("typing", "names"))  # fmt: skip
+
+    def hello(self, index: int) -> bytes:  # noqa: ARG002 - one server
+        """As Parley's servers say it that take visitors."""
+        hello = pb.ConnectServer(serverId="mallory", features=[TYPING_INDICATOR], instanceId="visits")
+        hello.terms.CopyFrom(terms())
+        return encode("CONNECT_SERVER", hello)
+
+    def prepare(self) -> None:
+        """Link."""
+        super().prepare()
+        self._numbers = itertools.count(100)
+
+    def block(self) -> bytes:
+        """Sixteen come, each says something, and half of them go."""
+        frames = []
+        for _ in range(self.per_block // 2):
+            visitors = pb.Visitors()
+            for _ in range(16):
+                number = next(self._numbers)
+                visitors.here.add(user=user(f"alpha{number % 20}@alpha"), client=number)
+                visitors.gone.append(number - 16 * (number % 2))
+            said = pb.VisitorDatagrams(clients=[number], datagrams=[typing(f"alpha{number % 20}@alpha")] * 4)
+            frames += [encode("VISITORS", visitors), encode("FROM_VISITOR", said)]
+        return b"".join(frames)
+
+
+KINDS = (TypingStrangers, LocationStrangers, TypingSubscribers, LocationSubscribers, Visitors)
