@@ -18,6 +18,7 @@ import msgspec
 import yaml
 
 from parley.shared.errors import ConfigError
+from parley.shared.names import why_odd
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 """A port; 0 lets the system choose one."""
@@ -380,20 +381,20 @@ def _variable(key: str) -> str:
     return PREFIX + key.partition("[")[0].upper().replace(".", "__")
 
 
-def check_server_id(name: str, what: str = "server_id") -> str:
-    """A name that one of our servers may have; ConfigError where it may not, in which `what` has that name."""
-    if not SERVER_ID.fullmatch(name):
-        raise ConfigError(
-            f"{what}: {name[:80]!a} is not 1 to 63 letters, digits, dots, hyphens or underscores, beginning "
-            "with a letter or digit"
-        )
+def check_server_id(name: str) -> str:
+    """A name that a program gives its server; ConfigError where nobody could be called so."""
+    if why := why_odd(name):
+        raise ConfigError(f"server_id: {name[:80]!a} can be no name: it {why}")
     return name
 
 
 def _check(config: Config) -> None:
     """Check what the types cannot say."""
-    if config.server_id:
-        check_server_id(config.server_id, "configuration key server_id (PARLEY_SERVER_ID)")
+    if config.server_id and not SERVER_ID.fullmatch(config.server_id):
+        raise ConfigError(
+            f"configuration key server_id (PARLEY_SERVER_ID): {config.server_id!r} is not 1 to 63 letters, "
+            "digits, dots, hyphens or underscores, beginning with a letter or digit"
+        )
     if config.address:
         try:
             socket.inet_pton(socket.AF_INET, config.address)
