@@ -123,6 +123,7 @@ class ChatEngine:
         """Take over what this server's last process knew."""
         for destination, count, size in self.store.counts():
             self.mailbox.found_at_start(destination, count, size)
+        self.router.remote_users.found_at_start()
         for body, copies, size in self.store.shared():
             self.mailbox.shared_at_start(body, copies, size)
         self.store.count_by_author(self.mailbox.counted_at_start)
@@ -179,6 +180,7 @@ class ChatEngine:
             "blocks": len(self.blocks),
             "mailboxes": len(self.state.queues),
             "owed_to": self.owed.destinations,
+            "remote_users": len(self.router.remote_users),
             **self.router.sizes,
             "searches": len(self.search),
             "asked_elsewhere": len(self.requests.elsewhere),

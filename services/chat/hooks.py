@@ -27,10 +27,16 @@ class Timing(NamedTuple):
     stuck_ttl: float
 
 
+def _never_passes() -> float:
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """Each does nothing unless it is given."""
 
+    now: Callable[[], float] = _never_passes
+    """The time (seconds, monotonic), for who is called without it."""
     loaded: Callable[[Destination], None] = _nothing
     """More of what waits for a destination is in memory."""
     count: Callable[[str, int], None] = _nothing
@@ -43,6 +49,10 @@ class Hooks:
     """Counts what the fast path delivers."""
     arm: Callable[[float], None] = _nothing
     """The fast path sent something at that time (seconds, monotonic), and no timer is set that asks what is due."""
+    wake: Callable[[float | None], None] = _nothing
+    """Users who are reached by gateways are to be looked after at that time (seconds, monotonic), or not at all."""
+    confirmed: Callable[[], None] = _nothing
+    """One of these acknowledged a message."""
     look_for: Callable[[str], None] = _nothing
     """A server is to be looked for."""
     search_until: Callable[[float], None] = _nothing

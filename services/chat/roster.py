@@ -74,7 +74,13 @@ class Roster(Protocol):
         """These are here in earnest: somebody writes to them, or they do something that lasts."""
 
     def server(self, server_id: str) -> ServerLink | None:
-        """A linked server."""
+        """A linked server to which messages for its users go."""
+
+    def linked(self, server_id: str) -> ServerLink | None:
+        """A linked server, for what it is answered: also one whose users are reached by a gateway."""
+
+    def is_reached_by_gateway(self, server_id: str) -> bool:
+        """Whether each user of a server is a destination of their own (gateways/), and the server is none."""
 
     def linked_servers(self) -> Iterable[tuple[str, ChatLink]]:
         """All linked servers, by name."""
@@ -85,7 +91,7 @@ class Roster(Protocol):
 
 def retries_messages(roster: Roster, server_id: str) -> bool:
     """Whether a server keeps what it sent until it is answered; of one that is gone just now, that is assumed."""
-    server = roster.server(server_id)
+    server = roster.linked(server_id)
     return server is None or server.confirms
 
 
@@ -102,9 +108,14 @@ class LocalRoster:
 
     def __init__(self, *, users: int = 1_000_000, servers: int = 1_000_000, share: float = 1.0) -> None:
         """At most so many `users` and `servers`, and `share` of that from one address."""
+        self._limits = users, share
         self._state: Final = ChatState()
         self.connected: Final = ConnectedUsers()
         """The users who have clients here, as a search finds them."""
+        self._by_gateway: dict[str, ServerLink | None] = {}
+        """The servers whose users are reached by a gateway → where they are linked."""
+        self._remote_users: dict[User, Sequence[ChatLink]] = {}
+        """The users of these to whom messages may go now: nobody takes them for users of ours."""
         self.noted: Callable[[User | str], None] = lambda _destination: None
         """Called with who is known in earnest from now on."""
         self.forgotten: Callable[[User | str], None] = lambda _destination: None
@@ -128,20 +139,28 @@ class LocalRoster:
         return self._state
 
     def clients(self, user: User) -> Sequence[ChatLink]:
-        """The clients of a user here; empty when they are away."""
-        return self._state.clients.get(user, ())
+        """The clients of a user here, or the way to a user who is reached by a gateway; empty: they are away."""
+        return self._state.clients.get(user) or self._remote_users.get(user, ())
 
     def knows(self, user: User) -> bool:
         """Whether this user has ever been here, and not in vain."""
         return user in self.users
 
     def server(self, server_id: str) -> ServerLink | None:
-        """A linked server."""
+        """A linked server to which messages for its users go."""
         return self._state.servers.get(server_id)
 
     def linked_servers(self) -> Iterable[tuple[str, ChatLink]]:
         """All linked servers, by name."""
         return [(server_id, server.link) for server_id, server in self._state.servers.items()]
+
+    def linked(self, server_id: str) -> ServerLink | None:
+        """A linked server, for what it is answered: also one whose users are reached by a gateway."""
+        return self._state.servers.get(server_id) or self._by_gateway.get(server_id)
+
+    def is_reached_by_gateway(self, server_id: str) -> bool:
+        """Whether each user of a server is a destination of their own (gateways/), and the server is none."""
+        return server_id in self._by_gateway
 
     def knows_server(self, server_id: str) -> bool:
         """Whether this server has ever been heard of, and not in vain."""
@@ -178,8 +197,33 @@ class LocalRoster:
         self._state.servers[server_id] = server
 
     def remove_server(self, server_id: str) -> None:
-        """A server is linked no longer; it stays known."""
+        """A server is linked no longer; it stays known, and reached as it was."""
         self._state.servers.pop(server_id, None)
+        if server_id in self._by_gateway:
+            self._by_gateway[server_id] = None
+
+    def reach_by_gateway(self, server_id: str, server: ServerLink | None = None) -> None:
+        """A server's users are reached by a gateway from now on; `server`: it is linked."""
+        self.servers.add(server_id)
+        self.use(server_id)
+        self._state.servers.pop(server_id, None)
+        self._by_gateway[server_id] = server
+
+    def reach_directly(self, server_id: str) -> None:
+        """A server takes the messages for its users itself, once it is linked."""
+        self._by_gateway.pop(server_id, None)
+
+    def new_names(self, *, is_here: Callable[[User], bool], forgotten: Callable[[User], None]) -> KnownNames[User]:
+        """A table of as many users of other servers as ours may be, and of one server its share of that."""
+        return KnownNames(*self._limits, is_here=is_here, forgotten=forgotten)
+
+    def add_remote_user(self, user: User, link: ChatLink) -> None:
+        """Messages may go to a user who is reached by a gateway."""
+        self._remote_users[user] = [link]
+
+    def remove_remote_user(self, user: User) -> None:
+        """They may not any more."""
+        self._remote_users.pop(user, None)
 
     def may_remember(self, destination: User | str, source: str = "") -> bool:
         """Whether it is known, or there is room for it."""

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from parley.services.chat.engine import ChatEngine
+from parley.services.chat.gateways.gateway_metrics import GatewayMetrics
 from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
@@ -45,6 +46,7 @@ class EngineOwner(Protocol):
     roster: LocalRoster
     metrics: Metrics
     chat_metrics: ChatMetrics
+    gateway_metrics: GatewayMetrics
     log: FilteringBoundLogger
     faults: Faults
     spellings: Spellings
@@ -76,6 +78,7 @@ class EngineRunner:
         """Whether the timer came late: the answers that it asks for may wait to be read, and are read first."""
         self._timer = SupervisedTimer("answering in time", self._timer_fired, owner.faults)
         self._searching = SupervisedTimer("ending searches", self._end_searches, owner.faults)
+        self._remote = SupervisedTimer("trying remote users", self._try_remote_users, owner.faults)
         self._expiry = SupervisedTimer("expiring messages", self._expire, owner.faults)
         turn, queue = turn_of(asyncio.get_running_loop())
         self.fair_order = FairOrder(
@@ -113,6 +116,9 @@ class EngineRunner:
             owner.roster,
             self._store,
             Hooks(
+                now=time.monotonic,
+                wake=self._remote.set,
+                confirmed=owner.gateway_metrics.confirmed,
                 loaded=self._while_open(self._loaded),
                 count=owner.chat_metrics.count_status,
                 limited=owner.metrics.limited,
@@ -141,6 +147,7 @@ class EngineRunner:
         self._is_open = False
         self._timer.cancel()
         self._searching.cancel()
+        self._remote.cancel()
         self._expiry.cancel()
         self._operator.close()
         self.engine.router.close()
@@ -193,6 +200,7 @@ class EngineRunner:
         self.engine.note_used()
         self.engine.owed.expire(self._store.age - ttl)
         self._owner.roster.expire(self._store.age - self._owner.config.limits.unused_ttl)
+        self.engine.router.remote_users.expire(time.monotonic())
 
     def _expire_after(self, number: int) -> None:
         """Look at messages after that number; those in flight are passed by."""
@@ -212,6 +220,10 @@ class EngineRunner:
     def _end_searches(self) -> None:
         self.engine.search.handle_timeout(time.monotonic())
         self._searching.set(self.engine.search.next_timeout())
+
+    def _try_remote_users(self) -> None:
+        self.engine.router.remote_users.handle_timeout(time.monotonic())
+        self.turn_over()
 
     def _timer_fired(self) -> None:
         now = time.monotonic()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, TypeVar
 
 from parley.services.chat.engine import ChatEngine
+from parley.services.chat.gateways.gateway_links import GatewayLinks
+from parley.services.chat.gateways.gateway_metrics import GatewayMetrics
 from parley.services.chat.groups.asks import ASKS, read_ask
 from parley.services.chat.message.early_refusals import EarlyRefusals
 from parley.services.chat.message.life import Envelope
@@ -54,6 +56,7 @@ class ChatService(ServiceBase):
         super().__init__(server_id, config)
         self.roster = self._new_roster()
         self._runner: EngineRunner | None = None
+        self.gateways = GatewayLinks(self)
         self._early_refusals = EarlyRefusals(
             self.peering, report=self._refused, look_for=self.discover_now, decide_soon=self._decide_soon
         )
@@ -68,12 +71,20 @@ class ChatService(ServiceBase):
             owed=self._owed,
             sizes=lambda: self._read(ChatEngine.sizes, {}),
         )
+        self.gateway_metrics = GatewayMetrics(
+            self.metrics, open_links=lambda: self.gateways.open, away=lambda: self._read(_away, [])
+        )
 
     @property
     def runner(self) -> EngineRunner:
         """The running chat engine, which is there as soon as anybody can connect."""
         if self._runner is None:
             raise LocalProtocolError("the chat process has no name yet, and so no mailbox")
+        return self._runner
+
+    @property
+    def open_runner(self) -> EngineRunner | None:
+        """The running chat engine, if there is one."""
         return self._runner
 
     @property
@@ -113,7 +124,9 @@ class ChatService(ServiceBase):
 
     async def stand_by(self) -> None:
         """The mailbox is the other process's now."""
+        await self.gateways.drain()
         await super().stand_by()
+        await self.gateways.close()
         self.close_mailbox()
 
     def mailbox_broken(self, error: BaseException) -> None:
@@ -145,7 +158,9 @@ class ChatService(ServiceBase):
     async def stop(self) -> None:
         """End as any service, then close the mailbox."""
         try:
+            await self.gateways.drain()
             await super().stop()
+            await self.gateways.close()
         finally:
             self._settling.cancel()
             self.close_mailbox()
@@ -231,6 +246,18 @@ class ChatService(ServiceBase):
         """Send what waits for the server."""
         super().peer_connected(link)
         self._know(link.peer_id, link.remote_host)
+        if link.dialect.needs_gateway:
+            self.gateways.server_linked(link)
+            self.engine.router.server_connected(link.peer_id, self._now())
+            self.engine.requests.elsewhere.server_connected(link.peer_id)
+            self.runner.turn_over()
+        else:
+            self.engine.router.remote_users.release(link.peer_id, lambda: self._messages_may_go_to(link))
+
+    def _messages_may_go_to(self, link: Link) -> None:
+        """A server is linked that takes what is for its users."""
+        if self.peering.link_to(link.peer_id) is not link:
+            return  # it took a while to have all that waits wait for it
         self.roster.add_server(link.peer_id, LinkedServer(link, confirms=link.identity.is_parley))
         if link.identity.is_parley:
             self._settling.set(self._early_refusals.connected(link.peer_id, self._now()))
@@ -245,6 +272,7 @@ class ChatService(ServiceBase):
         self.roster.remove_server(link.peer_id)
         self._early_refusals.disconnected(link.peer_id)
         cleanly = link.end is not None and link.end.reason == "exit"
+        self.gateways.server_lost(link, cleanly=cleanly)
         self.engine.router.server_disconnected(
             link.peer_id, link, self._now(), confirms=link.identity.is_parley, cleanly=cleanly
         )
@@ -279,6 +307,8 @@ class ChatService(ServiceBase):
         """A reader caught up: go on where it was left."""
         destination: Destination = _user(link) if link.identity.is_client else link.peer_id
         self.engine.router.writable(destination, self._now())
+        if link.dialect.needs_gateway:
+            self.engine.router.remote_users.writable(link.peer_id, self._now())
         self.runner.turn_over()
 
     # Messages -----------------------------------------------------------------------------------------
@@ -406,6 +436,8 @@ class ChatService(ServiceBase):
         if name == "MESSAGE":
             message, is_retried = decode(frame, pb.ChatMessage), link.identity.is_parley
             engine.router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=is_retried)
+            if not is_retried:
+                engine.router.remote_users.heard(User.of(message.author), self._now())
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
             known = frame if link.is_parley else _read_statuses(link.dialect, answer, frame)
@@ -498,6 +530,7 @@ class ChatService(ServiceBase):
             "waiting_messages": self._mailbox_messages(),
             "oldest_waiting_seconds": round(self._oldest_age(), 3),
             "owed_statuses": self._owed(),
+            "gateways": self.gateways.status(),
         }
 
 
@@ -506,6 +539,10 @@ def _read_statuses(dialect: Dialect, answer: pb.ChatMessageResponse, frame: Fram
     for entry in answer.statuses:
         entry.status = read_status(dialect, entry.status)  # type: ignore[assignment] # an open enumeration
     return frame if dialect.first_status == 0 else None
+
+
+def _away(engine: ChatEngine) -> Sequence[tuple[str, int]]:
+    return engine.router.remote_users.away
 
 
 def _user(link: Link) -> User:

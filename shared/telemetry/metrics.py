@@ -54,8 +54,8 @@ LIMITED_WHAT: Final = frozenset(
 """Every `what` of which somebody can have had more than is allowed."""
 LIMITED_WHERE: Final = frozenset(
     {
-        "blocks", "dialects", "directory", "discovery", "groups", "http", "lanes", "link", "listener", "location",
-        "mailbox", "pieces", "registration", "roster", "router", "search", "statuses", "typing",
+        "blocks", "dialects", "directory", "discovery", "gateways", "groups", "http", "lanes", "link", "listener",
+        "location", "mailbox", "pieces", "registration", "roster", "router", "search", "statuses", "typing",
     }
 )  # fmt: skip
 """Every `where` that a limit stands."""

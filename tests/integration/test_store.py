@@ -18,7 +18,7 @@ from parley.services.chat.message.model import name_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.operator.commands import Wanted
 from parley.services.chat.operator.inspection import Inspection
-from parley.services.chat.storage import queries
+from parley.services.chat.storage import moves, queries
 from parley.services.chat.storage import store as store_module
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import Group, User
@@ -124,6 +124,55 @@ def test_what_is_kept_is_there_after_closing_and_opening_again(tmp_path):
         async with opened(tmp_path) as (store, _told):
             assert await load_owed(store, ANN) == [(3, b"second")]
             assert await load_owed(store, "gamma") == [(2, b"other")]
+
+    run(story())
+
+
+async def move(store, source):
+    found = asyncio.get_running_loop().create_future()
+    store.move(source, found.set_result)
+    return await asyncio.wait_for(found, TIMEOUT)
+
+
+def test_what_waits_for_a_server_moves_to_its_users_and_back_with_its_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(moves, "AT_A_TIME", 3)
+    cid, crew = User("cid o'x", "beta"), Group("crew", "alpha")
+    body = pb.ChatMessage(author=ANN.to_pb(), textContent="y" * 100)
+
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            for number, to in enumerate((BOB, cid, BOB, Group("bob", "beta")), 1):
+                made = Envelope(ANN, number, to, b"x" * number, key=key(ANN, number))
+                made.id = number
+                made.persist()
+                store.keep("beta", made)
+            [copy] = copies(body, crew, [cid], [key(ANN, 5)], Envelope(ANN, 5, crew, b"", origin="gamma"))
+            copy.id, copy.body.number = 5, 1
+            copy.persist()
+            store.keep("beta", copy)
+            await told.next_kept()
+            first, second = await move(store, "beta"), await move(store, "beta")
+            assert sorted(first.moved) == [(BOB, ANN, "", 2, 4, 4), (cid, ANN, "", 1, 2, 2)]
+            assert (first.left, first.is_last) == ([], False)
+            [(to, author, origin, count, size, own)] = second.moved
+            assert (to, author, origin, count, size) == (cid, ANN, "gamma", 1, copy.size)
+            assert own < 100 < size
+            assert [(each.id, each.recipient, each.durability) for each in second.left] == [
+                (4, Group("bob", "beta"), Durability.SAFE)
+            ]
+            assert second.is_last
+            assert [each.id for each in await load(store, BOB)] == [1, 3]
+            assert [each.id for each in await load(store, cid)] == [2, 5]
+            assert (await load(store, cid))[1].raw == copy.raw
+            assert [each.id for each in await load(store, "beta")] == [4]
+            back = await move(store, cid)
+            assert {each.destination for each in back.moved} == {"beta"}
+            assert [each.id for each in await load(store, "beta")] == [2, 4, 5]
+            assert (await move(store, cid)) == ([], [], True)
+        assert rows(tmp_path, "SELECT id FROM message WHERE destination = 'user:bob@beta' ORDER BY id") == [
+            (1,),
+            (3,),
+        ]
 
     run(story())
 

@@ -9,9 +9,12 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import HandedOver, name_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage.bodies import Copy
+from parley.services.chat.storage.mailbox import Moved, Moves
 from parley.services.chat.storage.quotas import Tally, count
-from parley.shared.addresses import User
+from parley.shared.addresses import Group, User
 
+AT_A_TIME = 3
+"""Messages that are moved at once."""
 AGAIN = ("write", "safe", "hand_over")
 """What is tried again where it could not be written."""
 
@@ -180,6 +183,27 @@ class FakeDisk:
     def load(self, destination, after, limit, found, pair=None):
         self._waiting.append(("read", None, lambda: found(self.read(destination, after, limit, pair))))
 
+    def move(self, source, found):
+        def write(*, tells=True):
+            moves = self._move(source)
+            if tells:
+                found(moves)
+
+        self._waiting.append(("move", None, write))
+
+    def _move(self, source):
+        mine = [(number, row) for number, row in sorted(self.messages.items()) if row.destination == source]
+        some, moved, left = mine[:AT_A_TIME], [], []
+        for number, row in some:
+            if isinstance(row.recipient, Group) and not isinstance(source, User):
+                left.append(_item(number, row))
+                continue
+            destination = source.server_id if isinstance(source, User) else row.recipient
+            self.messages[number] = row._replace(destination=destination)
+            own = len(row.raw) - (row.body.size if row.body else 0)
+            moved.append(Moved(destination, row.author, row.origin, 1, len(row.raw), own))
+        return Moves(moved, left, len(some) < AT_A_TIME)
+
     def load_owed(self, destination, after, limit, found):
         def read():
             owed = [(n, each[1]) for n, each in sorted(self.unpaid.items()) if each[0] == destination and n > after]
@@ -247,6 +271,8 @@ class FakeDisk:
         for kind, _item, do in self._take(written):
             if kind in ("keep", "write", "hand_over"):
                 do()
+            elif kind == "move":
+                do(tells=False)
         self._waiting.clear()
         self.kept = self.not_persisted = self.handed_over = lambda _items: None
 
@@ -263,7 +289,7 @@ class FakeDisk:
     @staticmethod
     def _read(batch):
         for kind, _item, do in batch:
-            if kind == "read":
+            if kind in ("read", "move"):
                 do()
 
     # What the next process reads at its start --------------------------------------------------------

@@ -129,6 +129,7 @@ class Node:
         """The servers that announced themselves as no Parley."""
         self.counted = []
         self.doubted = 0
+        self.limited = []
         self.settings = ChatConfig(ack_timeout=ACK_TIMEOUT, mailbox_messages=mailbox, **settings)
         self.disk = FakeDisk()
         self.start()
@@ -136,13 +137,18 @@ class Node:
     def start(self):
         """A new process, which knows what is on disk."""
         self.roster = LocalRoster()
+        self.wake_at = None
+        """When the users of other servers are to be looked after."""
         self.engine = ChatEngine(
             self.server_id,
             self.settings,
             self.roster,
             self.disk,
             Hooks(
+                now=lambda: self.now,
+                wake=self.wake,
                 loaded=lambda destination: self.router.loaded(destination, self.now),
+                limited=lambda what, where: self.limited.append((what, where)),
                 count=lambda scope, status: self.counted.append((scope, status)),
                 delivered_run=self.count_run,
                 look_for=self.looked_for.append,
@@ -156,6 +162,11 @@ class Node:
         self.disk.kept = self.router.persisted
         self.disk.not_persisted = lambda items: self.router.not_persisted(items, self.now)
         self.disk.handed_over = self.router.handed_over
+
+    def wake(self, when):
+        """As a timer: it fires at the earliest of the times that it was set to."""
+        if when is not None and (self.wake_at is None or when < self.wake_at):
+            self.wake_at = when
 
     def note_doubt(self):
         self.doubted += 1
@@ -294,12 +305,15 @@ class Node:
             self.router.handle_timeout(self.now)
             self.engine.requests.elsewhere.handle_timeout(self.now)
             self.engine.search.handle_timeout(self.now)
+            if self.wake_at is not None and self.wake_at <= self.now:
+                self.wake_at = None
+                self.router.remote_users.handle_timeout(self.now)
             self.end_turn()
         self.now = end
 
     def next_timeout(self):
-        """When time is to be told of next: search has a timer of its own."""
-        timeouts = self.engine.next_timeout(), self.engine.search.next_timeout()
+        """When time is to be told of next: search and the users of other servers have timers of their own."""
+        timeouts = self.engine.next_timeout(), self.engine.search.next_timeout(), self.wake_at
         return min((due for due in timeouts if due is not None), default=None)
 
     @property

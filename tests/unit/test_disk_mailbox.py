@@ -8,7 +8,7 @@ from parley.services.chat.state import ChatState, number
 from parley.services.chat.storage import disk_mailbox
 from parley.services.chat.storage.disk_mailbox import DiskMailbox, Limits
 from parley.services.chat.storage.mailbox import Kept
-from parley.shared.addresses import User
+from parley.shared.addresses import Group, User
 from tests.support.disks import FakeDisk
 
 ANN, BOB, BEN = User("ann", "alpha"), User("bob", "alpha"), User("ben", "alpha")
@@ -339,3 +339,131 @@ def test_a_large_one_does_not_bring_back_what_is_on_its_way(monkeypatch):
     assert numbers(opened.drain()) == [200]
     opened.box.put_back(BOB, [first])
     assert numbers(opened.drain()) == [1]
+
+
+# Moving --------------------------------------------------------------------------------------------------
+
+CID, DAN = User("cid", "old"), User("dan", "old")
+
+
+class Moving(ChatEngine):
+    """Also what was said to have moved; a destination moves until nothing of it is left."""
+
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        self.found = set()
+        self.left = []
+
+    def move(self, source):
+        def moved(users, left):
+            self.found |= users
+            for each in left:
+                self.left.append(each.snowflake)
+                self.box.over(each, Status.USER_NOT_FOUND)
+            if not self.box.is_empty(source):
+                self.box.move(source, moved)
+
+        self.box.move(source, moved)
+
+    def keep(self, *numbers, to, waits_at="old"):
+        for n in numbers:
+            self.box.put(waits_at, item(n, to))
+
+
+def test_what_waits_for_a_server_moves_to_its_users_in_order_behind_and_before_what_is_there():
+    opened = Moving()
+    opened.keep(1, 3, 5, 7, 9, to=CID)
+    opened.keep(2, 4, to=DAN)
+    opened.disk.commit_all()
+    opened.keep(11, to=CID, waits_at=CID)  # it came while nothing had moved yet
+    opened.disk.commit_all()
+    opened.move("old")
+    assert opened.box.pop("old") is None
+    opened.disk.commit_all()
+    assert opened.found == {CID, DAN}
+    assert opened.box.is_empty("old")
+    assert numbers(opened.drain(CID)) == [1, 3, 5, 7, 9, 11]
+    assert numbers(opened.drain(DAN)) == [2, 4]
+    assert len(opened.box) == 0
+    assert opened.box._bytes == 0
+
+
+def test_what_comes_for_the_source_while_it_moves_moves_too():
+    opened = Moving()
+    opened.keep(*range(1, 9), to=CID)
+    opened.disk.commit_all()
+    opened.move("old")
+    opened.keep(20, to=CID)
+    opened.disk.commit(1)
+    opened.keep(21, to=CID)
+    opened.disk.commit_all()
+    assert numbers(opened.drain(CID)) == [*range(1, 9), 20, 21]
+    assert len(opened.box) == 0
+
+
+def test_what_is_read_just_now_is_read_again_after_the_move():
+    opened = Moving()
+    opened.keep(*range(1, 10), to=CID, waits_at=CID)
+    opened.disk.commit_all()
+    taken = opened.take_ready(CID)  # and the next are asked for
+    opened.box.put_back(CID, taken)
+    opened.move(CID)
+    opened.disk.commit_all()
+    assert opened.box.is_empty(CID)
+    assert opened.box._ready == opened.box._ready_bytes == 0
+    assert numbers(opened.drain("old")) == list(range(1, 10))
+    assert len(opened.box) == 0
+
+
+def test_what_is_for_a_group_is_moved_nowhere_and_waits_no_more():
+    opened = Moving()
+    opened.keep(1, to=CID)
+    opened.keep(2, to=Group("crew", "old"))
+    opened.keep(3, to=CID)
+    opened.disk.commit_all()
+    opened.move("old")
+    opened.disk.commit_all()
+    assert opened.left == [2]
+    assert numbers(opened.drain(CID)) == [1, 3]
+    assert opened.box.is_empty("old")
+    assert len(opened.box) == 0
+
+
+def test_lanes_and_what_is_in_memory_of_both_sides_are_read_again():
+    opened = Moving()
+    opened.keep(*range(1, 7), to=CID)
+    opened.box.open_lane("old", (ANN, CID), [])
+    opened.keep(7, to=CID)
+    opened.disk.commit_all()
+    opened.move("old")
+    opened.disk.commit_all()
+    assert opened.box._ready == opened.box._ready_bytes == 0
+    assert numbers(opened.drain(CID)) == list(range(1, 8))
+
+
+def test_the_quotas_of_a_destination_move_with_its_mail():
+    opened = Moving()
+    opened.keep(1, 2, 3, to=CID)
+    opened.disk.commit_all()
+    opened.move("old")
+    opened.disk.commit_all()
+    quotas = opened.box._quotas
+    assert quotas.of((CID, ANN)) == (3, 6)
+    assert quotas.of(("to", "old")) == (0, 0)
+    assert quotas.of(("by", ANN)) == (3, 6)
+
+
+@pytest.mark.parametrize("written", range(6))
+def test_a_move_that_a_crash_interrupts_leaves_each_message_at_one_of_both(written):
+    opened = Moving()
+    opened.keep(*range(1, 9), to=CID)
+    opened.disk.commit_all()
+    opened.move("old")
+    for _ in range(written):
+        opened.disk.commit(1)
+    opened.disk.crash(written=1)
+    again = Moving(opened.disk)
+    if not again.box.is_empty("old"):
+        again.move("old")
+        again.disk.commit_all()
+    assert numbers(again.drain(CID)) == list(range(1, 9))

@@ -11,6 +11,7 @@ from parley.services.chat.storage import rows, schema
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError
 from tests.support.durable_people import DurableNode
+from tests.support.linking_model import LinkingModel
 
 ANN, BOB, BEN, CID = User("ann", "alpha"), User("bob", "alpha"), User("ben", "alpha"), User("cid", "beta")
 CREW = Group("crew", "alpha")
@@ -140,12 +141,34 @@ def test_a_server_that_recognises_nothing_gets_nothing_twice(node, ann):
     assert ann.statuses() == []
 
 
+def test_a_user_who_is_reached_by_a_gateway_is_tried_and_gets_nothing_twice(node, ann):
+    old = LinkingModel(node)
+    old.bring_up()
+    bob = User("bob", "old")
+    node.send(ANN, 1, bob)
+    assert commands.retry(node.router, node.roster, Retry(("user:bob@old",)), node.now) == [
+        Retried("user:bob@old", "unconfirmed")
+    ]
+    assert len(old.link.writes) == 1
+    node.pass_time(11.5)
+    node.disk.commit_all()
+    old.settle()
+    old.connected.add(bob)
+    node.pass_time(1.0)
+    assert commands.retry(node.router, node.roster, Retry(("user:bob@old",)), node.now) == [
+        Retried("user:bob@old", "tried")
+    ]
+    node.pass_time(0.2)
+    old.settle()
+    assert ann.statuses()[-1] == (1, bob, "DELIVERED")
+
+
 # Which messages ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def file():
-    """Numbers 1 to 6, kept at ages of 10, 20, … seconds."""
+    """Numbers 1 to 7, kept at ages of 10, 20, … seconds."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.executescript(schema.SCHEMA)
     items = [
@@ -155,6 +178,7 @@ def file():
         ("beta", Envelope(ANN, 4, CID, b"x")),
         ("beta", Envelope(ANN, 5, User("dan", "beta"), b"x")),
         ("beta", Envelope(ANN, 6, Group("cid", "beta"), b"x")),
+        (User("eve", "old"), Envelope(ANN, 7, User("eve", "old"), b"x")),
     ]
     for number, (destination, item) in enumerate(items, 1):
         item.id = number
@@ -167,11 +191,14 @@ def file():
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (Wanted(), [1, 2, 3, 4, 5, 6]),
+        (Wanted(), [1, 2, 3, 4, 5, 6, 7]),
         (Wanted(ids=(2, 5, 99)), [2, 5]),
         (Wanted(ids=(2, 2**63, -(2**64))), [2]),
         (Wanted(ids=(2**63,)), []),
-        (commands.wanted_by("", "alpha"), [1, 2, 3, 4, 5, 6]),
+        (commands.wanted_by("", "alpha"), [1, 2, 3, 4, 5, 6, 7]),
+        (commands.wanted_by("alpha", "alpha"), []),
+        (commands.wanted_by("old", "alpha"), [7]),
+        (commands.wanted_by("eve@old", "alpha"), [7]),
         (commands.wanted_by("bob@alpha", "alpha"), [1, 2]),
         (commands.wanted_by(" beta ", "alpha"), [4, 5, 6]),
         (commands.wanted_by("cid@beta", "alpha"), [4]),
@@ -184,6 +211,23 @@ def test_what_is_wanted_is_found(file, wanted, found):
     """The mailbox is 100 seconds old."""
     condition, values = wanted.condition(100.0)
     assert [n for (n,) in file.execute(f"SELECT id FROM message WHERE {condition} ORDER BY id", values)] == found
+
+
+@pytest.mark.parametrize(
+    ("to", "places"),
+    [
+        ("", [BOB, "beta", "old", CID, User("eve", "old")]),
+        ("beta", ["beta", CID]),
+        ("cid@beta", ["beta", CID]),
+        ("dan@beta", ["beta"]),
+        ("eve@old", ["old", User("eve", "old")]),
+        ("bob@alpha", [BOB]),
+        ("alpha", []),
+    ],
+)
+def test_what_is_wanted_waits_at_a_user_or_their_server(to, places):
+    wanted = commands.wanted_by(to, "alpha")
+    assert [each for each in [BOB, "beta", "old", CID, User("eve", "old")] if wanted.waits_at(each)] == places
 
 
 @pytest.mark.parametrize("to", ["#crew@alpha", "@alpha", "bob@"])

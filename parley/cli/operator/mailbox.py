@@ -81,7 +81,7 @@ def list_(
         else:
             destinations = inspection.queues()
             print_destinations(
-                [each for each in destinations if wanted.destination in (None, each.destination)], as_json=as_json
+                [each for each in destinations if wanted.waits_at(each.destination)], as_json=as_json
             )
 
 
@@ -141,17 +141,17 @@ def retry(
     with _located(config, data_dir, server_id) as (_, directory):
         if bool(destination) == everything:
             raise ConfigError("name one destination, or say --all")
-        only = wanted_by(destination, directory.name).destination
+        wanted = wanted_by(destination, directory.name)
         with Inspection(directory) as inspection:
             destinations = {name_of(each.destination): each for each in inspection.queues() if each.messages}
-        names = [name for name, each in destinations.items() if only in (None, each.destination)]
+        names = [name for name, each in destinations.items() if wanted.waits_at(each.destination)]
         if not names:
             fail(f"nothing waits for {destination}" if destination else f"nothing waits at {directory.name}")
         running, tried = Running(directory), False
         for some in _parts(names):
             for done in running.retry(Retry(tuple(some))):
                 print_retried(done, destinations[done.destination].messages, as_json=as_json)
-                tried = tried or done.messages > 0 or done.state == "looked_for"
+                tried = tried or done.messages > 0 or done.state in ("looked_for", "tried")
     if not tried:
         fail("nothing can be tried again now")
 

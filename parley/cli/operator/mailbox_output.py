@@ -116,6 +116,7 @@ def print_retried(done: Retried, kept: int, *, as_json: bool) -> None:
     states = {
         "written": f"{messages_of(done.messages)} written again",
         "looked_for": f"not linked, looked for now; {messages_of(kept)} kept",
+        "tried": f"not there when it was tried last, tried now; {messages_of(kept)} kept",
         "unconfirmed": "linked, and left to answer: it would show twice what is written twice",
         "away": f"no client is connected; {messages_of(kept)} kept",
     }

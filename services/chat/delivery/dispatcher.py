@@ -295,6 +295,10 @@ class Dispatcher:
         self._state.in_flight_bytes -= sum(envelope.size for envelope in envelopes)
         return envelopes
 
+    def forget_lanes(self, destination: Destination) -> None:
+        """All that waits there waits in one queue again."""
+        self._lanes.forget(destination)
+
     def given_up(self, destination: Destination, envelope: Envelope) -> None:
         """An envelope was lost, and is not to be sent again."""
         self._lanes.answered(destination, envelope)

@@ -233,6 +233,10 @@ class Lanes:
             self._give_up(destination, path, now)
             self._look_after(destination, path, now)
 
+    def forget(self, destination: Destination) -> None:
+        """There are no lanes there any more."""
+        self.paths.pop(destination, None)
+
     def lost(
         self, destination: Destination, link: ChatLink, envelopes: list[Envelope], now: float, *, cleanly: bool
     ) -> list[Envelope]:

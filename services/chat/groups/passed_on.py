@@ -74,7 +74,7 @@ class PassedOn:
 
     def pass_on(self, server_id: str, name: str, ask: Ask, link: ChatLink, now: float) -> None:
         """Ask a server; one that is not linked is looked for."""
-        server = self._roster.server(server_id)
+        server = self._roster.linked(server_id)
         if len(self._passed) >= MOST or self._passed_of[link] >= MOST_OF_LINK:
             self._limited("requests", "groups")
             answer(ask, link, Reason.FAILED)
@@ -101,7 +101,7 @@ class PassedOn:
 
     def server_connected(self, server_id: str) -> None:
         """A server is in the roster: it hears what it has not answered, and has as long for it as any."""
-        server = self._roster.server(server_id)
+        server = self._roster.linked(server_id)
         for number, passed in list(self._passed.items()):
             if passed.server_id != server_id or server is None:
                 continue

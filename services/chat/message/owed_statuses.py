@@ -178,7 +178,7 @@ class OwedStatuses:
         """Where it is told, and whether that answers."""
         if isinstance(destination, User):
             return list(self._roster.clients(destination)), False
-        server = self._roster.server(destination)
+        server = self._roster.linked(destination)
         return ([], False) if server is None else ([server.link], server.confirms)
 
     def _pay(self, destination: Destination, account: _Account, number: int) -> None:

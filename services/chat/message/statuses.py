@@ -200,7 +200,7 @@ class Statuses:
         if isinstance(destination, User):
             links: Sequence[ChatLink] = self._roster.clients(destination)
         else:
-            server = self._roster.server(destination)
+            server = self._roster.linked(destination)
             links = () if server is None or (for_certain and server.confirms) else (server.link,)
         if not links:
             self._owed.owe(destination, payload)

@@ -61,8 +61,9 @@ class Retried(msgspec.Struct, frozen=True):
 
     destination: str
     state: str
-    """`written`; `looked_for`: a server without a link; `away`: a user without a client; `unconfirmed`: a server
-    that would take what comes again for another message, and so is left to answer (protocol.md)."""
+    """`written`; `looked_for`: a server without a link; `tried`: a user of an existing server, who may be there;
+    `away`: a user without a client; `unconfirmed`: a server, or a user of one, that would take what comes again for
+    another message, and so is left to answer (protocol.md)."""
     messages: int = 0
 
 
@@ -92,6 +93,10 @@ def retry(router: Router, roster: Roster, request: Retry, now: float) -> list[Re
 
 def _retry(router: Router, roster: Roster, name: str, now: float) -> Retried:
     destination = destination_of(name)
+    if isinstance(destination, User) and roster.is_reached_by_gateway(destination.server_id):
+        is_left = bool(roster.clients(destination))
+        router.retry(destination, now)
+        return Retried(name, "unconfirmed" if is_left else "tried")
     if isinstance(destination, User):
         count = router.retry(destination, now)
         return Retried(name, "written" if roster.clients(destination) else "away", count)
@@ -112,6 +117,8 @@ class Wanted:
     destination: Destination | None = None
     recipient: User | None = None
     """Of what waits for another server: for this user of it."""
+    with_users: bool = False
+    """Also what waits for users of that server: of some, each is a destination (gateways/)."""
     older_than: float | None = None
     """Seconds."""
 
@@ -123,7 +130,10 @@ class Wanted:
             known = [number for number in self.ids if 0 <= number <= LAST]
             parts.append(f"id IN ({','.join('?' * len(known))})")
             values += known
-        if self.destination is not None:
+        if isinstance(self.destination, str) and self.with_users:
+            parts.append("(destination = ? OR recipient_server = ?)")
+            values += [name_of(self.destination), self.destination]
+        elif self.destination is not None:
             parts.append("destination = ?")
             values.append(name_of(self.destination))
         if self.recipient is not None:
@@ -133,6 +143,14 @@ class Wanted:
             parts.append("kept_at < ?")
             values.append(now - self.older_than)
         return " AND ".join(parts), values
+
+    def waits_at(self, destination: Destination) -> bool:
+        """Whether some of it may wait there."""
+        if self.destination is None or destination == self.destination:
+            return True
+        if not self.with_users or not isinstance(destination, User) or destination.server_id != self.destination:
+            return False
+        return self.recipient in (None, destination)
 
 
 def wanted_by(to: str, server_id: str, older_than: float | None = None) -> Wanted:
@@ -146,11 +164,11 @@ def wanted_by(to: str, server_id: str, older_than: float | None = None) -> Wante
     if text.startswith("#"):
         raise ConfigError(f"{text}: what is for a group waits for its members, or its server: name those")
     if "@" not in text:
-        return Wanted(destination=text or None, older_than=older_than)
+        return Wanted(destination=text or None, with_users=text != server_id, older_than=older_than)
     user = User.parse(text)
     if user.server_id == server_id:
         return Wanted(destination=user, older_than=older_than)
-    return Wanted(destination=user.server_id, recipient=user, older_than=older_than)
+    return Wanted(destination=user.server_id, recipient=user, with_users=True, older_than=older_than)
 
 
 def seconds(text: str) -> float:

@@ -14,6 +14,8 @@ from typing import Final
 from parley.services.chat.deduplication.unverified_copies import UnverifiedCopies
 from parley.services.chat.delivery.dispatcher import Dispatcher
 from parley.services.chat.delivery.fast_path import FastPath
+from parley.services.chat.gateways import answers
+from parley.services.chat.gateways.remote_users import RemoteUsers
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.groups.groups import Groups, copies
 from parley.services.chat.hooks import Hooks, Timing
@@ -95,6 +97,15 @@ class Router:
         self._recent = self._statuses.recent
         self._acknowledgements = Acknowledgements(
             server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, hooks
+        )
+        self.remote_users: Final = RemoteUsers(
+            server_id,
+            roster,
+            mailbox,
+            self._dispatcher,
+            self._statuses,
+            hooks,
+            ack_timeout=timing.ack_timeout,
         )
         self.fast_path: FastPath | None = None
         if fast_path:
@@ -215,7 +226,8 @@ class Router:
 
     def _is_asked_again(self, envelope: Envelope) -> bool:
         """Whether another server has this message: what has become of it is asked by sending it again."""
-        if envelope.recipient.server_id == self._server_id:
+        server_id = envelope.recipient.server_id
+        if server_id == self._server_id or self._roster.is_reached_by_gateway(server_id):
             return False
         return isinstance(envelope.recipient, Group) or self._recent.status(envelope.key) == Status.USER_AWAY
 
@@ -233,8 +245,19 @@ class Router:
                 self._statuses.report_when_safe(envelope, Status.USER_AWAY)
 
     def _to_server(self, envelope: Envelope, server_id: str, now: float) -> None:
-        is_linked = self._roster.server(server_id) is not None
-        if not is_linked and self._is_unknown(server_id):
+        if self._roster.server(server_id) is None:
+            self._to_absent_server(envelope, server_id, now)
+        elif not self._dispatcher.dispatch(server_id, envelope, now):
+            self._refuse(envelope)
+        elif envelope.author in self._roster.users.unused:
+            self._roster.use(envelope.author)
+
+    def _to_absent_server(self, envelope: Envelope, server_id: str, now: float) -> None:
+        """Its users may be reached by a gateway; else it is looked for."""
+        if self._roster.is_reached_by_gateway(server_id):
+            if not self.remote_users.accept(envelope, envelope.recipient, now):
+                self._refuse(envelope)
+        elif self._is_unknown(server_id):
             if self._awaited.hold(server_id, envelope):
                 self._miss(server_id, now)
             else:
@@ -242,14 +265,12 @@ class Router:
                 self._refuse(envelope)
         elif not self._dispatcher.dispatch(server_id, envelope, now):
             self._refuse(envelope)
-        elif not is_linked:
+        else:
             self._roster.use(server_id, envelope.author)
             self._miss(server_id, now)
             if self._mailbox.has_messages_on_disk(server_id):
                 # Nobody comes back to what is only on disk before it goes out.
                 self._statuses.report_when_safe(envelope, Status.OTHER_SERVER_TIMEOUT)
-        elif envelope.author in self._roster.users.unused:
-            self._roster.use(envelope.author)
 
     def _is_unknown(self, server_id: str) -> bool:
         """Whether nothing is known of a server without a link, or what waits for it was sent when nothing was."""
@@ -414,9 +435,20 @@ class Router:
 
         """
         delivered = self._acknowledgements.from_server(server_id, ack, now)
-        if delivered is not None and self.fast_path is not None and frame is not None:
+        if delivered is None:
+            if self._roster.is_reached_by_gateway(server_id):
+                self._of_remote_user(answers.of_server(server_id, ack, self._spellings), now)
+        elif self.fast_path is not None and frame is not None:
             self.fast_path.learn_answer(delivered, frame.payload)
         self._dispatcher.pump(server_id, now)
+
+    def ack_from_gateway(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> None:
+        """An acknowledgement of a client of another server came over our gateway there."""
+        self._of_remote_user(answers.of_client(server_id, ack, self._spellings), now)
+
+    def _of_remote_user(self, answer: answers.Answer | None, now: float) -> None:
+        if answer is not None:
+            self.remote_users.answered(answer, now)
 
     def refused(self, server_id: str, envelope: Envelope, now: float) -> None:
         """Another server does not know the recipient of a message: that is certain by now."""
@@ -515,13 +547,16 @@ class Router:
         if isinstance(destination, str) and self._roster.server(destination) is None:
             self._look_for(destination)
             return 0
+        if isinstance(destination, User):
+            self.remote_users.heard(destination, now)
         written = self._dispatcher.send_again(destination)
         self._dispatcher.pump(destination, now)
         return written
 
     def _destination(self, envelope: Envelope) -> Destination:
-        local = envelope.recipient.server_id == self._server_id
-        return User(*envelope.recipient) if local else envelope.recipient.server_id
+        server_id = envelope.recipient.server_id
+        is_a_user = server_id == self._server_id or self._roster.is_reached_by_gateway(server_id)
+        return User(*envelope.recipient) if is_a_user else server_id
 
     def timer_is_set(self, is_set: bool) -> None:
         """Whether a timer is set for `next_timeout`."""
@@ -530,6 +565,7 @@ class Router:
 
     def close(self) -> None:
         """Nothing is routed any more."""
+        self.remote_users.close()
         if self.fast_path is not None:
             self.fast_path.close()
 

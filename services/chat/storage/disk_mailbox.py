@@ -13,8 +13,9 @@ from typing import Final, Protocol
 from parley.services.chat.message.life import MEMORY, SAFE, Envelope, Input
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.state import ChatState, number
-from parley.services.chat.storage.mailbox import Kept
+from parley.services.chat.storage.mailbox import Kept, Moves
 from parley.services.chat.storage.quotas import Limits, Quotas, Tally
+from parley.shared.addresses import User
 
 IN_MEMORY: Final = 512
 """Waiting messages of one destination in memory; more are read when those go out."""
@@ -56,6 +57,9 @@ class Disk(Protocol):
         pair: Pair | None = None,
     ) -> None:
         """Read the next messages with ids greater than `after`: all, or those of a pair."""
+
+    def move(self, source: Destination, found: Callable[[Moves], None]) -> None:
+        """Move what waits at a server to its recipients, or at a user to their server."""
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk."""
@@ -365,6 +369,45 @@ class DiskMailbox:
         """Call when all that was written so far is safe."""
         self._disk.when_safe(then)
 
+    # Moving -------------------------------------------------------------------------------------
+
+    def move(self, source: Destination, then: Callable[[set[User], list[Envelope]], None]) -> None:
+        """Have some of what waits at a server wait at its users, or what waits at a user at their server.
+
+        All of it is on disk. `then` hears of users that something was moved to, and is given what can be moved
+        nowhere, which waits no more. Until then nothing of the source can be taken.
+        """
+        queue = self._set_aside(source)
+        queue.is_loading = True
+        asked = queue.count
+
+        def moved(found: Moves) -> None:
+            for each in found.moved:
+                self._quotas.move(source, each)
+                there = self._set_aside(each.destination)
+                there.count, there.on_disk = there.count + each.messages, there.on_disk + each.messages
+                there.size += each.size
+                queue.count, queue.size = queue.count - each.messages, queue.size - each.size
+            for envelope in found.left:
+                self._add(source, queue, envelope, -1)
+            if found.is_last and (missing := asked - sum(each.messages for each in found.moved) - len(found.left)):
+                self._count, queue.count = self._count - missing, queue.count - missing  # it could not be written
+            if not queue.count:
+                self._bytes, queue.size = self._bytes - queue.size, 0
+            queue.is_loading, queue.on_disk = False, queue.count
+            self._tidy(source, queue)
+            then({each.destination for each in found.moved if isinstance(each.destination, User)}, found.left)
+
+        self._disk.move(source, moved)
+
+    def _set_aside(self, destination: Destination) -> _Queue:
+        """Have all that waits there wait on disk alone, where it is."""
+        before = self._state.queues.get(destination)
+        queue = self._state.queues[destination] = _Queue() if before is None else _Queue(before.count, before.size)
+        for part in before.all if before is not None else ():
+            self._forget(list(part.ready))
+        return queue
+
     # Reading ------------------------------------------------------------------------------------
 
     def _load(self, destination: Destination, queue: _Queue, pair: Pair | None = None) -> None:
@@ -375,6 +418,8 @@ class DiskMailbox:
         part.is_loading = True
 
         def found(envelopes: list[Envelope]) -> None:
+            if self._state.queues.get(destination) is not queue:
+                return  # all of it is read from the beginning, where it waits now
             part.is_loading = False
             self._take_in(queue, part, envelopes)
             part.on_disk -= len(envelopes)  # none: what it was asked for could not be written; more may have come

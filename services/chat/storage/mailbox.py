@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair
 from parley.services.chat.state import ChatState
+from parley.shared.addresses import User
 
 
 class Kept(Enum):
@@ -24,6 +25,28 @@ class Kept(Enum):
     """The message is being written; the mailbox's owner is told when that is done."""
     FULL = auto()
     """There is no room."""
+
+
+class Moved(NamedTuple):
+    """What was moved of one author's messages to one destination."""
+
+    destination: Destination
+    author: User
+    origin: str
+    messages: int
+    size: int
+    own: int
+    """The bytes that they do not share."""
+
+
+class Moves(NamedTuple):
+    """What was moved at once."""
+
+    moved: list[Moved]
+    left: list[Envelope]
+    """The outlines of messages for groups of a server: they are no user's, and stay where they are."""
+    is_last: bool
+    """Whether nothing else waited there."""
 
 
 class Mailbox(Protocol):
@@ -80,6 +103,13 @@ class Mailbox(Protocol):
 
     def remove(self, destination: Destination, envelope: Envelope, *, is_written: bool = True) -> bool:
         """Take one envelope from what waits, wherever it is; False when it does not, or is being read just now."""
+
+    def move(self, source: Destination, then: Callable[[set[User], list[Envelope]], None]) -> None:
+        """Have some of what waits at a server wait at its users, or what waits at a user at their server.
+
+        All of it is on disk. `then` hears of users that something was moved to, and is given what can be moved
+        nowhere, which waits no more.
+        """
 
     def find(self, key: Key) -> int | None:
         """The status of a message that is, or lately was, on disk; None: there is no such message."""

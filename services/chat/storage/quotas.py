@@ -17,6 +17,7 @@ from typing import Final
 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
+from parley.services.chat.storage.mailbox import Moved
 from parley.shared.addresses import User
 
 WIDTH: Final = 1 << 16
@@ -85,6 +86,12 @@ class Quotas:
         """Count what comes (1) or goes (-1); `shared`: the bytes of a body that comes or goes with it."""
         own = envelope.own_size + shared
         count(self._tally, destination, envelope.author, envelope.origin, sign, sign * envelope.size, sign * own)
+
+    def move(self, source: Destination, moved: Moved) -> None:
+        """Count as another destination's what waits there now."""
+        destination, author, origin, messages, size, own = moved
+        count(self._tally, source, author, origin, -messages, -size, -own)
+        count(self._tally, destination, author, origin, messages, size, own)
 
     def of(self, key: Hashable) -> Amount:
         """The amount of a key."""

@@ -25,9 +25,10 @@ from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerpri
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.storage import queries, rows, schema
+from parley.services.chat.storage import moves, queries, rows, schema
 from parley.services.chat.storage.back_pressure import BackPressure
 from parley.services.chat.storage.bodies import Known
+from parley.services.chat.storage.mailbox import Moves
 from parley.services.chat.storage.quotas import Tally
 from parley.services.chat.storage.unwritten import Unwritten, Work, Write
 from parley.shared.addresses import User
@@ -344,6 +345,10 @@ class Store:
             return self._unwritten.add_to(envelopes, destination, after, limit, pair)
 
         self._ask(Work(read=read, found=found))
+
+    def move(self, source: Destination, found: Callable[[Moves], None]) -> None:
+        """Move what waits at a server to its recipients, or at a user to their server: some, and tell how much."""
+        self._ask(Work(read=lambda db: moves.move(db, source), found=found))
 
     def load_owed(
         self, destination: Destination, after: int, limit: int, found: Callable[[list[tuple[int, bytes]]], None]

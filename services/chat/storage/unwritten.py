@@ -44,6 +44,7 @@ class Work:
     safe: Callable[[], None] | None = None
     """Hears that all before it was written."""
     read: Callable[[sqlite3.Connection], Any] | None = None
+    """Reads, or changes what is there in a transaction of its own."""
     found: Callable[[Any], None] | None = None
     """Hears what `read` returned."""
 
