@@ -13,6 +13,8 @@ from typing import Final
 
 from deploy.documents import configuration, decisions, diagrams
 from deploy.documents.parts import ROOT, replaced
+from parley.services.chat.gateways.presence import PRESENCE
+from parley.services.chat.gateways.presence import State as Presence
 from parley.services.chat.message.life import DURABILITY, LIFE, State
 from parley.shared.link.transitions import TRANSITIONS as LINK
 from parley.shared.link.transitions import State as LinkState
@@ -28,6 +30,10 @@ PARTS: Final[dict[tuple[str, str], Callable[[], str]]] = {
         LIFE, last=[State.ANSWERED, State.EXPIRED]
     ),
     ("docs/architecture.md", "message durability"): lambda: diagrams.transition_rows(DURABILITY, last=[]),
+    ("docs/architecture.md", "presence states"): lambda: diagrams.state_diagram(
+        PRESENCE, first=[Presence.THERE], last=[]
+    ),
+    ("docs/architecture.md", "presence transitions"): lambda: diagrams.transition_rows(PRESENCE, last=[]),
     ("docs/architecture.md", "link states"): lambda: diagrams.state_diagram(
         LINK, first=[LinkState.ACCEPTED, LinkState.DIALLED], last=[LinkState.CLOSED]
     ),

@@ -24,7 +24,7 @@ SETTINGS = {
     "PARLEY_CHAT__ACK_TIMEOUT": str(ACK_TIMEOUT),
     "PARLEY_DISCOVERY__DISCOVERY_INTERVAL": "0.5",  # an existing server asks once, and has to be asked
     "PARLEY_LINK__BACKOFF_MAX": "0.5",
-    "PARLEY_INTEROP__DIAL": "elder",
+    "PARLEY_INTEROP__DIAL": "elder quiet",
     "PARLEY_INTEROP__PEERS": "quiet=old-server",  # it confirms nothing, and needs no gateway
 }
 REJECTED = "parley_frames_rejected_total"
@@ -119,7 +119,7 @@ def old(programs, nodes, servers, confirms):
 @pytest.fixture
 def quiet(programs, nodes, servers):
     """A server already in use that confirms nothing, and whose clients' acknowledgements do it no harm."""
-    server = programs(PlainServer("quiet", QUIET, users=("ann",), enough=len(nodes), confirms=False))
+    server = programs(PlainServer("quiet", QUIET, users=("ann",), listen=0, confirms=False))
     wait_old_linked(server, nodes)
     servers.add("quiet")
     return server

@@ -65,7 +65,7 @@ class LinkingModel:
             self.node.end_turn()
         if not self.has_gateway:
             self.has_gateway = True
-            self.node.router.remote_users.gateway_opened(self.server_id, self.gateway, self.node.now)
+            self.node.router.remote_users.gateway_connected(self.server_id, self.gateway, self.node.now)
             self.node.end_turn()
 
     def cut(self):

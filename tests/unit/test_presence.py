@@ -66,15 +66,15 @@ def test_an_answer_is_due_after_the_timeout_and_sooner_of_who_is_tried(presence)
 def test_an_answer_in_time_leaves_nothing_due(presence):
     presence.add(BOB, State.THERE)
     presence.note(BOB, Input.SENT, 0.0)
-    assert (presence.unanswered, presence.is_waiting(BOB)) == (1, True)
+    assert (presence.unanswered, presence.owes_answer(BOB)) == (1, True)
     presence.note(BOB, Input.ANSWERED, 1.0)
-    assert (presence.unanswered, presence.is_waiting(BOB)) == (0, False)
+    assert (presence.unanswered, presence.owes_answer(BOB)) == (0, False)
     assert presence.next_timeout() is None
 
 
 def test_pauses_begin_again_once_somebody_was_there(presence):
     presence.add(BOB, State.AWAY)
-    presence.opened(0.0)
+    presence.try_all(0.0)
     firsts = []
     for _ in range(2):
         for _ in range(3):
@@ -85,7 +85,7 @@ def test_pauses_begin_again_once_somebody_was_there(presence):
         presence.note(BOB, Input.DUE, presence.next_timeout())
         presence.note(BOB, Input.ANSWERED, due)
         presence.note(BOB, Input.CLOSED, due)
-        presence.opened(due)
+        presence.try_all(due)
     assert firsts[0] == pytest.approx(firsts[1])
 
 
@@ -112,7 +112,7 @@ def test_tries_are_paced_and_the_longest_due_is_the_first(presence):
 def test_tries_of_much_are_paced_by_their_bytes(presence):
     presence.add(BOB, State.AWAY)
     presence.add(BEN, State.AWAY)
-    presence.opened(5.0)
+    presence.try_all(5.0)
     now = presence.next_timeout()
     first, _due = presence.next_due(now)
     presence.note(first, Input.DUE, now)

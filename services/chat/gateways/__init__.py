@@ -16,9 +16,12 @@ its users is a *destination* of their own, as a user of ours is, with a queue in
 One at a time, because what is dropped in the middle of more would come after what was sent later, and because as
 much as was on its way comes twice where a link is lost.
 
-    presence.py       who is believed there, and when somebody is tried: a table, and times
-    remote_users.py   the users of all these servers: their links in the roster, what is acknowledged, what waits
-    remote_link.py    the way to one user: a message and its claim in one write
-    names.py          the name of the gateway's user, and the next where it is taken
-    gateway_link.py   the client's link itself; gateways.py has one for each such server
+    presence.py        who is believed there, and when somebody is tried: a table, and times
+    remote_server.py   one such server: what goes to its users, what is acknowledged, what is kept
+    remote_users.py    all of them, and which of their users are remembered
+    remote_link.py     the way to one user: a message and its claim in one write
+    answers.py         what a MESSAGE_ACK of such a server means
+    moved_mail.py      what waited for a server moves to its users' queues, or back
+    gateway_link.py    the gateway itself, a link that we dial; names.py has its user's name
+    gateway_links.py   the gateways of a process
 """

@@ -1,4 +1,4 @@
-"""What an existing server's MESSAGE_ACK says of one of its users, if it says anything. Pure.
+"""Reads a MESSAGE_ACK of an existing server: what it says of one of its users, if it says anything. Pure.
 
 The server fills in who acknowledged. What it says of anybody else is about a claim, and means nothing.
 """
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
 
 
 def of_client(server_id: str, ack: pb.ChatMessageResponse, spellings: Spellings) -> Answer | None:
-    """What came over a gateway: a client's acknowledgement, which may count DELIVERED as 1 or 2."""
+    """Read what came over a gateway: a client's acknowledgement, which may count DELIVERED as 1 or 2."""
     answer = of_server(server_id, ack, spellings)
     if answer is None:
         return None
@@ -37,7 +37,7 @@ def of_client(server_id: str, ack: pb.ChatMessageResponse, spellings: Spellings)
 
 
 def of_server(server_id: str, ack: pb.ChatMessageResponse, spellings: Spellings) -> Answer | None:
-    """What came over a server's own link: what it says itself, but for what is not its last word."""
+    """Read what came over a server's own link: what it says itself, but for what is not its last word."""
     if not ack.statuses:
         return None
     user, status = spellings.user(User.of(ack.statuses[0].user)), ack.statuses[0].status

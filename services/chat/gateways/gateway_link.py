@@ -39,10 +39,10 @@ class GatewayOwner(Protocol):
     def log(self) -> Log:
         """Where it is written what happens."""
 
-    def places_of(self, server_id: str, /) -> Sequence[Endpoint]:
-        """Where the clients of a server connect that is linked; none where it is not."""
+    def endpoints_of(self, server_id: str, /) -> Sequence[Endpoint]:
+        """The endpoints where clients of a linked server connect; none where it is not linked."""
 
-    def gateway_opened(self, server_id: str, gateway: User, /) -> None:
+    def gateway_connected(self, server_id: str, gateway: User, /) -> None:
         """A gateway is connected there, as that user."""
 
     def gateway_answered(self, server_id: str, ack: pb.ChatMessageResponse, /) -> None:
@@ -79,14 +79,14 @@ class GatewayLink(Dialler):
 
     def is_needed(self) -> bool:
         """Whether there is to be a link now."""
-        return self.link is None and bool(self._owner.places_of(self._server_id))
+        return self.link is None and bool(self._owner.endpoints_of(self._server_id))
 
     async def find_endpoints(self) -> Sequence[Endpoint]:
         """Where the server itself is linked. PeerUnreachable where it is not, by now."""
-        places = self._owner.places_of(self._server_id)
-        if not places:
+        endpoints = self._owner.endpoints_of(self._server_id)
+        if not endpoints:
             raise PeerUnreachable(f"{self._server_id} is not linked now")
-        return places
+        return endpoints
 
     def connect_message(self, endpoint: Endpoint) -> bytes:  # noqa: ARG002 - it is the same everywhere
         """CONNECT_CLIENT, as any existing client's."""
@@ -102,7 +102,7 @@ class GatewayLink(Dialler):
         """We are connected."""
         super().link_opened(link)
         self._owner.log.info("gateway_connected", peer_id=self._server_id, link_id=link.link_id)
-        self._owner.gateway_opened(self._server_id, self.user)
+        self._owner.gateway_connected(self._server_id, self.user)
 
     def messages_received(self, link: Link, frames: list[Frame]) -> None:
         """Take acknowledgements; all else that comes is for nobody, and is not answered."""

@@ -76,12 +76,12 @@ class GatewayLinks:
             for server_id, each in self._links.items()
         ]
 
-    def places_of(self, server_id: str) -> Sequence[Endpoint]:
+    def endpoints_of(self, server_id: str) -> Sequence[Endpoint]:
         """Where the clients of a server connect that is linked: at the address of its link, if it has several."""
         link = self._process.peering.link_to(server_id)
         peers = [peer for peer in self._process.peering.peers if peer.link is link] if link is not None else []
-        places = [place for peer in peers for place in peer.endpoints]
-        return [each for each in places if link is not None and each.host == link.remote_host] or places
+        endpoints = [endpoint for peer in peers for endpoint in peer.endpoints]
+        return [each for each in endpoints if link is not None and each.host == link.remote_host] or endpoints
 
     # Servers ------------------------------------------------------------------------------------
 
@@ -113,9 +113,9 @@ class GatewayLinks:
 
     # GatewayOwner -------------------------------------------------------------------------------
 
-    def gateway_opened(self, server_id: str, gateway: User) -> None:
+    def gateway_connected(self, server_id: str, gateway: User) -> None:
         """A gateway is connected there, as that user."""
-        self._tell(lambda remote: remote.gateway_opened(server_id, gateway, time.monotonic()))
+        self._tell(lambda remote: remote.gateway_connected(server_id, gateway, time.monotonic()))
 
     def gateway_answered(self, server_id: str, ack: pb.ChatMessageResponse) -> None:
         """A MESSAGE_ACK came over it."""

@@ -1,4 +1,4 @@
-"""Who of an existing server's users is believed to be there, as a table, and when somebody is tried. Pure.
+"""The users of an existing server who are believed to be there, as a table, and when others are tried. Pure.
 
 The server does not say who is connected. A user is believed there until a message is not acknowledged in time; from
 then on the first that waits is offered at growing intervals. Times are seconds, monotonic.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum, auto
 from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Final, NamedTuple
 
 from parley.shared.addresses import User
 
@@ -62,11 +62,11 @@ class Effect(Enum):
     REST = auto()
     """No answer is due."""
     KEEP = auto()
-    """What is on its way waits again."""
+    """Have that wait again which is on its way."""
     OFFER = auto()
-    """What waits may go out, one at a time."""
+    """Let go out what waits, one message at a time."""
     HASTEN = auto()
-    """The next try comes as soon as may be."""
+    """Try as soon as may be."""
 
 
 # state × input → state, effect. What is missing cannot happen: KeyError.
@@ -97,16 +97,28 @@ PRESENCE: Final[dict[State, dict[Input, tuple[State, Effect]]]] = {
 class _Entry:
     """One user."""
 
-    __slots__ = ("answer_due", "failures", "is_waiting", "state", "try_at")
+    __slots__ = ("answer_due", "failures", "owes_answer", "state", "try_at")
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.is_waiting = False
+        self.owes_answer = False
         """Whether a message is on its way and not acknowledged."""
         self.answer_due: float | None = None
         self.try_at: float | None = None
         self.failures = 0
         """Tries since the user was there."""
+
+    def advance(self, event: Input) -> Effect:
+        """Something happened. KeyError: that cannot happen now."""
+        self.state, effect = PRESENCE[self.state][event]
+        return effect
+
+
+class Mark(NamedTuple):
+    """A time of a user's; it counts for as long as theirs is the same."""
+
+    when: float
+    user: User
 
 
 class Presence:
@@ -115,9 +127,9 @@ class Presence:
     def __init__(self, ack_timeout: float) -> None:
         self._ack_timeout = ack_timeout
         self._entries: dict[User, _Entry] = {}
-        self._answers: list[tuple[float, User]] = []
+        self._answers: list[Mark] = []
         """A heap: when answers are due."""
-        self._tries: list[tuple[float, User]] = []
+        self._tries: list[Mark] = []
         """A heap: when users may be tried."""
         self._next_try = 0.0
         """When the server may be given another try."""
@@ -139,17 +151,17 @@ class Presence:
     @property
     def unanswered(self) -> int:
         """How many users who are believed there owe an acknowledgement."""
-        return sum(entry.is_waiting and entry.state is State.THERE for entry in self._entries.values())
+        return sum(entry.owes_answer and entry.state is State.THERE for entry in self._entries.values())
 
     def state(self, user: User) -> State | None:
         """A user's state, if there is anything to remember of them."""
         entry = self._entries.get(user)
         return entry.state if entry is not None else None
 
-    def is_waiting(self, user: User) -> bool:
+    def owes_answer(self, user: User) -> bool:
         """Whether a user owes an acknowledgement."""
         entry = self._entries.get(user)
-        return entry is not None and entry.is_waiting
+        return entry is not None and entry.owes_answer
 
     def add(self, user: User, state: State) -> None:
         """Somebody is believed there, or away: whatever was known of them counts no more."""
@@ -159,8 +171,8 @@ class Presence:
         """Remember nothing of a user."""
         self._entries.pop(user, None)
 
-    def opened(self, now: float) -> None:
-        """There is a link to the server, and a gateway: whoever is away is tried."""
+    def try_all(self, now: float) -> None:
+        """There is a link to the server, and a gateway: whoever is away is tried, as if for the first time."""
         for user, entry in self._entries.items():
             entry.failures = 0
             self._try_at(user, entry, now)
@@ -168,9 +180,9 @@ class Presence:
     def note(self, user: User, event: Input, now: float, size: int = 0) -> Effect:
         """Something happened to a user who is known; what has to be done. `size`: the bytes that were sent."""
         entry = self._entries[user]
-        entry.state, effect = PRESENCE[entry.state][event]
+        effect = entry.advance(event)
         if event is Input.SENT:
-            entry.is_waiting = True
+            entry.owes_answer = True
             self._answer_at(user, entry, now + (ANSWER_TIME if entry.state is State.TRIED else self._ack_timeout))
             if entry.state is State.TRIED:
                 self._next_try += size / TRIED_BYTES
@@ -187,7 +199,7 @@ class Presence:
 
     def _settle(self, user: User, entry: _Entry, event: Input, now: float) -> None:
         """Nothing is on its way to a user any more."""
-        entry.is_waiting, entry.answer_due, entry.try_at = False, None, None
+        entry.owes_answer, entry.answer_due, entry.try_at = False, None, None
         if event is Input.ANSWERED:
             entry.failures = 0
         elif event is Input.UNANSWERED:
@@ -201,29 +213,29 @@ class Presence:
         """When `next_due` must be asked, or None."""
         times = []
         if (first := self._first(self._answers)) is not None:
-            times.append(first[0])
+            times.append(first.when)
         if (first := self._first(self._tries)) is not None:
-            times.append(max(first[0], self._next_try))
+            times.append(max(first.when, self._next_try))
         return min(times, default=None)
 
     def next_due(self, now: float) -> tuple[User, Input] | None:
-        """Whose time has come, and for what: it is to be noted before this is asked again."""
-        if (first := self._first(self._answers)) is not None and first[0] <= now:
-            return first[1], Input.UNANSWERED
-        if (first := self._first(self._tries)) is not None and max(first[0], self._next_try) <= now:
-            return first[1], Input.DUE
+        """The first user whose time has come, and for what: note it before this is asked again."""
+        if (first := self._first(self._answers)) is not None and first.when <= now:
+            return first.user, Input.UNANSWERED
+        if (first := self._first(self._tries)) is not None and max(first.when, self._next_try) <= now:
+            return first.user, Input.DUE
         return None
 
-    def _first(self, heap: list[tuple[float, User]]) -> tuple[float, User] | None:
+    def _first(self, heap: list[Mark]) -> Mark | None:
         while heap and not self._counts(heap, heap[0]):
             heappop(heap)
         return heap[0] if heap else None
 
-    def _counts(self, heap: list[tuple[float, User]], item: tuple[float, User]) -> bool:
-        entry = self._entries.get(item[1])
+    def _counts(self, heap: list[Mark], mark: Mark) -> bool:
+        entry = self._entries.get(mark.user)
         if entry is None:
             return False
-        return item[0] == (entry.answer_due if heap is self._answers else entry.try_at)
+        return mark.when == (entry.answer_due if heap is self._answers else entry.try_at)
 
     def _answer_at(self, user: User, entry: _Entry, when: float) -> None:
         entry.answer_due = when
@@ -234,8 +246,8 @@ class Presence:
             entry.try_at = when
             self._push(self._tries, when, user)
 
-    def _push(self, heap: list[tuple[float, User]], when: float, user: User) -> None:
-        heappush(heap, (when, user))
+    def _push(self, heap: list[Mark], when: float, user: User) -> None:
+        heappush(heap, Mark(when, user))
         if len(heap) > 2 * len(self._entries) + SLACK:
-            heap[:] = [item for item in heap if self._counts(heap, item)]
+            heap[:] = [mark for mark in heap if self._counts(heap, mark)]
             heapify(heap)

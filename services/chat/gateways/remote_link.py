@@ -7,6 +7,7 @@ from typing import Final
 
 from parley.services.chat.roster import ChatLink
 from parley.shared.addresses import User
+from parley.shared.dialects.dialect import Dialect
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import decode, encode, pb
 
@@ -36,6 +37,7 @@ class RemoteLink:
 
     is_parley = False
     takes_pieces = False
+    answers_searches = False
     has_arrived = False
     """Nothing is written to it again while it stands: the server would take it for another message."""
 
@@ -52,7 +54,16 @@ class RemoteLink:
         """Whether there is room: all before was acknowledged, and the server reads."""
         return self._has_room() and self._link.writable
 
+    @property
+    def dialect(self) -> Dialect:
+        """The server's."""
+        return self._link.dialect
+
     def send(self, raw: bytes) -> None:
         """Send a MESSAGE, with its claim."""
         self._sent(len(raw))
         self._link.send(raw + claim(raw, self._gateway))
+
+    def answer(self, raw: bytes) -> None:
+        """Nobody asks over it."""
+        self.send(raw)

@@ -80,7 +80,7 @@ class RemoteServer:
         if is_in_time := envelope is not None:
             self._dispatcher.answered(user, envelope, now)
         else:
-            envelope = self._take_waiting(user, answer.snowflake)
+            envelope = self._take_kept(user, answer.snowflake)
         if envelope is None:
             self.heard(user, now)
             return
@@ -88,10 +88,10 @@ class RemoteServer:
             self._hooks.confirmed()
             self._mailbox.delivered(envelope)
         self._statuses.report(envelope, answer.status)
-        if is_in_time or not self.presence.is_waiting(user):
+        if is_in_time or not self.presence.owes_answer(user):
             self._go_on(user, now)
 
-    def _take_waiting(self, user: User, snowflake: int) -> Envelope | None:
+    def _take_kept(self, user: User, snowflake: int) -> Envelope | None:
         """A message that went out, and waits again because it was not acknowledged in time, waits no more."""
         for envelope in self._mailbox.messages_in_memory(user):
             if envelope.snowflake == snowflake and envelope.attempts:
@@ -127,7 +127,7 @@ class RemoteServer:
         if is_open and not was_open:
             self._untold.clear()
             self._tell_at = None
-            self.presence.opened(now)
+            self.presence.try_all(now)
         elif was_open and not is_open:
             for user in self.presence:
                 if self.presence.note(user, Input.CLOSED, now) is Effect.KEEP:
@@ -143,7 +143,7 @@ class RemoteServer:
         self._dispatcher.connected(user, now)
 
     def _has_room(self, user: User) -> bool:
-        return not self.is_paused and self.is_open and not self.presence.is_waiting(user)
+        return not self.is_paused and self.is_open and not self.presence.owes_answer(user)
 
     def _sent(self, user: User, size: int) -> None:
         self.presence.note(user, Input.SENT, self._hooks.now(), size)

@@ -11,9 +11,9 @@ from typing import Final
 
 from parley.services.chat.delivery.dispatcher import Dispatcher
 from parley.services.chat.gateways.answers import Answer
+from parley.services.chat.gateways.moved_mail import MovedMail
 from parley.services.chat.gateways.presence import State
 from parley.services.chat.gateways.remote_server import RemoteServer
-from parley.services.chat.gateways.waiting_mail import WaitingMail
 from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.life import WAITING, Envelope
 from parley.services.chat.message.statuses import Status, Statuses
@@ -50,7 +50,7 @@ class RemoteUsers:
         )
         self._servers: dict[str, RemoteServer] = {}
         self._names = roster.new_names(is_here=self._is_here, forgotten=self._forgotten)
-        self._mail = WaitingMail(roster, mailbox, dispatcher, statuses, users_of=self._users_of, found=self._found)
+        self._mail = MovedMail(roster, mailbox, dispatcher, statuses, users_of=self._users_of, found=self._found)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -92,7 +92,7 @@ class RemoteUsers:
 
     def _is_here(self, user: User) -> bool:
         """Whether a user cannot be forgotten now."""
-        return self._server(user.server_id).presence.is_waiting(user) or not self._mailbox.is_empty(user)
+        return self._server(user.server_id).presence.owes_answer(user) or not self._mailbox.is_empty(user)
 
     def _forgotten(self, user: User) -> None:
         self._server(user.server_id).presence.forget(user)
@@ -154,7 +154,7 @@ class RemoteUsers:
             server.link = None
             self._update(server_id, now, cleanly=cleanly)
 
-    def gateway_opened(self, server_id: str, gateway: User, now: float) -> None:
+    def gateway_connected(self, server_id: str, gateway: User, now: float) -> None:
         """Our gateway is connected there, as that user."""
         self._server(server_id).gateway = gateway
         self._update(server_id, now)

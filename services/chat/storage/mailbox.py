@@ -28,7 +28,7 @@ class Kept(Enum):
 
 
 class Moved(NamedTuple):
-    """What was moved of one author's messages to one destination."""
+    """The messages of one author that were moved to one destination."""
 
     destination: Destination
     author: User
@@ -40,7 +40,7 @@ class Moved(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """What was moved at once."""
+    """The messages that were moved at once."""
 
     moved: list[Moved]
     left: list[Envelope]

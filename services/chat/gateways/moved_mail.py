@@ -1,4 +1,4 @@
-"""What waits for a server's users: in the server's queue, or in one of each user, whichever it is now. Pure.
+"""Mail for a server's users moves to where it belongs: the server's queue, or a queue of each user. Pure.
 
 How a server is reached may be learnt after something was kept for it: the mail of an older Parley, a message that
 came before the server had dialled, a Parley in place of another program. Then what waits moves, on disk, before
@@ -19,7 +19,7 @@ from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import User
 
 
-class WaitingMail:
+class MovedMail:
     """Moves it. `users_of` gives the users of a server for whom something may wait; `found` hears of new ones."""
 
     def __init__(
