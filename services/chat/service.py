@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar, Final, TypeVar
 
 from parley.services.chat.engine import ChatEngine
@@ -72,7 +72,7 @@ class ChatService(ServiceBase):
             sizes=lambda: self._read(ChatEngine.sizes, {}),
         )
         self.gateway_metrics = GatewayMetrics(
-            self.metrics, open_links=lambda: self.gateways.open, away=lambda: self._read(_away, [])
+            self.metrics, open_links=lambda: self.gateways.open, away=lambda: self._read(_away, 0)
         )
 
     @property
@@ -541,8 +541,8 @@ def _read_statuses(dialect: Dialect, answer: pb.ChatMessageResponse, frame: Fram
     return frame if dialect.first_status == 0 else None
 
 
-def _away(engine: ChatEngine) -> Sequence[tuple[str, int]]:
-    return engine.router.remote_users.away
+def _away(engine: ChatEngine) -> int:
+    return sum(count for _server_id, count in engine.router.remote_users.away)
 
 
 def _user(link: Link) -> User:
