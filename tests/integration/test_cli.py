@@ -518,12 +518,12 @@ def test_chat_sends_line_by_line_and_shows_what_comes(environment, bob):
 
 def test_chat_waits_at_the_end_of_its_input_for_what_became_of_it(environment, bob):
     ended = run_parley(
-        "chat", "--as", "alice@alpha", environment=environment, text="bob@beta: one\ntwo\nghost@beta: three\n"
+        "chat", "--as", "alice@alpha", environment=environment, text="bob@beta: one\ntwo\nghost@alpha: three\n"
     )
     assert ended.returncode == 0
     bob.wait_text("two")
     assert ended.stderr.count("DELIVERED: bob@beta has it") == 2
-    assert "USER_NOT_FOUND: beta knows no ghost@beta" in ended.stderr
+    assert "USER_NOT_FOUND: alpha knows no ghost@alpha" in ended.stderr
 
 
 # serve --------------------------------------------------------------------------------------------------
