@@ -108,9 +108,10 @@ def _by_state(feature: str, peers: Sequence[Peer], names: Names) -> Samples:
     counts: dict[tuple[str, ...], float] = {}
     labels = names.labels([peer.server_id for peer in peers])
     for peer in peers:
-        for state in STATES:
+        now = state_of(peer)
+        for state in STATES if now != "known" else ("known",):  # there is no link that could be missed
             key = feature, labels[peer.server_id], state
-            counts[key] = counts.get(key, 0.0) + (state == state_of(peer))
+            counts[key] = counts.get(key, 0.0) + (state == now)
     return counts.items()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.commands import Command, client_environment, run_parley
 from tests.support.nodes import Node, wait_linked, wait_until
+from tests.support.plain_server import MESSAGES, PlainServer
 
 ALPHA, BETA, CLIENT = "127.0.95.1", "127.0.95.2", "127.0.95.50"
 
@@ -85,6 +86,18 @@ def test_a_process_that_does_not_answer_is_told(nodes, environment):
     assert "does not answer" in done.stdout
     alpha.start("typing")
     alpha.wait_ready("typing")
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_server_that_is_not_dialled_is_told_with_its_dialect_and_is_no_fault(environment):
+    with PlainServer("hermit", "127.0.95.9", ports={MESSAGES: (6666, None)}, listen=0):
+        done = wait_until(
+            lambda: (found := status(environment)).returncode == 0 and "hermit" in found.stdout and found
+        )
+    rows = [line.strip().split(None, 2) for line in done.stdout.splitlines() if line.startswith("hermit")]
+    assert rows[0] == ["hermit", "chat", "known"]
+    assert rows[1][1:] == ["old-server", "its announcement has no mark of a Parley, and it never dialled us"]
+    assert "parley   its announcement has the mark of a Parley" in " ".join(done.stdout.split("beta")[-1:])
 
 
 def test_where_no_node_is_that_is_one_line(environment):

@@ -47,6 +47,8 @@ def message(**fields):
         (Signs(fields=True), dialects.PARLEY),
         (Signs(has_dialled=True, dialled_as_parley=True), dialects.PARLEY),
         (Signs(has_dialled=True), dialects.LINKING_SERVER),
+        (Signs(linked_before=True), dialects.LINKING_SERVER),
+        (Signs(linked_before=True, is_marked=True), dialects.PARLEY),
         (Signs(has_dialled=True, is_marked=True), dialects.PARLEY),  # anybody can dial in its name
         (Signs(is_marked=True, fields=False), dialects.OLD_SERVER),  # this link is not a Parley's
         (Signs(is_named=True, fields=False), dialects.LINKING_SERVER),
@@ -75,6 +77,7 @@ def test_the_operator_has_the_last_word(name):
         (Signs(is_marked=True), True),
         (Signs(is_named=True), True),
         (Signs(has_dialled=True), True),
+        (Signs(linked_before=True), True),
         (Signs(has_dialled=True, ports=frozenset({PORT_2})), True),
     ],
 )

@@ -12,7 +12,7 @@ from parley.services.discovery.metrics import Report
 from parley.services.discovery.status_page import page
 from parley.services.discovery.status_page.picture import NARROW, WIDE, picture
 from parley.services.discovery.status_page.view import AMONG, DOWN, LINKED, PARTLY, view
-from parley.shared.addresses import Endpoint, Server
+from parley.shared.addresses import Endpoint, Mark, Server
 from parley.shared.http.event_streams import READERS, Events
 from parley.shared.wire.messages import FEATURES, pb
 
@@ -22,6 +22,10 @@ HOSTILE = "<script>alert(1)</script>\"'&]]>"
 
 def server(name, *features, host="10.0.0.2"):
     return Server(name, {feature: (Endpoint(host, 6666),) for feature in features or FEATURES})
+
+
+def marked(name):
+    return Server(name, server(name).features, Mark("1.0", "i", 1))
 
 
 def directory(*servers, linked=None):
@@ -92,6 +96,15 @@ def test_links_between_others_are_what_both_announce():
     assert ("beta", "gamma") not in states(seen(silent, []))
     one_tells = directory(server("beta"), server("gamma"), linked={"beta": told("gamma")})
     assert states(seen(one_tells, []))["beta", "gamma"] == LINKED
+
+
+def test_between_another_and_a_server_that_is_no_parley_no_link_is_missed():
+    told = {"beta": {"MESSAGES": frozenset({"delta"}), "TYPING_INDICATOR": frozenset({"alpha"})}}
+    known = directory(server("beta"), server("old"), server("delta"), marked("fresh"), linked=told)
+    between = states(seen(known, []))
+    assert ("beta", "old") not in between
+    assert between["beta", "delta"] == LINKED
+    assert between["beta", "fresh"] == DOWN, "a Parley without a link yet"
 
 
 def test_ages_go_on_after_the_report():

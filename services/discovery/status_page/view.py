@@ -160,7 +160,10 @@ def _own_edges(
 
 
 def _other_edges(directory: Directory) -> Iterable[Edge]:
-    """Between servers of which one at least tells of its links; of many servers, between those linked with us."""
+    """Between servers of which one at least tells of its links; of many servers, between those linked with us.
+
+    With one that is no Parley only what is linked: others may leave it alone.
+    """
     ranked = sorted(directory.entries, key=lambda e: (not directory.is_linked(e.server_id), e.server_id))
     entries = sorted(ranked[:AMONG], key=lambda entry: entry.server_id)
     telling = {entry.server_id for entry in entries if any(entry.linked.values())}
@@ -169,7 +172,10 @@ def _other_edges(directory: Directory) -> Iterable[Edge]:
         shared = offered[one.server_id] & offered[other.server_id]
         if shared and (one.server_id in telling or other.server_id in telling):
             states = {feature: _are_linked(one, other, feature, telling) for feature in _in_order(shared)}
-            yield Edge(one.server_id, other.server_id, states)
+            if not all(each.mark or each.server_id in telling for each in (one, other)):
+                states = {feature: True for feature, linked in states.items() if linked}
+            if states:
+                yield Edge(one.server_id, other.server_id, states)
 
 
 def _are_linked(one: Entry, other: Entry, feature: str, telling: Container[str]) -> bool:
