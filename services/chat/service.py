@@ -20,7 +20,7 @@ from parley.services.chat.runner import EngineRunner
 from parley.services.chat.storage.schema import InUse
 from parley.shared.addresses import ServerList, User
 from parley.shared.config import Config
-from parley.shared.dialects.dialect import PLAIN_CLIENT, Dialect, Recognized
+from parley.shared.dialects.dialect import PLAIN_CLIENT, Recognized
 from parley.shared.dialects.recognition import by_number, by_search, by_status
 from parley.shared.dialects.rewriting import read_status
 from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
@@ -440,7 +440,7 @@ class ChatService(ServiceBase):
                 engine.router.remote_users.heard(User.of(message.author), self._now())
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
-            known = frame if link.is_parley else _read_statuses(link.dialect, answer, frame)
+            known = frame if link.is_parley else _read_statuses(link, answer, frame)
             engine.router.ack_from_server(server_id, answer, self._now(), known)
         elif name in PIECE_NAMES and link.takes_pieces:
             self._piece(link, server_id, frame, self.handle_server_message_for_feature)
@@ -534,11 +534,12 @@ class ChatService(ServiceBase):
         }
 
 
-def _read_statuses(dialect: Dialect, answer: pb.ChatMessageResponse, frame: Frame) -> Frame | None:
+def _read_statuses(link: Link, answer: pb.ChatMessageResponse, frame: Frame) -> Frame | None:
     """Read the statuses of an existing server as Parley counts; the frame, where it says the same as it stands."""
     for entry in answer.statuses:
-        entry.status = read_status(dialect, entry.status)  # type: ignore[assignment] # an open enumeration
-    return frame if dialect.first_status == 0 else None
+        entry.status = read_status(link.dialect, entry.status)  # type: ignore[assignment] # an open enumeration
+    asyncio.get_running_loop().call_soon(link.answered)
+    return frame if link.dialect.first_status == 0 else None
 
 
 def _away(engine: ChatEngine) -> int:

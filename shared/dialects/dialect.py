@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +36,8 @@ class Dialect:
     """Seconds between two writes of one frame each; 0: as many frames at once as there are."""
     one_by_one: bool = False
     """Whether the next message goes out after the last was acknowledged."""
+    answers_within: float = math.inf
+    """Seconds after which that acknowledgement is not waited for any more: not every message gets one."""
     longest: int = 0
     """Bytes of a frame that it can take at all; 0: no such limit."""
 
@@ -65,6 +68,8 @@ SERVER_2: Final = Dialect(
     strips_line_feed=True,
     first_status=1,
     write_gap=WRITE_GAP,
+    one_by_one=True,
+    answers_within=1.0,
     longest=SEGMENT,
 )
 

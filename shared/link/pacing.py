@@ -9,6 +9,7 @@ other frames either is given up.
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -43,6 +44,8 @@ class Pacing:
         """Bytes of them."""
         self._messages: dict[bytes, None] = {}
         self._unanswered = b""
+        self._gives_up_at = 0.0
+        self._gives_up: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._done: Callable[[], None] | None = None
         """Called when the last frame is written, once the link is over."""
@@ -73,11 +76,12 @@ class Pacing:
         if self._others:
             raw = self._others.popleft()
             self._size -= len(raw)
-        elif self._messages and not self._unanswered:
+        elif self._messages and (not self._unanswered or self._loop.time() >= self._gives_up_at):
             raw = next(iter(self._messages))
             del self._messages[raw]
             if self._dialect.one_by_one:
                 self._unanswered = raw
+                self._gives_up_at = self._loop.time() + self._dialect.answers_within
         else:
             return b""
         self._timer = self._loop.call_later(self._dialect.write_gap, self._pause_over)
@@ -87,8 +91,16 @@ class Pacing:
         self._timer = None
         if out := self._next():
             self._write(out)
+        elif self._messages and self._gives_up is None and self._dialect.answers_within < math.inf:
+            self._gives_up = self._loop.call_at(self._gives_up_at, self._is_unanswered)
         if self._done is not None and not self._others:
             self._done()
+
+    def _is_unanswered(self) -> None:
+        """No acknowledgement comes for the last message: go on with the next."""
+        self._gives_up = None
+        if self._timer is None:
+            self._pause_over()
 
     def rest(self) -> bytes:
         """All that waits, as it was given; nothing is written any more."""
@@ -109,6 +121,7 @@ class Pacing:
         self._messages.clear()
         self._size = 0
         self._done = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._gives_up):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._gives_up = None
