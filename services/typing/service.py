@@ -16,6 +16,7 @@ import itertools
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 from parley.services.typing.indicators import LIST, Indicator, Indicators
@@ -46,7 +47,6 @@ class _News:
         self._needed = needed
         self._now = now
         self._items: dict[bool, _Items] = {}
-        self._for_most: dict[bool, Sequence[bytes]] = {}
         self.users = {entry.author for entry in entries}
 
     def datagrams(self, user: User | None, *, is_parley: bool) -> Sequence[bytes]:
@@ -56,10 +56,17 @@ class _News:
         """
         if user in self.users:
             return self._packed(user, is_parley=is_parley)
-        found = self._for_most.get(is_parley)
-        if found is None:
-            found = self._for_most[is_parley] = self._packed(None, is_parley=is_parley)
-        return found
+        return self.for_most_parleys if is_parley else self.for_most_others
+
+    @cached_property
+    def for_most_parleys(self) -> Sequence[bytes]:
+        """The same for everybody who is not in them."""
+        return self._packed(None, is_parley=True)
+
+    @cached_property
+    def for_most_others(self) -> Sequence[bytes]:
+        """The same for programs that are no Parley."""
+        return self._packed(None, is_parley=False)
 
     def _packed(self, user: User | None, *, is_parley: bool) -> Sequence[bytes]:
         found = self._items.get(is_parley)
@@ -160,6 +167,7 @@ class TypingService(SoftStateService):
                 yield
             return
         public = self._news(None, since, most)
+        for_parleys, send = public.for_most_parleys, self.send_datagrams
         for user in list(self.clients):
             yield
             hidden = self.hidden_from(user)
@@ -167,8 +175,11 @@ class TypingService(SoftStateService):
                 continue
             if self.indicators.has_own(user) or not public.users.isdisjoint(hidden):
                 self._send(user, self._news(user, since, most, hidden))
-            else:
+            elif user in public.users:
                 self._send(user, public)
+            else:  # nearly everybody
+                for client in self.clients.get(user, ()):
+                    send(client, for_parleys if client.is_parley else public.for_most_others)
 
     def _send(self, user: User, news: _News) -> None:
         for client in self.clients.get(user, ()):
