@@ -96,6 +96,7 @@ class ChatService(ServiceBase):
         """Open the mailbox of our name before anybody is let in."""
         if self._runner is None:
             self._runner = await self._take_over_mailbox()
+            self.gateways.begin()
             self.servers_heard_of(self.server_list)
             await self._runner.start()
         await super().listen()
@@ -124,9 +125,8 @@ class ChatService(ServiceBase):
 
     async def stand_by(self) -> None:
         """The mailbox is the other process's now."""
-        await self.gateways.drain()
+        await self.gateways.end()
         await super().stand_by()
-        await self.gateways.close()
         self.close_mailbox()
 
     def mailbox_broken(self, error: BaseException) -> None:
@@ -150,7 +150,8 @@ class ChatService(ServiceBase):
         return self._early_refusals.waits(server_id, envelope)
 
     def adopt(self, server_id: str) -> None:
-        """Another name has a mailbox of its own."""
+        """Another name has a mailbox of its own, and gateways."""
+        self.spawn(self.gateways.close())
         self.close_mailbox()
         self.roster = self._new_roster()
         super().adopt(server_id)
@@ -158,12 +159,13 @@ class ChatService(ServiceBase):
     async def stop(self) -> None:
         """End as any service, then close the mailbox."""
         try:
-            await self.gateways.drain()
-            await super().stop()
-            await self.gateways.close()
+            await self.gateways.end()
         finally:
-            self._settling.cancel()
-            self.close_mailbox()
+            try:
+                await super().stop()
+            finally:
+                self._settling.cancel()
+                self.close_mailbox()
 
     def servers_heard_of(self, servers: ServerList) -> None:
         """Know whom messages may be for."""

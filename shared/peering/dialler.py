@@ -57,6 +57,13 @@ class Dialler:
         """Whether there is to be a link now."""
         return True
 
+    def not_before(self) -> float:
+        """The loop's time before which no dial begins."""
+        return 0.0
+
+    async def before_dial(self) -> None:
+        """Awaited before each dial."""
+
     def dial_failed(self, error: PeerError) -> None:
         """A round over all endpoints brought no link."""
 
@@ -79,6 +86,8 @@ class Dialler:
             local_host=self.config.address,
             dial_timeout=link.dial_timeout,
             is_needed=self.is_needed,
+            not_before=self.not_before,
+            before_dial=self.before_dial,
             failed=self.dial_failed,
             what=what,
             faults=faults,

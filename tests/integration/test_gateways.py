@@ -1,5 +1,6 @@
 """Our node with a linking server, which ends where protocol.md says: true statuses, and its chat goes on."""
 
+import signal
 import time
 from contextlib import ExitStack
 
@@ -10,8 +11,8 @@ from tests.interop.programs.linking_server import LinkingServer
 from tests.support.nodes import Node, wait_until
 from tests.support.plain_client import PlainClient
 
-ALPHA, ONE = "127.0.43.1", "127.0.43.2"
-BOB, EVE, ANN = "127.0.43.11", "127.0.43.12", "127.0.43.13"
+ALPHA, ONE, LATE, TAKEN = (f"127.0.43.{number}" for number in range(1, 5))
+BOB, EVE, ANN, CID = (f"127.0.43.{number}" for number in range(11, 15))
 ACK_TIMEOUT = 1.0
 SETTINGS = {
     "PARLEY_CHAT__ACK_TIMEOUT": str(ACK_TIMEOUT),
@@ -57,10 +58,11 @@ def bob(enter):
 
 @pytest.fixture
 def person(enter):
-    """Make somebody of the linking server, connected."""
+    """Make somebody of a linking server, connected."""
 
-    def make(user_id, address):
-        client = enter(CodeOneClient(user_id, "one", address, broadcast=ONE, enough=1))
+    def make(user_id, address, server=None, **settings):
+        name, place = ("one", ONE) if server is None else (server.server_id, server.address)
+        client = enter(CodeOneClient(user_id, name, address, broadcast=place, enough=1, **settings))
         client.connect()
         return client
 
@@ -101,3 +103,134 @@ def test_what_is_for_somebody_who_is_away_waits_here_and_is_delivered_when_they_
     assert [each["textContent"] for each in ann.messages] == [f"later {number}" for number in range(5)]
     assert [statuses(bob, each) for each in waiting] == [["USER_AWAY", "DELIVERED"]] * 5
     assert not one.deaths
+
+
+def texts(client):
+    return [each["textContent"] for each in client.messages]
+
+
+def test_what_came_before_its_server_dialled_goes_to_its_users_in_order(alpha, enter, bob, person):
+    """It waits under the server's name until it is known how its users are reached."""
+    name = "late"
+    late = LinkingServer(name, LATE, listen=0)
+    with late:
+        wait_until(lambda: state_of(alpha, name) == "known", what="it is known, and not dialled")
+        waiting = [bob.send_text(to, name, f"{to} {number}") for number in range(5) for to in ("eve", "ann")]
+        for each in waiting:
+            bob.wait_status(each, "OTHER_SERVER_TIMEOUT")
+        late.close()
+    late = enter(LinkingServer(name, LATE, enough=1))
+    eve, ann = person("eve", EVE, late), person("ann", ANN, late)
+    for each in waiting:
+        bob.wait_status(each, "DELIVERED", timeout=15.0)
+    assert texts(eve) == [f"eve {number}" for number in range(5)]
+    assert texts(ann) == [f"ann {number}" for number in range(5)]
+    assert not late.deaths
+
+
+def state_of(node, name):
+    return next((peer["state"] for peer in node.status("chat")["peers"] if peer["server_id"] == name), None)
+
+
+def test_a_name_that_is_taken_is_not_ours_and_the_next_is(alpha, enter, bob, person):
+    server = enter(LinkingServer("taken", TAKEN, listen=0))
+    person("parley-gw-alpha", ANN, server)
+    eve = person("eve", EVE, server)
+    found = next(each for each in server.discover(5.0) if each.server_id == "alpha")
+    for feature in found.features:
+        server._dial_peer(found, feature)
+    bob.wait_status(bob.send_text("eve", "taken", "hello"), "DELIVERED", timeout=15.0)
+    assert texts(eve) == ["hello"]
+    assert [each.name for each in server.refused] == ["CONNECT_CLIENT"]
+    users = [each.hello["user"]["userId"] for each in server.links if each.kind == "client"]
+    assert sorted(users) == ["eve", "parley-gw-alpha", "parley-gw-alpha-2"]
+    assert not server.deaths
+    assert alpha.is_running("chat")
+
+
+def test_a_gateway_that_the_server_drops_is_dialled_again_before_anything_goes_there(one, bob, person):
+    eve = person("eve", EVE)
+    bob.wait_status(bob.send_text("eve", "one", "first"), "DELIVERED")
+    one.hang_up(gateway_of(one), "EXIT")
+    number = bob.send_text("eve", "one", "second")
+    bob.wait_status(number, "DELIVERED")
+    assert texts(eve) == ["first", "second"]
+    came = [each.fields.get("user", {}).get("userId") or each.fields.get("textContent") for each in one.received]
+    again = len(came) - came[::-1].index(GATEWAY["userId"])
+    assert [each.fields.get("textContent") for each in one.received[:again]].count("second") == 0
+    assert not one.deaths
+
+
+def gateway_of(server):
+    return next(
+        each for each in server.links if each.hello.get("user") == {**GATEWAY, "serverId": server.server_id}
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_our_process_ends_in_the_middle_and_nothing_is_lost_and_its_chat_goes_on(one, alpha, enter, person, number):
+    eve = person("eve", EVE)
+    author = enter(PlainClient("cid", "alpha", CID, broadcast=ALPHA, enough=1))
+    author.connect()
+    before = [author.send_text("eve", "one", f"before {each}") for each in range(20)]
+    author.wait_status(before[0], "DELIVERED")
+    alpha.kill("chat", number)
+    if number == signal.SIGTERM:
+        alpha.wait_exit("chat")
+    alpha.start("chat")
+    alpha.wait_ready("chat")
+    wait_gateway(one, alpha)
+    author.connect()
+    after = author.send_text("eve", "one", "after")
+    author.wait_status(after, "DELIVERED", timeout=15.0)
+    assert not one.deaths
+    shown = [each for each in dict.fromkeys(texts(eve)) if each != "after"]
+    assert shown == [f"before {each}" for each in range(len(shown))]  # the rest its author has
+    assert [each for each in one.refused if each.name == "CONNECT_CLIENT"] == []
+    assert gateway_of(one)
+
+
+def test_who_ends_waits_for_the_acknowledgement_of_what_is_on_its_way(one, alpha, bob, person):
+    eve = person("eve", EVE, status=None)
+    number = bob.send_text("eve", "one", "hello")
+    eve.wait_text("hello")
+    alpha.kill("chat", signal.SIGTERM)
+    gateway = gateway_of(one)
+    with pytest.raises(TimeoutError):
+        one.wait_for(lambda: gateway.closed, 0.4)
+    answer = {"messageSnowflake": number, "statuses": [{"status": "DELIVERED"}]}
+    eve.connected["MESSAGES"].send("MESSAGE_ACK", answer)
+    assert alpha.wait_exit("chat") == 0
+    assert statuses(bob, number)[-1] == "DELIVERED"
+    assert not one.deaths
+    alpha.start("chat")
+    alpha.wait_ready("chat")
+
+
+def test_its_process_is_killed_and_what_waits_meanwhile_comes_in_order(one, enter, alpha, bob, person):
+    eve = person("eve", EVE)
+    bob.wait_status(bob.send_text("eve", "one", "first"), "DELIVERED")
+    eve.close(hangup=False)
+    one.close(hangup=False)
+    wait_until(lambda: "one" not in alpha.linked("chat"))
+    waiting = [bob.send_text("eve", "one", f"later {number}") for number in range(5)]
+    for each in waiting:
+        bob.wait_status(each, "OTHER_SERVER_TIMEOUT")
+    again = enter(LinkingServer("one", ONE, enough=1))
+    eve = person("eve", EVE, again)
+    for each in waiting:
+        bob.wait_status(each, "DELIVERED", timeout=15.0)
+    assert texts(eve) == [f"later {number}" for number in range(5)]
+    assert not again.deaths
+
+
+def test_our_gateways_user_is_in_no_list_of_ours(one, alpha, bob, person):
+    person("eve", EVE)
+    bob.wait_status(bob.send_text("eve", "one", "hello"), "DELIVERED")
+    assert gateway_of(one)
+    for path in ("/status", "/metrics"):
+        assert GATEWAY["userId"].encode() not in alpha.get("chat", path)[1]
+    chat = alpha.metrics("chat")
+    assert chat.value("parley_gateway_links") >= 1
+    assert chat.value("parley_gateway_confirmed_total") >= 1
+    assert chat.value("parley_subscribers") == 1

@@ -5,6 +5,7 @@ Its user is no user of ours: nobody lists it, and what somebody writes to it goe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -15,7 +16,9 @@ from parley.shared.dialects.dialect import Recognized
 from parley.shared.errors import MalformedMessage, PeerUnreachable
 from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
+from parley.shared.peering.dead_links import DeadLinks
 from parley.shared.peering.dialler import Dialler
+from parley.shared.peering.refusals import Refusals
 from parley.shared.runtime.supervised import Faults
 from parley.shared.telemetry.logs import Log
 from parley.shared.wire.framing import Frame
@@ -30,6 +33,7 @@ class GatewayOwner(Protocol):
 
     config: Config
     faults: Faults
+    dead_links: DeadLinks
 
     @property
     def server_id(self) -> str:
@@ -63,6 +67,7 @@ class GatewayLink(Dialler):
         self._owner = owner
         self._server_id = server_id
         self._recognized = recognized
+        self._refusals = Refusals()
         self._number = 0
         """Which of our names is tried."""
 
@@ -92,15 +97,24 @@ class GatewayLink(Dialler):
         """CONNECT_CLIENT, as any existing client's."""
         return encode("CONNECT_CLIENT", pb.ConnectClient(user=self.user.to_pb()))
 
-    def _make_link(self, endpoint: Endpoint) -> Link:
-        link = super()._make_link(endpoint)
-        link.peer_id = self._server_id
-        link.recognize(self._recognized)
-        return link
+    @property
+    def recognized(self) -> Recognized:
+        """The server's dialect."""
+        return self._recognized
+
+    def not_before(self) -> float:
+        """Later where the server refused us lately."""
+        return self._refusals.until
+
+    async def before_dial(self) -> None:
+        """Have the server forget what it has of a process before this one, our name too."""
+        await self._owner.dead_links.clear(self._server_id)
 
     def link_opened(self, link: Link) -> None:
         """We are connected."""
         super().link_opened(link)
+        self._refusals.accepted()
+        self._owner.dead_links.stood(self._server_id, link)
         self._owner.log.info("gateway_connected", peer_id=self._server_id, link_id=link.link_id)
         self._owner.gateway_connected(self._server_id, self.user)
 
@@ -123,6 +137,9 @@ class GatewayLink(Dialler):
 
     def link_closed(self, link: Link, closed: Closed) -> None:
         """A link is over, or our name was taken: the next dial tries another."""
+        self._owner.dead_links.closed(link, closed)
+        if closed.reason == "refused":
+            self._refusals.refused(asyncio.get_running_loop().time())
         if closed.result == pb.ConnectResponse.IS_ALREADY_CONNECTED_ERROR:
             self._number += 1
         super().link_closed(link, closed)

@@ -13,6 +13,7 @@ from parley.services.chat.runner import EngineRunner
 from parley.shared.addresses import Endpoint, User
 from parley.shared.config import Config
 from parley.shared.link.link import Link
+from parley.shared.peering.dead_links import DeadLinks
 from parley.shared.peering.peering import Peering
 from parley.shared.runtime.supervised import Faults
 from parley.shared.spellings import ByName
@@ -33,6 +34,7 @@ class ChatProcess(Protocol):
     faults: Faults
     log: Log
     peering: Peering
+    dead_links: DeadLinks
 
     @property
     def open_runner(self) -> EngineRunner | None:
@@ -49,8 +51,11 @@ class GatewayLinks:
         self._process = process
         self.config = process.config
         self.faults = process.faults
+        self.dead_links = process.dead_links
         self.message_rejected = process.message_rejected
         self._links: ByName[GatewayLink] = ByName()
+        self._is_over = False
+        """Whether nobody is dialled any more."""
 
     @property
     def server_id(self) -> str:
@@ -89,6 +94,8 @@ class GatewayLinks:
         """A server is linked that needs a gateway: no message goes there before that is connected."""
         server_id = link.peer_id
         self._tell(lambda remote: remote.server_linked(server_id, link, time.monotonic()))
+        if self._is_over:
+            return
         if server_id not in self._links:
             self._links[server_id] = GatewayLink(self, server_id, link.recognized)
         self._links[server_id].start()
@@ -97,8 +104,22 @@ class GatewayLinks:
         """Its link is over: its gateway stays, for acknowledgements that are on their way."""
         self._tell(lambda remote: remote.server_lost(link.peer_id, time.monotonic(), cleanly=cleanly))
 
-    async def drain(self) -> None:
-        """Send nothing more, and wait a little for what is on its way: without its gateway a server's chat ends."""
+    def begin(self) -> None:
+        """Be there for the servers that are linked from now on."""
+        self._is_over = False
+
+    async def end(self) -> None:
+        """Send nothing more, wait a little for what is on its way, and hang up on all.
+
+        Where an acknowledgement finds no gateway any more, its server's chat ends.
+        """
+        self._is_over = True
+        try:
+            await self._drain()
+        finally:
+            await self.close()
+
+    async def _drain(self) -> None:
         self._tell(lambda remote: remote.pause())
         until = time.monotonic() + LAST_ANSWERS
         while time.monotonic() < until and (runner := self._process.open_runner) is not None:
