@@ -27,6 +27,8 @@ AGAIN: Final = 0.3
 
 Client = PlainClient | CodeTwoClient
 _numbers = itertools.count(1)
+_seconds = [0]
+"""The number of the last message of a program that numbers by the second, whoever wrote it."""
 
 
 def never() -> bool:
@@ -35,20 +37,28 @@ def never() -> bool:
 
 
 def wait(predicate: Callable[[], object], patience: float, given_up: Callable[[], object] = never) -> bool:
-    """Whether it comes true in so many seconds, and before there is no hope."""
+    """Whether it comes true in so many seconds, and before there is no hope; an OSError counts as false."""
     deadline = time.monotonic() + patience
-    while not predicate():
+    while not _holds(predicate):
         if time.monotonic() >= deadline or given_up():
-            return bool(predicate())
+            return _holds(predicate)
         time.sleep(POLL)
     return True
+
+
+def _holds(predicate: Callable[[], object]) -> bool:
+    try:
+        return bool(predicate())
+    except OSError:  # a process that is busy, or not there yet
+        return False
 
 
 def write(client: Client, to: Fields, text: str) -> int:
     """Send a text to {userId, serverId}, or {groupId, serverId}; its number."""
     if isinstance(client, CodeTwoClient):
-        wait(lambda: number_now() not in client.numbers, 2.0)  # else their statuses could not be told apart
-        return client.send_text(to, text)
+        wait(lambda: number_now() > _seconds[0], 2.0)  # else their statuses could not be told apart
+        _seconds[0] = client.send_text(to, text)
+        return _seconds[0]
     return client.send_message({"group" if "groupId" in to else "user": to, "textContent": text})
 
 

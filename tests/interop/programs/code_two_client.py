@@ -26,8 +26,6 @@ class CodeTwoClient(CodeTwoProgram):
         self.messages: list[Fields] = []
         self.statuses: list[tuple[int, str]] = []
         """Number of a message of ours, and its status."""
-        self.numbers: set[int] = set()
-        """Those that it gave its messages."""
         self._handles = itertools.count(1)
         self._link: Link | None = None
 
@@ -86,7 +84,6 @@ class CodeTwoClient(CodeTwoProgram):
     def send_text(self, user: Fields, text: str) -> int:
         """Send a text to a user; return its number."""
         number = number_now()
-        self.numbers.add(number)
         self.link.send(
             "MESSAGE", {"messageSnowflake": number, "author": self.user, "user": user, "textContent": text}
         )
