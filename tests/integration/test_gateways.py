@@ -1,5 +1,6 @@
 """Our node with a linking server, which ends where protocol.md says: true statuses, and its chat goes on."""
 
+import json
 import signal
 import time
 from contextlib import ExitStack
@@ -167,6 +168,12 @@ def gateway_of(server):
     )
 
 
+def noted_ports(node, server_id):
+    """The ports of a chat process's links with a server, as they are noted for the process after it."""
+    noted = json.loads((node.directory / "data" / node.server_id / "chat.links").read_text())
+    return [port for each in noted["servers"] if each["server_id"] == server_id for port in each["ports"]]
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_our_process_ends_in_the_middle_and_nothing_is_lost_and_its_chat_goes_on(one, alpha, enter, person, number):
     eve = person("eve", EVE)
@@ -174,6 +181,7 @@ def test_our_process_ends_in_the_middle_and_nothing_is_lost_and_its_chat_goes_on
     author.connect()
     before = [author.send_text("eve", "one", f"before {each}") for each in range(20)]
     author.wait_status(before[0], "DELIVERED")
+    wait_until(lambda: len(noted_ports(alpha, "one")) == 2, what="the ports of both links are noted")
     alpha.kill("chat", number)
     if number == signal.SIGTERM:
         alpha.wait_exit("chat")
