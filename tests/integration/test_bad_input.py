@@ -17,7 +17,8 @@ from parley.shared.config import Config
 from tests.support import plain_wire as wire
 from tests.support.nodes import COUNTED, HTTP_PORTS, Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
-from tests.support.plain_program import BROADCAST, DISCOVERY_PORT, PlainDialler
+from tests.support.plain_dialler import PlainDialler
+from tests.support.plain_program import BROADCAST, DISCOVERY_PORT
 from tests.support.plain_server import LOCATION, MESSAGES, TYPING
 from tests.support.standing import assert_still_standing, standing_links
 

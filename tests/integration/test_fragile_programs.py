@@ -13,8 +13,9 @@ from tests.interop.programs.linking_server import LinkingServer
 from tests.interop.programs.old_server import OldServer
 from tests.support import plain_wire as wire
 from tests.support.nodes import wait_until
+from tests.support.plain_dialler import PlainDialler
 from tests.support.plain_link import Link
-from tests.support.plain_program import BROADCAST, DISCOVERY_PORT, PlainDialler
+from tests.support.plain_program import BROADCAST, DISCOVERY_PORT
 from tests.support.plain_server import PlainServer
 
 SERVER, US = "127.0.42.1", "127.0.42.2"

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support import plain_wire as wire
 from tests.support.plain_client import PlainClient
-from tests.support.plain_program import BROADCAST, PlainDialler
+from tests.support.plain_dialler import PlainDialler
+from tests.support.plain_program import BROADCAST
 from tests.support.plain_server import PlainServer
 
 PORTS = {"TYPING_INDICATOR": (0, 0), "LIVE_LOCATION": (0, 0), "MESSAGES": (0, None)}

@@ -11,7 +11,8 @@ from tests.interop.programs.code_two_client import CodeTwoClient
 from tests.support.commands import Command, client_environment, run_parley
 from tests.support.nodes import Node, wait_linked
 from tests.support.plain_client import PlainClient
-from tests.support.plain_program import BROADCAST, DISCOVERY_PORT, PlainDialler
+from tests.support.plain_dialler import PlainDialler
+from tests.support.plain_program import BROADCAST, DISCOVERY_PORT
 from tests.support.plain_server import MESSAGES, PlainServer
 
 ALPHA, BETA, OLD, DIALLER = "127.0.104.1", "127.0.104.2", "127.0.104.3", "127.0.104.4"

@@ -63,7 +63,8 @@ class World:
                 NAMES[address], address, self._directory, settings=self._settings, root=self.root
             )
         node = self.nodes[address]
-        node._settings |= settings
+        if (self.root / "shared" / "dialects").exists():  # a revision before them knows no such key
+            node._settings |= settings
         for service in node.services:
             node.start(service)
         node.wait_ready(timeout=START)
