@@ -20,7 +20,7 @@ from parley.services.chat.runner import EngineRunner
 from parley.services.chat.storage.schema import InUse
 from parley.shared.addresses import ServerList, User
 from parley.shared.config import Config
-from parley.shared.dialects.dialect import PLAIN_CLIENT, Recognized
+from parley.shared.dialects.dialect import Recognized
 from parley.shared.dialects.recognition import by_number, by_search, by_status
 from parley.shared.dialects.rewriting import read_status
 from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
@@ -232,7 +232,7 @@ class ChatService(ServiceBase):
         self._know(user, link.remote_host)
         self.roster.add_client(user, link)
         self.engine.router.client_connected(user, self._now())
-        if link.dialect is not PLAIN_CLIENT:
+        if not link.dialect.write_gap:
             self._use_fast_path(link, user)
         self.runner.turn_over()
 
@@ -381,6 +381,7 @@ class ChatService(ServiceBase):
         """A client has said by what it does which kind of program it is."""
         if recognized is link.recognized:
             return
+        self.clients_dialects.recognized(_user(link), recognized)
         link.recognize(recognized, self.frame_too_long)
         if not link.dialect.write_gap:
             self._use_fast_path(link, _user(link))

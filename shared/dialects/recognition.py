@@ -117,20 +117,35 @@ _BY_SEARCH: Final = Recognized(CLIENT_2, "it searches for people")
 _COUNTS_FROM_0: Final = Recognized(CLIENT_1, "it acknowledges as the first code base does")
 
 
+_REMEMBERED: Final = {
+    dialect: Recognized(dialect, "its user's last client spoke so") for dialect in (CLIENT_1, CLIENT_2)
+}
+
+
+def remembered(last: Recognized) -> Recognized:
+    """The dialect of a client that has done nothing yet, by what its user's last client was: not certain."""
+    return _REMEMBERED[last.dialect]
+
+
+def _is_open(present: Recognized) -> bool:
+    """Whether the next thing that a client does says what it is."""
+    return present.dialect is PLAIN_CLIENT or present is _REMEMBERED.get(present.dialect)
+
+
 def by_number(present: Recognized, snowflake: int, wall: float) -> Recognized:
     """The dialect of a client that numbered its message so; `wall` in Unix seconds."""
-    if present.dialect is not PLAIN_CLIENT:
+    if not _is_open(present):
         return present
     return _BY_SECOND if abs(snowflake - wall) < ABOUT else _BY_SNOWFLAKE
 
 
 def by_status(present: Recognized, status: int) -> Recognized:
     """The dialect of a client that acknowledged so: its number says more than how it numbers messages."""
-    if present.dialect is not PLAIN_CLIENT and present is not _BY_SNOWFLAKE:
+    if not _is_open(present) and present is not _BY_SNOWFLAKE:
         return present
     return _COUNTS_FROM_1 if status == CLIENT_2.first_status + 1 else _COUNTS_FROM_0
 
 
 def by_search(present: Recognized) -> Recognized:
     """The dialect of a client that searches for people."""
-    return _BY_SEARCH if present.dialect is PLAIN_CLIENT else present
+    return _BY_SEARCH if _is_open(present) else present

@@ -15,8 +15,9 @@ from google.protobuf.message import Message
 
 from parley.shared.addresses import Endpoint, Server, ServerList, User
 from parley.shared.config import Config
+from parley.shared.dialects.clients import ClientDialects
 from parley.shared.dialects.dialect import Recognized
-from parley.shared.dialects.recognition import Operator, of_client
+from parley.shared.dialects.recognition import Operator
 from parley.shared.dialects.servers import ServerDialects
 from parley.shared.discovery.announcements import announce, encode_announcement, our_mark
 from parley.shared.discovery.discovery import MOST_FROM_ONE, DiscoveryService
@@ -70,6 +71,7 @@ class ServiceBase(NodeProcess):
         )
         """The servers that `handle_connections` finds where no discovery process tells of any."""
         self.dialects = ServerDialects(Operator(self.config.interop.peers, self.config.interop.dial))
+        self.clients_dialects = ClientDialects()
         self.subscribers: dict[User, list[Link]] = {}
         ports = SourcePorts(lambda: self.log, lambda: self.metrics.limited("names", "link"))
         self.dead_links = DeadLinks(ports, lambda: self.log)
@@ -287,7 +289,7 @@ class ServiceBase(NodeProcess):
     def _recognize(self, identity: Identity) -> Recognized:
         """The dialect of who asks to be connected."""
         if identity.is_client:
-            return of_client(has_our_fields=bool(identity.capabilities))
+            return self.clients_dialects.of(identity.user, has_our_fields=bool(identity.capabilities))
         return self.dialects.of_dialler(identity.server_id, has_our_fields=identity.is_parley)
 
     def _refuse(self, link: Link, result: pb.ConnectResponse.Result, reason: str = "bad_connect") -> None:

@@ -161,6 +161,25 @@ def test_a_one_frame_reader_writes_and_hears_each_status_as_it_counts(config):
     run(config, story)
 
 
+def test_a_one_frame_reader_that_comes_back_hears_what_it_is_owed_as_it_counts(config):
+    """It has not done anything by then."""
+
+    async def story(service):
+        async with OneFrameReader(service, "bob") as bob, Client(service, "ann") as ann:
+            await bob.outcome(bob.send("ann", "hello"))
+        async with OneFrameReader(service, "bob") as bob:
+            number = bob.send("ann", "you are away")
+            await bob.until(lambda: bob.statuses.get(number, [0])[-1] == Status.USER_AWAY)
+        async with Client(service, "ann") as ann:
+            await ann.until(lambda: "you are away" in ann.texts)
+        async with OneFrameReader(service, "bob") as bob:
+            await bob.until(lambda: bob.statuses.get(number))
+            told = {status for statuses in bob.statuses.values() for status in statuses}
+            assert told == {Status.DELIVERED}  # of what it was told last on a broken link it is told again
+
+    run(config, story)
+
+
 def test_what_a_one_frame_reader_cannot_take_is_refused_and_holds_up_nothing(config):
     async def story(service):
         async with OneFrameReader(service, "bob") as bob, Client(service, "ann") as ann:

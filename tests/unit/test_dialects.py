@@ -2,8 +2,10 @@
 
 import pytest
 
-from parley.shared.addresses import Endpoint, Mark, Server
+from parley.shared.addresses import Endpoint, Mark, Server, User
 from parley.shared.dialects import dialect as dialects
+from parley.shared.dialects.clients import MOST as MOST_USERS
+from parley.shared.dialects.clients import ClientDialects
 from parley.shared.dialects.recognition import (
     NOBODY,
     PORT_2,
@@ -118,6 +120,28 @@ def test_a_client_is_known_by_its_connect_then_by_its_numbers():
     assert by_status(plain, Status.DELIVERED).dialect is dialects.CLIENT_1
     assert by_status(plain, 2).dialect is dialects.CLIENT_2
     assert by_search(plain).dialect is dialects.CLIENT_2
+
+
+def test_a_client_that_has_done_nothing_is_taken_for_what_its_users_last_was():
+    clients, user = ClientDialects(), User("bob", "alpha")
+    assert clients.of(user, has_our_fields=False).dialect is dialects.PLAIN_CLIENT
+    for status, dialect in ((2, dialects.CLIENT_2), (1, dialects.CLIENT_1), (2, dialects.CLIENT_2)):
+        known = by_status(clients.of(user, has_our_fields=False), status)  # it may be another than the last
+        assert known.dialect is dialect
+        clients.recognized(user, known)
+        again = clients.of(user, has_our_fields=False)
+        assert again.dialect is dialect
+        assert by_search(again).dialect is by_number(again, int(NOW), NOW).dialect is dialects.CLIENT_2
+    assert clients.of(user, has_our_fields=True).dialect is dialects.PARLEY_CLIENT
+    assert clients.of(User("eve", "alpha"), has_our_fields=False).dialect is dialects.PLAIN_CLIENT
+
+
+def test_users_last_clients_are_bounded():
+    clients, known = ClientDialects(), by_status(of_client(has_our_fields=False), 2)
+    for number in range(MOST_USERS + 5):
+        clients.recognized(User(f"u{number}", "alpha"), known)
+    found = [clients.of(User(f"u{n}", "alpha"), has_our_fields=False).dialect for n in (4, 5, MOST_USERS + 4)]
+    assert found == [dialects.PLAIN_CLIENT, dialects.CLIENT_2, dialects.CLIENT_2]
 
 
 def test_what_is_certain_stays():

@@ -72,6 +72,7 @@ PURE = [
     "shared/names",
     "shared/printable",
     "shared/audiences",
+    "shared/dialects/clients",
     "shared/dialects/dialect",
     "shared/dialects/recognition",
     "shared/dialects/rewriting",
