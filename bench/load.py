@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
 
 from parley.shared.addresses import User
-from parley.shared.wire.capabilities import terms
+from parley.shared.wire.capabilities import OURS, PIECES
 from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import encode, pb
 
@@ -70,7 +70,8 @@ class Connection:
         self.began = time.perf_counter()
         self.sock = socket.create_connection((address, PORT), timeout=PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb(), terms=terms())))
+        terms = pb.Terms(capabilities=OURS & ~PIECES)  # what is large comes whole: it is timed
+        self.sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb(), terms=terms)))
         self.sock.setblocking(False)
         self.out = bytearray()
         self.is_connected = False
