@@ -77,7 +77,7 @@ def answer(
     if link.is_parley:
         said.asker.CopyFrom(ask.user)
         said.request, said.reason = number_of(ask), reason
-    elif not isinstance(ask, pb.QueryGroupMembers):
+    elif not _is_answered(ask, link):
         return
     link.send(encode_frame("GROUP_MEMBERS", said.SerializeToString() + members))
 
@@ -86,9 +86,17 @@ def pass_back(said: pb.GroupMembers, ask: Ask, link: ChatLink) -> None:
     """Answer as another server answered; the question has the asker's own number again."""
     if link.is_parley:
         said.request = number_of(ask)
-    elif isinstance(ask, pb.QueryGroupMembers):
+    elif _is_answered(ask, link):
         for ours in ("asker", "request", "reason"):
             said.ClearField(ours)
     else:
         return
     link.send(encode_frame("GROUP_MEMBERS", said.SerializeToString()))
+
+
+def _is_answered(ask: Ask, link: ChatLink) -> bool:
+    """Whether who is no Parley hears of it: a client does, of what it changes, too.
+
+    A server that never asked for members may know no GROUP_MEMBERS.
+    """
+    return isinstance(ask, pb.QueryGroupMembers) or not link.dialect.is_server
