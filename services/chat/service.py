@@ -361,7 +361,7 @@ class ChatService(ServiceBase):
     def handle_message_for_feature(self, link: Link, frame: Frame) -> bool:
         """A user's client sends, acknowledges or asks."""
         try:
-            return self._from_client(link, link.identity.user or _user(link), frame)
+            return self._from_client(link, link.session.identity.user or _user(link), frame)
         except UnexpectedMessage as error:
             self.message_rejected(link, error.reason, str(error))
             return True
@@ -437,7 +437,7 @@ class ChatService(ServiceBase):
         runner, name = self._runner or self.runner, frame.name
         engine = runner.engine
         if name == "MESSAGE":
-            message, is_retried = decode(frame, pb.ChatMessage), link.identity.is_parley
+            message, is_retried = decode(frame, pb.ChatMessage), link.is_parley
             engine.router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=is_retried)
             if not is_retried:
                 engine.router.remote_users.heard(User.of(message.author), self._now())
