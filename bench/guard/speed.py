@@ -6,7 +6,7 @@ import shutil
 from typing import Final
 
 from bench.hop.latency import together
-from bench.hop.measure import Plan, Result, rounds
+from bench.hop.measure import Plan, rounds
 from bench.hop.processes import UnavailableError
 
 PLAN: Final = Plan(messages=5_000, singles=1_000, limit=30.0)
@@ -24,16 +24,10 @@ LATENCIES: Final = {"p50": "latency_p50", "p99": "latency_p99"}
 """Of one message at a time, the next when this one is acknowledged; the relay has no way back."""
 
 
-def _least(result: Result, figure: str) -> float:
-    """Of the rounds, the quietest: what else a machine does is in the tail alone, and only adds to it."""
-    return min(result.figures[figure])
-
-
 def speeds() -> dict[str, dict[str, float]]:
     """How quick Parley is, 1: as the relay; the median of the rounds; 0 where one of the two failed, which is said.
 
-    "throughput": Parley's messages/s by the relay's. "latency": the relay's by Parley's; the tail of each one's
-    quietest round.
+    "throughput": Parley's messages/s by the relay's. "latency": the relay's by Parley's.
 
     UnavailableError where there is no compiler.
     """
@@ -47,8 +41,5 @@ def speeds() -> dict[str, dict[str, float]]:
         return {"throughput": dict.fromkeys(RATIOS, 0.0), "latency": dict.fromkeys(LATENCIES, 0.0)}
     return {
         "throughput": {words: ours.ratio(theirs, *figures) or 0.0 for words, figures in RATIOS.items()},
-        "latency": {
-            "p50": theirs.ratio(ours, "latency_p50") or 0.0,
-            "p99": _least(theirs, "latency_p99") / _least(ours, "latency_p99"),
-        },
+        "latency": {words: theirs.ratio(ours, figure) or 0.0 for words, figure in LATENCIES.items()},
     }
