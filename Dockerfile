@@ -9,14 +9,19 @@ RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/venv
 # without the core.
 COPY deploy/core-tools.sh deploy/working.sh /opt/
 RUN sh /opt/core-tools.sh /opt/venv/bin/python
-# The dependencies, and /app as an editable installation before its sources are there: a change of source
-# installs nothing again. (pyproject.toml names the two empty files.)
+# The dependencies, each file of which must have a hash that stands in the lock (deploy/lock.sh), and /app as an editable
+# installation before its sources are there: a change of source installs nothing again. (pyproject.toml names the two
+# empty files.)
 WORKDIR /app
-COPY pyproject.toml ./
+COPY pyproject.toml deploy/locks/build.txt deploy/locks/runtime.txt ./
 RUN touch README.md LICENSE && \
-    /opt/pip/bin/pip --python /opt/venv/bin/python --disable-pip-version-check install \
-        --no-cache-dir --no-compile --config-settings editable_mode=compat --editable '.[cli,node]' && \
-    /opt/pip/bin/pip --disable-pip-version-check install --no-cache-dir --no-compile "setuptools>=77" && \
+    /opt/pip/bin/pip --disable-pip-version-check install --no-cache-dir --no-compile \
+        --require-hashes --requirement build.txt && \
+    /opt/pip/bin/pip --python /opt/venv/bin/python --disable-pip-version-check install --no-cache-dir --no-compile \
+        --require-hashes --requirement runtime.txt && \
+    PYTHONPATH="$(echo /opt/pip/lib/python3*/site-packages)" \
+        /opt/pip/bin/pip --python /opt/venv/bin/python --disable-pip-version-check install --no-cache-dir --no-compile \
+        --no-deps --no-build-isolation --config-settings editable_mode=compat --editable . && \
     /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 # The compiled core, in a layer of its own: a change of Python source builds it no second time.
 COPY shared/core shared/core
@@ -37,6 +42,7 @@ COPY --from=builder /opt/venv /opt/venv
 WORKDIR /app
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PARLEY_DATA_DIR=/data \
+    PARLEY_CLIENT__DATA_DIR=/data/.people \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 VOLUME /data

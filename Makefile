@@ -5,12 +5,12 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-restart bench-typing base-image format fuzz clean
+.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-reconnect bench-restart bench-typing audit base-image format fuzz clean lock sbom
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-$(READY): pyproject.toml deploy/setup.sh deploy/core-tools.sh $(wildcard shared/core/*.[ch] shared/core/*/*.[ch])
+$(READY): pyproject.toml deploy/locks/development.txt deploy/setup.sh deploy/core-tools.sh $(wildcard shared/core/*.[ch] shared/core/*/*.[ch])
 	@deploy/setup.sh $(VENV)
 	@touch $@
 
@@ -36,8 +36,8 @@ attack: $(READY) ## Attack a node while people write: ONLY=pings,silent (SECONDS
 	@$(BIN)/python -m tests.attack $(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(OLD),--old $(OLD)) $(if $(KEEP),--keep-going)
 
-interop: $(READY) ## See how existing programs fare beside a node: ONLY='linking server' (SHORT=1, OLD=a revision instead: only look)
-	@$(BIN)/python -m tests.interop $(if $(ONLY),--only '$(ONLY)') $(if $(SHORT),--short) $(if $(OLD),--old $(OLD))
+interop: $(READY) ## See how existing programs fare beside a node: ONLY='linking server' (SHORT=1, MODE=open, OLD=a revision instead: only look)
+	@$(BIN)/python -m tests.interop $(if $(ONLY),--only '$(ONLY)') $(if $(SHORT),--short) $(if $(MODE),--mode $(MODE)) $(if $(OLD),--old $(OLD))
 
 walk: $(READY) ## Follow one message through the modules of two servers: OLD=a revision before it (SHORT=1: only the counts)
 	@$(BIN)/python -m tests.house.walk $(if $(SHORT),--short) $(OLD)
@@ -92,11 +92,23 @@ bench-mailbox: $(READY) ## Measure what waits: accepted, committed, started with
 bench-metrics: $(READY) ## Measure what counting costs a chat process
 	@$(BIN)/python -m bench.metrics
 
+bench-reconnect: $(READY) ## Cut 1,000 clients off at once and see when all are back, and what others feel
+	@$(BIN)/python -m bench.reconnect
+
 bench-restart: $(READY) ## Kill a chat process under load and see what was lost, and for how long
 	@$(BIN)/python -m bench.restart
 
 bench-typing: $(READY) ## Measure typing across 10 servers, and the datagrams for 10 to 2,000 subscribers
 	@$(BIN)/python -m bench.typing
+
+lock: ## Renew deploy/locks: the newest packages that pyproject.toml allows, with their hashes
+	@deploy/lock.sh
+
+sbom: ## Write what the image holds to build/sbom.json (CycloneDX), from its lock
+	@deploy/sbom.sh
+
+audit: ## Ask whether a package of the locks has a known vulnerability (exit code 3: nobody could be asked)
+	@deploy/audit.sh
 
 base-image: ## Make the container base image from Debian packages (for machines that reach no image registry)
 	@deploy/base-image.sh

@@ -69,9 +69,21 @@ deploy/core-tools.sh "$python"
 echo "Setting up $venv with $("$python" --version) (once) …"
 working "python -m venv" "$python" -m venv "$venv" ||
     fail "$venv could not be made; see above"
-working "installing packages" "$venv/bin/python" -m pip install --progress-bar off --disable-pip-version-check \
-    --config-settings editable_mode=compat --editable '.[dev]' ||
-    fail "the dependencies could not be installed; see above. \`make setup\` tries again"
+pip() {
+    "$venv/bin/python" -m pip --disable-pip-version-check install --progress-bar off "$@"
+}
+# Each file that is installed has a hash that stands in the lock. For a Python that is newer than the lock there may be
+# no such files.
+if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 15))'; then
+    working "installing packages" pip --require-hashes --requirement deploy/locks/development.txt ||
+        fail "the dependencies could not be installed; see above. \`make setup\` tries again"
+    working "building Parley" pip --no-deps --no-build-isolation --config-settings editable_mode=compat --editable . ||
+        fail "Parley could not be installed; see above. \`make setup\` tries again"
+else
+    echo "The lock is for Python 3.11 to 3.14: the newest packages are installed, and their hashes are not checked."
+    working "installing packages" pip --config-settings editable_mode=compat --editable '.[dev]' ||
+        fail "the dependencies could not be installed; see above. \`make setup\` tries again"
+fi
 "$venv/bin/python" -c 'import parley.shared._core' 2>/dev/null ||
     echo "Parley will run without its compiled core: all works, and a message between servers costs tens of times as much." \
         "Once there is a C compiler and Python's headers, \`make -B setup\` builds it."

@@ -2,8 +2,9 @@
 
 The public names, loaded on first use (PEP 562), so that `import parley` costs nothing:
 
-    servers = await parley.DiscoveryService().discover_servers()
-    await parley.ChatFeature("alice@alpha").handle_connection(servers)
+    async with parley.connect("bot@alpha") as me:
+        async for message in me.messages():
+            await message.reply("hello")
 
 Those of a client need nothing else; those of a node need the extra [node]. docs/library.md tells of both.
 """
@@ -15,11 +16,20 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from parley.client.chat import ChatFeature as ChatFeature
+    from parley.client.connect import connect as connect
+    from parley.client.contacts.continuity import KeyChange as KeyChange
     from parley.client.feature_base import FeatureBase as FeatureBase
+    from parley.client.inbox.message import Message as Message
+    from parley.client.inbox.readers import Messages as Messages
     from parley.client.location import LocationFeature as LocationFeature
     from parley.client.outbox.deliveries import Delivery as Delivery
-    from parley.client.outbox.requests import RequestFailed as RequestFailed
+    from parley.client.outbox.questions import RequestFailed as RequestFailed
     from parley.client.outbox.searches import FoundUsers as FoundUsers
+    from parley.client.trust.refusals import NotPinned as NotPinned
+    from parley.client.trust.refusals import ServerKeyChanged as ServerKeyChanged
+    from parley.client.trust.refusals import ServerUnproven as ServerUnproven
+    from parley.client.trust.refusals import TrustError as TrustError
+    from parley.client.trust.refusals import UserRefused as UserRefused
     from parley.client.typing import TypingFeature as TypingFeature
     from parley.services.chat.service import ChatService as ChatService
     from parley.services.discovery.announcing.announcement_service import AnnouncementService as AnnouncementService
@@ -35,9 +45,12 @@ if TYPE_CHECKING:
     from parley.shared.discovery.discovery import DiscoveryService as DiscoveryService
     from parley.shared.errors import ConfigError as ConfigError
     from parley.shared.errors import FrameTooLarge as FrameTooLarge
+    from parley.shared.errors import HandshakeTimeout as HandshakeTimeout
     from parley.shared.errors import ParleyError as ParleyError
     from parley.shared.errors import PeerError as PeerError
+    from parley.shared.errors import PeerRefused as PeerRefused
     from parley.shared.errors import PeerUnreachable as PeerUnreachable
+    from parley.shared.errors import ServerNotFound as ServerNotFound
     from parley.shared.wire.messenger_pb2 import ChatMessage as ChatMessage
 
 PUBLIC: Final = {
@@ -53,17 +66,29 @@ PUBLIC: Final = {
     "FoundUsers": "parley.client.outbox.searches",
     "FrameTooLarge": "parley.shared.errors",
     "Group": "parley.shared.addresses",
+    "HandshakeTimeout": "parley.shared.errors",
+    "KeyChange": "parley.client.contacts.continuity",
     "LocationFeature": "parley.client.location",
     "LocationService": "parley.services.location.service",
+    "Message": "parley.client.inbox.message",
+    "Messages": "parley.client.inbox.readers",
+    "NotPinned": "parley.client.trust.refusals",
     "ParleyError": "parley.shared.errors",
     "PeerError": "parley.shared.errors",
+    "PeerRefused": "parley.shared.errors",
     "PeerUnreachable": "parley.shared.errors",
     "RequestFailed": "parley.client.outbox.requests",
     "Server": "parley.shared.addresses",
     "ServerDiscoveryService": "parley.services.discovery.announcing.server_discovery",
+    "ServerKeyChanged": "parley.client.trust.refusals",
+    "ServerNotFound": "parley.shared.errors",
+    "ServerUnproven": "parley.client.trust.refusals",
+    "TrustError": "parley.client.trust.refusals",
     "TypingFeature": "parley.client.typing",
     "TypingService": "parley.services.typing.service",
     "User": "parley.shared.addresses",
+    "UserRefused": "parley.client.trust.refusals",
+    "connect": "parley.client.connect",
 }
 """Public name → the module that defines it."""
 

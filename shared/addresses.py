@@ -88,7 +88,7 @@ class User(NamedTuple):
     def is_complete(self) -> bool:
         """Whether both parts are there, and not absurdly long."""
         user_id, server_id = self
-        return bool(user_id and server_id) and len(user_id) <= MAX_ID and len(server_id) <= MAX_ID
+        return 0 < len(user_id) <= MAX_ID and 0 < len(server_id) <= MAX_ID
 
 
 class Group(NamedTuple):
@@ -168,6 +168,8 @@ class Server:
     """None: no Parley, or one that is older than the mark."""
     heard: bool = field(default=False, compare=False)
     """Whether it announced itself; else a program of ours names it, and means it to be dialled."""
+    key: bytes = b""
+    """The node's identity key, as it announced it; empty: it never did, and is spoken to in plain."""
 
     def endpoints(self, feature: str) -> tuple[Endpoint, ...]:
         """Where it offers `feature`; empty when it does not."""

@@ -26,6 +26,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Bytes = Annotated[int, msgspec.Meta(gt=0)]
 Payload = Annotated[int, msgspec.Meta(gt=0, le=2**30)]
 """Bytes of one payload: it is in memory whole."""
+Days = Annotated[float, msgspec.Meta(ge=0, le=36500)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 """A part of something; 1 is all of it."""
 
@@ -97,6 +98,17 @@ class ChatConfig(Section, frozen=True):
     """Seconds after which something large that never passes, though its destination is linked, is given up."""
     group_members: Bytes = 10_000
     """Members that a group may have."""
+
+
+class HistoryConfig(Section, frozen=True):
+    """The part of conversations that chat keeps for its users: docs/privacy.md."""
+
+    keep: Days = 0.0
+    """Days for which messages are kept, for those who sent or received them (`30`); 0: nothing is kept once it is
+    delivered. Whole days are removed: a message stays for up to a day longer.
+    """
+    bytes: Bytes = 16 * 1024 * 1024 * 1024
+    """Bytes of the file of them; where there is more, the oldest days go first."""
 
 
 class TypingConfig(Section, frozen=True):
@@ -196,6 +208,19 @@ class LimitsConfig(Section, frozen=True):
 DialectName = Annotated[str, msgspec.Meta(pattern="^(parley|old-server|linking-server|code2-server)$")]
 
 
+class HttpConfig(Section, frozen=True):
+    """The pages of all processes: docs/operations.md, "The token of the pages"."""
+
+    token_file: str = ""
+    """File with a token in its first line, 16 to 256 characters without spaces, that who is not on loopback must
+    show to see a page; empty: with `security.mode: strict` one that is made, `DATA_DIR/NAME/http.token`, else none.
+    """
+    hosts: tuple[str, ...] = ()
+    """Names in the public DNS by which browsers and Prometheus ask this node for its pages (`alpha.example.org`),
+    besides its addresses, its host's name, and names that nobody can register (`alpha`, `alpha.local`).
+    """
+
+
 class InteropConfig(Section, frozen=True):
     """Servers of other programs."""
 
@@ -209,15 +234,47 @@ class InteropConfig(Section, frozen=True):
     """
 
 
+class SecurityConfig(Section, frozen=True):
+    """Keys and encryption."""
+
+    mode: Annotated[str, msgspec.Meta(pattern="^(open|mixed|strict)$")] = "mixed"
+    """`open`: everything in plain, no keys. `mixed`: keys and encryption with whoever has them, plain only for
+    names without a key. `strict`: nobody is spoken to without a key.
+    """
+
+    users: Annotated[str, msgspec.Meta(pattern="^(claim|approve|account|open)$")] = "claim"
+    """A name of this server that nobody has: with `claim` it is the first key's that uses it, with `approve` it is
+    noted and let in by `parley user approve`, with `account` by `parley user add`, with `open` it is nobody's.
+    """
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether there are keys and encryption at all."""
+        return self.mode != "open"
+
+    @property
+    def allows_plain(self) -> bool:
+        """Whether programs without keys are spoken to."""
+        return self.mode != "strict"
+
+
 class ClientConfig(Section, frozen=True):
     """The command line and the client library."""
 
     user: str = ""
     """The command line's own user, USER@SERVER, where `--as` names no other."""
+    data_dir: str = ""
+    """Directory for this device's keys and the servers' that it knows; empty: `parley` in $XDG_DATA_HOME, or in
+    `~/.local/share`.
+    """
+    password_file: str = ""
+    """File with the user's password in its first line, for machines that keep no key; the command line asks for it
+    where this is `-`.
+    """
     typing_udp_port: Port = 7779
-    """UDP port where a client hears of typing; another one where it is taken."""
+    """UDP port where a client hears of typing from a server that is no Parley; another one where it is taken."""
     location_udp_port: Port = 8890
-    """UDP port where a client hears locations; another one where it is taken."""
+    """UDP port where a client hears locations from such a server; another one where it is taken."""
 
 
 class LogConfig(Section, frozen=True):
@@ -245,11 +302,14 @@ class Config(Section, frozen=True):
     """
     discovery: DiscoveryConfig = DiscoveryConfig()
     chat: ChatConfig = ChatConfig()
+    history: HistoryConfig = HistoryConfig()
     typing: TypingConfig = TypingConfig()
     location: LocationConfig = LocationConfig()
     link: LinkConfig = LinkConfig()
     limits: LimitsConfig = LimitsConfig()
+    http: HttpConfig = HttpConfig()
     interop: InteropConfig = InteropConfig()
+    security: SecurityConfig = SecurityConfig()
     client: ClientConfig = ClientConfig()
     log: LogConfig = LogConfig()
 
@@ -438,6 +498,6 @@ def _check_address(place: str) -> None:
         raise ConfigError(f"{place!r} names no host before the colon")
 
 
-LISTS = frozenset({"dial", "metrics_from", "static_peers"})
+LISTS = frozenset({"dial", "hosts", "metrics_from", "static_peers"})
 TABLES = frozenset({"peers"})
 NOT_KEYS = frozenset({"PARLEY_CONFIG", "PARLEY_PURE", "PARLEY_SUPERVISED"})

@@ -8,10 +8,13 @@
     │   └── RemoteProtocolError     theirs: counted, answered, hung up
     │       ├── FrameTooLarge
     │       ├── MalformedMessage
-    │       └── UnexpectedMessage
+    │       ├── UnexpectedMessage
+    │       └── InsecureLink
     └── PeerError
         ├── PeerUnreachable
-        │   └── PeerRefused
+        │   ├── ServerNotFound
+        │   ├── PeerRefused
+        │   └── PeerUnproven
         └── HandshakeTimeout
 
 `reason` is a short constant: the log field and the metric's label.
@@ -88,6 +91,16 @@ class UnexpectedMessage(RemoteProtocolError):
         super().__init__(text)
 
 
+class InsecureLink(RemoteProtocolError):
+    """TLS did not come to be, or broke, or is missing where it has to be; `reason` says which in one word."""
+
+    reason = "insecure"
+
+    def __init__(self, text: str, reason: str = reason) -> None:
+        self.reason = reason
+        super().__init__(text)
+
+
 class PeerError(ParleyError):
     """A server that we dialled did not become a link."""
 
@@ -100,10 +113,37 @@ class PeerUnreachable(PeerError):
     reason = "unreachable"
 
 
+class ServerNotFound(PeerUnreachable):
+    """No server of that name offers the feature; `server_id`: the name, empty: any would have done."""
+
+    reason = "not_found"
+
+    def __init__(self, text: str, server_id: str) -> None:
+        self.server_id = server_id
+        super().__init__(text)
+
+
 class PeerRefused(PeerUnreachable):
-    """A server is there, and answered CONNECT with an error."""
+    """A server is there, and answered CONNECT with an error; `refusal`: the protocol's number for why, or 0."""
 
     reason = "refused"
+
+    def __init__(self, text: str, refusal: int = 0) -> None:
+        self.refusal = refusal
+        super().__init__(text)
+
+
+class PeerUnproven(PeerUnreachable):
+    """A server is there, and is not the one that is expected: it has another key, or proves none.
+
+    `reason`: in one word, for the metric.
+    """
+
+    reason = "unproven"
+
+    def __init__(self, text: str, reason: str = reason) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 class HandshakeTimeout(PeerError):

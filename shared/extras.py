@@ -11,8 +11,8 @@ from typing import Final
 from parley.shared.version import DISTRIBUTION
 
 EXTRAS: Final = {
-    "cli": frozenset({"prompt_toolkit", "rich", "typer"}),
-    "node": frozenset({"h11", "prometheus_client"}),
+    "cli": frozenset({"mnemonic", "prompt_toolkit", "rich", "segno", "typer"}),
+    "node": frozenset({"argon2", "h11", "prometheus_client"}),
 }
 """Extra → the modules that nothing of it works without."""
 

@@ -2,7 +2,8 @@
  *
  * The author's bytes are made beforehand, messages of equal length. What comes is looked at record by record: all of
  * it must be there once, in order, whole. What the recipient answers is made from what came. Nothing here waits
- * but poll(); nothing is allocated per message.
+ * but poll(); nothing is allocated per message. Compiled with TLS, the two may speak that: OpenSSL's, on the same
+ * thread.
  */
 #include "records.h"
 
@@ -12,6 +13,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+
+#ifdef TLS
+#include <openssl/ssl.h>
+#endif
 
 enum { RECEIVED = 1, ACKNOWLEDGED = 2 };
 enum { ROOM = 1 << 20, PER_TURN = 32, BYTES_PER_TURN = 65536 };
@@ -25,6 +30,7 @@ struct answer {
 
 struct hop {
     int32_t author, recipient; /* sockets */
+    void *author_tls, *recipient_tls; /* NULL: plain */
     struct records told, comes; /* at the author, at the recipient */
     struct answer answer;
     int32_t is_told; /* 1: the author is told of each message */
@@ -45,6 +51,7 @@ struct task {
 
 struct end {
     int fd;
+    void *tls;
     uint8_t *in;
     size_t have;
     uint8_t *out;
@@ -66,6 +73,43 @@ static double now(clockid_t clock) {
     return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+#ifdef TLS
+static ssize_t result_of(SSL *tls, int n) {
+    if (n > 0) return n;
+    int error = SSL_get_error(tls, n);
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE;
+    return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+/* The dialling side of TLS 1.3 on a socket that blocks, or NULL; no certificate is looked at. */
+void *tls_connect(int fd) {
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    if (!context) return NULL;
+    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_alpn_protos(context, (const uint8_t *)"\x08parley/1", 9);
+    SSL *tls = SSL_new(context);
+    SSL_CTX_free(context);
+    if (tls && SSL_set_fd(tls, fd) == 1 && SSL_connect(tls) == 1) return tls;
+    SSL_free(tls);
+    return NULL;
+}
+#endif
+
+ssize_t say(int fd, void *tls, const void *bytes, size_t size) {
+#ifdef TLS
+    if (tls) return result_of(tls, SSL_write(tls, bytes, (int)size));
+#endif
+    return tls ? -1 : send(fd, bytes, size, MSG_NOSIGNAL);
+}
+
+ssize_t hear(int fd, void *tls, void *bytes, size_t size) {
+#ifdef TLS
+    if (tls) return result_of(tls, SSL_read(tls, bytes, (int)size));
+#endif
+    return tls ? -1 : recv(fd, bytes, size, 0);
+}
+
 static int put(struct end *e, const void *bytes, size_t size) {
     if (e->out_gone == e->out_have) e->out_gone = e->out_have = 0;
     if (e->out_have + size > e->out_room) {
@@ -82,7 +126,7 @@ static int put(struct end *e, const void *bytes, size_t size) {
 
 static int flush(struct end *e) {
     while (e->out_gone < e->out_have) {
-        ssize_t n = send(e->fd, e->out + e->out_gone, e->out_have - e->out_gone, MSG_NOSIGNAL);
+        ssize_t n = say(e->fd, e->tls, e->out + e->out_gone, e->out_have - e->out_gone);
         if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
         e->out_gone += n;
     }
@@ -124,7 +168,7 @@ static void acknowledge(struct state *s, const struct record *found) {
 
 /* Read once, take what is whole. Returns -1 where the link is gone. */
 static int take(struct state *s, struct end *e, const struct records *r) {
-    ssize_t n = recv(e->fd, e->in + e->have, ROOM - e->have, 0);
+    ssize_t n = hear(e->fd, e->tls, e->in + e->have, ROOM - e->have);
     if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
     if (n == 0) return -1;
     e->have += n;
@@ -174,7 +218,7 @@ static int give(struct state *s) {
             s->block += count * t->length;
         }
         if (t->latencies) s->sent_at = now(CLOCK_MONOTONIC);
-        ssize_t n = send(s->author.fd, t->stream + s->offset, s->block - s->offset, MSG_NOSIGNAL);
+        ssize_t n = say(s->author.fd, s->author.tls, t->stream + s->offset, s->block - s->offset);
         if (n < 0) return errno == EAGAIN || errno == EINTR ? 1 : -1;
         s->offset += n;
         gone += n;
@@ -227,6 +271,7 @@ static int prepare(struct state *s) {
 /* The messages of a task, and all that belongs to them. */
 int run(const struct hop *hop, struct task *task) {
     struct state s = {.hop = hop, .task = task, .author.fd = hop->author, .recipient.fd = hop->recipient};
+    s.author.tls = hop->author_tls, s.recipient.tls = hop->recipient_tls;
     int result = prepare(&s);
     if (result == 0) {
         s.deadline = now(CLOCK_MONOTONIC) + task->limit;

@@ -86,6 +86,9 @@ class Hop:
     answer: Answer = field(default_factory=Answer)
     is_told: bool = False
     """Whether the author is told of each message, by `told`."""
+    author_tls: int | None = None
+    recipient_tls: int | None = None
+    """Their TLS, as tls.py began it; None: they speak in plain."""
 
 
 @dataclass
@@ -131,6 +134,8 @@ class _Hop(ctypes.Structure):
     _fields_ = [
         ("author", ctypes.c_int32),
         ("recipient", ctypes.c_int32),
+        ("author_tls", ctypes.c_void_p),
+        ("recipient_tls", ctypes.c_void_p),
         ("told", _Records),
         ("comes", _Records),
         ("answer", _Answer),
@@ -182,6 +187,8 @@ def _hop(hop: Hop) -> _Hop:
     return _Hop(
         hop.author.fileno(),
         hop.recipient.fileno(),
+        hop.author_tls,
+        hop.recipient_tls,
         _records(hop.told),
         _records(hop.comes),
         _Answer(answer.template, len(answer.template), answer.start, answer.length, answer.to, answer.is_reply),
@@ -189,18 +196,28 @@ def _hop(hop: Hop) -> _Hop:
     )
 
 
-def compiled(directory: Path, source: str, target: str, *flags: str) -> Path:
+def compiled(directory: Path, source: str, target: str, *flags: str, after: Sequence[str] = ()) -> Path:
     """Compile one of the C files here into a directory. RuntimeError where that cannot be."""
     path = directory / target
     if not path.exists():
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
             raise RuntimeError("there is no C compiler: install gcc and libc6-dev")
-        command = [compiler, *FLAGS, *flags, "-o", str(path), str(HERE / source)]
+        command = [compiler, *FLAGS, *flags, "-o", str(path), str(HERE / source), *after]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{source} could not be compiled: {done.stderr}")
     return path
+
+
+def library(directory: Path, *, is_secure: bool) -> ctypes.CDLL:
+    """The compiled generator; `is_secure`: with OpenSSL."""
+    if not is_secure:
+        return ctypes.CDLL(str(compiled(directory, "generator.c", "generator.so", "-shared", "-fPIC")))
+    flags = ("-shared", "-fPIC", "-DTLS")
+    return ctypes.CDLL(
+        str(compiled(directory, "generator.c", "generator-tls.so", *flags, after=("-lssl", "-lcrypto")))
+    )
 
 
 class Generator:
@@ -210,7 +227,7 @@ class Generator:
         """`directory` takes what is compiled; `limit`: seconds from now until the last run must be over."""
         self.hop = hop
         self._deadline = time.monotonic() + limit
-        self._run = ctypes.CDLL(str(compiled(directory, "generator.c", "generator.so", "-shared", "-fPIC"))).run
+        self._run = library(directory, is_secure=hop.author_tls is not None).run
         self._first = 0
         for sock in (hop.author, hop.recipient):
             sock.setblocking(False)

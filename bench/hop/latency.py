@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from bench.hop.generator import ACKNOWLEDGED, RECEIVED, Generator
+from bench.hop.generator import ACKNOWLEDGED, RECEIVED
 from bench.hop.measure import FAILURES, WARM_UP, Plan, Result, say, used, within
-from bench.hop.system import Place, Running
+from bench.hop.system import Load, Place, Running
 from bench.hop.systems import SYSTEMS
 
 CPU_UNIT: Final = 10_000
@@ -54,11 +54,11 @@ def together(names: Sequence[str], plan: Plan, count: int) -> dict[str, Result]:
     return results
 
 
-def _started(stack: ExitStack, name: str, place: Place, plan: Plan) -> tuple[Running, Generator]:
+def _started(stack: ExitStack, name: str, place: Place, plan: Plan) -> tuple[Running, Load]:
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hop-")))
     with within(plan.limit):
         running = SYSTEMS[name](stack, directory, place)
-        generator = Generator(directory, running.hop, HOUR)
+        generator = running.load(directory, HOUR)
         generator.run(WARM_UP, window=1)
         generator.run(plan.messages // 4, batch=64)
     return running, generator
@@ -70,13 +70,13 @@ def _in_turn(names: list[str], turn: int) -> list[str]:
     return names[at:] + names[:at]
 
 
-def one_at_a_time(running: Running, generator: Generator, count: int) -> dict[str, float]:
+def one_at_a_time(running: Running, generator: Load, count: int) -> dict[str, float]:
     """Latency: the next message goes when the one before is received, and acknowledged where the author is told.
 
     `at_once`: when it is received, so that its acknowledgement is on its way beside the next message. In µs; the
     generator's share of a CPU; CPU seconds of the servers per 10,000 messages.
     """
-    paths = {"": RECEIVED | (ACKNOWLEDGED if running.hop.is_told else 0), "_at_once": RECEIVED}
+    paths = {"": RECEIVED | (ACKNOWLEDGED if running.is_told else 0), "_at_once": RECEIVED}
     figures = {}
     for name, until in paths.items():
         before = used(running.servers)

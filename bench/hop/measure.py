@@ -17,9 +17,9 @@ from types import FrameType
 from typing import Final
 
 from bench.cost import MIB, cpu, memory, tree
-from bench.hop.generator import ACKNOWLEDGED, RECEIVED, Generator, LoadError, Run
+from bench.hop.generator import ACKNOWLEDGED, RECEIVED, LoadError, Run
 from bench.hop.processes import UnavailableError
-from bench.hop.system import Place, Running, Start
+from bench.hop.system import Load, Place, Running, Start
 from bench.hop.systems import SYSTEMS
 
 WINDOWS = (16, 64, 256)
@@ -103,10 +103,10 @@ def visit(start: Start, plan: Plan) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="hop-") as name, ExitStack() as stack, within(plan.limit):
         directory = Path(name)
         running = start(stack, directory, Place())
-        return measure(running, Generator(directory, running.hop, plan.limit), plan)
+        return measure(running, running.load(directory, plan.limit), plan)
 
 
-def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, float]:
+def measure(running: Running, generator: Load, plan: Plan) -> dict[str, float]:
     """The figures of a system: µs, messages/s, CPU seconds per 10,000 messages, MiB, shares of a CPU."""
     figures = {"memory_idle": held(running.servers)}
     if running.whole:
@@ -114,7 +114,7 @@ def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, flo
     generator.run(WARM_UP, window=1)
     generator.run(plan.messages // 4, batch=64)
     paths = {"": RECEIVED}
-    if running.hop.is_told:
+    if running.is_told:
         paths["_acknowledged"] = RECEIVED | ACKNOWLEDGED
     for name, until in paths.items():
         for window in WINDOWS:
@@ -129,9 +129,7 @@ def measure(running: Running, generator: Generator, plan: Plan) -> dict[str, flo
     return figures
 
 
-def without_window(
-    running: Running, generator: Generator, messages: int, batch: int, until: int
-) -> dict[str, float]:
+def without_window(running: Running, generator: Load, messages: int, batch: int, until: int) -> dict[str, float]:
     """Throughput and what it costs, over some bursts."""
     before = used(running.servers), used(running.whole)
     runs: list[Run] = []

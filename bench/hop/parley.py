@@ -6,11 +6,13 @@ import secrets
 import socket
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from bench.hop.generator import FIXED, PARLEY_ACK, Answer, Hop, Records, text
 from bench.hop.processes import UnavailableError, dial, read_until
 from bench.hop.system import Place, Running
+from bench.hop.tls import Tls
 from parley.shared.addresses import User
 from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import encode_frame
@@ -23,18 +25,28 @@ VARINT = 9
 """Bytes of every snowflake, as numbers of this century are."""
 
 
-def parley(stack: ExitStack, directory: Path, place: Place) -> Running:
-    """Start two nodes, connect one client to each."""
-    nodes = [Node(ANN.server_id, place.one, directory), Node(BOB.server_id, place.two, directory)]
+def parley(stack: ExitStack, directory: Path, place: Place, *, is_secure: bool = False) -> Running:
+    """Start two nodes, connect one client to each; all links with TLS, or all in plain."""
+    settings = {"PARLEY_SECURITY__MODE": "mixed" if is_secure else "open"}
+    places = {ANN.server_id: place.one, BOB.server_id: place.two}
+    nodes = [Node(name, address, directory, settings=settings) for name, address in places.items()]
     for node in nodes:
         stack.enter_context(node)
     try:
         wait_linked(nodes)
     except TimeoutError as error:
         raise UnavailableError(str(error)) from error
-    author, recipient = (connect(stack, node.address, user) for node, user in zip(nodes, (ANN, BOB), strict=True))
     chats = [node.pid("chat") for node in nodes]
-    return Running(hop(author, recipient), chats, [node.pid(s) for node in nodes for s in node.services])
+    every = [node.pid(s) for node in nodes for s in node.services]
+    if is_secure:
+        secured = [
+            secure(stack, directory, node.address, user) for node, user in zip(nodes, (ANN, BOB), strict=True)
+        ]
+        (author, author_tls), (recipient, recipient_tls) = secured
+        tls = {"author_tls": author_tls.handle, "recipient_tls": recipient_tls.handle}
+        return Running(replace(hop(author, recipient), **tls), chats, every)
+    author, recipient = (connect(stack, node.address, user) for node, user in zip(nodes, (ANN, BOB), strict=True))
+    return Running(hop(author, recipient), chats, every)
 
 
 def connect(stack: ExitStack, address: str, user: User) -> socket.socket:
@@ -43,6 +55,16 @@ def connect(stack: ExitStack, address: str, user: User) -> socket.socket:
     sock.sendall(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb(), terms=terms())))
     read_until(sock, b"CONNECTED")
     return sock
+
+
+def secure(stack: ExitStack, directory: Path, address: str, user: User) -> tuple[socket.socket, Tls]:
+    """The same with TLS; HELLO is read, and not looked at."""
+    sock = dial(stack, address, PORT)
+    tls = Tls(directory, sock)
+    tls.read_until(b"HELLO")
+    tls.send(encode("CONNECT_CLIENT", pb.ConnectClient(user=user.to_pb(), terms=terms())))
+    tls.read_until(b"CONNECTED")
+    return sock, tls
 
 
 def hop(author: socket.socket, recipient: socket.socket, *, acknowledges: bool = True) -> Hop:

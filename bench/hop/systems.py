@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from bench.hop.irc import inspircd, ngircd
+from bench.hop.library import library
 from bench.hop.mqtt import mosquitto
 from bench.hop.nats import core, jetstream
 from bench.hop.parley import parley
@@ -14,6 +15,9 @@ from bench.hop.xmpp import ejabberd, prosody
 
 SYSTEMS: dict[str, Start] = {
     "parley": parley,
+    "parley-tls": partial(parley, is_secure=True),
+    "parley-library": library,
+    "parley-signed": partial(library, is_signed=True),
     "c-relay": c_relay,
     "uvloop-relay": uvloop_relay,
     "uvloop-parse": uvloop_parse,

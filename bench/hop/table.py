@@ -27,6 +27,9 @@ acked 64, acked 1: the same two, with the acknowledgement back at A as the end (
   JetStream's from a server). B acknowledges each message wherever the protocol has that.
 CPU: seconds per 10,000 messages of all server processes together, 64 per send. MiB: their memory (PSS), idle→after.
 generator: the share of one CPU that the two clients took: at 64/send, 1/send, one at a time.
+parley: existing clients, in plain. parley-tls: the same clients over TLS, between the nodes too. parley-library:
+  the library's clients in place of the compiled ones, in plain. parley-signed: the same over TLS, each message
+  signed by its author's device, verified at the recipient, its status signed; timed until a program is given it.
 InspIRCd has receive buffers of 64 KiB: it stalls where more comes at once.
 The second table: as multiples of the limit's, which is c-relay's, and of Parley's; the median of each round's. The
   limit passes on each read as it comes: who gathers what comes in several sends may be quicker at 1/send."""

@@ -1,8 +1,9 @@
-"""What being idle costs: `python -m bench.idle [clients|node|datagrams]`.
+"""What being idle costs: `python -m bench.idle [clients|node|datagrams|tls]`.
 
 clients: 100, 1,000 and 10,000 links of one chat process: memory, CPU at rest, CPU with a message per link and 10 s.
 node: a node of `parley serve` at rest: memory and CPU of its four processes, and the supervisor's beside them.
 datagrams: 2 to 30 nodes at rest: datagrams per second and node.
+tls: an idle link with TLS, beside a plain one: memory, on uvloop and on asyncio's loop.
 
 Memory is the kernel's PSS (smaps_rollup): pages that several processes share are counted once. CPU is what the
 scheduler counted (schedstat). In a network namespace of its own where there can be one (bench/isolation.py). Exit
@@ -21,6 +22,7 @@ from bench.idle.clients import clients
 from bench.idle.datagrams import datagrams
 from bench.idle.node import node
 from bench.idle.processes import Row
+from bench.idle.tls import tls
 from bench.isolation import alone
 
 RESULTS = Path("build/idle.json")
@@ -36,7 +38,7 @@ def save(path: Path, found: Mapping[str, list[Row]]) -> None:
 def main() -> None:
     """Run what is named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["clients", "node", "datagrams"])
+    parser.add_argument("what", nargs="?", choices=["clients", "node", "datagrams", "tls"])
     parser.add_argument("--links", type=int, nargs="+", default=[100, 1_000, 10_000])
     parser.add_argument("--nodes", type=int, nargs="+", default=[2, 5, 10, 20, 30])
     parser.add_argument("--seconds", type=float, default=30.0, help="the length of each measurement")
@@ -50,6 +52,8 @@ def main() -> None:
         directory = Path(name)
         if arguments.what in (None, "node"):
             kept.append(node(directory, arguments.seconds))
+        if arguments.what in (None, "tls"):
+            kept.append(tls(directory))
         if arguments.what in (None, "clients"):
             kept.append(clients(directory, arguments.links, arguments.seconds, found.setdefault("clients", [])))
         if arguments.what in (None, "datagrams"):

@@ -12,6 +12,7 @@ from deploy.documents.parts import ROOT
 HOME: Final = ROOT / "docs" / "decisions"
 AREAS: Final = (
     "Finding one another",
+    "Trust",
     "A node and its processes",
     "Links",
     "Existing programs",

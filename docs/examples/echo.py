@@ -1,18 +1,14 @@
-"""An echo bot: it sends each text back to its author."""
+"""An echo bot: it sends each text back to where it came from."""
 
 import asyncio
 
-from parley import ChatFeature, ChatMessage, DiscoveryService, User
+import parley
 
 
 async def main() -> None:
-    def echo(message: ChatMessage) -> None:
-        chat.send(User.of(message.author), message.textContent)
-
-    server_list = await DiscoveryService().discover_servers()
-    async with ChatFeature("echo@alpha", on_message=echo) as chat:
-        await chat.handle_connection(server_list)
-        await asyncio.Event().wait()
+    async with parley.connect("echo@alpha") as me:
+        async for message in me.messages():
+            await message.reply(message.text)
 
 
 asyncio.run(main())

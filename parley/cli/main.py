@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -10,11 +11,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from parley.cli.operator import status
+from parley.cli.operator import status, trust
 from parley.cli.options import As, ConfigFile, Json, ServerOption
 from parley.cli.output import OutputError, take_over
 from parley.cli.people import chat as chatting
-from parley.cli.people import groups, receive, share, typing, where
+from parley.cli.people import devices, groups, history, receive, share, typing, where
 from parley.cli.people import send as sending
 from parley.cli.people import servers as discovered
 from parley.cli.people import users as connected
@@ -90,8 +91,17 @@ def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    password_file: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="Your password, on a machine that keeps no key of yours; - asks for it.",
+            envvar="PARLEY_CLIENT__PASSWORD_FILE",
+        ),
+    ] = "",
 ) -> None:
-    pass
+    if password_file:
+        os.environ["PARLEY_CLIENT__PASSWORD_FILE"] = password_file
 
 
 @app.command()
@@ -299,16 +309,27 @@ def blocked(user: As = "", server: ServerOption = None, as_json: Json = False, c
     sys.exit(run(lambda c: groups.blocked(c, user, server or (), in_json=as_json), config))
 
 
+app.add_typer(devices.app, name="device", rich_help_panel=None)
 app.command("typing")(typing.command)
 app.command("share")(share.command)
 app.command("where")(where.command)
+app.command("history")(history.history)
+app.command("search")(history.search)
+app.command("export")(history.export)
 app.command("status")(status.command)
+app.add_typer(trust.app, name="trust", rich_help_panel=None)
 try:
-    from parley.cli.operator import mailbox
+    from parley.cli.operator import archive, federation, mailbox, user
 except ModuleNotFoundError as missing:
+    _add_missing("archive", missing)
+    _add_missing("federation", missing)
     _add_missing("mailbox", missing)
+    _add_missing("user", missing)
 else:
+    app.add_typer(archive.app, name="archive", rich_help_panel=None)
+    app.add_typer(federation.app, name="federation", rich_help_panel=None)
     app.add_typer(mailbox.app, name="mailbox", rich_help_panel=None)
+    app.add_typer(user.app, name="user", rich_help_panel=None)
 
 
 def _program() -> Any:

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from getpass import getpass
 from typing import Any, Final, NoReturn, TextIO, TypeVar, cast
 
 import structlog
@@ -18,7 +19,9 @@ import structlog
 from parley.cli.output import Output, OutputError, fault
 from parley.cli.people.names import ourselves
 from parley.client.feature_base import FeatureBase
-from parley.client.outbox.requests import RequestFailed
+from parley.client.outbox.questions import RequestFailed
+from parley.client.trust.refusals import TrustError
+from parley.client.trust.user_trust import ASKED
 from parley.shared.addresses import Server, ServerList, User
 from parley.shared.config import Config, load, split_host_port
 from parley.shared.discovery.discovery import DiscoveryService
@@ -33,6 +36,8 @@ from parley.shared.wire.messages import MESSAGES
 T = TypeVar("T")
 EXIT_KEPT: Final = 3
 """The exit code where another server is away: a message is kept and not delivered yet, a request unanswered."""
+EXIT_REFUSED: Final = 4
+"""The exit code where keys speak against it: this device is not let in, or a server shows another key."""
 _stop: list[Callable[[], object]] = []
 """The functions that end the command that runs now."""
 
@@ -100,12 +105,18 @@ def run(make: Callable[[Config], Coroutine[Any, Any, T]], config_file: str | Non
     except OutputError:
         raise
     except ParleyError as error:
-        fail(str(error), EXIT_KEPT if isinstance(error, RequestFailed) and error.is_away else 1)
+        fail(str(error), _exit_code(error))
     if (found := fault()) is not None and not (found.is_gone and result):
         raise found
     if not result:
         sys.exit(130)
     return result[0]
+
+
+def _exit_code(error: ParleyError) -> int:
+    if isinstance(error, TrustError):
+        return EXIT_REFUSED
+    return EXIT_KEPT if isinstance(error, RequestFailed) and error.is_away else 1
 
 
 async def _until_interrupted(work: Coroutine[Any, Any, T], result: list[T]) -> None:
@@ -121,16 +132,18 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], result: list[T]) -> N
             task.cancel()
 
     loop.add_signal_handler(signal.SIGINT, task.cancel)
-    loop.add_signal_handler(signal.SIGTERM, end)
-    for number in (signal.SIGHUP, signal.SIGQUIT):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            loop.add_signal_handler(number, end)
+    ends = [n for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT) if signal.getsignal(n) != signal.SIG_IGN]
+    for number in ends:  # not what is ignored, as under nohup
+        loop.add_signal_handler(number, end)
     loop.set_exception_handler(_handle_exception)
     cancel = task.cancel
     _stop.append(cancel)
     try:
         result.append(await task)
     except asyncio.CancelledError:
+        for number in ends:  # the loop's end would have the next one kill what is left to do
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
         return
     finally:
         _stop.remove(cancel)
@@ -180,23 +193,36 @@ async def unanswered(config: Config, servers: Sequence[str], found: Sequence[Ser
     return f", and nobody at --server {' or '.join(silent)}" if silent else ""
 
 
+_F = TypeVar("_F", bound=FeatureBase)
+
+
+def prepare(feature: _F) -> _F:
+    """Have a feature say to people what it has to say about keys, and ask them for a password."""
+    feature.trust.notice = note
+    if feature.config.client.password_file == ASKED and not feature.trust.password:
+        feature.trust.password = getpass(f"Password of {feature.user}: ")
+    return feature
+
+
 @asynccontextmanager
 async def at_home(feature: FeatureBase, servers: Sequence[str] = ()) -> AsyncIterator[None]:
     """A feature, connected to its user's server; exits with one line where it cannot be.
 
     `servers`: those that were named with --server.
     """
-    found = await _discover_home(feature.discovery, feature.user, servers)
-    async with feature:
+    found = await discover_home(feature.discovery, feature.user, servers)
+    async with prepare(feature):
         try:
             await feature.handle_connection(found)
+        except TrustError as error:
+            fail(str(error), EXIT_REFUSED)
         except PeerError as error:
             fail(f"{spell(feature.user.server_id)} was found, but {error}; see that its chat process runs")
         yield
 
 
-async def _discover_home(discovery: DiscoveryService, user: User, servers: Sequence[str]) -> ServerList:
-    """Find the servers, no longer than until the user's own answers."""
+async def discover_home(discovery: DiscoveryService, user: User, servers: Sequence[str]) -> ServerList:
+    """Find the servers, no longer than until the user's own answers; exits where it does not."""
 
     def home(found: ServerList) -> Server | None:
         return next((server for server in found if fold(server.server_id) == fold(user.server_id)), None)

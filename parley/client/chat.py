@@ -5,20 +5,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import mimetypes
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from typing import ClassVar, Final
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final, Literal
 
+from parley.client.authors.author_keys import AuthorKeys
+from parley.client.authors.home_keys import HomeKeys
+from parley.client.authors.signer import Signer
+from parley.client.authors.status_judgement import StatusAssurance
+from parley.client.authors.status_verification import StatusVerification
+from parley.client.contacts.contacts import Contacts
+from parley.client.contacts.continuity import KeyChange
 from parley.client.feature_base import FeatureBase
-from parley.client.outbox import searches
-from parley.client.outbox.deliveries import Delivery
+from parley.client.inbox.inbox import Application, Inbox, Refused
+from parley.client.inbox.readers import FAILED, Messages, OnMessage
+from parley.client.outbox import history, searches
+from parley.client.outbox.deliveries import Delivery, without_forged
 from parley.client.outbox.outbox import Outbox
-from parley.client.outbox.received import ReceivedMessages
 from parley.client.outbox.requests import NAMES, TIMEOUT, Requests
 from parley.client.outbox.searches import FoundUsers, Searches
+from parley.client.trust.devices import Devices
+from parley.client.trust.received_numbers import ReceivedNumbers
+from parley.client.trust.refusals import UserRefused
 from parley.shared.addresses import Group, Recipient, User, parse_recipient
 from parley.shared.config import Config
 from parley.shared.dialects.rewriting import read_status
@@ -31,10 +41,7 @@ from parley.shared.wire.messages import MESSAGES, decode, encode, pb
 from parley.shared.wire.pieces import Limits, Partials, Whole
 from parley.shared.wire.snowflake import FIRSTS, MAKERS, Snowflakes
 
-DELIVERED: Final = pb.ChatMessageResponse.DeliveryStatus.DELIVERED
 ANY_BYTES: Final = "application/octet-stream"
-_FAILED: Final = object()
-"""Stands for the result of an application's function that raised."""
 
 
 class ChatFeature(FeatureBase):
@@ -42,9 +49,18 @@ class ChatFeature(FeatureBase):
 
     `on_message` is called with each message received, once; when it has returned, the message is acknowledged. It
     may return an awaitable, which is waited for first. Where it raises, or where there is none, the message is not
-    acknowledged, and waits at the server for a client that takes it.
+    acknowledged, and waits at the server for a client that takes it. A program that reads them in a loop has a
+    `window` in its place (parley.connect gives it one): at most so many messages are here and not acknowledged; the
+    others wait at the server.
     `on_status(delivery, whose, status)` is called with each status of a message that we sent; `whose` is the
-    recipient, or a member of the group. `on_connection(is_connected)` tells that the link came or went.
+    recipient, or a member of the group; `delivery.assurance_of(whose)` says whose word it is. A forged one is not
+    believed, and given to `on_forged_status`. `on_connection(is_connected)` tells that the link came or went.
+    `on_new_device(key)` tells that a device shows a code and asks to be added; `key` is its key in short.
+    `message.assurance` of a received message says how far its author is known. A forged one is given to `on_forged`
+    in place of `on_message`: nothing in it is its author's; one that its device passed long ago to `on_replayed`.
+    `on_key_change(user, change)` is called once when somebody who wrote before, or was written to, is another
+    device now, and before its first message is given to `on_message`.
+    `on_refused(error)` is called when this device was revoked, or the name given away, while it was connected.
     """
 
     feature: ClassVar[str] = MESSAGES
@@ -57,24 +73,77 @@ class ChatFeature(FeatureBase):
         user: str | User = "",
         config: Config | None = None,
         *,
-        on_message: Callable[[pb.ChatMessage], Awaitable[None] | None] | None = None,
+        window: int = 0,
+        on_message: OnMessage | None = None,
         on_status: Callable[[Delivery, Recipient, str], None] = lambda _delivery, _whose, _status: None,
+        on_forged_status: Callable[[Delivery, Recipient, str], None] = lambda _delivery, _whose, _status: None,
         on_connection: Callable[[bool], None] = lambda _is_connected: None,
+        on_new_device: Callable[[str], None] = lambda _key: None,
+        on_forged: Callable[[pb.ChatMessage], None] = lambda _message: None,
+        on_replayed: Callable[[pb.ChatMessage], None] = lambda _message: None,
+        on_key_change: Callable[[User, KeyChange], None] = lambda _user, _change: None,
+        on_refused: Callable[[UserRefused], None] = lambda _error: None,
         discovery: DiscoveryService | None = None,
     ) -> None:
         super().__init__(user, config, discovery=discovery)
-        self._on_message = on_message
         self._on_status = on_status
+        self._on_forged_status = on_forged_status
         self._on_connection = on_connection
+        self._on_refused = on_refused
         self._snowflakes = Snowflakes(secrets.randbelow(MAKERS), lambda: secrets.randbelow(FIRSTS))
         self._deliveries: dict[int, Delivery] = {}
         self._outbox = Outbox(self._refused)
         self._partials = Partials(Limits(self.config.link.payload_limit))
         self._requests = Requests(self._outbox, self.user)
+        self.devices = Devices(self, lambda key: self._call(on_new_device, key))
+        """The devices that speak for the user, to look at and to change."""
+        self.history = history.History(self._outbox, self.user, self._requests.next_number)
+        """The conversations of before, as the server of the user has kept them."""
         self._searches = Searches(self._outbox, self.user.server_id, self._requests.next_number)
-        self._received_before = ReceivedMessages()
-        self._being_handled: dict[bytes, asyncio.Future[None]] = {}
-        """Messages that `on_message` has not done with: each may come again meanwhile."""
+        self._signer = Signer(self.user)
+        self._homes = HomeKeys(self.trust, self.config.security, self.discovery, self.log)
+        self._contacts = Contacts(self.log, lambda user, change: self._call(on_key_change, user, change))
+        self._author_keys = AuthorKeys(self._homes, self._contacts)
+        self._numbers = ReceivedNumbers(self.log)
+        self._status_verification = StatusVerification(
+            self._author_keys, self.user.server_id, self._statuses_judged
+        )
+        self._window = window
+        self.refused = Refused()
+        """How many messages and statuses were refused, because they are not whose they say they are."""
+        application = Application(on_message, window > 0, on_forged, on_replayed, self._call)
+        self._inbox = Inbox(self, application, self._signer, self._author_keys, self._numbers, self.refused)
+
+    async def close(self) -> None:
+        """Hang up, and verify nothing any more."""
+        try:
+            await super().close()  # first: what comes until then is shown in its place, or not at all
+        finally:
+            self._outbox.close()
+            self._inbox.close()
+            self._status_verification.close()
+            self._author_keys.close()
+            self._homes.end()
+            await self._numbers.end()
+            await self._contacts.end()
+
+    # Receiving -------------------------------------------------------------------------------
+
+    def messages(self, ack: Literal["auto", "manual"] = "auto") -> Messages:
+        """Read received messages, for `async for`: each is a `Message`, given until it is acknowledged.
+
+        `auto`: a message is acknowledged when the next one is asked for, that is, where the loop's body ended.
+        `manual`: when `message.ack()` is called. What `break`, `return` or an exception left unacknowledged comes
+        again, first, from the next call of this, or from the server to the next program. One loop reads at a time.
+        A link that is lost is no error: the loop waits for the next one. It ends when this is closed.
+
+        Raises:
+            RuntimeError: made without a `window`, or (from the loop) another call reads since.
+
+        """
+        if not self._window:
+            raise RuntimeError("messages() is for parley.connect(…), or a ChatFeature with a window")
+        return self._inbox.messages(acknowledges=ack == "auto")
 
     # Sending ---------------------------------------------------------------------------------
 
@@ -91,6 +160,12 @@ class ChatFeature(FeatureBase):
 
         """
         return self._send(recipient, pb.ChatMessage(textContent=_sendable(text)))
+
+    async def send_written(self, recipient: str | Recipient, text: str) -> Delivery:
+        """Send a text as `send` does, and wait until it was written to a link: for as long as there is none."""
+        delivery = self.send(recipient, text)
+        await self._outbox.wait_written(delivery.snowflake)
+        return delivery
 
     def send_document(
         self, recipient: str | Recipient, filename: str, data: bytes, mime_type: str = ""
@@ -121,9 +196,12 @@ class ChatFeature(FeatureBase):
 
     def _send(self, recipient: str | Recipient, message: pb.ChatMessage) -> Delivery:
         """Complete a message, and put it into the outbox."""
-        message.messageSnowflake = self._snowflakes.next(time.time())
+        now = time.time()
+        message.messageSnowflake = self._snowflakes.next(now)
         message.author.CopyFrom(self.user.to_pb())
         _address(message, _recipient(recipient))
+        if self.device is not None:
+            self._signer.sign(self.device, message, now)
         size, limit = message.ByteSize(), self.config.link.payload_limit
         if size > limit:
             raise FrameTooLarge(size, limit)
@@ -177,10 +255,24 @@ class ChatFeature(FeatureBase):
     def link_opened(self, link: Link) -> None:
         """Send again, in order, what has no final status yet; a server answers what it has with its status."""
         super().link_opened(link)
-        self._requests.link_opened(link)
+        self._requests.questions.link_opened(link)
         self._searches.link_opened(link)
+        self.history.link_opened(link)
+        self._homes.begin()
+        if self._inbox.is_read and self.device is not None and self.trust.directory is not None:
+            self._numbers.begin(self.trust.directory.received_file(self.user))
+        if self.config.security.has_keys and self.trust.directory is not None:
+            self._contacts.begin(self.trust.directory.contacts_file(self.user))
+        self._author_keys.link_opened(link)
         self._outbox.attach(link)
         self._call(self._on_connection, True)
+
+    def connect_client(self) -> pb.ConnectClient:
+        """Our CONNECT: a Parley keeps to the window, and others are told nothing."""
+        hello = super().connect_client()
+        if hello.HasField("terms"):
+            hello.window = self._window
+        return hello
 
     def link_writable(self, link: Link) -> None:
         """The server reads again: the next of what waits to go out."""
@@ -191,22 +283,39 @@ class ChatFeature(FeatureBase):
         """Nothing goes out until the next link."""
         super().link_lost(closed)
         self._outbox.detach()
-        self._requests.link_lost()
+        self._requests.questions.link_lost()
         self._searches.link_lost()
+        self.history.link_lost()
+        self.devices.link_lost()
+        self._author_keys.link_lost()
         self._call(self._on_connection, False)
+
+    def refused_for_ever(self, error: UserRefused) -> None:
+        """Pass it on."""
+        self._call(self._on_refused, error)
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether the user's server has told that this device's key was taken from the user."""
+        device, link_user = self.device, User(self.user.user_id, self._chosen or self.user.server_id)
+        return device is not None and device.public in self._author_keys.revoked(link_user)
 
     def message_rejected(self, link: Link, reason: str, detail: str) -> None:
         """A server that does not know our requests says so."""
         super().message_rejected(link, reason, detail)
         if reason == "unsupported_there" and detail in NAMES:
-            self._requests.unsupported(detail)
+            self._requests.questions.unsupported(detail)
+        elif reason == "unsupported_there" and detail in history.NAMES:
+            self.history.questions.unsupported(detail)
         elif reason == "unsupported_there" and detail == searches.NAME:
             self._searches.unsupported()
+        elif reason == "unsupported_there" and detail in ("PAIR", "CHANGE_DEVICES"):
+            self.devices.unsupported()
 
     def handle_message(self, frame: Frame) -> bool:
         """A message for us, a status of one of ours, or the answer to a request."""
         if frame.name == "MESSAGE":
-            self._received(decode(frame, pb.ChatMessage))
+            self._inbox.received(decode(frame, pb.ChatMessage))
         elif frame.name == "MESSAGE_ACK":
             self._answered(self._read_statuses(decode(frame, pb.ChatMessageResponse)))
         elif frame.name == "PIECE" and self.link is not None and self.link.takes_pieces:
@@ -215,55 +324,18 @@ class ChatFeature(FeatureBase):
             self._outbox.piece_answered(decode(frame, pb.PieceReceived))
         elif frame.name == "SEARCH_USERS_RESP":
             self._searches.answered(decode(frame, pb.QueryUsersResponse))
+        elif frame.name == "DEVICE_LIST":
+            self._author_keys.take(decode(frame, pb.DeviceList))
         else:
-            return self._requests.handle(frame)
+            return self._requests.handle(frame) or self.history.handle(frame) or self.devices.handle(frame)
         return True
-
-    def _received(self, message: pb.ChatMessage) -> None:
-        """Show it once, and acknowledge it each time: an acknowledgement may have been lost."""
-        key = self._received_before.key(message)
-        if self._received_before.has(key):
-            self._acknowledge(message)
-        elif self._on_message is not None and key not in self._being_handled:
-            handling = self._call(self._on_message, message)
-            if isinstance(handling, Awaitable):
-                self._wait_for(handling, key, message)
-            elif handling is not _FAILED:
-                self._handled(key, message)
-
-    def _wait_for(self, handling: Awaitable[None], key: bytes, message: pb.ChatMessage) -> None:
-        """Acknowledge a message when the application is done with it."""
-        future = asyncio.ensure_future(handling)
-        if key:
-            self._being_handled[key] = future
-
-        def done(_: object) -> None:
-            self._being_handled.pop(key, None)
-            if future.cancelled():
-                return
-            if (error := future.exception()) is not None:
-                self.log.error("callback_failed", callback="on_message", exc_info=error)
-            else:
-                self._handled(key, message)
-
-        future.add_done_callback(done)
-
-    def _handled(self, key: bytes, message: pb.ChatMessage) -> None:
-        self._received_before.add(key)
-        self._acknowledge(message)
-
-    def _acknowledge(self, message: pb.ChatMessage) -> None:
-        ack = pb.ChatMessageResponse(messageSnowflake=message.messageSnowflake, author=message.author)
-        ack.statuses.add(user=self.user.to_pb(), status=DELIVERED)
-        if self.link is not None:
-            self.link.send(encode("MESSAGE_ACK", ack))
 
     def _piece(self, link: Link, piece: pb.Piece) -> None:
         """A part of something large; what is whole now is as if it had come whole."""
         whole = Whole.read(piece.whole)
         piece_result = self._partials.receive("", link.link_id, whole, piece.offset, piece.data, time.monotonic())
         if piece_result.data is not None:
-            self._received(decode(read_datagram(encode_frame("MESSAGE", piece_result.data)), pb.ChatMessage))
+            self._inbox.received(decode(read_datagram(encode_frame("MESSAGE", piece_result.data)), pb.ChatMessage))
         result = pb.PieceReceived.Result.Name(piece_result.result)
         link.send(
             encode("PIECE_RECEIVED", pb.PieceReceived(whole=piece.whole, offset=piece_result.offset, result=result))
@@ -287,6 +359,18 @@ class ChatFeature(FeatureBase):
         delivery = self._deliveries.get(ack.messageSnowflake)
         if delivery is None or (ack.HasField("author") and not self.user.is_same(User.of(ack.author))):
             return
+        whose = [delivery.whose(entry, ack) for entry in ack.statuses]
+        self._status_verification.add(delivery.message, ack, whose)
+
+    def _statuses_judged(self, ack: pb.ChatMessageResponse, worth: Sequence[StatusAssurance]) -> None:
+        """Their signatures were looked at: what is forged is not believed."""
+        delivery = self._deliveries.get(ack.messageSnowflake)
+        if delivery is None:
+            return
+        for whose, status in without_forged(delivery, ack, worth):
+            self.refused.statuses += 1
+            self.log.warning("status_forged", recipient_server=whose.server_id)
+            self._call(self._on_forged_status, delivery, whose, status)
         heard = delivery.add_statuses(ack)
         if delivery.final.done():
             del self._deliveries[delivery.snowflake]
@@ -295,12 +379,12 @@ class ChatFeature(FeatureBase):
             self._call(self._on_status, delivery, whose, status)
 
     def _call(self, callback: Callable[..., object], *arguments: object) -> object:
-        """Call what the application gave us; what it returned, or _FAILED. Its errors are not the link's."""
+        """Call what the application gave us; what it returned, or FAILED. Its errors are not the link's."""
         try:
             return callback(*arguments)
         except Exception:
             self.log.exception("callback_failed", callback=getattr(callback, "__name__", repr(callback)))
-            return _FAILED
+            return FAILED
 
 
 def _recipient(recipient: str | Recipient) -> Recipient:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from parley.client.datagram_feature import DatagramFeature
+from parley.client.event_feature import EventFeature
 from parley.client.views.location_view import LocationView, SharedLocation
 from parley.shared.addresses import Group, User
 from parley.shared.audiences import Audience
@@ -43,7 +43,7 @@ def running_time() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class LocationFeature(DatagramFeature):
+class LocationFeature(EventFeature):
     """`on_locations` is called with each list of LiveLocation that is for us or by us, and news.
 
     `on_change` is called with every location that may be seen now, whenever that changes: also where somebody
@@ -131,14 +131,18 @@ class LocationFeature(DatagramFeature):
     def _send(self, to: Audience, location: pb.LiveLocation, lasts: float) -> bool:
         location.messageSnowflake = self._snowflakes.get(to, 0)
         location.device = self._device
-        location.confirm = True
+        location.confirm = not self.is_on_link or location.stopped or not location.messageSnowflake
         return self.retransmissions.send(to, location.timestamp, encode("LIVE_LOCATION", location), lasts)
 
     def heard(self, timestamp: float, snowflake: int) -> None:
         """The server has what we sent, and tells which message began the stream."""
-        key = self.retransmissions.heard(timestamp)
+        key = self.retransmissions.heard(timestamp) or self._stream_of(timestamp)
         if isinstance(key, Audience) and key in self._shared and snowflake:
             self._snowflakes[key] = snowflake
+
+    def _stream_of(self, timestamp: float) -> Audience | None:
+        """The stream that ends with what has this timestamp, if it is one's last."""
+        return next((to for to, last in self._shared.items() if last.location.timestamp == timestamp), None)
 
     def link_opened(self, link: Link) -> None:
         """A server that was started again knows nothing of us."""
@@ -168,7 +172,7 @@ class LocationFeature(DatagramFeature):
 
     # Hearing ----------------------------------------------------------------------------------------
 
-    def handle_message(self, frame: Frame) -> bool:
+    def handle_list(self, frame: Frame) -> bool:
         """Existing servers send every location to everyone: what is neither for us nor ours is dropped."""
         if frame.name != "LIVE_LOCATIONS":
             return False

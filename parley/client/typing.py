@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import ClassVar
 
-from parley.client.datagram_feature import DatagramFeature
+from parley.client.event_feature import EventFeature
 from parley.client.views.typing_view import TypingView, Typist
 from parley.shared.addresses import Group, User
 from parley.shared.audiences import EVERYONE, Audience
@@ -23,7 +23,7 @@ CONFIRMED_WITHIN = 1.8
 """Seconds for which an event or a stop is sent again."""
 
 
-class TypingFeature(DatagramFeature):
+class TypingFeature(EventFeature):
     """`on_typing` is called with everyone who types now: user → Unix seconds of their last key.
 
     `on_change` is called as well, with the same as a list that tells to whom. Both whenever that changes.
@@ -105,14 +105,14 @@ class TypingFeature(DatagramFeature):
         if self.is_plain and (stopped or to != EVERYONE):
             return False
         event = pb.TypingEvent(
-            user=self.user.to_pb(), timestamp=self.next_timestamp(), stopped=stopped, confirm=True
+            user=self.user.to_pb(), timestamp=self.next_timestamp(), stopped=stopped, confirm=not self.is_on_link
         )
         to.write_typing(event)
         return self.retransmissions.send(to, event.timestamp, encode("TYPING_EVENT", event), CONFIRMED_WITHIN)
 
     # Hearing ----------------------------------------------------------------------------------------
 
-    def handle_message(self, frame: Frame) -> bool:
+    def handle_list(self, frame: Frame) -> bool:
         """A list of who types, or of some of them."""
         if frame.name != "TYPING_EVENTS":
             return False

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from parley.services.chat.archive.interface import Collector
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
@@ -13,6 +14,10 @@ from parley.services.chat.message.model import Destination
 
 def _nothing(*_arguments: object) -> None:
     """Call nobody."""
+
+
+def _unsigned(*_arguments: object) -> bytes:
+    return b""
 
 
 def _never(*_arguments: object) -> bool:
@@ -51,6 +56,8 @@ class Hooks:
     """The fast path sent something at that time (seconds, monotonic), and no timer is set that asks what is due."""
     wake: Callable[[float | None], None] = _nothing
     """Users who are reached by gateways are to be looked after at that time (seconds, monotonic), or not at all."""
+    collect: Collector | None = None
+    """Gathers for the archive; None: nothing is kept."""
     confirmed: Callable[[], None] = _nothing
     """One of these acknowledged a message."""
     look_for: Callable[[str], None] = _nothing
@@ -61,6 +68,8 @@ class Hooks:
     """A search for people is over; whether nobody can have been left out."""
     is_existing: Callable[[str], bool] = _never
     """Whether a server that is not linked announced itself as an existing program, no Parley."""
+    sign: Callable[[Envelope, int], bytes] = _unsigned
+    """The proof of a status that this server gives itself, as a field of a payload; empty: none."""
     doubted: Callable[[], None] = _nothing
     """Somebody answered what they are not known to have been given."""
     refusal_waits: Callable[[str, Envelope], bool] = _never

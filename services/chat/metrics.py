@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.compiled import core
 from parley.shared.telemetry.tallies import Exporter, Samples
+from parley.shared.trust.devices import ListVerdict
+
+if TYPE_CHECKING:
+    from parley.services.chat.archive.archive import Archive
+    from parley.services.chat.archive.worker import Worker
 
 DELIVERY: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
@@ -31,6 +36,7 @@ class ChatMetrics:
         sizes: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """`sizes` tells how many entries each table has that names may fill."""
+        self.archive_is_unusable = False
         self._reported_local, self._reported_remote = ([0] * len(Status.Status.values()) for _ in range(2))
         """Per status number, how often: of recipients here, and of those elsewhere."""
         metrics.watch_counter(
@@ -62,8 +68,48 @@ class ChatMetrics:
             lambda: [((result,), count) for result, count in self._searches.items()],
             ("result",),
         )
+        self._forged = {"copy": 0, "message": 0}
+        metrics.watch_counter(
+            "parley_forged_messages",
+            "Messages from other servers that nobody of their author's signed",
+            lambda: [((kind,), count) for kind, count in self._forged.items()],
+            ("kind",),
+        )
+        self._device_lists = {verdict.value: 0 for verdict in ListVerdict}
+        metrics.watch_counter(
+            "parley_device_lists",
+            "Lists of users' devices that other servers told, by verdict",
+            lambda: [((verdict,), count) for verdict, count in self._device_lists.items()],
+            ("verdict",),
+        )
         self._commits = metrics.histogram("parley_mailbox_commit_seconds", "One group commit", COMMIT)
         self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
+
+    def watch_archive(self, metrics: Exporter, archive: Callable[[], Archive | None]) -> None:
+        """Export the figures of the archive, where there is one."""
+
+        def figure(read: Callable[[Worker], float]) -> Callable[[], float]:
+            def value() -> float:
+                found = archive()
+                return read(found.worker) if found is not None else 0.0
+
+            return value
+
+        lag, size = figure(lambda worker: worker.lag), figure(lambda worker: worker.size)
+        metrics.watch_value("parley_archive_lag_seconds", "Since the oldest message that is in no list yet", lag)
+        metrics.watch_value("parley_archive_bytes", "Bytes of what is kept", size)
+        metrics.watch_value(
+            "parley_archive_unusable",
+            "Whether the archive's file cannot be used or written",
+            lambda: float(self.archive_is_unusable or bool(figure(lambda worker: bool(worker.error))())),
+        )
+        written, dropped = figure(lambda worker: worker.messages), figure(lambda worker: worker.dropped)
+        metrics.watch_counter(
+            "parley_archive_entries",
+            "Entries for the archive: written, or dropped because the disk took nothing",
+            lambda: [(("written",), int(written())), (("dropped",), int(dropped()))],
+            ("result",),
+        )
 
     def _samples(self) -> Samples:
         fast = {} if self.fast_path is None else {"local": self.fast_path.local, "remote": self.fast_path.remote}
@@ -76,6 +122,14 @@ class ChatMetrics:
         """An author was given a status; a number that this version does not know is 0, UNKNOWN_STATUS."""
         counts = self._reported_local if scope == "local" else self._reported_remote
         counts[status if status < len(counts) else 0] += 1
+
+    def forged(self, kind: str) -> None:
+        """Another server sent a forged one: a `copy` of a message to a group, or a `message`."""
+        self._forged[kind] += 1
+
+    def device_list_came(self, verdict: ListVerdict) -> None:
+        """Another server told the devices of a user."""
+        self._device_lists[verdict.value] += 1
 
     def searched(self, is_whole: bool) -> None:
         """A search for people is over; whether nobody can have been left out."""

@@ -6,6 +6,7 @@ The interface stands first: several processes of one server would share a roster
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 from parley.services.chat.routing.known_names import KnownNames
@@ -29,6 +30,10 @@ class ChatLink(Protocol):
     @property
     def is_parley(self) -> bool:
         """Whether the other side is a Parley, and so takes names and fields of ours."""
+
+    @property
+    def window(self) -> int:
+        """How many messages may be on their way to this client, unacknowledged; 0: as many as the server likes."""
 
     @property
     def takes_pieces(self) -> bool:
@@ -66,6 +71,10 @@ class Roster(Protocol):
 
     def clients(self, user: User) -> Sequence[ChatLink]:
         """The clients of a user here; empty when they are away."""
+
+    @property
+    def withheld(self) -> AbstractSet[ChatLink]:
+        """The clients that get nothing for as long as mail waits for their user: it came before their claim."""
 
     def knows(self, user: User) -> bool:
         """Whether this user has ever been here."""
@@ -110,6 +119,8 @@ class LocalRoster:
         """At most so many `users` and `servers`, and `share` of that from one address."""
         self._limits = users, share
         self._state: Final = ChatState()
+        self.withheld: Final[set[ChatLink]] = set()
+        """The clients that get nothing for as long as mail waits for their user (shared/trust/names.py)."""
         self.connected: Final = ConnectedUsers()
         """The users who have clients here, as a search finds them."""
         self._by_gateway: dict[str, ServerLink | None] = {}

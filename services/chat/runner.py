@@ -10,6 +10,9 @@ from typing import Final, Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from parley.services.chat.archive.archive import Archive, Policy, Unusable
+from parley.services.chat.archive.requests import HistoryRequests
+from parley.services.chat.authors.authors import Authors
 from parley.services.chat.engine import ChatEngine
 from parley.services.chat.gateways.gateway_metrics import GatewayMetrics
 from parley.services.chat.hooks import Hooks
@@ -17,6 +20,7 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
 from parley.services.chat.metrics import ChatMetrics
 from parley.services.chat.operator.server import Operations, OperatorSocket
+from parley.services.chat.operator.user_commands import UserChange
 from parley.services.chat.roster import LocalRoster
 from parley.services.chat.routing.fair_order import FairOrder
 from parley.services.chat.storage.store import Store
@@ -46,6 +50,7 @@ class EngineOwner(Protocol):
     roster: LocalRoster
     metrics: Metrics
     chat_metrics: ChatMetrics
+    authors: Authors
     gateway_metrics: GatewayMetrics
     log: FilteringBoundLogger
     faults: Faults
@@ -60,6 +65,9 @@ class EngineOwner(Protocol):
 
     def mailbox_broken(self, error: BaseException, /) -> None:
         """Nothing can be kept any more."""
+
+    def change_user(self, request: UserChange, /) -> str:
+        """Change who owns a name, as the operator asks."""
 
     def is_existing(self, server_id: str) -> bool:
         """Whether a server announced itself as no Parley."""
@@ -98,15 +106,42 @@ class EngineRunner:
             committed=owner.chat_metrics.committed,
             pressure=self.fair_order.pressure,
         )
+        self.archive: Archive | None = None
         try:
+            self.archive = self._open_archive(directory)
             self.engine: ChatEngine = self._make_engine()
         except BaseException:
+            if self.archive is not None:
+                self.archive.close()
             self._store.close()
             raise
+        self.history = HistoryRequests(
+            self.archive, lambda user: owner.subscribers.get(user, ()), time.monotonic, owner.metrics.limited
+        )
         owner.spellings.learn(owner.roster.server_ids)
         owner.log.info("mailbox_opened", messages=len(self.engine.mailbox))
         operations = Operations(directory, self.engine, owner.roster, self.turn_over)
-        self._operator = OperatorSocket(directory, operations, owner.log)
+        self._operator = OperatorSocket(directory, operations, owner.log, owner.change_user, self.archive)
+
+    def _open_archive(self, directory: Path) -> Archive | None:
+        """Open the archive, if anything is to be kept and its file can be used; else chat goes on without."""
+        owner, settings = self._owner, self._owner.config.history
+        if not settings.keep:
+            return None
+        policy = Policy(settings.keep, settings.bytes)
+        try:
+            return Archive(
+                directory,
+                owner.server_id,
+                policy,
+                age=lambda: self._store.age,
+                log=owner.log,
+                faults=owner.faults,
+            )
+        except Unusable as error:
+            owner.log.warning("archive_unusable", detail="nothing is kept until it is repaired", error=str(error))
+            owner.chat_metrics.archive_is_unusable = True
+            return None
 
     def _make_engine(self) -> ChatEngine:
         owner, config = self._owner, self._owner.config
@@ -118,6 +153,7 @@ class EngineRunner:
             Hooks(
                 now=time.monotonic,
                 wake=self._remote.set,
+                collect=self.archive.collector if self.archive is not None else None,
                 confirmed=owner.gateway_metrics.confirmed,
                 loaded=self._while_open(self._loaded),
                 count=owner.chat_metrics.count_status,
@@ -131,6 +167,7 @@ class EngineRunner:
                 is_existing=owner.is_existing,
                 doubted=lambda: owner.metrics.rejected("never_given"),
                 refusal_waits=owner.refusal_waits,
+                sign=owner.authors.sign,
             ),
             caps=config.limits,
             fair_order=self.fair_order,
@@ -152,6 +189,8 @@ class EngineRunner:
         self._operator.close()
         self.engine.router.close()
         self.engine.note_used()
+        if self.archive is not None:
+            self.archive.close()
         self._store.close()
 
     def turn_over(self) -> None:

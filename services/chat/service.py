@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final, TypeVar
 
+from parley.services.chat.archive import requests as history_requests
+from parley.services.chat.archive.archive import Archive
+from parley.services.chat.authors.authors import Authors
 from parley.services.chat.engine import ChatEngine
+from parley.services.chat.federation.federation_metrics import FederationMetrics
+from parley.services.chat.federation.joins import Joins
+from parley.services.chat.federation.lists import FederationLists
 from parley.services.chat.gateways.gateway_links import GatewayLinks
 from parley.services.chat.gateways.gateway_metrics import GatewayMetrics
 from parley.services.chat.groups.asks import ASKS, read_ask
@@ -15,9 +21,13 @@ from parley.services.chat.message.early_refusals import EarlyRefusals
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
 from parley.services.chat.metrics import ChatMetrics
+from parley.services.chat.operator.user_commands import UserChange
+from parley.services.chat.pairing.relay import PairingRelay
 from parley.services.chat.roster import LinkedServer, LocalRoster
+from parley.services.chat.routing.router import Router
 from parley.services.chat.runner import EngineRunner
 from parley.services.chat.storage.schema import InUse
+from parley.services.chat.users.devices import UserDevices
 from parley.shared.addresses import ServerList, User
 from parley.shared.config import Config
 from parley.shared.dialects.dialect import Recognized
@@ -26,8 +36,11 @@ from parley.shared.dialects.rewriting import read_status
 from parley.shared.errors import ConfigError, LocalProtocolError, UnexpectedMessage
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
+from parley.shared.link.session import unsupported
+from parley.shared.runtime.steps import Task
 from parley.shared.runtime.supervised import SupervisedTimer
 from parley.shared.service.service_base import ServiceBase
+from parley.shared.trust.names import Name
 from parley.shared.wire.framing import Frame, encode_frame, read_datagram
 from parley.shared.wire.messages import LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, decode, encode, pb
 from parley.shared.wire.pieces import Limits, Partials, Whole
@@ -35,6 +48,7 @@ from parley.shared.wire.pieces import Limits, Partials, Whole
 Result = pb.ConnectResponse
 T = TypeVar("T")
 PIECE_NAMES: Final = frozenset({"PIECE", "PIECE_RECEIVED"})
+HISTORY: Final = history_requests.NAMES
 BLOCKS: Final = frozenset({"BLOCK_USER", "UNBLOCK_USER", "ASK_BLOCKED_USERS"})
 
 SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
@@ -42,6 +56,8 @@ SIBLINGS: Final = {(LIVE_LOCATION,), (TYPING_INDICATOR,)}
 
 TAKE_OVER, RETRY = 6.0, 0.2
 """Seconds in which a process that served before must let go of the mailbox, and between two tries to open it."""
+CLAIMS: Final = 3600.0
+"""Seconds between two looks for claims of names that were never used again."""
 SERVERS: Final = 20
 """So many times as many servers are known as there may be at once: mail is kept for who is away."""
 
@@ -57,6 +73,8 @@ class ChatService(ServiceBase):
         self.roster = self._new_roster()
         self._runner: EngineRunner | None = None
         self.gateways = GatewayLinks(self)
+        self.devices = UserDevices(self)
+        self._claims = SupervisedTimer("ending claims", self._expire_claims, self.faults)
         self._early_refusals = EarlyRefusals(
             self.peering, report=self._refused, look_for=self.discover_now, decide_soon=self._decide_soon
         )
@@ -71,9 +89,24 @@ class ChatService(ServiceBase):
             owed=self._owed,
             sizes=lambda: self._read(ChatEngine.sizes, {}),
         )
+        self.chat_metrics.watch_archive(self.metrics, lambda: self._archive)
+        self.authors = Authors(self)
+        self.federation = self.trust.servers.federation
+        federation_metrics = FederationMetrics(
+            self.metrics, state=lambda: self.federation.state, age=lambda: self.federation.age
+        )
+        self.joins = Joins(self, federation_metrics)
+        self.federation_lists = FederationLists(self, federation_metrics)
         self.gateway_metrics = GatewayMetrics(
             self.metrics, open_links=lambda: self.gateways.open, away=lambda: self._read(_away, 0)
         )
+
+        self.pairing = PairingRelay(
+            self.metrics, self.faults, keys_of=self.user_admission.keys_of, links_of=self._links_of
+        )
+
+    def _links_of(self, user: User) -> Sequence[Link]:
+        return self.subscribers.get(user, ())
 
     @property
     def runner(self) -> EngineRunner:
@@ -99,6 +132,7 @@ class ChatService(ServiceBase):
             self.gateways.begin()
             self.servers_heard_of(self.server_list)
             await self._runner.start()
+            self._claims.set(self._now() + CLAIMS)
         await super().listen()
 
     async def _take_over_mailbox(self) -> EngineRunner:
@@ -165,6 +199,8 @@ class ChatService(ServiceBase):
                 await super().stop()
             finally:
                 self._settling.cancel()
+                self.authors.close()
+                self._claims.cancel()
                 self.close_mailbox()
 
     def servers_heard_of(self, servers: ServerList) -> None:
@@ -190,13 +226,72 @@ class ChatService(ServiceBase):
         self.metrics.limited("names", "roster")
         return False
 
+    # Users' devices ---------------------------------------------------------------------------------
+
+    @property
+    def server_links(self) -> Iterable[Link]:
+        """The links with other servers."""
+        return self.peering.links
+
+    def do_in_steps(self, task: Task) -> None:
+        """Do something long a step at a time."""
+        if self._runner is not None:
+            self._runner.fair_order.searches.add(task)
+
+    def name_changed(self, name: Name) -> None:
+        """A user of ours has other devices: one that is approved gets what waited."""
+        user = User(name.user_id, self.server_id)
+        self.devices.changed(name)
+        self.pairing.devices_changed(user)
+        for link in self.subscribers.get(user, ()):
+            if link in self.roster.withheld and not self.user_admission.withholds_mail(link, user):
+                self.roster.withheld.discard(link)
+        if self._runner is not None and user in self.subscribers:
+            self._runner.engine.router.writable(user, self._now())
+            self._runner.turn_over()
+
+    def change_user(self, request: UserChange) -> str:
+        """Change who owns a name, as the operator asks."""
+        return self.devices.change_by_operator(request)
+
+    def _expire_claims(self) -> None:
+        self.devices.expire()
+        self._claims.set(self._now() + CLAIMS)
+
     # Who comes and goes ---------------------------------------------------------------------------
+
+    def mail_waits(self, user: User) -> bool:
+        """Whether mail waits for a user of ours: somebody without a key may come for it."""
+        return self._runner is not None and not self._runner.engine.mailbox.is_empty(user)
 
     def admit_client(self, identity: Identity) -> pb.ConnectResponse.Result:
         """A client uses MESSAGES only at its user's home server."""
         if identity.user is None or identity.user.server_id != self.server_id:
             return Result.UNKNOWN_ERROR
         return super().admit_client(identity)
+
+    def pairing_asked(self, link: Link, identity: Identity) -> None:
+        """Let a new device show its code, and take part in nothing else."""
+        refusal = self.pairing.refusal(link, identity)
+        if refusal is not None:
+            self.metrics.connected("listener", "unknown_error")
+            link.refuse(Result.UNKNOWN_ERROR, refusal=refusal)
+            return
+        link.accept(server_id=self.server_id, instance_id=self.instance_id)
+
+    def link_opened(self, link: Link) -> None:
+        """A new device that waits to be paired is nobody's client."""
+        if not link.identity.is_pairing:
+            super().link_opened(link)
+            return
+        self.admission.admitted(link)
+        self.pairing.link_opened(link, _user(link))
+
+    def link_closed(self, link: Link, closed: Closed) -> None:
+        """Its pairing ends with it."""
+        super().link_closed(link, closed)
+        if link.was_open and link.identity.user is not None:
+            self.pairing.closed(link, link.identity.user)
 
     def has_room_for(self, link: Link, identity: Identity) -> bool:
         """A new user or server needs a place in the tables."""
@@ -231,6 +326,9 @@ class ChatService(ServiceBase):
         user = _user(link)
         self._know(user, link.remote_host)
         self.roster.add_client(user, link)
+        if self.user_admission.withholds_mail(link, user):
+            self.roster.withheld.add(link)
+        self.pairing.device_connected(link, user)
         self.engine.router.client_connected(user, self._now())
         if not link.dialect.write_gap:
             self._use_fast_path(link, user)
@@ -240,6 +338,7 @@ class ChatService(ServiceBase):
         """Have unacknowledged messages wait."""
         user = _user(link)
         self.roster.remove_client(user, link)
+        self.roster.withheld.discard(link)
         cleanly = link.end is not None and link.end.reason == "exit"
         self.engine.router.client_disconnected(user, link, self._now(), cleanly=cleanly)
         self.runner.turn_over()
@@ -247,6 +346,8 @@ class ChatService(ServiceBase):
     def peer_connected(self, link: Link) -> None:
         """Send what waits for the server."""
         super().peer_connected(link)
+        self.federation_lists.peer_connected(link)
+        self.devices.server_linked(link)
         self._know(link.peer_id, link.remote_host)
         if link.dialect.needs_gateway:
             self.gateways.server_linked(link)
@@ -279,6 +380,15 @@ class ChatService(ServiceBase):
             link.peer_id, link, self._now(), confirms=link.identity.is_parley, cleanly=cleanly
         )
         self.runner.turn_over()
+
+    def trust_changed(self, names: frozenset[str]) -> None:
+        """The other members of the federation are told, too."""
+        super().trust_changed(names)
+        self.federation_lists.changed()
+
+    def federation_seen(self) -> None:
+        """Sign its list again where that is due."""
+        self.federation_lists.sign_if_due()
 
     def name_is_contested(self, server_id: str, here: str, there: str) -> None:
         """The other of two servers may know a user whom the linked one does not."""
@@ -317,6 +427,8 @@ class ChatService(ServiceBase):
 
     def messages_received(self, link: Link, frames: list[Frame]) -> int:
         """Handle a batch; statuses that it gathers are told at its end."""
+        if link.identity.is_pairing:
+            return self._pairing_received(link, frames)
         runner = self._runner
         if runner is not None:
             router = runner.engine.router
@@ -327,6 +439,15 @@ class ChatService(ServiceBase):
         if runner is not None:
             runner.turn_over()
         return handled
+
+    def _pairing_received(self, link: Link, frames: list[Frame]) -> int:
+        """A new device that shows a code says nothing but PAIR."""
+        for frame in frames:
+            self.guard.counts(link, "requests", 1)
+            if frame.name != "PAIR" or not self.pairing.handle(link, _user(link), frame):
+                link.answer(unsupported(frame.name))
+                self.message_rejected(link, "unknown_name", frame.name)
+        return len(frames)
 
     def messages_left(self, link: Link, frames: list[Frame], at: int, now: float) -> int:
         """Most of a link's messages take the fast path; from `at` on they do not: at the first, or all.
@@ -418,8 +539,25 @@ class ChatService(ServiceBase):
             with link.answering():
                 engine.requests.block_asked(user, name, read_ask(frame, pb.ChangeBlock, self.spellings), link)
         else:
-            return False
+            return self._about_history(link, user, frame) or self._about_devices(link, user, frame)
         return True
+
+    def _about_history(self, link: Link, user: User, frame: Frame) -> bool:
+        """A Parley client asks what was said before; others are told that the name is unknown."""
+        if frame.name not in HISTORY or not link.is_parley:
+            return False
+        self.guard.counts(link, "requests", 1)
+        self.runner.history.handle(user, frame, link)
+        return True
+
+    def _about_devices(self, link: Link, user: User, frame: Frame) -> bool:
+        """One of the user's devices speaks of the others."""
+        if frame.name == "DEVICES_OF":
+            return self.authors.asked(link, frame)
+        if frame.name != "PAIR":
+            return self.devices.handle(link, user, frame)
+        self.guard.counts(link, "requests", 1)
+        return self.pairing.handle(link, user, frame)
 
     def _read_acknowledgement(self, link: Link, answer: pb.ChatMessageResponse, frame: Frame) -> Frame | None:
         """Read the status of an existing client as Parley counts, and learn from it how that client counts.
@@ -437,10 +575,7 @@ class ChatService(ServiceBase):
         runner, name = self._runner or self.runner, frame.name
         engine = runner.engine
         if name == "MESSAGE":
-            message, is_retried = decode(frame, pb.ChatMessage), link.is_parley
-            engine.router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=is_retried)
-            if not is_retried:
-                engine.router.remote_users.heard(User.of(message.author), self._now())
+            self._message_from_server(link, server_id, frame, engine.router)
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
             known = frame if link.is_parley else _read_statuses(link, answer, frame)
@@ -459,8 +594,29 @@ class ChatService(ServiceBase):
         elif name in ASKS:
             self._group_asked_by_server(link, server_id, frame)
         else:
-            return False
+            return self._about_trust(link, frame)
         return True
+
+    def _message_from_server(self, link: Link, server_id: str, frame: Frame, router: Router) -> None:
+        message, checks = decode(frame, pb.ChatMessage), self.authors.checks
+        if message.HasField("proof") and (message.HasField("userOfGroup") or next(checks.samples)):
+            checks.look_at(message, router.batch_came)
+        router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=link.is_parley)
+        if not link.is_parley:
+            router.remote_users.heard(User.of(message.author), self._now())
+
+    def _about_trust(self, link: Link, frame: Frame) -> bool:
+        """A server tells of users' devices, or of the federation; or a server that is no member wants to be one."""
+        if frame.name == "FEDERATION_LIST":
+            return self.federation_lists.came(link, frame)
+        if frame.name == "JOIN_FEDERATION":
+            return self.joins.asked(link, frame)
+        if frame.name == "DEVICES_OF":
+            return self.authors.asked_by_server(link, frame)
+        is_handled = self.devices.handle_from_server(link, frame)
+        if is_handled:
+            self.authors.listed(link, frame)
+        return is_handled
 
     def _group_asked_by_server(self, link: Link, server_id: str, frame: Frame) -> None:
         """A Parley asks for its many users, as often as they do; of others each question is counted."""
@@ -512,6 +668,10 @@ class ChatService(ServiceBase):
     def _read(self, read: Callable[[ChatEngine], T], otherwise: T) -> T:
         """A figure of the engine, if there is one."""
         return read(self._runner.engine) if self._runner is not None else otherwise
+
+    @property
+    def _archive(self) -> Archive | None:
+        return self._runner.archive if self._runner is not None else None
 
     def _mailbox_messages(self) -> int:
         return self._read(lambda engine: len(engine.mailbox), 0)

@@ -60,9 +60,9 @@ class InFlightTable:
     __slots__ = ("answered_at", "burst_window", "by_number", "held", "size", "window", "window_bytes")
 
     def __init__(self, window: int, burst_window: int, window_bytes: int) -> None:
-        self.window: Final = window
+        self.window = window
         """How many messages may be in flight."""
-        self.burst_window: Final = burst_window
+        self.burst_window = burst_window
         """The same for as long as each is answered at once: a burst."""
         self.window_bytes: Final = window_bytes
         """The first in bytes."""

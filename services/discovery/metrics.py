@@ -43,6 +43,7 @@ class Report:
                 "dialled_by_us": link.dialled if link.linked else None,
                 "age_seconds": round(link.age + now - self.at, 3) if link.linked else None,
                 "rtt_seconds": link.rtt if link.HasField("rtt") else None,
+                "assurance": link.assurance if link.linked else None,
                 "last_error": link.lastError,
                 "last_error_seconds_ago": round(link.errorAge + now - self.at, 3) if link.lastError else None,
             }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, cast
 
@@ -17,9 +18,11 @@ from parley.services.discovery.directory.link_times import LinkingTimes
 from parley.services.discovery.directory.registry import Registrant, Registry, reply_to
 from parley.services.discovery.metrics import Counters, Report
 from parley.services.discovery.status_page import page
+from parley.services.discovery.status_page.keys import ShownKey, shown_keys
 from parley.services.discovery.status_page.view import View, view
 from parley.shared.addresses import Server
 from parley.shared.config import Config, host_name, load
+from parley.shared.discovery.announced_keys import AnnouncedKeys
 from parley.shared.discovery.announcements import Announcement, encode_announcement, our_mark
 from parley.shared.discovery.server_lists import ServerListChange, encode_change
 from parley.shared.http.event_streams import Events, Stream
@@ -66,6 +69,7 @@ class DirectoryService(ServiceBase):
         self._refresh = SupervisedTimer("telling the status page", self._send_live, self.faults)
         self._announcer: Announcer | None = None
         self._diagnosis = Diagnosis(self.troubles)
+        self._keys = AnnouncedKeys(self.trust.servers, lambda: self.metrics.limited("signatures", "discovery"))
         self._synced: set[object] = set()
         """Links of processes that were told the whole directory."""
         self._tell_later = SupervisedTimer("telling our processes of the directory", self._tell, self.faults)
@@ -165,6 +169,7 @@ class DirectoryService(ServiceBase):
             nonce=request.nonce,
             ask=request.ask,
             limit=limit,
+            identity=self.trust.identity,
         )
         if not announcer.may_answer(request, count * len(announcement)):
             return
@@ -178,7 +183,10 @@ class DirectoryService(ServiceBase):
             cast("Link", link).send(encode("ANNOUNCE_TO", to))
 
     def _heard(self, heard: Announcement, source: str, answered: bool, pinned: bool) -> None:
-        server, now = heard.server, self._now()
+        now = self._now()
+        server = self._believed(heard, source, now, answered=answered)
+        if server is None:
+            return
         relayed = self._announcer is not None and source in self._announcer.gateways
         hearing = self.directory.heard(
             server, now, relayed=relayed, linked=heard.linked, source=source, answered=answered, pinned=pinned
@@ -193,6 +201,26 @@ class DirectoryService(ServiceBase):
         self._times.heard(server.server_id, server.features, now)
         self._show()
 
+    def _believed(self, heard: Announcement, source: str, now: float, *, answered: bool) -> Server | None:
+        """The server as it may be spoken to; without keys here as it says."""
+        if not self.config.security.has_keys:
+            return replace(heard.server, key=b"")
+        server = self._keys.believed(heard, source, now, answered=answered)
+        if server is not None and not server.key and server.mark is None:
+            self.trust.servers.used_in_plain(
+                server.server_id
+            )  # it may never link, and its name is its own all the same
+        return server
+
+    def trust_changed(self, names: frozenset[str]) -> None:
+        """Forget whoever has a key that is theirs no longer, and ask at once who is there."""
+        super().trust_changed(names)
+        self._keys.forget()
+        if self.directory.distrust(lambda name, key: not self.trust.servers.may_stay(name, key)):
+            self._directory_changed()
+        if self._announcer is not None:
+            self._announcer.ask_now(always=True)
+
     def _tell_of(self, server: Server, source: str) -> None:
         """Say that a server was found: not as often as anybody likes."""
 
@@ -201,11 +229,18 @@ class DirectoryService(ServiceBase):
 
         self.guard.complain("server_discovered", write)
 
-    def _namesake(self, source: str) -> None:
-        """Another server has our name, unless a gateway or a process of ours relayed it."""
+    def _namesake(self, heard: Announcement, source: str, answered: bool) -> None:
+        """Another server has our name, unless a gateway or a process of ours relayed it; perhaps our key, too."""
         gateways = self._announcer.gateways if self._announcer is not None else frozenset()
-        if source not in gateways and source not in self.registry.hosts:
-            self._diagnosis.namesake(self.server_id, source)
+        if source in gateways or source in self.registry.hosts:
+            return
+        now, identity = self._now(), self.trust.identity
+        has_our_key = identity is not None and answered
+        if identity is not None and has_our_key and self._keys.is_proven(heard, source, now, identity.public):
+            instance = heard.server.mark.instance_id if heard.server.mark is not None else ""
+            self._diagnosis.clone(self.server_id, instance, source, now)
+        else:
+            self._diagnosis.namesake(self.server_id, source, now)
 
     # Registration ---------------------------------------------------------------------------------
 
@@ -300,9 +335,15 @@ class DirectoryService(ServiceBase):
         return {"/": self._page, "/events": self._event_stream, **files}
 
     def _view(self) -> View:
-        return view(
-            self.server_id, self.directory, self.registry.features, tuple(self._reports.values()), self._now()
-        )
+        reports = tuple(self._reports.values())
+        return view(self.server_id, self.directory, self.registry.features, reports, self._now(), self._shown_keys)
+
+    def _shown_keys(self, server_ids: Iterable[str]) -> tuple[ShownKey, ...]:
+        """The keys of these servers, for people; none in mode `open`."""
+        servers = self.trust.servers
+        if not self.config.security.has_keys:
+            return ()
+        return shown_keys(self.server_id, self.trust.key, servers.known, server_ids, servers.age)
 
     def _page(self) -> Answer:
         return 200, "text/html; charset=utf-8", page.page(self._view(), version())
@@ -330,12 +371,14 @@ class DirectoryService(ServiceBase):
 
     def status(self) -> dict[str, object]:
         """Adds the directory, what this node offers, and its processes' links."""
-        now = self._now()
+        now, seen = self._now(), self._view()
         return super().status() | {
             "pairs": [
                 {"one": edge.one, "other": edge.other, "state": edge.state, "missing": edge.missing}
-                for edge in self._view().edges
+                for edge in seen.edges
             ],
+            "security_mode": self.config.security.mode,
+            "keys": [key.as_json() for key in seen.keys],
             "links": {report.feature: report.as_json(now) for report in self._reports.values()},
             "offers": [
                 {"feature": e.feature, "host": e.host, "port": e.port, "udp_port": e.udpPort}

@@ -15,18 +15,19 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import ClassVar, Final
 
 from parley.services.location.devices import Devices
 from parley.services.location.lists import Lists
-from parley.services.location.positions import LIST, Positions
+from parley.services.location.positions import LIST, Position, Positions
 from parley.shared.addresses import User
 from parley.shared.audiences import Audience
 from parley.shared.config import Config
 from parley.shared.link.link import Link
 from parley.shared.runtime.supervised import SupervisedThrottle
+from parley.shared.soft_state.linked_clients import LinkedClient
 from parley.shared.soft_state.soft_state_service import REPEAT_INTERVAL, SoftStateService
 from parley.shared.soft_state.subscriber import Subscriber
 from parley.shared.wire.framing import Frame
@@ -54,6 +55,8 @@ class LocationService(SoftStateService):
         self._unblocked: dict[tuple[User, User], int] = {}
         """(user, other): the block that was made or ended, and how often that is still to be told."""
         self._retell = SupervisedThrottle("telling of blocks", REPEAT_INTERVAL, self._send_blocks, self.faults)
+        self._untold_blocks: dict[LinkedClient, set[tuple[User, User]]] = {}
+        """The same for clients on links that were too slow to be told."""
         self._behind: set[Link] = set()
         """Servers that were too slow to be told something."""
 
@@ -98,6 +101,8 @@ class LocationService(SoftStateService):
         """A client's streams go on until their end, or until another device of the user's is heard."""
         super().remove_client(client)
         self.devices.left(client.link_id)
+        if isinstance(client, Link):
+            self._untold_blocks.pop(client, None)
 
     def entries_in(self, frame: Frame) -> Iterable[pb.ExtendedLiveLocation]:
         """Where people are."""
@@ -129,7 +134,7 @@ class LocationService(SoftStateService):
 
     # Out ------------------------------------------------------------------------------------------
 
-    def send_to_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - what is told again is the same
+    def send_to_subscribers(self, since: int, *, again: bool) -> Iterator[None]:
         """Tell what changed to those who may see it, and did not say it themselves: a step each."""
         lists: Lists[Subscriber] = Lists(self.now())
         for position in self.positions.changed(since):
@@ -139,21 +144,38 @@ class LocationService(SoftStateService):
                 if hidden is None or position.author in hidden:
                     continue
                 for client in self.clients[user]:
-                    if client.link_id != position.source:
+                    if client.link_id != position.source and not (again and client.identity.events_on_link):
                         lists.add(client, position)
         for client, datagrams in lists.datagrams():
-            self.send_datagrams(client, datagrams)
+            if client.identity.events_on_link:
+                self.tell_on_link(client, list(datagrams), since)
+            else:
+                self.send_datagrams(client, datagrams)
             yield
+
+    def missed(self, client: LinkedClient, since: int) -> Sequence[Position]:
+        """The positions that this client may see, and those that are over that it may have seen."""
+        if not isinstance(client, Link):
+            return ()
+        found = [position for position in self._shown_to(client) if position.sequence > since]
+        return sorted(found, key=lambda position: position.sequence)
+
+    def _shown_to(self, client: Subscriber) -> Iterator[Position]:
+        """The positions that a client may see, and did not say itself."""
+        user = client.identity.user
+        hidden = self.hidden_from(user)
+        if user is None or hidden is None:
+            return
+        for position in self.positions.all():
+            is_shown = user in position.viewers and position.author not in hidden
+            if is_shown and position.source != client.link_id:
+                yield position
 
     def state_for(self, client: Subscriber) -> Iterable[bytes]:
         """Everything that this client may see, and what is over that it may have seen."""
-        user = client.identity.user
         lists: Lists[Subscriber] = Lists(self.now())
-        hidden = self.hidden_from(user)
-        if hidden is not None:
-            for position in self.positions.all():
-                if user in position.viewers and position.author not in hidden:
-                    lists.add(client, position)
+        for position in self._shown_to(client):
+            lists.add(client, position)
         return itertools.chain.from_iterable(datagrams for _, datagrams in lists.datagrams())
 
     # Blocks ---------------------------------------------------------------------------------------
@@ -176,12 +198,31 @@ class LocationService(SoftStateService):
                         continue
                     shown = position.gone() if position.author in hidden else position.back()
                     for client in self.clients[user]:
-                        lists.add(client, shown)
+                        if self._shows_block_now(client, (user, position.author)):
+                            lists.add(client, shown)
         for client, datagrams in lists.datagrams():
             self.send_datagrams(client, datagrams)
         self._unblocked = {pair: times - 1 for pair, times in self._unblocked.items() if times > 1}
         if self._unblocked:
             self._retell.ask_later()
+
+    def _shows_block_now(self, client: Subscriber, pair: tuple[User, User]) -> bool:
+        """Whether a client is told of a block now: on its link once, and later where that has no room."""
+        if not client.identity.events_on_link:
+            return True
+        if self._unblocked[pair] < TELLINGS:
+            return False
+        if isinstance(client, Link) and (self.linked.is_behind(client) or not client.writable):
+            self._untold_blocks.setdefault(client, set()).add(pair)
+            self.linked.fell_behind(client, self.newest)
+            return False
+        return True
+
+    def caught_up(self, client: LinkedClient) -> None:
+        """Tell it of the blocks that were made or ended meanwhile."""
+        if pairs := self._untold_blocks.pop(client, None):
+            self._unblocked.update(dict.fromkeys(pairs, TELLINGS))
+            self._retell.ask()
 
     async def stop(self) -> None:
         """Tell no more, then end as any service of datagrams."""

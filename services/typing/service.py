@@ -26,6 +26,7 @@ from parley.shared.config import Config
 from parley.shared.link.link import Link
 from parley.shared.soft_state.block_lists import NOBODY
 from parley.shared.soft_state.datagram_lists import pack
+from parley.shared.soft_state.linked_clients import LinkedClient
 from parley.shared.soft_state.soft_state_service import SoftStateService
 from parley.shared.soft_state.subscriber import Subscriber
 from parley.shared.wire.framing import Frame, encode_frame
@@ -67,6 +68,19 @@ class _News:
     def for_most_others(self) -> Sequence[bytes]:
         """The same for programs that are no Parley."""
         return self._packed(None, is_parley=False)
+
+    def changes(self, user: User | None) -> Sequence[bytes]:
+        """The frames for that user on a link: the news, and nothing else."""
+        return self._changes(user) if user in self.users else self.for_most_on_links
+
+    @cached_property
+    def for_most_on_links(self) -> Sequence[bytes]:
+        """The same for everybody who is not in it."""
+        return self._changes(None)
+
+    def _changes(self, user: User | None) -> Sequence[bytes]:
+        news = self._entries[: self._needed]
+        return list(pack(LIST, (entry.item(self._now) for entry in news if entry.author != user)))
 
     def _packed(self, user: User | None, *, is_parley: bool) -> Sequence[bytes]:
         found = self._items.get(is_parley)
@@ -163,27 +177,30 @@ class TypingService(SoftStateService):
             for user in users & self.clients.keys():
                 hidden = self.hidden_from(user)
                 if hidden is not None:
-                    self._send(user, self._news(user, since, most, hidden))
+                    self._send(user, self._news(user, since, most, hidden), since, again=again)
                 yield
             return
         public = self._news(None, since, most)
-        for_parleys, send = public.for_most_parleys, self.send_datagrams
+        for_parleys, send, any_on_links = public.for_most_parleys, self.send_datagrams, self.client_counts["link"]
         for user in list(self.clients):
             yield
             hidden = self.hidden_from(user)
             if hidden is None:
                 continue
             if self.indicators.has_own(user) or not public.users.isdisjoint(hidden):
-                self._send(user, self._news(user, since, most, hidden))
-            elif user in public.users:
-                self._send(user, public)
-            else:  # nearly everybody
+                self._send(user, self._news(user, since, most, hidden), since, again=again)
+            elif any_on_links or user in public.users:
+                self._send(user, public, since, again=again)
+            else:  # nearly everybody, where all use datagrams
                 for client in self.clients.get(user, ()):
                     send(client, for_parleys if client.is_parley else public.for_most_others)
 
-    def _send(self, user: User, news: _News) -> None:
+    def _send(self, user: User, news: _News, since: int, *, again: bool) -> None:
         for client in self.clients.get(user, ()):
-            self.send_datagrams(client, news.datagrams(user, is_parley=client.is_parley))
+            if not client.identity.events_on_link:
+                self.send_datagrams(client, news.datagrams(user, is_parley=client.is_parley))
+            elif not again:
+                self.tell_on_link(client, news.changes(user), since)
 
     def _news(self, user: User | None, since: int, most: int | None, hidden: AbstractSet[User] = NOBODY) -> _News:
         """The changes after `since`, as that user may see them, and other typists besides; None: to everyone.
@@ -210,6 +227,17 @@ class TypingService(SoftStateService):
             return ()
         lists = self._news(user, 0, None, hidden).datagrams(user, is_parley=client.is_parley)
         return () if lists == [EMPTY] else lists
+
+    def missed(self, client: LinkedClient, since: int) -> Sequence[Indicator]:
+        """The others who type, and who stopped."""
+        user = client.identity.user if isinstance(client, Link) else None
+        hidden = self.hidden_from(user)
+        if hidden is None:
+            return ()
+        stopped = self.indicators.stopped(user, since) if since else ()  # who is new has seen nobody start
+        shown = itertools.chain(self.indicators.seen_by(user), stopped)
+        found = [entry for entry in shown if entry.sequence > since and entry.author not in hidden]
+        return sorted(found, key=lambda entry: entry.sequence)
 
     def knows_users(self, link: Link) -> bool:
         """A server that is no Parley would tell everyone."""

@@ -8,6 +8,7 @@
 #include "deduplication/python_side.h"
 #include "deduplication/recent.h"
 #include "deduplication/stored.h"
+#include "fast_path/collected.h"
 #include "fast_path/fast_path_type.h"
 #include "fast_path/python_side.h"
 #include "fast_path/simple_frames.h"
@@ -15,10 +16,11 @@
 #include "io/frames.h"
 #include "io/link_type.h"
 #include "io/python_side.h"
+#include "io/secure_io.h"
 #include "io/tallies.h"
 #include "io/turn.h"
 
-#define INTERFACE 569370537 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+#define INTERFACE 2007636850 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
@@ -34,11 +36,14 @@ static struct PyModuleDef definition = {
 /* What Python has written once more: compiled.py compares them when a twin is imported. */
 static PyObject *constants(void)
 {
-    return Py_BuildValue("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "LONGEST_NAME", LONGEST_NAME,
+    return Py_BuildValue("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "LONGEST_NAME", LONGEST_NAME,
                          "MOST_DIGITS", MOST_DIGITS, "KEY_LONG", KEY_LONG, "KEY_IS_LONG", KEY_IS_LONG, "KEY_DIGEST",
                          KEY_DIGEST, "KEY_HEAD", KEY_HEAD, "KEY_TO_PRIME", KEY_TO_PRIME, "KEYS_PER_BUCKET",
                          KEYS_PER_BUCKET, "PART_BITS", PART_BITS, "SNOWFLAKE", SNOWFLAKE, "AUTHOR", AUTHOR, "USER",
-                         USER, "TEXT", TEXT);
+                         USER, "TEXT", TEXT, "AUTHOR_PROOF", AUTHOR_PROOF, "STATUS_PROOF", STATUS_PROOF,
+                         "TLS_PIECE", TLS_PIECE, "TLS_RECORDS", TLS_RECORDS, "TLS_RECORD", TLS_RECORD, "TLS_BARREN",
+                         TLS_BARREN, "ENTRY_HEAD", ENTRY_HEAD, "ENTRY_MESSAGE", ENTRY_MESSAGE, "ENTRY_SENT", ENTRY_SENT,
+                         "ENTRY_RECEIVED", ENTRY_RECEIVED);
 }
 
 static int add_type(PyObject *module, PyTypeObject *type)
@@ -51,7 +56,7 @@ static int add_type(PyObject *module, PyTypeObject *type)
 static int fill(PyObject *module)
 {
     PyTypeObject *types[] = {&FrameType,          &ReaderType,    &CountsType,        &BucketsType,
-                             &DeliveriesType,     &TurnType,      &LinkIOType,        &FrameTakerType,
+                             &DeliveriesType,     &TurnType,      &LinkIOType,        &SecureIOType,   &FrameTakerType,
                              &RecentMessagesType, &ChatStateType, &InFlightTableType, &FastPathType};
     if (io_python_ready() || dedup_python_ready() || fast_path_python_ready() || fast_path_type_ready())
         return -1;

@@ -7,7 +7,7 @@ bounds: a name has MAX_ID characters at most, a server FEATURES_EACH features, a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
 from typing import Final
@@ -17,6 +17,8 @@ from parley.shared.dialects.dialect import PLAIN_CLIENT
 from parley.shared.dialects.rewriting import rewrite
 from parley.shared.errors import MalformedMessage
 from parley.shared.sockets.datagrams import UdpSocket
+from parley.shared.trust.announcements import sign
+from parley.shared.trust.keys import KEY, PrivateKey
 from parley.shared.wire.capabilities import OURS
 from parley.shared.wire.framing import MAX_DATAGRAM, Frame
 from parley.shared.wire.messages import FEATURES, decode, encode, pb
@@ -39,6 +41,8 @@ class Announcement:
     """For each feature of ours, whom it says to be linked with."""
     nonce: bytes
     ask: bytes
+    message: pb.ServerAnnounce = field(default_factory=pb.ServerAnnounce, repr=False)
+    """As it came: its key, which `server` has, too, is not verified yet."""
 
 
 def read(frame: Frame, source: str) -> Announcement:
@@ -61,8 +65,9 @@ def read(frame: Frame, source: str) -> Announcement:
             features[name] = (Endpoint(source, feature.port, feature.udpPort),)
             if name in FEATURES:
                 linked[name] = frozenset(islice(feature.linked, LINKED_EACH))
-    server = Server(announcement.serverId, features, _mark(announcement), heard=True)
-    return Announcement(server, linked, announcement.nonce, announcement.ask)
+    key = announcement.identity.key[: KEY + 1]
+    server = Server(announcement.serverId, features, _mark(announcement), heard=True, key=key)
+    return Announcement(server, linked, announcement.nonce, announcement.ask, announcement)
 
 
 def _mark(announcement: pb.ServerAnnounce) -> Mark | None:
@@ -73,7 +78,7 @@ def _mark(announcement: pb.ServerAnnounce) -> Mark | None:
 
 
 def read_announcement(frame: Frame, source: str) -> Server:
-    """The server that a SERVER_ANNOUNCE speaks of; MalformedMessage as above."""
+    """The server that a SERVER_ANNOUNCE speaks of; its key is only said. MalformedMessage as above."""
     return read(frame, source).server
 
 
@@ -91,22 +96,25 @@ def encode_announcement(
     nonce: bytes = b"",
     ask: bytes = b"",
     limit: int = MAX_DATAGRAM,
+    identity: PrivateKey | None = None,
 ) -> bytes:
     """The SERVER_ANNOUNCE datagram for what a server offers; and with whom each is linked, where that fits in.
 
     `nonce` is that of the request: without one an existing program asked, and the answer has no field of ours.
-    `ask`: ours, for the answer to be asked for. `limit`: bytes.
+    `ask`: ours, for the answer to be asked for. `limit`: bytes. `identity` signs; without one there is no key.
     """
     if not nonce:
-        mark, linked, ask = None, {}, b""
+        mark, linked, ask, identity = None, {}, b"", None
     message = pb.ServerAnnounce(serverId=server_id, mark=mark, nonce=nonce, ask=ask)
     may_fit = sum(len(names) for names in linked.values()) <= limit // 3  # a name takes two bytes more than it has
     for e in endpoints:
         names = linked.get(e.feature, ()) if may_fit else ()
         message.feature.add(featureName=e.feature, port=e.port, udpPort=e.udpPort, linked=names)
+    if identity is not None:
+        sign(message, identity)
     datagram = encode("SERVER_ANNOUNCE", message)
     if len(datagram) > limit and linked and may_fit:
-        return encode_announcement(server_id, endpoints, mark=mark, nonce=nonce, ask=ask)
+        return encode_announcement(server_id, endpoints, mark=mark, nonce=nonce, ask=ask, identity=identity)
     return datagram if nonce else b"".join(rewrite(PLAIN_CLIENT, datagram))
 
 
@@ -118,10 +126,15 @@ def announce(datagram: bytes, to: SocketAddress, local_host: str) -> None:
 
 
 def merge(servers: dict[str, Server], heard: Server) -> None:
-    """Add what was heard of a server: one heard at several addresses is one server."""
+    """Add what was heard of a server: one heard at several addresses is one server.
+
+    Who has a key is not at an address where its name was heard without.
+    """
     known = servers.get(heard.server_id)
-    features = dict(known.features) if known is not None else {}
+    if known is not None and known.key and not heard.key:
+        return
+    features = dict(known.features) if known is not None and known.key == heard.key else {}
     for feature, endpoints in heard.features.items():
         before = features.get(feature, ())
         features[feature] = before + tuple(e for e in endpoints if e not in before)
-    servers[heard.server_id] = Server(heard.server_id, features, heard.mark, heard=True)
+    servers[heard.server_id] = Server(heard.server_id, features, heard.mark, heard=True, key=heard.key)

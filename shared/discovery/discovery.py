@@ -11,11 +11,13 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from parley.shared.addresses import Server, ServerList, SocketAddress
 from parley.shared.config import Config, load
-from parley.shared.discovery.announcements import merge, read
+from parley.shared.discovery.announced_keys import AnnouncedKeys, FirstKeys, Judge
+from parley.shared.discovery.announcements import Announcement, merge, read
 from parley.shared.discovery.interfaces import reachable_networks
 from parley.shared.discovery.name_lookups import Lookups
 from parley.shared.discovery.networks import EVERYONE, Networks
@@ -33,10 +35,16 @@ MOST_FROM_ONE: Final = 64
 
 
 class DiscoveryService:
-    """Finds the servers of this network, once. `servers`: HOST[:PORT] to ask by unicast as well."""
+    """Finds the servers of this network, once. `servers`: HOST[:PORT] to ask by unicast as well.
 
-    def __init__(self, config: Config | None = None, *, servers: Sequence[str] = ()) -> None:
+    `judge` knows which keys names have; without one the first key of a name counts, for this object's life.
+    """
+
+    def __init__(
+        self, config: Config | None = None, *, servers: Sequence[str] = (), judge: Judge | None = None
+    ) -> None:
         self.config = config or load()
+        self.judge = judge or FirstKeys(self.config.security)
         self._unicast = (*self.config.discovery.static_peers, *servers)
 
     async def discover_servers(
@@ -82,6 +90,7 @@ class _Look:
         self._enough: asyncio.Future[None] = self._loop.create_future()
         self._networks = Networks(reachable_networks(service.config.address))
         self._nonces = Nonces()
+        self._keys = AnnouncedKeys(service.judge)
         self._from: Counter[str] = Counter()
         self.heard: dict[str, Server] = {}
         self._lookups = service.lookups(self._ask)
@@ -120,17 +129,24 @@ class _Look:
             heard = read(frame, address[0])
         except MalformedMessage:
             return
-        if self._is_believed(address[0], heard.nonce) and self._has_room(heard.server, address[0]):
-            before = self.heard.get(heard.server.server_id)
-            merge(self.heard, heard.server)
-            is_new = self.heard[heard.server.server_id] != before
-            if is_new and not self._enough.done() and self._until(tuple(self.heard.values())):
-                self._enough.set_result(None)
+        server = self._believed(heard, address[0])
+        if server is None or not self._has_room(server, address[0]):
+            return
+        before = self.heard.get(server.server_id)
+        merge(self.heard, server)
+        is_new = self.heard[server.server_id] != before
+        if is_new and not self._enough.done() and self._until(tuple(self.heard.values())):
+            self._enough.set_result(None)
 
-    def _is_believed(self, source: str, nonce: bytes) -> bool:
-        is_near = self._networks.have(source)
-        is_answer = self._nonces.is_answer(nonce, source, self._loop.time(), is_near=is_near)
-        return is_answer or is_near or source in self._lookups.hosts
+    def _believed(self, heard: Announcement, source: str) -> Server | None:
+        """The server that is announced, with its key where it has one; None: the announcement does not count."""
+        is_near, now = self._networks.have(source), self._loop.time()
+        answered = self._nonces.is_answer(heard.nonce, source, now, is_near=is_near)
+        if not (answered or is_near or source in self._lookups.hosts):
+            return None
+        if not self._service.config.security.has_keys:
+            return replace(heard.server, key=b"")
+        return self._keys.believed(heard, source, now, answered=answered)
 
     def _has_room(self, server: Server, source: str) -> bool:
         """Whether it counts, is known already, or there is room for one more."""

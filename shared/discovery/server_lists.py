@@ -40,7 +40,7 @@ def _read_server(server: pb.ServerList.Server) -> Server:
         features[e.feature] = (*features.get(e.feature, ()), Endpoint(e.host, e.port, e.udpPort, e.answered))
     mark = server.mark
     known = Mark(mark.version, mark.instanceId, mark.capabilities) if server.HasField("mark") else None
-    return Server(server.serverId, features, known, heard=True)
+    return Server(server.serverId, features, known, heard=True, key=server.key)
 
 
 def write_server_list(
@@ -49,7 +49,7 @@ def write_server_list(
     """The payload of SERVER_LIST."""
     message = pb.ServerList(own=own, gone=gone, isDifference=is_difference)
     for server in servers:
-        entry = message.servers.add(serverId=server.server_id, mark=_write_mark(server.mark))
+        entry = message.servers.add(serverId=server.server_id, mark=_write_mark(server.mark), key=server.key)
         for feature, endpoints in server.features.items():
             for e in endpoints:
                 entry.endpoints.add(

@@ -10,9 +10,10 @@ from types import MappingProxyType
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from parley.shared.http.access import METRICS
+from parley.shared.http.access import ALIVE, METRICS, READY
 from parley.shared.http.event_streams import Stream
 from parley.shared.http.server import Answer
+from parley.shared.http.tokens import Refusal
 from parley.shared.limits.token_buckets import TokenBucket
 
 
@@ -27,33 +28,44 @@ class Pages:
         status: Callable[[], dict[str, object]],
         reasons_not_ready: Callable[[], list[str]],
         more: Mapping[str, Callable[[], Answer | Stream]] = MappingProxyType({}),
-        may_see: Callable[[str, str], bool] = lambda _path, _asker: True,
+        judge: Callable[[str, str, bytes, bytes], Refusal | None] = lambda *_asked: None,
+        refused: Callable[[str], None] = lambda _reason: None,
         metrics_interval: float = 1.0,
     ) -> None:
-        """`may_see(path, asker)`: whether that address may have that page (access.py).
+        """`judge(path, asker, authorization, host)`: why that page is refused (access.py); `refused` counts it.
 
         `metrics_interval`: seconds between two renderings of /metrics.
         """
         self._registry = registry
-        self._may_see = may_see
+        self._judge = judge
+        self._refused = refused
         self._rendered = b""
         self._renderings = TokenBucket(1 / metrics_interval, 1.0, time.monotonic())
         self._paths: dict[str, Callable[[], Answer | Stream]] = {
             METRICS: self._metrics,
-            "/healthz": lambda: (200, "text/plain; charset=utf-8", b"alive\n"),
-            "/readyz": lambda: _readiness(reasons_not_ready()),
+            ALIVE: lambda: (200, "text/plain; charset=utf-8", b"alive\n"),
+            READY: lambda: _readiness(reasons_not_ready()),
             "/status": lambda: (200, "application/json", json.dumps(status()).encode() + b"\n"),
             **more,
         }
 
-    def answer(self, method: str, target: str, body: bytes | None = b"", asker: str = "") -> Answer | Stream:  # noqa: ARG002 - none is wanted
+    def answer(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = b"",  # noqa: ARG002 - none is wanted
+        asker: str = "",
+        authorization: bytes = b"",
+        host: bytes = b"",
+    ) -> Answer | Stream:
         """Answer one request."""
         path = target.partition("?")[0]
         page = self._paths.get(path)
         if page is None:
             return 404, "text/plain; charset=utf-8", b"not found\n"
-        if not self._may_see(path, asker):
-            return 403, "text/plain; charset=utf-8", b"not from this address: see limits.metrics_from\n"
+        if (refusal := self._judge(path, asker, authorization, host)) is not None:
+            self._refused(refusal.reason)
+            return refusal.status, "text/plain; charset=utf-8", f"{refusal.line}\n".encode()
         if method not in ("GET", "HEAD"):
             return 405, "text/plain; charset=utf-8", b"GET and HEAD only\n"
         return page()

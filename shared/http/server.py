@@ -50,6 +50,12 @@ HEADERS: Final = (
     ("Cache-Control", "no-store"),
 )
 """A browser loads nothing from elsewhere for these pages, runs nothing that stands in them, and keeps nothing."""
+UNAUTHORIZED: Final = 401
+CHALLENGE: Final = (
+    "WWW-Authenticate",
+    'Basic realm="Parley: the token as the password", charset="UTF-8"',
+)
+"""It has a browser ask its user (RFC 7617)."""
 
 
 class Answerer(Protocol):
@@ -60,11 +66,18 @@ class Answerer(Protocol):
         """Bytes of a request's body that it wants."""
 
     def answer(
-        self, method: str, target: str, body: bytes | None = b"", asker: str = ""
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = b"",
+        asker: str = "",
+        authorization: bytes = b"",
+        host: bytes = b"",
     ) -> Answer | Stream | Awaitable[Answer]:
         """Answer one request, now or later; its body is None where it is longer than `body_limit`.
 
-        `asker` is the other side's address, empty where it has none (a Unix socket).
+        `asker` is the other side's address, empty where it has none (a Unix socket); `authorization` and
+        `host` are the headers of those names, empty where there is none.
         """
 
 
@@ -219,7 +232,10 @@ class HttpConnection(asyncio.Protocol):
         body = bytes(self._body) if self._body is not None else None
         self._is_asking = False
         self._close_after(IDLE)
-        answer = self._pages.answer(request.method.decode(), request.target.decode(), body, self.address)
+        headers = dict(request.headers)
+        shown, host = headers.get(b"authorization", b""), headers.get(b"host", b"")
+        method, target = request.method.decode(), request.target.decode()
+        answer = self._pages.answer(method, target, body, self.address, shown, host)
         if isinstance(answer, tuple):
             self._respond(request, answer)
         elif isinstance(answer, Stream):
@@ -260,6 +276,8 @@ class HttpConnection(asyncio.Protocol):
     def _respond(self, request: h11.Request, answer: Answer) -> None:
         status, content_type, body = answer
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *HEADERS]
+        if status == UNAUTHORIZED:
+            headers.append(CHALLENGE)
         self._send(h11.Response(status_code=status, headers=headers))
         if request.method != b"HEAD":
             self._send(h11.Data(data=body))

@@ -12,10 +12,15 @@ from typing import Final
 
 from parley.shared.limits.token_buckets import Buckets, TokenBucket
 
-RATES: Final = {"pings": (50.0, 500.0), "frames": (50.0, 1000.0), "requests": (100.0, 2000.0)}
-"""Kind → so many a second, and so many at once. `frames` are those that were at fault."""
 DATAGRAMS: Final = (50.0, 500.0)
-"""The same of datagrams from one port of an address, each a subscriber's."""
+"""So many a second, and so many at once, from one port of an address, each a subscriber's."""
+RATES: Final = {
+    "pings": (50.0, 500.0),
+    "frames": (50.0, 1000.0),
+    "requests": (100.0, 2000.0),
+    "events": DATAGRAMS,
+}
+"""Kind → the same. `frames` are those that were at fault, `events` a client's typing and locations."""
 FACTOR: Final = 20
 """A server, and all links or ports of one address together, may have so many times as much."""
 FAILED: Final = (10.0, 300.0)

@@ -12,16 +12,35 @@ import itertools
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from parley.shared.addresses import SocketAddress
 from parley.shared.dialects.dialect import UNKNOWN, Dialect, Recognized
 from parley.shared.dialects.rewriting import for_stream
-from parley.shared.errors import HandshakeTimeout, PeerError, PeerRefused, PeerUnreachable, RemoteProtocolError
+from parley.shared.errors import (
+    HandshakeTimeout,
+    InsecureLink,
+    PeerError,
+    PeerRefused,
+    PeerUnproven,
+    PeerUnreachable,
+    RemoteProtocolError,
+)
 from parley.shared.limits.rates import Used
 from parley.shared.link.backlog import LinkBacklog
-from parley.shared.link.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
+from parley.shared.link.credentials import Acceptor, Credentials
+from parley.shared.link.events import (
+    Closed,
+    ConnectRequested,
+    Event,
+    Greeted,
+    Identity,
+    MessagesReceived,
+    Opened,
+    Rejected,
+)
 from parley.shared.link.pacing import Pacing
+from parley.shared.link.secure_transport import SecureTransport
 from parley.shared.link.session import Session, Timeouts
 from parley.shared.link.transitions import State
 from parley.shared.link.turn import SEND_LIMIT, turn_of
@@ -29,9 +48,13 @@ from parley.shared.runtime.timer import Timer, clock
 from parley.shared.sockets import tcp
 from parley.shared.sockets.segments import may_have_stalled
 from parley.shared.telemetry.tallies import Frames
-from parley.shared.wire.capabilities import OURS, PIECES, SEARCH
+from parley.shared.trust.assurance import ENCRYPTED, PLAIN, Assurance
+from parley.shared.wire.capabilities import AUTHORS, OURS, PIECES, SEARCH
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import pb
+
+if TYPE_CHECKING:
+    from parley.shared.trust.proofs import Channel
 
 _link_ids = itertools.count(1)
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -99,10 +122,14 @@ class Link(LinkBacklog, asyncio.Protocol):
         "_opening",
         "_pacing",
         "_resets",
+        "_security",
         "_timer",
         "_track",
+        "assurance",
+        "channel",
         "end",
         "is_parley",
+        "is_proven",
         "link_id",
         "logged_faults",
         "opened_at",
@@ -123,9 +150,11 @@ class Link(LinkBacklog, asyncio.Protocol):
         track: Track | None = None,
         tally: Frames | None = None,
         counts: Callable[[Link, str, int], None] | None = None,
+        security: Credentials | Acceptor | None = None,
     ) -> None:
         """`hello` is our CONNECT when we dial; it is sent if `is_wanted()` still holds once connected.
 
+        `security`: with Credentials we dial over TLS, and they have our CONNECT; an Acceptor accepts TLS.
         `track` holds the link for as long as it is connected. `tally` counts its frames.
         `counts` hears of what has a rate (rates.py), and of 0 connections when there is one.
         """
@@ -133,7 +162,13 @@ class Link(LinkBacklog, asyncio.Protocol):
         now = clock(self._loop)
         super().__init__(
             owner,
-            Session(timeouts=timeouts, limit=limit, now=now(), hello=hello),
+            Session(
+                timeouts=timeouts,
+                limit=limit,
+                now=now(),
+                hello=hello,
+                is_securing=isinstance(security, Credentials),
+            ),
             turn_of(self._loop),
             now,
             tally.received if tally is not None else None,
@@ -148,6 +183,12 @@ class Link(LinkBacklog, asyncio.Protocol):
         """How it ended, once it has."""
         self.logged_faults = _NOTHING
         """The faults that were logged about this link already: a flood of them is one line."""
+        self.assurance: Assurance = PLAIN
+        """The other side, as far as it is proven."""
+        self.channel: Channel | None = None
+        """The TLS connection, since HELLO; None: the link is plain, or HELLO did not come yet."""
+        self.is_proven = False
+        """Whether the proof that its channel allows was given: there is one."""
         self.recognized = UNKNOWN
         """The dialect of the other side, and why it is taken for that."""
         self.is_parley = True
@@ -156,6 +197,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._resets = False
         """Whether its connection is reset when it is closed, as it is when this process is killed."""
         self._is_wanted = is_wanted
+        self._security = security
         self.opened_at = now()
         self.used = Used()
         """The link's token buckets, of what has a rate."""
@@ -229,6 +271,11 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._translate = translate
 
     @property
+    def window(self) -> int:
+        """How many messages a client wants unacknowledged on their way to it; 0: it does not mind."""
+        return self.identity.window
+
+    @property
     def takes_pieces(self) -> bool:
         """Whether the other side takes what is large in pieces."""
         return bool(self.identity.capabilities & PIECES)
@@ -237,6 +284,11 @@ class Link(LinkBacklog, asyncio.Protocol):
     def answers_searches(self) -> bool:
         """Whether the other side is a Parley that answers SEARCH_USERS."""
         return self.is_parley and bool(self.identity.capabilities & SEARCH)
+
+    @property
+    def tells_devices(self) -> bool:
+        """Whether the other side answers DEVICES_OF: nobody does in plain."""
+        return self.is_parley and bool(self.identity.capabilities & AUTHORS) and self.assurance.is_encrypted
 
     @property
     def dialled(self) -> bool:
@@ -309,16 +361,46 @@ class Link(LinkBacklog, asyncio.Protocol):
         address = self._transport.get_extra_info(which) if self._transport else None
         return str(address[0]) if address else ""
 
-    def accept(self, *, server_id: str = "", instance_id: str = "", proof: pb.Proof | None = None) -> None:
-        """Answer a CONNECT with CONNECTED; `proof` is for a process of our own node."""
+    def accept(
+        self,
+        *,
+        server_id: str = "",
+        instance_id: str = "",
+        proof: pb.Proof | None = None,
+        token: pb.SessionToken | None = None,
+        devices: pb.DeviceList | None = None,
+    ) -> None:
+        """Answer a CONNECT with CONNECTED; `proof` is for a process of our own node, the last two for a client."""
         if not self.is_parley:
             self.session.accept()
             return
-        self.session.accept(server_id=server_id, instance_id=instance_id, capabilities=OURS, proof=proof)
+        self.session.accept(
+            server_id=server_id,
+            instance_id=instance_id,
+            capabilities=OURS,
+            proof=proof,
+            token=token,
+            devices=devices,
+        )
 
-    def refuse(self, result: pb.ConnectResponse.Result, *, server_id: str = "") -> None:
-        """Answer a CONNECT with an error; `server_id`: who we are, where another was expected."""
-        self.session.refuse(result, server_id=server_id)
+    def refuse(
+        self,
+        result: pb.ConnectResponse.Result,
+        *,
+        server_id: str = "",
+        refusal: pb.ConnectResponse.Refusal = pb.ConnectResponse.NO_REFUSAL,
+    ) -> None:
+        """Answer a CONNECT with an error; `server_id`: who we are, where another was expected; `refusal`: why."""
+        self.session.refuse(result, server_id=server_id, refusal=refusal)
+
+    @property
+    def is_deciding(self) -> bool:
+        """Whether the other side asked to be connected and has no answer yet."""
+        return self.session.state is State.DECIDING
+
+    def decided(self) -> None:
+        """Go on: the answer to CONNECT was given after `connect_requested` had returned."""
+        self._perform()
 
     def set_ping_timeout(self, ping_timeout: float) -> None:
         """Servers are asked sooner than clients (seconds)."""
@@ -333,6 +415,13 @@ class Link(LinkBacklog, asyncio.Protocol):
         """A datagram of this client's is a sign of life."""
         self.session.note_alive(self._now())
 
+    def limit_unsent(self, most: int) -> None:
+        """Have no room for more (`writable`) once so many bytes wait to be sent, here or in the system."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=most)
+        if (sock := self._socket()) is not None:
+            tcp.limit_unsent(sock, most)
+
     def hang_up(self, reason: pb.HangUp.Reason = pb.HangUp.EXIT) -> None:
         """Send what waits and HANGUP, and close."""
         self.session.hang_up(reason)
@@ -346,6 +435,12 @@ class Link(LinkBacklog, asyncio.Protocol):
             self._drop_backlog()
             self._is_lost = False
             self._end()
+
+    def abandon(self) -> None:
+        """End a link whose dial was given up: the loop may close its connection without a word to it."""
+        self.abort()
+        if self._transport is not None:
+            self.connection_lost(None)
 
     async def wait_open(self) -> None:
         """Wait for the handshake of a link that we dialled.
@@ -383,10 +478,47 @@ class Link(LinkBacklog, asyncio.Protocol):
         if self.was_open:
             _tell(self._opening, None)
         if self.end is not None:
-            _tell(self._opening, _why_not(self.end))
+            _tell(self._opening, _why_not(self.end, is_plain=self._security is None))
             _tell(self._closed, self.end)
         if self._is_gone:
             _tell(self._gone, None)
+
+    # TLS -------------------------------------------------------------------------------
+
+    def protocol(self) -> asyncio.Protocol:
+        """The protocol of its connection: the link itself, or what encrypts for it."""
+        return self if self._security is None else self._security.protocol(self)
+
+    def encrypt(self, transport: SecureTransport) -> None:
+        """The first byte that came is one of TLS: write by way of this transport from now on."""
+        self._transport = transport
+        self._is_plain_tcp = False
+
+    def secured(self, transport: SecureTransport) -> None:
+        """TLS stands; the acceptor greets."""
+        self.assurance = ENCRYPTED
+        if isinstance(self._security, Acceptor):
+            hello, self.channel = self._security.greet(transport)
+            self.send(hello)
+
+    def insecure(self, error: InsecureLink) -> None:
+        """TLS did not come to be, or broke, or is missing: close."""
+        self.session.fail(error)
+        self._perform()
+
+    def _greeted(self, hello: pb.Hello) -> None:
+        """The acceptor proved its key: send our CONNECT, if it is the one, and if the link is still wanted."""
+        if not isinstance(self._security, Credentials) or not self._is_wanted():
+            self.session.hang_up()
+            return
+        try:
+            greeting = self._security.greeted(cast("SecureTransport", self._transport), hello)
+        except PeerUnproven as error:
+            self._owner.message_rejected(self, error.reason, str(error))
+            self.session.distrust(str(error))
+        else:
+            self.channel, self.assurance = greeting.channel, greeting.assurance
+            self.session.prove(greeting.connect)
 
     # What asyncio calls --------------------------------------------------------------
 
@@ -413,7 +545,9 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._perform()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End: whatever the reason, the session is told."""
+        """End: whatever the reason, the session is told, once."""
+        if self._is_gone:
+            return
         if isinstance(exc, TimeoutError):  # what we sent did not arrive for too long
             tcp.segments_of(self._loop).stalled(self.remote_host, self._now())
         self._transport = None
@@ -441,6 +575,7 @@ class Link(LinkBacklog, asyncio.Protocol):
         if self._timer is not None:
             self._timer.close()
         self._is_wanted = _never
+        self._security = None
         if self._pacing is not None:
             self._pacing.close()
             self._pacing = self._translate = None
@@ -506,6 +641,8 @@ class Link(LinkBacklog, asyncio.Protocol):
                 self._pass_on(frames)
             case Rejected(reason, detail):
                 self._owner.message_rejected(self, reason, detail)
+            case Greeted(hello):
+                self._greeted(hello)
             case ConnectRequested(identity):
                 self._owner.connect_requested(self, identity)
             case Opened():
@@ -608,9 +745,13 @@ def _tell(future: asyncio.Future[Any] | None, outcome: object) -> None:
         future.set_result(outcome)
 
 
-def _why_not(closed: Closed) -> PeerError:
-    """Why a link that we dialled was never open."""
+def _why_not(closed: Closed, *, is_plain: bool) -> PeerError:
+    """Why a link that we dialled, perhaps in plain, was never open."""
     if closed.reason == "handshake_timeout":
         return HandshakeTimeout("no answer to CONNECT")
-    kind = PeerRefused if closed.reason == "refused" else PeerUnreachable
-    return kind(f"closed before it was connected: {closed.reason}")
+    if closed.reason in ("unproven", "insecure"):
+        return PeerUnproven(closed.detail)
+    text = f"closed before it was connected: {closed.reason}"
+    if closed.reason == "unknown" and is_plain:
+        text += "; perhaps its security.mode is strict, and it takes no server without a key"
+    return PeerRefused(text, closed.refusal) if closed.reason == "refused" else PeerUnreachable(text)

@@ -13,9 +13,25 @@ from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from parley.shared.addresses import User
-from parley.shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, RemoteProtocolError
-from parley.shared.link.events import Closed, ConnectRequested, Event, Identity, MessagesReceived, Opened, Rejected
+from parley.shared.errors import (
+    FrameTooLarge,
+    InsecureLink,
+    LocalProtocolError,
+    MalformedMessage,
+    RemoteProtocolError,
+)
+from parley.shared.link.events import (
+    Closed,
+    ConnectRequested,
+    Event,
+    Greeted,
+    Identity,
+    MessagesReceived,
+    Opened,
+    Rejected,
+)
 from parley.shared.link.transitions import TRANSITIONS, Effect, Input, State
+from parley.shared.trust.devices import LONGEST
 from parley.shared.wire.framing import Frame, FrameReader
 from parley.shared.wire.messages import decode, encode, pb
 
@@ -33,6 +49,7 @@ PING_GRACE: Final = 0.5
 
 
 _INPUTS: Final[dict[str, Input]] = {
+    "HELLO": Input.HELLO,
     "CONNECT_CLIENT": Input.CONNECT,
     "CONNECT_SERVER": Input.CONNECT,
     "CONNECTED": Input.CONNECTED,
@@ -46,6 +63,9 @@ _CONTROL: Final = frozenset(_INPUTS)
 
 _PONG: Final = encode("PONG")
 
+_UNDECIDED: Final = (State.DECIDING, State.PROVING)
+"""Nothing is told of such a link until our side has decided."""
+
 _REASONS: Final = {
     HangUp.UNKNOWN_REASON: "unknown",
     HangUp.EXIT: "exit",
@@ -56,10 +76,12 @@ _REASONS: Final = {
 
 
 class _Terms(TypedDict):
-    """The part of an Identity that a CONNECT's Terms tell."""
+    """The part of an Identity that a CONNECT's Terms and KeyProof tell."""
 
     expects: str
     capabilities: int
+    key: bytes
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +93,26 @@ class Timeouts:
 
 
 class Session:
-    """One link's state. `hello` is the CONNECT frame of the side that dials, None for the side that accepts."""
+    """One link's state. `hello` is the CONNECT frame of the side that dials, None for the side that accepts.
 
-    def __init__(self, *, timeouts: Timeouts, limit: int, now: float, hello: bytes | None = None) -> None:
+    `is_securing`: we dial with TLS, and our CONNECT is made when the acceptor's HELLO is there.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts,
+        limit: int,
+        now: float,
+        hello: bytes | None = None,
+        is_securing: bool = False,
+    ) -> None:
         self.identity = Identity()
         self.rtt: float | None = None
         """Seconds from the last PING to its PONG."""
         self.timeouts = timeouts
-        self._state = State.ACCEPTED if hello is None else State.DIALLED
-        self.dialled = hello is not None
+        self._state = State.SECURING if is_securing else State.ACCEPTED if hello is None else State.DIALLED
+        self.dialled = is_securing or hello is not None
         self.reader = FrameReader(limit, _CONTROL)
         self.reader.allowed = min(limit, EARLY_LIMIT)
         self._limit = limit
@@ -144,7 +177,7 @@ class Session:
     @property
     def has_more(self) -> bool:
         """Whether something was read that was not handled yet, and can be."""
-        if self._state in (State.DECIDING, State.CLOSED):
+        if self._state in _UNDECIDED or self._state is State.CLOSED:
             return bool(self._events)
         return bool(self._events or self._frames) or self.reader.error is not None
 
@@ -167,11 +200,11 @@ class Session:
         self.reader.fed_at = now
 
     def next_event(self, most: int = sys.maxsize) -> Event | None:
-        """The next event, or None; a DECIDING link tells nothing until it is decided.
+        """The next event, or None; a link of which our side has to decide tells nothing until then.
 
         No more than `most` frames are looked at: whether there are others is told by `has_more`.
         """
-        while not self._events and self._state not in (State.DECIDING, State.CLOSED) and most > 0:
+        while not self._events and self._state not in (*_UNDECIDED, State.CLOSED) and most > 0:
             if not self._take_frames():
                 break
             most -= 1
@@ -205,11 +238,21 @@ class Session:
     def _receive_frame(self, frame: Frame) -> None:
         """Step with one frame."""
         what = _INPUTS.get(frame.name, Input.MESSAGE)
+        if what is Input.MESSAGE and frame.name == "JOIN_FEDERATION":
+            what = Input.JOIN
         if what is Input.CONNECTED and decode(frame, pb.ConnectResponse).result != Result.CONNECTED:
             what = Input.REFUSED
         self._step(what, frame)
 
     # Our decisions ---------------------------------------------------------------
+
+    def prove(self, connect: bytes) -> None:
+        """The acceptor is the one that is expected: send this CONNECT, with our proof."""
+        self._step(Input.PROVE, connect)
+
+    def distrust(self, why: str) -> None:
+        """The acceptor is not the one that is expected: close."""
+        self._step(Input.DISTRUST, why)
 
     def accept(
         self,
@@ -218,21 +261,34 @@ class Session:
         instance_id: str = "",
         capabilities: int = 0,
         proof: pb.Proof | None = None,
+        token: pb.SessionToken | None = None,
+        devices: pb.DeviceList | None = None,
     ) -> None:
-        """Answer CONNECTED; our additions tell a server who we are, and what we can."""
+        """Answer CONNECTED; our additions tell who we are, and what we can, and a client its session."""
         answer = pb.ConnectResponse(
-            result=Result.CONNECTED, serverId=server_id, instanceId=instance_id, proof=proof
+            result=Result.CONNECTED,
+            serverId=server_id,
+            instanceId=instance_id,
+            proof=proof,
+            token=token,
+            devices=devices,
         )
         if capabilities:
             answer.terms.capabilities = capabilities
         self._step(Input.ACCEPT, answer)
 
-    def refuse(self, result: pb.ConnectResponse.Result, *, server_id: str = "") -> None:
+    def refuse(
+        self,
+        result: pb.ConnectResponse.Result,
+        *,
+        server_id: str = "",
+        refusal: pb.ConnectResponse.Refusal = Result.NO_REFUSAL,
+    ) -> None:
         """Answer CONNECTED with an error; the link stays as it was, unconnected.
 
-        `server_id` tells who we are where the dialler expected another.
+        `server_id` tells who we are where the dialler expected another; `refusal` why a client is not let in.
         """
-        self._step(Input.REFUSE, pb.ConnectResponse(result=result, serverId=server_id))
+        self._step(Input.REFUSE, pb.ConnectResponse(result=result, serverId=server_id, refusal=refusal))
 
     def hang_up(self, reason: pb.HangUp.Reason = HangUp.EXIT) -> None:
         """Send HANGUP and be closed; nothing happens on a link that is closed already."""
@@ -308,6 +364,15 @@ class Session:
     def _ignore(self, _detail: object) -> None:
         pass
 
+    def _greet(self, frame: Frame) -> None:
+        self._events.append(Greeted(decode(frame, pb.Hello)))
+
+    def _say_connect(self, connect: bytes) -> None:
+        self._out.append(connect)
+
+    def _say_unproven(self, why: str) -> None:
+        self._close(HangUp.EXIT, "unproven", why)
+
     def _ask(self, frame: Frame) -> None:
         self.identity = _identify(frame)
         self._events.append(ConnectRequested(self.identity))
@@ -336,7 +401,7 @@ class Session:
         self._out.append(encode("HANGUP", pb.HangUp(reason=HangUp.EXIT)))
         answer = decode(frame, pb.ConnectResponse)
         self.identity = _answerer(answer)
-        self._events.append(Closed("refused", by_us=True, result=answer.result))
+        self._events.append(Closed("refused", by_us=True, result=answer.result, refusal=answer.refusal))
 
     def _pong(self, frame: Frame) -> None:
         if frame.payload:
@@ -349,6 +414,9 @@ class Session:
         if self._ping_sent is not None:
             self.rtt = self.reader.fed_at - self._ping_sent
             self._ping_sent = None
+
+    def _pass_on(self, frame: Frame) -> None:
+        self._events.append(MessagesReceived([frame]))
 
     def _not_supported(self, frame: Frame) -> None:
         self._out.append(unsupported(frame.name))
@@ -382,11 +450,14 @@ class Session:
         too_large = isinstance(error, FrameTooLarge)
         reason = HangUp.PAYLOAD_LIMIT_EXCEEDED if too_large else HangUp.MESSAGE_MALFORMED
         self._events.append(Rejected(error.reason, str(error)))
-        self._close(reason, error.reason)
+        if isinstance(error, InsecureLink):
+            self._close(HangUp.UNKNOWN_REASON, "insecure", str(error))
+        else:
+            self._close(reason, error.reason)
 
-    def _close(self, reason: pb.HangUp.Reason, word: str) -> None:
+    def _close(self, reason: pb.HangUp.Reason, word: str, detail: str = "") -> None:
         self._out.append(encode("HANGUP", pb.HangUp(reason=reason)))
-        self._events.append(Closed(word, by_us=True))
+        self._events.append(Closed(word, by_us=True, detail=detail))
 
     def _lose(self, _detail: object) -> None:
         self._events.append(Closed("lost", by_us=False))
@@ -406,7 +477,17 @@ def _identify(frame: Frame) -> Identity:
         client = decode(frame, pb.ConnectClient)
         if not 0 <= client.udpPort <= 65535:  # noqa: PLR2004 - the range of ports
             raise MalformedMessage(f"{client.udpPort} is no port")
-        return Identity(user=User.of(client.user), udp_port=client.udpPort, **_terms(client.terms))
+        return Identity(
+            user=User.of(client.user),
+            udp_port=client.udpPort,
+            events_on_link=client.eventsOnLink and bool(client.terms.capabilities),
+            window=client.window if client.terms.capabilities else 0,
+            token=client.token if client.HasField("token") else None,
+            password=client.password.text,
+            is_pairing=client.pairing,
+            device_name=client.deviceName[:LONGEST],
+            **_terms(client.terms, client.identity),
+        )
     server = decode(frame, pb.ConnectServer)
     return Identity(
         server_id=server.serverId,
@@ -414,7 +495,8 @@ def _identify(frame: Frame) -> Identity:
         endpoints=tuple(server.endpoints),
         instance_id=server.instanceId,
         nonce=server.proof.nonce,
-        **_terms(server.terms),
+        membership=server.membership if server.HasField("membership") else None,
+        **_terms(server.terms, server.identity),
     )
 
 
@@ -426,8 +508,15 @@ def _answerer(answer: pb.ConnectResponse) -> Identity:
         capabilities=answer.terms.capabilities,
         nonce=answer.proof.nonce,
         proof=answer.proof.proof,
+        token=answer.token if answer.HasField("token") else None,
+        devices=answer.devices if answer.HasField("devices") else None,
     )
 
 
-def _terms(terms: pb.Terms) -> _Terms:
-    return {"expects": terms.serverId, "capabilities": terms.capabilities}
+def _terms(terms: pb.Terms, proof: pb.KeyProof) -> _Terms:
+    return {
+        "expects": terms.serverId,
+        "capabilities": terms.capabilities,
+        "key": proof.key,
+        "signature": proof.signature,
+    }

@@ -13,6 +13,10 @@ class State(Enum):
     """The other side dialled; its CONNECT is awaited."""
     DECIDING = auto()
     """The other side's CONNECT is here; our side has to accept or refuse it."""
+    SECURING = auto()
+    """We dialled, with TLS; the acceptor's HELLO is awaited."""
+    PROVING = auto()
+    """The acceptor's HELLO is here; our side has to send its CONNECT, or to trust it not."""
     DIALLED = auto()
     """We dialled and sent our CONNECT; CONNECTED is awaited."""
     OPEN = auto()
@@ -22,6 +26,7 @@ class State(Enum):
 class Input(Enum):
     """The inputs of a link: frames by their meaning, timers, and our own decisions."""
 
+    HELLO = auto()
     CONNECT = auto()
     CONNECTED = auto()
     REFUSED = auto()
@@ -30,10 +35,14 @@ class Input(Enum):
     PONG = auto()
     UNSUPPORTED = auto()
     MESSAGE = auto()
+    JOIN = auto()
+    """JOIN_FEDERATION, from somebody who is no member so far."""
     FAULT = auto()
     HANDSHAKE_EXPIRED = auto()
     SILENT = auto()
     DEAD = auto()
+    PROVE = auto()
+    DISTRUST = auto()
     ACCEPT = auto()
     REFUSE = auto()
     HANG_UP = auto()
@@ -48,7 +57,11 @@ class Effect(Enum):
     SAY_HANDSHAKE_TIMEOUT = auto()
     SAY_EXIT = auto()
     LOSE = auto()
+    GREET = auto()
+    SAY_CONNECT = auto()
+    SAY_UNPROVEN = auto()
     ASK = auto()
+    PASS_ON = auto()
     NOT_SUPPORTED = auto()
     NOTE_UNSUPPORTED = auto()
     ADMIT = auto()
@@ -78,14 +91,35 @@ def _table(rows: dict[Input, tuple[State, Effect]]) -> dict[Input, tuple[State, 
 
 # state × input → state, effect. What is missing cannot happen: LocalProtocolError.
 TRANSITIONS: Final[dict[State, dict[Input, tuple[State, Effect]]]] = {
+    State.SECURING: _table(
+        {
+            Input.HELLO: (State.PROVING, Effect.GREET),
+            Input.PING: (State.SECURING, Effect.PONG),
+            Input.PONG: (State.SECURING, Effect.IGNORE),
+            Input.CONNECT: (State.SECURING, Effect.NOT_SUPPORTED),
+            Input.CONNECTED: (State.SECURING, Effect.NOT_SUPPORTED),
+            Input.REFUSED: (State.SECURING, Effect.NOT_SUPPORTED),
+            Input.MESSAGE: (State.SECURING, Effect.NOT_SUPPORTED),
+            Input.JOIN: (State.SECURING, Effect.NOT_SUPPORTED),
+            Input.UNSUPPORTED: (State.SECURING, Effect.NOTE_UNSUPPORTED),
+        }
+    ),
+    State.PROVING: _table(
+        {
+            Input.PROVE: (State.DIALLED, Effect.SAY_CONNECT),
+            Input.DISTRUST: (State.CLOSED, Effect.SAY_UNPROVEN),
+        }
+    ),
     State.ACCEPTED: _table(
         {
+            Input.HELLO: (State.ACCEPTED, Effect.NOT_SUPPORTED),
             Input.CONNECT: (State.DECIDING, Effect.ASK),
             Input.CONNECTED: (State.ACCEPTED, Effect.NOT_SUPPORTED),
             Input.REFUSED: (State.ACCEPTED, Effect.NOT_SUPPORTED),
             Input.PING: (State.ACCEPTED, Effect.NOT_SUPPORTED),
             Input.PONG: (State.ACCEPTED, Effect.NOT_SUPPORTED),
             Input.MESSAGE: (State.ACCEPTED, Effect.NOT_SUPPORTED),
+            Input.JOIN: (State.ACCEPTED, Effect.PASS_ON),
             Input.UNSUPPORTED: (State.ACCEPTED, Effect.NOTE_UNSUPPORTED),
         }
     ),
@@ -97,17 +131,20 @@ TRANSITIONS: Final[dict[State, dict[Input, tuple[State, Effect]]]] = {
     ),
     State.DIALLED: _table(
         {
+            Input.HELLO: (State.DIALLED, Effect.NOT_SUPPORTED),
             Input.CONNECTED: (State.OPEN, Effect.BEGIN),
             Input.REFUSED: (State.CLOSED, Effect.WAS_REFUSED),
             Input.PING: (State.DIALLED, Effect.PONG),
             Input.PONG: (State.DIALLED, Effect.IGNORE),
             Input.CONNECT: (State.DIALLED, Effect.NOT_SUPPORTED),
             Input.MESSAGE: (State.DIALLED, Effect.NOT_SUPPORTED),
+            Input.JOIN: (State.DIALLED, Effect.NOT_SUPPORTED),
             Input.UNSUPPORTED: (State.DIALLED, Effect.NOTE_UNSUPPORTED),
         }
     ),
     State.OPEN: _table(
         {
+            Input.HELLO: (State.OPEN, Effect.NOT_SUPPORTED),
             Input.CONNECT: (State.OPEN, Effect.DENY_SECOND),
             Input.CONNECTED: (State.OPEN, Effect.IGNORE),
             Input.REFUSED: (State.OPEN, Effect.IGNORE),

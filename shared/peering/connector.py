@@ -9,6 +9,8 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from parley.shared.addresses import Endpoint
 from parley.shared.errors import PeerError, PeerRefused, PeerUnreachable, bare
@@ -22,32 +24,68 @@ from parley.shared.sockets import tcp
 STEADY = 5.0
 """Seconds a link must have lived for its end to count as the first failure and not one more."""
 
+DIALS: Final = 32
+"""Dials to one place at a time: so many handshakes take a second at most, and each may take ten."""
+_Turns = WeakValueDictionary[tuple[str, int], asyncio.Semaphore]
+_turns: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns]] = WeakKeyDictionary()
+
 FindEndpoints = Callable[[], Awaitable[Sequence[Endpoint]]]
 MakeLink = Callable[[Endpoint], Link]
 
 
+def _turn(endpoint: Endpoint) -> asyncio.Semaphore:
+    """The turn of a dial to a place: it is another's when that dial is over."""
+    turns = _turns.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    place = endpoint.host, endpoint.port
+    turn = turns.get(place)
+    if turn is None:
+        turn = turns[place] = asyncio.Semaphore(DIALS)
+    return turn
+
+
 async def dial(make_link: Callable[[], Link], endpoint: Endpoint, *, local_host: str, timeout: float) -> Link:
     """Connect to an endpoint and wait for the handshake; `timeout` (seconds) is for the connection alone.
+
+    At most DIALS of a process do so at one place; a program with thousands of clients would else let all of their
+    handshakes run out of time together.
 
     Raises:
         PeerUnreachable: nothing accepts connections there, or it closed at once or refused.
         HandshakeTimeout: it did not answer.
 
     """
+    async with _turn(endpoint):
+        return await _dial(make_link, endpoint, local_host=local_host, timeout=timeout)
+
+
+async def _dial(make_link: Callable[[], Link], endpoint: Endpoint, *, local_host: str, timeout: float) -> Link:
     loop = asyncio.get_running_loop()
     local = (local_host, 0) if local_host else None
+    links: list[Link] = []
+
+    def protocol() -> asyncio.Protocol:
+        links.append(make_link())
+        return links[0].protocol()
+
     largest = tcp.segments_of(loop).largest(endpoint.host, clock(loop)())
     try:
         async with asyncio.timeout(timeout):
             if largest is not None:
                 sock = await tcp.connect(loop, endpoint, local, largest)
-                _, link = await loop.create_connection(make_link, sock=sock)
+                await loop.create_connection(protocol, sock=sock)
             else:
-                _, link = await loop.create_connection(
-                    make_link, endpoint.host, endpoint.port, local_addr=local, family=socket.AF_INET
+                await loop.create_connection(
+                    protocol, endpoint.host, endpoint.port, local_addr=local, family=socket.AF_INET
                 )
     except (OSError, TimeoutError) as error:
+        for link in links:
+            link.abandon()
         raise PeerUnreachable(f"{endpoint} does not accept connections ({_reason(error)})") from None
+    except asyncio.CancelledError:
+        for link in links:
+            link.abandon()
+        raise
+    (link,) = links
     try:
         await link.wait_open()
     except asyncio.CancelledError:
@@ -140,6 +178,10 @@ class Connector:
         """A dial failed, or a link was lost."""
         self.last_error, self.failed_at = text, time.monotonic()
 
+    def forget_error(self) -> None:
+        """A link stands: what was wrong before is over."""
+        self.last_error = ""
+
     def wake(self) -> None:
         """Look again now: a link came or went."""
         self._wake.set()
@@ -187,7 +229,8 @@ class Connector:
                 if link is not None:
                     return link
         if error is not None:
-            self.note_error(str(error))
+            if self._is_needed():  # else a link came meanwhile, and the dial was given up for it
+                self.note_error(str(error))
             self._failed(error)
         return None
 

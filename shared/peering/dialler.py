@@ -12,6 +12,7 @@ from parley.shared.addresses import Endpoint
 from parley.shared.config import Config
 from parley.shared.dialects.dialect import UNKNOWN, Recognized
 from parley.shared.errors import PeerError
+from parley.shared.link.credentials import Credentials
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link
 from parley.shared.link.session import Timeouts, unsupported
@@ -42,6 +43,10 @@ class Dialler:
     def connect_message(self, endpoint: Endpoint) -> bytes:
         """Our CONNECT to that endpoint."""
         raise NotImplementedError
+
+    def credentials(self, endpoint: Endpoint) -> Credentials | None:  # noqa: ARG002 - a seam
+        """Ours for that endpoint, which have our CONNECT; None: it is dialled in plain."""
+        return None
 
     @property
     def recognized(self) -> Recognized:
@@ -98,20 +103,24 @@ class Dialler:
     async def hang_up(self, timeout: float = 0.0) -> None:
         """Dial no more, and HANGUP(EXIT); wait `timeout` seconds at most for the connection to be gone."""
         connector, self._connector = self._connector, None
-        if connector is not None:
-            await connector.stop()
-        if (link := self.link) is not None:
-            link.hang_up()
-            if timeout:
-                await asyncio.wait([link.disconnected], timeout=timeout)
+        try:
+            if connector is not None:
+                await connector.stop()
+        finally:  # also where the end itself is cut off
+            if (link := self.link) is not None:
+                link.hang_up()
+        if link is not None and timeout:
+            await asyncio.wait([link.disconnected], timeout=timeout)
 
     def _make_link(self, endpoint: Endpoint) -> Link:
         settings = self.config.link
+        credentials = self.credentials(endpoint)
         link = Link(
             self,
             timeouts=Timeouts(settings.connect_timeout, self.ping_timeout),
             limit=settings.payload_limit,
-            hello=self.connect_message(endpoint),
+            hello=self.connect_message(endpoint) if credentials is None else None,
+            security=credentials,
         )
         link.recognize(self.recognized)
         return link

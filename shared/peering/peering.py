@@ -280,6 +280,8 @@ class Peering:
         self._dead_links.stood(server_id, link)
         peer.refusals.accepted()
         peer.rivals.clear()
+        if peer.connector is not None:
+            peer.connector.forget_error()
         if before is not None:
             self.duplicates["dialled" if link.dialled else "accepted"] += 1
             self._owner.peer_disconnected(before)
@@ -336,7 +338,7 @@ class Peering:
         peer = self._peers.get(server_id)
         if peer is None:
             return
-        if peer.connector is not None and not closed.by_us:
+        if peer.connector is not None and not closed.by_us and peer.link in {None, link}:
             peer.connector.note_error(f"closed: {closed.reason}")
         if link.dialled and closed.reason == "refused" and not link.is_parley:
             peer.refusals.refused(asyncio.get_running_loop().time())

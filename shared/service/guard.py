@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 from parley.shared.config import LimitsConfig
 from parley.shared.limits import buffers
@@ -18,18 +18,18 @@ from parley.shared.wire.messages import pb
 if TYPE_CHECKING:
     from parley.shared.link.link import Link
 
-MOST: Final = {
-    "frame_rejected": 2,
-    "frame_too_long": 2,
-    "link_closed": 2,
-    "peer_connected": 2,
-    "peer_disconnected": 2,
-    "server_discovered": 2,
-}
-"""Kinds of lines about others → how many are written in a minute; a node has four processes that may."""
-WARNINGS: Final = frozenset({"frame_rejected", "frame_too_long"})
+Complaint = Literal[
+    "devices_changed", "federation_join_refused", "federation_joined", "federation_list_refused", "frame_rejected",
+    "frame_too_long", "link_closed", "peer_connected", "peer_disconnected", "server_discovered", "user_refused",
+]  # fmt: skip
+"""A kind of line about others."""
+MOST: Final[Mapping[str, int]] = dict.fromkeys(get_args(Complaint), 2)
+"""Kinds of lines → how many are written in a minute; a node has four processes that may."""
+WARNINGS: Final = frozenset(
+    {"federation_join_refused", "federation_list_refused", "frame_rejected", "frame_too_long", "user_refused"}
+)
 """Those that are warnings; the others tell what happens every day, and so does the number of those left out."""
-FAULTS: Final = frozenset({"malformed", "too_large", "handshake_timeout"})
+FAULTS: Final = frozenset({"malformed", "too_large", "handshake_timeout", "insecure"})
 """How a connection ends that never became a link, by its own fault."""
 
 
@@ -102,7 +102,7 @@ class Guard:
 
     # Lines -----------------------------------------------------------------------------------------
 
-    def complain(self, kind: str, write: Callable[[], None]) -> None:
+    def complain(self, kind: Complaint, write: Callable[[], None]) -> None:
         """Write a line about others, unless there were enough of them lately."""
         loop = asyncio.get_running_loop()
         if self._complaints.allows(kind, loop.time()):

@@ -156,6 +156,7 @@ def peer_status(peer: Peer, known: Recognized) -> dict[str, object]:
         "dialled_by_us": link.dialled if link is not None else None,
         "age_seconds": round(link.age, 3) if link is not None else None,
         "rtt_seconds": link.session.rtt if link is not None else None,
+        "assurance": link.assurance.for_people if link is not None else None,
         "instance_id": link.identity.instance_id if link is not None else None,
         "endpoints": [str(endpoint) for endpoint in peer.endpoints],
         "last_error": error,
@@ -182,6 +183,7 @@ def _link_state(peer: Peer, known: Recognized) -> pb.LinkState:
     )
     if link is not None:
         state.dialled, state.age = link.dialled, link.age
+        state.assurance = link.assurance.for_people
         if link.session.rtt is not None:
             state.rtt = link.session.rtt
     return state

@@ -19,17 +19,22 @@ from parley.shared.errors import ConfigError, StorageError
 from parley.shared.http.event_streams import Stream
 from parley.shared.http.server import Answer
 from parley.shared.link.link import Link
-from parley.shared.runtime.supervised import Faults
+from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.service.admission import Admission
 from parley.shared.service.data_directory import DataDirectory
 from parley.shared.service.guard import Guard
+from parley.shared.service.node_federation import LOOK
+from parley.shared.service.node_trust import NodeTrust
+from parley.shared.service.page_token import PageToken
 from parley.shared.service.registration import Registration
+from parley.shared.service.server_keys import ServerKeys
 from parley.shared.service.siblings import read_secret
 from parley.shared.sockets.listener import Listener
 from parley.shared.spellings import Spellings
 from parley.shared.telemetry import logs
 from parley.shared.telemetry.metrics import Metrics
 from parley.shared.telemetry.troubles import Troubles
+from parley.shared.trust.assurance import Basis
 from parley.shared.version import version
 from parley.shared.wire.messages import pb
 
@@ -57,6 +62,9 @@ class NodeProcess:
         self.faults = Faults(lambda: self.log, self.metrics.errors.inc)
         self.admission = Admission(self._links, self.metrics, lambda: self.log, self.faults)
         self.data_directory = DataDirectory(self.config.data_dir)
+        self.trust = NodeTrust(self.config, self.feature, servers=ServerKeys(self, self.trust_changed))
+        self.page_token = PageToken(self.config)
+        self._federation_looks = SupervisedTimer("looking at the federation", self._look, self.faults)
         self.known_secret: bytes | None = None
         """The node's secret, where it is this process that keeps it for the others."""
         self.spellings = Spellings()
@@ -114,15 +122,30 @@ class NodeProcess:
         self.registration.start()
 
     async def listen(self) -> None:
-        """Accept clients and servers."""
+        """Accept clients and servers. StorageError where our key cannot be kept."""
+        if not self._stopping:
+            self.trust.open(self.server_id)
+            self.page_token.open(self.server_id)
+            if self.trust.has_keys:
+                self._federation_looks.set(asyncio.get_running_loop().time() + LOOK)
         if self.listener is not None and not self.listener.is_accepting and not self._stopping:
             self.guard.start()
-            await self.listener.accept(self.make_accepted_link)
+            await self.listener.accept(lambda: self.make_accepted_link().protocol())
             self.log.info("listening", host=self.config.bind_host, port=self.listener.port)
+
+    def _look(self) -> None:
+        """Look whether the federation has changed, and again soon."""
+        self.trust.servers.federation.look()
+        self.federation_seen()
+        self._federation_looks.set(asyncio.get_running_loop().time() + LOOK)
+
+    def federation_seen(self) -> None:
+        """The federation was just looked at."""
 
     async def stop(self) -> None:
         """HANGUP(EXIT) to everyone; accept no more, close the links, then wait."""
         self._stopping = True
+        self._federation_looks.close()
         server = self.listener.pause() if self.listener is not None else None
         try:
             await self.dial_no_more()
@@ -137,6 +160,7 @@ class NodeProcess:
             for task in list(self._tasks):
                 task.cancel()
             self.guard.stop()
+            self.trust.close()
 
     async def _hang_up_all(self) -> None:
         links = list(self._links)
@@ -160,6 +184,17 @@ class NodeProcess:
             self.fatal_found.set()
         else:
             self.faults.stray("a task", error)
+
+    def trust_changed(self, names: frozenset[str]) -> None:  # noqa: ARG002 - for who keeps more than links
+        """The keys of these names (folded) are others now, or a key was revoked: no link stays that should not."""
+        for link in list(self._links):
+            key = link.assurance.key
+            if (
+                link.peer_id
+                and link.assurance.basis is not Basis.OWN
+                and not self.trust.servers.may_stay(link.peer_id, key)
+            ):
+                link.hang_up()
 
     # Belonging to a node: what Registration calls -----------------------------------------------
 
@@ -220,6 +255,8 @@ class NodeProcess:
 
     async def stand_by(self) -> None:
         """Serve nobody, and let go of what the one that serves needs."""
+        if self.server_id:
+            self.page_token.open(self.server_id)
         if self.listener is not None and self.listener.is_accepting:
             self.listener.pause()
         if self._links:

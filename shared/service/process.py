@@ -28,6 +28,7 @@ from parley.shared.http.server import HttpServer
 from parley.shared.runtime import garbage
 from parley.shared.runtime.event_loop import run_loop
 from parley.shared.runtime.supervised import catch_strays, forever
+from parley.shared.runtime.timer import clock
 from parley.shared.service.health import Pulse
 from parley.shared.service.service_base import ServiceBase
 from parley.shared.sockets.descriptors import fill_standard_streams
@@ -87,7 +88,8 @@ async def _serve(service: ServiceBase) -> None:
         service.status,
         service.reasons_not_ready,
         service.pages(),
-        Access(limits.metrics_from).may_see,
+        Access(limits.metrics_from, service.page_token.check(clock(loop)), hosts=service.config.http.hosts).judge,
+        metrics.http_refused,
         limits.metrics_interval,
     )
     service.metrics.ready.set_function(lambda: not service.reasons_not_ready())

@@ -13,15 +13,21 @@ from typing import Any, Protocol
 from parley.shared.addresses import Endpoint
 from parley.shared.config import Config
 from parley.shared.discovery.server_lists import ServerListChange, read_change
-from parley.shared.errors import PeerError, PeerUnreachable
+from parley.shared.errors import PeerError, PeerUnproven, PeerUnreachable
+from parley.shared.link.credentials import Credentials
 from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
 from parley.shared.peering.connector import resolve
 from parley.shared.peering.dialler import Dialler
 from parley.shared.runtime.supervised import Faults
 from parley.shared.service.data_directory import FILE, DataDirectory
+from parley.shared.service.node_trust import expect_sibling
 from parley.shared.service.proofs import Dialling
 from parley.shared.telemetry.logs import Log
+from parley.shared.trust.assurance import Assurance
+from parley.shared.trust.proofs import SERVER, Channel
+from parley.shared.trust.proofs import Dialler as Proving
+from parley.shared.trust_storage.identity import find_identity
 from parley.shared.wire.capabilities import terms
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, encode, pb
@@ -116,13 +122,32 @@ class Registration(Dialler):
         return sorted(found, key=lambda endpoint: endpoint != self._last_good)
 
     def connect_message(self, endpoint: Endpoint) -> bytes:
-        """The CONNECT of a registration: our name, if we have one yet, and where we serve."""
+        """The CONNECT of a registration."""
+        return encode("CONNECT_SERVER", self._connect(endpoint))
+
+    def credentials(self, endpoint: Endpoint) -> Credentials | None:
+        """Ours, where there are keys: discovery has the key in our data directory, and we have the same."""
+        if not self.config.security.has_keys:
+            return None
+        hello = self._connect(endpoint)
+        me = Proving(SERVER, "DISCOVERY", hello.serverId, hello.instanceId)
+        return Credentials(hello, me, self._expect, find_identity(self._data.path, hello.serverId))
+
+    def _expect(self, channel: Channel) -> Assurance:
+        try:
+            return expect_sibling(self._data.path, channel)
+        except PeerUnproven:
+            self._unproven = True
+            raise
+
+    def _connect(self, endpoint: Endpoint) -> pb.ConnectServer:
+        """The content: our name, if we have one yet, and where we serve."""
         self._dialled = endpoint
         me = self._registrant
         endpoints = me.own_endpoints()
         server_id = "" if self._may_adopt_again() else me.server_id
         self._proving = Dialling(self._secret, server_id, me.instance_id)
-        hello = pb.ConnectServer(
+        return pb.ConnectServer(
             serverId=server_id,
             proof=self._proving.nonce,
             features=[e.feature for e in endpoints],
@@ -130,7 +155,6 @@ class Registration(Dialler):
             instanceId=me.instance_id,
             terms=terms(),
         )
-        return encode("CONNECT_SERVER", hello)
 
     def _may_adopt_again(self) -> bool:
         """Whether every discovery there is has long been of other names than the one that we adopted."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -25,6 +26,7 @@ from parley.shared.discovery.interfaces import reachable_networks
 from parley.shared.discovery.looks import Looks
 from parley.shared.discovery.networks import Networks
 from parley.shared.discovery.server_lists import ServerListChange
+from parley.shared.link.credentials import Credentials
 from parley.shared.link.events import Closed, Identity
 from parley.shared.link.link import Link, Track
 from parley.shared.link.session import Timeouts, unsupported
@@ -35,14 +37,19 @@ from parley.shared.peering.peering import Peering
 from parley.shared.peering.source_ports import SourcePorts
 from parley.shared.runtime.completed import completed
 from parley.shared.runtime.supervised import SupervisedTimer, forever
+from parley.shared.service.guard import Complaint
 from parley.shared.service.health import export_links, link_states, peer_status, recognized
 from parley.shared.service.node_process import NodeProcess
+from parley.shared.service.node_trust import NAMED_REFUSALS
 from parley.shared.service.siblings import Siblings
+from parley.shared.service.user_admission import Judged, UserAdmission, wire_refusal
 from parley.shared.spellings import ByName
+from parley.shared.telemetry.troubles import OF_A_CLONE
+from parley.shared.trust.names import Name
 from parley.shared.version import version
 from parley.shared.wire.capabilities import terms
-from parley.shared.wire.framing import MAX_DATAGRAM, Frame
-from parley.shared.wire.messages import encode, pb
+from parley.shared.wire.framing import BEGAN_TLS, MAX_DATAGRAM, Frame
+from parley.shared.wire.messages import MESSAGES, encode, pb
 
 Result = pb.ConnectResponse
 
@@ -77,6 +84,7 @@ class ServiceBase(NodeProcess):
         self.dead_links = DeadLinks(ports, lambda: self.log)
         self.peering = Peering(self, self.config.link, self.config.address, self.dead_links)
         self.siblings = Siblings(self, self.secret)
+        self.user_admission = UserAdmission(self, writes=self.feature == MESSAGES)
         self._report = SupervisedTimer("reporting our links", self._report_links, self.faults)
         self._report_next = 0.0
         self._is_handling = False
@@ -93,6 +101,8 @@ class ServiceBase(NodeProcess):
             self.dead_links.ports.open(path)
             self.dialects.linked_before(self.dead_links.ports.servers)
             self.spawn(self.dead_links.clear_all())
+        if not self._stopping and self.user_admission.is_on:
+            self.user_admission.open(self.data_directory.path / self.server_id)
         await super().listen()
 
     async def stop(self) -> None:
@@ -101,6 +111,7 @@ class ServiceBase(NodeProcess):
             await super().stop()
         finally:
             self.dead_links.ports.close()
+            self.user_admission.stop()
 
     async def dial_no_more(self) -> None:
         """Dial no other server from now on, and report nothing."""
@@ -111,6 +122,7 @@ class ServiceBase(NodeProcess):
         """Serve nobody, and dial nobody."""
         await self.peering.pause()
         self.dead_links.ports.close(write=False)  # the one that serves writes it now
+        self.user_admission.close()
         await super().stand_by()
 
     def announce_to(self, to: pb.AnnounceTo) -> None:
@@ -122,6 +134,7 @@ class ServiceBase(NodeProcess):
             mark=our_mark(version(), self.instance_id),
             nonce=to.nonce,
             limit=min(to.limit or MAX_DATAGRAM, MAX_DATAGRAM),
+            identity=self.trust.identity,
         )
         announce(datagram, (to.host, to.port), self.config.address)
 
@@ -167,7 +180,7 @@ class ServiceBase(NodeProcess):
 
     async def _look_around(self) -> None:
         """Ask once, and deal with servers that are new or elsewhere; one that does not answer may only be slow."""
-        found = await DiscoveryService(self.config).discover_servers(ONE_LOOK)
+        found = await DiscoveryService(self.config, judge=self.trust.servers).discover_servers(ONE_LOOK)
         own, others = self._own_and_others(server for server in found if server.endpoints(self.feature))
         refused, now = self._looks.refused, asyncio.get_running_loop().time()
         others, gone = self._looks.heard(others, lambda name: self.peering.link_to(name) is not None, now)
@@ -229,10 +242,12 @@ class ServiceBase(NodeProcess):
                 link.send(raw)
 
     def may_be_dialled(self, server_id: str) -> bool:
-        """Whether our CONNECT_SERVER does that server no harm."""
-        return self.dialects.may_be_dialled(server_id)
+        """Whether our CONNECT_SERVER does that server no harm, and a TLS handshake comes to who has that key."""
+        server = self._servers.get(server_id)
+        is_elses = server is not None and server.heard and not server.key and bool(self.trust.key_of(server_id))
+        return self.dialects.may_be_dialled(server_id) and not is_elses
 
-    def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:  # noqa: ARG002 - for the log of subclasses
+    def make_peer_link(self, server_id: str, endpoint: Endpoint) -> Link:
         """A link that will dial that server with CONNECT_SERVER."""
         recognized = self.dialects.of(server_id)
         hello = pb.ConnectServer(serverId=self.server_id, features=[self.feature])
@@ -240,18 +255,29 @@ class ServiceBase(NodeProcess):
             hello.endpoints.extend(self.own_endpoints())
             hello.instanceId = self.instance_id
             hello.terms.CopyFrom(terms(server_id))
+        credentials = self._credentials(server_id, endpoint, hello)
         link = self._make_link(
             self.config.link.peer_ping_timeout,
-            hello=encode("CONNECT_SERVER", hello),
+            hello=encode("CONNECT_SERVER", hello) if credentials is None else None,
             is_wanted=lambda: self.peering.link_to(server_id) is None,
+            security=credentials,
         )
         link.peer_id = server_id
         link.recognize(recognized, self.frame_too_long)
         return link
 
+    def _credentials(self, server_id: str, endpoint: Endpoint, hello: pb.ConnectServer) -> Credentials | None:
+        """Ours, for a server that has a key; None: it is dialled in plain."""
+        server = self._servers.get(server_id)
+        key = self.trust.key_of(server_id) or (server.key if server is not None else b"")
+        if not key or not self.trust.has_keys:
+            return None
+        expects = self.trust.expect_server(server_id, key, endpoint.host)
+        return self.trust.credentials(hello, self.feature, expects)
+
     def make_accepted_link(self) -> Link:
         """A link for a connection that was accepted."""
-        return self._make_link(self.config.link.ping_timeout, track=self.admission)
+        return self._make_link(self.config.link.ping_timeout, track=self.admission, security=self.trust.acceptor)
 
     def _make_link(self, ping_timeout: float, track: Track | None = None, **how: Any) -> Link:
         timeouts = Timeouts(self.config.link.connect_timeout, ping_timeout)
@@ -268,10 +294,18 @@ class ServiceBase(NodeProcess):
         if identity.expects and fold(identity.expects) != fold(self.server_id):
             self._not_meant(link)
             return
+        if reason := self.trust.assess(link, identity):
+            tells_why = identity.is_client and identity.is_parley
+            refusal = Result.NO_PROOF if tells_why else Result.NO_REFUSAL
+            self._refuse(link, Result.UNKNOWN_ERROR, reason, refusal)
+            if reason == "bad_proof":  # each costs a signature, and nobody honest has a better one
+                link.hang_up()
+            return
         if identity.user is not None:
-            identity = link.identify(replace(identity, user=self.spellings.user(identity.user)))
+            self._client_asks(link, replace(identity, user=self.spellings.user(identity.user)))
+            return
         link.recognize(self._recognize(identity), self.frame_too_long)
-        result = self.admit_client(identity) if identity.is_client else self.admit_server(link, identity)
+        result = self.admit_server(link, identity)
         if result == Result.CONNECTED and not self.has_room_for(link, identity):
             result = Result.UNKNOWN_ERROR
         if result != Result.CONNECTED:
@@ -286,17 +320,79 @@ class ServiceBase(NodeProcess):
                 return
         link.accept(server_id=self.server_id, instance_id=self.instance_id, proof=proof)
 
+    def _client_asks(self, link: Link, identity: Identity) -> None:
+        """Let a client in, or not, once it is known whether the name is its user's."""
+        link.identify(identity)
+        link.recognize(self._recognize(identity), self.frame_too_long)
+        result = self.admit_client(identity)
+        if result != Result.CONNECTED:
+            self._refuse(link, result)
+            return
+        if identity.is_pairing:
+            self.pairing_asked(link, identity)
+            return
+        self.user_admission.judge(link, identity, partial(self._client_judged, link))
+
+    def _client_judged(self, link: Link, judged: Judged) -> None:
+        """It is known who the client's user is; a password takes a moment, in which the link may have ended."""
+        if not link.is_deciding:
+            return
+        is_visitor = link.identity.user is not None and link.identity.user.server_id != self.server_id
+        token = link.identity.token if is_visitor else None  # its home is shown it
+        identity = link.identify(replace(link.identity, token=token, password=""))
+        if judged.refusal is not None and identity.user is not None:
+            self.metrics.connected("listener", "unknown_error")
+            self.user_admission.refused(link, identity.user, judged.refusal)
+            refusal = wire_refusal(judged.refusal) if identity.is_parley else Result.NO_REFUSAL
+            link.refuse(Result.UNKNOWN_ERROR, refusal=refusal)
+        elif not self.has_room_for(link, identity):
+            self._refuse(link, Result.UNKNOWN_ERROR)
+        else:
+            link.assurance = judged.assurance
+            link.accept(
+                server_id=self.server_id,
+                instance_id=self.instance_id,
+                token=judged.token,
+                devices=judged.devices,
+            )
+        link.decided()
+
+    def pairing_asked(self, link: Link, identity: Identity) -> None:  # noqa: ARG002 - a seam
+        """A new device of a user wants to be paired with an earlier one."""
+        self._refuse(link, Result.UNKNOWN_ERROR)
+
+    def key_of_server(self, server_id: str) -> bytes:
+        """The key that a server's name belongs to; empty: none is known."""
+        server = self._servers.get(server_id)
+        return self.trust.key_of(server_id) or (server.key if server is not None else b"")
+
+    def mail_waits(self, user: User) -> bool:  # noqa: ARG002 - a seam
+        """Whether mail waits for a user of ours."""
+        return False
+
+    def name_changed(self, name: Name) -> None:
+        """The devices of a user of ours are others now: this process wrote that."""
+
+    def visitors_changed(self, user: User) -> None:
+        """The same of a user of ours whose clients may be at other servers."""
+
     def _recognize(self, identity: Identity) -> Recognized:
         """The dialect of who asks to be connected."""
         if identity.is_client:
             return self.clients_dialects.of(identity.user, has_our_fields=bool(identity.capabilities))
         return self.dialects.of_dialler(identity.server_id, has_our_fields=identity.is_parley)
 
-    def _refuse(self, link: Link, result: pb.ConnectResponse.Result, reason: str = "bad_connect") -> None:
+    def _refuse(
+        self,
+        link: Link,
+        result: pb.ConnectResponse.Result,
+        reason: str = "bad_connect",
+        refusal: pb.ConnectResponse.Refusal = Result.NO_REFUSAL,
+    ) -> None:
         self.metrics.connected("listener", _name_of(result))
         if result == Result.UNKNOWN_ERROR:
             self.message_rejected(link, reason, link.identity.name[:64])
-        link.refuse(result)
+        link.refuse(result, refusal=refusal)
 
     def has_room_for(self, link: Link, identity: Identity) -> bool:
         """Whether somebody who may connect can be remembered, and have one client more."""
@@ -379,6 +475,7 @@ class ServiceBase(NodeProcess):
     def peer_connected(self, link: Link) -> None:
         """A server is linked, both ways usable."""
         self.spellings.learn([link.peer_id])
+        self.trust.linked(link)
         self._log_peer(link, "peer_connected", dialled=link.dialled)
         self._peers_changed()
 
@@ -387,7 +484,7 @@ class ServiceBase(NodeProcess):
         self._log_peer(link, "peer_disconnected")
         self._peers_changed()
 
-    def _log_peer(self, link: Link, event: str, **fields: object) -> None:
+    def _log_peer(self, link: Link, event: Complaint, **fields: object) -> None:
         """Say all of servers that the directory has; of others, who may be anybody, little."""
 
         def write() -> None:
@@ -400,11 +497,14 @@ class ServiceBase(NodeProcess):
 
     def name_is_contested(self, server_id: str, here: str, there: str) -> None:
         """Say it for as long as it lasts."""
+        kind, advice = "name_twice", "give one of the two another PARLEY_SERVER_ID"
+        if self.trust.key_of(server_id):  # both have proven it
+            kind, advice = "node_cloned", OF_A_CLONE
         self.troubles.note(
-            "name_twice",
+            kind,
             server_id,
             f"two servers are called {server_id[:64]!r}: the one at {here} is linked and answers, the one at "
-            f"{there} is refused; give one of the two another PARLEY_SERVER_ID",
+            f"{there} is refused; {advice}",
             peer_id=server_id,
             host=here,
             other=there,
@@ -436,6 +536,7 @@ class ServiceBase(NodeProcess):
     def measure_links(self) -> None:
         """Measure the way to each other server and back, and tell discovery what it was last time."""
         for link in self.peering.links:
+            self.trust.look_again(link)
             link.probe()
         self._peers_changed()
 
@@ -477,6 +578,10 @@ class ServiceBase(NodeProcess):
         """Count what was refused; say what, once per link and reason."""
         self.metrics.rejected(reason)
         self.guard.counts(link, "frames", 1)
+        if reason in NAMED_REFUSALS:  # key_refused says who, and what to do
+            return
+        if detail == BEGAN_TLS and not self.trust.has_keys:
+            detail = f"{detail}; this node's security.mode is open"
         if reason not in link.logged_faults:
             link.logged_faults |= {reason}
             self.guard.complain(

@@ -19,6 +19,7 @@ UNACKNOWLEDGED: Final = 60.0
 """Seconds after which the system gives up a connection on which nothing that was sent arrives."""
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT = 10, 0
 """Linux; Python 3.11 has no names for them."""
+_TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 
 _segments: WeakKeyDictionary[asyncio.AbstractEventLoop, Segments] = WeakKeyDictionary()
 
@@ -38,6 +39,12 @@ def prepare(sock: socket.socket, loop: asyncio.AbstractEventLoop, remote_host: s
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * UNACKNOWLEDGED))
         if segments_of(loop).count(remote_host, clock(loop)()):
             sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
+
+
+def limit_unsent(sock: socket.socket, most: int) -> None:
+    """Have the system take no more than about so many bytes that it cannot send yet."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, most)
 
 
 def reset_when_killed(sock: socket.socket) -> None:

@@ -1,8 +1,10 @@
-"""A service whose clients speak to it by UDP as well.
+"""A service whose clients speak to it over their links, or by UDP beside them.
 
-A subscriber is its TCP link; its datagrams come from that link's address and the `udpPort` that its CONNECT
-named, and are sent there. Who is told from here is in `clients`: subscribers, but for those whose home tells them,
-and our users' clients at other servers (visitors/).
+A subscriber is its TCP link. Where its CONNECT asked for that, all goes over the link (linked_clients.py). Else its
+datagrams come from the link's address and the `udpPort` that its CONNECT named, and are sent there.
+
+Who is told from here is in `clients`: subscribers, but for those whose home tells them, and our users' clients at
+other servers (visitors/).
 """
 
 from __future__ import annotations
@@ -10,28 +12,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 from parley.shared.addresses import SocketAddress, User
 from parley.shared.config import Config
 from parley.shared.errors import RemoteProtocolError
 from parley.shared.limits.rates import DatagramRates
+from parley.shared.link.events import Identity
 from parley.shared.link.link import Link
 from parley.shared.service.service_base import ServiceBase
 from parley.shared.sockets.datagrams import UdpSocket
 from parley.shared.soft_state.clock_offsets import Clocks
+from parley.shared.soft_state.linked_clients import UNSENT
 from parley.shared.soft_state.subscriber import Subscriber
-from parley.shared.wire.framing import Frame
+from parley.shared.wire.framing import MAX_DATAGRAM, Frame
 from parley.shared.wire.messages import encode, pb
 
-REPEAT_INTERVAL = 0.25
-"""Seconds between two tellings of the same change."""
-REPEATED_FOR = 1.7
-"""Seconds for which a change is told again."""
 GREETINGS = (0.4, 1.2)
 """Seconds after a subscriber came at which it is told the present state again."""
-SERVER_SHARE = 10
-"""Servers are told that many times as often as subscribers, at most."""
 
 
 class DatagramSettings(Protocol):
@@ -49,11 +47,16 @@ class DatagramSettings(Protocol):
 class DatagramServiceBase(ServiceBase):
     """A ServiceBase with the feature's UDP port."""
 
+    event_name: ClassVar[str]
+    """The name of what a client says."""
+
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
         self._settings = cast("DatagramSettings", getattr(self.config, self.section))
         self._udp: UdpSocket | None = None
         self.clients: dict[User, list[Subscriber]] = {}
+        self.client_counts = {"link": 0, "datagrams": 0}
+        """How many of these are told in which way."""
         self._addresses: dict[Subscriber, SocketAddress] = {}
         self._links_at: dict[SocketAddress, list[Link]] = {}
         self._clocks = Clocks()
@@ -85,21 +88,31 @@ class DatagramServiceBase(ServiceBase):
             self._udp.close()
         await super().stop()
 
+    def admit_client(self, identity: Identity) -> pb.ConnectResponse.Result:
+        """In mode `strict` nobody is told in datagrams, which anybody may read and write."""
+        is_plain = bool(identity.udp_port) and not identity.events_on_link
+        if is_plain and not self.config.security.allows_plain:
+            return pb.ConnectResponse.UNKNOWN_ERROR
+        return super().admit_client(identity)
+
     # Subscribers ----------------------------------------------------------------------------------
 
     def subscriber_connected(self, link: Link) -> None:
-        """Know it by its address, and tell it the present state, once CONNECTED is written."""
-        if not link.identity.udp_port:
+        """Know where it is told, and tell it the present state, once CONNECTED is written."""
+        if link.identity.events_on_link:
+            link.limit_unsent(UNSENT)
+        elif link.identity.udp_port:
+            address = (link.remote_host, link.identity.udp_port)
+            self._addresses[link] = address
+            self._links_at.setdefault(address, []).append(link)
+        else:
             return
-        address = (link.remote_host, link.identity.udp_port)
-        self._addresses[link] = address
-        self._links_at.setdefault(address, []).append(link)
         if self.is_served_elsewhere(link):
             return
         self.add_client(link)
         loop = asyncio.get_running_loop()
         loop.call_soon(self.greet, link)
-        for delay in GREETINGS:
+        for delay in () if link.identity.events_on_link else GREETINGS:
             loop.call_later(delay, self.greet, link)
 
     def is_served_elsewhere(self, link: Link) -> bool:  # noqa: ARG002 - a seam
@@ -120,6 +133,7 @@ class DatagramServiceBase(ServiceBase):
         """Tell a client what is for its user."""
         if (user := client.identity.user) is not None:
             self.clients.setdefault(user, []).append(client)
+            self.client_counts[_way(client)] += 1
 
     def remove_client(self, client: Subscriber) -> None:
         """Tell it no more; nothing where it is told elsewhere."""
@@ -127,6 +141,7 @@ class DatagramServiceBase(ServiceBase):
         user = client.identity.user
         if user is not None and client in (clients := self.clients.get(user, [])):
             clients.remove(client)
+            self.client_counts[_way(client)] -= 1
             if not clients:
                 del self.clients[user]
 
@@ -139,6 +154,20 @@ class DatagramServiceBase(ServiceBase):
     def state_for(self, client: Subscriber) -> Iterable[bytes]:  # noqa: ARG002 - a seam
         """The datagrams that tell a client that is new what there is."""
         return ()
+
+    # Events in, over a link ---------------------------------------------------------------------
+
+    def handle_message_for_feature(self, link: Link, frame: Frame) -> bool:
+        """Take over the link what comes in datagrams from others; at a higher rate it is read more slowly."""
+        if frame.name != self.event_name or not link.identity.events_on_link:
+            return super().handle_message_for_feature(link, frame)
+        if len(frame.raw) > MAX_DATAGRAM:
+            self.message_rejected(link, "too_large", frame.name)
+            return True
+        self.guard.counts(link, "events", 1)
+        if not self.pass_on(link, frame):
+            self.take_datagram(link, frame)
+        return True
 
     # Datagrams in ---------------------------------------------------------------------------------
 
@@ -187,7 +216,10 @@ class DatagramServiceBase(ServiceBase):
         return False
 
     def datagram_dropped(self, client: Subscriber, reason: str) -> None:
-        """Count a client's datagram that is not taken; say so once per client and reason."""
+        """Count what a client says and is not taken; say so once per client and reason."""
+        if isinstance(client, Link) and client.identity.events_on_link:
+            self.message_rejected(client, reason, self.event_name)
+            return
         self.metrics.dropped(reason)
         kind = f"datagram {reason}"
         if kind not in client.logged_faults:
@@ -200,7 +232,7 @@ class DatagramServiceBase(ServiceBase):
         """Send to a client; what its network or ours does not take is lost."""
         address = self._addresses.get(client)
         if address is None:
-            self.send_elsewhere(client, datagrams)
+            self.send_otherwise(client, datagrams)
             return
         if self._udp is None:
             return
@@ -210,9 +242,13 @@ class DatagramServiceBase(ServiceBase):
                 sent += 1
         self._datagrams["sent"] += sent
 
-    def send_elsewhere(self, client: Subscriber, datagrams: Iterable[bytes]) -> None:
-        """Send to a client that has no address here."""
+    def send_otherwise(self, client: Subscriber, datagrams: Iterable[bytes]) -> None:
+        """Send to a client that has no address here, but a link, or is at another server."""
 
     def confirm(self, client: Subscriber, timestamp: float, snowflake: int = 0) -> None:
-        """Tell a client that its datagram came."""
+        """Tell a client that what it said came."""
         self.send_datagrams(client, [encode("HEARD", pb.Heard(timestamp=timestamp, messageSnowflake=snowflake))])
+
+
+def _way(client: Subscriber) -> str:
+    return "link" if client.identity.events_on_link else "datagrams"

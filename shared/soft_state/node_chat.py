@@ -13,11 +13,13 @@ from typing import Protocol
 
 from parley.shared.addresses import Endpoint, Group, User
 from parley.shared.config import Config
+from parley.shared.link.credentials import Credentials
 from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
 from parley.shared.peering.connector import resolve
 from parley.shared.peering.dialler import Dialler
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
+from parley.shared.service.node_trust import NodeTrust
 from parley.shared.service.proofs import Dialling
 from parley.shared.soft_state.block_lists import NOBODY, BlockLists
 from parley.shared.soft_state.group_members import Members
@@ -44,6 +46,7 @@ class ChatUser(Protocol):
     instance_id: str
     log: Log
     faults: Faults
+    trust: NodeTrust
 
     @property
     def feature(self) -> str:
@@ -178,12 +181,22 @@ class NodeChat(Dialler):
 
     def connect_message(self, _endpoint: Endpoint) -> bytes:
         """We are a process of that node, and prove it."""
+        return encode("CONNECT_SERVER", self._connect())
+
+    def credentials(self, _endpoint: Endpoint) -> Credentials | None:
+        """Ours, where there are keys: chat has the same key as we have."""
+        trust = self._user.trust
+        if not trust.has_keys:
+            return None
+        return trust.credentials(self._connect(), MESSAGES, trust.expect_sibling)
+
+    def _connect(self) -> pb.ConnectServer:
         me = self._user
         self._proving = Dialling(me.secret() or b"", me.server_id, me.instance_id)
         hello = pb.ConnectServer(serverId=me.server_id, features=[me.feature], instanceId=me.instance_id)
         hello.terms.CopyFrom(terms(me.server_id))
         hello.proof.CopyFrom(self._proving.nonce)
-        return encode("CONNECT_SERVER", hello)
+        return hello
 
     # LinkOwner -----------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """A service of soft state: typing indicators and live locations.
 
-What changes is gathered, so that no more than one round of datagrams goes out per `fanout_interval`. Nobody asks
-for a datagram that is lost: what changed within REPEATED_FOR is told again every REPEAT_INTERVAL, with what is
-newest, so that one of seven datagrams is enough. Other servers are told by TCP, once, and sooner: each hop would
-otherwise wait out an interval of its own.
+What changes is gathered, so that no more than one round goes out per `fanout_interval`. A client on its link is
+told once (linked_clients.py). Nobody asks for a datagram that is lost: what changed within REPEATED_FOR is told
+again every REPEAT_INTERVAL, with what is newest, so that one of seven datagrams is enough. Other servers are told
+by TCP, once, and sooner: each hop would otherwise wait out an interval of its own.
 
 To other servers we speak for our own users only, and tell each of them what is for its users. What is for a group
 becomes, here at its author's server, one entry for each member.
@@ -32,6 +32,7 @@ from parley.shared.runtime.timer import clock
 from parley.shared.soft_state.block_lists import NOBODY
 from parley.shared.soft_state.datagram_lists import pack_plain, parts
 from parley.shared.soft_state.group_fan_out import GroupFanOut
+from parley.shared.soft_state.linked_clients import LinkedClient, LinkedClients
 from parley.shared.soft_state.node_chat import NodeChat
 from parley.shared.soft_state.served_state import ServedEntry, ServedState
 from parley.shared.soft_state.subscriber import Subscriber
@@ -73,6 +74,13 @@ class SoftStateService(VisitedServiceBase):
         self._marks: deque[tuple[float, int]] = deque([(float("-inf"), 0)])
         """Which change was the last one at which time."""
         self.chat = self.node_chat = NodeChat(self, self.config)
+        self.linked = LinkedClients(self)
+        self.metrics.watch(
+            "parley_event_clients",
+            "Clients that are told from here, over their links or in datagrams; and those that are too slow now",
+            lambda: [((way,), count) for way, count in (self.client_counts | {"behind": len(self.linked)}).items()],
+            ["way"],
+        )
 
     async def stop(self) -> None:
         """Tell no more, then end as any service of datagrams."""
@@ -143,8 +151,63 @@ class SoftStateService(VisitedServiceBase):
     def remove_client(self, client: Subscriber) -> None:
         """Forget a user's blocks once their last client is gone."""
         super().remove_client(client)
+        if isinstance(client, Link):
+            self.linked.forget(client)
         if client.identity.user is not None and client.identity.user not in self.clients:
             self.chat.unwatch_blocks(client.identity.user)
+
+    # Clients on links -----------------------------------------------------------------------------
+
+    def greet(self, client: Subscriber) -> None:
+        """Tell a client what there is; on its link it has missed all that."""
+        if isinstance(client, Link) and client.identity.events_on_link:
+            self.linked.fell_behind(client)
+        else:
+            super().greet(client)
+
+    def tell_on_link(self, client: Subscriber, frames: Sequence[bytes], since: int) -> None:
+        """Tell a client on a link, here or at another server, what changed after that change."""
+        if isinstance(client, Link):
+            self.linked.tell(client, frames, since)
+        elif frames:
+            self.send_datagrams(client, frames)
+
+    def link_writable(self, link: Link) -> None:
+        """A client that was behind catches up."""
+        super().link_writable(link)
+        self.linked.has_room(link)
+
+    @property
+    def newest(self) -> int:
+        """The number of the last change."""
+        return self.state.sequence
+
+    @property
+    def last_round(self) -> int:
+        """The number of the last change that a round has told, or is telling."""
+        return self._sent_to_subscribers
+
+    def serves(self, client: LinkedClient) -> bool:
+        """Whether a client is still here, and told from here."""
+        user = client.identity.user if isinstance(client, Link) else None
+        return user is not None and client in self.clients.get(user, ())
+
+    def in_turn(self, task: Task) -> None:
+        """Have a client catch up in turn with all others."""
+        self._catching_up.add(task)
+
+    @cached_property
+    def _catching_up(self) -> Steps:
+        loop = asyncio.get_running_loop()
+        turn, queue = turn_of(loop)
+        return Steps(queue, clock(loop), turn.is_over, lambda _size: None)
+
+    def missed(self, client: LinkedClient, since: int) -> Sequence[ServedEntry]:
+        """The entries that changed after that change, as a client may see them, in the order of their numbers."""
+        raise NotImplementedError
+
+    def caught_up(self, client: LinkedClient) -> None:
+        """A client that was too slow is told each change again."""
 
     # Servers' lists -------------------------------------------------------------------------------
 
@@ -274,7 +337,8 @@ class SoftStateService(VisitedServiceBase):
             yield
 
     def _round_is_over(self, _size: int) -> None:
-        self._repeat.ask_later()
+        if self.client_counts["datagrams"]:
+            self._repeat.ask_later()
         self.changed()
 
     def _run_round(self) -> None:
@@ -283,7 +347,13 @@ class SoftStateService(VisitedServiceBase):
         self.expire()
         since, self._sent_to_subscribers = self._sent_to_subscribers, self.state.sequence
         self._marks.append((self.now(), self._sent_to_subscribers))
+        self._forget_marks()
         self._rounds.add(self._round(since, again=False))
+
+    def _forget_marks(self) -> None:
+        horizon = self.now() - REPEATED_FOR
+        while len(self._marks) > 1 and self._marks[1][0] <= horizon:
+            self._marks.popleft()
 
     def _run_repeat(self) -> None:
         """Tell again what changed of late; stop when that was told often enough."""
@@ -293,13 +363,14 @@ class SoftStateService(VisitedServiceBase):
         if self.state.sequence != self._sent_to_subscribers:
             self._run_round()  # what is told again may be cut short: what was never told would come behind it
         self.expire()
-        horizon = self.now() - REPEATED_FOR
-        while len(self._marks) > 1 and self._marks[1][0] <= horizon:
-            self._marks.popleft()
+        self._forget_marks()
         since = self._marks[0][1]
         if since < self._sent_to_subscribers:
             self._rounds.add(self._round(since, again=True))
 
     def send_to_subscribers(self, since: int, *, again: bool) -> Iterator[None]:  # noqa: ARG002 - a seam
-        """Tell each subscriber, a step each, what changed after that change; `again`: it was told before."""
+        """Tell each subscriber, a step each, what changed after that change.
+
+        `again`: it was told before, and those on links are told nothing.
+        """
         return iter(())

@@ -9,7 +9,7 @@ from parley.shared.link.events import Identity
 
 
 class Subscriber(Hashable, Protocol):
-    """A client that says things in datagrams, and is told in datagrams."""
+    """A client that says things, and is told things, in datagrams or over its link (`identity.events_on_link`)."""
 
     link_id: int
     """No other has it; negative where it is at another server."""

@@ -26,18 +26,23 @@ from prometheus_client.registry import Collector
 from parley.shared.compiled import core
 from parley.shared.errors import LocalProtocolError
 from parley.shared.telemetry.tallies import Buckets, Frames, Labels, Samples
+from parley.shared.trust.refusals import WHAT as KEY_REFUSALS
 from parley.shared.version import version
 
 REJECTIONS = frozenset(
     {
-        "bad_connect", "foreign_user", "malformed", "never_given", "no_proof", "no_recipient",
-        "not_a_subscriber", "out_of_range", "second_connect", "too_large", "unasked", "unexpected",
-        "unknown_name", "unsupported_there",
+        "bad_connect", "bad_proof", "foreign_user", "insecure", "malformed", "never_given", "no_proof",
+        "no_recipient", "not_a_subscriber", "other_key", "out_of_range", "plain_name", "plain_refused",
+        "revoked_key", "second_connect", "stranger", "tls_alert", "tls_broken", "tls_flood", "tls_malformed",
+        "tls_protocol", "too_large", "unasked", "unexpected", "unknown_name", "unproven", "unsupported_there",
     }
 )  # fmt: skip
 """Every `reason` that a frame or a datagram can be rejected or dropped for."""
 
-CLOSES: Final = ("exit", "handshake_timeout", "lost", "malformed", "refused", "timeout", "too_large", "unknown")
+CLOSES: Final = (
+    "exit", "handshake_timeout", "insecure", "lost", "malformed", "refused", "timeout", "too_large", "unproven",
+    "unknown",
+)  # fmt: skip
 """Every `reason` that a link can end for."""
 CONNECTS: Final = {
     "dialler": ("connected", "unreachable", *CLOSES),
@@ -47,21 +52,25 @@ CONNECTS: Final = {
 
 LIMITED_WHAT: Final = frozenset(
     {
-        "bytes", "connections", "datagrams", "descriptors", "disk", "endpoints", "frames", "log_lines", "memory",
-        "messages", "names", "pings", "proofs", "requests", "time", "visitors",
+        "bytes", "connections", "datagrams", "descriptors", "disk", "endpoints", "events", "frames", "log_lines",
+        "memory", "messages", "names", "passwords", "pings", "plain_names", "proofs", "refusals", "requests",
+        "signatures", "time", "tokens", "visitors", "writes",
     }
 )  # fmt: skip
 """Every `what` of which somebody can have had more than is allowed."""
 LIMITED_WHERE: Final = frozenset(
     {
-        "blocks", "dialects", "directory", "discovery", "gateways", "groups", "http", "lanes", "link", "listener",
-        "location", "mailbox", "pieces", "registration", "roster", "router", "search", "statuses", "typing",
+        "archive", "authors", "blocks", "dialects", "directory", "discovery", "gateways", "groups", "http", "lanes",
+        "link", "listener", "location", "mailbox", "pairing", "pieces", "registration", "roster",
+        "router", "search", "statuses", "trust", "typing", "users",
     }
 )  # fmt: skip
 """Every `where` that a limit stands."""
+HTTP_REFUSALS: Final = ("address", "host", "no_token", "wrong_token", "too_many_tokens")
+"""Every `reason` that a page is refused for (shared/http/access.py)."""
 LIMITED_ANYWHERE: Final = (
     ("connections", "listener"), ("descriptors", "listener"), ("connections", "http"), ("time", "http"),
-    ("bytes", "link"), ("pings", "link"), ("requests", "link"), ("log_lines", "link"),
+    ("tokens", "http"), ("bytes", "link"), ("pings", "link"), ("requests", "link"), ("log_lines", "link"),
 )  # fmt: skip
 """Limits that every process may have to apply, and so counts from 0 on."""
 
@@ -93,6 +102,14 @@ class Metrics(Collector):
             "What was more than a limit allows, and so was refused, dropped or made to wait",
             ["feature", "what", "where"],
         )
+        self.key_refusals = counter(
+            "parley_key_refusals",
+            "Names of servers that were refused to a key, or to a program without one",
+            ["feature", "what"],
+        )
+        self.http_refusals = counter(
+            "parley_http_refusals", "Pages that were refused to who asked", ["feature", "reason"]
+        )
         self.errors = counter(
             "parley_errors", "Errors of ours that a loop, a timer or a callback survived", ["feature"]
         ).labels(feature)
@@ -120,6 +137,10 @@ class Metrics(Collector):
         """
         self._rejections = {reason: self.frames_rejected.labels(self._feature, reason) for reason in REJECTIONS}
         self._limits = {pair: self.limits_hit.labels(self._feature, *pair) for pair in LIMITED_ANYWHERE}
+        for what in KEY_REFUSALS:
+            self.key_refusals.labels(self._feature, what)
+        for reason in HTTP_REFUSALS:
+            self.http_refusals.labels(self._feature, reason)
         for role, results in CONNECTS.items():
             for result in results:
                 self.connects.labels(self._feature, role, result)
@@ -159,6 +180,16 @@ class Metrics(Collector):
                 raise LocalProtocolError(f"no limit is of {what} at {where}")
             counter = self._limits[what, where] = self.limits_hit.labels(self._feature, what, where)
         counter.inc(more)
+
+    def key_refused(self, what: str) -> None:
+        """Count a refusal, for one of KEY_REFUSALS."""
+        self.key_refusals.labels(self._feature, what).inc()
+
+    def http_refused(self, reason: str) -> None:
+        """Count a page that was refused, for one of HTTP_REFUSALS; a guess that was not looked at is a limit's."""
+        self.http_refusals.labels(self._feature, reason).inc()
+        if reason == "too_many_tokens":
+            self.limited("tokens", "http")
 
     def dropped(self, reason: str) -> None:
         """Count a dropped datagram."""

@@ -12,10 +12,14 @@ from typing import Final, Protocol
 from parley.shared.limits.token_buckets import TokenBucket
 
 KINDS: Final = (
-    "name_in_use_elsewhere", "name_twice", "other_data", "peer_silent", "peer_unresolved", "unanswered",
+    "key_refused", "name_in_use_elsewhere", "name_twice", "node_cloned", "other_data", "peer_silent",
+    "peer_unresolved", "unanswered",
 )  # fmt: skip
-"""Every kind: our own name at another server; another's name at two; data of another name beside ours; a static
-peer that never answers, or stands for no address; a server that we hear ask, and that does not hear us."""
+"""Every kind: a name that was refused to a key, or to a program without one; our own name at another server;
+another's name at two; two nodes with one key; data of another name beside ours; a static peer that never answers,
+or stands for no address; a server that we hear ask, and that does not hear us."""
+OF_A_CLONE: Final = "one is a copy of the other, with its key: stop the copy, remove the copy's data directory"
+"""Advice about two nodes with one name and one key, whoever finds them."""
 MOST: Final = 30
 """Troubles at a time."""
 LASTS: Final = 60.0

@@ -15,8 +15,16 @@ SEARCH: Final = 1 << 1
 """Answers SEARCH_USERS."""
 VISITORS: Final = 1 << 2
 """Tells its users who are attached at another server what is for them, and takes what they do there."""
+DEVICES: Final = 1 << 3
+"""Takes DEVICE_LIST: which devices speak for a user of another server."""
+FEDERATION: Final = 1 << 4
+"""Takes FEDERATION_LIST from a member of its federation."""
+EVENTS_ON_LINK: Final = 1 << 5
+"""Takes and tells typing events and locations over a client's link, where the client asks for it."""
+AUTHORS: Final = 1 << 6
+"""Answers DEVICES_OF: which devices speak for a user."""
 
-OURS: Final = PIECES | SEARCH | VISITORS
+OURS: Final = PIECES | SEARCH | VISITORS | DEVICES | FEDERATION | EVENTS_ON_LINK | AUTHORS
 """The abilities of this version."""
 
 

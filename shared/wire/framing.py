@@ -27,6 +27,10 @@ _HEADER = re.compile(rb"(%b) ([0-9]{1,%d}) " % (_NAME_IN, MOST_DIGITS))
 _HEADER_BEGUN = re.compile(rb"%b(?: [0-9]{0,%d})?" % (_NAME_IN, MOST_DIGITS))
 _LONGEST_HEADER = LONGEST_NAME + 1 + MOST_DIGITS + 1
 _LF = 0x0A
+TLS: Final = 0x16
+"""The first byte of TLS: a record of the handshake (RFC 8446, section 5.1). No frame begins so."""
+BEGAN_TLS: Final = "began TLS"
+"""The fault of a stream that does."""
 _NAME = attrgetter("name")
 
 
@@ -120,7 +124,8 @@ class FrameReader:
                 _check_begun_header(data[position : position + _LONGEST_HEADER + 1])
                 self._wanted = 0
                 return position
-            length, body = int(header[2]), header.end()
+            name, digits = header.groups()
+            length, body = int(digits), header.end()
             if length > allowed:
                 if not frames or length > self._limit:
                     raise FrameTooLarge(length, allowed)  # before any payload is waited for
@@ -131,8 +136,8 @@ class FrameReader:
                 self._wanted = end - position
                 return position
             if data[end - 1] != _LF:
-                raise MalformedMessage(f"byte {end - position} of a {header[1].decode()} is no line feed")
-            frames.append(Frame(header[1].decode("ascii"), data[position:end], body - position))
+                raise MalformedMessage(f"byte {end - position} of a {name.decode()} is no line feed")
+            frames.append(Frame(name.decode("ascii"), data[position:end], body - position))
             position = end
         return position
 
@@ -140,6 +145,8 @@ class FrameReader:
 def _check_begun_header(start: bytes) -> None:
     """Refuse at once what can no longer become a header."""
     if not _HEADER_BEGUN.fullmatch(start):
+        if start[0] == TLS:
+            raise MalformedMessage(BEGAN_TLS)
         raise MalformedMessage(f"{start[:24]!r} begins no frame")
 
 

@@ -27,6 +27,7 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "CONNECT_CLIENT": pb.ConnectClient,
     "CONNECT_SERVER": pb.ConnectServer,
     "CONNECTED": pb.ConnectResponse,
+    "HELLO": pb.Hello,
     "HANGUP": pb.HangUp,
     "PING": pb.Ping,
     "PONG": pb.Pong,
@@ -55,11 +56,30 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "UNBLOCK_USER": pb.ChangeBlock,
     "ASK_BLOCKED_USERS": pb.ChangeBlock,
     "BLOCKED_USERS": pb.BlockedUsers,
+    # Ours: history.
+    "CONVERSATIONS": pb.QueryConversations,
+    "CONVERSATIONS_RESP": pb.ConversationsAnswer,
+    "HISTORY": pb.QueryHistory,
+    "HISTORY_RESP": pb.HistoryAnswer,
+    "SEARCH_HISTORY": pb.QueryText,
+    "SEARCH_HISTORY_RESP": pb.HistoryAnswer,
+    "READ_RECEIPT": pb.ReadReceipt,
+    "READ_RECEIPT_ACK": pb.ReadReceiptAck,
+    # Ours: users' devices.
+    "CHANGE_DEVICES": pb.ChangeDevices,
+    "DEVICES": pb.Devices,
+    "DEVICE_LIST": pb.DeviceList,
+    "DEVICES_OF": pb.DevicesOf,
+    "PAIR": pb.Pair,
     # Ours: typing and location.
     "HEARD": pb.Heard,
     "VISITORS": pb.Visitors,
     "FROM_VISITOR": pb.VisitorDatagrams,
     "TO_VISITORS": pb.VisitorDatagrams,
+    # Ours: a federation.
+    "JOIN_FEDERATION": pb.JoinFederation,
+    "FEDERATION_ANSWER": pb.FederationAnswer,
+    "FEDERATION_LIST": pb.FederationList,
     # Ours, between the processes of one node.
     "PROOF": pb.Proof,
     "SERVER_LIST": pb.ServerList,

@@ -50,7 +50,7 @@ class Mark(_message.Message):
     def __init__(self, version: _Optional[str] = ..., instanceId: _Optional[str] = ..., capabilities: _Optional[int] = ...) -> None: ...
 
 class ServerAnnounce(_message.Message):
-    __slots__ = ("serverId", "feature", "mark", "nonce", "ask")
+    __slots__ = ("serverId", "feature", "mark", "nonce", "ask", "identity", "membership")
     class Feature(_message.Message):
         __slots__ = ("featureName", "port", "udpPort", "linked")
         FEATURENAME_FIELD_NUMBER: _ClassVar[int]
@@ -67,12 +67,316 @@ class ServerAnnounce(_message.Message):
     MARK_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     ASK_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     feature: _containers.RepeatedCompositeFieldContainer[ServerAnnounce.Feature]
     mark: Mark
     nonce: bytes
     ask: bytes
-    def __init__(self, serverId: _Optional[str] = ..., feature: _Optional[_Iterable[_Union[ServerAnnounce.Feature, _Mapping]]] = ..., mark: _Optional[_Union[Mark, _Mapping]] = ..., nonce: _Optional[bytes] = ..., ask: _Optional[bytes] = ...) -> None: ...
+    identity: KeyProof
+    membership: Membership
+    def __init__(self, serverId: _Optional[str] = ..., feature: _Optional[_Iterable[_Union[ServerAnnounce.Feature, _Mapping]]] = ..., mark: _Optional[_Union[Mark, _Mapping]] = ..., nonce: _Optional[bytes] = ..., ask: _Optional[bytes] = ..., identity: _Optional[_Union[KeyProof, _Mapping]] = ..., membership: _Optional[_Union[Membership, _Mapping]] = ...) -> None: ...
+
+class KeyProof(_message.Message):
+    __slots__ = ("key", "signature")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    signature: bytes
+    def __init__(self, key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("nonce", "key", "serverId", "signature", "membership")
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
+    nonce: bytes
+    key: bytes
+    serverId: str
+    signature: bytes
+    membership: Membership
+    def __init__(self, nonce: _Optional[bytes] = ..., key: _Optional[bytes] = ..., serverId: _Optional[str] = ..., signature: _Optional[bytes] = ..., membership: _Optional[_Union[Membership, _Mapping]] = ...) -> None: ...
+
+class Device(_message.Message):
+    __slots__ = ("key", "name", "added", "how", "by", "signature")
+    class How(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        CLAIMED: _ClassVar[Device.How]
+        CONFIRMED: _ClassVar[Device.How]
+        APPROVED: _ClassVar[Device.How]
+        RESET: _ClassVar[Device.How]
+        PASSWORD: _ClassVar[Device.How]
+    CLAIMED: Device.How
+    CONFIRMED: Device.How
+    APPROVED: Device.How
+    RESET: Device.How
+    PASSWORD: Device.How
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    name: str
+    added: int
+    how: Device.How
+    by: bytes
+    signature: bytes
+    def __init__(self, key: _Optional[bytes] = ..., name: _Optional[str] = ..., added: _Optional[int] = ..., how: _Optional[_Union[Device.How, str]] = ..., by: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class DeviceList(_message.Message):
+    __slots__ = ("user", "devices", "number", "expires", "reset", "sessionsFrom", "signature", "revoked")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    SESSIONSFROM_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    devices: _containers.RepeatedCompositeFieldContainer[Device]
+    number: int
+    expires: int
+    reset: bool
+    sessionsFrom: int
+    signature: bytes
+    revoked: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., number: _Optional[int] = ..., expires: _Optional[int] = ..., reset: _Optional[bool] = ..., sessionsFrom: _Optional[int] = ..., signature: _Optional[bytes] = ..., revoked: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class DevicesOf(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class ChangeDevices(_message.Message):
+    __slots__ = ("request", "add", "revoke")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    ADD_FIELD_NUMBER: _ClassVar[int]
+    REVOKE_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    add: Device
+    revoke: bytes
+    def __init__(self, request: _Optional[int] = ..., add: _Optional[_Union[Device, _Mapping]] = ..., revoke: _Optional[bytes] = ...) -> None: ...
+
+class Devices(_message.Message):
+    __slots__ = ("request", "ok", "list")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    OK_FIELD_NUMBER: _ClassVar[int]
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    ok: bool
+    list: DeviceList
+    def __init__(self, request: _Optional[int] = ..., ok: _Optional[bool] = ..., list: _Optional[_Union[DeviceList, _Mapping]] = ...) -> None: ...
+
+class SessionToken(_message.Message):
+    __slots__ = ("user", "device", "issued", "expires", "number", "signature")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    device: bytes
+    issued: int
+    expires: int
+    number: int
+    signature: bytes
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., device: _Optional[bytes] = ..., issued: _Optional[int] = ..., expires: _Optional[int] = ..., number: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Password(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
+
+class Pair(_message.Message):
+    __slots__ = ("step", "key", "name", "element", "confirmation", "why")
+    class Step(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        NO_STEP: _ClassVar[Pair.Step]
+        WAITS: _ClassVar[Pair.Step]
+        ENTERS: _ClassVar[Pair.Step]
+        ANSWERS: _ClassVar[Pair.Step]
+        CONFIRMS: _ClassVar[Pair.Step]
+        ADDED: _ClassVar[Pair.Step]
+        OVER: _ClassVar[Pair.Step]
+    NO_STEP: Pair.Step
+    WAITS: Pair.Step
+    ENTERS: Pair.Step
+    ANSWERS: Pair.Step
+    CONFIRMS: Pair.Step
+    ADDED: Pair.Step
+    OVER: Pair.Step
+    class Why(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        NO_REASON: _ClassVar[Pair.Why]
+        WRONG_CODE: _ClassVar[Pair.Why]
+        EXPIRED: _ClassVar[Pair.Why]
+        TRIES: _ClassVar[Pair.Why]
+        NOBODY_WAITS: _ClassVar[Pair.Why]
+        BUSY: _ClassVar[Pair.Why]
+        NOT_ADDED: _ClassVar[Pair.Why]
+    NO_REASON: Pair.Why
+    WRONG_CODE: Pair.Why
+    EXPIRED: Pair.Why
+    TRIES: Pair.Why
+    NOBODY_WAITS: Pair.Why
+    BUSY: Pair.Why
+    NOT_ADDED: Pair.Why
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ELEMENT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    step: Pair.Step
+    key: bytes
+    name: str
+    element: bytes
+    confirmation: bytes
+    why: Pair.Why
+    def __init__(self, step: _Optional[_Union[Pair.Step, str]] = ..., key: _Optional[bytes] = ..., name: _Optional[str] = ..., element: _Optional[bytes] = ..., confirmation: _Optional[bytes] = ..., why: _Optional[_Union[Pair.Why, str]] = ...) -> None: ...
+
+class FederationSigner(_message.Message):
+    __slots__ = ("serverId", "key", "signature")
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    serverId: str
+    key: bytes
+    signature: bytes
+    def __init__(self, serverId: _Optional[str] = ..., key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class FederationMember(_message.Message):
+    __slots__ = ("serverId", "key", "by", "day", "how", "signature")
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    serverId: str
+    key: bytes
+    by: bytes
+    day: int
+    how: str
+    signature: bytes
+    def __init__(self, serverId: _Optional[str] = ..., key: _Optional[bytes] = ..., by: _Optional[bytes] = ..., day: _Optional[int] = ..., how: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class FederationRevocation(_message.Message):
+    __slots__ = ("serverId", "key", "by", "day", "signature")
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    serverId: str
+    key: bytes
+    by: bytes
+    day: int
+    signature: bytes
+    def __init__(self, serverId: _Optional[str] = ..., key: _Optional[bytes] = ..., by: _Optional[bytes] = ..., day: _Optional[int] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class FederationContent(_message.Message):
+    __slots__ = ("authority", "number", "day", "signers", "members", "revocations")
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    SIGNERS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    authority: bytes
+    number: int
+    day: int
+    signers: _containers.RepeatedCompositeFieldContainer[FederationSigner]
+    members: _containers.RepeatedCompositeFieldContainer[FederationMember]
+    revocations: _containers.RepeatedCompositeFieldContainer[FederationRevocation]
+    def __init__(self, authority: _Optional[bytes] = ..., number: _Optional[int] = ..., day: _Optional[int] = ..., signers: _Optional[_Iterable[_Union[FederationSigner, _Mapping]]] = ..., members: _Optional[_Iterable[_Union[FederationMember, _Mapping]]] = ..., revocations: _Optional[_Iterable[_Union[FederationRevocation, _Mapping]]] = ...) -> None: ...
+
+class FederationList(_message.Message):
+    __slots__ = ("federation", "number", "content", "key", "signature")
+    FEDERATION_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    federation: bytes
+    number: int
+    content: bytes
+    key: bytes
+    signature: bytes
+    def __init__(self, federation: _Optional[bytes] = ..., number: _Optional[int] = ..., content: _Optional[bytes] = ..., key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Membership(_message.Message):
+    __slots__ = ("federation", "number", "authority", "signer", "member")
+    FEDERATION_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    SIGNER_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    federation: bytes
+    number: int
+    authority: bytes
+    signer: FederationSigner
+    member: FederationMember
+    def __init__(self, federation: _Optional[bytes] = ..., number: _Optional[int] = ..., authority: _Optional[bytes] = ..., signer: _Optional[_Union[FederationSigner, _Mapping]] = ..., member: _Optional[_Union[FederationMember, _Mapping]] = ...) -> None: ...
+
+class JoinFederation(_message.Message):
+    __slots__ = ("federation", "serverId", "identity", "secret", "element", "confirmation")
+    FEDERATION_FIELD_NUMBER: _ClassVar[int]
+    SERVERID_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    ELEMENT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
+    federation: bytes
+    serverId: str
+    identity: KeyProof
+    secret: bytes
+    element: bytes
+    confirmation: bytes
+    def __init__(self, federation: _Optional[bytes] = ..., serverId: _Optional[str] = ..., identity: _Optional[_Union[KeyProof, _Mapping]] = ..., secret: _Optional[bytes] = ..., element: _Optional[bytes] = ..., confirmation: _Optional[bytes] = ...) -> None: ...
+
+class FederationAnswer(_message.Message):
+    __slots__ = ("refusal", "list", "element", "confirmation")
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    ELEMENT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
+    refusal: str
+    list: FederationList
+    element: bytes
+    confirmation: bytes
+    def __init__(self, refusal: _Optional[str] = ..., list: _Optional[_Union[FederationList, _Mapping]] = ..., element: _Optional[bytes] = ..., confirmation: _Optional[bytes] = ...) -> None: ...
+
+class AuthorProof(_message.Message):
+    __slots__ = ("key", "signature", "previous", "time")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    signature: bytes
+    previous: int
+    time: int
+    def __init__(self, key: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., previous: _Optional[int] = ..., time: _Optional[int] = ...) -> None: ...
+
+class StatusProof(_message.Message):
+    __slots__ = ("key", "signature", "time")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    signature: bytes
+    time: int
+    def __init__(self, key: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., time: _Optional[int] = ...) -> None: ...
 
 class Terms(_message.Message):
     __slots__ = ("serverId", "capabilities")
@@ -91,14 +395,28 @@ class Proof(_message.Message):
     def __init__(self, nonce: _Optional[bytes] = ..., proof: _Optional[bytes] = ...) -> None: ...
 
 class ConnectClient(_message.Message):
-    __slots__ = ("user", "udpPort", "terms")
+    __slots__ = ("user", "udpPort", "terms", "identity", "token", "password", "eventsOnLink", "pairing", "window", "deviceName")
     USER_FIELD_NUMBER: _ClassVar[int]
     UDPPORT_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    EVENTSONLINK_FIELD_NUMBER: _ClassVar[int]
+    PAIRING_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    DEVICENAME_FIELD_NUMBER: _ClassVar[int]
     user: User
     udpPort: int
     terms: Terms
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., udpPort: _Optional[int] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
+    identity: KeyProof
+    token: SessionToken
+    password: Password
+    eventsOnLink: bool
+    pairing: bool
+    window: int
+    deviceName: str
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., udpPort: _Optional[int] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., identity: _Optional[_Union[KeyProof, _Mapping]] = ..., token: _Optional[_Union[SessionToken, _Mapping]] = ..., password: _Optional[_Union[Password, _Mapping]] = ..., eventsOnLink: _Optional[bool] = ..., pairing: _Optional[bool] = ..., window: _Optional[int] = ..., deviceName: _Optional[str] = ...) -> None: ...
 
 class Endpoint(_message.Message):
     __slots__ = ("feature", "host", "port", "udpPort", "answered")
@@ -115,23 +433,27 @@ class Endpoint(_message.Message):
     def __init__(self, feature: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., udpPort: _Optional[int] = ..., answered: _Optional[bool] = ...) -> None: ...
 
 class ConnectServer(_message.Message):
-    __slots__ = ("serverId", "features", "endpoints", "instanceId", "terms", "proof")
+    __slots__ = ("serverId", "features", "endpoints", "instanceId", "terms", "proof", "identity", "membership")
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     INSTANCEID_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    MEMBERSHIP_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     features: _containers.RepeatedScalarFieldContainer[str]
     endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
     instanceId: str
     terms: Terms
     proof: Proof
-    def __init__(self, serverId: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ...) -> None: ...
+    identity: KeyProof
+    membership: Membership
+    def __init__(self, serverId: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ..., identity: _Optional[_Union[KeyProof, _Mapping]] = ..., membership: _Optional[_Union[Membership, _Mapping]] = ...) -> None: ...
 
 class ConnectResponse(_message.Message):
-    __slots__ = ("result", "serverId", "instanceId", "terms", "proof")
+    __slots__ = ("result", "serverId", "instanceId", "terms", "proof", "token", "refusal", "devices")
     class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN_ERROR: _ClassVar[ConnectResponse.Result]
@@ -140,17 +462,49 @@ class ConnectResponse(_message.Message):
     UNKNOWN_ERROR: ConnectResponse.Result
     CONNECTED: ConnectResponse.Result
     IS_ALREADY_CONNECTED_ERROR: ConnectResponse.Result
+    class Refusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        NO_REFUSAL: _ClassVar[ConnectResponse.Refusal]
+        NAME_TAKEN: _ClassVar[ConnectResponse.Refusal]
+        NEW_DEVICE: _ClassVar[ConnectResponse.Refusal]
+        REVOKED: _ClassVar[ConnectResponse.Refusal]
+        APPROVAL_NEEDED: _ClassVar[ConnectResponse.Refusal]
+        PLAIN_REFUSED: _ClassVar[ConnectResponse.Refusal]
+        PASSWORD_WRONG: _ClassVar[ConnectResponse.Refusal]
+        SLOW_DOWN: _ClassVar[ConnectResponse.Refusal]
+        SESSION_OVER: _ClassVar[ConnectResponse.Refusal]
+        NO_ACCOUNT: _ClassVar[ConnectResponse.Refusal]
+        NO_PROOF: _ClassVar[ConnectResponse.Refusal]
+        RESET: _ClassVar[ConnectResponse.Refusal]
+    NO_REFUSAL: ConnectResponse.Refusal
+    NAME_TAKEN: ConnectResponse.Refusal
+    NEW_DEVICE: ConnectResponse.Refusal
+    REVOKED: ConnectResponse.Refusal
+    APPROVAL_NEEDED: ConnectResponse.Refusal
+    PLAIN_REFUSED: ConnectResponse.Refusal
+    PASSWORD_WRONG: ConnectResponse.Refusal
+    SLOW_DOWN: ConnectResponse.Refusal
+    SESSION_OVER: ConnectResponse.Refusal
+    NO_ACCOUNT: ConnectResponse.Refusal
+    NO_PROOF: ConnectResponse.Refusal
+    RESET: ConnectResponse.Refusal
     RESULT_FIELD_NUMBER: _ClassVar[int]
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     INSTANCEID_FIELD_NUMBER: _ClassVar[int]
     TERMS_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     result: ConnectResponse.Result
     serverId: str
     instanceId: str
     terms: Terms
     proof: Proof
-    def __init__(self, result: _Optional[_Union[ConnectResponse.Result, str]] = ..., serverId: _Optional[str] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ...) -> None: ...
+    token: SessionToken
+    refusal: ConnectResponse.Refusal
+    devices: DeviceList
+    def __init__(self, result: _Optional[_Union[ConnectResponse.Result, str]] = ..., serverId: _Optional[str] = ..., instanceId: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ..., token: _Optional[_Union[SessionToken, _Mapping]] = ..., refusal: _Optional[_Union[ConnectResponse.Refusal, str]] = ..., devices: _Optional[_Union[DeviceList, _Mapping]] = ...) -> None: ...
 
 class HangUp(_message.Message):
     __slots__ = ("reason",)
@@ -197,7 +551,21 @@ class Document(_message.Message):
     def __init__(self, documentId: _Optional[str] = ..., filename: _Optional[str] = ..., mimeType: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ChatMessage(_message.Message):
-    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location")
+    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "proof", "assurance")
+    class Assurance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNSIGNED: _ClassVar[ChatMessage.Assurance]
+        SIGNED: _ClassVar[ChatMessage.Assurance]
+        UNPROVEN: _ClassVar[ChatMessage.Assurance]
+        MISSING: _ClassVar[ChatMessage.Assurance]
+        FORGED: _ClassVar[ChatMessage.Assurance]
+        REVOKED: _ClassVar[ChatMessage.Assurance]
+    UNSIGNED: ChatMessage.Assurance
+    SIGNED: ChatMessage.Assurance
+    UNPROVEN: ChatMessage.Assurance
+    MISSING: ChatMessage.Assurance
+    FORGED: ChatMessage.Assurance
+    REVOKED: ChatMessage.Assurance
     MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
     AUTHOR_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -206,6 +574,8 @@ class ChatMessage(_message.Message):
     TEXTCONTENT_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     LIVE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    ASSURANCE_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     author: User
     user: User
@@ -214,10 +584,12 @@ class ChatMessage(_message.Message):
     textContent: str
     document: Document
     live_location: LiveLocation
-    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ...) -> None: ...
+    proof: AuthorProof
+    assurance: ChatMessage.Assurance
+    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ...) -> None: ...
 
 class ChatMessageResponse(_message.Message):
-    __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt")
+    __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt", "proofs")
     class DeliveryStatus(_message.Message):
         __slots__ = ("user", "status")
         class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -249,13 +621,15 @@ class ChatMessageResponse(_message.Message):
     GROUP_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    PROOFS_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     statuses: _containers.RepeatedCompositeFieldContainer[ChatMessageResponse.DeliveryStatus]
     author: User
     group: Group
     complete: bool
     receipt: int
-    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., complete: _Optional[bool] = ..., receipt: _Optional[int] = ...) -> None: ...
+    proofs: _containers.RepeatedCompositeFieldContainer[StatusProof]
+    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., complete: _Optional[bool] = ..., receipt: _Optional[int] = ..., proofs: _Optional[_Iterable[_Union[StatusProof, _Mapping]]] = ...) -> None: ...
 
 class StatusReceived(_message.Message):
     __slots__ = ("receipt",)
@@ -504,24 +878,30 @@ class Heard(_message.Message):
     def __init__(self, timestamp: _Optional[float] = ..., messageSnowflake: _Optional[int] = ...) -> None: ...
 
 class Visitor(_message.Message):
-    __slots__ = ("user", "client", "isParley")
+    __slots__ = ("user", "client", "isParley", "onLink", "token")
     USER_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     ISPARLEY_FIELD_NUMBER: _ClassVar[int]
+    ONLINK_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     user: User
     client: int
     isParley: bool
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., client: _Optional[int] = ..., isParley: _Optional[bool] = ...) -> None: ...
+    onLink: bool
+    token: SessionToken
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., client: _Optional[int] = ..., isParley: _Optional[bool] = ..., onLink: _Optional[bool] = ..., token: _Optional[_Union[SessionToken, _Mapping]] = ...) -> None: ...
 
 class Visitors(_message.Message):
-    __slots__ = ("here", "gone", "refused")
+    __slots__ = ("here", "gone", "refused", "taken")
     HERE_FIELD_NUMBER: _ClassVar[int]
     GONE_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
     here: _containers.RepeatedCompositeFieldContainer[Visitor]
     gone: _containers.RepeatedScalarFieldContainer[int]
     refused: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, here: _Optional[_Iterable[_Union[Visitor, _Mapping]]] = ..., gone: _Optional[_Iterable[int]] = ..., refused: _Optional[_Iterable[int]] = ...) -> None: ...
+    taken: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, here: _Optional[_Iterable[_Union[Visitor, _Mapping]]] = ..., gone: _Optional[_Iterable[int]] = ..., refused: _Optional[_Iterable[int]] = ..., taken: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class VisitorDatagrams(_message.Message):
     __slots__ = ("clients", "datagrams")
@@ -604,14 +984,16 @@ class DownloadingDocument(_message.Message):
 class ServerList(_message.Message):
     __slots__ = ("servers", "own", "gone", "isDifference")
     class Server(_message.Message):
-        __slots__ = ("serverId", "endpoints", "mark")
+        __slots__ = ("serverId", "endpoints", "mark", "key")
         SERVERID_FIELD_NUMBER: _ClassVar[int]
         ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
         MARK_FIELD_NUMBER: _ClassVar[int]
+        KEY_FIELD_NUMBER: _ClassVar[int]
         serverId: str
         endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
         mark: Mark
-        def __init__(self, serverId: _Optional[str] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., mark: _Optional[_Union[Mark, _Mapping]] = ...) -> None: ...
+        key: bytes
+        def __init__(self, serverId: _Optional[str] = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., mark: _Optional[_Union[Mark, _Mapping]] = ..., key: _Optional[bytes] = ...) -> None: ...
     SERVERS_FIELD_NUMBER: _ClassVar[int]
     OWN_FIELD_NUMBER: _ClassVar[int]
     GONE_FIELD_NUMBER: _ClassVar[int]
@@ -643,7 +1025,7 @@ class LinkedServers(_message.Message):
     def __init__(self, serverIds: _Optional[_Iterable[str]] = ..., links: _Optional[_Iterable[_Union[LinkState, _Mapping]]] = ...) -> None: ...
 
 class LinkState(_message.Message):
-    __slots__ = ("serverId", "linked", "dialled", "age", "rtt", "lastError", "errorAge", "dialect", "why", "notDialled")
+    __slots__ = ("serverId", "linked", "dialled", "age", "rtt", "lastError", "errorAge", "dialect", "why", "notDialled", "assurance")
     SERVERID_FIELD_NUMBER: _ClassVar[int]
     LINKED_FIELD_NUMBER: _ClassVar[int]
     DIALLED_FIELD_NUMBER: _ClassVar[int]
@@ -654,6 +1036,7 @@ class LinkState(_message.Message):
     DIALECT_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
     NOTDIALLED_FIELD_NUMBER: _ClassVar[int]
+    ASSURANCE_FIELD_NUMBER: _ClassVar[int]
     serverId: str
     linked: bool
     dialled: bool
@@ -664,4 +1047,157 @@ class LinkState(_message.Message):
     dialect: str
     why: str
     notDialled: bool
-    def __init__(self, serverId: _Optional[str] = ..., linked: _Optional[bool] = ..., dialled: _Optional[bool] = ..., age: _Optional[float] = ..., rtt: _Optional[float] = ..., lastError: _Optional[str] = ..., errorAge: _Optional[float] = ..., dialect: _Optional[str] = ..., why: _Optional[str] = ..., notDialled: _Optional[bool] = ...) -> None: ...
+    assurance: str
+    def __init__(self, serverId: _Optional[str] = ..., linked: _Optional[bool] = ..., dialled: _Optional[bool] = ..., age: _Optional[float] = ..., rtt: _Optional[float] = ..., lastError: _Optional[str] = ..., errorAge: _Optional[float] = ..., dialect: _Optional[str] = ..., why: _Optional[str] = ..., notDialled: _Optional[bool] = ..., assurance: _Optional[str] = ...) -> None: ...
+
+class QueryConversations(_message.Message):
+    __slots__ = ("handle", "limit")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    limit: int
+    def __init__(self, handle: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class QueryHistory(_message.Message):
+    __slots__ = ("handle", "user", "group", "before", "after", "limit", "since")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    user: User
+    group: Group
+    before: int
+    after: int
+    limit: int
+    since: float
+    def __init__(self, handle: _Optional[int] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., before: _Optional[int] = ..., after: _Optional[int] = ..., limit: _Optional[int] = ..., since: _Optional[float] = ...) -> None: ...
+
+class QueryText(_message.Message):
+    __slots__ = ("handle", "query", "limit", "before")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    query: str
+    limit: int
+    before: int
+    def __init__(self, handle: _Optional[int] = ..., query: _Optional[str] = ..., limit: _Optional[int] = ..., before: _Optional[int] = ...) -> None: ...
+
+class HistoryLine(_message.Message):
+    __slots__ = ("user", "group", "sequence", "at", "message", "received", "status")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    group: Group
+    sequence: int
+    at: float
+    message: bytes
+    received: bool
+    status: ChatMessageResponse.DeliveryStatus.Status
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ..., at: _Optional[float] = ..., message: _Optional[bytes] = ..., received: _Optional[bool] = ..., status: _Optional[_Union[ChatMessageResponse.DeliveryStatus.Status, str]] = ...) -> None: ...
+
+class HistoryAnswer(_message.Message):
+    __slots__ = ("handle", "result", "reason", "lines", "more", "next", "kept_days", "read")
+    class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN_ERROR: _ClassVar[HistoryAnswer.Result]
+        SUCCESS: _ClassVar[HistoryAnswer.Result]
+        OFF: _ClassVar[HistoryAnswer.Result]
+        BUSY: _ClassVar[HistoryAnswer.Result]
+        REFUSED: _ClassVar[HistoryAnswer.Result]
+    UNKNOWN_ERROR: HistoryAnswer.Result
+    SUCCESS: HistoryAnswer.Result
+    OFF: HistoryAnswer.Result
+    BUSY: HistoryAnswer.Result
+    REFUSED: HistoryAnswer.Result
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    KEPT_DAYS_FIELD_NUMBER: _ClassVar[int]
+    READ_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    result: HistoryAnswer.Result
+    reason: str
+    lines: _containers.RepeatedCompositeFieldContainer[HistoryLine]
+    more: bool
+    next: int
+    kept_days: float
+    read: int
+    def __init__(self, handle: _Optional[int] = ..., result: _Optional[_Union[HistoryAnswer.Result, str]] = ..., reason: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[HistoryLine, _Mapping]]] = ..., more: _Optional[bool] = ..., next: _Optional[int] = ..., kept_days: _Optional[float] = ..., read: _Optional[int] = ...) -> None: ...
+
+class ConversationSummary(_message.Message):
+    __slots__ = ("user", "group", "last", "unread", "read")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_FIELD_NUMBER: _ClassVar[int]
+    READ_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    group: Group
+    last: HistoryLine
+    unread: int
+    read: int
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., last: _Optional[_Union[HistoryLine, _Mapping]] = ..., unread: _Optional[int] = ..., read: _Optional[int] = ...) -> None: ...
+
+class ConversationsAnswer(_message.Message):
+    __slots__ = ("handle", "result", "conversations", "more", "reason")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    result: HistoryAnswer.Result
+    conversations: _containers.RepeatedCompositeFieldContainer[ConversationSummary]
+    more: bool
+    reason: str
+    def __init__(self, handle: _Optional[int] = ..., result: _Optional[_Union[HistoryAnswer.Result, str]] = ..., conversations: _Optional[_Iterable[_Union[ConversationSummary, _Mapping]]] = ..., more: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ReadReceipt(_message.Message):
+    __slots__ = ("messageSnowflake", "user", "group", "sequence")
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    messageSnowflake: int
+    user: User
+    group: Group
+    sequence: int
+    def __init__(self, messageSnowflake: _Optional[int] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class ReadReceiptAck(_message.Message):
+    __slots__ = ("messageSnowflake", "user", "group", "sequence")
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    messageSnowflake: int
+    user: User
+    group: Group
+    sequence: int
+    def __init__(self, messageSnowflake: _Optional[int] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class ReadMark(_message.Message):
+    __slots__ = ("person", "user", "group", "sequence")
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    person: str
+    user: User
+    group: Group
+    sequence: int
+    def __init__(self, person: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...

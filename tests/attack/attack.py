@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter as Count
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -85,10 +87,19 @@ class Attack:
     per_block: ClassVar[int] = 1
     """How often it does it in one step, at least."""
 
+    data: Path
+    """The attacked node's data directory: what `furnish` put there for the attacker."""
+
     def __init__(self) -> None:
         self.poll = Poll()
         self.taken = 0
         """How often the node, or its kernel, took it; the rest it held back."""
+        self.answers: Count[str] = Count()
+        """What the node answered, in a word, and how often: for the report."""
+
+    @classmethod
+    def furnish(cls, data: Path) -> None:
+        """Put into the attacked node's data directory what it is to know before it starts."""
 
     def prepare(self) -> None:
         """Make what it needs, before anything is measured."""

@@ -6,6 +6,7 @@ import resource
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final
 
 from tests.attack.attack import Attack
@@ -26,13 +27,16 @@ class Done:
     cpu: float
     """The part of one processor that the attacker took."""
     faults: list[str] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=dict)
+    """What the node answered, in a word, and how often."""
 
 
-def serve(pipe: Connection, name: str) -> None:
+def serve(pipe: Connection, name: str, data: Path) -> None:
     """The process: prepare; on each `seconds` attack and tell; end when told, or when nobody is there any more."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     attack = make(name)
+    attack.data = data
     try:
         attack.prepare()
         pipe.send("prepared")
@@ -61,4 +65,5 @@ def drive(attack: Attack, seconds: float) -> Done:
         offered += attack.act(min(due, most)) if due > 0 else 0
         attack.poll.turn(0.0 if due > most else BREATH)
     lasted = time.monotonic() - began
-    return Done(lasted, offered, attack.taken, (time.process_time() - cpu) / lasted, attack.faults())
+    taken, answers = attack.taken, dict(attack.answers)
+    return Done(lasted, offered, taken, (time.process_time() - cpu) / lasted, attack.faults(), answers)

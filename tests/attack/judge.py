@@ -56,6 +56,8 @@ class Found:
     """What else was seen: of the attacker, and of the nodes when all was over."""
     cpu: float = 0.0
     """The part of its processor that the attacker took."""
+    answers: Mapping[str, int] = field(default_factory=dict)
+    """What the node answered the attacker, in a word, and how often."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from parley.shared.wire.framing import Frame, FrameReader
 from parley.shared.wire.messages import encode
@@ -30,23 +30,36 @@ PONG: Final = encode("PONG")
 _HELD_BACK: Final = frozenset({errno.EAGAIN, errno.ENOTCONN, errno.ENOBUFS})
 
 
+class Watched(Protocol):
+    """A socket that is watched."""
+
+    number: int
+    """Its descriptor."""
+
+    def ready(self, events: int) -> None:
+        """The kernel has something for it, or room."""
+
+    def end(self) -> None:
+        """Close it, at once."""
+
+
 class Poll:
     """Waits for all connections of an attacker."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._links: dict[int, Link] = {}
+        self._links: dict[int, Watched] = {}
 
-    def add(self, link: Link, events: int) -> None:
+    def add(self, link: Watched, events: int) -> None:
         """Watch one more."""
         self._links[link.number] = link
         self._epoll.register(link.number, events)
 
-    def change(self, link: Link, events: int) -> None:
+    def change(self, link: Watched, events: int) -> None:
         """Watch it for something else."""
         self._epoll.modify(link.number, events)
 
-    def remove(self, link: Link) -> None:
+    def remove(self, link: Watched) -> None:
         """Watch it no more; it is about to be closed."""
         del self._links[link.number]
         self._epoll.unregister(link.number)
@@ -70,25 +83,22 @@ class Link:
 
     __slots__ = ("_events", "_out", "_poll", "bytes_in", "is_open", "number", "reads", "sock")
 
-    def __init__(self, poll: Poll, place: Place, source: str, hello: bytes, *, reads: bool = True) -> None:
-        """OSError where not even a beginning is possible."""
+    def __init__(
+        self,
+        poll: Poll,
+        place: Place,
+        source: str,
+        hello: bytes,
+        *,
+        reads: bool = True,
+        taken: socket.socket | None = None,
+    ) -> None:
+        """`taken`: a connection that somebody dialled. OSError where not even a beginning is possible."""
         self._poll = poll
         self.reads = reads
         self.bytes_in = 0
         self.is_open = True
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
-            self.sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if not reads:
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            self.sock.bind((source, 0))
-            with suppress(BlockingIOError):
-                self.sock.connect(place)
-        except OSError:
-            self.sock.close()
-            raise
+        self.sock = taken or _dialled(place, source, reads=reads)
         self.number = self.sock.fileno()
         self._out = bytearray(hello)
         self._events = self._wanted
@@ -166,6 +176,24 @@ class Link:
 
 IP_BIND_ADDRESS_NO_PORT: Final = 24
 """The port is chosen at the connect: so there are as many for each place that is dialled (ip(7))."""
+
+
+def _dialled(place: Place, source: str, *, reads: bool) -> socket.socket:
+    """A connection that has begun. OSError where not even that is possible."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+        sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not reads:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.bind((source, 0))
+        with suppress(BlockingIOError):
+            sock.connect(place)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 class Crowd:

@@ -58,6 +58,7 @@ class Nodes:
     def __init__(self, directory: Path, attack: type[Attack], root: Path = ROOT) -> None:
         self.alpha = Attacked(ALPHA, directory, root, attack)
         self.beta = Attacked(BETA, directory, root, None)
+        self._attack = attack
         self._counted: dict[str, Samples] = {}
         self._written: dict[Path, int] = {}
         self._usage = Usage()
@@ -65,6 +66,7 @@ class Nodes:
 
     def __enter__(self) -> Self:
         started: list[Attacked] = []
+        self._attack.furnish(self.alpha.directory / "data")
         try:
             for node in self._both:
                 for service in node.services:

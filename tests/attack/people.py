@@ -1,7 +1,8 @@
 """The honest users, in a process of their own: they write to one another all the time, and a ledger is kept.
 
 Twenty write, at a rate in all, each to anyone of the others. Newcomers, whom their servers know from before, come
-one after another while an attack goes on. Two more are away until it is over, and are written to.
+one after another while an attack goes on. Two more are away until it is over, and are written to. Most have keys,
+and know their servers'; a few are as existing programs are, in plain.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
+from parley import Delivery
 from parley.shared.addresses import Endpoint, Server, ServerList
-from parley.shared.config import Config, LinkConfig, LogConfig
+from parley.shared.config import ClientConfig, Config, LinkConfig, LogConfig, SecurityConfig
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.runtime.event_loop import run_loop
 from parley.shared.telemetry import logs
+from parley.shared.trust_storage.identity import find_identity
 from parley.shared.wire.messages import MESSAGES, pb
-from tests.attack.places import ALPHA, BETA, HOUSES, MESSAGES_PORT, NAMES, NEWCOMERS
+from tests.attack.places import HOUSES, MESSAGES_PORT, NAMES, NEWCOMERS
 from tests.chaos.ledger import Ledger, Message
 from tests.chaos.people import Client
 
@@ -43,6 +47,12 @@ MAIL: Final = 0.25
 COMERS: Final = 40
 PING_TIMEOUT: Final = 3.0
 ARRIVAL: Final = 30.0
+PLAIN: Final = frozenset({8, 9})
+"""Of ten regulars of each node, and of each ten newcomers: those without a key."""
+HELLO: Final = "hello"
+"""What they write to one another before anything is measured."""
+ONCE: Final = "once"
+"""The first word of a text of an attacker's that nobody may be shown twice."""
 SHOWN: Final = 3
 """Messages of each kind that are told of."""
 
@@ -70,46 +80,95 @@ class Record:
 
 
 class Known(DiscoveryService):
-    """Knows where both nodes are, and asks nobody."""
+    """Knows where both nodes are, and their keys, and asks nobody."""
+
+    def __init__(self, config: Config, directory: Path) -> None:
+        super().__init__(config)
+        self._servers = tuple(
+            Server(name, {MESSAGES: (Endpoint(host, MESSAGES_PORT),)}, key=_key_of(name, directory))
+            for host, name in NAMES.items()
+        )
 
     async def discover_servers(self, *_: object, **__: object) -> ServerList:  # type: ignore[override]
         """Both."""
-        return tuple(Server(NAMES[host], {MESSAGES: (Endpoint(host, MESSAGES_PORT),)}) for host in (ALPHA, BETA))
+        return self._servers
+
+
+def _key_of(name: str, directory: Path) -> bytes:
+    """The public key of a node whose data is there; empty: it has none."""
+    identity = find_identity(directory / name / "data", name)
+    return identity.public if identity is not None else b""
 
 
 class Honest(Client):
-    """Whoever else writes to an honest user is received, and is no matter of the ledger's."""
+    """Whoever else writes to an honest user is received, and is no matter of the ledger's.
+
+    What is shown as forged is not shown as its author's.
+    """
 
     received = 0
+    forged = 0
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.repeated: list[str] = []
+        """Texts that were to be shown once."""
+        self._once: set[str] = set()
+
+    def _hear(self, delivery: Delivery, *told: object) -> None:
+        if delivery.message.textContent != HELLO:
+            super()._hear(delivery, *told)
 
     def _show(self, message: pb.ChatMessage) -> None:
         self.received += 1
-        if message.textContent.partition(" ")[0].isdecimal():
+        text, first = message.textContent, message.textContent.partition(" ")[0]
+        if message.assurance == pb.ChatMessage.FORGED:
+            self.forged += 1
+        elif first.isdecimal():
             super()._show(message)
+        elif first == ONCE:
+            if text in self._once:
+                self.repeated.append(text)
+            self._once.add(text)
 
 
 class People:
     """All of them."""
 
-    def __init__(self, rate: float, seed: int = 14) -> None:
+    def __init__(self, rate: float, directory: Path, homes: Path, seed: int = 14) -> None:
+        """`directory`: the nodes', whose keys are known; `homes`: where the people keep theirs."""
         self.ledger = Ledger()
+        self._directory = directory
+        self._homes = homes
         self._rate = rate
         self._random = Random(seed)
         self._began = time.monotonic()
         names = [f"{name}{n}@{name}" for n in range(EACH) for name in NAMES.values()]
-        self.regulars = [self._client(name, HOUSES[i % len(HOUSES)]) for i, name in enumerate(names)]
+        self.regulars = [
+            self._client(name, HOUSES[i % len(HOUSES)], is_plain=i // 2 in PLAIN) for i, name in enumerate(names)
+        ]
         self._names = names
-        self.away = [self._client(f"away@{name}", HOUSES[0]) for name in NAMES.values()]
+        self.away = [self._client(f"away@{name}", NEWCOMERS[-1]) for name in NAMES.values()]
         servers = itertools.cycle(NAMES.values())
-        self.comers = [self._client(f"new{n}@{next(servers)}", NEWCOMERS) for n in range(COMERS)]
+        self.comers = [
+            self._client(
+                f"new{n}@{next(servers)}", NEWCOMERS[n // 2 % len(NEWCOMERS)], is_plain=n // 2 % 10 in PLAIN
+            )
+            for n in range(COMERS)
+        ]
         self.phases: dict[str, tuple[float, float]] = {}
         self._phase = ""
         self._stall = 0.0
         self._came = 0
 
-    def _client(self, name: str, source: str) -> Honest:
-        config = Config(address=source, link=LinkConfig(ping_timeout=PING_TIMEOUT, backoff_max=0.5))
-        return Honest(f"{name}/1", config, Known(config), self.ledger, self.now)
+    def _client(self, name: str, source: str, *, is_plain: bool = False) -> Honest:
+        config = Config(
+            address=source,
+            link=LinkConfig(ping_timeout=PING_TIMEOUT, backoff_max=0.5),
+            security=SecurityConfig(mode="open" if is_plain else "mixed"),
+            client=ClientConfig(data_dir=str(self._homes)),
+        )
+        return Honest(f"{name}/1", config, Known(config, self._directory), self.ledger, self.now)
 
     def now(self) -> float:
         """Seconds of the run."""
@@ -122,6 +181,15 @@ class People:
             await each.depart()
         async with asyncio.timeout(ARRIVAL):
             await asyncio.gather(*(each.arrive() for each in self.regulars))
+            await self._meet()
+
+    async def _meet(self) -> None:
+        """Each writes to each once: whose keys an author has is asked at the first message, and not measured."""
+        for each in self.regulars:
+            for name in self._names:
+                each.chat.send(name, HELLO)
+        while any(each.received < len(self._names) for each in self.regulars):  # noqa: ASYNC110 - many clients
+            await asyncio.sleep(TICK)
 
     def begin(self, phase: str) -> None:
         """What is written from now on is of this phase; empty: of none."""
@@ -204,6 +272,8 @@ class People:
         wrong = [f"{each.kind}: {each}" for each in self.ledger.wrong() if each.kind != "lost"]
         wrong = _few(wrong) + _few([f"lost: {each}" for each in lost]) + _few([f"late: {each}" for each in late])
         wrong += _few([f"nobody sent {each}" for each in self.ledger.strangers])
+        clients = (*self.regulars, *self.away, *self.comers)
+        wrong += _few([f"shown again: {text} to {each.name}" for each in clients for text in each.repeated])
         return Record({name: self.phase(name) for name in self.phases}, len(lost), len(late), wrong, self._stall)
 
 
@@ -218,14 +288,14 @@ def _share(ordered: Sequence[float], share: float) -> float:
 # The process --------------------------------------------------------------------------------------------
 
 
-def serve(pipe: Connection, rate: float) -> None:
+def serve(pipe: Connection, rate: float, directory: Path, homes: Path) -> None:
     """The process: a word of `arrive`, `phase NAME`, `settle`; each is answered."""
     logs.configure(LogConfig(level="error"))
-    run_loop(_serve(pipe, rate))
+    run_loop(_serve(pipe, rate, directory, homes))
 
 
-async def _serve(pipe: Connection, rate: float) -> None:
-    people, words = People(rate), asyncio.Queue[str]()
+async def _serve(pipe: Connection, rate: float, directory: Path, homes: Path) -> None:
+    people, words = People(rate, directory, homes), asyncio.Queue[str]()
     asyncio.get_running_loop().add_reader(pipe.fileno(), _read, pipe, words)
     going: list[asyncio.Task[None]] = []
     while word := await words.get():

@@ -13,8 +13,8 @@ BETA: Final = "127.0.30.2"
 NAMES: Final = {ALPHA: "alpha", BETA: "beta"}
 HOUSES: Final = ("127.0.31.1", "127.0.31.2", "127.0.31.3", "127.0.31.4")
 """The honest users' addresses: five of them behind each, as behind a router."""
-NEWCOMERS: Final = "127.0.31.9"
-"""The address of honest users who come while the attack goes on."""
+NEWCOMERS: Final = ("127.0.31.9", "127.0.31.10", "127.0.31.11", "127.0.31.12", "127.0.31.13")
+"""The addresses of honest users who come while the attack goes on: none has more than may claim a name there."""
 ATTACKER: Final = "127.0.66.1"
 THIRD: Final = "127.0.99.1"
 """A machine that has nothing to do with any of it."""

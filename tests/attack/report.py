@@ -19,13 +19,19 @@ def line(verdict: Verdict) -> str:
     """One attack's."""
     found = verdict.found
     rate = found.offered / found.seconds if found.seconds else 0.0
-    words = "; ".join([*(f"void: {each}" for each in verdict.void), *verdict.failed])
+    words = "; ".join([*(f"void: {each}" for each in verdict.void), *verdict.failed, *answered(found.answers)])
     return (
         f"{found.name:28} {rate:10,.0f}/s {found.cpu:4.0%} {milliseconds(found.quiet_p99):>7} "
         f"{milliseconds(found.p50):>7} {milliseconds(found.p99):>7} {milliseconds(found.worst):>7} {found.lost:5} "
         f"{found.late:5} {max(found.memory.values(), default=0):5} {found.disk:5.0f} {found.descriptors:4.0%} "
         f"{found.lines:6}  {verdict.word}{': ' if words else ''}{words}"
     )
+
+
+def answered(answers: Mapping[str, int]) -> list[str]:
+    """The node's answers to the attacker, the most frequent first."""
+    told = sorted(answers.items(), key=lambda each: -each[1])
+    return ["answered: " + ", ".join(f"{count:,} {word}" for word, count in told)] if told else []
 
 
 def details(verdict: Verdict) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ WRITTEN: Final = 0.5
 """Seconds in which a line of log that is due is written."""
 AFTER: Final = 2.0
 """Seconds of writing after an attack: what is late comes."""
+MEMORY: Final = Path("/dev/shm")
+"""Where the honest users keep their keys: each has a disk of their own in truth, and these have one together."""
 NOBODY: Final = Phase(0, float("inf"), float("inf"), float("inf"))
 
 
@@ -66,9 +69,10 @@ def tried(name: str, options: Options, processors: Processors) -> Verdict:
     directory.mkdir(parents=True)
     kind = ATTACKS[name]
     with (
+        tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as homes,
         Nodes(directory, kind, options.root) as nodes,
-        Child(people.serve, options.rate, processors=processors.others) as honest,
-        Child(attacker.serve, name, processors=processors.attacker) as evil,
+        Child(people.serve, options.rate, directory, Path(homes), processors=processors.others) as honest,
+        Child(attacker.serve, name, nodes.alpha.directory / "data", processors=processors.attacker) as evil,
     ):
         nodes.settle_on(processors.others)
         evil.hear(PREPARED)
@@ -131,6 +135,7 @@ def found(
         needed={str(counter): counter.share * done.offered for counter in ATTACKS[name].seen},
         faults=faults,
         cpu=done.cpu,
+        answers=done.answers,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from parley.shared.config import Config, LinkConfig, LogConfig
+from parley.shared.config import ClientConfig, Config, LinkConfig, LogConfig
 from parley.shared.telemetry import logs
 from tests.chaos.cluster import Asking, Cluster, own_address
 from tests.chaos.faults import Faults
@@ -71,8 +71,13 @@ class Run:
         self.figures = Figures(options.seed)
         self._began = time.monotonic()
         self._faults = Faults(self.cluster, self.now, lambda done: say(str(done)))
-        # Both are for one address alone: the clients' requests go nowhere else.
-        self._config = Config(address=own_address(engine), link=LinkConfig(ping_timeout=PING_TIMEOUT))
+        # Both are for one address alone: the clients' requests go nowhere else. The keys that they make and pin are
+        # this run's: the next run's servers of these names have others.
+        self._config = Config(
+            address=own_address(engine),
+            link=LinkConfig(ping_timeout=PING_TIMEOUT),
+            client=ClientConfig(data_dir=str(self.directory / "people")),
+        )
         self._asking = Asking(self._config, self.cluster)
 
     def now(self) -> float:

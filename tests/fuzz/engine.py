@@ -98,7 +98,7 @@ def mutated(chance, seeds):
 def guided(asked):
     import atheris  # noqa: PLC0415 - only here is it needed
 
-    with atheris.instrument_imports(include=["shared", "services", "client"]):
+    with atheris.instrument_imports(include=["parley"]):
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - under its eyes
 
         target = TARGETS[asked.target]()

@@ -30,6 +30,7 @@ from tests.fuzz.processes import (
     Typing,
 )
 from tests.fuzz.target import Target, framed, vectors
+from tests.fuzz.trust import Announced, Authors, DeviceLists, Federations, Pairing, Proofs, Tls
 
 
 class Framing(Target):
@@ -202,7 +203,9 @@ TARGETS = {
     "announcements": Announcements, "discovery": Discovery, "registration": Registration, "chat": Chat,
     "typing": Typing, "location": Location, "datagrams": ServiceDatagrams, "client-chat": ClientChat,
     "client-typing": ClientTyping, "client-location": ClientLocation, "http": Http, "operator": Operator,
-    "operator-socket": OperatorSocket, "configuration": Configuration,
+    "operator-socket": OperatorSocket, "configuration": Configuration, "tls": Tls, "proofs": Proofs,
+    "announced-keys": Announced, "device-lists": DeviceLists, "federation-lists": Federations, "pairing": Pairing,
+    "authors": Authors,
 }  # fmt: skip
 if core is not None:
     TARGETS["keys"] = Keys

@@ -11,7 +11,10 @@ from tests.house.retired import keys
 from tests.house.sources import ROOT
 from tests.support import plain_wire as wire
 
-FROM_A_VARIABLE = {"BLOCK_USER", "UNBLOCK_USER", "JOIN_GROUP", "LEAVE_GROUP"}
+FROM_A_VARIABLE = {
+    "BLOCK_USER", "UNBLOCK_USER", "JOIN_GROUP", "LEAVE_GROUP", "CONVERSATIONS", "HISTORY", "HISTORY_RESP",
+    "SEARCH_HISTORY", "SEARCH_HISTORY_RESP",
+}  # fmt: skip
 """Names that no call of `encode` has written out: the search for `encode` with `name` finds where they go out."""
 QUESTIONS = tomllib.loads((ROOT / "tests" / "house" / "questions.toml").read_text(encoding="utf-8"))["question"]
 each_question = pytest.mark.parametrize("question", QUESTIONS, ids=[each["asks"] for each in QUESTIONS])

@@ -10,7 +10,7 @@ from tests.house.following import Call, Follower, Leg, returns
 from tests.house.sources import ROOT
 
 MOST_VISITS, MOST_RETURNS, MOST_IN_HAND_OF_A_LEG = 134, 53, 4
-"""Of both servers, as it is now: whoever makes it less writes it down here."""
+"""Of both servers, as it is now, three visits of each for the archive: whoever makes it less notes it here."""
 
 
 def leg(*calls):

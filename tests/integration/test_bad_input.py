@@ -35,7 +35,6 @@ EVE = {"userId": "eve", "serverId": "alpha"}
 MALFORMED, TOO_LARGE = "MESSAGE_MALFORMED", "PAYLOAD_LIMIT_EXCEEDED"
 NO_FRAMES = {
     "http": b"GET / HTTP/1.1\r\nHost: alpha\r\n\r\n",
-    "tls": bytes.fromhex("16030100a5010000a10303") + b"\x00" * 40,
     "lower case": b"ping 0 \n",
     "zeros": b"\x00" * 100,
     "line feeds": b"\n" * 100,
@@ -187,6 +186,17 @@ def test_what_is_no_frame_is_answered_malformed(attacker, counted, data):
         link.send_bytes(data)
         wait_hung_up(attacker, link, MALFORMED)
     malformed.wait(by=2)
+
+
+def test_what_begins_as_tls_and_is_none_is_closed_and_counted(attacker, counted):
+    """As the first bytes; behind a CONNECT it is no frame as anything else."""
+    broken, malformed = counted("tls_protocol"), counted("malformed")
+    dial(attacker).send_bytes(b"\x16" + bytes(100))
+    broken.wait()
+    link = subscribed(attacker)
+    link.send_bytes(b"\x16" + bytes(100))
+    wait_hung_up(attacker, link, MALFORMED)
+    malformed.wait()
 
 
 @pytest.mark.parametrize("service", ["discovery", "typing", "location"])

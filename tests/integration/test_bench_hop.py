@@ -102,18 +102,28 @@ def test_a_system_whose_turn_it_is_not_does_nothing(link):
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_parley_and_a_relay_are_measured_in_one_run(tmp_path):
+def bench(path, only, messages, singles):
     """A short run of the whole program; it finds a network namespace of its own, or uses its own addresses."""
-    path = tmp_path / "bench.json"
-    words = ["--rounds", "1", "--messages", "500", "--singles", "100", "--only", "parley,uvloop-relay"]
-    command = [sys.executable, "-m", "bench.hop", *words, "--json", str(path)]
+    rounds = ["--rounds", "1", "--latency-rounds", "1"]
+    size = ["--messages", str(messages), "--singles", str(singles)]
+    command = [sys.executable, "-m", "bench.hop", *rounds, *size, "--only", only, "--json", str(path)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    systems = json.loads(path.read_text())["systems"]
+    assert "; all its processes: " in done.stdout
+    return {name: system["figures"] for name, system in json.loads(path.read_text())["systems"].items()}
+
+
+def test_parley_and_a_relay_are_measured_in_one_run(tmp_path):
+    figures = bench(tmp_path / "bench.json", "parley,uvloop-relay", 500, 100)
     for name, figure in (
         ("parley", "free_64_acknowledged"),
         ("parley", "cpu_whole_64"),
         ("uvloop-relay", "free_1"),
     ):
-        assert systems[name]["figures"][figure]["median"] > 0.0
-    assert "; all its processes: " in done.stdout
+        assert figures[name][figure]["median"] > 0.0
+
+
+def test_the_librarys_signed_messages_are_measured(tmp_path):
+    figures = bench(tmp_path / "bench.json", "parley-signed", 50, 20)["parley-signed"]
+    assert figures["latency_p50_at_once"]["median"] > 0.0
+    assert figures["free_64_acknowledged"]["median"] > 0.0

@@ -21,10 +21,13 @@ MIB = 1 << 20
 
 
 class Answering:
-    """A server that gives everybody the same answer: its pieces, again and again, until nobody reads any more."""
+    """A server that gives everybody the same answer: its pieces, again and again, until nobody reads any more.
 
-    def __init__(self, server, head, *pieces, again=False):
-        self._server, self._head, self._pieces, self._again = server, head, pieces, again
+    `status`: the whole answer to who asks for /status, where that is another.
+    """
+
+    def __init__(self, server, head, *pieces, again=False, status=b""):
+        self._server, self._head, self._pieces, self._again, self._status = server, head, pieces, again, status
         self.sent = 0
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -43,6 +46,9 @@ class Answering:
             asked = b""
             while not asked.endswith((b"\r\n\r\n", b"}")) or (asked.startswith(b"POST") and b"}" not in asked):
                 asked += connection.recv(65536)
+            if self._status and asked.startswith(b"GET /status"):
+                connection.sendall(self._status)
+                return
             connection.sendall(self._head)
             while True:
                 for piece in self._pieces:
@@ -121,7 +127,7 @@ def test_an_answer_that_says_something_else_is_no_node(environment, body, option
 def test_what_a_watched_node_sends_is_not_gathered(environment):
     events = HEAD.replace(b"application/json", b"text/event-stream") % b""
     with (
-        answering(events, b": nothing " * 6400, again=True) as server,
+        answering(events, b": nothing " * 6400, again=True, status=HEAD % b"" + b"{}") as server,
         Command("status", HOST, "--watch", environment=environment) as watching,
     ):
         wait_until(lambda: server.sent > 128 * MIB, what="it is read on")

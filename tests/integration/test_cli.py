@@ -215,7 +215,12 @@ def test_send_reads_the_text_from_standard_input_and_who_we_are_from_the_environ
     [status] = map(json.loads, ended.stdout.splitlines())
     received = bob.wait_text("two\nlines ✓").fields
     assert received["author"] == user("alice@alpha")
-    assert status == {"snowflake": received["messageSnowflake"], "to": "bob@beta", "status": "DELIVERED"}
+    assert status == {
+        "snowflake": received["messageSnowflake"],
+        "to": "bob@beta",
+        "status": "DELIVERED",
+        "assurance": "unsigned",
+    }
 
 
 def test_send_knows_who_we_are_from_the_file_that_is_named(environment, bob, tmp_path):
@@ -335,7 +340,7 @@ def test_send_leaves_what_waits_for_its_sender_to_who_shows_it(environment, bob,
     bob.wait_status(bob.send_text("elsa", "alpha", "for your eyes"), "USER_AWAY")
     assert run_parley("send", "--as", "elsa@alpha", "bob@beta", "hi", environment=environment).returncode == 0
     with Command("listen", "--as", "elsa@alpha", environment=environment) as listener:
-        listener.wait_line("bob@beta: for your eyes")
+        listener.wait_line("bob@beta (unsigned): for your eyes")
 
 
 MIB = 1024 * 1024
@@ -384,7 +389,7 @@ def test_a_document_that_has_no_place_is_not_acknowledged_and_comes_again(enviro
         listener.wait_error("map.png cannot be saved in")
         bob.wait_status(bob.send_text("hugo", "alpha", "still here?"), "DELIVERED")
         home.unlink()
-        listener.wait_line(f"bob@beta: [document map.png, 4 bytes, saved as {home}/Downloads/map.png]")
+        listener.wait_line(f"bob@beta (unsigned): [document map.png, 4 bytes, saved as {home}/Downloads/map.png]")
         bob.wait_status(snowflake, "DELIVERED")
 
 
@@ -402,7 +407,7 @@ def test_what_cannot_be_saved_waits_at_the_server(environment, bob, tmp_path):
         listener.wait_line("still here?")
     inbox.unlink()
     with Command(*arguments, environment=environment) as listener:
-        listener.wait_line(f"bob@beta: [document map.png, 4 bytes, saved as {inbox}/map.png]")
+        listener.wait_line(f"bob@beta (unsigned): [document map.png, 4 bytes, saved as {inbox}/map.png]")
         bob.wait_status(snowflake, "DELIVERED")
 
 
@@ -413,11 +418,11 @@ def test_listen_prints_one_line_per_message_and_acknowledges(environment, bob):
     with Command("listen", "--as", "alice@alpha", environment=environment) as listener:
         listener.wait_error("listening as alice@alpha")
         bob.wait_status(bob.send_text("alice", "alpha", "hello"), "DELIVERED")
-        listener.wait_line("bob@beta: hello")
+        listener.wait_line("bob@beta (unsigned): hello")
         document = {"documentId": "1", "filename": "map.png", "mimeType": "image/png", "data": b"x" * 7}
         bob.wait_status(bob.send_message({"user": user("alice@alpha"), "document": document}), "DELIVERED")
         saved = Path(environment["HOME"]) / "Downloads" / "map.png"
-        listener.wait_line(f"bob@beta: [document map.png, 7 bytes, saved as {saved}]")
+        listener.wait_line(f"bob@beta (unsigned): [document map.png, 7 bytes, saved as {saved}]")
         assert saved.read_bytes() == b"x" * 7
         listener.signal(signal.SIGINT)
         assert listener.wait_exit(3.0) == 130
@@ -432,6 +437,7 @@ def test_listen_prints_json_lines(environment, bob):
         listener.wait_line("✓")
         messages = [json.loads(line) for line in listener.lines]
     assert all(0 <= m["received_at"] - m["written_at"] < 60 for m in messages)
+    assert {m["assurance"] for m in messages} == {"unsigned"}
     assert [(m["snowflake"], m["author"], m["text"]) for m in messages] == [
         (snowflakes[0], "bob@beta", "one\ntwo"),
         (snowflakes[1], "bob@beta", 'é "✓"'),
@@ -449,7 +455,7 @@ def test_listen_goes_on_when_its_server_was_away(environment, bob, nodes):
         wait_linked([alpha, beta], ["chat"])
         wait_until(lambda: alpha.status("chat")["subscribers"] == 1)
         bob.wait_status(bob.send_text("carl", "alpha", "still there?"), "DELIVERED")
-        listener.wait_line("bob@beta: still there?")
+        listener.wait_line("bob@beta (unsigned): still there?")
 
 
 def test_listen_ends_when_nobody_reads_it_and_acknowledges_nothing_more(environment, bob):
@@ -466,7 +472,7 @@ def test_listen_ends_when_nobody_reads_it_and_acknowledges_nothing_more(environm
     try:
         first, *_ = [bob.send_text("hugo", "alpha", text) for text in ("one",)]
         bob.wait_status(first, "DELIVERED")
-        assert pipe.stdout.readline() == "bob@beta: one\n"
+        assert pipe.stdout.readline() == "bob@beta (unsigned): one\n"
         second = bob.send_text("hugo", "alpha", "two")
         assert pipe.wait(15.0) == 0
         bob.wait_status(second, "USER_AWAY")
@@ -483,7 +489,7 @@ def test_what_was_sent_to_a_listener_that_is_away_comes_when_it_is_back(environm
     snowflake = bob.send_text("dora", "alpha", "for later")
     bob.wait_status(snowflake, "USER_AWAY")
     with Command("listen", "--as", "dora@alpha", environment=environment) as listener:
-        listener.wait_line("bob@beta: for later")
+        listener.wait_line("bob@beta (unsigned): for later")
         bob.wait_status(snowflake, "DELIVERED")
 
 
@@ -504,7 +510,7 @@ def test_chat_sends_line_by_line_and_shows_what_comes(environment, bob):
         bob.wait_text("note: begins with a space")
         chat.write("")
         bob.send_text("alice", "alpha", "and back")
-        chat.wait_line("bob@beta: and back")
+        chat.wait_line("bob@beta (unsigned): and back")
         chat.write("@beta: nobody")
         chat.wait_error("'@beta' is no address")
         chat.popen.stdin.close()

@@ -59,7 +59,7 @@ def test_what_comes_is_shown_above_the_line_that_is_being_typed(terminal, bob):
     terminal.type("half a li")
     terminal.wait("^bob@beta> half a li$")
     bob.send_text("alice", "alpha", "an interruption")
-    terminal.wait(r"^\d\d:\d\d bob@beta: an interruption$")
+    terminal.wait(r"^\d\d:\d\d bob@beta \(unsigned\): an interruption$")
     wait_until(lambda: terminal.lines[-1] == "bob@beta> half a li", what="the line below it")
     terminal.type("ne\x7f\x7fne\r")  # and it can be edited on
     assert bob.wait_text("half a line")
@@ -163,7 +163,7 @@ def test_what_waited_is_shown_after_the_greeting(environment, bob):
         terminal.wait("are you there")
         greeting, said, *_ = terminal.lines
         assert greeting.startswith("you are wim@alpha")
-        assert re.fullmatch(r"\d\d:\d\d bob@beta: are you there\?", said)
+        assert re.fullmatch(r"\d\d:\d\d bob@beta \(unsigned\): are you there\?", said)
 
 
 def test_a_terminal_that_can_only_print_lines_gets_lines(environment, bob):
@@ -274,18 +274,18 @@ def test_files_are_sent_and_received_in_a_chat(environment, bob, tmp_path):
 
 
 def test_what_has_no_status_at_the_end_is_told_with_exit_code_1(environment, tmp_path):
-    with Node("gamma", "127.0.46.3", tmp_path, ("discovery", "chat")) as gamma:
-        with Command("chat", "--as", "gil@gamma", environment=environment) as chat:
-            chat.wait_error("you are gil@gamma")
-            gamma.kill("chat")
-            chat.wait_error("gamma is gone")
+    with Node("sigma", "127.0.46.3", tmp_path, ("discovery", "chat")) as sigma:
+        with Command("chat", "--as", "gil@sigma", environment=environment) as chat:
+            chat.wait_error("you are gil@sigma")
+            sigma.kill("chat")
+            chat.wait_error("sigma is gone")
             chat.write("gil: a note")
             chat.wait_error("not sent yet")
             chat.popen.stdin.close()
             assert chat.wait_exit() == 1
-            assert "✗ no status came for “a note” to gil@gamma" in chat.errors[-1]
-        gamma.start("chat")
-        gamma.wait_ready()
+            assert "✗ no status came for “a note” to gil@sigma" in chat.errors[-1]
+        sigma.start("chat")
+        sigma.wait_ready()
 
 
 def test_the_editor_is_not_imported_where_nobody_edits(environment):

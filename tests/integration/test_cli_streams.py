@@ -113,7 +113,7 @@ def test_a_listener_that_can_print_nothing_acknowledges_nothing_and_ends(environ
     # Now it comes with the connection: that this one ends is no word about the server.
     assert b"is gone" not in shell(environment, f"$parley listen --as lisa@alpha {redirection}").stderr
     with Command("listen", "--as", "lisa@alpha", environment=environment) as again:
-        again.wait_line("bob@alpha: hello?")
+        again.wait_line("bob@alpha (unsigned): hello?")
     bob.wait_status(number, "DELIVERED")
 
 

@@ -116,7 +116,12 @@ def test_a_location_process_that_was_started_anew_sends_no_second_message(nodes,
 
 def group(action, user, tmp_path):
     ended = run_parley(
-        "group", action, "#crew@north", "--as", user, environment=client_environment("127.0.67.30", tmp_path)
+        "group",
+        action,
+        "#crew@north",
+        "--as",
+        user,
+        environment=client_environment("127.0.67.30", tmp_path, PARLEY_SECURITY__MODE="open"),
     )
     assert ended.returncode == 0, ended.stderr
 

@@ -113,10 +113,10 @@ def test_the_configuration_is_valid():
 
 def test_the_configuration_for_other_nodes_that_is_told_of_is_valid(tmp_path):
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
-    (told,) = [block for block in blocks if "scrape_configs:" in block]
+    told, strict = [block for block in blocks if "scrape_configs:" in block]
     (addition,) = [block for block in blocks if "alertmanagers:" in block]
     config = tmp_path / "prometheus.yml"
-    for text in (told, told + addition):
+    for text in (told, told + addition, strict):
         config.write_text(text)
         assert_valid(config)
     parsed = yaml.safe_load(told)

@@ -69,7 +69,9 @@ def programs():
 @pytest.fixture
 def parley(directory):
     def run(*arguments):
-        return run_parley(*arguments, environment=client_environment(CLIENT, directory))
+        return run_parley(
+            *arguments, environment=client_environment(CLIENT, directory, PARLEY_SECURITY__MODE="open")
+        )
 
     return run
 

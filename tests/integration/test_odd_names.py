@@ -40,7 +40,7 @@ def test_an_odd_name_is_shown_in_quotes_and_can_be_answered_and_blocked_so(envir
     with Command("listen", "--as", "alice@alpha", environment=environment) as listener:
         listener.wait_error("listening as")
         evil.wait_status(evil.send_text("alice", "alpha", "hi"), "DELIVERED")
-        assert listener.wait_line("hi") == f"{QUOTED}: hi"
+        assert listener.wait_line("hi") == f"{QUOTED} (unsigned): hi"
     ended = run_parley("send", "--as", "alice@alpha", QUOTED, "hello", environment=environment)
     assert (ended.returncode, ended.stdout) == (0, f"DELIVERED: {QUOTED} has it\n")
     evil.wait_text("hello")

@@ -96,9 +96,10 @@ def test_it_tells_what_it_offers_and_whom_it_found(served):
 
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])
 def test_a_stopped_node_hangs_up_on_everybody_in_time_and_leaves_no_process(tmp_path, beta, figure, how):
+    name = f"gamma-{how}"
     with (
-        ServedNode("gamma", "127.0.24.3", tmp_path) as node,
-        PlainClient("ann", "gamma", "127.0.24.13", broadcast="127.0.24.3", enough=1) as ann,
+        ServedNode(name, "127.0.24.3", tmp_path) as node,
+        PlainClient("ann", name, "127.0.24.13", broadcast="127.0.24.3", enough=1) as ann,
     ):
         wait_linked([node, beta])
         links = [ann.connect(feature) for feature in FEATURES]
@@ -117,8 +118,10 @@ def test_a_stopped_node_hangs_up_on_everybody_in_time_and_leaves_no_process(tmp_
     hung_up = {each.link: each.fields for each in ann.received if each.name == "HANGUP"}
     assert [hung_up.get(link) for link in links] == [{"reason": "EXIT"}] * len(links)
     for service in SERVICES[1:]:
-        wait_until(lambda service=service: "gamma" not in beta.linked(service))
-        closed = [each for each in beta.logged(service, "link_closed") if each["peer_id"] == "gamma"]
+        wait_until(lambda service=service: name not in beta.linked(service))
+        closed = wait_until(  # the line comes a moment after the status
+            lambda service=service: [e for e in beta.logged(service, "link_closed") if e["peer_id"] == name]
+        )
         assert (closed[-1]["reason"], closed[-1]["by_us"]) == ("exit", False), closed
 
 

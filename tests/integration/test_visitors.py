@@ -11,9 +11,11 @@ from parley.client.typing import TypingFeature
 from parley.services.location import LocationService
 from parley.services.typing import TypingService
 from parley.shared.addresses import Group, User
+from parley.shared.link.link import Link
 from parley.shared.soft_state.visitors import elsewhere
 from parley.shared.wire import capabilities
-from parley.shared.wire.messages import encode, pb
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import decode, encode, pb
 from tests.interop.programs.code_one_client import CodeOneClient
 from tests.interop.recorder import Recorder
 from tests.support.federation import Federation, configuration, until
@@ -79,8 +81,9 @@ class World:
         self.plain.append(client)
         return client
 
-    async def parley(self, kind, name, at):
-        """A Parley's client."""
+    async def parley(self, kind, name, at, *, asks_for_link=True):
+        """A Parley's client; it may be so old that it has no events on its link."""
+        kind = type(kind.__name__, (kind,), {"asks_for_link": asks_for_link})
         person = kind(name, configuration(self.federation.fresh_address()))
         await self._stack.enter_async_context(person)
         await person.handle_connection([s for s in self.federation.servers if s.server_id == at])
@@ -221,23 +224,45 @@ def test_a_visitor_is_shown_what_is_for_them_and_nobody_else_there_is():
     asyncio.run(check())
 
 
-def test_a_parley_s_client_is_a_visitor_like_any_other_and_is_told_that_it_is_heard():
+@pytest.mark.parametrize("on_link", [False, True])
+def test_a_parley_s_client_is_a_visitor_like_any_other_and_in_datagrams_told_that_it_is_heard(on_link):
     async def check():
         async with world(TypingService, "127.0.78", ("alpha", "beta")) as net:
-            alice = await net.parley(TypingFeature, "alice@alpha", at="beta")
+            alice = await net.parley(TypingFeature, "alice@alpha", at="beta", asks_for_link=on_link)
+            assert alice.is_on_link is on_link
             heard = heard_by(alice)
             ann = await net.parley(TypingFeature, "ann@alpha", at="alpha")
             bob = await net.parley(TypingFeature, "bob@beta", at="beta")
             await net.told_at_home("beta")
             assert alice.send_typing("ann@alpha")
             await until(lambda: names(ann) == ["alice"])
-            await until(lambda: heard, what="HEARD came back")
+            await until(lambda: heard or on_link, what="HEARD came back")
             assert alice.stop_typing("ann@alpha")
             await until(lambda: names(ann) == [])
             for person in (ann, bob):
                 assert person.send_typing("alice@alpha")
             await until(lambda: names(alice) == ["ann", "bob"])
             assert names(bob) == []
+
+    asyncio.run(check())
+
+
+def test_a_visitor_whose_link_had_no_room_is_named_again_and_told_all_by_its_home():
+    async def check():
+        async with world(TypingService, "127.0.81", ("alpha", "beta")) as net:
+            alice = await net.parley(TypingFeature, "alice@alpha", at="beta")
+            ann = await net.parley(TypingFeature, "ann@alpha", at="alpha")
+            bob = await net.parley(TypingFeature, "bob@beta", at="beta")
+            await net.told_at_home("beta")
+            [link] = net.services["beta"].subscribers[alice.user]
+            link.pause_writing()
+            assert ann.send_typing()
+            await until(lambda: names(bob) == ["ann"])
+            await until(lambda: net.services["beta"].visits._behind == {link})
+            assert names(alice) == []
+            link.resume_writing()
+            await until(lambda: names(alice) == ["ann"])
+            assert net.counts("beta")["here"] == net.counts("alpha")["elsewhere"] == 1
 
     asyncio.run(check())
 
@@ -313,6 +338,15 @@ def test_a_visitor_s_location_goes_to_whom_it_is_for_and_theirs_to_the_visitor()
             begun = net.services["alpha"].chat.posted
             assert {message.live_location.location.latitude for message in begun} >= {10.0, 11.0, 12.0, 13.0}
             assert not [m for m in net.services["beta"].chat.posted if m.author.userId == "alice"]
+            home = net.services["alpha"]
+            for client in home.clients[User("alice", "alpha")]:  # told all anew, it is not told its own
+                greeting = [
+                    decode(read_datagram(datagram), pb.LiveLocations) for datagram in home.state_for(client)
+                ]
+                told = {
+                    each.live_location.author.userId for one in greeting for each in one.extended_live_locations
+                }
+                assert told == {"ann", "bob", "carol", "zoe"} | ({"alice"} if isinstance(client, Link) else set())
 
     asyncio.run(check())
 

@@ -30,7 +30,8 @@ def main() -> int:
         say("The programs want a network of their own: Linux, and root or user namespaces.")
         return CANNOT
     root = checkout(arguments.old) if arguments.old else ROOT
-    options = Options(root, form=SHORT if arguments.short else LONG, at_once=arguments.jobs)
+    form = SHORT if arguments.short else LONG
+    options = Options(root, form=form, mode=arguments.mode, at_once=arguments.jobs)
     say(f"{revision_of(root)}: `!` stands before what is not as docs/interop.md says")
     found: list[Found] = []
     for name, results in by_name(arguments.only, options):
@@ -69,6 +70,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--only", type=names, default=[*KINDS, *SHOWS], help="names, with commas between them")
     parser.add_argument("--old", help="a revision to look at instead of this one")
     parser.add_argument("--short", action="store_true", help="fewer messages, and faster")
+    parser.add_argument("--mode", choices=("mixed", "open"), default=Options.mode, help="our nodes' security.mode")
     parser.add_argument("--jobs", type=int, default=Options.at_once, help="so many at a time")
     return parser.parse_args()
 

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from tests.attack.child import Child, ChildFailed
 from tests.interop.expected import NODE_BACK, NODE_FIRST, ORDERS, PROGRAM_BACK, Column
+from tests.interop.impostor import try_names
 from tests.interop.kinds.catalogue import KINDS
 from tests.interop.kinds.kind import Kind
 from tests.interop.report import Found
@@ -51,12 +52,17 @@ class Options:
     """The checkout that runs."""
     directory: Path = ROOT / "build" / "interop"
     form: Form = LONG
+    mode: str = "mixed"
+    """`security.mode` of our nodes."""
     at_once: int = 6
     """So many runs at a time."""
 
 
 def tried(name: str, order: str, world: World) -> dict[tuple[str, str, Column], str]:
-    """One kind, one order: all rows at first, after the program was killed, and after our node was."""
+    """One kind, one order: all rows at first, after the program was killed, and after our node was.
+
+    When all was seen once, somebody with a key tries the programs' names: that changes nothing.
+    """
     kind = KINDS[name](world)
     if order == NODE_FIRST:
         kind.start_nodes()
@@ -67,6 +73,9 @@ def tried(name: str, order: str, world: World) -> dict[tuple[str, str, Column], 
         kind.start_nodes()
         kind.connect_ours()
     cells = _rows(kind, (order, ""))
+    if world.has_keys:
+        for address in world.nodes:
+            try_names(world.existing, address)
     kind.changed = time.monotonic()
     kind.kill()
     kind.start()
@@ -87,18 +96,18 @@ def _rows(kind: Kind, column: Column) -> dict[tuple[str, str, Column], str]:
 # In a process of its own ----------------------------------------------------------------------------------
 
 
-def serve(pipe: Connection, run: Run, root: Path, form: Form, directory: Path) -> None:
+def serve(pipe: Connection, run: Run, options: Options, directory: Path) -> None:
     """The process of a run."""
     leave()
     began = time.monotonic()
     found = Found()
     settings = SETTINGS if run.order else {}
-    with World(directory, root, settings) as world:
+    with World(directory, options.root, settings, mode=options.mode) as world:
         try:
             if run.order:
                 found.cells = tried(run.name, run.order, world)
             else:
-                story = Story(world, form)
+                story = Story(world, options.form)
                 SHOWS[run.name](story)
                 found.claims = story.claims
         except Exception:  # noqa: BLE001 - what was found until then is worth to be known
@@ -114,7 +123,7 @@ def in_a_process(run: Run, options: Options) -> Found:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     try:
-        with Child(serve, run, options.root, options.form, place, processors=os.sched_getaffinity(0)) as child:
+        with Child(serve, run, options, place, processors=os.sched_getaffinity(0)) as child:
             found = child.hear(LONGEST)
     except ChildFailed as error:
         return Found(broken=str(error))

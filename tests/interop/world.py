@@ -37,13 +37,19 @@ P = TypeVar("P", bound=PlainProgram)
 class World:
     """All of one run; a context manager that leaves nothing behind."""
 
-    def __init__(self, directory: Path, root: Path = ROOT, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, root: Path = ROOT, settings: dict[str, str] | None = None, mode: str = "mixed"
+    ) -> None:
         self.root = root
+        self.has_keys = mode == "mixed" and (root / "shared" / "trust").exists()
         self.recorder = Recorder(NAMES)
         self.taps: list[Tap] = []
         self._directory = directory
-        self._settings = settings or {}
+        self._settings = dict(settings or {})
+        if (root / "shared" / "trust").exists():  # a revision before it knows no such key
+            self._settings["PARLEY_SECURITY__MODE"] = mode
         self.nodes: dict[str, Node] = {}
+        self.existing: list[PlainProgram] = []
         self._programs = ExitStack()
 
     def __enter__(self) -> Self:
@@ -82,7 +88,7 @@ class World:
         return subprocess.run(
             [sys.executable, "-c", f"from {module} import main; main()", *arguments, "--server", ALPHA],
             cwd=self.root,
-            env=self.nodes[ALPHA].environment,
+            env=self.nodes[ALPHA].environment | {"PARLEY_SECURITY__MODE": "open"},  # of users without a key
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -97,6 +103,7 @@ class World:
         if what:
             tap = self.recorder.tap(what, program.names, program.address)
             self.taps.append(tap)
+            self.existing.append(program)
             program.tap = tap
         return self._programs.enter_context(program)
 

@@ -23,13 +23,17 @@ PARLEY = str(Path(sys.executable).with_name("parley"))
 
 
 def client_environment(address: str, directory: Path, **settings: str) -> dict[str, str]:
-    """What a client runs with: an address and a home of its own, nothing of this shell's, and no parley.yml."""
+    """What a client runs with: an address and a home of its own, nothing of this shell's, and no parley.yml.
+
+    Its keys are in the directory that tests/conftest.py gives: whoever comes again to the same nodes is the same
+    device.
+    """
     config = directory / "client.yml"
     config.touch()
     clean = {
         key: value
         for key, value in os.environ.items()
-        if key == "PARLEY_PURE" or not key.startswith(("PARLEY_", "XDG_"))
+        if key in ("PARLEY_PURE", "XDG_DATA_HOME") or not key.startswith(("PARLEY_", "XDG_"))
     }
     home = {"HOME": str(directory)}
     return clean | home | {"PARLEY_ADDRESS": address, "PARLEY_CONFIG": str(config), **settings}

@@ -167,6 +167,7 @@ class Project:
             "SERVER_ID": "",
             "STATIC_PEERS": "",
             "LOG_LEVEL": "info",
+            "SECURITY_MODE": "mixed",
             "HEALTH_INTERVAL": "5s",
             "IMAGE": self.engine.run,
             "BASE_IMAGE": self.engine.base,

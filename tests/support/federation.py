@@ -115,7 +115,9 @@ class _Client:
 
 
 class _Relayed:
-    """A DatagramFeature that names its relay's port for its own."""
+    """An EventFeature that uses datagrams, and names its relay's port for its own."""
+
+    asks_for_link = False
 
     @property
     def udp_port(self):

@@ -62,9 +62,11 @@ def names(frames: list[Frame]) -> list[str]:
 class Side:
     """A session, and an owner that decides at once and writes down what it is told."""
 
-    def __init__(self, hello: bytes | None = None, *, decide: Decide = accept, now: float = 0.0) -> None:
+    def __init__(
+        self, hello: bytes | None = None, *, decide: Decide = accept, now: float = 0.0, is_securing: bool = False
+    ) -> None:
         timeouts = Timeouts(CONNECT_TIMEOUT, PING_TIMEOUT)
-        self.session = Session(timeouts=timeouts, limit=LIMIT, now=now, hello=hello)
+        self.session = Session(timeouts=timeouts, limit=LIMIT, now=now, hello=hello, is_securing=is_securing)
         self.now = now
         self.decide = decide
         self.events: list[Event] = []

@@ -21,6 +21,7 @@ class ServersLink:
     has_arrived = True
     is_parley = False
     takes_pieces = False
+    window = 0
 
     def __init__(self, model):
         self.model = model

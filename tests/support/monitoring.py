@@ -58,13 +58,17 @@ def _seconds(match: re.Match[str]) -> int:
 
 
 class Prometheus:
-    """A running Prometheus; a context manager. `thresholds` replaces words of the alert rules."""
+    """A running Prometheus; a context manager.
 
-    def __init__(self, directory: Path, address: str, nodes, thresholds=None):
+    `thresholds` replaces words of the alert rules; `token_file` has what the nodes' pages ask for.
+    """
+
+    def __init__(self, directory: Path, address: str, nodes, thresholds=None, token_file=None):
         self.url = f"http://{address}:9090"
         self._address = address
         self._nodes = nodes
         self._thresholds = thresholds or {}
+        self._shows = {"authorization": {"credentials_file": str(token_file)}} if token_file else {}
         self._directory = directory / "prometheus"
         self._popen = None
 
@@ -116,6 +120,7 @@ class Prometheus:
             "rule_files": [str(self._directory / "*.yml")],
             "scrape_configs": [
                 {"job_name": "parley", "static_configs": [{"targets": targets}], "scrape_timeout": "500ms"}
+                | self._shows
             ],
         }
 

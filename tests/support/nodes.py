@@ -116,6 +116,8 @@ class Node:
         self.directory = directory / server_id
         self.root = root
         self._settings = dict(settings or {})
+        self.headers: dict[str, str] = {}
+        """What its pages are asked with."""
         self._processes: dict[str, Process] = {}
         self._read: dict[str, Samples] = {}
 
@@ -154,6 +156,7 @@ class Node:
             config.touch()
         return clean | {
             "PARLEY_ADDRESS": self.address,
+            "PARLEY_CLIENT__DATA_DIR": str(self.directory / "people"),
             "PARLEY_CONFIG": str(config),
             "PARLEY_DATA_DIR": str(self.directory / "data"),
             "PARLEY_SERVER_ID": self.server_id,
@@ -248,7 +251,7 @@ class Node:
         """GET a page of a process: HTTP status and body. OSError where it does not answer."""
         connection = http.client.HTTPConnection(self.address, HTTP_PORTS[service], timeout=timeout)
         try:
-            connection.request("GET", path, headers={"Connection": "close"})
+            connection.request("GET", path, headers={"Connection": "close", **self.headers})
             response = connection.getresponse()
             return response.status, response.read()
         except http.client.HTTPException as error:

@@ -73,6 +73,7 @@ class Sink:
         self.answers_searches = is_parley
         self.dialect = PARLEY if is_parley else OLD_SERVER
         self.takes_pieces = False
+        self.window = 0
         self.sent = deque()
 
     def send(self, raw):
@@ -117,6 +118,8 @@ class Node:
     """
 
     commits = True
+    collector = None
+    """Gathers for an archive, where a test has one."""
 
     def __init__(self, server_id, *, mailbox=1000, fast_path=core is not None, **settings):
         self.fast_path = fast_path
@@ -134,6 +137,10 @@ class Node:
         self.disk = FakeDisk()
         self.start()
 
+    def sign(self, _envelope, _status):
+        """The proof of a status of its own: none."""
+        return b""
+
     def start(self):
         """A new process, which knows what is on disk."""
         self.roster = LocalRoster()
@@ -147,6 +154,7 @@ class Node:
             Hooks(
                 now=lambda: self.now,
                 wake=self.wake,
+                collect=self.collector,
                 loaded=lambda destination: self.router.loaded(destination, self.now),
                 limited=lambda what, where: self.limited.append((what, where)),
                 count=lambda scope, status: self.counted.append((scope, status)),
@@ -155,6 +163,7 @@ class Node:
                 searched=self.searched.append,
                 is_existing=self.existing.__contains__,
                 doubted=self.note_doubt,
+                sign=self.sign,
             ),
             fast_path=self.fast_path,
         )

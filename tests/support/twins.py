@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict, deque
 from unittest import mock
 
+from parley.services.chat.archive.collector import Collector
+from parley.services.chat.archive.entries import entries
 from parley.services.chat.deduplication.recent import PureRecentMessages, RecentMessages
 from parley.services.chat.message import statuses
 from parley.services.chat.message.statuses import Status
@@ -52,9 +54,12 @@ class TwinNode(Node):
     def __init__(self, *, fast_path, mailbox):
         self.refused = []
         self.went_fast = Counter()
+        self.kept = Counter()
+        """The entries for the archive."""
         super().__init__("alpha", fast_path=fast_path, mailbox=mailbox)
 
     def start(self):
+        self.collector = Collector("alpha", lambda: None)
         with (
             mock.patch.object(statuses, "RecentMessages", RecentMessages if self.fast_path else PureRecentMessages),
             mock.patch.object(statuses, "REMEMBERED", REMEMBERED),
@@ -62,6 +67,12 @@ class TwinNode(Node):
             super().start()
         for member in (ANN, BOB, BEN):
             self.engine.groups.add(CREW, member)
+
+    def keep(self):
+        """All that was gathered for the archive so far."""
+        chunk = self.collector.take()
+        self.kept.update((each.kind, each.marks, each.status, each.data) for each in entries(chunk))
+        return self.kept
 
     def end_turn(self):
         self.commits = self.disk_state == "works"
@@ -127,6 +138,7 @@ class Twins:
         assert compiled.refused == pure.refused
         assert compiled.looked_for == pure.looked_for
         assert rows(compiled) == rows(pure)
+        assert compiled.keep() == pure.keep()
         self._note_arrived()
 
     def _note_arrived(self):

@@ -13,6 +13,7 @@ from parley.shared.addresses import Endpoint
 from parley.shared.link.io import SEND_LIMIT
 from parley.shared.link.link import Link
 from parley.shared.link.session import Timeouts
+from parley.shared.trust.assurance import ENCRYPTED
 from parley.shared.wire.messages import decode, encode
 
 TIMEOUTS = Timeouts(10.0, 300.0)
@@ -84,7 +85,7 @@ class Home:
     """The server's end: it lets the client in, keeps what comes, and answers what a test tells it to."""
 
     def __init__(self, feature, *, has_abilities=False, is_parley=True):
-        """`has_abilities`: it announces all the abilities of a Parley."""
+        """`has_abilities`: it announces all the abilities of a Parley, and its links count as encrypted."""
         self.feature = feature
         self.is_parley = is_parley
         self.has_abilities = has_abilities
@@ -102,6 +103,8 @@ class Home:
         self.links += 1
         ours.connection_made(self.wire.other)
         theirs.connection_made(self.wire)
+        if self.has_abilities:
+            ours.assurance = theirs.assurance = ENCRYPTED
 
     async def connect(self, **how):
         self.dialled(**how)

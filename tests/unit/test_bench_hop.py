@@ -1,10 +1,13 @@
 """The benchmark of the hop: what it sends at Parley, and what its table says."""
 
+import asyncio
 import json
 
 import pytest
 
 from bench.hop import parley
+from bench.hop.generator import ACKNOWLEDGED, RECEIVED, LoadError, text
+from bench.hop.library import SIGNED, Pair
 from bench.hop.measure import Plan, Result
 from bench.hop.table import table, write_json
 from parley.shared.wire.framing import FrameReader
@@ -85,3 +88,41 @@ def test_the_json_has_each_round(tmp_path):
     assert figure == {"median": 40_000.0, "rounds": [20_000.0, 40_000.0, 80_000.0]}
     assert written["systems"]["prosody"]["skipped"] == "nothing is installed"
     assert written["about"]["rounds"] == {"rounds": 3}
+
+
+class Author:
+    """Hands each text to the recipient at once, and tells its status; `spoil` changes what comes."""
+
+    def __init__(self, pair, spoil):
+        self._pair, self._spoil = pair, spoil
+
+    def send(self, _to, words):
+        message = pb.ChatMessage(textContent=words, assurance=pb.ChatMessage.SIGNED)
+        self._spoil(message)
+        self._pair.received(message)
+        self._pair.told(None, None, "DELIVERED")
+
+
+def run_of(spoil, **how):
+    pair = Pair(*SIGNED)
+    pair.begin(Author(pair, spoil), is_signed=True)
+    task = {"total": 200, "window": 16, "batch": 0, "until": RECEIVED | ACKNOWLEDGED, "timed": True} | how
+    return asyncio.run(pair.run(**task))
+
+
+def test_the_librarys_clients_time_each_message():
+    assert len(run_of(lambda _message: None).latencies) == 200
+    assert run_of(lambda _message: None, window=0, batch=64, timed=False).latencies == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda m: setattr(m, "assurance", pb.ChatMessage.UNPROVEN), "UNPROVEN"),
+        (lambda m: setattr(m, "textContent", text(7).decode()), "00000007 in place of 0"),
+    ],
+    ids=["not signed", "another"],
+)
+def test_a_message_that_is_not_as_it_was_signed_is_wrong(spoil, words):
+    with pytest.raises(LoadError, match=words):
+        run_of(spoil)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from parley.services.chat.groups import blocks
+from parley.services.chat.groups.blocks import Blocks
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.wire.framing import read_datagram
@@ -150,3 +152,22 @@ def test_somebody_must_be_named(alpha, amy, name, other):
         change(alpha, AMY, name, other, amy)
     assert refused.value.reason == "no_recipient"
     assert not amy.sent
+
+
+def test_answers_that_are_kept_follow_each_change_and_have_a_bound(monkeypatch):
+    kept = Blocks()
+    for each in (BOB, User("eve", "beta")):
+        kept.add("ann", each)
+        kept.add("amy", each)
+        told = pb.BlockedUsers.FromString(kept.encoded(ANN))
+        assert [User.of(user) for user in told.users] == list(kept.of(ANN))
+    assert kept.encoded(ANN) is kept.encoded(ANN)
+    kept.remove("ann", BOB)
+    told = pb.BlockedUsers.FromString(kept.encoded(ANN))
+    assert [User.of(user) for user in told.users] == [User("eve", "beta")]
+    monkeypatch.setattr(blocks, "ENCODED_BYTES", len(kept.encoded(AMY)) + 1)
+    assert kept.encoded(User("amy", "alpha")) is kept.encoded(AMY)
+    kept.remove("ann", User("eve", "beta"))
+    kept.add("ann", BOB)
+    kept.encoded(ANN)
+    assert list(kept._encoded) == ["ann"]

@@ -75,9 +75,9 @@ class Story:
         return await asyncio.wait_for(self._task, 5.0)
 
 
-def story(tell, config=None):
+def story(tell, config=None, *, is_marked=False):
     async def main():
-        conversation = Conversation(ALICE)
+        conversation = Conversation(ALICE, is_marked=is_marked)
         conversation.screen = Lines()
         conversation.chat = ChatFeature(
             ALICE,
@@ -537,3 +537,14 @@ def test_a_program_that_writes_the_lines_hears_of_failures_by_the_exit_code():
     ):
         story(lambda found, case=case: tell(found, *case))
     story(lambda found: tell(found, "to nobody", "DELIVERED", 1))
+
+
+def test_whose_author_no_signature_proves_has_a_mark_and_the_person_is_answered_all_the_same():
+    async def tell(story):
+        await story.home.tell("MESSAGE", message(BOB, 1, "hi"))
+        await story.home.tell("MESSAGE", message(BOB, 2, "hi all", CREW))
+        said = story.screen.without_times(story.screen.said)
+        assert said == ["bob@beta (unsigned): hi", "bob@beta (unsigned) in #crew@alpha: hi all"]
+        assert story.conversation.prompt() == "bob@beta> "
+
+    story(tell, is_marked=True)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from parley.services.chat.storage.age import LONGEST, Moment, gap
+from parley.services.chat.storage.age import LONGEST, gap
+from parley.shared.runtime.moments import Moment
 
 DAY = 86400.0
 NOW = 1.8e9

@@ -12,13 +12,16 @@ from parley.services.chat.message.statuses import Status
 from parley.services.chat.state import ChatState
 from parley.shared.addresses import User
 from parley.shared.compiled import core
-from parley.shared.wire.framing import FrameReader
+from parley.shared.trust.authors import AUTHOR_PROOF, STATUS_PROOF, is_status_signed, sign_message, sign_status
+from parley.shared.trust.keys import PrivateKey
+from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import encode, pb
 from tests.support.sinks import Node, Sink, ack, message
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
 
 ANN, AMY, BOB = (User(name, "alpha") for name in ("ann", "amy", "bob"))
+DEVICE = PrivateKey(b"d" * 32)
 ROUNDS = 20
 
 
@@ -66,6 +69,12 @@ class Talk:
         self.ann.take()
         self.bob.take()
 
+    def limit(self, window):
+        """Bob's client comes again, and asks for no more than so many messages."""
+        self.node.disconnect(BOB, self.bob)
+        self.bob.window = window
+        self.node.connect(BOB, self.bob)
+
     def take(self, source, *raws):
         came = frames(*raws)
         assert self.node.router.fast_path.route(source, came, 0, self.node.now) == len(came)
@@ -80,6 +89,96 @@ def test_a_batch_takes_the_fast_path_whole(talk):
     talk.take(ANN, *written(11, 12))
     talk.take(BOB, *acknowledged(11), *written(21, author=BOB, to=ANN), *acknowledged(12))
     assert numbered([talk.bob, talk.ann]) == [[11, 12], [21, 11, 12]]
+
+
+def test_the_fast_path_keeps_to_the_window_that_a_client_asks_for(talk):
+    talk.limit(2)
+    talk.node.send(ANN, 3, BOB, "hello")
+    talk.node.ack(BOB, 3)
+    talk.bob.take()
+    came = frames(*written(11, 12, 13))
+    assert talk.node.router.fast_path.route(ANN, came, 0, talk.node.now) == 2
+    assert texts(talk.bob) == [11, 12]
+    talk.take(BOB, *acknowledged(11))
+    assert talk.node.router.fast_path.route(ANN, came, 2, talk.node.now) == 3
+
+
+def signed(number, author=ANN, to=BOB, text="hello"):
+    said = message(author, number, to, text)
+    sign_message(DEVICE, said, 0, 1_800_000_000_000)
+    return said
+
+
+def signed_ack(said, to=BOB, status=Status.DELIVERED, author=None):
+    answer = ack(said.messageSnowflake, status, author=author)
+    answer.proofs.append(sign_status(DEVICE, said, to, status, 1_800_000_000_000))
+    return answer
+
+
+def test_signed_messages_and_answers_take_the_fast_path_and_arrive_as_they_were(talk):
+    said = [signed(number) for number in (11, 12)]
+    answers = [signed_ack(each) for each in said]
+    talk.take(ANN, *(encode("MESSAGE", each) for each in said), *written(13))
+    talk.take(BOB, *(encode("MESSAGE_ACK", each) for each in answers), *acknowledged(13))
+    assert talk.bob.take() == [*said, message(ANN, 13, BOB, "hello")]
+    for each, came in zip(said, told := talk.ann.take(), strict=False):
+        assert is_status_signed(each, BOB, Status.DELIVERED, came.proofs[0])
+    assert not told[2].proofs
+
+
+def test_a_signed_message_that_comes_again_is_recognised_however_it_is_signed_then(talk):
+    talk.take(ANN, encode("MESSAGE", signed(11)))
+    talk.take(BOB, *acknowledged(11))
+    for again in (signed(11), message(ANN, 11, BOB, "hello")):
+        talk.node.from_client(ANN, *frames(encode("MESSAGE", again)))
+    assert texts(talk.bob) == [11]
+    assert [each.messageSnowflake for each in talk.ann.take()] == [11, 11, 11]
+
+
+def test_what_was_learnt_of_signed_ones_is_good_for_the_next_and_for_unsigned_ones():
+    talk = Talk()
+    amy = talk.node.connect(AMY)
+    for number, said in ((5, signed(5, AMY)), (6, signed(6, AMY)), (7, message(AMY, 7, BOB, "hello"))):
+        talk.node.from_client(AMY, *frames(encode("MESSAGE", said)))
+        answer = (
+            signed_ack(said, author=AMY) if said.HasField("proof") else ack(number, Status.DELIVERED, author=AMY)
+        )
+        (frame,) = frames(encode("MESSAGE_ACK", answer))
+        assert talk.node.takes_the_fast_path(BOB, frame) is (number != 5)
+        if number == 5:
+            talk.node.from_client(BOB, frame)
+        talk.node.end_turn()
+        (came,) = amy.take()
+        assert [each.SerializeToString() for each in came.proofs] == [
+            each.SerializeToString() for each in answer.proofs
+        ]
+
+
+def damaged():
+    """Payloads of messages and answers, of which field 140 is of another shape than Parley's."""
+    proof = signed(11).SerializeToString()[-AUTHOR_PROOF:]
+    yield from (proof[:-1], proof + proof, proof + b"\x08\x0c", proof[:-1] + b"\n", b"\x08\x0c" + proof)
+    for at in (0, 2, 3, 5, 38, 40, 105, 115):
+        yield proof[:at] + bytes([proof[at] ^ 1]) + proof[at + 1 :]
+
+
+@pytest.mark.parametrize("tail", list(damaged()), ids=lambda tail: tail.hex()[-12:])
+def test_a_proof_of_another_shape_is_left_to_the_router(talk, tail):
+    payload = message(ANN, 11, BOB, "hello").SerializeToString() + tail
+    (came,) = frames(encode_frame("MESSAGE", payload))
+    assert talk.node.router.fast_path.route(ANN, [came], 0, talk.node.now) == 0
+
+
+def test_an_answer_with_a_proof_of_another_shape_is_left_to_the_router(talk):
+    said = signed(11)
+    talk.take(ANN, encode("MESSAGE", said))
+    payload = signed_ack(said).SerializeToString()
+    for at in (0, 2, 3, 5, 38, 40, 105, 114):
+        place = len(payload) - STATUS_PROOF + at
+        bad = payload[:place] + bytes([payload[place] ^ 1]) + payload[place + 1 :]
+        (came,) = frames(encode_frame("MESSAGE_ACK", bad))
+        assert talk.node.router.fast_path.route(BOB, [came], 0, talk.node.now) == 0
+    talk.take(BOB, encode_frame("MESSAGE_ACK", payload))
 
 
 def test_what_may_be_on_disk_is_left_to_the_router_wherever_in_a_table_it_is(talk):

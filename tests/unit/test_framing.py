@@ -3,7 +3,7 @@
 import pytest
 
 from parley.shared.errors import FrameTooLarge, MalformedMessage
-from parley.shared.wire.framing import MAX_DATAGRAM, FrameReader, encode_frame, read_datagram
+from parley.shared.wire.framing import BEGAN_TLS, MAX_DATAGRAM, FrameReader, encode_frame, read_datagram
 
 LIMIT = 1000
 GIB = 1 << 30
@@ -203,3 +203,10 @@ def test_every_truncation_of_a_datagram_is_malformed():
     for size in range(len(data)):
         with pytest.raises(MalformedMessage):
             read_datagram(data[:size])
+
+
+@pytest.mark.parametrize("data", [b"\x16", b"\x16\x03\x01\x02\x00\x01"])
+def test_a_stream_that_begins_as_tls_is_called_so(data):
+    reader = FrameReader(100)
+    reader.feed(data)
+    assert str(reader.error) == BEGAN_TLS

@@ -1,6 +1,7 @@
 """The HTTP port of a process: four pages, and a driver around h11 that answers, keeps alive and closes."""
 
 import asyncio
+import base64
 import ipaddress
 import json
 import re
@@ -23,8 +24,10 @@ from parley.shared.http.server import (
     HttpConnection,
     Turns,
 )
+from parley.shared.http.tokens import LONGEST_WAIT, NO_TOKEN, TokenCheck, shown_token
 from tests.support.simulated import SimulatedLoop
 
+TOKEN = b"token-of-the-pages"
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -304,7 +307,7 @@ class Dear:
         self.loop = None
         self.answered = []
 
-    def answer(self, _method, target, _body=b"", _asker=""):
+    def answer(self, _method, target, _body=b"", _asker="", _authorization=b"", _host=b""):
         self.answered.append((round(self.loop.time(), 3), target))
         self.loop.now += 0.1
         return 200, "text/plain", b"dear"
@@ -433,12 +436,132 @@ def test_who_may_see_what(monkeypatch, path, asker, in_container, may):
         "parley.shared.http.access.interfaces", lambda: [Interface("eth0", "203.0.113.1", network, "")]
     )
     access = Access(["192.0.2.7", "198.51.100.0/24"], in_container=in_container)
-    assert access.may_see(path, asker) is may
+    refusal = access.judge(path, asker)
+    assert refusal == (None if may else (403, "address", "not from this address: see limits.metrics_from"))
+
+
+def test_who_shows_the_token_may_see_all_from_anywhere_and_who_does_not_nothing_but_that_it_is_alive():
+    access = Access(["198.51.100.0/24"], TokenCheck(lambda: TOKEN, lambda: 0.0), in_container=True)
+    for path in ("/", "/status", "/metrics", "/readyz", "/events"):
+        for asker in ("198.51.100.9", "8.8.8.8", "172.17.0.1"):
+            assert access.judge(path, asker).status == 401
+            assert access.judge(path, asker, b"Bearer " + TOKEN) is None
+        assert access.judge(path, "127.0.0.1") is None
+    assert access.judge("/healthz", "8.8.8.8") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "may"),
+    [
+        ("", True),  # HTTP/1.0
+        ("127.0.0.1:9401", True),
+        ("192.168.7.20", True),
+        ("[::1]:9401", True),
+        ("localhost:9401", True),
+        ("alpha", True),
+        ("alpha-chat:9402", True),
+        ("alpha.local", True),
+        ("alpha.local.:9401", True),
+        ("Alpha.Home.ARPA", True),
+        ("alpha.example.org:9401", True),  # configured
+        ("ALPHA.example.org.", True),
+        ("evil.example.org", False),
+        ("alpha.example.org.evil.com:9401", False),
+        ("127.0.0.1.evil.com:9401", False),
+        ("127.0.0.1:9401.evil.com", False),
+        ("local.evil.com", False),
+        ("[::1].evil.com", False),
+    ],
+)
+def test_a_page_is_shown_under_names_that_nobody_else_can_have(host, may):
+    """Else a web site whose name points to this machine reads it by the browser of somebody here."""
+    access = Access([], hosts=["Alpha.Example.org"], in_container=False)
+    for asker in ("127.0.0.1", "192.0.2.7"):
+        refusal = access.judge("/readyz", asker, b"", host.encode())
+        assert refusal == (None if may else (421, "host", "this node is not known by that name: see http.hosts"))
+    assert access.judge("/healthz", "127.0.0.1", b"", host.encode()) is None
+    tokens = Access([], TokenCheck(lambda: TOKEN, lambda: 0.0), hosts=["alpha.example.org"])
+    assert (tokens.judge("/status", "127.0.0.1", b"", host.encode()) is None) == may
+
+
+def test_the_name_that_a_browser_asks_for_reaches_the_page():
+    refused = []
+    browser = Browser(Pages(CollectorRegistry(), dict, list, {}, Access([]).judge, refused.append))
+    browser.send(b"GET /readyz HTTP/1.1\r\nHost: evil.example.org:9401\r\n\r\n")
+    browser.send(b"GET /readyz HTTP/1.1\r\nHost: localhost:9401\r\n\r\n")
+    browser.loop.run_for(1.0)
+    statuses = [answer[0] for answer in browser.answers("GET", "GET")]
+    assert (statuses, refused) == ([421, 200], ["host"])
+    browser.end()
+
+
+@pytest.mark.parametrize(
+    ("shown", "token"),
+    [
+        (b"Bearer " + TOKEN, TOKEN),
+        (b"bearer   " + TOKEN + b" ", TOKEN),
+        (b"Basic " + base64.b64encode(b"anybody:" + TOKEN), TOKEN),
+        (b"basic " + base64.b64encode(b":" + TOKEN), TOKEN),
+        (b"Basic " + base64.b64encode(TOKEN), b""),  # a user, and no password
+        (b"Basic no base64!", b""),
+        (b"Digest " + TOKEN, b""),
+        (TOKEN, b""),
+        (b"Bearer", b""),
+        (b"", b""),
+    ],
+)
+def test_a_token_is_shown_by_programs_and_by_browsers(shown, token):
+    assert shown_token(shown) == token
+
+
+def test_wrong_tokens_have_to_wait_longer_each_time_and_nobody_elses_do():
+    now = [0.0]
+    check = TokenCheck(lambda: TOKEN, lambda: now[0])
+
+    def shows(token, asker="8.8.8.8"):
+        return check.judge(asker, b"Bearer " + token)
+
+    assert [shows(b"guess").reason for _ in range(5)] == ["wrong_token"] * 3 + ["too_many_tokens"] * 2
+    assert shows(TOKEN).status == 429, "it is not even looked at"
+    assert shows(TOKEN, "8.8.4.4") is None
+    assert check.judge("8.8.8.8", b"").reason == "no_token", "who shows none guesses nothing"
+    looked_at = 0
+    for _ in range(3600):
+        now[0] += 1.0
+        looked_at += shows(b"guess").reason == "wrong_token"
+    assert looked_at < 70
+    now[0] += LONGEST_WAIT
+    assert shows(TOKEN) is None
+    assert shows(b"guess").reason == "wrong_token", "and all is forgiven"
+
+
+def test_while_the_token_is_not_known_it_is_nobodys():
+    check = TokenCheck(lambda: None, lambda: 0.0)
+    assert check.judge("8.8.8.8", b"Bearer ").reason == "no_token"
+    assert check.judge("8.8.8.8", b"Bearer None").reason == "wrong_token"
+
+
+def test_a_browser_is_told_to_ask_its_user_and_what_it_shows_reaches_the_page():
+    refused, access = [], Access([], TokenCheck(lambda: TOKEN, lambda: 0.0))
+    browser = Browser(Pages(CollectorRegistry(), dict, list, {}, access.judge, refused.append), address="8.8.8.8")
+    for shown in (b"", b"Authorization: Basic eDp5\r\n", b"Authorization: Basic eDp0b2tlbi1vZi10aGUtcGFnZXM=\r\n"):
+        browser.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n" + shown + b"\r\n")
+    browser.loop.run_for(1.0)
+    (one, asked, line), (two, _, _), (three, headers, _) = browser.answers("GET", "GET", "GET")
+    assert (one, two, three) == (401, 401, 200)
+    assert asked[b"www-authenticate"].startswith(b"Basic realm=")
+    assert b"www-authenticate" not in headers
+    assert line == b"from another machine the token is needed: it is in DATA_DIR/NAME/http.token of this node\n"
+    assert refused == ["no_token", "wrong_token"]
+    browser.end()
 
 
 def test_who_may_not_see_a_page_is_told_so():
     closed = Pages(
-        CollectorRegistry(), dict, list, may_see=lambda path, asker: (path, asker) != ("/metrics", "8.8.8.8")
+        CollectorRegistry(),
+        dict,
+        list,
+        judge=lambda *asked: NO_TOKEN if asked[:2] == ("/metrics", "8.8.8.8") else None,
     )
-    assert closed.answer("GET", "/metrics", b"", "8.8.8.8")[0] == 403
+    assert closed.answer("GET", "/metrics", b"", "8.8.8.8")[0] == 401
     assert closed.answer("GET", "/metrics", b"", "127.0.0.1")[0] == 200

@@ -55,6 +55,19 @@ def test_each_place_with_a_limit_has_a_row_and_each_word_is_one_of_the_metric():
     assert {what for row in ROWS for what in ticked(row[1])} == LIMITED_WHAT
 
 
+def applied():
+    """Every limit that the sources name in one place: `what` and `where`."""
+    sources = [path for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    return {pair for text in texts for pair in re.findall(r'limited\(\s*"(\w+)", "(\w+)"', text)}
+
+
+def test_each_limit_that_the_sources_apply_can_be_counted_and_has_a_row():
+    documented = {(what, where) for row in ROWS for what in ticked(row[1]) for where in ticked(row[0])}
+    assert len(applied()) > 20
+    assert applied() - documented == set()
+
+
 @pytest.mark.parametrize(("row", "value"), list(named()))
 def test_each_number_is_that_of_the_constant(row, value):
     for number in numbers(value, row):

@@ -374,6 +374,18 @@ def test_a_server_that_does_not_accept_is_told_why(pair, host_is_gone):
     assert peer.connector.last_error == f"10.0.0.2:{PORT} does not accept connections ({why})"
 
 
+def test_a_link_that_stands_tells_no_error_from_before(pair):
+    pair.loop.network.close_listener("10.0.0.2", PORT)
+    pair.loop.run(pair.alpha.knows(pair.beta))
+    pair.loop.run_for(LINK.dial_timeout + 0.1)
+    (peer,) = pair.alpha.peering.peers
+    assert peer.connector.last_error
+    pair.loop.run(pair.beta.knows(pair.alpha))
+    pair.loop.run_for(1.0)
+    assert peer.link is not None
+    assert peer.connector.last_error == ""
+
+
 class Dialler:
     """An existing server's deaf and mute link: it dials us, without a field from 100 up."""
 

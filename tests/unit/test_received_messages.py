@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from parley.client.outbox.received import REMEMBERED, ReceivedMessages
+from parley.client.inbox.received import REMEMBERED, ReceivedMessages
 from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
 
@@ -41,7 +41,7 @@ def test_the_oldest_is_forgotten_first():
 
 
 def test_a_large_mailbox_is_remembered_in_little_memory():
-    """The figure in parley/client/outbox/received.py."""
+    """The figure in parley/client.inbox.received.py."""
     message = written(1)
     tracemalloc.start()
     try:

@@ -386,6 +386,42 @@ def test_only_so_many_are_on_their_way_and_each_answer_lets_one_more_go(node, bo
     assert node.is_at_rest
 
 
+def with_window(window):
+    sink = Sink()
+    sink.window = window
+    return sink
+
+
+@pytest.mark.usefixtures("ann")
+def test_a_client_with_a_window_is_sent_so_many_and_each_answer_lets_one_more_go(node):
+    bob = node.connect(BOB, with_window(2))
+    send_all(node, ANN, BOB, (1, 2, 3, 4))
+    assert bob.snowflakes() == [1, 2]
+    node.ack(BOB, 1)
+    assert bob.snowflakes() == [3]
+    node.ack(BOB, 3)
+    assert bob.snowflakes() == [4]
+
+
+def test_the_narrowest_window_of_a_users_clients_counts_for_as_long_as_that_client_is_there(node):
+    node.connect(ANN)
+    usual, narrow = node.connect(BOB), node.connect(BOB, with_window(1))
+    node.connect(BOB, with_window(2))
+    send_all(node, ANN, BOB, (1, 2))
+    assert usual.snowflakes() == [1]
+    node.disconnect(BOB, narrow)
+    send_all(node, ANN, BOB, (3,))
+    assert usual.snowflakes() == [2]
+
+
+def test_no_window_is_wider_than_the_servers_own(node, monkeypatch):
+    monkeypatch.setattr(in_flight, "WINDOW", 2)
+    node.connect(ANN)
+    bob = node.connect(BOB, with_window(1_000_000))
+    send_all(node, ANN, BOB, (1, 2, 3))
+    assert bob.snowflakes() == [1, 2]
+
+
 @pytest.mark.usefixtures("ann")
 def test_only_so_many_bytes_are_on_their_way(node, bob, monkeypatch):
     monkeypatch.setattr(in_flight, "WINDOW_BYTES", 1)

@@ -4,7 +4,15 @@ import pytest
 
 from parley.shared.addresses import User
 from parley.shared.errors import FrameTooLarge, LocalProtocolError, MalformedMessage, UnexpectedMessage
-from parley.shared.link.events import Closed, ConnectRequested, Identity, MessagesReceived, Opened, Rejected
+from parley.shared.link.events import (
+    Closed,
+    ConnectRequested,
+    Greeted,
+    Identity,
+    MessagesReceived,
+    Opened,
+    Rejected,
+)
 from parley.shared.link.session import RUN, Session, Timeouts
 from parley.shared.link.transitions import TRANSITIONS, Input, State
 from parley.shared.wire.framing import FrameReader, encode_frame
@@ -35,6 +43,8 @@ from tests.support.joined import (
 )
 
 Result = pb.ConnectResponse
+HELLO = encode("HELLO", pb.Hello(serverId="beta"))
+"""The first frame of who accepts TLS."""
 NOT_PARSING = b"\xff"
 GRACE = 0.5
 """Seconds beyond twice the timeout."""
@@ -44,26 +54,62 @@ def undecided(_session, _identity):
     """Leave the decision for later."""
 
 
+# TLS: who dials awaits HELLO -------------------------------------------------------------------------------
+
+
+def test_who_dials_with_tls_says_connect_only_when_hello_was_checked():
+    side = Side(is_securing=True)
+    assert side.sent() == []
+    assert side.session.dialled
+    assert side.feed(HELLO + PING) == [Greeted(pb.Hello(serverId="beta"))]
+    assert side.sent() == []  # nothing is told, and nothing answered, until our side has decided
+    assert not side.session.has_more
+    side.session.prove(HELLO_CLIENT)
+    side.take()
+    assert side.sent() == [HELLO_CLIENT, PONG]
+    side.feed(ACCEPTED)
+    assert side.session.is_open
+
+
+def test_who_is_not_trusted_hears_no_connect():
+    side = Side(is_securing=True)
+    side.feed(HELLO)
+    side.session.distrust("it has another key")
+    assert side.take() == [Closed("unproven", by_us=True, detail="it has another key")]
+    assert side.sent() == [EXIT]
+
+
+def test_hello_is_awaited_no_longer_than_an_answer():
+    side = Side(is_securing=True)
+    assert side.session.next_timeout() == CONNECT_TIMEOUT
+    side.wait(CONNECT_TIMEOUT)
+    assert side.closed == Closed("handshake_timeout", by_us=True)
+
+
 # The table ---------------------------------------------------------------------------------------
 
 TABLE = """
-                    ACCEPTED                      DECIDING            DIALLED                      OPEN              CLOSED
-CONNECT             DECIDING                      !                   DIALLED+UNSUPPORTED_MESSAGE  OPEN+CONNECTED    CLOSED
-CONNECTED           ACCEPTED+UNSUPPORTED_MESSAGE  !                   OPEN                         OPEN              CLOSED
-REFUSED             ACCEPTED+UNSUPPORTED_MESSAGE  !                   CLOSED+HANGUP                OPEN              CLOSED
-HANGUP              CLOSED                        CLOSED              CLOSED                       CLOSED            CLOSED
-PING                ACCEPTED+UNSUPPORTED_MESSAGE  !                   DIALLED+PONG                 OPEN+PONG         CLOSED
-PONG                ACCEPTED+UNSUPPORTED_MESSAGE  !                   DIALLED                      OPEN              CLOSED
-UNSUPPORTED         ACCEPTED                      !                   DIALLED                      OPEN              CLOSED
-MESSAGE             ACCEPTED+UNSUPPORTED_MESSAGE  !                   DIALLED+UNSUPPORTED_MESSAGE  !                 CLOSED
-FAULT               CLOSED+HANGUP                 CLOSED+HANGUP       CLOSED+HANGUP                CLOSED+HANGUP     CLOSED
-HANDSHAKE_EXPIRED   CLOSED+HANGUP                 CLOSED+HANGUP       CLOSED+HANGUP                CLOSED+HANGUP     CLOSED
-SILENT              !                             !                   !                            OPEN+PING         CLOSED
-DEAD                !                             !                   !                            CLOSED+HANGUP     CLOSED
-ACCEPT              !                             OPEN+CONNECTED      !                            !                 CLOSED
-REFUSE              !                             ACCEPTED+CONNECTED  !                            !                 CLOSED
-HANG_UP             CLOSED+HANGUP                 CLOSED+HANGUP       CLOSED+HANGUP                CLOSED+HANGUP     CLOSED
-LOST                CLOSED                        CLOSED              CLOSED                       CLOSED            CLOSED
+                   SECURING                      PROVING                 ACCEPTED                      DECIDING            DIALLED                      OPEN                      CLOSED
+HELLO              PROVING                       !                       ACCEPTED+UNSUPPORTED_MESSAGE  !                   DIALLED+UNSUPPORTED_MESSAGE  OPEN+UNSUPPORTED_MESSAGE  CLOSED
+CONNECT            SECURING+UNSUPPORTED_MESSAGE  !                       DECIDING                      !                   DIALLED+UNSUPPORTED_MESSAGE  OPEN+CONNECTED            CLOSED
+CONNECTED          SECURING+UNSUPPORTED_MESSAGE  !                       ACCEPTED+UNSUPPORTED_MESSAGE  !                   OPEN                         OPEN                      CLOSED
+REFUSED            SECURING+UNSUPPORTED_MESSAGE  !                       ACCEPTED+UNSUPPORTED_MESSAGE  !                   CLOSED+HANGUP                OPEN                      CLOSED
+HANGUP             CLOSED                        CLOSED                  CLOSED                        CLOSED              CLOSED                       CLOSED                    CLOSED
+PING               SECURING+PONG                 !                       ACCEPTED+UNSUPPORTED_MESSAGE  !                   DIALLED+PONG                 OPEN+PONG                 CLOSED
+PONG               SECURING                      !                       ACCEPTED+UNSUPPORTED_MESSAGE  !                   DIALLED                      OPEN                      CLOSED
+UNSUPPORTED        SECURING                      !                       ACCEPTED                      !                   DIALLED                      OPEN                      CLOSED
+MESSAGE            SECURING+UNSUPPORTED_MESSAGE  !                       ACCEPTED+UNSUPPORTED_MESSAGE  !                   DIALLED+UNSUPPORTED_MESSAGE  !                         CLOSED
+JOIN               SECURING+UNSUPPORTED_MESSAGE  !                       ACCEPTED                      !                   DIALLED+UNSUPPORTED_MESSAGE  !                         CLOSED
+FAULT              CLOSED+HANGUP                 CLOSED+HANGUP           CLOSED+HANGUP                 CLOSED+HANGUP       CLOSED+HANGUP                CLOSED+HANGUP             CLOSED
+HANDSHAKE_EXPIRED  CLOSED+HANGUP                 CLOSED+HANGUP           CLOSED+HANGUP                 CLOSED+HANGUP       CLOSED+HANGUP                CLOSED+HANGUP             CLOSED
+SILENT             !                             !                       !                             !                   !                            OPEN+PING                 CLOSED
+DEAD               !                             !                       !                             !                   !                            CLOSED+HANGUP             CLOSED
+PROVE              !                             DIALLED+CONNECT_CLIENT  !                             !                   !                            !                         CLOSED
+DISTRUST           !                             CLOSED+HANGUP           !                             !                   !                            !                         CLOSED
+ACCEPT             !                             !                       !                             OPEN+CONNECTED      !                            !                         CLOSED
+REFUSE             !                             !                       !                             ACCEPTED+CONNECTED  !                            !                         CLOSED
+HANG_UP            CLOSED+HANGUP                 CLOSED+HANGUP           CLOSED+HANGUP                 CLOSED+HANGUP       CLOSED+HANGUP                CLOSED+HANGUP             CLOSED
+LOST               CLOSED                        CLOSED                  CLOSED                        CLOSED              CLOSED                       CLOSED                    CLOSED
 """  # noqa: E501 - a table
 """What becomes of a state, and what is sent; `!` cannot happen. (A run of messages on an open link is no step.)"""
 
@@ -80,8 +126,12 @@ def in_state(state):
     """A session in that state, with nothing to send or tell."""
     if state is State.OPEN:
         side = Side.open()
+    elif state in (State.SECURING, State.PROVING):
+        side = Side(is_securing=True)
     else:
         side = Side(HELLO_CLIENT if state is State.DIALLED else None, decide=undecided)
+    if state is State.PROVING:
+        side.feed(HELLO)
     if state is State.DECIDING:
         side.feed(HELLO_CLIENT)
     if state is State.CLOSED:
@@ -95,6 +145,7 @@ def in_state(state):
 def detail_of(what):
     """What a step with that input is given."""
     frames = {
+        Input.HELLO: HELLO,
         Input.CONNECT: HELLO_SERVER,
         Input.CONNECTED: ACCEPTED,
         Input.REFUSED: ALREADY,
@@ -103,12 +154,15 @@ def detail_of(what):
         Input.PONG: PONG,
         Input.UNSUPPORTED: unsupported("X"),
         Input.MESSAGE: text(1),
+        Input.JOIN: encode("JOIN_FEDERATION", pb.JoinFederation()),
     }
     if what in frames:
         return FrameReader(LIMIT).feed(frames[what])[0]
     return {
         Input.FAULT: MalformedMessage("no frame"),
         Input.SILENT: 1.0,
+        Input.PROVE: HELLO_CLIENT,
+        Input.DISTRUST: "it has another key",
         Input.ACCEPT: pb.ConnectResponse(result=Result.CONNECTED),
         Input.REFUSE: pb.ConnectResponse(result=Result.IS_ALREADY_CONNECTED_ERROR),
         Input.HANG_UP: pb.HangUp.EXIT,
@@ -317,7 +371,7 @@ def test_the_answer_goes_out_before_what_the_owner_sends_after_it():
     assert side.sent() == [ACCEPTED, PONG]
 
 
-@pytest.mark.parametrize("state", [State.ACCEPTED, State.DIALLED, State.DECIDING])
+@pytest.mark.parametrize("state", [s for s in State if s not in (State.OPEN, State.CLOSED)])
 def test_a_handshake_that_is_not_over_in_time_is_hung_up(state):
     side = in_state(state)
     assert side.session.next_timeout() == CONNECT_TIMEOUT
@@ -561,7 +615,7 @@ def test_hang_up_for_no_reason_is_exit():
     assert side.sent() == [EXIT]
 
 
-@pytest.mark.parametrize("state", [State.ACCEPTED, State.DIALLED, State.OPEN])
+@pytest.mark.parametrize("state", [State.SECURING, State.ACCEPTED, State.DIALLED, State.OPEN])
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_hangup_is_honoured_at_once_and_not_answered(state, reason):
     side = in_state(state)
@@ -789,3 +843,29 @@ def test_limits_are_the_sessions_own():
     while session.next_event():
         pass
     assert raw_frames(session.data_to_send()) == [TOO_LARGE]
+
+
+def test_the_dialling_side_hears_why_it_is_refused_and_which_session_and_devices_it_has():
+    refused = Session(timeouts=Timeouts(10, 10), limit=1000, now=0.0, hello=b"")
+    answer = pb.ConnectResponse(refusal=pb.ConnectResponse.NEW_DEVICE)
+    refused.receive_data(encode("CONNECTED", answer), 0.0)
+    assert refused.next_event() == Closed("refused", by_us=True, result=0, refusal=pb.ConnectResponse.NEW_DEVICE)
+    opened = Session(timeouts=Timeouts(10, 10), limit=1000, now=0.0, hello=b"")
+    answer = pb.ConnectResponse(result=1, token=pb.SessionToken(number=3), devices=pb.DeviceList(number=4))
+    opened.receive_data(encode("CONNECTED", answer), 0.0)
+    event = opened.next_event()
+    assert (event.identity.token, event.identity.devices) == (answer.token, answer.devices)
+
+
+def test_the_accepting_side_hears_what_a_client_shows():
+    session = Session(timeouts=Timeouts(10, 10), limit=1000, now=0.0)
+    hello = pb.ConnectClient(
+        user=pb.User(userId="alice", serverId="alpha"),
+        token=pb.SessionToken(number=3),
+        password=pb.Password(text="secret"),
+        pairing=True,
+    )
+    session.receive_data(encode("CONNECT_CLIENT", hello), 0.0)
+    identity = session.next_event().identity
+    assert (identity.token, identity.password, identity.is_pairing) == (hello.token, "secret", True)
+    assert "secret" not in repr(identity)

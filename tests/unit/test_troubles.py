@@ -123,7 +123,7 @@ def test_what_is_wrong_is_said_with_what_to_do_about_it(world):
         diagnosis.silences.asked(BETA, at)
     diagnosis.unanswered(receives_nothing, 10.0)
     diagnosis.static_peers([], {"ship": "Name or service not known"}, 5.0, 0.0)
-    diagnosis.namesake("alpha", "10.0.0.9")
+    diagnosis.namesake("alpha", "10.0.0.9", 0.0)
     diagnosis.data_of_others("/data", [], "alpha")
     diagnosis.data_of_others("/data", ["old"], "alpha")
     assert world.kinds == [

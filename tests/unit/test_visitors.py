@@ -1,5 +1,7 @@
 """Visitors here and our users' clients elsewhere: who is told by whom, and within which bounds."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from parley.shared.addresses import User
@@ -7,9 +9,11 @@ from parley.shared.link.events import Identity
 from parley.shared.soft_state.visitors import elsewhere
 from parley.shared.soft_state.visitors.elsewhere import CLIENTS, DATAGRAMS, ClientsElsewhere
 from parley.shared.soft_state.visitors.here import IN_A_FRAME, VisitorsHere, takes_visitors
+from parley.shared.soft_state.visitors.visits import Visits
+from parley.shared.spellings import Spellings
 from parley.shared.wire.capabilities import OURS, PIECES, VISITORS
 from parley.shared.wire.framing import FrameReader
-from parley.shared.wire.messages import REGISTRY, decode, pb
+from parley.shared.wire.messages import REGISTRY, decode, encode, pb
 
 ALICE, ANN = User("alice", "alpha"), User("ann", "alpha")
 
@@ -84,6 +88,23 @@ def test_a_home_learns_who_has_left():
     assert [list(each.gone) for each in alpha.taken("VISITORS")] == [[1]]
     assert here.home_of(client) is None
     assert here.linked(Peer("alpha")) == []
+
+
+def test_a_home_learns_who_is_on_a_link_and_who_missed_something():
+    here, alpha = VisitorsHere(), Peer("alpha")
+    on_link, other = Client(1), Client(2)
+    on_link.identity = Identity(user=ALICE, events_on_link=True)
+    here.linked(alpha)
+    here.arrived(on_link)
+    here.arrived(other)
+    visitors = [visitor for each in alpha.taken("VISITORS") for visitor in each.here]
+    assert [(visitor.client, visitor.onLink) for visitor in visitors] == [(1, True), (2, False)]
+    here.named_again(on_link)
+    assert numbers(alpha.taken("VISITORS")) == [1]
+    here.left(on_link)
+    alpha.sent.clear()
+    here.named_again(on_link)
+    assert alpha.sent == []
 
 
 def test_who_was_told_over_a_link_is_told_here_when_it_is_over():
@@ -229,6 +250,60 @@ def test_what_is_for_a_link_that_is_over_goes_nowhere(clients):
     clients.flush()
     assert beta.sent == []
     assert clients.caught_up(beta) == []
+
+
+# Owned names --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home():
+    """A home of alice, whose name is owned, and the visits of its process. Its `tokens` are good."""
+    owner = SimpleNamespace(
+        server_id="alpha",
+        spellings=Spellings(),
+        guard=SimpleNamespace(counts=lambda *_: None),
+        tokens={b"good"},
+        clients={},
+        may_subscribe=lambda _user: True,
+        greet_in_turn=lambda _clients: None,
+        handle_in_turn=lambda _link, entries: list(entries),
+    )
+    owner.refuses_visitor = lambda user, token: user == ALICE and token.signature not in owner.tokens
+    owner.add_client = lambda client: owner.clients.setdefault(client.identity.user, []).append(client)
+    owner.remove_client = lambda client: owner.clients[client.identity.user].remove(client)
+    return owner, Visits(owner, lambda call: call())
+
+
+def says(visits, link, user, number, signature=b""):
+    visitor = pb.Visitor(user=user.to_pb(), client=number, token=pb.SessionToken(signature=signature))
+    [frame] = FrameReader(1 << 20).feed(encode("VISITORS", pb.Visitors(here=[visitor])))
+    assert visits.handle(link, frame)
+    return [number for each in link.taken("VISITORS") for number in each.taken]
+
+
+def test_a_server_that_only_says_that_an_owned_user_visits_it_is_told_nothing_for_that_user(home):
+    owner, visits = home
+    beta = Peer("beta")
+    assert says(visits, beta, ALICE, 1) == [1]
+    assert says(visits, beta, ALICE, 2, b"forged") == [2]
+    assert visits.counts()["elsewhere"] == 0
+    assert says(visits, beta, ALICE, 3, b"good") == says(visits, beta, ANN, 4) == []
+    assert visits.counts()["elsewhere"] == 2
+    assert [client.number for client in owner.clients[ALICE]] == [3]
+
+
+def test_a_client_elsewhere_whose_device_is_revoked_has_to_go(home):
+    owner, visits = home
+    beta = Peer("beta")
+    says(visits, beta, ALICE, 3, b"good")
+    says(visits, beta, ANN, 4)
+    visits.judge_again(owner.clients[ALICE] + owner.clients[ANN])
+    assert visits.counts()["elsewhere"] == 2
+    owner.tokens.clear()
+    visits.judge_again(owner.clients[ALICE] + owner.clients[ANN])
+    assert [list(each.taken) for each in beta.taken("VISITORS")] == [[3]]
+    assert (visits.counts()["elsewhere"], owner.clients[ALICE]) == (1, [])
+    assert says(visits, beta, ANN, 4) == []
 
 
 def test_the_payloads_have_only_fields_of_ours():

@@ -71,7 +71,7 @@ def list_(
         parley mailbox list --messages --to bob@alpha --limit 20
 
     """
-    with _located(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
+    with located(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
         wanted = wanted_by(to, directory.name)
         if messages:
             entries = _read(inspection, wanted)
@@ -102,7 +102,7 @@ def show(
         parley mailbox show 12
 
     """
-    with _located(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
+    with located(config, data_dir, server_id) as (_, directory), Inspection(directory) as inspection:
         found = inspection.entries(Wanted((number,)), 1)
         message = inspection.message(number) if content else None
         if not found:
@@ -138,7 +138,7 @@ def retry(
         parley mailbox retry --all
 
     """
-    with _located(config, data_dir, server_id) as (_, directory):
+    with located(config, data_dir, server_id) as (_, directory):
         if bool(destination) == everything:
             raise ConfigError("name one destination, or say --all")
         wanted = wanted_by(destination, directory.name)
@@ -177,7 +177,7 @@ def drop(
         parley mailbox drop --to bob@alpha --older-than 3d
 
     """
-    with _located(config, data_dir, server_id) as (settings, directory):
+    with located(config, data_dir, server_id) as (settings, directory):
         if bool(numbers) == bool(to) or (numbers and older_than):
             raise ConfigError(
                 "name messages by their numbers, or a destination with --to, which --older-than limits"
@@ -199,7 +199,7 @@ def drop(
 
 
 @contextmanager
-def _located(config_file: str | None, data_dir: str | None, server_id: str | None) -> Iterator[tuple[Config, Path]]:
+def located(config_file: str | None, data_dir: str | None, server_id: str | None) -> Iterator[tuple[Config, Path]]:
     """The configuration and the directory of a server's mailbox; what goes wrong inside ends in one line."""
     try:
         config = load(config_file, data_dir=data_dir, server_id=server_id)

@@ -12,8 +12,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from parley.cli.operator.bounded_answers import read_answer
+from parley.services.chat.operator.archive_commands import Change, Changed
 from parley.services.chat.operator.commands import Drop, Dropped, Retried, Retry
 from parley.services.chat.operator.server import NAME, alone, short
+from parley.services.chat.operator.user_commands import UserChange, UserChanged
 from parley.shared.config import Config
 from parley.shared.errors import PeerError, PeerUnreachable
 
@@ -56,13 +58,21 @@ class Running:
         """Try destinations at once. PeerError where that cannot be."""
         return self._ask("/retry", request, list[Retried])
 
-    def _ask(self, target: str, request: Drop | Retry, kind: type[T]) -> T:
+    def change_user(self, request: UserChange) -> UserChanged:
+        """Change who owns a name. PeerError where that cannot be."""
+        return self._ask("/user", request, UserChanged)
+
+    def change_archive(self, request: Change) -> Changed:
+        """Remove old days of what is kept, or erase a user's part. PeerError where that cannot be."""
+        return self._ask("/archive", request, Changed)
+
+    def _ask(self, target: str, request: Drop | Retry | UserChange | Change, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(self._post(target, request), type=kind)
         except msgspec.DecodeError as error:
             raise PeerError(f"the chat process of {self._directory.name} answers something else: {error}") from None
 
-    def _post(self, target: str, request: Drop | Retry) -> bytes:
+    def _post(self, target: str, request: Drop | Retry | UserChange | Change) -> bytes:
         name = self._directory.name
         try:
             self._connection.request("POST", target, msgspec.json.encode(request))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+from parley.cli.people.devices import added
 from parley.cli.people.documents import Folder, read_file, too_large
 from parley.cli.people.groups import joined
 from parley.cli.people.line_recipient import Known, addressee, likely_name
@@ -17,12 +18,24 @@ from parley.cli.people.receive import save_document
 from parley.cli.people.screens import Screen
 from parley.cli.people.typing_notices import TypingNotices
 from parley.cli.people.users import LEFT_OUT
-from parley.cli.people.wording import beginning, describe, describe_own, explain, group_of, mark
+from parley.cli.people.wording import (
+    beginning,
+    describe,
+    describe_key_change,
+    describe_own,
+    explain,
+    group_of,
+    mark,
+    worth_of,
+)
 from parley.client.chat import ChatFeature
+from parley.client.contacts.continuity import KeyChange
 from parley.client.outbox.deliveries import INTERIM, Delivery
 from parley.shared.addresses import Group, Recipient, User
+from parley.shared.config import host_name
 from parley.shared.errors import ConfigError, FrameTooLarge, ParleyError
 from parley.shared.names import spell
+from parley.shared.trust.keys import fingerprint
 from parley.shared.wire.messages import pb
 
 HELP: Final = """\
@@ -34,6 +47,7 @@ someone: text       writes to someone at your server whom you wrote to or heard 
 /join #g  /leave #g  /members [#g]      groups
 /block NAME  /unblock NAME  /blocked    from whom you take no messages
 /file PATH          sends a file
+/device add CODE    adds a device of yours, which shows that code; /device lists them
 /quit               ends, as Ctrl-D does
 A line that begins with a space is sent as it is; // sends a line that begins with a slash."""
 
@@ -46,12 +60,18 @@ STATUS_TIMEOUT_ALONE: Final = 5.0
 class Conversation:
     """One user's chat. `to`: whom the next line goes to."""
 
-    def __init__(self, user: User, folder: Folder | None = None, *, answers_for_all: bool = False) -> None:
-        """`answers_for_all`: the lines are a file's, and the exit code tells what became of all of them."""
+    def __init__(
+        self, user: User, folder: Folder | None = None, *, answers_for_all: bool = False, is_marked: bool = True
+    ) -> None:
+        """`answers_for_all`: the lines are a file's, and the exit code tells what became of all of them.
+
+        `is_marked`: whose author is not known by a key has a mark.
+        """
         self.to: Recipient | None = None
         self._known = Known()
         """Names that we wrote to, heard from or saw."""
         self._answers_for_all = answers_for_all
+        self._is_marked = is_marked
         self._outcome = Outcome()
         self._home = user.server_id
         self._user = user
@@ -79,17 +99,22 @@ class Conversation:
 
     def message_received(self, message: pb.ChatMessage) -> Awaitable[None] | None:
         """Show a message; the first who writes is whom the next lines go to, where nobody is chosen."""
-        shown = self.screen.say(describe(message, save_document(message, self._folder), always_when=True))
+        saved = save_document(message, self._folder)
+        shown = self.screen.say(describe(message, saved, always_when=True, is_marked=self._is_marked))
         self._know(User.of(message.author), group_of(message))
         if self.to is None:
             self._choose(group_of(message) or User.of(message.author))
         return shown
 
+    def key_changed(self, user: User, change: KeyChange) -> None:
+        """Say that somebody is another device than before."""
+        self.screen.note(describe_key_change(user, change))
+
     def status_received(self, delivery: Delivery, whose: Recipient, status: str) -> None:
         """Show a status; the message's beginning with it, where others were sent or told of since."""
         key = delivery.snowflake, whose
         was_kept = key in self._kept
-        text = f"  {mark(status)} {explain(status, whose, was_kept=was_kept)}"
+        text = f"  {mark(status)} {explain(status, whose, was_kept=was_kept)}{worth_of(delivery, whose)}"
         if delivery.snowflake != self._newest or was_kept:
             text += f": “{beginning(delivery.message)}”"
         if status in INTERIM:
@@ -102,7 +127,7 @@ class Conversation:
         self._is_connected = is_connected
         if is_connected:
             self.screen.note(f"{spell(self._home)} is back" if self._was_connected else self._greeting())
-        elif not is_connected and not self._ended:
+        elif not is_connected and not self._ended and not self.chat.is_revoked:
             self.screen.note(f"{spell(self._home)} is gone; what you write goes out when it is back")
         self._was_connected = True
 
@@ -211,7 +236,7 @@ class Conversation:
         self._newest = delivery.snowflake
         self._outcome.message_sent(delivery)
         self.screen.own(describe_own(delivery.message, delivery.recipient))
-        if not self._is_connected:
+        if not self._is_connected and not self.chat.is_revoked:
             self.screen.note(f"  … not sent yet: {spell(self._home)} is gone; it goes out when it is back")
 
     def _command(self, word: str, rest: str) -> bool:
@@ -253,6 +278,8 @@ class Conversation:
             return self._block_request(word, self._person(rest))
         if word == "/users":
             return self._search(rest)
+        if word == "/device":
+            return self._devices(rest)
         return self._list("you take no messages from: ", self.chat.blocked()) if word == "/blocked" else None
 
     def _group_request(self, word: str, group: Group) -> Coroutine[Any, Any, str]:
@@ -288,6 +315,21 @@ class Conversation:
         self._know(*found.users)
         others = ", ".join(str(user) for user in found.users if user != self._user) or "nobody else"
         return f"connected: {others}" + ("" if found.is_all else f"; {LEFT_OUT}")
+
+    async def _devices(self, rest: str) -> str:
+        word, _, code = rest.partition(" ")
+        if word == "add":
+            return added(await self.chat.devices.add(code, host_name()))
+        if word not in ("", "list"):
+            raise ConfigError("write /device add CODE with the code that the new device shows, or /device list")
+        devices = await self.chat.devices.all()
+        return "yours: " + ", ".join(f"{each.name or '(no name)'} {fingerprint(each.key)}" for each in devices)
+
+    def new_device_waits(self, key: str) -> None:
+        """Somebody's device shows a code, and wants to be ours."""
+        self.screen.note(
+            f"a device (key {key}) asks to speak for you; if it is yours, type /device add CODE with what it shows"
+        )
 
     def _group(self, word: str, text: str) -> Group:
         """The group that is named, or that we write to."""

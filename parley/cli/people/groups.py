@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from parley.cli.people.names import group_named, looks_like_a_group, new_group, no_group, to_block, user_named
 from parley.cli.terminal import as_json, at_home, finder, line, who_we_are
 from parley.client.chat import ChatFeature
-from parley.client.outbox.requests import RequestFailed
+from parley.client.outbox.questions import RequestFailed
 from parley.shared.addresses import Group, User
 from parley.shared.config import Config
 

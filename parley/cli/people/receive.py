@@ -7,8 +7,11 @@ import time
 from collections.abc import Sequence
 
 from parley.cli.people.documents import Folder, SaveFailed
+from parley.cli.people.key_changes import KeyChanges
 from parley.cli.people.printer import Printer
-from parley.cli.people.wording import describe, group_of, written_at
+from parley.cli.people.refusal_notices import RefusalNotices
+from parley.cli.people.refused import Refused
+from parley.cli.people.wording import assurance_of, describe, group_of, written_at
 from parley.cli.terminal import as_json, at_home, finder, note, who_we_are
 from parley.client.chat import ChatFeature
 from parley.shared.addresses import User
@@ -22,25 +25,45 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
     user = who_we_are(config, name)
     folder = Folder.chosen(save)
     printer = Printer()
+    refusals, changes, refused = RefusalNotices(note), KeyChanges(), Refused()
+    is_marked = config.security.has_keys
     greeted = False
 
     def on_message(message: pb.ChatMessage) -> asyncio.Future[None] | None:
         printer.require_room()
         saved = save_document(message, folder)
-        return printer.say(as_json(_fields(message, saved)) if in_json else describe(message, saved))
+        author = User.of(message.author)
+        fields = _fields(message, saved) | {"key_change": changes.of(author)}
+        printed = printer.say(as_json(fields) if in_json else describe(message, saved, is_marked=is_marked))
+        changes.was_printed(author)
+        return printed
 
     def on_connection(is_connected: bool) -> None:
         nonlocal greeted
         if is_connected:
             note(f"{spell(user.server_id)} is back" if greeted else f"listening as {user}; Ctrl-C ends it")
             greeted = True
-        elif not chat.is_closing:
+        elif not (chat.is_closing or chat.is_revoked):
             note(f"{spell(user.server_id)} is gone; waiting for it")
 
     discovery = await finder(config, servers)
-    chat = ChatFeature(user, config, on_message=on_message, on_connection=on_connection, discovery=discovery)
+    chat = ChatFeature(
+        user,
+        config,
+        on_message=on_message,
+        on_connection=on_connection,
+        on_forged=refusals.forged,
+        on_replayed=refusals.replayed,
+        on_key_change=changes.changed,
+        on_refused=refused.by,
+        discovery=discovery,
+    )
     async with at_home(chat, servers):
-        await asyncio.Event().wait()
+        return await refused.unless(_for_ever())
+
+
+async def _for_ever() -> int:
+    await asyncio.Event().wait()
     return 0
 
 
@@ -67,6 +90,7 @@ def _fields(message: pb.ChatMessage, saved: str) -> dict[str, object]:
     return {
         "snowflake": message.messageSnowflake,
         "author": str(User.of(message.author)),
+        "assurance": assurance_of(message),
         "group": str(group) if group is not None else None,
         "written_at": written_at(message.messageSnowflake, now),
         "received_at": now,

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from parley.cli.people.documents import read_file, too_large
+from parley.cli.people.key_changes import KeyChanges
 from parley.cli.people.names import recipient_named
-from parley.cli.people.wording import explain
+from parley.cli.people.refusal_notices import RefusalNotices
+from parley.cli.people.wording import explain, worth_of
 from parley.cli.terminal import EXIT_KEPT, as_json, at_home, fail, finder, mention, note, who_we_are
 from parley.client.chat import ChatFeature
 from parley.client.outbox.deliveries import DELIVERED, INTERIM, Delivery
-from parley.shared.addresses import Group, Recipient
+from parley.shared.addresses import Group, Recipient, User
 from parley.shared.config import Config
 from parley.shared.errors import EXIT_CONFIG, FrameTooLarge
 from parley.shared.names import spell
@@ -55,14 +57,24 @@ async def send(
     data = read_file(file, config) if file is not None else b""
 
     kept: set[Recipient] = set()
+    changes = KeyChanges()
 
     def on_status(delivery: Delivery, whose: Recipient, status: str) -> None:
-        fields = _fields(delivery, whose, status)
-        mention(as_json(fields) if in_json else explain(status, whose, was_kept=whose in kept))
+        fields = _fields(delivery, whose, status) | {"key_change": changes.of(User(*whose))}
+        changes.was_printed(User(*whose))
+        text = explain(status, whose, was_kept=whose in kept) + worth_of(delivery, whose)
+        mention(as_json(fields) if in_json else text)
         if status in INTERIM:
             kept.add(whose)
 
-    chat = ChatFeature(user, config, on_status=on_status, discovery=await finder(config, servers))
+    chat = ChatFeature(
+        user,
+        config,
+        on_status=on_status,
+        on_forged_status=RefusalNotices(note).forged_status,
+        on_key_change=changes.changed,
+        discovery=await finder(config, servers),
+    )
     try:
         delivery = chat.send(to, text) if file is None else chat.send_document(to, file.name, data)
     except FrameTooLarge as error:
@@ -85,6 +97,7 @@ async def send(
 
 def _fields(delivery: Delivery, whose: Recipient, status: str) -> dict[str, object]:
     fields: dict[str, object] = {"snowflake": delivery.snowflake, "to": str(delivery.recipient), "status": status}
+    fields["assurance"] = delivery.assurance_of(whose).value
     if isinstance(delivery.recipient, Group) and whose is not delivery.recipient:
         fields["member"] = str(whose)
     return fields

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from parley.client.outbox.deliveries import DELIVERED, INTERIM
+from parley.client.authors.status_judgement import StatusAssurance
+from parley.client.contacts.continuity import KeyChange
+from parley.client.outbox.deliveries import DELIVERED, INTERIM, Delivery
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.names import spell
 from parley.shared.printable import harmless, one_line
@@ -24,7 +26,23 @@ EXPLAINED: Final = {
 OF_GROUPS: Final = {
     DELIVERED: "nobody else is in {to}",
     "USER_NOT_FOUND": "there is no {to}; who joins it makes it",
-    "USER_BLOCKED": "{to} takes messages of its members only; join it first",
+    "USER_BLOCKED": "{to} takes messages of its members only; join it first: "
+    "parley group join '{to}', in a chat /join {to}",
+}
+MARKS: Final = {
+    pb.ChatMessage.UNSIGNED: " (unsigned)",
+    pb.ChatMessage.UNPROVEN: " (unproven)",
+    pb.ChatMessage.MISSING: " (signature missing)",
+    pb.ChatMessage.REVOKED: " (by a device that was revoked since)",
+}
+"""Behind the author's name: that somebody else may have written this. A signed message has no mark."""
+KEY_CHANGES: Final = {
+    KeyChange.FREED: "! {user} was given away by {server}'s operator: whoever comes first has that name. Ask "
+    "{name} by another way before you write",
+    KeyChange.GIVEN_AWAY: "! {user} was given away by {server}'s operator: it is another device now. Ask {name} "
+    "by another way whether that is them",
+    KeyChange.OTHER_KEY: "! {user} has another key than before, and may be somebody else. Ask {name} by another "
+    "way whether that is them",
 }
 GIVEN_UP: Final = (
     "it was kept for {to} and then given up: it waited too long, or the operator of a server dropped it"
@@ -46,6 +64,17 @@ def explain(status: str, to: Recipient, *, was_kept: bool = False) -> str:
     if was_kept and status == "OTHER_ERROR":
         template = GIVEN_UP
     return f"{status}: {(template or EXPLAINED[status]).format(to=to, server=spell(to.server_id))}"
+
+
+def worth_of(delivery: Delivery, whose: Recipient) -> str:
+    """Behind a status that whoever gave it was to sign and did not: whose word it is. Else nothing."""
+    is_missing = delivery.assurance_of(whose) is StatusAssurance.MISSING
+    return f", as {spell(User.of(delivery.message.author).server_id)} says" if is_missing else ""
+
+
+def describe_key_change(user: User, change: KeyChange) -> str:
+    """A line that somebody is another device than before, and what to do."""
+    return KEY_CHANGES[change].format(user=user, server=spell(user.server_id), name=spell(user.user_id))
 
 
 def mark(status: str) -> str:
@@ -84,10 +113,16 @@ def clock(at: float, now: float) -> str:
     return time.strftime("%H:%M" if then[:3] == today[:3] else "%-d %b %H:%M", then)
 
 
-def describe(message: pb.ChatMessage, saved: str = "", *, always_when: bool = False) -> str:
+def assurance_of(message: pb.ChatMessage) -> str:
+    """How its author is known, in a word for programs: signed, unproven, unsigned, missing or revoked."""
+    return pb.ChatMessage.Assurance.Name(message.assurance).lower()
+
+
+def describe(message: pb.ChatMessage, saved: str = "", *, always_when: bool = False, is_marked: bool = True) -> str:
     """A message as a line: when it was written, where that is a while ago, who wrote, in which group, and what.
 
-    `saved`: where its document is now. `always_when`: say when in any case.
+    `saved`: where its document is now. `always_when`: say when in any case. `is_marked`: behind the author's
+    name stands a mark where no signature proves it.
     """
     group, now = group_of(message), time.time()
     at = written_at(message.messageSnowflake, now)
@@ -95,7 +130,8 @@ def describe(message: pb.ChatMessage, saved: str = "", *, always_when: bool = Fa
         at = min(at or now, now)
     when = f"{clock(at, now)} " if at is not None and (always_when or now - at > NEW) else ""
     where = f" in {group}" if group is not None else ""
-    return f"{when}{User.of(message.author)}{where}: {_content(message, saved)}"
+    mark = MARKS.get(message.assurance, "") if is_marked else ""
+    return f"{when}{User.of(message.author)}{mark}{where}: {_content(message, saved)}"
 
 
 def describe_own(message: pb.ChatMessage, to: Recipient) -> str:

@@ -1,1 +1,1 @@
-"""Messages and requests until they are acknowledged, and those that were received already."""
+"""Messages and requests until they are answered."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
+from parley.client.authors.status_judgement import StatusAssurance
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.wire.messages import pb
 
@@ -32,6 +34,7 @@ class Delivery:
         self.first_status: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done with the first status, an interim one, too; for a group, when itself or each member has one."""
         self._is_complete = False
+        self._assurances: dict[tuple[type, Recipient], StatusAssurance] = {}
 
     @property
     def snowflake(self) -> int:
@@ -44,9 +47,17 @@ class Delivery:
         last = list(self.members.values()) or self.statuses[-1:]  # a group's server may be away: its own, then
         return not self.final.done() and bool(last) and INTERIM.union({DELIVERED}).issuperset(last)
 
+    def assurance_of(self, whose: Recipient) -> StatusAssurance:
+        """The worth of the last status that was heard of the recipient, or of a member of the group."""
+        return self._assurances.get((type(whose), whose), StatusAssurance.UNSIGNED)
+
+    def note_assurance(self, whose: Recipient, assurance: StatusAssurance) -> None:
+        """The worth of the status that is heard next."""
+        self._assurances[type(whose), whose] = assurance
+
     def add_statuses(self, ack: pb.ChatMessageResponse) -> list[tuple[Recipient, str]]:
         """Note what a MESSAGE_ACK tells: whose status it is, and which. `final` is set when it is known."""
-        heard = [(self._whose(entry, ack), _name(entry.status)) for entry in ack.statuses]
+        heard = [(self.whose(entry, ack), _name(entry.status)) for entry in ack.statuses]
         self._is_complete = self._is_complete or ack.complete
         for whose, status in heard:
             self.statuses.append(status)
@@ -65,7 +76,7 @@ class Delivery:
         """Whether it may replace what was heard before: no interim status follows a final one."""
         return status not in INTERIM or self.members.get(member, status) in INTERIM
 
-    def _whose(self, entry: pb.ChatMessageResponse.DeliveryStatus, ack: pb.ChatMessageResponse) -> Recipient:
+    def whose(self, entry: pb.ChatMessageResponse.DeliveryStatus, ack: pb.ChatMessageResponse) -> Recipient:
         """The recipient itself, or a member of the group. A server that is no Parley may name nobody."""
         user = User.of(entry.user)
         if isinstance(self.recipient, User):
@@ -78,6 +89,31 @@ class Delivery:
             self.final.set_result(status)
             if not self.first_status.done():
                 self.first_status.set_result(None)
+
+
+def without_forged(
+    delivery: Delivery, ack: pb.ChatMessageResponse, worth: Sequence[StatusAssurance]
+) -> list[tuple[Recipient, str]]:
+    """Take forged statuses out of a MESSAGE_ACK, and note the others' worth; whose they were, and which.
+
+    A member's is made UNKNOWN_STATUS: the group's server may say that it has told all, and that one it has not.
+    """
+    forged, kept = [], []
+    for entry, assurance in zip(ack.statuses, worth, strict=True):
+        whose = delivery.whose(entry, ack)
+        if assurance is not StatusAssurance.FORGED:
+            delivery.note_assurance(whose, assurance)
+            kept.append(entry)
+            continue
+        forged.append((whose, _name(entry.status)))
+        if isinstance(delivery.recipient, Group) and whose is not delivery.recipient:
+            entry.status = Status.UNKNOWN_STATUS
+            kept.append(entry)
+    if len(kept) < len(ack.statuses):
+        remaining = pb.ChatMessageResponse(statuses=kept)
+        ack.ClearField("statuses")
+        ack.statuses.extend(remaining.statuses)
+    return forged
 
 
 def _name(status: int) -> str:

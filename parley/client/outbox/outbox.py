@@ -29,7 +29,7 @@ NO_ROOM_WAIT: Final = 5.0
 class UnansweredFrame:
     """One without an answer yet. `to`: the recipient, for its order; None: a request, which has none."""
 
-    __slots__ = ("name", "payload", "size", "to", "was_sent")
+    __slots__ = ("is_written", "name", "payload", "size", "to", "was_sent", "written")
 
     def __init__(self, name: str, payload: Message, to: Recipient | None) -> None:
         self.name = name
@@ -38,6 +38,16 @@ class UnansweredFrame:
         self.size = payload.ByteSize()
         self.was_sent = False
         """Whether it was on a link that was lost before it was answered."""
+        self.is_written = False
+        """Whether it was ever given to a link."""
+        self.written: asyncio.Future[None] | None = None
+        """Done when it is, or need not be any more; made when somebody waits for that."""
+
+    def settle(self) -> None:
+        """It was given to a link, or need not be."""
+        self.is_written = True
+        if self.written is not None and not self.written.done():
+            self.written.set_result(None)
 
 
 class Outbox:
@@ -69,10 +79,24 @@ class Outbox:
 
     def forget(self, number: int) -> None:
         """Forget a frame: it need not be sent again."""
-        self._unanswered.pop(number, None)
+        frame = self._unanswered.pop(number, None)
+        if frame is not None:
+            frame.settle()
         if self._sending is not None and self._sending[0] == number:
             self._stop()
             self.pump()
+
+    async def wait_written(self, number: int) -> None:
+        """Wait until a frame was given to a link: the first, or the next where there is none now."""
+        frame = self._unanswered.get(number)
+        if frame is not None and not frame.is_written:
+            frame.written = frame.written or asyncio.get_running_loop().create_future()
+            await asyncio.shield(frame.written)
+
+    def close(self) -> None:
+        """Let go of those who wait: nothing is written any more."""
+        for frame in self._unanswered.values():
+            frame.settle()
 
     def attach(self, link: Link) -> None:
         """Everything goes out again over a new link; what is large, and what follows it to the same, last."""
@@ -132,6 +156,7 @@ class Outbox:
             link.send(encode("PIECE", sending.question()))
         else:
             link.send(encode(frame.name, frame.payload))
+        frame.settle()
 
     def _send_pieces(self) -> None:
         while self._sending is not None and self._link is not None and self._link.writable:

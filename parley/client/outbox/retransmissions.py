@@ -1,4 +1,4 @@
-"""Datagrams that are sent again until the server has heard them.
+"""Events that are sent again until the server has heard them, or went out over a link that loses nothing.
 
 A Parley answers HEARD to what asks for it. An existing server does not: to one, nothing is sent twice.
 """
@@ -27,12 +27,15 @@ class _Pending:
 
 
 class Retransmissions:
-    """Datagrams that are to be heard: the newest for each key."""
+    """Events that are to be heard: the newest for each key."""
 
-    def __init__(self, send: Callable[[bytes], bool], is_answered: Callable[[], bool]) -> None:
-        """`send` sends a datagram, and tells whether it went out; `is_answered`: whether the server says HEARD."""
+    def __init__(self, send: Callable[[bytes], bool], pause: Callable[[], float | None]) -> None:
+        """`send` sends an event, and tells whether it went out.
+
+        `pause()`: seconds until one that went out is sent again, at first; None: nothing is, nobody says HEARD.
+        """
         self._send = send
-        self._is_answered = is_answered
+        self._pause = pause
         self._pending: dict[Hashable, _Pending] = {}
         self._none_left = asyncio.Event()
         self._none_left.set()
@@ -50,8 +53,9 @@ class Retransmissions:
         loop = asyncio.get_running_loop()
         sent = self._send(pending.raw)
         pending.tries += 1
-        delay = SOON if pending.tries <= TRIES else LATER
-        if loop.time() + delay > pending.until or (sent and not self._is_answered()):
+        pause = self._pause() if sent else SOON
+        delay = pause if pause is not None and pending.tries <= TRIES else LATER
+        if pause is None or loop.time() + delay > pending.until:
             self.forget(key)
         else:
             pending.handle = loop.call_later(delay, self._try, key)

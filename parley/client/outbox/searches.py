@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from parley.client.outbox.outbox import Outbox
-from parley.client.outbox.requests import RequestFailed
+from parley.client.outbox.questions import RequestFailed
 from parley.shared.addresses import User
 from parley.shared.errors import ConfigError
 from parley.shared.link.link import Link

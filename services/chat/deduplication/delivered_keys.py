@@ -46,8 +46,7 @@ class DeliveredKeys:
 
     def __contains__(self, key: Key) -> bool:
         place = _FIRST(key)[0] % self._buckets * _BUCKET.size
-        is_there = key in self.table[place : place + _BUCKET.size]  # or parts of two that make it up
-        return is_there and key in _BUCKET.unpack_from(self.table, place)
+        return key in _BUCKET.unpack_from(self.table, place)
 
     def add(self, key: Key) -> None:
         """A message was delivered."""

@@ -19,6 +19,8 @@ PART_BITS: Final = 12
 """Bits of a fingerprint that tell in which part of a table it is (shared/core/deduplication/stored.h, too)."""
 same_as_compiled(PART_BITS=PART_BITS)
 PARTS: Final = 1 << PART_BITS
+_SHIFT: Final = 64 - PART_BITS
+_MASK: Final = PARTS - 1
 
 Table = list["array[int]"]
 """Sorted numbers of eight bytes, in PARTS parts: keys are hashes, so each part has about as many as any other.
@@ -39,14 +41,10 @@ def table_of(runs: Iterable[array[int]]) -> Table:
     for numbers in runs:
         start = 0
         for part in range(-PARTS // 2, PARTS // 2):
-            end = bisect_left(numbers, (part + 1) << (64 - PART_BITS), start)
-            table[part & (PARTS - 1)].extend(numbers[start:end])
+            end = bisect_left(numbers, (part + 1) << _SHIFT, start)
+            table[part & _MASK].extend(numbers[start:end])
             start = end
     return [array("q", sorted(numbers)) for numbers in table]
-
-
-def _part(fingerprint: int) -> int:
-    return fingerprint >> (64 - PART_BITS) & (PARTS - 1)
 
 
 class StoredKeys:
@@ -60,7 +58,7 @@ class StoredKeys:
         return sum(len(numbers) for table in self.tables for numbers in table)
 
     def __contains__(self, fingerprint: int) -> bool:
-        part = _part(fingerprint)
+        part = fingerprint >> _SHIFT & _MASK
         for table in self.tables:
             numbers = table[part]
             at = bisect_left(numbers, fingerprint)
@@ -70,7 +68,7 @@ class StoredKeys:
 
     def add(self, fingerprint: int) -> None:
         """A message goes to the disk."""
-        numbers = self.tables[-1][_part(fingerprint)]
+        numbers = self.tables[-1][fingerprint >> _SHIFT & _MASK]
         at = bisect_left(numbers, fingerprint)
         if at == len(numbers) or numbers[at] != fingerprint:
             numbers.insert(at, fingerprint)

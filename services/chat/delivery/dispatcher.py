@@ -169,6 +169,12 @@ class Dispatcher:
             self._in_flight[destination] = in_flight
         return in_flight
 
+    def set_window(self, user: User) -> None:
+        """A user's clients are others than before: each gets all, so the narrowest window of them counts."""
+        asked = [link.window for link in self._roster.clients(user) if link.window]
+        if asked or user in self._in_flight:
+            self.in_flight_to(user).set_window(min(asked, default=0))
+
     def leave(self, user: User) -> None:
         """A user is away: where nothing is on its way to them, nothing is to be remembered of them."""
         in_flight = self._in_flight.get(user)
@@ -210,9 +216,17 @@ class Dispatcher:
     def writable_links(self, destination: Destination) -> list[ChatLink]:
         """The links to a destination that have room."""
         if isinstance(destination, User):
-            return [link for link in self._roster.clients(destination) if link.writable]
+            links = [link for link in self._roster.clients(destination) if link.writable]
+            return links if not self._roster.withheld else self._without_withheld(destination, links)
         server = self._roster.server(destination)
         return [server.link] if server is not None and server.link.writable else []
+
+    def _without_withheld(self, user: User, links: list[ChatLink]) -> list[ChatLink]:
+        """The links that may have what waits for a user, if anything does."""
+        if self._mailbox.is_empty(user):
+            return links
+        withheld = self._roster.withheld
+        return [link for link in links if link not in withheld]
 
     def _send(
         self,
@@ -351,7 +365,10 @@ class Dispatcher:
     def drop_deadlines(self) -> None:
         """At the end of a batch: drop those that matter no more, as they come to the front."""
         unanswered = self._unanswered
-        while unanswered and unanswered[0][0] != unanswered[0][2].due:
+        while unanswered:
+            deadline, _destination, envelope = unanswered[0]
+            if envelope.due == deadline:
+                break
             unanswered.popleft()
         self._persist_timer.drop_answered(is_idle=self._state.in_flight == 0)
         if self._retries:

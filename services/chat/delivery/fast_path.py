@@ -97,7 +97,10 @@ class FastPath:
             largest=WHOLE,
             patience=ANSWERING_FACTOR,
             delivered_status=Status.DELIVERED,
+            collect=None if hooks.collect is None else hooks.collect.begun,
         )
+        if hooks.collect is not None:
+            hooks.collect.take_fast = self.core.take_collected
         self.route: Callable[[Destination, list[Frame], int, float, ChatLink | None], int] = self.core.route
         """route(source, frames, start, now, link): handle frames from `start` on; the first that is left."""
         self.settle: Callable[[Destination], Iterable[Sent]] = self.core.settle

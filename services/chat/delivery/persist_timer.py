@@ -94,8 +94,9 @@ class PersistTimer:
 
     def drop_answered(self, *, is_idle: bool) -> None:
         """Forget answered messages that have come to the front; `is_idle`: nothing is in flight."""
-        while self._watched and not self._watched[0][2].due:
-            self._watched.popleft()
+        watched = self._watched
+        while watched and not watched[0][2].due:
+            watched.popleft()
         if is_idle:
             self._about_to_be_answered.clear()
             self._answering.clear()

@@ -37,6 +37,7 @@ class RemoteLink:
 
     is_parley = False
     takes_pieces = False
+    window = 0
     answers_searches = False
     has_arrived = False
     """Nothing is written to it again while it stands: the server would take it for another message."""

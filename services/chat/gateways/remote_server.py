@@ -87,7 +87,7 @@ class RemoteServer:
         if answer.status == Status.DELIVERED:
             self._hooks.confirmed()
             self._mailbox.delivered(envelope)
-        self._statuses.report(envelope, answer.status)
+        self._statuses.report(envelope, answer.status, b"")
         if is_in_time or not self.presence.owes_answer(user):
             self._go_on(user, now)
 

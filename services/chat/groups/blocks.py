@@ -7,9 +7,12 @@ from collections.abc import Callable, KeysView
 from typing import Final
 
 from parley.shared.addresses import User
+from parley.shared.wire.messages import pb
 
 BYTES: Final = 1024 * 1024
 """Of the names that one user blocks: whoever asks is told all of them in one message."""
+ENCODED_BYTES: Final = 8 * BYTES
+"""Of answers that are kept for who asks again."""
 
 
 class Blocks:
@@ -31,6 +34,9 @@ class Blocks:
         self._share = max(1, int(most * share))
         self._source = source
         self._blocked: dict[str, dict[User, None]] = {}
+        self._encoded: dict[str, bytes] = {}
+        """Per user who asked lately: whom they block, encoded."""
+        self._encoded_size = 0
         self._sizes: Counter[str] = Counter()
         self._of_source: Counter[str] = Counter()
         self._coming: Counter[str] = Counter()
@@ -50,6 +56,18 @@ class Blocks:
     def of(self, user: User) -> KeysView[User]:
         """The users whom a user here blocks."""
         return self._blocked.get(user.user_id, {}).keys()
+
+    def encoded(self, user: User) -> bytes:
+        """The same as the field `users` of a BlockedUsers: who asks time and again has it made once."""
+        encoded = self._encoded.get(user.user_id)
+        if encoded is None:
+            encoded = pb.BlockedUsers(users=[each.to_pb() for each in self.of(user)]).SerializeToString()
+            self._encoded_size += len(encoded)
+            if self._encoded_size > ENCODED_BYTES:
+                self._encoded.clear()
+                self._encoded_size = len(encoded)
+            self._encoded[user.user_id] = encoded
+        return encoded
 
     def has_room(self, user_id: str) -> bool:
         """Whether a user may block somebody else."""
@@ -92,6 +110,7 @@ class Blocks:
         self.changed()
 
     def _add(self, user_id: str, other: User, sign: int) -> None:
+        self._encoded_size -= len(self._encoded.pop(user_id, b""))
         self._count += sign
         size = sign * (len(other.user_id.encode()) + len(other.server_id.encode()) + 8)
         for counter, key, more in (

@@ -16,6 +16,7 @@ from parley.services.chat.hooks import Hooks
 from parley.services.chat.roster import ChatLink, Roster
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
+from parley.shared.wire.framing import encode_frame
 from parley.shared.wire.messages import encode, pb
 
 MOST_BEHIND_A_JOIN: Final = 16
@@ -198,8 +199,7 @@ class Requests:
         def tell(is_safe: bool) -> None:
             if is_safe and name != "ASK_BLOCKED_USERS":
                 self._tell_watchers(name, user, other)
-            users = [each.to_pb() for each in self._blocks.of(user)]
-            link.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=is_safe)))
+            self._answer_blocked(user, ask, link, is_safe=is_safe)
 
         def unblocked(is_safe: bool) -> None:
             if is_safe:
@@ -237,8 +237,11 @@ class Requests:
     def watch_blocks(self, ask: pb.ChangeBlock, link: ChatLink) -> None:
         """Another process of this node asks whom one of our users blocks; from now on it hears of changes."""
         self._watchers[link] = None
-        users = [each.to_pb() for each in self._blocks.of(User.of(ask.of))]
-        link.send(encode("BLOCKED_USERS", pb.BlockedUsers(request=ask.request, users=users, ok=True)))
+        self._answer_blocked(User.of(ask.of), ask, link, is_safe=True)
+
+    def _answer_blocked(self, user: User, ask: pb.ChangeBlock, link: ChatLink, *, is_safe: bool) -> None:
+        payload = pb.BlockedUsers(request=ask.request, ok=is_safe).SerializeToString() + self._blocks.encoded(user)
+        link.send(encode_frame("BLOCKED_USERS", payload))
 
     def _tell_watchers(self, name: str, user: User, other: User) -> None:
         for watcher in self._watchers:

@@ -16,6 +16,7 @@ from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.spellings import Spellings
+from parley.shared.trust.authors import proof_fields
 from parley.shared.wire.messages import encode, pb
 
 GIVEN: Final = 50_000
@@ -24,6 +25,7 @@ MOST: Final = 20_000
 """Statuses in one answer: twice the members that a group has by default. An answer with more is refused whole."""
 NO_STATUS: Final = -1
 """No status."""
+_DELIVERED: Final = Status.DELIVERED
 _USER_NOT_FOUND: Final = Status.USER_NOT_FOUND
 
 
@@ -86,8 +88,9 @@ class Acknowledgements:
             raise UnexpectedMessage(f"a client of {user} answers a message that it was never given", "never_given")
         self._dispatcher.answered(user, envelope, now)
         status = ack.statuses[0].status
-        self._statuses.report(envelope, status if status in FINAL else Status.UNKNOWN_STATUS)
-        return envelope if status == Status.DELIVERED and not was_misspelt else None
+        proof = proof_fields(ack)[0] if ack.proofs else b""
+        self._statuses.report(envelope, status if status in FINAL else Status.UNKNOWN_STATUS, proof)
+        return envelope if status == _DELIVERED and not was_misspelt else None
 
     def from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> Envelope | None:
         """Another server answered for its users, or for the members of one of its groups.
@@ -110,15 +113,16 @@ class Acknowledgements:
         if group is not None and group.server_id == server_id:
             self._for_members(server_id, group, ack, now)
             return None
-        envelope = None
-        for user, status in statuses:
+        envelope, proofs = None, proof_fields(ack) if ack.proofs else ()
+        for at, (user, status) in enumerate(statuses):
             if user is not None and user[1] != server_id:
                 raise UnexpectedMessage(f"{server_id} answers for {user}", "foreign_user")
             known_status = status if status in FINAL or status in INTERIM else Status.UNKNOWN_STATUS
-            envelope = self._for_one(server_id, ack, author, user, known_status, now)
+            proof = proofs[at] if proofs else b""
+            envelope = self._for_one(server_id, ack, author, user, known_status, now, proof)
         if len(statuses) != 1 or receipt or group is not None or was_misspelt:
             return None
-        return envelope if statuses[0][1] == Status.DELIVERED else None
+        return envelope if status == _DELIVERED else None
 
     def _for_one(
         self,
@@ -128,32 +132,33 @@ class Acknowledgements:
         user: User | None,
         status: int,
         now: float,
+        proof: bytes,
     ) -> Envelope | None:
         """The message in flight that was answered, if there is one."""
         envelope = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if envelope is not None:
             if status in INTERIM and author is None:
                 envelope.advance(Input.TAKEN)  # it names no author: we have to remember who it was
-                self._statuses.report(envelope, status)
+                self._statuses.report(envelope, status, proof)
             elif status in INTERIM:
                 self._dispatcher.answered(server_id, envelope, now)
                 # Told once this is on disk: else a restart would make its final status unknown.
-                envelope.promise(status)
+                envelope.promise(status, proof)
                 self._mailbox.handed_over(envelope, status)
             elif status != _USER_NOT_FOUND or not self._refusal_waits(server_id, envelope):
                 self._dispatcher.answered(server_id, envelope, now)
-                self._statuses.report(envelope, status)
+                self._statuses.report(envelope, status, proof)
         elif user is not None and author is not None and author.is_complete:
-            self._late(ack, author, user, status)
+            self._late(ack, author, user, status, proof)
         return envelope
 
     def refused(self, server_id: str, envelope: Envelope, now: float) -> None:
         """A server does not know whom a message is for, and that is certain by now."""
         if envelope.is_in_flight:  # it is in flight: nothing else became of it
             self._dispatcher.answered(server_id, envelope, now)
-            self._statuses.report(envelope, _USER_NOT_FOUND)
+            self._statuses.report(envelope, _USER_NOT_FOUND, b"")
 
-    def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int) -> None:
+    def _late(self, ack: pb.ChatMessageResponse, author: User, user: User, status: int, proof: bytes) -> None:
         """The other server has had the message for some time: its answer counts if we gave it that message.
 
         One that does not count may be made up. Or it comes again, because a receipt was lost; or we were restarted
@@ -173,7 +178,7 @@ class Acknowledgements:
         present = handed_over.status if present is None else present
         if present == status or (present in FINAL and status in INTERIM):
             return  # told again, because a receipt was lost
-        self._statuses.report_late(late, status)
+        self._statuses.report_late(late, status, proof)
         if status in FINAL:
             self._mailbox.answered_late(late, status)
 
@@ -184,9 +189,12 @@ class Acknowledgements:
             raise UnexpectedMessage(f"{server_id} answers {author}", "foreign_user")
         key = server_id, ack.messageSnowflake, User(*group), author
         name = Name(author, ack.messageSnowflake, group, TO_GROUP)
-        if self._dispatcher.find(*key) is None and self._mailbox.find_handed_over(name) is None:
+        found = self._dispatcher.find(*key)
+        if found is None and self._mailbox.find_handed_over(name) is None:
             self._doubted()
             return
+        if found is not None:
+            self._statuses.taken_by_group(found)
         self._statuses.relay(ack)
         while ack.complete and (envelope := self._dispatcher.find(*key)) is not None:
             self._dispatcher.answered(server_id, envelope, now)

@@ -32,6 +32,11 @@ class InFlight(InFlightTable):
     def __init__(self, windows: int = 1) -> None:
         super().__init__(WINDOW * windows, BURST * WINDOW * windows, WINDOW_BYTES * windows)
 
+    def set_window(self, window: int) -> None:
+        """A user's client asks for at most so many messages, in a burst, too; 0: for no less than others."""
+        self.window = min(window, WINDOW) or WINDOW
+        self.burst_window = min(window, WINDOW) or BURST * WINDOW
+
     def __len__(self) -> int:
         return len(self.held)
 
@@ -94,7 +99,8 @@ class InFlight(InFlightTable):
     def find(self, snowflake: int, recipient: User | None = None, author: User | None = None) -> Envelope | None:
         """The oldest unanswered message with that snowflake, of those who are named."""
         for envelope in self.by_number.get(snowflake, ()):
-            if recipient in (None, envelope.recipient) and author in (None, envelope.author):
+            is_for = recipient is None or recipient == envelope.recipient
+            if is_for and (author is None or author == envelope.author):
                 return envelope
         return None
 

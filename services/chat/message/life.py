@@ -179,8 +179,8 @@ class Envelope:
 
     __slots__ = (
         "arrived", "attempts", "author", "due", "durability", "group", "id", "in_pieces", "is_repeat",
-        "is_retried_by_origin", "key", "last_status", "origin", "promised", "raw", "recipient", "reply_to",
-        "sent_to", "size", "snowflake", "state", "was_kept", "was_whole",
+        "is_retried_by_origin", "key", "last_status", "origin", "promised", "promised_proof", "raw", "recipient",
+        "reply_to", "sent_to", "size", "snowflake", "state", "was_kept", "was_whole",
     )  # fmt: skip
 
     body: Body | None = None
@@ -192,11 +192,11 @@ class Envelope:
         snowflake: int,
         recipient: Recipient,
         raw: bytes,
-        *,
         key: Key = b"",
+        arrived: float = 0.0,
+        *,
         origin: str = "",
         group: Group | None = None,
-        arrived: float = 0.0,
         is_retried_by_origin: bool = False,
     ) -> None:
         self.author = author
@@ -224,6 +224,8 @@ class Envelope:
         """The status that its author was given last."""
         self.promised: int | None = None
         """The interim status that its author is given once it is safe."""
+        self.promised_proof: bytes | None = None
+        """The proof of that status, of the server that gave it; None: we do."""
         self.due = 0.0
         """While in flight: when an answer is due, or it is written to its links again (seconds, monotonic)."""
         self.sent_to: tuple[ChatLink, ...] = ()
@@ -309,9 +311,9 @@ class Envelope:
         """Each of its pieces was written to a link."""
         self.was_whole = True
 
-    def promise(self, status: int) -> None:
-        """Have its author told an interim status once it is safe."""
-        self.promised = status
+    def promise(self, status: int, proof: bytes | None = None) -> None:
+        """Have its author told an interim status once it is safe; `proof` as in Statuses.report."""
+        self.promised, self.promised_proof = status, proof
 
     def reported(self, status: int) -> None:
         """Its author was given this status, and nothing ends by it."""

@@ -26,6 +26,7 @@ Status = pb.ChatMessageResponse.DeliveryStatus
 INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
 """A final status follows these."""
 FINAL: Final = frozenset(Status.Status.values()) - INTERIM
+_DELIVERED: Final = Status.DELIVERED
 
 
 class Statuses:
@@ -48,6 +49,8 @@ class Statuses:
         self._owed = owed
         self._count = hooks.count
         self._delivered = hooks.delivered
+        self._sign = hooks.sign
+        self._collect = hooks.collect
         self._done: list[Envelope] = []
         """Messages that were delivered in this turn: told at its end, so that it costs little."""
         self.recent = RecentMessages(mailbox.find, REMEMBERED)
@@ -55,9 +58,16 @@ class Statuses:
         self._state = mailbox.state
         self.expected = ExpectedStatuses(lambda: hooks.limited("messages", "statuses"))
 
-    def report(self, envelope: Envelope, status: int) -> None:
-        """Tell an envelope's author its status; what has a final one needs to be kept no longer."""
+    def report(self, envelope: Envelope, status: int, proof: bytes | None = None) -> None:
+        """Tell an envelope's author its status; what has a final one needs to be kept no longer.
+
+        `proof`: the field in which whoever gave the status signed it (shared/trust/authors.py), which is passed on;
+        empty: nobody did; None: we give it ourselves.
+        """
+        proof = self._sign(envelope, status) if proof is None else proof
         is_final = status in FINAL
+        if self._collect is not None:
+            self._collect.note(envelope, status)
         if is_final:
             envelope.ended(status)
         else:
@@ -65,27 +75,30 @@ class Statuses:
         self.recent.note(envelope.key, status)
         scope = "local" if envelope.recipient[1] == self._server_id else "remote"
         self._count(scope, status)
-        if status == Status.DELIVERED:
+        if status == _DELIVERED:
             self._done.append(envelope)
             if scope == "local":
                 self._mailbox.delivered(envelope)
         if envelope.group is not None:
-            self._gather(envelope, status)
+            self._gather(envelope, status, proof)
         else:
             # An interim status need not be owed: the origin keeps the message until it has one, and asks again.
-            self._report_one(envelope, status, for_certain=is_final and envelope.durability is not MEMORY)
+            for_certain = is_final and envelope.durability is not MEMORY
+            self._report_one(envelope, status, for_certain=for_certain, proof=proof)
         if is_final and envelope.durability is not MEMORY:
             self._mailbox.over(envelope, status)
 
-    def report_late(self, envelope: Envelope, status: int) -> None:
+    def report_late(self, envelope: Envelope, status: int, proof: bytes = b"") -> None:
         """Tell what another server says of a message that it has had for some time: nothing of it is kept here."""
+        if self._collect is not None:
+            self._collect.note_late(envelope, status)
         envelope.reported(status)
         self.recent.note(envelope.key, status)
         self._count("remote", status)
         if envelope.group is not None:
-            self._gather(envelope, status)
+            self._gather(envelope, status, proof)
         else:
-            self._report_one(envelope, status, for_certain=True)
+            self._report_one(envelope, status, for_certain=True, proof=proof)
 
     def report_when_safe(self, envelope: Envelope, status: int) -> None:
         """Tell an interim status, which says that a message is kept, as soon as that is true."""
@@ -94,16 +107,18 @@ class Statuses:
         else:
             envelope.promise(status)
 
-    def report_once(self, envelope: Envelope, status: int) -> None:
+    def report_once(self, envelope: Envelope, status: int, proof: bytes | None = None) -> None:
         """Tell an interim status, unless the author has it already, or a final one that came another way."""
         last = envelope.last_status
         if last != status and last not in FINAL and self.recent.status(envelope.key) not in FINAL:
-            self.report(envelope, status)
+            self.report(envelope, status, proof)
 
     def report_unconfirmed(self, envelope: Envelope) -> None:
         """Tell, once, that one which goes on is neither confirmed nor kept: whatever comes of it is told, too."""
         if envelope.last_status not in FINAL:
             status = Status.UNKNOWN_STATUS
+            if self._collect is not None:
+                self._collect.note(envelope, status)
             envelope.reported(status)
             self._count("local" if envelope.recipient.server_id == self._server_id else "remote", status)
             if envelope.group is not None:
@@ -129,7 +144,7 @@ class Statuses:
         """The message is complete, and its author told so, when each of these members has a status."""
         self.expected.add(author, (snowflake, group), members)
 
-    def _gather(self, envelope: Envelope, status: int) -> None:
+    def _gather(self, envelope: Envelope, status: int, proof: bytes = b"") -> None:
         key = envelope.reply_to, envelope.author, envelope.snowflake
         if key not in self._gathered:
             group = (envelope.group or Group("", "")).to_pb()
@@ -138,6 +153,9 @@ class Statuses:
                 message.author.CopyFrom(envelope.author.to_pb())
             self._gathered[key] = message, []
         message, envelopes = self._gathered[key]
+        if proof:
+            _fill(message)
+            message.MergeFromString(proof)
         message.statuses.add(user=_user(envelope.recipient), status=Status.Status.Name(status))
         envelopes.append(envelope)
 
@@ -149,6 +167,8 @@ class Statuses:
         while self._gathered:
             (reply_to, _author, _snowflake), (message, envelopes) = self._gathered.popitem()
             message.complete = self._is_complete(envelopes)
+            if message.proofs:
+                _fill(message)
             self._send(
                 reply_to,
                 message.SerializeToString(),
@@ -162,6 +182,11 @@ class Statuses:
             return False
         recipients = (envelope.recipient for envelope in envelopes)
         return self.expected.note(first.author, (first.snowflake, first.group), recipients)
+
+    def taken_by_group(self, envelope: Envelope) -> None:
+        """Another server has a message to one of its groups."""
+        if self._collect is not None:
+            self._collect.note(envelope, Status.USER_AWAY)
 
     def relay(self, ack: pb.ChatMessageResponse) -> None:
         """Tell one of our users what another server says of its group's members."""
@@ -188,17 +213,21 @@ class Statuses:
 
     # Sending -----------------------------------------------------------------------------------------
 
-    def _report_one(self, envelope: Envelope, status: int, *, for_certain: bool = False) -> None:
+    def _report_one(
+        self, envelope: Envelope, status: int, *, for_certain: bool = False, proof: bytes = b""
+    ) -> None:
         author = envelope.author if envelope.origin else None
-        payload = _ack(author, envelope.snowflake, envelope.recipient, status)
+        payload = _ack(author, envelope.snowflake, envelope.recipient, status) + proof
         self._send(envelope.reply_to, payload, for_certain=for_certain, is_final=status in FINAL)
 
     def _send(
         self, destination: Destination, payload: bytes, *, for_certain: bool = False, is_final: bool = False
     ) -> None:
         """Tell now where that will do; else note it as owed, which tells as soon as somebody is there."""
+        is_unconfirmed = False
         if isinstance(destination, User):
             links: Sequence[ChatLink] = self._roster.clients(destination)
+            is_unconfirmed = is_final
         else:
             server = self._roster.linked(destination)
             links = () if server is None or (for_certain and server.confirms) else (server.link,)
@@ -208,13 +237,19 @@ class Statuses:
         raw = encode_frame("MESSAGE_ACK", payload)
         for link in links:
             link.send(raw)
-            if is_final and isinstance(destination, User):
+            if is_unconfirmed:
                 unconfirmed = self._state.unconfirmed_statuses.get(link)
                 if unconfirmed is None:
                     unconfirmed = self._state.unconfirmed_statuses[link] = []
                 elif len(unconfirmed) >= UNCONFIRMED:
                     del unconfirmed[0]
                 unconfirmed.append(raw)
+
+
+def _fill(message: pb.ChatMessageResponse) -> None:
+    """Have as many proofs as statuses: those in between were signed by nobody."""
+    for _ in range(len(message.statuses) - len(message.proofs)):
+        message.proofs.add()
 
 
 def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:

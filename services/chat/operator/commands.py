@@ -67,7 +67,7 @@ class Retried(msgspec.Struct, frozen=True):
     messages: int = 0
 
 
-Request = TypeVar("Request", Drop, Retry)
+Request = TypeVar("Request", bound=msgspec.Struct)
 
 
 def parse(body: bytes, kind: type[Request]) -> Request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -15,10 +16,13 @@ from typing import Final
 
 import msgspec
 
+from parley.services.chat.archive.archive import Archive
 from parley.services.chat.engine import ChatEngine
 from parley.services.chat.hooks import Hooks
-from parley.services.chat.operator import commands, inspection
+from parley.services.chat.operator import archive_commands, commands, inspection
+from parley.services.chat.operator.archive_commands import Change, Changed
 from parley.services.chat.operator.commands import Drop, Dropped, Retried, Retry
+from parley.services.chat.operator.user_commands import UserChange, UserChanged
 from parley.services.chat.roster import LocalRoster, Roster
 from parley.services.chat.storage.store import Store
 from parley.shared.config import Config
@@ -78,9 +82,19 @@ class OperatorSocket:
 
     body_limit = BODY_LIMIT
 
-    def __init__(self, directory: Path, operations: Operations, log: Log) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        operations: Operations,
+        log: Log,
+        change_user: Callable[[UserChange], str] = lambda _request: "",
+        archive: Archive | None = None,
+    ) -> None:
+        """`change_user` does what is asked about a user's name, and returns what to say. ConfigError: it cannot."""
         self._path = directory / NAME
         self._operations = operations
+        self._change_user = change_user
+        self._archive = archive
         self._log = log
         self._server = HttpServer(self)
 
@@ -103,9 +117,16 @@ class OperatorSocket:
         target: str,
         body: bytes | None = b"",
         asker: str = "",  # noqa: ARG002
+        authorization: bytes = b"",  # noqa: ARG002
+        host: bytes = b"",  # noqa: ARG002
     ) -> Answer | Awaitable[Answer]:
         """Answer one request."""
-        act = {"/drop": self._drop, "/retry": self._retry}.get(target)
+        act = {
+            "/drop": self._drop,
+            "/retry": self._retry,
+            "/user": self._user,
+            "/archive": self._change_archive,
+        }.get(target)
         if act is None:
             return _refused(404, "not found")
         if method != "POST":
@@ -123,6 +144,28 @@ class OperatorSocket:
         done = await self._operations.retry(commands.parse(body, Retry))
         self._log.info("operator_retried", destinations=len(done), messages=sum(each.messages for each in done))
         return done
+
+    async def _change_archive(self, body: bytes) -> object:
+        request = commands.parse(body, Change)
+        if self._archive is None:
+            raise ConfigError("nothing is kept here (history.keep is 0), or the archive cannot be used")
+        server_id = self._path.parent.name
+
+        def change(db: sqlite3.Connection) -> Changed:
+            return archive_commands.change(db, server_id, request)
+
+        try:
+            done = await self._archive.change(change)
+        except sqlite3.Error as error:
+            raise ConfigError(f"the archive cannot be changed: {error}") from None
+        self._log.info("operator_changed_archive", action=request.action, count=done.count)
+        return done
+
+    async def _user(self, body: bytes) -> object:
+        request = commands.parse(body, UserChange)
+        said = self._change_user(request)
+        self._log.info("operator_changed_user", action=request.action, user=request.user_id[:80])
+        return UserChanged(said)
 
 
 async def _answered(done: Awaitable[object]) -> Answer:

@@ -153,8 +153,9 @@ class Router:
         if group is not None:
             self._statuses.refuse(user, message.messageSnowflake, recipient, Status.OTHER_ERROR)
             raise UnexpectedMessage(f"{user} speaks for a group", "foreign_user")
-        key = self._keys.of(author, recipient, None, message)
-        envelope = Envelope(author, message.messageSnowflake, recipient, raw, key=key, arrived=self.batch_came)
+        # `user` is the link's: all that it sends shares that name, and its hash.
+        key = self._keys.of(user, recipient, None, message)
+        envelope = Envelope(user, message.messageSnowflake, recipient, raw, key, self.batch_came)
         self._accept(envelope, message, now)
 
     def message_from_server(
@@ -219,10 +220,11 @@ class Router:
             envelope.repeated()
         self._recent.note(envelope.key, None)
         recipient = envelope.recipient
-        if isinstance(recipient, User) and recipient.server_id == self._server_id:
+        server_id = recipient.server_id
+        if server_id == self._server_id and isinstance(recipient, User):
             self._to_user(envelope, recipient, now)
         else:
-            self._to_server(envelope, recipient.server_id, now)
+            self._to_server(envelope, server_id, now)
 
     def _is_asked_again(self, envelope: Envelope) -> bool:
         """Whether another server has this message: what has become of it is asked by sending it again."""
@@ -344,6 +346,7 @@ class Router:
     def client_connected(self, user: User, now: float) -> None:
         """A user's client is in the roster: what waits for them goes out."""
         self._owed.connected(user)
+        self._dispatcher.set_window(user)
         self._dispatcher.catch_up(user)
         self._dispatcher.connected(user, now)
 
@@ -354,6 +357,7 @@ class Router:
     def client_disconnected(self, user: User, link: ChatLink, now: float, *, cleanly: bool = False) -> None:
         """A client is out of the roster: what it did not acknowledge waits again. `cleanly`: it or we said so."""
         self._statuses.link_lost(user, link, cleanly=cleanly)
+        self._dispatcher.set_window(user)
         self._unsend(user, link, now, cleanly=cleanly)
         if not self._roster.clients(user):
             if self.fast_path is not None:
@@ -497,13 +501,13 @@ class Router:
         """These are safe now: their authors may be told."""
         for envelope in envelopes:
             if envelope.persisted() is Effect.TELL and envelope.promised is not None:
-                self._statuses.report_once(envelope, envelope.promised)
+                self._statuses.report_once(envelope, envelope.promised, envelope.promised_proof)
 
     def handed_over(self, envelopes: Iterable[Envelope]) -> None:
         """That other servers have these is on disk, or could not be written: their authors are told either way."""
         for envelope in envelopes:
             if envelope.promised is not None:
-                self._statuses.report_once(envelope, envelope.promised)
+                self._statuses.report_once(envelope, envelope.promised, envelope.promised_proof)
 
     def not_persisted(self, envelopes: Iterable[Envelope], now: float | None = None) -> None:
         """These could not be written: what is on its way goes on, the rest was not taken.

@@ -8,25 +8,14 @@ machine without a battery begins in 1970, and is told the time by somebody, some
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from parley.shared.runtime.moments import Moment, moment, running
 
 LONGEST: Final = 30 * 86400.0
 """Seconds: whoever says that no process ran for longer than this is not believed."""
 STEP: Final = 3600.0
 """Seconds by which the clock may differ from the running time of the machine; beyond it, it was set meanwhile."""
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-
-
-class Moment(NamedTuple):
-    """A moment by all the clocks that there are."""
-
-    wall: float
-    """Seconds since 1970, as the machine has it."""
-    running: float = 0.0
-    """Seconds since the machine was started."""
-    boot: str = ""
-    """That start's name; empty: not known."""
 
 
 def gap(before: Moment, now: Moment) -> float:
@@ -36,15 +25,6 @@ def gap(before: Moment, now: Moment) -> float:
     if before.boot and before.boot == now.boot and by_machine >= 0.0 and abs(by_wall - by_machine) > STEP:
         return by_machine
     return by_wall if 0.0 <= by_wall <= LONGEST else 0.0
-
-
-def moment() -> Moment:
-    """Read the clocks."""
-    try:
-        boot = _BOOT_ID.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        boot = ""
-    return Moment(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot)
 
 
 class Ages:
@@ -66,5 +46,4 @@ class Ages:
 
     def to_write(self) -> tuple[float, float, float, str]:
         """The age, and the moment that it is of."""
-        running = time.clock_gettime(time.CLOCK_BOOTTIME)
-        return (self.now, time.time(), running, self._last.boot)
+        return (self.now, time.time(), running(), self._last.boot)

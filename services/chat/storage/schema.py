@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from parley.services.chat.message.model import COPY, TO_GROUP
 from parley.services.chat.storage import queries, rows
-from parley.services.chat.storage.age import Ages, Moment
+from parley.services.chat.storage.age import Ages
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, MalformedMessage, StorageError
+from parley.shared.runtime.moments import Moment
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import decode, pb

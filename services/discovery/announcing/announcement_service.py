@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Self
 
 from prometheus_client import CollectorRegistry
@@ -24,6 +25,8 @@ from parley.shared.runtime.supervised import Faults, forever
 from parley.shared.sockets.listener import is_taken
 from parley.shared.telemetry import logs
 from parley.shared.telemetry.metrics import Metrics
+from parley.shared.trust.keys import PrivateKey
+from parley.shared.trust_storage.identity import find_identity
 from parley.shared.version import version
 from parley.shared.wire.framing import MAX_DATAGRAM
 from parley.shared.wire.messages import FEATURES, LIVE_LOCATION, MESSAGES, TYPING_INDICATOR, pb
@@ -61,6 +64,7 @@ class AnnouncementService:
         self._metrics = Metrics(CollectorRegistry(), "DISCOVERY", self.server_id)
         self._metrics.expect_datagrams()
         self._port: DiscoveryPort | None = None
+        self._identity: PrivateKey | None = None
         self._looking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -110,9 +114,16 @@ class AnnouncementService:
             mark=our_mark(version(), self._instance_id),
             nonce=request.nonce,
             limit=request.limit or MAX_DATAGRAM,
+            identity=self._find_identity(),
         )
         if self._port is not None and self._port.may_answer(request, len(announcement)):
             self._port.answer(request, announcement)
+
+    def _find_identity(self) -> PrivateKey | None:
+        """The key that the program's services have made by now; who announces none is spoken to in plain."""
+        if self._identity is None and self.config.security.mode != "open":
+            self._identity = find_identity(Path(self.config.data_dir), self.server_id)
+        return self._identity
 
 
 def _endpoint(feature: str, config: Config) -> pb.Endpoint:

@@ -34,9 +34,9 @@ class Announcer(DiscoveryPort):
 
     `asked(request)` hears of each request that may be answered; `heard(announcement, source, answered, pinned)`
     of each other server's announcement: whether it answers a request of ours, whether its address was configured;
-    `namesake(source)` of one in our own name from an address that is not this machine's; `peer_answered(host)` of
-    each answer of a static peer. `interval()`: seconds between two requests. `is_useful(host)`: whether a server
-    that we have use for is there.
+    `namesake(announcement, source, answered)` of one in our own name from an address that is not this machine's;
+    `peer_answered(host)` of each answer of a static peer. `interval()`: seconds between two requests.
+    `is_useful(host)`: whether a server that we have use for is there.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Announcer(DiscoveryPort):
         *,
         asked: Callable[[Request], None],
         heard: Callable[[Announcement, str, bool, bool], None],
-        namesake: Callable[[str], None],
+        namesake: Callable[[Announcement, str, bool], None],
         peer_answered: Callable[[str], None],
         interval: Callable[[], float],
         is_useful: Callable[[str], bool],
@@ -174,6 +174,8 @@ class Announcer(DiscoveryPort):
     def _announced(self, heard: Announcement, source: str, *, answered: bool, pinned: bool) -> None:
         if self._discovery.accepts(heard.server):
             self.counters.announcements["received"] += 1
+            if heard.server.key and not answered:
+                self.metrics.dropped("unasked")  # an old one, or somebody else's: its signature is not looked at
             self._heard(heard, source, answered, pinned)
         elif source not in self.networks.own:
-            self._namesake(source)
+            self._namesake(heard, source, answered)

@@ -7,10 +7,15 @@ from typing import Final
 
 from parley.services.discovery.announcing.silences import Silences
 from parley.shared.addresses import SocketAddress
-from parley.shared.telemetry.troubles import Troubles
+from parley.shared.telemetry.troubles import OF_A_CLONE, Troubles
 
 SHOWN: Final = 5
 """Names in one line."""
+CLONED: Final = 8.0
+"""Seconds for which another instance with our key is heard, while we run, until it counts as a clone of ours."""
+FORGOTTEN: Final = 60.0
+"""Seconds unheard after which it is heard for the first time."""
+MOST_CLONES: Final = 16
 
 
 class Diagnosis:
@@ -19,6 +24,10 @@ class Diagnosis:
     def __init__(self, troubles: Troubles) -> None:
         self._troubles = troubles
         self.silences = Silences()
+        self._clones: dict[str, tuple[float, float]] = {}
+        """Instance with our name and key → when it was heard first and last."""
+        self._cloned_at: dict[str, float] = {}
+        """Address of a clone → when it was last said to be one."""
 
     def unanswered(self, is_reached: Callable[[SocketAddress], bool], now: float) -> None:
         """Servers that ask us again and again and do not hear our answers."""
@@ -41,12 +50,37 @@ class Diagnosis:
             )
             self._troubles.note("peer_silent", host, detail, host=host)
 
-    def namesake(self, server_id: str, host: str) -> None:
-        """Two servers of one name never hear of each other, and their users' messages go to either."""
+    def namesake(self, server_id: str, host: str, now: float) -> None:
+        """Two servers of one name never hear of each other, and their users' messages go to either.
+
+        Of a clone that says less, and advises otherwise: nothing is said where one was found lately.
+        """
+        found = self._cloned_at.get(host)
+        if found is not None and now - found < FORGOTTEN:
+            return
         detail = (
             f"the server at {host} is called {server_id}, too: start one of the two with another PARLEY_SERVER_ID"
         )
         self._troubles.note("name_in_use_elsewhere", host, detail, server_id=server_id, host=host)
+
+    def clone(self, server_id: str, instance: str, host: str, now: float) -> None:
+        """Another instance proved to have our name and our key: a copy of this node, if it goes on being heard.
+
+        After a restart or a move there is but one.
+        """
+        first, last = self._clones.pop(instance, (now, now))
+        self._clones[instance] = (now if now - last > FORGOTTEN else first, now)
+        if len(self._clones) > MOST_CLONES:
+            del self._clones[next(iter(self._clones))]
+        if now - self._clones[instance][0] < CLONED:
+            return
+        self._cloned_at.pop(host, None)
+        self._cloned_at[host] = now
+        if len(self._cloned_at) > MOST_CLONES:
+            del self._cloned_at[next(iter(self._cloned_at))]
+        self._troubles.over("name_in_use_elsewhere", host)
+        detail = f"the server at {host} is called {server_id}, too: {OF_A_CLONE}"
+        self._troubles.note("node_cloned", host, detail, server_id=server_id, host=host)
 
     def data_of_others(self, directory: str, names: Iterable[str], server_id: str) -> None:
         """A node that is named after its host has data of another name: the host may have been renamed."""

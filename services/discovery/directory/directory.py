@@ -9,7 +9,7 @@ linked or was configured never makes room for another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -73,6 +73,8 @@ class Entry:
     pinned: bool = False
     """Whether it was heard at an address that was configured."""
     mark: Mark | None = None
+    key: bytes = b""
+    """The key that it proved to have; empty: it is spoken to in plain."""
     endpoints: dict[Place, _Heard] = field(default_factory=dict)
     """(feature, endpoint) → when and how it was heard."""
     linked: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class Entry:
         for (feature, endpoint), heard in ranked:
             features.setdefault(feature, []).append(_marked(endpoint, heard))
         endpoints = {name: tuple(found) for name, found in features.items()}
-        return Server(self.server_id, endpoints, self.mark, heard=True)
+        return Server(self.server_id, endpoints, self.mark, heard=True, key=self.key)
 
     @property
     def hosts(self) -> set[str]:
@@ -174,9 +176,14 @@ class Directory:
             entry = self._admit(server.server_id, source, now, relayed=relayed, answered=answered, pinned=pinned)
             if entry is None:
                 return Hearing.REFUSED
+        if entry.key and not server.key:
+            return Hearing.REFUSED  # there was no room to pin its key
+        if changed_key := entry.key != server.key:
+            entry.key = server.key
+            entry.endpoints.clear()  # whoever was heard there had another key, or none
         was_silent = now - entry.last_heard > self._stale
         changed, refused = self._note_endpoints(entry, server, now, relayed=relayed, answered=answered)
-        changed |= entry.mark is None and server.mark is not None
+        changed |= changed_key or (entry.mark is None and server.mark is not None)
         entry.mark = server.mark or entry.mark
         entry.last_heard = now
         entry.answered |= answered
@@ -262,6 +269,13 @@ class Directory:
         for place in oldest:
             del entry.endpoints[place]
         return True
+
+    def distrust(self, is_wrong: Callable[[str, bytes], bool]) -> bool:
+        """Drop those that have a key which is theirs no longer; whether anything was dropped."""
+        wrong = [entry.server_id for entry in self._entries.values() if is_wrong(entry.server_id, entry.key)]
+        for server_id in wrong:
+            self._drop(server_id)
+        return bool(wrong)
 
     # Links ------------------------------------------------------------------------------------------
 

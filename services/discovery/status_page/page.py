@@ -41,7 +41,15 @@ def live(view: View) -> str:
     """The part that changes: it is in the page, and sent again as an event whenever it is another."""
     pictures = picture(view), picture(view, NARROW)
     return "\n".join(
-        [_summary(view), *pictures, _servers(view), _own_links(view), _edges(view.edges), _dialects(view)]
+        [
+            _summary(view),
+            *pictures,
+            _servers(view),
+            _own_links(view),
+            _edges(view.edges),
+            _keys(view),
+            _dialects(view),
+        ]
     )
 
 
@@ -68,20 +76,28 @@ def _server(node: Node) -> list[str]:
 
 def _own_links(view: View) -> str:
     rows = [_own_link(link) for link in view.links[:ROWS]]
-    heads = ("Server", "Feature", "State", "For", "Round trip", "Last error")
+    heads = ("Server", "Feature", "State", "Security", "For", "Round trip", "Last error")
     return _table("links", f"Links of {view.server_id}", heads, rows, len(view.links))
 
 
 def _own_link(link: OwnLink) -> list[str]:
     age = ago(link.age) if link.age is not None else ""
     error = f"{ago(link.error_age)} ago: {link.error}" if link.error else ""
-    return [link.peer, _name(link.feature), link.state, age, milliseconds(link.rtt), error]
+    return [link.peer, _name(link.feature), link.state, link.assurance, age, milliseconds(link.rtt), error]
 
 
 def _edges(edges: Sequence[Edge]) -> str:
     rows = [[e.one, e.other, e.state, ", ".join(map(_name, e.missing))] for e in edges[:ROWS]]
     heads = ("Server", "And", "State", "Not linked for")
     return _table("pairs", "Who is linked with whom", heads, rows, len(edges))
+
+
+def _keys(view: View) -> str:
+    """Compare the words with what `parley trust show` prints at each server."""
+    rows = [[e.server_id, e.mnemonic, e.fingerprint, e.known, "; ".join(e.refused)] for e in view.keys[:ROWS]]
+    if not rows:
+        return ""
+    return _table("keys", "Keys", ("Server", "Words", "Key", "Known", "Refused"), rows, len(view.keys))
 
 
 def _dialects(view: View) -> str:

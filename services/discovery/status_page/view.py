@@ -6,13 +6,14 @@ that announce no links at all have none in the picture.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
 from parley.services.discovery.directory.directory import Directory, Entry
 from parley.services.discovery.metrics import Report, state_of
+from parley.services.discovery.status_page.keys import ShownKey
 from parley.shared.wire.messages import FEATURES, pb
 
 NAMES: Final = {"MESSAGES": "chat", "TYPING_INDICATOR": "typing", "LIVE_LOCATION": "location"}
@@ -80,6 +81,8 @@ class OwnLink:
     """The last error; of a link that stands it is over."""
     error_age: float
     """Seconds since then."""
+    assurance: str = ""
+    """How the server is known; empty: it is not linked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,18 @@ class View:
     missing: tuple[str, ...]
     """Features that no process of this node serves."""
     dialects: tuple[Spoken, ...] = ()
+    keys: tuple[ShownKey, ...] = ()
 
 
 def view(
-    server_id: str, directory: Directory, offered: Iterable[str], reports: Sequence[Report], now: float
+    server_id: str,
+    directory: Directory,
+    offered: Iterable[str],
+    reports: Sequence[Report],
+    now: float,
+    keys: Callable[[Iterable[str]], tuple[ShownKey, ...]] = lambda _names: (),
 ) -> View:
-    """The view of the present state."""
+    """The view of the present state; `keys` gives those of servers."""
     offered = frozenset(offered)
     ours = Node(server_id, True, _in_order(offered), None, False)
     nodes = [ours, *(_node(entry, directory, now) for entry in directory.entries)]
@@ -125,6 +134,7 @@ def view(
         tuple(sorted(_own_links(reports, now), key=lambda link: (link.peer, FEATURES.index(link.feature)))),
         tuple(feature for feature in FEATURES if feature not in offered),
         tuple(_dialects(reports)),
+        keys(node.server_id for node in nodes),
     )
 
 
@@ -199,6 +209,7 @@ def _own_links(reports: Sequence[Report], now: float) -> Iterable[OwnLink]:
                 link.rtt if link.HasField("rtt") else None,
                 link.lastError,
                 link.errorAge + now - report.at,
+                link.assurance,
             )
 
 

@@ -6,6 +6,7 @@
  */
 #include "fast_path/fast_path.h"
 
+#include "fast_path/collected.h"
 #include "fast_path/destinations.h"
 #include "fast_path/envelopes.h"
 #include "fast_path/unconfirmed.h"
@@ -127,16 +128,24 @@ static int take_answer(FastPath *self, Party *source, PyObject *link, const Fram
     if (envelope == NULL || !is_on(envelope, link))
         return 0;
     Flow *flow = envelope->flow;
-    if (!says_delivered(flow, rest, length))
+    const char *proof = NULL;
+    if (!says_delivered(flow, rest, length) &&
+        ((proof = proof_of_answer(rest, length)) == NULL || !says_delivered(flow, rest, proof - rest)))
         return 0;
     int outcome = may_reply(self, flow->reply_to);
     if (outcome <= 0)
         return outcome;
-    if (write_status(&flow->reply_to->statuses, snowflake, flow->tail) || count_delivery(self, envelope))
+    Run *statuses = &flow->reply_to->statuses;
+    if ((proof == NULL ? write_status(statuses, snowflake, flow->tail)
+                       : write_proven_status(statuses, snowflake, flow->tail, proof)) ||
+        count_delivery(self, envelope))
         return -1;
     if (flow->is_local && stored_add(&self->stored, &envelope->key))
         return -1;
     recent_note(self->recent, &envelope->key, self->limits.delivered);
+    if (self->collect != Py_None && (flow->is_local || PyUnicode_GET_LENGTH(flow->origin) == 0) &&
+        collected_add(self, envelope))
+        return -1;
     source->in_flight->answered_at = self->now;
     source->trust++;
     envelope_remove(self, envelope);
@@ -275,7 +284,7 @@ Py_ssize_t fast_path_take_frames(FrameTaker *taker, PyObject *source, PyObject *
         while (at < PyList_GET_SIZE(frames) && take_one(self, party, link, PyList_GET_ITEM(frames, at)) > 0)
             at++;
     Py_DECREF(party);
-    if (end(self))
+    if (end(self) || collected_tell(self))
         return -1;
     if (self->count && !self->is_armed) {
         self->is_armed = 1;

@@ -110,7 +110,8 @@ PyObject *fast_path_learn_answer(FastPath *self, PyObject *arguments)
     const char *begin = PyBytes_AS_STRING(payload), *last = begin + PyBytes_GET_SIZE(payload), *rest;
     if (flow != NULL && last > begin && *begin == SNOWFLAKE &&
         (rest = read_varint(begin + 1, last, &snowflake)) != NULL && !has_snowflake(rest, last)) {
-        PyObject *answer = PyBytes_FromStringAndSize(rest, last - rest);
+        const char *proof = proof_of_answer(rest, last - rest);
+        PyObject *answer = PyBytes_FromStringAndSize(rest, (proof == NULL ? last : proof) - rest);
         if (answer == NULL)
             return NULL;
         Py_XSETREF(flow->answers[ANSWERS - 1], answer);

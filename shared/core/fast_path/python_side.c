@@ -137,8 +137,8 @@ static void in_flight_dealloc(InFlightTable *self)
 static PyMemberDef in_flight_members[] = {
     {"held", T_OBJECT_EX, offsetof(InFlightTable, held), READONLY, "What is in flight, in order."},
     {"by_number", T_OBJECT_EX, offsetof(InFlightTable, by_number), READONLY, "Snowflake → those with it."},
-    {"window", T_LONGLONG, offsetof(InFlightTable, window), READONLY, NULL},
-    {"burst_window", T_LONGLONG, offsetof(InFlightTable, burst_window), READONLY, NULL},
+    {"window", T_LONGLONG, offsetof(InFlightTable, window), 0, NULL},
+    {"burst_window", T_LONGLONG, offsetof(InFlightTable, burst_window), 0, NULL},
     {"window_bytes", T_LONGLONG, offsetof(InFlightTable, window_bytes), READONLY, NULL},
     {"size", T_LONGLONG, offsetof(InFlightTable, size), 0, NULL},
     {"answered_at", T_DOUBLE, offsetof(InFlightTable, answered_at), 0, NULL},

@@ -11,6 +11,30 @@ static const char *skip(const char *at, const char *end, unsigned char tag)
     return end - at - 2 < at[1] ? NULL : at + 2 + at[1];
 }
 
+/* What both proofs begin with: field 140, a key and a signature. */
+enum { PROOF_HEAD = 3 + 35 + 67 };
+
+/* Whether that many bytes are field 140 of this shape: `size` bytes of a key, a signature, then numbers of eight
+ * bytes. The bytes within are for who verifies them. The last is a time's highest, so 0: no 0x0A. */
+static int has_shape(const char *at, Py_ssize_t size)
+{
+    static const char first[] = "\xE2\x08", key[] = "\xE2\x08\x20", signature[] = "\xEA\x08\x40";
+    return memcmp(at, first, 2) == 0 && at[2] == (char)(size - 3) && memcmp(at + 3, key, 3) == 0 &&
+           memcmp(at + 38, signature, 3) == 0 && memcmp(at + PROOF_HEAD, "\xF1\x08", 2) == 0 &&
+           at[size - 1] == 0;
+}
+
+static int is_author_proof(const char *at, Py_ssize_t size)
+{
+    return size == AUTHOR_PROOF && has_shape(at, size) && memcmp(at + PROOF_HEAD + 10, "\xF9\x08", 2) == 0;
+}
+
+const char *proof_of_answer(const char *rest, Py_ssize_t length)
+{
+    const char *at = rest + length - STATUS_PROOF;
+    return length > STATUS_PROOF && has_shape(at, STATUS_PROOF) ? at : NULL;
+}
+
 int read_message(const Frame *frame, Message *message)
 {
     Py_ssize_t length;
@@ -31,9 +55,13 @@ int read_message(const Frame *frame, Message *message)
     if ((unsigned char)*at != TEXT || (at = read_varint(at + 1, end, &text_length)) == NULL)
         return 0;
     message->text = at;
-    message->text_length = end - at;
+    message->text_length = (Py_ssize_t)text_length;
     message->kind = TEXT >> 3;
-    return text_length == (uint64_t)(end - at) && is_utf8(at, end - at);
+    if (text_length != (uint64_t)(end - at) &&
+        (text_length > (uint64_t)(end - at) ||
+         !is_author_proof(at + text_length, end - at - (Py_ssize_t)text_length)))
+        return 0;
+    return is_utf8(at, (Py_ssize_t)text_length);
 }
 
 int read_answer(const Frame *frame, uint64_t *snowflake, const char **rest, Py_ssize_t *rest_length)
@@ -98,25 +126,50 @@ static char *write_number(char *at, unsigned number)
     return at;
 }
 
-int write_status(Run *run, uint64_t snowflake, PyObject *tail)
+/* Begin a MESSAGE_ACK with its number, of which `more` bytes follow; where they are to stand, or NULL. */
+static inline char *begin_status(Run *run, uint64_t snowflake, Py_ssize_t more)
 {
     static const char name[] = "MESSAGE_ACK ";
     char number[11], *number_end;
     number[0] = SNOWFLAKE;
     number_end = write_varint(number + 1, snowflake);
-    Py_ssize_t tail_length = PyBytes_GET_SIZE(tail), number_length = number_end - number;
-    char *begin = run_room(run, (Py_ssize_t)sizeof name + 12 + number_length + tail_length), *at = begin;
-    if (begin == NULL)
-        return -1;
+    Py_ssize_t number_length = number_end - number;
+    char *at = run_room(run, (Py_ssize_t)sizeof name + 12 + number_length + more);
+    if (at == NULL)
+        return NULL;
     memcpy(at, name, sizeof name - 1);
-    at = write_number(at + sizeof name - 1, (unsigned)(number_length + tail_length));
+    at = write_number(at + sizeof name - 1, (unsigned)(number_length + more));
     *at++ = ' ';
     memcpy(at, number, (size_t)number_length);
-    at += number_length;
-    memcpy(at, PyBytes_AS_STRING(tail), (size_t)tail_length);
-    at += tail_length;
+    return at + number_length;
+}
+
+static inline void end_status(Run *run, char *at)
+{
     *at++ = '\n';
-    run->length += at - begin;
+    run->length = at - run->bytes;
     run->count++;
+}
+
+int write_status(Run *run, uint64_t snowflake, PyObject *tail)
+{
+    Py_ssize_t length = PyBytes_GET_SIZE(tail);
+    char *at = begin_status(run, snowflake, length);
+    if (at == NULL)
+        return -1;
+    memcpy(at, PyBytes_AS_STRING(tail), (size_t)length);
+    end_status(run, at + length);
+    return 0;
+}
+
+int write_proven_status(Run *run, uint64_t snowflake, PyObject *tail, const char *proof)
+{
+    Py_ssize_t length = PyBytes_GET_SIZE(tail);
+    char *at = begin_status(run, snowflake, length + STATUS_PROOF);
+    if (at == NULL)
+        return -1;
+    memcpy(at, PyBytes_AS_STRING(tail), (size_t)length);
+    memcpy(at + length, proof, STATUS_PROOF);
+    end_status(run, at + length + STATUS_PROOF);
     return 0;
 }

@@ -6,6 +6,8 @@
 
 enum { SNOWFLAKE = 0x08, AUTHOR = 0x12, USER = 0x1A, TEXT = 0x5A };
 /* Protobuf's tags: the fields' numbers and types (protocol.md, "Messages"). */
+enum { AUTHOR_PROOF = 125, STATUS_PROOF = 115 };
+/* Bytes of a proof (shared/trust/authors.py), which has one shape only and stands last. */
 
 /* Frames of one name, gathered for one destination in one call. */
 typedef struct {
@@ -15,7 +17,7 @@ typedef struct {
 
 char *run_room(Run *run, Py_ssize_t more);
 
-/* A message's payload of the simple shape: a number, the head (author and recipient), a text. */
+/* A message's payload of the simple shape: a number, the head (author and recipient), a text; perhaps a proof. */
 typedef struct {
     uint64_t snowflake;
     const char *head, *text;
@@ -27,6 +29,10 @@ int read_message(const Frame *frame, Message *message);
 /* An acknowledgement's: a number, and the rest. */
 int read_answer(const Frame *frame, uint64_t *snowflake, const char **rest, Py_ssize_t *rest_length);
 int has_snowflake(const char *at, const char *end);
+/* The proof at an acknowledgement's end; NULL: there is none, or of another shape. */
+const char *proof_of_answer(const char *rest, Py_ssize_t length);
 int write_status(Run *run, uint64_t snowflake, PyObject *tail);
+/* The same, with a proof of the status behind it. */
+int write_proven_status(Run *run, uint64_t snowflake, PyObject *tail, const char *proof);
 
 #endif

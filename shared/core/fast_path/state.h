@@ -24,6 +24,13 @@ typedef struct {
     int patience, delivered;
 } FastPathLimits;
 
+/* What was delivered, for the archive, until Python takes it. */
+typedef struct {
+    char *bytes;
+    Py_ssize_t length, room;
+    int is_announced;
+} Collected;
+
 /* A message in flight. */
 struct Envelope {
     Flow *flow;
@@ -42,6 +49,7 @@ typedef struct {
     ChatState *chat;
     RecentMessages *recent;
     PyObject *delivered, *arm;
+    PyObject *collect; /* hears that `collected` has something; None: nothing is collected */
     FastPathLimits limits;
     MessageKey *multipliers; /* of messages' keys */
     PyObject *parties;       /* destination → Party */
@@ -58,6 +66,7 @@ typedef struct {
     StoredLookup stored;
     DeliveryRun run;
     int stage;
+    Collected collected;
     char is_armed, is_closed;
 } FastPath;
 

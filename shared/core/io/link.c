@@ -6,27 +6,11 @@
 
 #include "io/frame_taker.h"
 #include "io/frames.h"
+#include "io/past_transport.h"
 #include "io/python_side.h"
 #include "io/tallies.h"
 
-#include <time.h>
-#ifndef MS_WINDOWS
-#include <sys/socket.h>
-#endif
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* Python ignores SIGPIPE anyway */
-#endif
-
-static const double QUIET = 100e-6; /* seconds without a write: what comes then is alone in its turn of the loop */
-
 /* Writing ------------------------------------------------------------------------------------------------------ */
-
-static double clock_monotonic(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* Write past the transport what goes out after a quiet time: at once, and not at the end of the loop's turn.
  *
@@ -35,7 +19,6 @@ static double clock_monotonic(void)
  */
 static Py_ssize_t write_past_transport(LinkIO *self, PyObject *data)
 {
-#ifdef MSG_DONTWAIT
     double now = clock_monotonic(), before = self->written_at;
     self->written_at = ((Turn *)self->turn)->last = now;
     if (!self->is_plain_tcp || self->descriptor < 0 || now - before < QUIET || self->is_paused)
@@ -49,12 +32,7 @@ static Py_ssize_t write_past_transport(LinkIO *self, PyObject *data)
         if (self->may_wait)
             return PyErr_Occurred() ? -1 : 0;
     }
-    Py_ssize_t sent = send(self->descriptor, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data),
-                           MSG_DONTWAIT | MSG_NOSIGNAL);
-    return sent < 0 ? 0 : sent;
-#else
-    return 0;
-#endif
+    return write_to_socket(self->descriptor, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
 }
 
 static int write_through(LinkIO *self, PyObject *data)
@@ -76,14 +54,7 @@ static int write_through(LinkIO *self, PyObject *data)
 
 static int write_out(LinkIO *self)
 {
-    PyObject *data, *empty = NULL;
-    if (PyList_GET_SIZE(self->out) == 1) {
-        data = Py_NewRef(PyList_GET_ITEM(self->out, 0));
-    } else {
-        empty = PyBytes_FromStringAndSize(NULL, 0);
-        data = empty == NULL ? NULL : PyObject_CallMethodOneArg(empty, io_name.join, self->out);
-        Py_XDECREF(empty);
-    }
+    PyObject *data = io_joined(self->out);
     if (data == NULL)
         return -1;
     int failed = self->sent != Py_None && count_all_sent(self->out, self->sent);

@@ -1,7 +1,8 @@
 """Our users' clients at other servers: bounded, and each a subscriber like any other. Pure.
 
 Whoever links as a server may say that any user of ours visits it, and so hear what that user hears, and speak as
-that user: no more than whoever connects as that user's client. Neither has to prove anything yet.
+that user: no more than whoever connects as that user's client. Where the name is owned, both have to prove it: here
+by the session token that the client showed there.
 """
 
 from __future__ import annotations
@@ -32,11 +33,23 @@ class VisitingClient:
 
     __slots__ = ("identity", "is_parley", "link", "link_id", "logged_faults", "number")
 
-    def __init__(self, link: Peer, number: int, user: User, *, is_parley: bool) -> None:
-        """`number` is the other server's for it."""
+    def __init__(
+        self,
+        link: Peer,
+        number: int,
+        user: User,
+        *,
+        is_parley: bool,
+        on_link: bool = False,
+        token: pb.SessionToken | None = None,
+    ) -> None:
+        """`number` is the other server's for it; `on_link`: that tells it over its link, where nothing is lost.
+
+        `token`: shown for it there.
+        """
         self.link = link
         self.number = number
-        self.identity = Identity(user=user)
+        self.identity = Identity(user=user, events_on_link=on_link, token=token)
         self.is_parley = is_parley
         self.link_id = next(_numbers)
         self.logged_faults: frozenset[str] = frozenset()
@@ -67,11 +80,20 @@ class ClientsElsewhere:
         """The client of that number there."""
         return self._clients[link].get(number) if link in self._clients else None
 
-    def arrived(self, link: Peer, number: int, user: User, *, is_parley: bool) -> VisitingClient | None:
+    def arrived(
+        self,
+        link: Peer,
+        number: int,
+        user: User,
+        *,
+        is_parley: bool,
+        on_link: bool = False,
+        token: pb.SessionToken | None = None,
+    ) -> VisitingClient | None:
         """A client is there; None: there is no room for it."""
         if not self._shares.has_room(link):
             return None
-        client = VisitingClient(link, number, user, is_parley=is_parley)
+        client = VisitingClient(link, number, user, is_parley=is_parley, on_link=on_link, token=token)
         self._clients[link][number] = client
         self._shares.add(link)
         return client

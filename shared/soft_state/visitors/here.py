@@ -73,6 +73,12 @@ class VisitorsHere:
         if link is not None:
             link.send(encode("VISITORS", pb.Visitors(gone=[client.link_id])))
 
+    def named_again(self, client: Subscriber) -> None:
+        """It missed something of what its home told: have that tell all of it."""
+        link = self._served.get(client.link_id)
+        if link is not None:
+            self._announce(link, [client])
+
     def home_of(self, client: Subscriber) -> Peer | None:
         """The link over which a client's home is told; None: it is told here."""
         return self._served.get(client.link_id)
@@ -112,7 +118,13 @@ class VisitorsHere:
             visitors = pb.Visitors()
             for client in clients[at : at + IN_A_FRAME]:
                 if (user := client.identity.user) is not None:
-                    visitors.here.add(user=user.to_pb(), client=client.link_id, isParley=client.is_parley)
+                    visitors.here.add(
+                        user=user.to_pb(),
+                        client=client.link_id,
+                        isParley=client.is_parley,
+                        onLink=client.identity.events_on_link,
+                        token=client.identity.token,
+                    )
             link.send(encode("VISITORS", visitors))
 
 

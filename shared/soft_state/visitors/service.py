@@ -19,6 +19,7 @@ from parley.shared.soft_state.datagram_service import GREETINGS, DatagramService
 from parley.shared.soft_state.subscriber import Subscriber
 from parley.shared.soft_state.visitors.elsewhere import VisitingClient
 from parley.shared.soft_state.visitors.visits import Visits
+from parley.shared.trust.admission import Refusal
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import pb
 
@@ -28,8 +29,6 @@ class VisitedServiceBase(DatagramServiceBase):
 
     list_name: ClassVar[str]
     """The list that servers and clients are told."""
-    event_name: ClassVar[str]
-    """The name of what a client says."""
 
     def __init__(self, server_id: str = "", config: Config | None = None) -> None:
         super().__init__(server_id, config)
@@ -60,7 +59,7 @@ class VisitedServiceBase(DatagramServiceBase):
     def subscriber_disconnected(self, link: Link) -> None:
         """A visitor's home is told that it is gone."""
         super().subscriber_disconnected(link)
-        self.visits.here.left(link)
+        self.visits.left(link)
 
     def pass_on(self, link: Link, frame: Frame) -> bool:
         """Whether a visitor's datagram goes to its home."""
@@ -72,16 +71,25 @@ class VisitedServiceBase(DatagramServiceBase):
         """Whether a user's client may be a subscriber."""
         return self.admit_client(Identity(user=user)) == pb.ConnectResponse.CONNECTED
 
-    def send_elsewhere(self, client: Subscriber, datagrams: Iterable[bytes]) -> None:
-        """Send to our user's client at another server."""
+    def send_otherwise(self, client: Subscriber, datagrams: Iterable[bytes]) -> None:
+        """Send to our user's client at another server, or over a client's link."""
         if isinstance(client, VisitingClient):
             self.visits.elsewhere.send(client, datagrams)
+        elif isinstance(client, Link) and client.identity.events_on_link:
+            if not client.writable:
+                self.visits.missed(client)
+                return
+            for datagram in datagrams:
+                client.send(datagram)
 
     def greet_in_turn(self, clients: Sequence[Subscriber]) -> None:
-        """Tell clients what there is, now and twice more, a step each: they may be very many."""
+        """Tell clients what there is, a step each: they may be very many. Twice more where datagrams are lost."""
         loop = asyncio.get_running_loop()
-        for delay in (0.0, *GREETINGS) if clients else ():
-            loop.call_later(delay, self._add_greetings, clients)
+        if clients:
+            loop.call_soon(self._add_greetings, clients)
+        if again := [client for client in clients if not client.identity.events_on_link]:
+            for delay in GREETINGS:
+                loop.call_later(delay, self._add_greetings, again)
 
     def _add_greetings(self, clients: Sequence[Subscriber]) -> None:
         if not self._stopping:
@@ -98,6 +106,20 @@ class VisitedServiceBase(DatagramServiceBase):
         loop = asyncio.get_running_loop()
         turn, queue = turn_of(loop)
         return Steps(queue, clock(loop), turn.is_over, lambda _size: None)
+
+    def refuses_visitor(self, user: User, token: pb.SessionToken) -> bool:
+        """Whether our user's client elsewhere, which showed that token, may not use the name."""
+        return self.user_admission.refuses_visitor(user, token)
+
+    def visitors_changed(self, user: User) -> None:
+        """Our user has other devices: clients elsewhere are judged again."""
+        self.visits.judge_again(list(self.clients.get(user, ())))
+
+    def visitor_has_to_go(self, client: Subscriber) -> None:
+        """A visitor's home says that devices own its name."""
+        if isinstance(client, Link) and client.identity.user is not None:
+            self.user_admission.refused(client, client.identity.user, Refusal.NAME_TAKEN)
+            client.hang_up()
 
     # Other servers ----------------------------------------------------------------------------------
 
@@ -142,6 +164,6 @@ class VisitedServiceBase(DatagramServiceBase):
         self.visits.unlinked(link)
 
     def link_writable(self, link: Link) -> None:
-        """A server that was too slow: what its clients were not told they are told now."""
+        """A server or a client that was too slow: what its clients, or it, were not told they are told now."""
         super().link_writable(link)
         self.visits.writable(link)

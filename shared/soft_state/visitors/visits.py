@@ -18,7 +18,7 @@ from parley.shared.link.link import Link
 from parley.shared.service.guard import Guard
 from parley.shared.soft_state.subscriber import Subscriber
 from parley.shared.soft_state.visitors.elsewhere import MOST, ClientsElsewhere, VisitingClient
-from parley.shared.soft_state.visitors.here import VisitorsHere, takes_visitors
+from parley.shared.soft_state.visitors.here import Peer, VisitorsHere, takes_visitors
 from parley.shared.spellings import Spellings
 from parley.shared.telemetry.metrics import Metrics
 from parley.shared.wire.framing import MAX_DATAGRAM, Frame, read_datagram
@@ -51,6 +51,12 @@ class VisitsOwner(Protocol):
     def now(self) -> float:
         """Seconds, monotonic."""
 
+    def refuses_visitor(self, user: User, token: pb.SessionToken, /) -> bool:
+        """Whether our user's client elsewhere, which showed that token, may not use the name."""
+
+    def visitor_has_to_go(self, client: Subscriber, /) -> None:
+        """A visitor's home says that devices own its name."""
+
     def may_subscribe(self, user: User) -> bool:
         """Whether a user's client may be a subscriber at all."""
 
@@ -61,7 +67,7 @@ class VisitsOwner(Protocol):
         """Tell it no more."""
 
     def greet_in_turn(self, clients: Sequence[Subscriber]) -> None:
-        """Tell clients that are new what there is, now and twice more."""
+        """Tell clients what there is, those in datagrams twice more."""
 
     def take_datagram(self, client: Subscriber, frame: Frame) -> object:
         """A client says something."""
@@ -86,6 +92,8 @@ class Visits:
         self.elsewhere = ClientsElsewhere(lambda: call_soon(self.elsewhere.flush))
         self._rates = DatagramRates()
         self._to_clients = Buckets(*TO_CLIENT, keys=MOST)
+        self._behind: set[Subscriber] = set()
+        """Visitors here, on links, that were not sent something of their home's."""
 
     def counts(self) -> dict[str, int]:
         """Clients of other servers' users here that their homes tell, and of our users at other servers."""
@@ -101,6 +109,16 @@ class Visits:
         if link.writable:
             link.send(encode("FROM_VISITOR", pb.VisitorDatagrams(clients=[client.link_id], datagrams=[frame.raw])))
         return True
+
+    def left(self, client: Link) -> None:
+        """A client is gone."""
+        self._behind.discard(client)
+        self.here.left(client)
+
+    def missed(self, client: Link) -> None:
+        """A visitor's link had no room for what its home told; only the home knows what there is by then."""
+        if self.here.home_of(client) is not None:
+            self._behind.add(client)
 
     def _take_refused(self, link: Link, numbers: Sequence[int]) -> Iterator[None]:
         for number in numbers:
@@ -137,24 +155,52 @@ class Visits:
     def _take_visitors(self, link: Link, visitors: pb.Visitors) -> Iterator[None]:
         """Take clients that left, and clients that came; those for which there is no room are told there."""
         for number in visitors.gone:
-            if (gone := self.elsewhere.left(link, number)) is not None:
-                self._owner.remove_client(gone)
+            self._went(link, number)
             yield
         came: list[VisitingClient] = []
         refused: list[int] = []
+        taken: list[int] = []
         for visitor in visitors.here:
-            if self.elsewhere.of(link, visitor.client) is None:
-                client = self._arrived(link, visitor)
-                if client is None:
-                    refused.append(visitor.client)
-                else:
-                    came.append(client)
+            known = self.elsewhere.of(link, visitor.client)
+            if self._is_taken(visitor):
+                taken.append(visitor.client)
+                self._went(link, visitor.client)
+                yield
+                continue
+            client = known or self._arrived(link, visitor)
+            if client is None:
+                refused.append(visitor.client)
+            elif known is None or visitor.onLink:  # one that is named again has missed something
+                came.append(client)
             yield
-        if refused:
-            link.send(encode("VISITORS", pb.Visitors(refused=refused)))
+        if refused or taken:
+            link.send(encode("VISITORS", pb.Visitors(refused=refused, taken=taken)))
         if came:
             self._owner.greet_in_turn(came)
         yield from self._take_refused(link, visitors.refused)
+        for client_here in self.here.served_over(link, visitors.taken):
+            self._owner.visitor_has_to_go(client_here)
+            yield
+
+    def _went(self, link: Peer, number: int) -> None:
+        """A client of ours is there no more, or is told no more."""
+        if (gone := self.elsewhere.left(link, number)) is not None:
+            self._owner.remove_client(gone)
+
+    def judge_again(self, clients: Sequence[Subscriber]) -> None:
+        """Names have changed: a client elsewhere that may not use its own any more has to go."""
+        for client in clients:
+            user = client.identity.user
+            if not isinstance(client, VisitingClient) or user is None:
+                continue
+            if self._owner.refuses_visitor(user, client.identity.token or pb.SessionToken()):
+                self._went(client.link, client.number)
+                client.link.send(encode("VISITORS", pb.Visitors(taken=[client.number])))
+
+    def _is_taken(self, visitor: pb.Visitor) -> bool:
+        """Whether devices own the name, and the visitor did not prove to be one of them."""
+        user = self._owner.spellings.user(User.of(visitor.user))
+        return user.server_id == self._owner.server_id and self._owner.refuses_visitor(user, visitor.token)
 
     def _arrived(self, link: Link, visitor: pb.Visitor) -> VisitingClient | None:
         owner = self._owner
@@ -166,7 +212,14 @@ class Visits:
             return None
         client = None
         if len(owner.clients.get(user, ())) < OF_USER:
-            client = self.elsewhere.arrived(link, visitor.client, user, is_parley=visitor.isParley)
+            client = self.elsewhere.arrived(
+                link,
+                visitor.client,
+                user,
+                is_parley=visitor.isParley,
+                on_link=visitor.onLink,
+                token=visitor.token,
+            )
         if client is None:
             owner.metrics.limited("visitors", owner.section)
         else:
@@ -224,5 +277,8 @@ class Visits:
         self._tell_here(self.here.unlinked(link))
 
     def writable(self, link: Link) -> None:
-        """A link that was too slow has room again: what its clients were not told they are told now."""
+        """A link that was too slow has room again: what its clients, or it, were not told they are told now."""
+        if link in self._behind:
+            self._behind.discard(link)
+            self.here.named_again(link)
         self._owner.greet_in_turn(self.elsewhere.caught_up(link))

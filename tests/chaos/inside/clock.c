@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef OFFSET
 #define OFFSET "/chaos/clock/offset"
+#endif
 
 static const double truth = 0.0;
 static const volatile double *offset = &truth;

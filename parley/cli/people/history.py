@@ -1,0 +1,206 @@
+"""`parley history`, `parley search` and `parley export`: the conversations of before, as one's server kept them."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from parley.cli.options import As, ConfigFile, Json, ServerOption
+from parley.cli.people.names import recipient_named
+from parley.cli.terminal import as_json, at_home, finder, line, note, run, who_we_are
+from parley.client.chat import ChatFeature
+from parley.client.outbox.history import HistoryLine
+from parley.shared.addresses import Recipient, User
+from parley.shared.config import Config
+from parley.shared.errors import ConfigError
+from parley.shared.printable import one_line
+
+PAGE: Final = 200
+"""Lines that a server is asked for at once."""
+_UNITS: Final = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+
+
+class Format(StrEnum):
+    """The formats of an export."""
+
+    JSONL = "jsonl"
+    TEXT = "text"
+
+
+Whom = Annotated[
+    str,
+    typer.Argument(metavar="USER[@SERVER]", help="Or '#GROUP[@SERVER]', in quotes; without a server: at yours."),
+]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="So many messages at most, the latest.")]
+Since = Annotated[str, typer.Option("--since", metavar="2d", help="Only what came since: with m, h, d or w.")]
+
+
+def history(
+    whom: Whom,
+    user: As = "",
+    since: Since = "",
+    limit: Limit = 50,
+    server: ServerOption = None,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print the latest messages of a conversation, the oldest of them first.
+
+    Examples:
+        parley history bob@beta --as alice@alpha
+
+        parley history '#crew' --since 2d --json --as alice@alpha
+
+    """
+    sys.exit(run(lambda c: _history(c, user, server or (), whom, since, limit, in_json=as_json), config))
+
+
+def search(
+    terms: Annotated[
+        list[str], typer.Argument(metavar="WORDS", help="All of them have to be there; par* for more.")
+    ],
+    user: As = "",
+    limit: Limit = 50,
+    server: ServerOption = None,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print messages of all your conversations that have these words, the latest first.
+
+    Examples:
+        parley search lunch friday --as alice@alpha
+
+    """
+    sys.exit(run(lambda c: _search(c, user, server or (), " ".join(terms), limit, in_json=as_json), config))
+
+
+def export(
+    whom: Whom,
+    user: As = "",
+    how: Annotated[Format, typer.Option("--format", help="One JSON object a line, or text.")] = Format.JSONL,
+    since: Since = "",
+    server: ServerOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print a whole conversation, from the oldest message that is kept.
+
+    Examples:
+        parley export bob@beta --as alice@alpha > bob.jsonl
+
+        parley export '#crew' --format text --as alice@alpha
+
+    """
+    sys.exit(run(lambda c: _export(c, user, server or (), whom, since, in_json=how is Format.JSONL), config))
+
+
+async def _history(
+    config: Config, name: str, servers: Sequence[str], whom: str, since: str, limit: int, *, in_json: bool
+) -> int:
+    me = who_we_are(config, name)
+    other, begin = recipient_named(whom, me.server_id), _since(since)
+    chat = ChatFeature(me, config, discovery=await finder(config, servers))
+    found: list[HistoryLine] = []
+    async with at_home(chat, servers):
+        before, more = 0, True
+        while more and len(found) < limit:
+            page = await chat.history.lines(other, before=before, limit=min(PAGE, limit - len(found)), since=begin)
+            found += page.lines
+            more, before = page.more, page.lines[-1].sequence if page.lines else 0
+    for each in reversed(found):
+        _show(each, me, in_json=in_json)
+    if not found:
+        note(f"parley: nothing of {other} is kept at {me.server_id}")
+    return 0
+
+
+async def _search(
+    config: Config, name: str, servers: Sequence[str], query: str, limit: int, *, in_json: bool
+) -> int:
+    me = who_we_are(config, name)
+    chat = ChatFeature(me, config, discovery=await finder(config, servers))
+    count, before, more = 0, 0, True
+    async with at_home(chat, servers):
+        while more and count < limit:
+            page = await chat.history.search(query, before=before, limit=min(PAGE, limit - count))
+            for each in page.lines:
+                _show(each, me, in_json=in_json, with_conversation=True)
+            count += len(page.lines)
+            more, before = page.more and page.next != before, page.next
+    if not count:
+        note("parley: nothing was found")
+    return 0
+
+
+async def _export(
+    config: Config, name: str, servers: Sequence[str], whom: str, since: str, *, in_json: bool
+) -> int:
+    me = who_we_are(config, name)
+    other, begin = recipient_named(whom, me.server_id), _since(since)
+    chat = ChatFeature(me, config, discovery=await finder(config, servers))
+    async with at_home(chat, servers):
+        async for each in _all_lines(chat, other):
+            if each.at >= begin:
+                _show(each, me, in_json=in_json)
+    return 0
+
+
+async def _all_lines(chat: ChatFeature, other: Recipient) -> AsyncIterator[HistoryLine]:
+    """All lines of a conversation, the oldest first."""
+    after, more = 0, True
+    while more:
+        page = await chat.history.lines(other, after=after, limit=PAGE)
+        for each in page.lines:
+            yield each
+        more, after = page.more, page.lines[-1].sequence if page.lines else after
+
+
+def _show(each: HistoryLine, me: User, *, in_json: bool, with_conversation: bool = False) -> None:
+    message = each.message
+    if message is None:
+        text, document = None, None
+    else:
+        text = message.textContent or None
+        document = message.document.filename if message.HasField("document") else None
+    author = User.of(message.author) if message is not None else each.conversation if each.received else me
+    if in_json:
+        line(
+            as_json(
+                {
+                    "conversation": str(each.conversation),
+                    "sequence": each.sequence,
+                    "at": round(each.at, 3),
+                    "author": str(author),
+                    "text": text,
+                    "document": document,
+                    "status": each.status or None,
+                }
+            )
+        )
+        return
+    when = datetime.fromtimestamp(each.at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    where = f"{each.conversation}  " if with_conversation else ""
+    body = text if text is not None else f"[document {document}]" if document else "[not kept]"
+    waits = f"  ({each.status})" if each.status not in ("", "DELIVERED") else ""
+    line(f"{when}  {where}{author}: {one_line(body)}{waits}")
+
+
+def _since(text: str) -> float:
+    """Unix seconds so long ago; 0: for ever.
+
+    Raises:
+        ConfigError: it is no such time.
+
+    """
+    if not text:
+        return 0.0
+    found = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if found is None:
+        raise ConfigError(f"--since {text}: write a number with m, h, d or w, as in 2d")
+    return time.time() - float(found[1]) * _UNITS[found[2]]

@@ -1,0 +1,194 @@
+"""Questions to one's own server about the conversations of before, sent again until they are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from parley.client.outbox.outbox import Outbox
+from parley.client.outbox.questions import Questions, RequestFailed
+from parley.shared.addresses import Group, Recipient, User
+from parley.shared.link.link import Link
+from parley.shared.names import spell
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.messages import decode, encode, pb
+
+NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY"})
+TIMEOUT: Final = 15.0
+"""Seconds for which an answer is waited for."""
+_Answer = pb.HistoryAnswer | pb.ConversationsAnswer
+_Result = pb.HistoryAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One message of one's own list of a conversation."""
+
+    conversation: Recipient
+    sequence: int
+    at: float
+    """Unix seconds, when it came to the server."""
+    received: bool
+    message: pb.ChatMessage | None
+    """The message as it was sent; None: it is gone, or too large to be sent again."""
+    status: str
+    """Of one that was sent to a user, such as DELIVERED; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Lines, and whether there are more."""
+
+    lines: tuple[HistoryLine, ...]
+    more: bool
+    next: int
+    """Of a search: to go on with, as `before`."""
+    kept_days: float
+    read: int
+    """Of a conversation: the sequence up to which it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSummary:
+    """One conversation: its last line, how many are unread (at most 1000), and up to where it was read."""
+
+    conversation: Recipient
+    last: HistoryLine
+    unread: int
+    read: int
+
+
+class History:
+    """One user's questions about their conversations."""
+
+    def __init__(self, outbox: Outbox, user: User, next_number: Callable[[], int]) -> None:
+        self._home = user.server_id
+        self._next_number = next_number
+        self.questions: Questions[_Answer] = Questions(outbox, self._home, self._not_offered)
+        self._link: Link | None = None
+
+    async def conversations(self, limit: int = 50, timeout: float = TIMEOUT) -> list[ConversationSummary]:
+        """One's conversations, the latest first; at most 200.
+
+        Raises:
+            RequestFailed: the server keeps nothing, is no Parley, or does not answer.
+
+        """
+        number = self._next_number()
+        ask = pb.QueryConversations(handle=number, limit=limit)
+        answer = await self.questions.ask("CONVERSATIONS", number, ask, pb.ConversationsAnswer, timeout)
+        self._check(answer)
+        return [
+            ConversationSummary(_other(each), _line(each.last), each.unread, each.read)
+            for each in answer.conversations
+        ]
+
+    async def lines(
+        self,
+        other: Recipient,
+        *,
+        before: int = 0,
+        after: int | None = None,
+        limit: int = 50,
+        since: float = 0.0,
+        timeout: float = TIMEOUT,
+    ) -> HistoryPage:
+        """Lines of one conversation, the newest first; with `after` those behind that sequence, the oldest first.
+
+        `since`: only what came since then (Unix seconds). At most 200 at once. Raises as `conversations` does.
+        """
+        number = self._next_number()
+        ask = pb.QueryHistory(handle=number, before=before, after=after, limit=limit, since=since)
+        _address(ask, other)
+        return await self._page("HISTORY", number, ask, timeout)
+
+    async def search(
+        self, query: str, *, before: int = 0, limit: int = 50, timeout: float = TIMEOUT
+    ) -> HistoryPage:
+        """Lines of all one's conversations that have all these words, the newest first. Raises as above."""
+        number = self._next_number()
+        ask = pb.QueryText(handle=number, query=query, before=before, limit=limit)
+        return await self._page("SEARCH_HISTORY", number, ask, timeout)
+
+    def mark_read(self, other: Recipient, sequence: int) -> None:
+        """Tell the server, and so one's other devices, that a conversation was read so far; forward only."""
+        if self._link is not None and self._link.is_parley:
+            receipt = pb.ReadReceipt(sequence=sequence)
+            if isinstance(other, Group):
+                receipt.group.CopyFrom(other.to_pb())
+            else:
+                receipt.user.CopyFrom(other.to_pb())
+            self._link.send(encode("READ_RECEIPT", receipt))
+
+    def _check(self, answer: _Answer) -> None:
+        if answer.result != _Result.SUCCESS:
+            raise RequestFailed("refused", self._why(answer))
+
+    def _why(self, answer: _Answer) -> str:
+        home = spell(self._home)
+        if answer.result == _Result.OFF:
+            return f"{home} keeps no history: its operator turned it off (history.keep)"
+        if answer.result == _Result.BUSY:
+            return f"{home} has too many such questions just now; try again"
+        return answer.reason or f"{home} could not look; try again later"
+
+    async def _page(
+        self, name: str, number: int, ask: pb.QueryHistory | pb.QueryText, timeout: float
+    ) -> HistoryPage:
+        answer = await self.questions.ask(name, number, ask, pb.HistoryAnswer, timeout)
+        self._check(answer)
+        lines = tuple(map(_line, answer.lines))
+        return HistoryPage(lines, answer.more, answer.next, answer.kept_days, answer.read)
+
+    # The link ---------------------------------------------------------------------------------
+
+    def link_opened(self, link: Link) -> None:
+        """An existing server is told nothing of what was read."""
+        self._link = link
+        self.questions.link_opened(link)
+
+    def link_lost(self) -> None:
+        """Questions wait for the next link."""
+        self._link = None
+        self.questions.link_lost()
+
+    def handle(self, frame: Frame) -> bool:
+        """Take an answer; False where the message is none."""
+        if frame.name in ("HISTORY_RESP", "SEARCH_HISTORY_RESP"):
+            self._took(decode(frame, pb.HistoryAnswer))
+        elif frame.name == "CONVERSATIONS_RESP":
+            self._took(decode(frame, pb.ConversationsAnswer))
+        elif frame.name != "READ_RECEIPT_ACK":
+            return False
+        return True
+
+    def _took(self, answer: _Answer) -> None:
+        self.questions.answered(answer.handle, answer)
+
+    def _not_offered(self, _name: str) -> RequestFailed:
+        return RequestFailed("unsupported", f"the server {spell(self._home)} keeps no history")
+
+
+def _address(ask: pb.QueryHistory, other: Recipient) -> None:
+    if isinstance(other, Group):
+        ask.group.CopyFrom(other.to_pb())
+    else:
+        ask.user.CopyFrom(other.to_pb())
+
+
+def _other(named: pb.HistoryLine | pb.ConversationSummary) -> Recipient:
+    return Group.of(named.group) if named.HasField("group") else User.of(named.user)
+
+
+def _line(line: pb.HistoryLine) -> HistoryLine:
+    try:
+        message = pb.ChatMessage.FromString(line.message) if line.message else None
+    except DecodeError:
+        message = None
+    status, known = "", pb.ChatMessageResponse.DeliveryStatus.Status
+    if line.HasField("status") and line.status in known.values():  # a newer server may know more
+        status = known.Name(line.status)
+    return HistoryLine(_other(line), line.sequence, line.at, line.received, message, status)

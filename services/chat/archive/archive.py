@@ -1,0 +1,145 @@
+"""The archive as the chat process has it: told of messages, asked by clients, closed at the end.
+
+Where the file cannot be used, chat goes on without an archive, and says so: a log line, and a metric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from parley.services.chat.archive.collector import Collector
+from parley.services.chat.archive.reader import Reader
+from parley.services.chat.archive.storage import NAME, Unusable
+from parley.services.chat.archive.worker import Chunk, Policy, Worker
+from parley.shared.runtime.supervised import Faults, SupervisedTimer
+from parley.shared.telemetry.logs import Log
+
+COMMIT: Final = 0.05
+"""Seconds for which entries are gathered."""
+FRESH: Final = 0.5
+"""Seconds for which an answer waits for what was told before it was asked."""
+ASKED: Final = 64
+"""Questions that may wait for an answer."""
+STEP: Final = 0.5
+"""Seconds by which the clock has to differ to be set again."""
+
+T = TypeVar("T")
+
+
+class Archive:
+    """One server's archive."""
+
+    def __init__(
+        self, directory: Path, server_id: str, policy: Policy, *, age: Callable[[], float], log: Log, faults: Faults
+    ) -> None:
+        """Open, or make, `directory`/archive.db; `age` is the mailbox's (seconds), by which days count.
+
+        Raises:
+            Unusable: it cannot be used; the file is left as it is.
+
+        """
+        self._path = directory / NAME
+        self._age = age
+        self.policy = policy
+        self.worker = Worker(self._path, policy, log)
+        self._loop = asyncio.get_running_loop()
+        self._timer = SupervisedTimer("handing over entries", self.hand_over, faults)
+        self.collector = Collector(server_id, self.begun)
+        self._is_announced = False
+        self._clock = time.time() - time.monotonic()
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="archive-reader")
+        self._reader: Reader | None = None
+        self._asked = 0
+        self._is_open = True
+
+    def begun(self) -> None:
+        """There is something to hand over soon; told again: much."""
+        now = time.monotonic()
+        self._timer.set(now if self._is_announced else now + COMMIT)
+        self._is_announced = True
+
+    def hand_over(self) -> None:
+        """Have all that was told written."""
+        self._is_announced = False
+        self._timer.cancel()
+        entries = self.collector.take()
+        if not entries:
+            return
+        now, wall = time.monotonic(), time.time()
+        if abs(wall - now - self._clock) > STEP:
+            self._clock = wall - now
+        self.worker.put(Chunk(entries, self._age(), self._clock, wall, now))
+
+    def ask(self, question: Callable[[Reader], T], answer: Callable[[T | None], None]) -> bool:
+        """Have a question answered on the reader's thread, and `answer` called on the loop; None: it failed.
+
+        It sees all that was told so far, unless that takes too long. False: too many wait.
+        """
+        if self._asked >= ASKED or not self._is_open:
+            return False
+        self._asked += 1
+        self.hand_over()
+        asked = self.worker.put_so_far
+
+        def read() -> T | None:
+            self.worker.wait_for(asked, FRESH)
+            try:
+                if self._reader is None:
+                    self._reader = Reader(self._path)
+                return question(self._reader)
+            except sqlite3.Error:
+                return None
+
+        def answered(future: asyncio.Future[T | None]) -> None:
+            self._asked -= 1
+            if self._is_open and not future.cancelled():
+                answer(future.result())
+
+        self._loop.run_in_executor(self._readers, read).add_done_callback(answered)
+        return True
+
+    async def change(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Have the file changed on its thread; what was told before is in it."""
+        self.hand_over()
+        done: asyncio.Future[T] = self._loop.create_future()
+
+        def task(db: sqlite3.Connection) -> None:
+            try:
+                result = change(db)
+            except Exception as error:  # noqa: BLE001 - it is given to who asked
+                self._loop.call_soon_threadsafe(_fail, done, error)
+            else:
+                self._loop.call_soon_threadsafe(_succeed, done, result)
+
+        asked = self.worker.put_so_far
+        await self._loop.run_in_executor(self._readers, self.worker.wait_for, asked, 10 * FRESH)
+        self.worker.do(task)
+        return await done
+
+    def close(self) -> None:
+        """Write all that was told, and close the file."""
+        self.hand_over()
+        self._is_open = False
+        self.worker.close()
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _succeed(done: asyncio.Future[T], result: T) -> None:
+    if not done.done():
+        done.set_result(result)
+
+
+def _fail(done: asyncio.Future[T], error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)
+
+
+__all__ = ["Archive", "Policy", "Unusable"]

@@ -1,0 +1,139 @@
+"""Messages that chat tells of become entries, each once for each person. Pure.
+
+Of a message between two the fast path and `note` add one entry, with the marks of who has it. Of a message to a
+group the author's is added with the first status of any copy, and then one for each member here: the message
+itself once in a chunk, and then only who has it, too.
+
+A message is its author's as soon as it is accepted: DELIVERED, or kept for who is away, or on its way and
+unconfirmed. One that is refused is nobody's. Places (a MESSAGE with a `live_location`) are not kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+from parley.services.chat.archive.entries import COPY, MESSAGE, NO_STATUS, READ, RECEIVED, SENT, STATUS, entry_bytes
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.statuses import INTERIM, Status
+from parley.shared.addresses import Group, User
+from parley.shared.errors import MalformedMessage
+from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.messages import decode, pb
+
+ACCEPTED: Final = INTERIM | {Status.DELIVERED, Status.UNKNOWN_STATUS}
+"""Statuses with which a message is its author's."""
+REMEMBERED: Final = 16_384
+"""Messages to groups of which it is remembered that their authors have them."""
+MUCH: Final = 256 * 1024
+"""Bytes of entries that are handed over at once, and not at the next commit."""
+_LOCATION: Final = bytes((0xB2, 0x01))
+"""The tag of `live_location`, field 22."""
+_DELIVERED: Final = Status.DELIVERED
+
+
+class Collector:
+    """Gathers entries until `take`."""
+
+    def __init__(self, server_id: str, begun: Callable[[], None]) -> None:
+        """`begun` hears of the first entry since `take`, and again once there are many."""
+        self._server_id = server_id
+        self.begun: Final = begun
+        self.take_fast: Callable[[], bytes] | None = None
+        """Takes the entries of the fast path, if there is one: they came before what is told now."""
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._authored: OrderedDict[bytes, None] = OrderedDict()
+        """Keys of messages to groups that are their authors' by now."""
+        self._in_chunk: set[bytes] = set()
+        """Keys of messages to groups that stand in this chunk."""
+
+    def note(self, envelope: Envelope, status: int) -> None:
+        """Chat told, or is to tell, this status of a message."""
+        recipient = envelope.recipient
+        if envelope.group is not None or recipient.__class__ is Group:
+            self._note_of_group(envelope, status)
+            return
+        is_authored_here = not envelope.origin
+        is_here = recipient[1] == self._server_id
+        if status not in ACCEPTED:
+            if is_authored_here and envelope.last_status in ACCEPTED:
+                self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
+            return
+        marks = SENT if is_authored_here else 0
+        if is_here and status == _DELIVERED:
+            marks |= RECEIVED
+        if marks == SENT and envelope.last_status in ACCEPTED:
+            self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
+        elif marks and envelope.raw and not _is_location(envelope.raw):
+            self._add(entry_bytes(MESSAGE, marks, status, envelope.arrived, envelope.key, envelope.raw))
+
+    def note_late(self, envelope: Envelope, status: int) -> None:
+        """Another server told what became of a message that it has had for some time."""
+        if not envelope.origin and envelope.group is None:
+            self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
+
+    def _note_of_group(self, envelope: Envelope, status: int) -> None:
+        if status not in ACCEPTED or not envelope.raw:
+            return
+        group = envelope.group or Group(*envelope.recipient)
+        key = key_of(envelope.author, envelope.snowflake, group)
+        marks = 0
+        if envelope.author.server_id == self._server_id and not envelope.origin and key not in self._authored:
+            marks = SENT
+        is_copy = envelope.group is not None and envelope.recipient.server_id == self._server_id
+        if is_copy and status == _DELIVERED:
+            marks |= RECEIVED
+        if not marks or _is_location(envelope.raw):
+            return
+        if marks & SENT:
+            self._authored[key] = None
+            if len(self._authored) > REMEMBERED:
+                self._authored.popitem(last=False)
+        if key not in self._in_chunk:
+            self._in_chunk.add(key)
+            self._add(entry_bytes(MESSAGE, marks, NO_STATUS, envelope.arrived, key, envelope.raw))
+        elif marks & RECEIVED:
+            who = envelope.recipient[0].encode()
+            self._add(entry_bytes(COPY, RECEIVED, NO_STATUS, envelope.arrived, key, who))
+
+    def read(self, mark: pb.ReadMark, now: float) -> None:
+        """Somebody has read a conversation so far."""
+        self._add(entry_bytes(READ, 0, NO_STATUS, now, bytes(16), mark.SerializeToString()))
+
+    def _add(self, entry: bytes) -> None:
+        was = self._size
+        if self.take_fast is not None and (fast := self.take_fast()):
+            self._parts.append(fast)
+            self._size += len(fast)
+        self._parts.append(entry)
+        self._size += len(entry)
+        if was == 0 or (was < MUCH <= self._size):
+            self.begun()
+
+    def take(self) -> bytes:
+        """The entries so far, those of the fast path among them, as one chunk."""
+        if self.take_fast is not None and (fast := self.take_fast()):
+            self._parts.append(fast)
+        chunk = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts, self._size = [], 0
+        self._in_chunk.clear()
+        return chunk
+
+
+def key_of(author: User, snowflake: int, group: Group) -> bytes:
+    """By which a message to a group is one, whoever has a copy."""
+    names = "\0".join((*author, *group)).encode(errors="surrogatepass")
+    return blake2b(snowflake.to_bytes(8, "little") + names, digest_size=16).digest()
+
+
+def _is_location(raw: bytes) -> bool:
+    """Whether a MESSAGE's frame has a place in it; most are told by their bytes."""
+    if _LOCATION not in raw:
+        return False
+    try:
+        return decode(read_datagram(raw), pb.ChatMessage).HasField("live_location")
+    except MalformedMessage:
+        return True

@@ -1,0 +1,122 @@
+"""How an entry looks, the unit that the archive is told of and keeps. Pure.
+
+    length 4 · kind 1 · marks 1 · status 1 · 0 · when 8 · key 16 · and `length` bytes
+
+All numbers have their lowest byte first. `when` is a double: seconds by this process's monotonic clock, which a
+record notes beside them. The compiled core writes the entries of the fast path
+(shared/core/fast_path/collected.c), Python all others.
+
+    MESSAGE   the frame of a MESSAGE, as it was sent: its signature stays what it was
+    COPY      nothing but whom it was delivered to: `userId`; the message is the one of that key, in the same chunk
+    STATUS    nothing: what became of the message of that key
+    READ      an encoded ReadMark: how far somebody has read a conversation
+    BLANK     a message that was erased: zeros
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final, NamedTuple
+
+from parley.shared.compiled import same_as_compiled
+from parley.shared.errors import StorageError
+
+HEAD: Final = Struct("<IBBBxd16s")
+MESSAGE: Final = 1
+COPY: Final = 2
+STATUS: Final = 3
+READ: Final = 4
+BLANK: Final = 5
+SENT: Final = 1
+"""One of our users sent it, and has it in their list."""
+RECEIVED: Final = 2
+"""It was delivered to one of our users."""
+NO_STATUS: Final = 255
+
+same_as_compiled(ENTRY_HEAD=HEAD.size, ENTRY_MESSAGE=MESSAGE, ENTRY_SENT=SENT, ENTRY_RECEIVED=RECEIVED)
+
+
+class Entry(NamedTuple):
+    """One entry of a chunk."""
+
+    offset: int
+    """Bytes before it."""
+    kind: int
+    marks: int
+    status: int
+    when: float
+    """Seconds, monotonic."""
+    key: bytes
+    data: bytes
+
+
+def entry_bytes(kind: int, marks: int, status: int, when: float, key: bytes, data: bytes = b"") -> bytes:
+    """Encode one entry; `key` has 16 bytes."""
+    return HEAD.pack(len(data), kind, marks, status, when, key) + data
+
+
+def entries(chunk: bytes, at: int = 0) -> Iterator[Entry]:
+    """The entries of a chunk from that offset on.
+
+    Raises:
+        StorageError: the bytes end within one.
+
+    """
+    size, most = HEAD.size, len(chunk)
+    while at < most:
+        if at + size > most:
+            raise StorageError(f"an entry's head is cut off at {at} of {most} bytes")
+        length, kind, marks, status, when, key = HEAD.unpack_from(chunk, at)
+        end = at + size + length
+        if end > most:
+            raise StorageError(f"an entry of {length} bytes is cut off at {at} of {most} bytes")
+        yield Entry(at, kind, marks, status, when, key, chunk[at + size : end])
+        at = end
+
+
+def entry_at(chunk: bytes, at: int) -> Entry | None:
+    """The entry at an offset; None: there is none."""
+    if at >= len(chunk):
+        return None
+    try:
+        return next(entries(chunk, at), None)
+    except StorageError:
+        return None
+
+
+def blanked(chunk: bytes, offsets: set[int]) -> bytes:
+    """The same chunk with those messages' bytes as zeros: all others stand where they stood."""
+    changed = bytearray(chunk)
+    for offset in offsets:
+        entry = entry_at(chunk, offset)
+        if entry is not None:
+            end = offset + HEAD.size + len(entry.data)
+            changed[offset:end] = HEAD.pack(len(entry.data), BLANK, 0, NO_STATUS, 0.0, bytes(16)) + bytes(
+                len(entry.data)
+            )
+    return bytes(changed)
+
+
+def divided(chunk: bytes, most: int) -> list[bytes]:
+    """A chunk in parts of whole entries, each of `most` bytes unless one entry alone is longer."""
+    if len(chunk) <= most:
+        return [chunk] if chunk else []
+    parts, begin, at, size = [], 0, 0, HEAD.size
+    while at < len(chunk):
+        end = at + size + int.from_bytes(chunk[at : at + 4], "little")
+        if end - begin > most and at > begin:
+            parts.append(chunk[begin:at])
+            begin = at
+        at = end
+    parts.append(chunk[begin:])
+    return parts
+
+
+def count(chunk: bytes) -> int:
+    """How many entries a chunk has."""
+    number, at, size = 0, 0, HEAD.size
+    while at < len(chunk):
+        at += size + int.from_bytes(chunk[at : at + 4], "little")
+        number += 1
+    return number

@@ -1,0 +1,201 @@
+"""Clients' questions about their own conversations, and the answers. Whose they are is known from the link.
+
+Only Parley's own clients are answered: others are told UNSUPPORTED_MESSAGE, as of any name that is none of
+theirs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from parley.services.chat.archive.archive import Archive
+from parley.services.chat.archive.lists import RECEIVED_LINE, Conversation, conversation
+from parley.services.chat.archive.reader import Line, Lines, Reader, Summary
+from parley.services.chat.archive.texts import query_of
+from parley.services.chat.message.statuses import Status
+from parley.services.chat.roster import ChatLink
+from parley.shared.addresses import Group, Recipient, User
+from parley.shared.errors import ConfigError, UnexpectedMessage
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.messages import decode, encode, pb
+
+NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "READ_RECEIPT"})
+OF_USER: Final = 4
+"""Questions of one user that may wait for an answer."""
+_Result = pb.HistoryAnswer
+
+
+class HistoryRequests:
+    """Answers the questions of this server's users."""
+
+    def __init__(
+        self,
+        archive: Archive | None,
+        links_of: Callable[[User], Iterable[ChatLink]],
+        now: Callable[[], float],
+        limited: Callable[[str, str], None],
+    ) -> None:
+        """`links_of`: a user's links; `now`: seconds, monotonic; `limited` counts what was refused, and where."""
+        self._archive = archive
+        self._links_of = links_of
+        self._now = now
+        self._limited = limited
+        self._asked: Counter[User] = Counter()
+
+    def handle(self, user: User, frame: Frame, link: ChatLink) -> None:
+        """Answer one question, now or soon.
+
+        Raises:
+            UnexpectedMessage: it names nobody.
+
+        """
+        if frame.name == "READ_RECEIPT":
+            self._read_so_far(user, decode(frame, pb.ReadReceipt))
+        elif frame.name == "CONVERSATIONS":
+            self._conversations(user, decode(frame, pb.QueryConversations), link)
+        elif frame.name == "HISTORY":
+            self._history(user, decode(frame, pb.QueryHistory), link)
+        else:
+            self._search(user, decode(frame, pb.QueryText), link)
+
+    # Questions --------------------------------------------------------------------------------
+
+    def _conversations(self, user: User, ask: pb.QueryConversations, link: ChatLink) -> None:
+        def question(reader: Reader) -> bytes:
+            found, more = reader.conversations(user.user_id, ask.limit)
+            answer = pb.ConversationsAnswer(handle=ask.handle, result=_Result.SUCCESS, more=more)
+            answer.conversations.extend(map(_summary, found))
+            return encode("CONVERSATIONS_RESP", answer)
+
+        def refusal(result: pb.HistoryAnswer.Result) -> bytes:
+            return encode("CONVERSATIONS_RESP", pb.ConversationsAnswer(handle=ask.handle, result=result))
+
+        self._ask(user, link, question, refusal)
+
+    def _history(self, user: User, ask: pb.QueryHistory, link: ChatLink) -> None:
+        each = conversation(user.user_id, _other(ask))
+        after = ask.after if ask.HasField("after") else None
+
+        def question(reader: Reader) -> bytes:
+            found = reader.history(each, before=ask.before, after=after, since=ask.since, limit=ask.limit)
+            return self._answer("HISTORY_RESP", ask.handle, found)
+
+        self._ask(user, link, question, lambda result: _refusal("HISTORY_RESP", ask.handle, result))
+
+    def _search(self, user: User, ask: pb.QueryText, link: ChatLink) -> None:
+        name = "SEARCH_HISTORY_RESP"
+        try:
+            query = query_of(ask.query)
+        except ConfigError as error:
+            link.send(_refusal(name, ask.handle, _Result.REFUSED, str(error)))
+            return
+
+        def question(reader: Reader) -> bytes:
+            found = reader.search(user.user_id, query, before=ask.before, limit=ask.limit)
+            return self._answer(name, ask.handle, found)
+
+        self._ask(user, link, question, lambda result: _refusal(name, ask.handle, result))
+
+    def _ask(
+        self,
+        user: User,
+        link: ChatLink,
+        question: Callable[[Reader], bytes],
+        refusal: Callable[[pb.HistoryAnswer.Result], bytes],
+    ) -> None:
+        """Have the file asked, and the link answered; at once, where that cannot be."""
+        if self._archive is None:
+            link.send(refusal(_Result.OFF))
+            return
+        if self._asked[user] >= OF_USER:
+            self._limited("requests", "archive")
+            link.send(refusal(_Result.BUSY))
+            return
+
+        def answer(found: bytes | None) -> None:
+            self._asked[user] -= 1
+            if not self._asked[user]:
+                del self._asked[user]
+            if link in self._links_of(user):
+                link.send(refusal(_Result.UNKNOWN_ERROR) if found is None else found)
+
+        self._asked[user] += 1
+        if not self._archive.ask(question, answer):
+            answer(None)
+
+    def _answer(self, name: str, handle: int, found: Lines) -> bytes:
+        answer = pb.HistoryAnswer(handle=handle, result=_Result.SUCCESS, more=found.more, next=found.next)
+        answer.read = found.read
+        answer.kept_days = self._archive.policy.days if self._archive is not None else 0.0
+        answer.lines.extend(map(_line, found.lines))
+        return encode(name, answer)
+
+    # Reading ----------------------------------------------------------------------------------
+
+    def _read_so_far(self, user: User, receipt: pb.ReadReceipt) -> None:
+        """Note how far somebody has read, and tell all their devices."""
+        other = _other(receipt)
+        if self._archive is None:
+            return
+        is_group = isinstance(other, Group)
+        mark = pb.ReadMark(
+            person=user.user_id,
+            user=None if is_group else pb.User(userId=other[0], serverId=other[1]),
+            group=pb.Group(groupId=other[0], serverId=other[1]) if is_group else None,
+            sequence=receipt.sequence,
+        )
+        self._archive.collector.read(mark, self._now())
+        receipt_back = pb.ReadReceiptAck(
+            messageSnowflake=receipt.messageSnowflake,
+            user=mark.user if not is_group else None,
+            group=mark.group if is_group else None,
+            sequence=receipt.sequence,
+        )
+        raw = encode("READ_RECEIPT_ACK", receipt_back)
+        for link in self._links_of(user):
+            if link.is_parley:
+                link.send(raw)
+
+
+def _other(ask: pb.QueryHistory | pb.ReadReceipt) -> Recipient:
+    """The user or group of a conversation.
+
+    Raises:
+        UnexpectedMessage: there is none.
+
+    """
+    other: Recipient = Group.of(ask.group) if ask.HasField("group") else User.of(ask.user)
+    if not other.is_complete:
+        raise UnexpectedMessage("a question about a conversation with nobody", "no_recipient")
+    return other
+
+
+def _refusal(name: str, handle: int, result: pb.HistoryAnswer.Result, reason: str = "") -> bytes:
+    return encode(name, pb.HistoryAnswer(handle=handle, result=result, reason=reason))
+
+
+def _named(each: Conversation, message: pb.HistoryLine | pb.ConversationSummary) -> None:
+    if each.is_group:
+        message.group.groupId, message.group.serverId = each.name, each.server_id
+    else:
+        message.user.userId, message.user.serverId = each.name, each.server_id
+
+
+def _line(line: Line) -> pb.HistoryLine:
+    found = pb.HistoryLine(sequence=line.sequence, at=line.at, message=line.message)
+    _named(line.conversation, found)
+    if line.status == RECEIVED_LINE:
+        found.received = True
+    elif line.status in Status.Status.values():
+        found.status = line.status  # type: ignore[assignment] # an open enumeration
+    return found
+
+
+def _summary(summary: Summary) -> pb.ConversationSummary:
+    found = pb.ConversationSummary(unread=summary.unread, read=summary.read)
+    _named(summary.conversation, found)
+    if summary.last is not None:
+        found.last.CopyFrom(_line(summary.last))
+    return found

@@ -1,0 +1,185 @@
+"""The end of what is kept: days that are over, the oldest where the file is too large, and what is erased."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from parley.services.chat.archive import storage
+from parley.services.chat.archive.entries import MESSAGE, blanked, entries, entry_at
+from parley.services.chat.archive.lists import Conversation, conversation, group_of, message_of
+from parley.services.chat.archive.projection import write_terms
+from parley.services.chat.archive.storage import place, record_of
+from parley.services.chat.archive.texts import is_spaceless, text_of, token
+from parley.shared.addresses import Group, User
+
+STEP: Final = 1000
+"""Conversations, or records, that one transaction changes."""
+
+
+def remove_before(db: sqlite3.Connection, day: float) -> int:
+    """Remove all days before that one, with their lines and words; how many there were."""
+    days = [row[0] for row in db.execute("SELECT day FROM day WHERE day < ? ORDER BY day", (day,))]
+    for each in days:
+        _remove_day(db, each)
+    if days:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return len(days)
+
+
+def shrink(db: sqlite3.Connection, size: int) -> int:
+    """Remove the oldest days until the file has at most `size` bytes in use, but never the latest day."""
+    removed = 0
+    while storage.used_bytes(db) > size:
+        days = db.execute("SELECT day FROM day ORDER BY day LIMIT 2").fetchall()
+        if len(days) < 2:  # noqa: PLR2004 - the last one stays
+            break
+        removed += remove_before(db, days[1][0])
+    return removed
+
+
+def _remove_day(db: sqlite3.Connection, day: int) -> None:
+    first, last = db.execute("SELECT first, last FROM day WHERE day = ?", (day,)).fetchone()
+    end = place(last + 1, 0)
+    at = -1
+    while numbers := [r[0] for r in db.execute("SELECT id FROM conversation WHERE id > ? LIMIT ?", (at, STEP))]:
+        at = numbers[-1]
+        with storage.transaction(db, is_safe=False):
+            for number in numbers:
+                _remove_lines(db, number, end)
+    with storage.transaction(db, is_safe=False):
+        for kind in ("terms", "grams"):
+            db.execute(f"DROP TABLE IF EXISTS {kind}_{day}")
+        db.execute("DELETE FROM pending WHERE day <= ?", (day,))
+    for number in range(first, last + 1, STEP):
+        with storage.transaction(db, is_safe=False):
+            db.execute("DELETE FROM record WHERE id BETWEEN ? AND ?", (number, min(last, number + STEP - 1)))
+    with storage.transaction(db, is_safe=True):
+        db.execute("DELETE FROM day WHERE day = ?", (day,))
+
+
+def _remove_lines(db: sqlite3.Connection, number: int, end: int) -> None:
+    """Remove a conversation's lines of messages before a place: they come first."""
+    kept = db.execute(
+        "SELECT sequence FROM line WHERE conversation = ? AND place >= ? ORDER BY sequence LIMIT 1", (number, end)
+    ).fetchone()
+    until = kept[0] if kept else (1 << 62)
+    db.execute("DELETE FROM line WHERE conversation = ? AND sequence < ?", (number, until))
+
+
+def erase(db: sqlite3.Connection, person: str, server_id: str) -> int:
+    """Erase all that the archive has for one person of this server: their lists, and messages nobody else here has.
+
+    What others here have of them is theirs, and stays. How many messages were blanked.
+    """
+    rows = db.execute(
+        "SELECT id, is_group, name, server_id FROM conversation WHERE person = ?", (person,)
+    ).fetchall()
+    blank: set[int] = set()
+    for number, is_group, name, other_server in rows:
+        other = Group(name, other_server) if is_group else User(name, other_server)
+        spots = [row[0] for row in db.execute("SELECT place FROM line WHERE conversation = ?", (number,))]
+        with storage.transaction(db, is_safe=True):
+            db.execute("DELETE FROM line WHERE conversation = ?", (number,))
+            db.execute("DELETE FROM conversation WHERE id = ?", (number,))
+            db.execute("DELETE FROM pending WHERE conversation = ?", (number,))
+        kept = _of_others(db, Conversation(person, bool(is_group), name, other_server), other, server_id)
+        blank.update(at for at in spots if at not in kept)
+    _blank(db, blank)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return len(blank)
+
+
+def _of_others(db: sqlite3.Connection, mine: Conversation, other: User | Group, server_id: str) -> set[int]:
+    """Places of messages that others of this server have in that conversation."""
+    if isinstance(other, Group):
+        found = "SELECT id FROM conversation WHERE is_group = 1 AND name = ? AND server_id = ?"
+        numbers = db.execute(found, tuple(other)).fetchall()
+    elif other.server_id == server_id:
+        theirs = conversation(other.user_id, User(mine.person, server_id))
+        found = "SELECT id FROM conversation WHERE person = ? AND is_group = ? AND name = ? AND server_id = ?"
+        numbers = db.execute(found, theirs).fetchall()
+    else:
+        numbers = []
+    return {
+        row[0]
+        for (number,) in numbers
+        for row in db.execute("SELECT place FROM line WHERE conversation = ?", (number,))
+    }
+
+
+def _blank(db: sqlite3.Connection, spots: Iterable[int]) -> None:
+    """Overwrite messages where they stand, and make the words of their days again."""
+    offsets: dict[int, set[int]] = defaultdict(set)
+    for at in spots:
+        number, offset = record_of(at)
+        offsets[number].add(offset)
+    days = set()
+    for number, each in offsets.items():
+        record = storage.read_record(db, number)
+        if record is None:
+            continue
+        body = blanked(record.body, each)
+        days.add(record.day)
+        with storage.transaction(db, is_safe=False):
+            db.execute("UPDATE record SET body = ?, crc = ? WHERE id = ?", (body, zlib.crc32(body), number))
+    for day in days:
+        index_again(db, day)
+
+
+def index_again(db: sqlite3.Connection, day: int) -> None:
+    """Make a day's words from its records: an index without positions forgets nothing otherwise."""
+    first, last = db.execute("SELECT first, last FROM day WHERE day = ?", (day,)).fetchone()
+    with storage.transaction(db, is_safe=True):
+        for kind in ("terms", "grams"):
+            db.execute(f"DROP TABLE IF EXISTS {kind}_{day}")
+        for number in range(first, min(last, storage.projected(db)) + 1):
+            record = storage.read_record(db, number)
+            if record is not None and record.is_whole:
+                _write_terms_of(db, record)
+
+
+def _write_terms_of(db: sqlite3.Connection, record: storage.Record) -> None:
+    terms, grams = [], []
+    for entry in entries(record.body):
+        message = message_of(entry) if entry.kind == MESSAGE else None
+        if message is None or not (text := text_of(message)):
+            continue
+        group = group_of(message)
+        author, user = User.of(message.author), User.of(message.user)
+        if group is not None:
+            who = [conversation(author.user_id, group)]
+        else:
+            who = [conversation(author.user_id, user), conversation(user.user_id, author)]
+        at = place(record.number, entry.offset)
+        terms.append((at, " ".join((text, *sorted({token(each) for each in who})))))
+        if is_spaceless(text):
+            grams.append((at, text))
+    write_terms(db, "terms", record.day, terms)
+    write_terms(db, "grams", record.day, grams)
+
+
+def verify(db: sqlite3.Connection) -> dict[str, int]:
+    """Look at each record and each line: how many there are, and how many of them are broken."""
+    records = broken = lines = lost = 0
+    last = 0
+    while row := db.execute("SELECT id FROM record WHERE id > ? ORDER BY id LIMIT 1", (last,)).fetchone():
+        last = row[0]
+        record = storage.read_record(db, last)
+        records += 1
+        broken += record is None or not record.is_whole
+    number, body = 0, b""
+    for conversation_id, sequence, at in db.execute(
+        "SELECT conversation, sequence, place FROM line ORDER BY place"
+    ):
+        wanted, offset = record_of(at)
+        if wanted != number:
+            found = storage.read_record(db, wanted)
+            number, body = wanted, b"" if found is None else found.body
+        lines += 1
+        entry = entry_at(body, offset)
+        lost += entry is None or not (conversation_id and sequence)
+    return {"records": records, "broken_records": broken, "lines": lines, "lost_lines": lost}

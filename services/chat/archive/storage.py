@@ -1,0 +1,195 @@
+"""The archive's file: SQLite (WAL), its records, and its days.
+
+One thread writes it; readers have their own connections.
+
+Records are committed with an fsync, projections without: what a power cut takes of those is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from parley.services.chat.archive.entries import divided
+from parley.shared.errors import StorageError
+
+NAME: Final = "archive.db"
+FORMAT: Final = 1
+OF_CONVERSATION: Final = "person = ? AND is_group = ? AND name = ? AND server_id = ?"
+RECORD: Final = 1 << 16
+"""Bytes of a record, unless one message alone has more: so an offset has 16 bits."""
+OFFSET_BITS: Final = 16
+DAY: Final = 86400.0
+COMMIT: Final = 1 << 20
+"""Bytes of chunks that are written in one commit."""
+
+_SCHEMA: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, day INTEGER NOT NULL, clock REAL NOT NULL, at REAL NOT NULL,
+    crc INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE TABLE day (day INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, at REAL NOT NULL);
+CREATE TABLE conversation (
+    id INTEGER PRIMARY KEY, person TEXT NOT NULL, is_group INTEGER NOT NULL, name TEXT NOT NULL,
+    server_id TEXT NOT NULL, last INTEGER NOT NULL, place INTEGER NOT NULL, read INTEGER NOT NULL,
+    UNIQUE (person, is_group, name, server_id)
+);
+CREATE TABLE line (
+    conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, place INTEGER NOT NULL, status INTEGER NOT NULL,
+    PRIMARY KEY (conversation, sequence)
+) WITHOUT ROWID;
+CREATE TABLE pending (
+    key BLOB PRIMARY KEY, conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, day INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class Unusable(StorageError):
+    """The archive's file cannot be used: it is left as it is, and nothing is kept."""
+
+
+class Record(NamedTuple):
+    """One record, as it was written."""
+
+    number: int
+    day: int
+    clock: float
+    """Seconds to add to an entry's `when`, which makes Unix time of it."""
+    crc: int
+    body: bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the bytes are those that were written."""
+        return zlib.crc32(self.body) == self.crc
+
+
+def place(number: int, offset: int) -> int:
+    """Where a message stands: its record, and the offset in it."""
+    return number << OFFSET_BITS | offset
+
+
+def record_of(at: int) -> tuple[int, int]:
+    """The record of a place, and the offset."""
+    return at >> OFFSET_BITS, at & (1 << OFFSET_BITS) - 1
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open an archive, or make one.
+
+    Raises:
+        Unusable: it is none of ours, of a newer format, or broken; the file is left as it is.
+
+    """
+    try:
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            path.chmod(0o600)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA secure_delete=ON")
+            db.execute("PRAGMA cache_size=-16384")
+            if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+                _make(db)
+            found = db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+            if found is None or found[0] != FORMAT:
+                raise Unusable(f"{path} is of another format ({found and found[0]}, not {FORMAT})")  # noqa: TRY301 - it is closed
+        except BaseException:
+            db.close()
+            raise
+    except (sqlite3.Error, OSError) as error:
+        raise Unusable(f"{path} is no archive that can be used: {error}") from None
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that changes nothing; sqlite3.Error where that cannot be."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA query_only=1")
+    db.execute("PRAGMA cache_size=-8192")
+    return db
+
+
+def _make(db: sqlite3.Connection) -> None:
+    db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+    values = [("format", FORMAT), ("epoch", secrets.randbits(62)), ("projected", 0)]
+    db.executemany("INSERT INTO meta VALUES (?, ?)", values)
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection, *, is_safe: bool) -> Iterator[None]:
+    """All or nothing; `is_safe`: it is on disk when it is over."""
+    db.execute(f"PRAGMA synchronous={'FULL' if is_safe else 'NORMAL'}")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
+def last_record(db: sqlite3.Connection) -> int:
+    """The number of the last record; 0: there is none."""
+    found = db.execute("SELECT MAX(last) FROM day").fetchone()[0]
+    return int(found or 0)
+
+
+def write_chunk(db: sqlite3.Connection, chunk: bytes, number: int, day: int, clock: float, at: float) -> int:
+    """Write a chunk as records from `number` on, in one commit that is safe; the number of the last one."""
+    parts = divided(chunk, RECORD)
+    last = number + len(parts) - 1
+    rows = [(number + i, number, day, clock, at, zlib.crc32(part), part) for i, part in enumerate(parts)]
+    with transaction(db, is_safe=True):
+        db.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        db.execute(
+            "INSERT INTO day VALUES (?, ?, ?, ?) ON CONFLICT (day) DO UPDATE SET last = excluded.last",
+            (day, number, last, at),
+        )
+    return last
+
+
+def projected(db: sqlite3.Connection) -> int:
+    """The last record that lines and words were made of."""
+    return int(db.execute("SELECT value FROM meta WHERE name = 'projected'").fetchone()[0])
+
+
+def set_projected(db: sqlite3.Connection, number: int) -> None:
+    """Note the same, in the transaction that makes them."""
+    db.execute("UPDATE meta SET value = ? WHERE name = 'projected'", (number,))
+
+
+def read_chunk(db: sqlite3.Connection, after: int) -> list[Record]:
+    """The records of the first chunk behind a record; none: there is no more."""
+    sql = (
+        "SELECT id, day, clock, crc, body FROM record WHERE id > ?1 AND chunk ="
+        " (SELECT chunk FROM record WHERE id > ?1 ORDER BY id LIMIT 1) ORDER BY id"
+    )
+    return [Record(*row) for row in db.execute(sql, (after,))]
+
+
+def read_record(db: sqlite3.Connection, number: int) -> Record | None:
+    """One record; None: it is gone."""
+    row = db.execute("SELECT id, day, clock, crc, body FROM record WHERE id = ?", (number,)).fetchone()
+    return None if row is None else Record(*row)
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """Bytes of the file without its free pages."""
+    pages, free, size = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def term_tables(db: sqlite3.Connection, kind: str) -> list[int]:
+    """The days that have an index of that kind (`terms` or `grams`), the latest first."""
+    sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB ?"
+    names = (row[0].removeprefix(f"{kind}_") for row in db.execute(sql, (f"{kind}_[0-9]*",)))
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)

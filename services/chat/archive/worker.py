@@ -1,0 +1,228 @@
+"""The thread that has the archive's file.
+
+It writes chunks first, then makes lines and words, then removes old days.
+
+What waits to be written is bounded, and beyond it dropped and counted: a disk that takes nothing must not fill
+the memory. What waits to be projected stands in the file, and needs no bound.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from parley.services.chat.archive import retention, storage
+from parley.services.chat.archive.entries import count
+from parley.services.chat.archive.projection import Projection
+from parley.shared.telemetry.logs import Log
+
+MOST_UNWRITTEN: Final = 64 * 1024 * 1024
+"""Bytes that may wait to be written."""
+RETRY: Final = 1.0
+"""Seconds between two attempts to write."""
+UPKEEP: Final = 60.0
+"""Seconds between two looks for days that are over."""
+
+
+class Policy(NamedTuple):
+    """How much is kept."""
+
+    days: float
+    size: int
+    """Bytes of the file."""
+
+
+class Chunk(NamedTuple):
+    """Entries on their way to the file."""
+
+    entries: bytes
+    age: float
+    """The mailbox's age (seconds): the days count by it."""
+    clock: float
+    at: float
+    """Unix time."""
+    put: float
+    """When it was handed over (seconds, monotonic)."""
+
+
+class Worker:
+    """One archive's thread. `figures` are read by metrics, from another thread."""
+
+    def __init__(self, path: Path, policy: Policy, log: Log) -> None:
+        """Open or make the file. Unusable: it cannot be used."""
+        self._path, self._policy, self._log = path, policy, log
+        self._db = storage.open_file(path)
+        self.epoch: int = self._db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0]
+        self._projected = storage.projected(self._db)
+        self._last = max(storage.last_record(self._db), self._projected)
+        self._projection = Projection(self._db)
+        self._changed = threading.Condition()
+        self._unwritten: deque[Chunk] = deque()
+        self._unwritten_bytes = 0
+        self._tasks: deque[Callable[[sqlite3.Connection], None]] = deque()
+        self._behind: deque[tuple[int, float]] = deque()
+        """Last records of chunks that are not projected, and when they came."""
+        self._put = self._written_puts = self._projected_puts = 0
+        self._put_ends: deque[tuple[int, int]] = deque()
+        """Last records of chunks, and which put they were."""
+        self._is_closing = False
+        if self._projected < self._last:
+            self._behind.append((self._last, time.monotonic()))
+        self._age = 0.0
+        self.messages = self.dropped = 0
+        self.size = storage.used_bytes(self._db)
+        self.error = ""
+        self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
+        self._thread.start()
+
+    # From the event loop ----------------------------------------------------------------------
+
+    def put(self, chunk: Chunk) -> bool:
+        """Have a chunk written; False: there is no room, it is dropped and counted."""
+        with self._changed:
+            if self._unwritten_bytes + len(chunk.entries) > MOST_UNWRITTEN:
+                self.dropped += count(chunk.entries)
+                return False
+            self._unwritten.append(chunk)
+            self._unwritten_bytes += len(chunk.entries)
+            self._put += 1
+            self._changed.notify_all()
+        return True
+
+    def do(self, task: Callable[[sqlite3.Connection], None]) -> None:
+        """Have something done on the thread, which alone may change the file."""
+        with self._changed:
+            self._tasks.append(task)
+            self._changed.notify_all()
+
+    @property
+    def put_so_far(self) -> int:
+        """How many chunks were put."""
+        return self._put
+
+    @property
+    def lag(self) -> float:
+        """Seconds for which the oldest message is not in the lists yet."""
+        with self._changed:
+            oldest = self._behind[0][1] if self._behind else self._unwritten[0].put if self._unwritten else None
+        return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
+
+    def close(self) -> None:
+        """Write what waits, and end. What is not projected is so at the next start."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    # From a reader's thread ---------------------------------------------------------------------
+
+    def wait_for(self, put: int, seconds: float) -> bool:
+        """Wait until that many chunks are in the lists; whether they are."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._projected_puts >= put or self._is_closing, seconds)
+
+    # The thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._projection.remember()
+            self._serve()
+        except Exception as error:  # noqa: BLE001 - the thread's end is told by its metric, and chat goes on
+            self.error = repr(error)
+            self._log.error("archive_broken", path=str(self._path), exc_info=error)
+        finally:
+            self._db.close()
+
+    def _serve(self) -> None:
+        upkeep = 0.0
+        is_behind = True
+        while True:
+            with self._changed:
+                pause = RETRY if self.error else UPKEEP
+                if not is_behind or self.error:
+                    self._changed.wait_for(lambda: self._unwritten or self._tasks or self._is_closing, pause)
+                chunks, self._unwritten = self._unwritten, deque()
+                tasks, self._tasks = self._tasks, deque()
+                is_closing = self._is_closing
+            for task in tasks:
+                self._projection.forget()
+                task(self._db)
+            try:
+                self._write(chunks)
+                if is_closing:
+                    return
+                is_behind = self._project()
+                if time.monotonic() >= upkeep:
+                    upkeep = time.monotonic() + UPKEEP
+                    self._keep_up()
+            except sqlite3.Error as error:
+                self._failed(error, chunks)
+                if is_closing:
+                    return
+
+    def _failed(self, error: sqlite3.Error, chunks: deque[Chunk]) -> None:
+        if not self.error:
+            self._log.error("archive_write_failed", error=str(error))
+        self.error = str(error)
+        with self._changed:
+            self._unwritten.extendleft(reversed(chunks))
+            if not self._is_closing:
+                self._changed.wait(RETRY)
+
+    def _write(self, chunks: deque[Chunk]) -> None:
+        """Write all that waits, several chunks in one commit; what is written is taken out of `chunks`."""
+        while chunks:
+            first = chunks[0]
+            taken = [first]
+            size = len(first.entries)
+            for chunk in list(chunks)[1:]:
+                if chunk.clock != first.clock or size + len(chunk.entries) > storage.COMMIT:
+                    break
+                taken.append(chunk)
+                size += len(chunk.entries)
+            joined = first.entries if len(taken) == 1 else b"".join(chunk.entries for chunk in taken)
+            day = int(first.age // storage.DAY)
+            last = storage.write_chunk(self._db, joined, self._last + 1, day, first.clock, first.at)
+            for _ in taken:
+                chunks.popleft()
+            self._last, self._age = last, first.age
+            self.messages += count(joined)
+            self.error = ""
+            with self._changed:
+                self._unwritten_bytes -= size
+                self._written_puts += len(taken)
+                self._behind.append((last, first.put))
+                self._put_ends.append((last, self._written_puts))
+
+    def _project(self) -> bool:
+        """Project one chunk; whether there is more."""
+        if self._projected >= self._last:
+            return False
+        chunk = storage.read_chunk(self._db, self._projected)
+        if not chunk:
+            self._projected = self._last
+            return False
+        self._projection.project(chunk)
+        with self._changed:
+            self._projected = chunk[-1].number
+            while self._behind and self._behind[0][0] <= self._projected:
+                self._behind.popleft()
+            while self._put_ends and self._put_ends[0][0] <= self._projected:
+                self._projected_puts = self._put_ends.popleft()[1]
+            self._changed.notify_all()
+        return self._projected < self._last
+
+    def _keep_up(self) -> None:
+        """Remove the days that are over, and the oldest while the file is too large."""
+        today = int(self._age // storage.DAY)
+        removed = retention.remove_before(self._db, today - self._policy.days) if self._age else 0
+        removed += retention.shrink(self._db, self._policy.size)
+        if removed:
+            self._projection.forget()
+            self._log.info("archive_days_removed", days=removed)
+        self.size = storage.used_bytes(self._db)

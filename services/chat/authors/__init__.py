@@ -1,0 +1,1 @@
+"""Authors: questions for the devices that speak for one, and checks of copies that a group's server sends."""

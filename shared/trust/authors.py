@@ -1,0 +1,161 @@
+"""Authors sign what they write, and whoever gives a status signs that: nobody between can put in other words. Pure.
+
+A message is signed once, by the device that made it; a retry keeps the bytes. What the author meant is signed, and
+nothing that a server may change on the way: a copy for a member of a group (`userOfGroup`) is signed as the message
+to the group was, a server's name counts however it is spelt, and fields that a dialect leaves out do not count
+(docs/protocol.md has the lists of fields).
+
+    message   parley/author/1: author, device key, conversation, number, time, the device's previous number in this
+              conversation, SHA-256 of the content
+    status    parley/status/1: author, conversation, number and signature of the message, signer's key, recipient,
+              status, time
+"""
+
+from __future__ import annotations
+
+import hashlib
+from struct import Struct
+from typing import Final
+
+from parley.shared.addresses import Group, Recipient, User
+from parley.shared.compiled import same_as_compiled
+from parley.shared.names import fold
+from parley.shared.trust.keys import KEY, SIGNATURE, PrivateKey, is_signed_by
+from parley.shared.trust.signed_bytes import signed_bytes
+from parley.shared.wire.messages import pb
+
+AUTHOR_PROOF: Final = 125
+"""Bytes of ChatMessage's field 140, tag and length included."""
+STATUS_PROOF: Final = 115
+"""Bytes of one of ChatMessageResponse's field 140."""
+same_as_compiled(AUTHOR_PROOF=AUTHOR_PROOF, STATUS_PROOF=STATUS_PROOF)
+_MOST_TIME: Final = (1 << 56) - 1
+"""A time's highest byte, which stands last, is 0."""
+_DOUBLES: Final = Struct(">4d")
+_USER, _GROUP = "user", "group"
+_FIELDS: Final = {name: field.number for name, field in pb.ChatMessage.DESCRIPTOR.fields_by_name.items()}
+
+
+def conversation_of(message: pb.ChatMessage) -> Recipient:
+    """To whom the author wrote: a user, or a group; of a member's copy the group."""
+    which = message.WhichOneof("recipient")
+    if which == "group":
+        return Group.of(message.group)
+    return Group.of(message.userOfGroup.group) if which == "userOfGroup" else User.of(message.user)
+
+
+def content_digest(message: pb.ChatMessage) -> bytes:
+    """SHA-256 of what a message says: its kind, and the text, the document or the place."""
+    kind = message.WhichOneof("content") or ""
+    fields: tuple[bytes | str | int, ...] = ()
+    if kind == "textContent":
+        fields = (message.textContent,)
+    elif kind == "document":
+        document = message.document
+        fields = document.filename, document.mimeType, hashlib.sha256(document.data).digest()
+    elif kind == "live_location":
+        fields = _place(message.live_location)
+    return hashlib.sha256(signed_bytes("parley/content/1", _FIELDS.get(kind, 0), *fields)).digest()
+
+
+def _place(place: pb.LiveLocation) -> tuple[bytes | str | int, ...]:
+    point = place.location
+    numbers = _DOUBLES.pack(place.timestamp, place.expiry_at, point.latitude, point.longitude)
+    flags = place.HasField("location") | place.stopped << 1
+    return *_named(place.author), numbers, flags, place.messageSnowflake, place.device
+
+
+def _named(name: pb.User | Recipient) -> tuple[str, str]:
+    user_id, server_id = (name.userId, name.serverId) if isinstance(name, pb.User) else name
+    return user_id, fold(server_id)
+
+
+def _conversation(conversation: Recipient) -> tuple[str, str, str]:
+    return (_GROUP if isinstance(conversation, Group) else _USER, *_named(conversation))
+
+
+# Messages -------------------------------------------------------------------------------------------
+
+
+def message_bytes(message: pb.ChatMessage) -> bytes:
+    """The bytes that the author's device signs: all of it but the signature is filled in."""
+    proof = message.proof
+    return signed_bytes(
+        "parley/author/1",
+        *_named(message.author),
+        proof.key,
+        *_conversation(conversation_of(message)),
+        message.messageSnowflake,
+        proof.time,
+        proof.previous,
+        content_digest(message),
+    )
+
+
+def sign_message(device: PrivateKey, message: pb.ChatMessage, previous: int, milliseconds: int) -> None:
+    """Sign a message that is complete otherwise, at that time (since 1970): about 50 µs.
+
+    `previous`: the number of this device's last message in this conversation; 0: it is the first.
+    """
+    time = min(max(milliseconds, 1), _MOST_TIME)
+    message.proof.CopyFrom(pb.AuthorProof(key=device.public, previous=previous, time=time))
+    message.proof.signature = device.sign(message_bytes(message))
+
+
+def is_message_signed(message: pb.ChatMessage) -> bool:
+    """Whether the device that the proof names signed the message (140 µs, and 1 ms for each MiB of a document).
+
+    Not whether that is a device of the author's.
+    """
+    proof = message.proof
+    if len(proof.key) != KEY or len(proof.signature) != SIGNATURE:
+        return False
+    return is_signed_by(proof.key, proof.signature, message_bytes(message))
+
+
+# Statuses -------------------------------------------------------------------------------------------
+
+
+def status_bytes(message: pb.ChatMessage, recipient: User, status: int, proof: pb.StatusProof) -> bytes:
+    """The bytes that whoever gives a status signs: of the message its author, number, recipient and proof count."""
+    return signed_bytes(
+        "parley/status/1",
+        *_named(message.author),
+        *_conversation(conversation_of(message)),
+        message.messageSnowflake,
+        message.proof.signature,
+        proof.key,
+        *_named(recipient),
+        status,
+        proof.time,
+    )
+
+
+def sign_status(
+    key: PrivateKey, message: pb.ChatMessage, recipient: User, status: int, milliseconds: int
+) -> pb.StatusProof:
+    """The proof of a status of a message for that recipient, at that time (since 1970)."""
+    time = min(max(milliseconds, 1), _MOST_TIME)
+    proof = pb.StatusProof(key=key.public, time=time)
+    proof.signature = key.sign(status_bytes(message, recipient, status, proof))
+    return proof
+
+
+def is_status_signed(message: pb.ChatMessage, recipient: User, status: int, proof: pb.StatusProof) -> bool:
+    """Whether the holder of the key that the proof names gave this status (140 µs)."""
+    if len(proof.key) != KEY or len(proof.signature) != SIGNATURE:
+        return False
+    return is_signed_by(proof.key, proof.signature, status_bytes(message, recipient, status, proof))
+
+
+def proof_fields(ack: pb.ChatMessageResponse) -> list[bytes]:
+    """Field 140 for each status of an acknowledgement, as in a payload; empty: no proof of the one shape."""
+    if len(ack.proofs) != len(ack.statuses):
+        return [b""] * len(ack.statuses)
+    return [_field(proof) for proof in ack.proofs]
+
+
+def _field(proof: pb.StatusProof) -> bytes:
+    field = pb.ChatMessageResponse(proofs=[proof]).SerializeToString()
+    has_shape = len(field) == STATUS_PROOF and len(proof.key) == KEY and len(proof.signature) == SIGNATURE
+    return field if has_shape and 0 < proof.time <= _MOST_TIME else b""

@@ -1,0 +1,413 @@
+"""The archive: entries, lists and words from them, days that end, and what is erased; on real files."""
+
+import contextlib
+import random
+import time
+
+import pytest
+
+from parley.services.chat.archive import retention, storage
+from parley.services.chat.archive.collector import Collector, key_of
+from parley.services.chat.archive.entries import (
+    HEAD,
+    MESSAGE,
+    READ,
+    RECEIVED,
+    SENT,
+    STATUS,
+    blanked,
+    divided,
+    entries,
+    entry_at,
+    entry_bytes,
+)
+from parley.services.chat.archive.lists import Conversation, conversation
+from parley.services.chat.archive.projection import Projection
+from parley.services.chat.archive.reader import Reader
+from parley.services.chat.archive.texts import query_of
+from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.statuses import Status
+from parley.shared.addresses import Group, User
+from parley.shared.errors import ConfigError, StorageError
+from parley.shared.wire.messages import encode as frame_of
+from parley.shared.wire.messages import pb
+
+ALICE, BOB, EVE, BEA = User("alice", "alpha"), User("bob", "alpha"), User("eve", "alpha"), User("bea", "beta")
+CREW = Group("crew", "alpha")
+BOTH = SENT | RECEIVED
+
+
+def message(author, to, text, snowflake=1):
+    payload = pb.ChatMessage(messageSnowflake=snowflake, author=author.to_pb(), textContent=text)
+    if isinstance(to, Group):
+        payload.group.CopyFrom(to.to_pb())
+    else:
+        payload.user.CopyFrom(to.to_pb())
+    return frame_of("MESSAGE", payload)
+
+
+class Kept:
+    """An archive's file, written as its thread does."""
+
+    def __init__(self, directory):
+        self.path = directory / storage.NAME
+        self.day = 1
+        self.snowflake = 0
+        self.open()
+
+    def open(self):
+        self.db = storage.open_file(self.path)
+        self.projection = Projection(self.db)
+        self.projection.remember()
+
+    def entry(self, author, to, text, marks=BOTH, status=Status.DELIVERED):
+        self.snowflake += 1
+        key = self.snowflake.to_bytes(16, "little")
+        return entry_bytes(MESSAGE, marks, status, 5.0, key, message(author, to, text, self.snowflake))
+
+    def write(self, *parts):
+        number = max(storage.last_record(self.db), storage.projected(self.db)) + 1
+        storage.write_chunk(self.db, b"".join(parts), number, self.day, 1000.0, 1005.0)
+
+    def project(self):
+        while chunk := storage.read_chunk(self.db, storage.projected(self.db)):
+            self.projection.project(chunk)
+
+    def say(self, *texts, author=ALICE, to=BOB, **how):
+        self.write(*(self.entry(author, to, text, **how) for text in texts))
+        self.project()
+
+    def reader(self):
+        return Reader(self.path)
+
+    def texts(self, person, other, **how):
+        lines = self.reader().history(conversation(person, other), limit=200, **how).lines
+        return [pb.ChatMessage.FromString(line.message).textContent for line in lines]
+
+    def found(self, person, words, **how):
+        lines = self.reader().search(person, query_of(words), **how).lines
+        return [pb.ChatMessage.FromString(line.message).textContent for line in lines]
+
+    def bytes_on_disk(self):
+        beside = self.path.with_name(self.path.name + "-wal")
+        return self.path.read_bytes() + (beside.read_bytes() if beside.exists() else b"")
+
+
+@pytest.fixture
+def kept(tmp_path):
+    kept = Kept(tmp_path)
+    yield kept
+    kept.db.close()
+
+
+# Entries --------------------------------------------------------------------------------------
+
+
+def test_entries_are_read_as_they_were_written():
+    parts = [entry_bytes(MESSAGE, BOTH, 1, 2.5, bytes(range(16)), b"x" * size) for size in (0, 1, 300)]
+    found = list(entries(b"".join(parts)))
+    assert [(e.kind, e.marks, e.status, e.when, len(e.data)) for e in found] == [
+        (MESSAGE, BOTH, 1, 2.5, size) for size in (0, 1, 300)
+    ]
+    assert found[2].offset == len(parts[0]) + len(parts[1])
+
+
+def test_whatever_the_bytes_are_reading_them_ends_or_says_that_they_are_cut_off():
+    chance = random.Random(7)
+    whole = b"".join(entry_bytes(MESSAGE, BOTH, 1, 2.5, bytes(16), b"x" * 40) for _ in range(5))
+    for _ in range(2000):
+        bad = bytearray(whole[: chance.randrange(len(whole))])
+        for _ in range(chance.randrange(4)):
+            if bad:
+                bad[chance.randrange(len(bad))] = chance.randrange(256)
+        with contextlib.suppress(StorageError):
+            assert sum(HEAD.size + len(e.data) for e in entries(bytes(bad))) == len(bad)
+        entry_at(bytes(bad), chance.randrange(300))
+
+
+def test_a_chunk_is_divided_between_entries_and_none_is_lost():
+    chance = random.Random(3)
+    parts = [entry_bytes(MESSAGE, 1, 1, 0.0, bytes(16), b"y" * chance.randrange(3000)) for _ in range(300)]
+    parts[100] = entry_bytes(MESSAGE, 1, 1, 0.0, bytes(16), b"z" * 100_000)
+    records = divided(b"".join(parts), storage.RECORD)
+    assert b"".join(records) == b"".join(parts)
+    assert all(len(r) <= storage.RECORD or len(list(entries(r))) == 1 for r in records)
+    assert all(e.offset < 1 << storage.OFFSET_BITS for r in records for e in entries(r))
+
+
+def test_a_blanked_message_leaves_the_others_where_they_were():
+    parts = [entry_bytes(MESSAGE, 1, 1, 0.0, bytes(16), text) for text in (b"first", b"second", b"third")]
+    chunk = b"".join(parts)
+    after = blanked(chunk, {len(parts[0])})
+    assert len(after) == len(chunk)
+    assert b"second" not in after
+    assert [e.data for e in entries(after)] == [b"first", bytes(6), b"third"]
+
+
+# Collecting -------------------------------------------------------------------------------------
+
+
+def collected(collector):
+    return [(e.kind, e.marks, e.status, e.data) for e in entries(collector.take())]
+
+
+def test_what_waits_and_is_delivered_then_is_its_authors_once_and_its_recipients_once():
+    collector = Collector("alpha", lambda: None)
+    raw = message(ALICE, BOB, "hello")
+    envelope = Envelope(ALICE, 1, BOB, raw, bytes(16))
+    collector.note(envelope, Status.USER_AWAY)
+    envelope.reported(Status.USER_AWAY)
+    collector.note(envelope, Status.DELIVERED)
+    assert collected(collector) == [
+        (MESSAGE, SENT, Status.USER_AWAY, raw),
+        (MESSAGE, BOTH, Status.DELIVERED, raw),
+    ]
+
+
+def test_a_refused_message_a_place_and_what_is_for_others_alone_are_not_kept():
+    collector = Collector("alpha", lambda: None)
+    collector.note(Envelope(ALICE, 1, BOB, message(ALICE, BOB, "hello"), bytes(16)), Status.USER_NOT_FOUND)
+    collector.note(Envelope(ALICE, 1, BOB, message(ALICE, BOB, "hello"), bytes(16)), Status.USER_BLOCKED)
+    place = pb.ChatMessage(messageSnowflake=2, author=ALICE.to_pb(), user=BOB.to_pb())
+    place.live_location.location.latitude = 1.0
+    collector.note(Envelope(ALICE, 2, BOB, frame_of("MESSAGE", place), bytes(16)), Status.DELIVERED)
+    collector.note(Envelope(BEA, 3, BOB, message(BEA, BOB, "waits"), bytes(16), origin="beta"), Status.USER_AWAY)
+    assert collected(collector) == []
+
+
+def test_a_text_with_the_bytes_of_a_places_tag_is_kept():
+    collector = Collector("alpha", lambda: None)
+    payload = pb.ChatMessage(messageSnowflake=0x32 | 0x01 << 7, author=ALICE.to_pb(), user=BOB.to_pb())
+    raw = frame_of("MESSAGE", payload)
+    assert b"\xb2\x01" in raw
+    collector.note(Envelope(ALICE, 1, BOB, raw, bytes(16)), Status.DELIVERED)
+    assert len(collected(collector)) == 1
+
+
+def test_a_message_to_a_group_stands_once_in_a_chunk_and_its_author_has_it_once():
+    collector = Collector("alpha", lambda: None)
+    raw = message(ALICE, CREW, "all")
+    for member in (BOB, EVE):
+        copy = Envelope(ALICE, 1, member, raw, member[0].encode().ljust(16), group=CREW)
+        collector.note(copy, Status.DELIVERED)
+    chunk = collector.take()
+    assert chunk.count(raw) == 1
+    assert [(e.kind, e.marks, e.data) for e in entries(chunk)][1][2] == b"eve"
+    copy = Envelope(ALICE, 1, User("dan", "alpha"), raw, bytes(16), group=CREW)
+    collector.note(copy, Status.DELIVERED)
+    assert [(kind, marks) for kind, marks, _status, _data in collected(collector)] == [(MESSAGE, RECEIVED)]
+    assert key_of(ALICE, 1, CREW) != key_of(ALICE, 1, Group("crew", "beta"))
+
+
+def test_the_first_entry_is_told_and_then_much():
+    told = []
+    collector = Collector("alpha", lambda: told.append(True))
+    for number in range(5):
+        collector.note(Envelope(ALICE, number, BOB, message(ALICE, BOB, "x" * 60_000), bytes(16)), Status.DELIVERED)
+    assert len(told) == 2
+
+
+# Lists --------------------------------------------------------------------------------------------
+
+
+def test_each_of_two_has_one_list_in_order_and_nobody_else_has_any(kept):
+    kept.say("one", "two")
+    kept.say("three", author=BOB, to=ALICE)
+    assert kept.texts("alice", BOB) == kept.texts("bob", ALICE) == ["three", "two", "one"]
+    assert kept.texts("bob", ALICE, after=1) == ["two", "three"]
+    assert kept.texts("bob", ALICE, before=3) == ["two", "one"]
+    assert kept.texts("eve", ALICE) == kept.texts("alice", EVE) == []
+
+
+def test_what_comes_twice_stands_once_after_a_restart_too(kept):
+    twice = kept.entry(ALICE, BOB, "once")
+    kept.write(twice, twice)
+    kept.project()
+    kept.db.close()
+    kept.open()
+    kept.write(twice)
+    kept.project()
+    assert kept.texts("alice", BOB) == kept.texts("bob", ALICE) == ["once"]
+
+
+def test_what_was_written_and_not_projected_is_projected_at_the_next_start(kept):
+    kept.write(kept.entry(ALICE, BOB, "one"))
+    kept.db.close()
+    kept.open()
+    kept.project()
+    assert kept.texts("alice", BOB) == ["one"]
+
+
+def test_a_status_that_comes_later_is_the_lines(kept):
+    key = b"k" * 16
+    raw = message(ALICE, BEA, "hello")
+    kept.write(entry_bytes(MESSAGE, SENT, Status.OTHER_SERVER_TIMEOUT, 5.0, key, raw))
+    kept.project()
+    assert [line.status for line in kept.reader().history(conversation("alice", BEA)).lines] == [
+        Status.OTHER_SERVER_TIMEOUT
+    ]
+    kept.write(entry_bytes(STATUS, SENT, Status.DELIVERED, 6.0, key))
+    kept.project()
+    lines = kept.reader().history(conversation("alice", BEA)).lines
+    assert [(line.status, line.at) for line in lines] == [(Status.DELIVERED, 1005.0)]
+
+
+def test_reading_goes_forward_only_and_not_beyond_what_is_there(kept):
+    kept.say("one", "two", "three")
+
+    def read(sequence):
+        mark = pb.ReadMark(person="bob", user=ALICE.to_pb(), sequence=sequence)
+        kept.write(entry_bytes(READ, 0, 255, 0.0, bytes(16), mark.SerializeToString()))
+        kept.project()
+        ((each,), _more) = kept.reader().conversations("bob", 10)
+        return each.unread, each.read
+
+    assert [read(2), read(1), read(1 << 63), read(0)] == [(1, 2), (1, 2), (0, 3), (0, 3)]
+
+
+def test_reading_what_is_not_there_makes_no_conversation(kept):
+    """Who says so of one invented name after another would fill the file with them, for good."""
+    kept.say("one")
+    before = kept.reader().figures()["conversations"]
+    for number in range(20):
+        mark = pb.ReadMark(person="bob", user=User(f"nobody{number}", "beta").to_pb(), sequence=1)
+        kept.write(entry_bytes(READ, 0, 255, 0.0, bytes(16), mark.SerializeToString()))
+    kept.project()
+    assert kept.reader().figures()["conversations"] == before > 0
+
+
+def test_a_broken_record_is_passed_by_and_counted(kept):
+    kept.write(kept.entry(ALICE, BOB, "before"), b"\xff\xff")
+    kept.write(kept.entry(ALICE, BOB, "behind"))
+    kept.project()
+    assert kept.texts("alice", BOB) == ["behind", "before"]
+    assert kept.projection.broken == 1
+
+
+def test_an_answer_ends_at_its_bytes_and_a_message_that_is_larger_comes_without_them(kept):
+    kept.say(*("x" * 200_000 for _ in range(6)), "y" * 600_000)
+    page = kept.reader().history(conversation("alice", BOB))
+    assert [len(line.message) for line in page.lines] == [0]
+    assert page.more
+    page = kept.reader().history(conversation("alice", BOB), before=page.lines[-1].sequence)
+    assert len(page.lines) == 2
+    assert page.more
+
+
+# Words --------------------------------------------------------------------------------------------
+
+
+def test_a_search_finds_ones_own_by_all_words_without_case_and_accents_the_newest_first(kept):
+    kept.say("Déjà vu at lunch", "lunch on friday", "no meal")
+    kept.say("lunch with eve", author=EVE, to=BEA, marks=SENT)
+    assert kept.found("bob", "LUNCH") == ["lunch on friday", "Déjà vu at lunch"]
+    assert kept.found("alice", "deja lunch") == ["Déjà vu at lunch"]
+    assert kept.found("alice", "fri*") == ["lunch on friday"]
+    assert kept.found("eve", "lunch") == ["lunch with eve"]
+    assert kept.found("dan", "lunch") == kept.found("alice", "zqp") == []
+
+
+def test_a_search_goes_on_where_it_was(kept):
+    kept.say(*(f"word {number}" for number in range(30)))
+    kept.day = 2
+    kept.say(*(f"word {number}" for number in range(30, 50)))
+    seen, before = [], 0
+    while True:
+        page = kept.reader().search("alice", query_of("word"), before=before, limit=7)
+        seen += [pb.ChatMessage.FromString(line.message).textContent for line in page.lines]
+        if not page.more:
+            break
+        before = page.next
+    assert seen == [f"word {number}" for number in reversed(range(50))]
+
+
+def test_scripts_without_spaces_are_found_by_three_characters(kept):
+    kept.say("明日の昼食はどこですか", "昼食はカレー", "lunch")
+    kept.day = 2
+    kept.say("no such script")
+    assert kept.found("bob", "昼食は") == ["昼食はカレー", "明日の昼食はどこですか"]
+    assert kept.found("bob", "昼食はカ") == ["昼食はカレー"]
+    with pytest.raises(ConfigError, match="3 characters"):
+        query_of("昼食")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "!!", "a" * 300, "w " * 20])
+def test_a_query_without_words_or_with_too_many_is_refused(text):
+    with pytest.raises(ConfigError):
+        query_of(text)
+
+
+@pytest.mark.parametrize("text", ['"', 'a" OR b', "NEAR(a b)", "text:a", "a-b", "a_b", "AND", "a' --", "*", "(a"])
+def test_no_query_is_read_as_an_expression(kept, text):
+    kept.say("a b")
+    try:
+        query = query_of(text)
+    except ConfigError:
+        return
+    kept.reader().search("alice", query)
+
+
+# Ends ---------------------------------------------------------------------------------------------
+
+
+def test_days_that_are_over_go_with_their_lines_and_words_and_their_bytes(kept):
+    kept.say("oldsecret one", "oldsecret two")
+    kept.day = 2
+    kept.say("new")
+    assert retention.remove_before(kept.db, 2) == 1
+    kept.projection.forget()
+    assert kept.texts("alice", BOB) == ["new"]
+    assert kept.found("alice", "oldsecret") == []
+    assert b"oldsecret" not in kept.bytes_on_disk()
+    assert [line.sequence for line in kept.reader().history(conversation("bob", ALICE)).lines] == [3]
+    assert retention.verify(kept.db) == {"records": 1, "broken_records": 0, "lines": 2, "lost_lines": 0}
+    kept.say("later")
+    assert kept.texts("bob", ALICE) == ["later", "new"]
+
+
+def test_where_the_file_is_too_large_the_oldest_days_go_and_the_last_one_stays(kept):
+    for kept.day in range(1, 6):
+        kept.say(*("z" * 10_000 for _ in range(20)))
+    size = storage.used_bytes(kept.db)
+    assert retention.shrink(kept.db, size // 2) >= 2
+    assert storage.used_bytes(kept.db) <= size // 2
+    retention.shrink(kept.db, 1)
+    assert [row[0] for row in kept.db.execute("SELECT day FROM day")] == [5]
+
+
+def test_who_is_erased_leaves_nothing_that_nobody_else_has_and_others_keep_theirs(kept):
+    kept.say("sharedwith bob")
+    kept.say("onlyalices", to=BEA, marks=SENT)
+    kept.say("bobsown", author=BOB, to=BEA, marks=SENT)
+    assert retention.erase(kept.db, "alice", "alpha") == 1
+    kept.projection.forget()
+    assert kept.texts("alice", BOB) == kept.texts("alice", BEA) == []
+    assert kept.texts("bob", ALICE) == ["sharedwith bob"]
+    assert kept.found("bob", "sharedwith") == ["sharedwith bob"]
+    assert kept.found("bob", "bobsown") == ["bobsown"]
+    assert b"onlyalices" not in kept.bytes_on_disk()
+    assert retention.verify(kept.db)["broken_records"] == 0
+    assert retention.erase(kept.db, "bob", "alpha") == 2
+    assert b"sharedwith" not in kept.bytes_on_disk()
+
+
+def test_a_file_that_is_no_archive_or_of_another_format_is_left_as_it_is(tmp_path):
+    path = tmp_path / storage.NAME
+    path.write_bytes(b"something else" * 100)
+    with pytest.raises(storage.Unusable):
+        storage.open_file(path)
+    assert path.read_bytes() == b"something else" * 100
+
+
+def test_a_question_takes_no_longer_than_it_may(kept, monkeypatch):
+    kept.say(*(f"word {number}" for number in range(3000)))
+    monkeypatch.setattr("parley.services.chat.archive.reader.SECONDS", 0.0)
+    begun = time.monotonic()
+    page = kept.reader().search("alice", query_of("word"))
+    assert page.more
+    assert time.monotonic() - begun < 5.0
+
+
+def test_names_of_conversations_are_whole():
+    assert conversation("alice", CREW) == Conversation("alice", True, "crew", "alpha")
+    assert Conversation("alice", True, "crew", "alpha").other == CREW
