@@ -14,6 +14,8 @@ LEAST: Final = 0.020
 MOST: Final = 0.050
 TIMES: Final = 3.0
 """Beyond LEAST, times the quiet p99."""
+STOLEN: Final = 0.01
+"""The part of the nodes' processor time beyond which, taken by another virtual machine, a p99 is not the node's."""
 REACHED: Final = 0.95
 """The part of its rate that an attacker must reach."""
 MEMORY: Final = 300
@@ -58,6 +60,8 @@ class Found:
     """The part of its processor that the attacker took."""
     answers: Mapping[str, int] = field(default_factory=dict)
     """What the node answered the attacker, in a word, and how often."""
+    stolen: float = 0.0
+    """Seconds of the attack in which the nodes' processors were another virtual machine's."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,9 @@ def judge(found: Found) -> Verdict:
 def _void(found: Found) -> Iterable[str]:
     if not found.quiet_p99 <= QUIET:
         yield f"quiet p99 {found.quiet_p99 * 1000:.1f} ms"
+    is_only_slow = found.p99 > bound(found.quiet_p99) and not found.lost and not found.late
+    if is_only_slow and found.stolen > STOLEN * found.seconds:
+        yield f"another machine had the nodes' processors for {milliseconds(found.stolen)}"
     if found.offered < REACHED * found.intended:
         yield f"the attacker reached {found.offered / found.intended:.0%} of its rate"
 

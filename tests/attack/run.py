@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -32,6 +33,8 @@ AFTER: Final = 2.0
 """Seconds of writing after an attack: what is late comes."""
 MEMORY: Final = Path("/dev/shm")
 """Where the honest users keep their keys: each has a disk of their own in truth, and these have one together."""
+STOLEN: Final = 8
+"""The column of /proc/stat with the time in which a virtual machine's processor was another's."""
 NOBODY: Final = Phase(0, float("inf"), float("inf"), float("inf"))
 
 
@@ -82,7 +85,9 @@ def tried(name: str, options: Options, processors: Processors) -> Verdict:
         honest.ask("phase quiet", ARRIVED)
         time.sleep(options.quiet)
         honest.ask("phase attack", ARRIVED)
+        before = stolen(processors.others)
         done = evil.ask(options.seconds, options.seconds + 30.0)
+        taken_away = stolen(processors.others) - before
         honest.ask("phase after", ARRIVED)
         time.sleep(WRITTEN)
         nodes.note_lines()
@@ -91,7 +96,14 @@ def tried(name: str, options: Options, processors: Processors) -> Verdict:
         record = settled(honest)
         grown = nodes.grown(kind.seen)
         faults = nodes.faults()
-        return judge(found(name, options, done, record, nodes, grown, [*done.faults, *faults]))
+        return judge(found(name, options, done, record, nodes, grown, [*done.faults, *faults], taken_away))
+
+
+def stolen(processors: Collection[int], statistics: Path = Path("/proc/stat")) -> float:
+    """For how many seconds since the start other machines of the same computer had these processors: proc(5)."""
+    rows = [row.split() for row in statistics.read_text().splitlines()]
+    names = {f"cpu{number}" for number in processors}
+    return sum(int(row[STOLEN]) for row in rows if row[0] in names) / os.sysconf("SC_CLK_TCK")
 
 
 def settled(honest: Child) -> Record:
@@ -110,6 +122,7 @@ def found(
     nodes: Nodes,
     grown: dict[str, float],
     faults: list[str],
+    taken_away: float,
 ) -> Found:
     """All of it in one."""
     quiet, phase, usage = record.phases["quiet"], record.phases["attack"], nodes.used()
@@ -136,6 +149,7 @@ def found(
         faults=faults,
         cpu=done.cpu,
         answers=done.answers,
+        stolen=taken_away,
     )
 
 

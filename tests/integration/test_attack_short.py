@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timed
 
 ATTACKS = ("pings", "half-frames", "ask-blocked", "unknown-names", "odd-frames", "server-other-key")
 SECONDS, QUIET = 6.0, 1.5
-TIMEOUT = 240.0
+TIMEOUT = 300.0
 """Seconds for all of them, where each that is void because the machine was busy is tried again."""
 
 

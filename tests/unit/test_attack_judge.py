@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.attack.attacker import drive
 from tests.attack.catalogue import ATTACKS
 from tests.attack.judge import Found, bound, judge
 from tests.attack.report import dump, line, load, page
+from tests.attack.run import stolen
 
 LIMITED, RECEIVED = "chat: parley_limited_total{what=pings}", "chat: parley_frames_total{name=PING}"
 BORNE = Found(
@@ -47,6 +49,7 @@ def test_an_attack_that_was_borne_has_passed():
     "changes",
     [
         {"p99": 0.021},
+        {"p99": 0.021, "stolen": 0.15},
         {"p99": math.inf},
         {"lost": 1},
         {"late": 1, "worst": 2.1},
@@ -68,9 +71,28 @@ def test_each_bound_that_does_not_hold_fails_the_attack(changes):
     assert len(verdict.failed) == 1, verdict.failed
 
 
-@pytest.mark.parametrize("changes", [{"quiet_p99": 0.011}, {"quiet_p99": math.nan}, {"offered": 949}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{"quiet_p99": 0.011}, {"quiet_p99": math.nan}, {"offered": 949}, {"p99": 0.021, "stolen": 0.16}],
+    ids=str,
+)
 def test_a_run_that_tells_nothing_is_void_and_has_not_passed(changes):
     assert found(**changes).word == "void"
+
+
+def test_what_another_machine_took_excuses_nothing_but_a_p99():
+    assert found(stolen=3.0).word == "passed"
+    assert found(stolen=3.0, p99=3.0, worst=3.0, late=20).word == "FAILED"
+    assert found(stolen=3.0, p99=math.inf, lost=20).word == "FAILED"
+    assert found(stolen=3.0, memory={"alpha chat": 300}).word == "FAILED"
+
+
+def test_what_another_machine_took_is_read_per_processor(tmp_path):
+    statistics = tmp_path / "stat"
+    statistics.write_text(f"cpu  {'9 ' * 10}\n" + "".join(f"cpu{n} {'0 ' * 7}{50 * (n + 1)} 0 0\n" for n in range(3)))
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert stolen({0, 2}, statistics) == pytest.approx(200 / ticks)
+    assert stolen(os.sched_getaffinity(0)) >= 0
 
 
 @pytest.mark.parametrize(
