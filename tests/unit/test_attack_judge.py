@@ -89,7 +89,8 @@ def test_what_another_machine_took_excuses_nothing_but_a_p99():
 
 def test_what_another_machine_took_is_read_per_processor(tmp_path):
     statistics = tmp_path / "stat"
-    statistics.write_text(f"cpu  {'9 ' * 10}\n" + "".join(f"cpu{n} {'0 ' * 7}{50 * (n + 1)} 0 0\n" for n in range(3)))
+    rows = [f"cpu{number} {'0 ' * 7}{50 * (number + 1)} 0 0\n" for number in range(3)]
+    statistics.write_text(f"cpu  {'9 ' * 10}\n{''.join(rows)}")
     ticks = os.sysconf("SC_CLK_TCK")
     assert stolen({0, 2}, statistics) == pytest.approx(200 / ticks)
     assert stolen(os.sched_getaffinity(0)) >= 0
