@@ -6,6 +6,7 @@ of its own. Exit code 1 where one failed; the input that did it is kept in build
 
 import argparse
 import importlib.util
+import json
 import math
 import os
 import re
@@ -48,17 +49,19 @@ def main():
     if plain:
         print("There is no atheris for this Python: inputs are mutated by chance.", flush=True)
     targets = asked.targets or list(TARGETS)
-    jobs = [(name, plain, {}) for name in targets]
+    alone = [(name, plain, {}) for name in targets] if plain else []
     if set(targets) & set(SANITIZED):
-        jobs += sanitized(targets)
-    share = asked.runs / sum(TARGETS[name].share for name, _, _ in jobs)
+        alone += sanitized(targets)
+    together = [] if plain else targets
+    share = asked.runs / sum(TARGETS[name].share for name in [*together, *(name for name, _, _ in alone)])
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="parley-fuzz-") as scratch, ThreadPoolExecutor(asked.jobs) as pool:
-        ends = list(pool.map(lambda job: run(*job, asked, share, scratch), jobs))
+        ends = run_together(together, asked, share, scratch) if together else []
+        ends += pool.map(lambda job: run(*job, asked, share, scratch), alone)
     total = sum(count for _, count in ends)
     failed = sum(not ok for ok, _ in ends)
     took = time.monotonic() - began
-    print(f"{total} inputs to {len(jobs)} targets in {took:.0f} s; {failed} targets failed", flush=True)
+    print(f"{total} inputs to {len(ends)} targets in {took:.0f} s; {failed} targets failed", flush=True)
     if asked.corpus:
         choose(targets)
     sys.exit(failed > 0)
@@ -74,23 +77,55 @@ def choose(targets):
             print(f"{name:32} {count:9} files  {size:6} bytes", flush=True)
 
 
+def run_together(names, asked, share, scratch):
+    """Targets under atheris, and how each of them went: instrumented once, see tests/fuzz/forked.py."""
+    places = [Path(scratch) / f"{name}.said" for name in names]
+    jobs = [(words(name, asked, share), str(place)) for name, place in zip(names, places, strict=True)]
+    ends = {}
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as said,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.fuzz.forked", str(asked.jobs)],
+            cwd=ROOT, env=os.environ | {"TMPDIR": scratch},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
+        ) as forking,
+    ):  # fmt: skip
+        with forking.stdin as stdin:
+            json.dump(jobs, stdin)
+        for line in forking.stdout:
+            number, code, took = json.loads(line)
+            ends[number] = told(names[number], code, places[number].read_text(errors="replace"), took)
+        said.seek(0)
+        # Without an end where what forks them ended before.
+        ends |= {n: told(name, None, said.read(), 0.0) for n, name in enumerate(names) if n not in ends}
+    return [ends[number] for number in range(len(names))]
+
+
 def run(name, options, environment, asked, share, scratch):
-    """One target's run, and how many inputs it had."""
-    limit = [f"--runs={math.ceil(share * TARGETS[name].share)}"] if asked.runs else [f"--seconds={asked.seconds}"]
+    """One target in an interpreter of its own, and how it went."""
     label = name + (" (sanitized core)" if environment else "")
     began = time.monotonic()
     environment = os.environ | environment | {"TMPDIR": scratch}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.engine", name, *limit, f"--seed={asked.seed}", *options],
+        [sys.executable, "-m", "tests.fuzz.engine", *words(name, asked, share), *options],
         cwd=ROOT, env=environment, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
-    said = done.stdout + done.stderr
+    return told(label, done.returncode, done.stdout + done.stderr, time.monotonic() - began)
+
+
+def words(name, asked, share):
+    """The engine's arguments for a target."""
+    limit = f"--runs={math.ceil(share * TARGETS[name].share)}" if asked.runs else f"--seconds={asked.seconds}"
+    return [name, limit, f"--seed={asked.seed}"]
+
+
+def told(label, code, said, took):
+    """Print how a target went: whether it went well, and how many inputs it had."""
     counts = [int(one or other) for one, other in COUNT.findall(said)]
     count = counts[-1] if counts else 0
-    ok = done.returncode == 0 and count > 0 and BLIND not in said
-    took = time.monotonic() - began
+    ok = code == 0 and count > 0 and BLIND not in said
     end = "ok" if ok else "FAILED"
-    print(f"{label:32} {count:9} inputs {took:6.0f} s {count / took:8.0f}/s  {end}", flush=True)
+    print(f"{label:32} {count:9} inputs {took:6.0f} s {count / took if took else 0:8.0f}/s  {end}", flush=True)
     if not ok:
         print("\n".join(said.splitlines()[-40:]), flush=True)
     return ok, count

@@ -19,7 +19,7 @@ from tests.fuzz.corpora import CORPUS, corpus
 KEPT = Path("build/fuzz")
 
 
-def arguments():
+def arguments(words=None):
     parser = argparse.ArgumentParser()
     parser.add_argument("target")
     parser.add_argument("--runs", type=int, default=0)
@@ -27,7 +27,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--measure", help="only write into this control file what each of its inputs reaches")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def take_core():
@@ -95,10 +95,17 @@ def mutated(chance, seeds):
     return bytes(data)
 
 
+def instrumented():
+    """Have atheris see where inputs go in what is imported meanwhile."""
+    import atheris  # noqa: PLC0415 - only under it is it needed
+
+    return atheris.instrument_imports(include=["parley"])
+
+
 def guided(asked):
     import atheris  # noqa: PLC0415 - only here is it needed
 
-    with atheris.instrument_imports(include=["parley"]):
+    with instrumented():
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - under its eyes
 
         target = TARGETS[asked.target]()
