@@ -116,7 +116,11 @@ class EngineRunner:
             self._store.close()
             raise
         self.history = HistoryRequests(
-            self.archive, lambda user: owner.subscribers.get(user, ()), time.monotonic, owner.metrics.limited
+            owner.server_id,
+            self.archive,
+            lambda user: owner.subscribers.get(user, ()),
+            time.monotonic,
+            owner.metrics.limited,
         )
         owner.spellings.learn(owner.roster.server_ids)
         owner.log.info("mailbox_opened", messages=len(self.engine.mailbox))

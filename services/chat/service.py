@@ -339,6 +339,7 @@ class ChatService(ServiceBase):
         user = _user(link)
         self.roster.remove_client(user, link)
         self.roster.withheld.discard(link)
+        self.runner.history.link_lost(link)
         cleanly = link.end is not None and link.end.reason == "exit"
         self.engine.router.client_disconnected(user, link, self._now(), cleanly=cleanly)
         self.runner.turn_over()

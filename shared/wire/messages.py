@@ -65,6 +65,9 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "SEARCH_HISTORY_RESP": pb.HistoryAnswer,
     "READ_RECEIPT": pb.ReadReceipt,
     "READ_RECEIPT_ACK": pb.ReadReceiptAck,
+    "SYNC": pb.QuerySync,
+    "SYNC_RESP": pb.SyncAnswer,
+    "SYNC_NEWS": pb.SyncNews,
     # Ours: users' devices.
     "CHANGE_DEVICES": pb.ChangeDevices,
     "DEVICES": pb.Devices,

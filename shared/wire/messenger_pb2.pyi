@@ -1190,6 +1190,44 @@ class ReadReceiptAck(_message.Message):
     sequence: int
     def __init__(self, messageSnowflake: _Optional[int] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
 
+class QuerySync(_message.Message):
+    __slots__ = ("handle", "cursor", "limit", "follow")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    cursor: bytes
+    limit: int
+    follow: bool
+    def __init__(self, handle: _Optional[int] = ..., cursor: _Optional[bytes] = ..., limit: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+
+class SyncAnswer(_message.Message):
+    __slots__ = ("handle", "result", "reason", "lines", "more", "cursor", "startOver", "read", "kept_days")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    STARTOVER_FIELD_NUMBER: _ClassVar[int]
+    READ_FIELD_NUMBER: _ClassVar[int]
+    KEPT_DAYS_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    result: HistoryAnswer.Result
+    reason: str
+    lines: _containers.RepeatedCompositeFieldContainer[HistoryLine]
+    more: bool
+    cursor: bytes
+    startOver: bool
+    read: _containers.RepeatedCompositeFieldContainer[ReadReceiptAck]
+    kept_days: float
+    def __init__(self, handle: _Optional[int] = ..., result: _Optional[_Union[HistoryAnswer.Result, str]] = ..., reason: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[HistoryLine, _Mapping]]] = ..., more: _Optional[bool] = ..., cursor: _Optional[bytes] = ..., startOver: _Optional[bool] = ..., read: _Optional[_Iterable[_Union[ReadReceiptAck, _Mapping]]] = ..., kept_days: _Optional[float] = ...) -> None: ...
+
+class SyncNews(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ReadMark(_message.Message):
     __slots__ = ("person", "user", "group", "sequence")
     PERSON_FIELD_NUMBER: _ClassVar[int]

@@ -22,75 +22,13 @@ from parley.services.chat.archive.entries import (
     entry_bytes,
 )
 from parley.services.chat.archive.lists import Conversation, conversation
-from parley.services.chat.archive.projection import Projection
-from parley.services.chat.archive.reader import Reader
 from parley.services.chat.archive.texts import query_of
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, StorageError
-from parley.shared.wire.messages import encode as frame_of
-from parley.shared.wire.messages import pb
-
-ALICE, BOB, EVE, BEA = User("alice", "alpha"), User("bob", "alpha"), User("eve", "alpha"), User("bea", "beta")
-CREW = Group("crew", "alpha")
-BOTH = SENT | RECEIVED
-
-
-def message(author, to, text, snowflake=1):
-    payload = pb.ChatMessage(messageSnowflake=snowflake, author=author.to_pb(), textContent=text)
-    if isinstance(to, Group):
-        payload.group.CopyFrom(to.to_pb())
-    else:
-        payload.user.CopyFrom(to.to_pb())
-    return frame_of("MESSAGE", payload)
-
-
-class Kept:
-    """An archive's file, written as its thread does."""
-
-    def __init__(self, directory):
-        self.path = directory / storage.NAME
-        self.day = 1
-        self.snowflake = 0
-        self.open()
-
-    def open(self):
-        self.db = storage.open_file(self.path)
-        self.projection = Projection(self.db)
-        self.projection.remember()
-
-    def entry(self, author, to, text, marks=BOTH, status=Status.DELIVERED):
-        self.snowflake += 1
-        key = self.snowflake.to_bytes(16, "little")
-        return entry_bytes(MESSAGE, marks, status, 5.0, key, message(author, to, text, self.snowflake))
-
-    def write(self, *parts):
-        number = max(storage.last_record(self.db), storage.projected(self.db)) + 1
-        storage.write_chunk(self.db, b"".join(parts), number, self.day, 1000.0, 1005.0)
-
-    def project(self):
-        while chunk := storage.read_chunk(self.db, storage.projected(self.db)):
-            self.projection.project(chunk)
-
-    def say(self, *texts, author=ALICE, to=BOB, **how):
-        self.write(*(self.entry(author, to, text, **how) for text in texts))
-        self.project()
-
-    def reader(self):
-        return Reader(self.path)
-
-    def texts(self, person, other, **how):
-        lines = self.reader().history(conversation(person, other), limit=200, **how).lines
-        return [pb.ChatMessage.FromString(line.message).textContent for line in lines]
-
-    def found(self, person, words, **how):
-        lines = self.reader().search(person, query_of(words), **how).lines
-        return [pb.ChatMessage.FromString(line.message).textContent for line in lines]
-
-    def bytes_on_disk(self):
-        beside = self.path.with_name(self.path.name + "-wal")
-        return self.path.read_bytes() + (beside.read_bytes() if beside.exists() else b"")
+from parley.shared.wire.messages import encode, pb
+from tests.support.kept_archive import ALICE, BEA, BOB, BOTH, CREW, EVE, Kept, message
 
 
 @pytest.fixture
@@ -170,7 +108,7 @@ def test_a_refused_message_a_place_and_what_is_for_others_alone_are_not_kept():
     collector.note(Envelope(ALICE, 1, BOB, message(ALICE, BOB, "hello"), bytes(16)), Status.USER_BLOCKED)
     place = pb.ChatMessage(messageSnowflake=2, author=ALICE.to_pb(), user=BOB.to_pb())
     place.live_location.location.latitude = 1.0
-    collector.note(Envelope(ALICE, 2, BOB, frame_of("MESSAGE", place), bytes(16)), Status.DELIVERED)
+    collector.note(Envelope(ALICE, 2, BOB, encode("MESSAGE", place), bytes(16)), Status.DELIVERED)
     collector.note(Envelope(BEA, 3, BOB, message(BEA, BOB, "waits"), bytes(16), origin="beta"), Status.USER_AWAY)
     assert collected(collector) == []
 
@@ -178,7 +116,7 @@ def test_a_refused_message_a_place_and_what_is_for_others_alone_are_not_kept():
 def test_a_text_with_the_bytes_of_a_places_tag_is_kept():
     collector = Collector("alpha", lambda: None)
     payload = pb.ChatMessage(messageSnowflake=0x32 | 0x01 << 7, author=ALICE.to_pb(), user=BOB.to_pb())
-    raw = frame_of("MESSAGE", payload)
+    raw = encode("MESSAGE", payload)
     assert b"\xb2\x01" in raw
     collector.note(Envelope(ALICE, 1, BOB, raw, bytes(16)), Status.DELIVERED)
     assert len(collected(collector)) == 1

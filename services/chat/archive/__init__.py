@@ -20,6 +20,7 @@ records and words as whole tables. Whoever asks is answered by another thread wi
     projection.py    lines and words from records
     worker.py        the thread that writes and projects
     reader.py        questions to the file
+    sync.py          everything new since a cursor
     requests.py      questions of clients, and answers
     archive.py       all of it, for the chat process
 """

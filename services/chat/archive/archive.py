@@ -6,6 +6,7 @@ Where the file cannot be used, chat goes on without an archive, and says so: a l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from parley.services.chat.archive.collector import Collector
-from parley.services.chat.archive.reader import Reader
 from parley.services.chat.archive.storage import NAME, Unusable
+from parley.services.chat.archive.sync import SyncReader
 from parley.services.chat.archive.worker import Chunk, Policy, Worker
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.telemetry.logs import Log
@@ -47,16 +48,18 @@ class Archive:
         self._path = directory / NAME
         self._age = age
         self.policy = policy
-        self.worker = Worker(self._path, policy, log)
         self._loop = asyncio.get_running_loop()
+        self.news: Callable[[set[str]], None] = lambda _people: None
+        """Hears, on the loop, whose lists were changed."""
+        self._is_open = True
+        self.worker = Worker(self._path, policy, log, self._touched)
         self._timer = SupervisedTimer("handing over entries", self.hand_over, faults)
         self.collector = Collector(server_id, self.begun)
         self._is_announced = False
         self._clock = time.time() - time.monotonic()
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="archive-reader")
-        self._reader: Reader | None = None
+        self._reader: SyncReader | None = None
         self._asked = 0
-        self._is_open = True
 
     def begun(self) -> None:
         """There is something to hand over soon; told again: much."""
@@ -76,7 +79,15 @@ class Archive:
             self._clock = wall - now
         self.worker.put(Chunk(entries, self._age(), self._clock, wall, now))
 
-    def ask(self, question: Callable[[Reader], T], answer: Callable[[T | None], None]) -> bool:
+    def _touched(self, people: set[str]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to be told
+            self._loop.call_soon_threadsafe(self._tell, people)
+
+    def _tell(self, people: set[str]) -> None:
+        if self._is_open:
+            self.news(people)
+
+    def ask(self, question: Callable[[SyncReader], T], answer: Callable[[T | None], None]) -> bool:
         """Have a question answered on the reader's thread, and `answer` called on the loop; None: it failed.
 
         It sees all that was told so far, unless that takes too long. False: too many wait.
@@ -91,7 +102,7 @@ class Archive:
             self.worker.wait_for(asked, FRESH)
             try:
                 if self._reader is None:
-                    self._reader = Reader(self._path)
+                    self._reader = SyncReader(self._path)
                 return question(self._reader)
             except sqlite3.Error:
                 return None

@@ -62,6 +62,10 @@ class Projection:
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self.broken = 0
         """Records that could not be read, and were passed by."""
+        self.touched: set[str] = set()
+        """The people whose lists were changed, until somebody takes them."""
+        self._at = 0
+        """The last record of the chunk that is projected."""
         self._lines: list[tuple[int, int, int, int]] = []
         self._terms: list[tuple[int, str]] = []
         self._grams: list[tuple[int, str]] = []
@@ -116,6 +120,7 @@ class Projection:
 
     def _read(self, chunk: list[Record]) -> int:
         count = 0
+        self._at = chunk[-1].number
         groups: dict[bytes, tuple[int, Group]] = {}
         for record, entry in self._entries(chunk):
             count += 1
@@ -193,6 +198,11 @@ class Projection:
             return False
         self._flush_lines()
         self._db.execute("UPDATE line SET status = ? WHERE conversation = ? AND sequence = ?", (entry.status, *row))
+        self._db.execute("INSERT OR REPLACE INTO changed VALUES (?, ?, ?)", (*row, self._at))
+        self._db.execute("UPDATE conversation SET changed = ? WHERE id = ?", (self._at, row[0]))
+        self.touched.update(
+            whose for (whose,) in self._db.execute("SELECT person FROM conversation WHERE id = ?", row[:1])
+        )
         if entry.status not in INTERIM:
             self._db.execute("DELETE FROM pending WHERE key = ?", (entry.key,))
         return True
@@ -208,6 +218,7 @@ class Projection:
         head = self._known_head(conversation(mark.person, other))
         if head is not None and (until := min(mark.sequence, head.last)) > head.read:
             head.read, head.is_changed = until, True
+            self._db.execute("UPDATE conversation SET changed = ? WHERE id = ?", (self._at, head.number))
 
     def _write(self, day: int) -> None:
         self._flush_lines()
@@ -215,8 +226,10 @@ class Projection:
             (head.last, head.place, head.read, head.number) for head in self._heads.values() if head.is_changed
         ]
         self._db.executemany("UPDATE conversation SET last = ?, place = ?, read = ? WHERE id = ?", changed)
-        for head in self._heads.values():
-            head.is_changed = False
+        for each, head in self._heads.items():
+            if head.is_changed:
+                head.is_changed = False
+                self.touched.add(each.person)
         write_terms(self._db, "terms", day, self._terms)
         write_terms(self._db, "grams", day, self._grams)
         self._terms.clear()

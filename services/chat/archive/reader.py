@@ -91,7 +91,7 @@ class Reader:
     def conversations(self, person: str, limit: int) -> tuple[list[Summary], bool]:
         """The conversations of one person, the latest first; whether there are more."""
         self._begin()
-        limit = _bounded(limit)
+        limit = bounded(limit)
         sql = (
             "SELECT is_group, name, server_id, id, last, place, read FROM conversation"
             " WHERE person = ? ORDER BY place DESC LIMIT ?"
@@ -118,7 +118,7 @@ class Reader:
     ) -> Lines:
         """Lines of a conversation: the newest first; with `after` the oldest behind that sequence first."""
         self._begin()
-        limit = _bounded(limit)
+        limit = bounded(limit)
         row = self._db.execute(
             "SELECT id, read FROM conversation WHERE " + storage.OF_CONVERSATION,  # noqa: S608 - a constant
             each,
@@ -168,7 +168,7 @@ class Reader:
     def search(self, person: str, query: Query, *, before: int = 0, limit: int = 0) -> Lines:
         """Lines of one person's with all that is asked for, the newest first; `next` to go on with as `before`."""
         self._begin()
-        limit = _bounded(limit)
+        limit = bounded(limit)
         lines: list[Line] = []
         size, last = 0, _number(before or 1 << 62)
         try:
@@ -239,13 +239,26 @@ class Reader:
     def _find_line(self, each: Conversation, at: int) -> tuple[int, int] | None:
         """The sequence and status of a message in a conversation, by halving: places nearly go by sequence."""
         row = self._db.execute(
-            "SELECT id, last FROM conversation WHERE " + storage.OF_CONVERSATION,  # noqa: S608 - a constant
+            "SELECT id FROM conversation WHERE " + storage.OF_CONVERSATION,  # noqa: S608 - a constant
             each,
         ).fetchone()
         if row is None:
             return None
-        number, high = row
-        low = 1
+        number = row[0]
+        low = self._first_from(number, at)
+        near = self._db.execute(
+            "SELECT sequence, status FROM line WHERE conversation = ? AND sequence BETWEEN ? AND ? AND place = ?",
+            (number, low - NEAR, low + NEAR, at),
+        ).fetchone()
+        return None if near is None else (near[0], near[1])
+
+    def _first_from(self, number: int, at: int) -> int:
+        """About the sequence from which on a conversation's lines stand at that place or behind it.
+
+        Exact where the place is between two chunks; within one, places may stand in another order.
+        """
+        row = self._db.execute("SELECT MAX(sequence) FROM line WHERE conversation = ?", (number,)).fetchone()
+        low, high = 1, (row[0] or 0) + 1
         while low < high:
             middle = (low + high) // 2
             found = self._db.execute(
@@ -257,11 +270,7 @@ class Reader:
                 high = middle
             else:
                 low = found[0] + 1
-        near = self._db.execute(
-            "SELECT sequence, status FROM line WHERE conversation = ? AND sequence BETWEEN ? AND ? AND place = ?",
-            (number, low - NEAR, low + NEAR, at),
-        ).fetchone()
-        return None if near is None else (near[0], near[1])
+        return low
 
     def figures(self) -> dict[str, float]:
         """How much there is."""
@@ -277,7 +286,8 @@ class Reader:
         }
 
 
-def _bounded(limit: int) -> int:
+def bounded(limit: int) -> int:
+    """How many lines are answered to who asks for so many."""
     return max(1, min(limit or USUAL, MOST))
 
 

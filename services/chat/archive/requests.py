@@ -12,7 +12,8 @@ from typing import Final
 
 from parley.services.chat.archive.archive import Archive
 from parley.services.chat.archive.lists import RECEIVED_LINE, Conversation, conversation
-from parley.services.chat.archive.reader import Line, Lines, Reader, Summary
+from parley.services.chat.archive.reader import Line, Lines, Summary
+from parley.services.chat.archive.sync import Followers, Read, SyncReader
 from parley.services.chat.archive.texts import query_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import ChatLink
@@ -21,10 +22,11 @@ from parley.shared.errors import ConfigError, UnexpectedMessage
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, encode, pb
 
-NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "READ_RECEIPT"})
+NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "SYNC", "READ_RECEIPT"})
 OF_USER: Final = 4
 """Questions of one user that may wait for an answer."""
 _Result = pb.HistoryAnswer
+_NEWS: Final = encode("SYNC_NEWS", pb.SyncNews())
 
 
 class HistoryRequests:
@@ -32,6 +34,7 @@ class HistoryRequests:
 
     def __init__(
         self,
+        server_id: str,
         archive: Archive | None,
         links_of: Callable[[User], Iterable[ChatLink]],
         now: Callable[[], float],
@@ -43,6 +46,10 @@ class HistoryRequests:
         self._now = now
         self._limited = limited
         self._asked: Counter[User] = Counter()
+        self._server_id = server_id
+        self._followers = Followers()
+        if archive is not None:
+            archive.news = self._news
 
     def handle(self, user: User, frame: Frame, link: ChatLink) -> None:
         """Answer one question, now or soon.
@@ -55,6 +62,8 @@ class HistoryRequests:
             self._read_so_far(user, decode(frame, pb.ReadReceipt))
         elif frame.name == "CONVERSATIONS":
             self._conversations(user, decode(frame, pb.QueryConversations), link)
+        elif frame.name == "SYNC":
+            self._sync(user, decode(frame, pb.QuerySync), link)
         elif frame.name == "HISTORY":
             self._history(user, decode(frame, pb.QueryHistory), link)
         else:
@@ -63,7 +72,7 @@ class HistoryRequests:
     # Questions --------------------------------------------------------------------------------
 
     def _conversations(self, user: User, ask: pb.QueryConversations, link: ChatLink) -> None:
-        def question(reader: Reader) -> bytes:
+        def question(reader: SyncReader) -> bytes:
             found, more = reader.conversations(user.user_id, ask.limit)
             answer = pb.ConversationsAnswer(handle=ask.handle, result=_Result.SUCCESS, more=more)
             answer.conversations.extend(map(_summary, found))
@@ -78,7 +87,7 @@ class HistoryRequests:
         each = conversation(user.user_id, _other(ask))
         after = ask.after if ask.HasField("after") else None
 
-        def question(reader: Reader) -> bytes:
+        def question(reader: SyncReader) -> bytes:
             found = reader.history(each, before=ask.before, after=after, since=ask.since, limit=ask.limit)
             return self._answer("HISTORY_RESP", ask.handle, found)
 
@@ -92,17 +101,54 @@ class HistoryRequests:
             link.send(_refusal(name, ask.handle, _Result.REFUSED, str(error)))
             return
 
-        def question(reader: Reader) -> bytes:
+        def question(reader: SyncReader) -> bytes:
             found = reader.search(user.user_id, query, before=ask.before, limit=ask.limit)
             return self._answer(name, ask.handle, found)
 
         self._ask(user, link, question, lambda result: _refusal(name, ask.handle, result))
 
+    def _sync(self, user: User, ask: pb.QuerySync, link: ChatLink) -> None:
+        archive = self._archive
+        if archive is not None:
+            self._followers.asked(link, follows=ask.follow)
+
+        def question(reader: SyncReader) -> bytes:
+            found = reader.sync(user.user_id, ask.cursor, limit=ask.limit)
+            answer = pb.SyncAnswer(
+                handle=ask.handle,
+                result=_Result.SUCCESS,
+                more=found.more,
+                cursor=found.cursor,
+                startOver=found.starts_over,
+                kept_days=archive.policy.days if archive is not None else 0.0,
+            )
+            answer.lines.extend(map(_line, found.lines))
+            answer.read.extend(map(_read, found.read))
+            return encode("SYNC_RESP", answer)
+
+        def refusal(result: pb.HistoryAnswer.Result) -> bytes:
+            return encode("SYNC_RESP", pb.SyncAnswer(handle=ask.handle, result=result))
+
+        self._ask(user, link, question, refusal)
+
+    def _news(self, people: set[str]) -> None:
+        """Tell the links of these people that follow."""
+        if not len(self._followers):
+            return
+        for person in people:
+            for link in self._links_of(User(person, self._server_id)):
+                if self._followers.is_to_tell(link):
+                    link.send(_NEWS)
+
+    def link_lost(self, link: ChatLink) -> None:
+        """A client's link is over."""
+        self._followers.forget(link)
+
     def _ask(
         self,
         user: User,
         link: ChatLink,
-        question: Callable[[Reader], bytes],
+        question: Callable[[SyncReader], bytes],
         refusal: Callable[[pb.HistoryAnswer.Result], bytes],
     ) -> None:
         """Have the file asked, and the link answered; at once, where that cannot be."""
@@ -176,7 +222,13 @@ def _refusal(name: str, handle: int, result: pb.HistoryAnswer.Result, reason: st
     return encode(name, pb.HistoryAnswer(handle=handle, result=result, reason=reason))
 
 
-def _named(each: Conversation, message: pb.HistoryLine | pb.ConversationSummary) -> None:
+def _read(read: Read) -> pb.ReadReceiptAck:
+    found = pb.ReadReceiptAck(sequence=read.sequence)
+    _named(read.conversation, found)
+    return found
+
+
+def _named(each: Conversation, message: pb.HistoryLine | pb.ConversationSummary | pb.ReadReceiptAck) -> None:
     if each.is_group:
         message.group.groupId, message.group.serverId = each.name, each.server_id
     else:

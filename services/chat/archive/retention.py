@@ -67,7 +67,8 @@ def _remove_lines(db: sqlite3.Connection, number: int, end: int) -> None:
         "SELECT sequence FROM line WHERE conversation = ? AND place >= ? ORDER BY sequence LIMIT 1", (number, end)
     ).fetchone()
     until = kept[0] if kept else (1 << 62)
-    db.execute("DELETE FROM line WHERE conversation = ? AND sequence < ?", (number, until))
+    for table in ("line", "changed"):
+        db.execute(f"DELETE FROM {table} WHERE conversation = ? AND sequence < ?", (number, until))  # noqa: S608 - ours
 
 
 def erase(db: sqlite3.Connection, person: str, server_id: str) -> int:
@@ -86,9 +87,11 @@ def erase(db: sqlite3.Connection, person: str, server_id: str) -> int:
             db.execute("DELETE FROM line WHERE conversation = ?", (number,))
             db.execute("DELETE FROM conversation WHERE id = ?", (number,))
             db.execute("DELETE FROM pending WHERE conversation = ?", (number,))
+            db.execute("DELETE FROM changed WHERE conversation = ?", (number,))
         kept = _of_others(db, Conversation(person, bool(is_group), name, other_server), other, server_id)
         blank.update(at for at in spots if at not in kept)
     _blank(db, blank)
+    storage.begin_epoch(db)
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return len(blank)
 

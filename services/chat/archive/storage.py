@@ -38,10 +38,15 @@ CREATE TABLE day (day INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER 
 CREATE TABLE conversation (
     id INTEGER PRIMARY KEY, person TEXT NOT NULL, is_group INTEGER NOT NULL, name TEXT NOT NULL,
     server_id TEXT NOT NULL, last INTEGER NOT NULL, place INTEGER NOT NULL, read INTEGER NOT NULL,
+    changed INTEGER NOT NULL DEFAULT 0,
     UNIQUE (person, is_group, name, server_id)
 );
 CREATE TABLE line (
     conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, place INTEGER NOT NULL, status INTEGER NOT NULL,
+    PRIMARY KEY (conversation, sequence)
+) WITHOUT ROWID;
+CREATE TABLE changed (
+    conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, record INTEGER NOT NULL,
     PRIMARY KEY (conversation, sequence)
 ) WITHOUT ROWID;
 CREATE TABLE pending (
@@ -163,6 +168,11 @@ def projected(db: sqlite3.Connection) -> int:
 def set_projected(db: sqlite3.Connection, number: int) -> None:
     """Note the same, in the transaction that makes them."""
     db.execute("UPDATE meta SET value = ? WHERE name = 'projected'", (number,))
+
+
+def begin_epoch(db: sqlite3.Connection) -> None:
+    """Begin another epoch: whoever kept a cursor starts over, and so keeps nothing that is gone here."""
+    db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.randbits(62),))
 
 
 def read_chunk(db: sqlite3.Connection, after: int) -> list[Record]:

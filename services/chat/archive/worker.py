@@ -53,11 +53,18 @@ class Chunk(NamedTuple):
 class Worker:
     """One archive's thread. `figures` are read by metrics, from another thread."""
 
-    def __init__(self, path: Path, policy: Policy, log: Log) -> None:
-        """Open or make the file. Unusable: it cannot be used."""
+    def __init__(
+        self, path: Path, policy: Policy, log: Log, touched: Callable[[set[str]], None] = lambda _people: None
+    ) -> None:
+        """Open or make the file. `touched` hears, on the thread, whose lists were changed.
+
+        Raises:
+            Unusable: it cannot be used.
+
+        """
+        self._touched = touched
         self._path, self._policy, self._log = path, policy, log
         self._db = storage.open_file(path)
-        self.epoch: int = self._db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0]
         self._projected = storage.projected(self._db)
         self._last = max(storage.last_record(self._db), self._projected)
         self._projection = Projection(self._db)
@@ -215,6 +222,9 @@ class Worker:
             while self._put_ends and self._put_ends[0][0] <= self._projected:
                 self._projected_puts = self._put_ends.popleft()[1]
             self._changed.notify_all()
+        people, self._projection.touched = self._projection.touched, set()
+        if people:
+            self._touched(people)
         return self._projected < self._last
 
     def _keep_up(self) -> None:

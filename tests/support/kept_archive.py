@@ -1,0 +1,71 @@
+"""An archive's file, written and projected as its thread does, a step at a time; and messages for it."""
+
+from parley.services.chat.archive import storage
+from parley.services.chat.archive.entries import MESSAGE, RECEIVED, SENT, entry_bytes
+from parley.services.chat.archive.lists import conversation
+from parley.services.chat.archive.projection import Projection
+from parley.services.chat.archive.sync import SyncReader
+from parley.services.chat.archive.texts import query_of
+from parley.services.chat.message.statuses import Status
+from parley.shared.addresses import Group, User
+from parley.shared.wire.messages import encode, pb
+
+ALICE, BOB, EVE, BEA = User("alice", "alpha"), User("bob", "alpha"), User("eve", "alpha"), User("bea", "beta")
+CREW = Group("crew", "alpha")
+BOTH = SENT | RECEIVED
+
+
+def message(author, to, text, snowflake=1):
+    payload = pb.ChatMessage(messageSnowflake=snowflake, author=author.to_pb(), textContent=text)
+    if isinstance(to, Group):
+        payload.group.CopyFrom(to.to_pb())
+    else:
+        payload.user.CopyFrom(to.to_pb())
+    return encode("MESSAGE", payload)
+
+
+class Kept:
+    """An archive's file, written as its thread does."""
+
+    def __init__(self, directory):
+        self.path = directory / storage.NAME
+        self.day = 1
+        self.snowflake = 0
+        self.open()
+
+    def open(self):
+        self.db = storage.open_file(self.path)
+        self.projection = Projection(self.db)
+        self.projection.remember()
+
+    def entry(self, author, to, text, marks=BOTH, status=Status.DELIVERED):
+        self.snowflake += 1
+        key = self.snowflake.to_bytes(16, "little")
+        return entry_bytes(MESSAGE, marks, status, 5.0, key, message(author, to, text, self.snowflake))
+
+    def write(self, *parts):
+        number = max(storage.last_record(self.db), storage.projected(self.db)) + 1
+        storage.write_chunk(self.db, b"".join(parts), number, self.day, 1000.0, 1005.0)
+
+    def project(self):
+        while chunk := storage.read_chunk(self.db, storage.projected(self.db)):
+            self.projection.project(chunk)
+
+    def say(self, *texts, author=ALICE, to=BOB, **how):
+        self.write(*(self.entry(author, to, text, **how) for text in texts))
+        self.project()
+
+    def reader(self):
+        return SyncReader(self.path)
+
+    def texts(self, person, other, **how):
+        lines = self.reader().history(conversation(person, other), limit=200, **how).lines
+        return [pb.ChatMessage.FromString(line.message).textContent for line in lines]
+
+    def found(self, person, words, **how):
+        lines = self.reader().search(person, query_of(words), **how).lines
+        return [pb.ChatMessage.FromString(line.message).textContent for line in lines]
+
+    def bytes_on_disk(self):
+        beside = self.path.with_name(self.path.name + "-wal")
+        return self.path.read_bytes() + (beside.read_bytes() if beside.exists() else b"")
