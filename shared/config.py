@@ -267,6 +267,10 @@ class ClientConfig(Section, frozen=True):
     """Directory for this device's keys and the servers' that it knows; empty: `parley` in $XDG_DATA_HOME, or in
     `~/.local/share`.
     """
+    cache: bool = True
+    """Whether `parley chat` and `parley history` keep a copy of the user's conversations on this machine, for when
+    the server is away, and for as long as the server keeps them; `false` removes it.
+    """
     password_file: str = ""
     """File with the user's password in its first line, for machines that keep no key; the command line asks for it
     where this is `-`.

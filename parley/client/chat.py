@@ -16,6 +16,8 @@ from parley.client.authors.home_keys import HomeKeys
 from parley.client.authors.signer import Signer
 from parley.client.authors.status_judgement import StatusAssurance
 from parley.client.authors.status_verification import StatusVerification
+from parley.client.cache import cache_file
+from parley.client.cache.cache import HistoryCache
 from parley.client.contacts.contacts import Contacts
 from parley.client.contacts.continuity import KeyChange
 from parley.client.feature_base import FeatureBase
@@ -60,6 +62,8 @@ class ChatFeature(FeatureBase):
     in place of `on_message`: nothing in it is its author's; one that its device passed long ago to `on_replayed`.
     `on_key_change(user, change)` is called once when somebody who wrote before, or was written to, is another
     device now, and before its first message is given to `on_message`.
+    `on_line(line)` has a copy of the user's conversations kept on this machine (`cache`), and is called with each
+    line that is new, those of the user's other devices among them; `client.cache: false` forbids it.
     `on_refused(error)` is called when this device was revoked, or the name given away, while it was connected.
     """
 
@@ -83,6 +87,7 @@ class ChatFeature(FeatureBase):
         on_replayed: Callable[[pb.ChatMessage], None] = lambda _message: None,
         on_key_change: Callable[[User, KeyChange], None] = lambda _user, _change: None,
         on_refused: Callable[[UserRefused], None] = lambda _error: None,
+        on_line: Callable[[history.HistoryLine], None] | None = None,
         discovery: DiscoveryService | None = None,
     ) -> None:
         super().__init__(user, config, discovery=discovery)
@@ -99,6 +104,8 @@ class ChatFeature(FeatureBase):
         """The devices that speak for the user, to look at and to change."""
         self.history = history.History(self._outbox, self.user, self._requests.next_number)
         """The conversations of before, as the server of the user has kept them."""
+        self.cache = self._make_cache(on_line)
+        """The copy of them on this machine; None: it is not wanted, or nothing is kept on it."""
         self._searches = Searches(self._outbox, self.user.server_id, self._requests.next_number)
         self._signer = Signer(self.user)
         self._homes = HomeKeys(self.trust, self.config.security, self.discovery, self.log)
@@ -114,6 +121,17 @@ class ChatFeature(FeatureBase):
         application = Application(on_message, window > 0, on_forged, on_replayed, self._call)
         self._inbox = Inbox(self, application, self._signer, self._author_keys, self._numbers, self.refused)
 
+    def _make_cache(self, on_line: Callable[[history.HistoryLine], None] | None) -> HistoryCache | None:
+        directory = self.trust.directory
+        if directory is None:
+            return None
+        path = directory.history_file(self.user)
+        if not self.config.client.cache:
+            cache_file.remove(path)
+        if on_line is None or not self.config.client.cache:
+            return None
+        return HistoryCache(self.history, path, self.log, lambda line: self._call(on_line, line))
+
     async def close(self) -> None:
         """Hang up, and verify nothing any more."""
         try:
@@ -126,6 +144,8 @@ class ChatFeature(FeatureBase):
             self._homes.end()
             await self._numbers.end()
             await self._contacts.end()
+            if self.cache is not None:
+                await self.cache.close()
 
     # Receiving -------------------------------------------------------------------------------
 
@@ -265,6 +285,8 @@ class ChatFeature(FeatureBase):
             self._contacts.begin(self.trust.directory.contacts_file(self.user))
         self._author_keys.link_opened(link)
         self._outbox.attach(link)
+        if self.cache is not None and link.is_parley:
+            self.cache.wake()
         self._call(self._on_connection, True)
 
     def connect_client(self) -> pb.ConnectClient:

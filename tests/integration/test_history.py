@@ -3,14 +3,16 @@
 import asyncio
 import signal
 import sqlite3
+from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from parley import ChatFeature, DiscoveryService
 from parley.client.outbox.questions import RequestFailed
 from parley.shared.addresses import Group, User
-from parley.shared.config import Config, DiscoveryConfig, LinkConfig
+from parley.shared.config import ClientConfig, Config, DiscoveryConfig, LinkConfig
 from tests.support.nodes import COUNTED, TIMEOUT, Node, wait_linked, wait_until
 
 ALPHA, BETA, CLIENT = "127.0.177.1", "127.0.177.2", "127.0.177.50"
@@ -161,6 +163,73 @@ def test_what_was_delivered_and_is_in_the_lists_outlives_a_kill(tmp_path):
 
     with node("alpha", ALPHA, tmp_path) as alpha:
         asyncio.run(story(alpha))
+
+
+async def copy_of(feature, other):
+    found = await feature.cache.lines(other, limit=9999)
+    return [(each.sequence, each.received, each.message.textContent, each.status) for each in reversed(found)]
+
+
+async def until_equal(features, other, count):
+    """Wait until these devices hold so many lines; all of them the same."""
+    async with asyncio.timeout(TIMEOUT):
+        while True:
+            copies = [await copy_of(feature, other) for feature in features]
+            is_final = all(status in ("", "DELIVERED") for *_, status in copies[0])
+            if is_final and all(copy == copies[0] and len(copy) == count for copy in copies):
+                return copies[0]
+            await asyncio.sleep(0.01)
+
+
+def test_what_one_device_sends_is_at_the_others_in_order_with_its_status_though_they_come_and_go(tmp_path):
+    def device(name, number):
+        config = msgspec.structs.replace(CONFIG, client=ClientConfig(data_dir=str(tmp_path / f"{name}{number}")))
+        return ChatFeature(f"{name}@alpha", config, on_message=ignore, on_line=came[name, number].append)
+
+    came = defaultdict(list)
+
+    async def there(feature):
+        await feature.handle_connection(await DiscoveryService(CONFIG).discover_servers())
+        return feature
+
+    async def story():
+        laptop, phone, bea = device("alice", 1), device("alice", 2), await connected("bea@beta", on_message=ignore)
+        async with laptop:
+            await there(laptop)
+            async with bea:
+                for number in range(20):
+                    assert await in_time(laptop.send(BEA, f"number {number}").final) == "DELIVERED"
+            waits = laptop.send(BEA, "while she is away")
+            await asyncio.to_thread(wait_until, lambda: waits.statuses, what="an interim status")
+            async with phone:
+                await there(phone)
+                await in_time(phone.cache.caught_up())
+                assert len(await copy_of(phone, BEA)) == 21
+                bea = await connected("bea@beta", on_message=ignore)
+                async with bea:
+                    assert await in_time(waits.final) == "DELIVERED"
+                    assert await in_time(phone.send(BEA, "from the phone").final) == "DELIVERED"
+                    assert await in_time(bea.send("alice@alpha", "to both").final) == "DELIVERED"
+                    both = await until_equal([laptop, phone], BEA, 23)
+            assert [text for *_, text, _ in both][-3:] == ["while she is away", "from the phone", "to both"]
+            assert [status for *_, status in both] == ["DELIVERED"] * 22 + [""]
+            assert [each.message.textContent for each in came["alice", 2]] == ["from the phone", "to both"]
+            bea = await connected("bea@beta", on_message=ignore)
+            async with bea:
+                assert await in_time(laptop.send(BEA, "the phone is off").final) == "DELIVERED"
+            phone = device("alice", 2)
+            async with phone:
+                await there(phone)
+                assert await until_equal([laptop, phone], BEA, 24) == [
+                    *both,
+                    (24, False, "the phone is off", "DELIVERED"),
+                ]
+        assert len(await copy_of(device("alice", 1), BEA)) == 24
+
+    anybody = {"PARLEY_SECURITY__USERS": "open"}  # no device has to be added
+    with node("alpha", ALPHA, tmp_path, **anybody) as alpha, node("beta", BETA, tmp_path, **anybody) as beta:
+        wait_linked([alpha, beta], ["chat"])
+        asyncio.run(story())
 
 
 def test_where_nothing_is_kept_a_device_is_told_so_and_there_is_no_file(tmp_path):

@@ -14,6 +14,7 @@ from parley.cli.people.line_recipient import Known, addressee, likely_name
 from parley.cli.people.lines import LineRefused
 from parley.cli.people.names import group_named, new_group, other_than, recipient_named
 from parley.cli.people.outcome import Outcome
+from parley.cli.people.past import Past
 from parley.cli.people.receive import save_document
 from parley.cli.people.screens import Screen
 from parley.cli.people.typing_notices import TypingNotices
@@ -47,6 +48,7 @@ someone: text       writes to someone at your server whom you wrote to or heard 
 /join #g  /leave #g  /members [#g]      groups
 /block NAME  /unblock NAME  /blocked    from whom you take no messages
 /file PATH          sends a file
+/history [N]        the last messages with whom the next lines go to;  /search WORDS  those with these words
 /device add CODE    adds a device of yours, which shows that code; /device lists them
 /quit               ends, as Ctrl-D does
 A line that begins with a space is sent as it is; // sends a line that begins with a slash."""
@@ -86,6 +88,7 @@ class Conversation:
         self.chat: ChatFeature
         self.screen: Screen
         self.typing_notices: TypingNotices | None = None
+        self.past = Past(user)
 
     def prompt(self) -> str:
         """The text before the line that is typed."""
@@ -127,6 +130,8 @@ class Conversation:
         self._is_connected = is_connected
         if is_connected:
             self.screen.note(f"{spell(self._home)} is back" if self._was_connected else self._greeting())
+            if not self._was_connected and self.chat.cache is not None:
+                self._spawn(self.past.opening())
         elif not is_connected and not self._ended and not self.chat.is_revoked:
             self.screen.note(f"{spell(self._home)} is gone; what you write goes out when it is back")
         self._was_connected = True
@@ -234,6 +239,7 @@ class Conversation:
 
     def _note_sent(self, delivery: Delivery) -> None:
         self._newest = delivery.snowflake
+        self.past.sent(delivery.snowflake)
         self._outcome.message_sent(delivery)
         self.screen.own(describe_own(delivery.message, delivery.recipient))
         if not self._is_connected and not self.chat.is_revoked:
@@ -276,10 +282,10 @@ class Conversation:
             return self._group_request(word, self._group(word, rest))
         if word in ("/block", "/unblock"):
             return self._block_request(word, self._person(rest))
-        if word == "/users":
-            return self._search(rest)
-        if word == "/device":
-            return self._devices(rest)
+        if word in ("/history", "/search"):
+            return self.past.history(self.to, rest) if word == "/history" else self.past.search(rest)
+        if word in ("/users", "/device"):
+            return self._search(rest) if word == "/users" else self._devices(rest)
         return self._list("you take no messages from: ", self.chat.blocked()) if word == "/blocked" else None
 
     def _group_request(self, word: str, group: Group) -> Coroutine[Any, Any, str]:

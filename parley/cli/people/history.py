@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +17,7 @@ from parley.cli.options import As, ConfigFile, Json, ServerOption
 from parley.cli.people.names import recipient_named
 from parley.cli.terminal import as_json, at_home, finder, line, note, run, who_we_are
 from parley.client.chat import ChatFeature
-from parley.client.outbox.history import HistoryLine
+from parley.client.outbox.history import ConversationSummary, HistoryLine
 from parley.shared.addresses import Recipient, User
 from parley.shared.config import Config
 from parley.shared.errors import ConfigError
@@ -38,12 +39,13 @@ Whom = Annotated[
     str,
     typer.Argument(metavar="USER[@SERVER]", help="Or '#GROUP[@SERVER]', in quotes; without a server: at yours."),
 ]
+HISTORY_OF: Final = "Or '#GROUP[@SERVER]', in quotes; without it: each conversation's last message."
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="So many messages at most, the latest.")]
 Since = Annotated[str, typer.Option("--since", metavar="2d", help="Only what came since: with m, h, d or w.")]
 
 
 def history(
-    whom: Whom,
+    whom: Annotated[str, typer.Argument(metavar="[USER[@SERVER]]", help=HISTORY_OF)] = "",
     user: As = "",
     since: Since = "",
     limit: Limit = 50,
@@ -51,9 +53,11 @@ def history(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Print the latest messages of a conversation, the oldest of them first.
+    """Print the latest messages of a conversation, the oldest of them first; of none: your conversations.
 
     Examples:
+        parley history --as alice@alpha
+
         parley history bob@beta --as alice@alpha
 
         parley history '#crew' --since 2d --json --as alice@alpha
@@ -104,19 +108,66 @@ async def _history(
     config: Config, name: str, servers: Sequence[str], whom: str, since: str, limit: int, *, in_json: bool
 ) -> int:
     me = who_we_are(config, name)
-    other, begin = recipient_named(whom, me.server_id), _since(since)
-    chat = ChatFeature(me, config, discovery=await finder(config, servers))
-    found: list[HistoryLine] = []
-    async with at_home(chat, servers):
-        before, more = 0, True
-        while more and len(found) < limit:
-            page = await chat.history.lines(other, before=before, limit=min(PAGE, limit - len(found)), since=begin)
-            found += page.lines
-            more, before = page.more, page.lines[-1].sequence if page.lines else 0
+    other, begin = recipient_named(whom, me.server_id) if whom else None, _since(since)
+    chat = ChatFeature(me, config, on_line=lambda _line: None, discovery=await finder(config, servers))
+    try:
+        async with at_home(chat, servers):
+            if other is None:
+                return _show_conversations(await chat.history.conversations(), me, in_json=in_json)
+            found = await _latest(chat, other, begin, limit)
+            if chat.cache is not None:
+                await chat.cache.caught_up()
+    except SystemExit:  # it was said why: the server is not there
+        found = await _from_cache(config, me, other, begin, limit)
+        if not found:
+            raise
     for each in reversed(found):
         _show(each, me, in_json=in_json)
     if not found:
         note(f"parley: nothing of {other} is kept at {me.server_id}")
+    return 0
+
+
+async def _latest(chat: ChatFeature, other: Recipient, since: float, limit: int) -> list[HistoryLine]:
+    """The latest lines of a conversation, as the server has them."""
+    found: list[HistoryLine] = []
+    before, more = 0, True
+    while more and len(found) < limit:
+        page = await chat.history.lines(other, before=before, limit=min(PAGE, limit - len(found)), since=since)
+        found += page.lines
+        more, before = page.more, page.lines[-1].sequence if page.lines else 0
+    return found
+
+
+async def _from_cache(
+    config: Config, me: User, other: Recipient | None, since: float, limit: int
+) -> list[HistoryLine]:
+    """The same from the copy on this machine, if there is one; without a conversation the last line of each."""
+    chat = ChatFeature(me, config, on_line=lambda _line: None)
+    if chat.cache is None:
+        return []
+    try:
+        if other is None:
+            found = [each for each, _unread in await chat.cache.latest(limit)]
+        else:
+            found = await chat.cache.lines(other, limit=limit, since=since)
+    except (OSError, sqlite3.Error):
+        found = []
+    await chat.cache.close()
+    if found:
+        note("parley: this is the copy on this machine, as of when your server was reached last")
+    return found
+
+
+def _show_conversations(found: Sequence[ConversationSummary], me: User, *, in_json: bool) -> int:
+    for each in found:
+        if in_json:
+            _show(each.last, me, in_json=True)
+        else:
+            unread = f"  ({each.unread} new)" if each.unread else ""
+            line(written(each.last, me, with_conversation=True) + unread)
+    if not found:
+        note(f"parley: no conversation is kept at {me.server_id}")
     return 0
 
 
@@ -162,33 +213,44 @@ async def _all_lines(chat: ChatFeature, other: Recipient) -> AsyncIterator[Histo
 
 
 def _show(each: HistoryLine, me: User, *, in_json: bool, with_conversation: bool = False) -> None:
-    message = each.message
-    if message is None:
-        text, document = None, None
-    else:
-        text = message.textContent or None
-        document = message.document.filename if message.HasField("document") else None
-    author = User.of(message.author) if message is not None else each.conversation if each.received else me
-    if in_json:
-        line(
-            as_json(
-                {
-                    "conversation": str(each.conversation),
-                    "sequence": each.sequence,
-                    "at": round(each.at, 3),
-                    "author": str(author),
-                    "text": text,
-                    "document": document,
-                    "status": each.status or None,
-                }
-            )
-        )
+    if not in_json:
+        line(written(each, me, with_conversation=with_conversation))
         return
+    message = each.message
+    text = message.textContent or None if message is not None else None
+    is_document = message is not None and message.HasField("document")
+    line(
+        as_json(
+            {
+                "conversation": str(each.conversation),
+                "sequence": each.sequence,
+                "at": round(each.at, 3),
+                "author": str(_author(each, me)),
+                "text": text,
+                "document": message.document.filename if message is not None and is_document else None,
+                "status": each.status or None,
+            }
+        )
+    )
+
+
+def _author(each: HistoryLine, me: User) -> User | Recipient:
+    if each.message is not None:
+        return User.of(each.message.author)
+    return each.conversation if each.received else me
+
+
+def written(each: HistoryLine, me: User, *, with_conversation: bool = False) -> str:
+    """A line for people: when, who, and what."""
+    message = each.message
+    if message is not None and message.HasField("document"):
+        body = f"[document {message.document.filename}]"
+    else:
+        body = message.textContent if message is not None else "[not kept]"
     when = datetime.fromtimestamp(each.at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     where = f"{each.conversation}  " if with_conversation else ""
-    body = text if text is not None else f"[document {document}]" if document else "[not kept]"
     waits = f"  ({each.status})" if each.status not in ("", "DELIVERED") else ""
-    line(f"{when}  {where}{author}: {one_line(body)}{waits}")
+    return f"{when}  {where}{_author(each, me)}: {one_line(body)}{waits}"
 
 
 def _since(text: str) -> float:

@@ -16,10 +16,10 @@ from parley.shared.names import spell
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, encode, pb
 
-NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY"})
+NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "SYNC"})
 TIMEOUT: Final = 15.0
 """Seconds for which an answer is waited for."""
-_Answer = pb.HistoryAnswer | pb.ConversationsAnswer
+_Answer = pb.HistoryAnswer | pb.ConversationsAnswer | pb.SyncAnswer
 _Result = pb.HistoryAnswer
 
 
@@ -69,6 +69,8 @@ class History:
         self._next_number = next_number
         self.questions: Questions[_Answer] = Questions(outbox, self._home, self._not_offered)
         self._link: Link | None = None
+        self.on_news: Callable[[], None] = lambda: None
+        """Hears that the server has something new for who follows."""
 
     async def conversations(self, limit: int = 50, timeout: float = TIMEOUT) -> list[ConversationSummary]:
         """One's conversations, the latest first; at most 200.
@@ -82,7 +84,7 @@ class History:
         answer = await self.questions.ask("CONVERSATIONS", number, ask, pb.ConversationsAnswer, timeout)
         self._check(answer)
         return [
-            ConversationSummary(_other(each), _line(each.last), each.unread, each.read)
+            ConversationSummary(named(each), line_of(each.last), each.unread, each.read)
             for each in answer.conversations
         ]
 
@@ -113,6 +115,19 @@ class History:
         ask = pb.QueryText(handle=number, query=query, before=before, limit=limit)
         return await self._page("SEARCH_HISTORY", number, ask, timeout)
 
+    async def sync(
+        self, cursor: bytes, *, follow: bool, limit: int = 200, timeout: float = TIMEOUT
+    ) -> pb.SyncAnswer:
+        """Everything new since a cursor, a page of it; `follow`: `on_news` is called when there is more later.
+
+        Raises as `conversations` does.
+        """
+        number = self._next_number()
+        ask = pb.QuerySync(handle=number, cursor=cursor, follow=follow, limit=limit)
+        answer = await self.questions.ask("SYNC", number, ask, pb.SyncAnswer, timeout)
+        self._check(answer)
+        return answer
+
     def mark_read(self, other: Recipient, sequence: int) -> None:
         """Tell the server, and so one's other devices, that a conversation was read so far; forward only."""
         if self._link is not None and self._link.is_parley:
@@ -140,7 +155,7 @@ class History:
     ) -> HistoryPage:
         answer = await self.questions.ask(name, number, ask, pb.HistoryAnswer, timeout)
         self._check(answer)
-        lines = tuple(map(_line, answer.lines))
+        lines = tuple(map(line_of, answer.lines))
         return HistoryPage(lines, answer.more, answer.next, answer.kept_days, answer.read)
 
     # The link ---------------------------------------------------------------------------------
@@ -161,6 +176,10 @@ class History:
             self._took(decode(frame, pb.HistoryAnswer))
         elif frame.name == "CONVERSATIONS_RESP":
             self._took(decode(frame, pb.ConversationsAnswer))
+        elif frame.name == "SYNC_RESP":
+            self._took(decode(frame, pb.SyncAnswer))
+        elif frame.name == "SYNC_NEWS":
+            self.on_news()
         elif frame.name != "READ_RECEIPT_ACK":
             return False
         return True
@@ -179,11 +198,13 @@ def _address(ask: pb.QueryHistory, other: Recipient) -> None:
         ask.user.CopyFrom(other.to_pb())
 
 
-def _other(named: pb.HistoryLine | pb.ConversationSummary) -> Recipient:
-    return Group.of(named.group) if named.HasField("group") else User.of(named.user)
+def named(what: pb.HistoryLine | pb.ConversationSummary | pb.ReadReceiptAck) -> Recipient:
+    """The user or group of a conversation."""
+    return Group.of(what.group) if what.HasField("group") else User.of(what.user)
 
 
-def _line(line: pb.HistoryLine) -> HistoryLine:
+def line_of(line: pb.HistoryLine) -> HistoryLine:
+    """A line as the server told it."""
     try:
         message = pb.ChatMessage.FromString(line.message) if line.message else None
     except DecodeError:
@@ -191,4 +212,4 @@ def _line(line: pb.HistoryLine) -> HistoryLine:
     status, known = "", pb.ChatMessageResponse.DeliveryStatus.Status
     if line.HasField("status") and line.status in known.values():  # a newer server may know more
         status = known.Name(line.status)
-    return HistoryLine(_other(line), line.sequence, line.at, line.received, message, status)
+    return HistoryLine(named(line), line.sequence, line.at, line.received, message, status)

@@ -3,6 +3,7 @@
 DIRECTORY/devices/alice@alpha.key      this device's key, of each user at each server
 DIRECTORY/received/alice@alpha.db      the numbers of messages that came, so that none counts twice
 DIRECTORY/contacts/alice@alpha.db      the keys of those who wrote, so that another one is noticed
+DIRECTORY/history/alice@alpha.db       conversations, as the server keeps them (client.cache)
 DIRECTORY/trust/…                      the servers' keys (shared/trust_storage/)
 """
 
@@ -66,6 +67,10 @@ class UserDirectory:
     def contacts_file(self, user: User) -> Path:
         """The file with the keys of that user's contacts."""
         return self.path / "contacts" / f"{_stem(user)}.db"
+
+    def history_file(self, user: User) -> Path:
+        """The file with that user's conversations."""
+        return self.path / "history" / f"{_stem(user)}.db"
 
     def read_device(self, user: User) -> PrivateKey | None:
         """This device's key of that user; None: it has none. OSError, ValueError as `read_key`."""

@@ -74,7 +74,7 @@ class SyncReader(Reader):
     """A reader that answers SYNC, too."""
 
     def sync(self, person: str, cursor: bytes, *, limit: int = 0) -> Synced:
-        """What is new since a cursor; empty: all that is kept. sqlite3.Error: it cannot be read."""
+        """Find what is new since a cursor; empty: all that is kept. sqlite3.Error: it cannot be read."""
         self._begin()
         begin = self._continued(cursor) if cursor else None
         starts_over = bool(cursor) and begin is None

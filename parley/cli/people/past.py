@@ -1,0 +1,94 @@
+"""The conversations of before in a chat: its first lines, /history and /search, and what other devices sent."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import OrderedDict
+from typing import Final
+
+from parley.cli.people.history import written
+from parley.cli.people.screens import Screen
+from parley.cli.people.wording import beginning, clock, describe_own
+from parley.client.chat import ChatFeature
+from parley.client.outbox.history import HistoryLine
+from parley.client.outbox.questions import RequestFailed
+from parley.shared.addresses import Recipient, User
+from parley.shared.errors import ConfigError
+
+OPENING: Final = 5
+"""Conversations that a chat opens with."""
+SHOWN: Final = 10
+"""Lines of /history and /search where no number is given."""
+MOST: Final = 200
+REMEMBERED: Final = 10_000
+"""Messages of this chat's own that are told from other devices'."""
+
+
+class Past:
+    """Those of one chat. `chat` and `screen` are given before anything comes."""
+
+    def __init__(self, user: User) -> None:
+        self._user = user
+        self._sent: OrderedDict[int, None] = OrderedDict()
+        self.chat: ChatFeature
+        self.screen: Screen
+
+    def sent(self, snowflake: int) -> None:
+        """This chat sent that message."""
+        self._sent[snowflake] = None
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+
+    def line_came(self, each: HistoryLine) -> None:
+        """What was received here was seen; what was sent elsewhere is shown."""
+        if each.received:
+            self.chat.history.mark_read(each.conversation, each.sequence)
+        elif each.message is not None and each.message.messageSnowflake not in self._sent:
+            self.screen.own(f"{describe_own(each.message, each.conversation)}  (from another device of yours)")
+
+    async def opening(self) -> str:
+        """The latest conversations, and what is new in them; nothing, where there are none."""
+        cache = self.chat.cache
+        if cache is None:
+            return ""
+        await cache.caught_up()
+        try:
+            found = await cache.latest(OPENING)
+        except (OSError, sqlite3.Error):
+            return ""
+        now = time.time()
+        lines = [
+            f"  {each.conversation}{f', {unread} new' if unread else ''}: "
+            f"“{beginning(each.message) if each.message is not None else '…'}” ({clock(each.at, now)})"
+            for each, unread in found
+        ]
+        return "\n".join(["your latest conversations; /history shows one:", *lines]) if lines else ""
+
+    async def history(self, other: Recipient | None, rest: str) -> str:
+        """The last lines of the conversation; `rest`: how many."""
+        if other is None:
+            raise ConfigError("whose? Choose with /to NAME, then /history, or /history 50")
+        if rest and not rest.isdecimal():
+            raise ConfigError("write /history, or /history 50 for so many lines")
+        limit = min(int(rest or SHOWN), MOST)
+        try:
+            found = (await self.chat.history.lines(other, limit=limit)).lines
+        except RequestFailed as error:
+            cache = self.chat.cache
+            if cache is None or error.reason != "timeout":
+                raise
+            found = tuple(await cache.lines(other, limit=limit))
+        if found and found[0].received:
+            self.chat.history.mark_read(other, found[0].sequence)
+        return (
+            "\n".join(f"  {written(each, self._user)}" for each in reversed(found)) or f"nothing of {other} is kept"
+        )
+
+    async def search(self, query: str) -> str:
+        """Lines of all conversations with these words, the latest last."""
+        if not query:
+            raise ConfigError("for what? Write /search WORDS; all of them have to be there")
+        page = await self.chat.history.search(query, limit=SHOWN)
+        lines = [f"  {written(each, self._user, with_conversation=True)}" for each in reversed(page.lines)]
+        return "\n".join(lines) or "nothing was found"

@@ -1,0 +1,139 @@
+"""One user's cache, kept as the server's lists are: it asks for what is new, and is told when there is more.
+
+The file is touched on a thread alone. Where it cannot be used the client goes on without, and the log says so once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from parley.client.cache.cache_file import CacheFile
+from parley.client.outbox.history import History, HistoryLine, line_of
+from parley.client.outbox.questions import RequestFailed
+from parley.shared.addresses import Recipient
+from parley.shared.telemetry.logs import Log
+from parley.shared.wire.messages import pb
+
+DAY: Final = 86400.0
+T = TypeVar("T")
+
+
+class HistoryCache:
+    """From its making to `close`. `line_came(line)` hears, once caught up, of each line that is new.
+
+    Lines of this client are among them, and those that another device of the user's sent or was given.
+    """
+
+    def __init__(self, history: History, path: Path, log: Log, line_came: Callable[[HistoryLine], object]) -> None:
+        self._history = history
+        self._path = path
+        self._log = log
+        self._line_came = line_came
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="history-cache")
+        self._file: CacheFile | None = None
+        self._cursor: bytes | None = None
+        """How far this client has come; None: not begun. Another program of the user's may write the file, too."""
+        self._last: dict[Recipient, int] = {}
+        """The last sequence of each conversation so far."""
+        self._is_live = False
+        """Whether it has caught up: what comes now is new."""
+        self._is_due = False
+        self._task: asyncio.Task[None] | None = None
+        self._caught_up = asyncio.Event()
+        history.on_news = self.wake
+
+    def wake(self) -> None:
+        """There may be something new: a link opened, or the server says so."""
+        self._is_due = True
+        if self.is_idle:
+            self._task = asyncio.get_running_loop().create_task(self._follow())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it asks for nothing now."""
+        return self._task is None or self._task.done()
+
+    async def caught_up(self) -> None:
+        """Wait until all is here that the server had; not for ever: until it refused, or failed."""
+        await self._caught_up.wait()
+
+    async def close(self) -> None:
+        """Ask nothing more, and let go of the file."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._file is not None:
+            await self._on_thread(self._file.close)
+            self._file = None
+        self._thread.shutdown(wait=False)
+
+    # Questions ----------------------------------------------------------------------------------
+
+    async def lines(
+        self, other: Recipient, *, before: int = 0, limit: int = 50, since: float = 0.0
+    ) -> list[HistoryLine]:
+        """Lines of a conversation that are on this machine, the newest first. OSError, sqlite3.Error."""
+        file = await self._opened()
+        return await self._on_thread(lambda: file.lines(other, before=before, limit=limit, since=since))
+
+    async def latest(self, limit: int = 50) -> list[tuple[HistoryLine, int]]:
+        """The last line of each conversation, and how many are unread; the latest first. Errors as above."""
+        file = await self._opened()
+        return await self._on_thread(lambda: file.latest(limit))
+
+    # Following ----------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        try:
+            while self._is_due:
+                self._is_due = False
+                await self._catch_up()
+        except RequestFailed as error:  # the server keeps nothing, or is gone: the next link asks again
+            self._log.debug("history_not_synced", reason=error.reason)
+        except (OSError, sqlite3.Error, DecodeError) as error:
+            self._log.warning("history_cache_unusable", error=str(error))
+        finally:
+            self._caught_up.set()
+
+    async def _catch_up(self) -> None:
+        file = await self._opened()
+        if self._cursor is None:
+            self._cursor, self._last = await self._on_thread(file.read)
+        cursor: bytes = self._cursor or b""
+        more = True
+        while more:
+            page = await self._history.sync(cursor, follow=True)
+            await self._on_thread(partial(file.take, page))
+            self._tell(page)
+            self._cursor = cursor = page.cursor
+            more = page.more
+        self._is_live = True
+        if page.kept_days:
+            await self._on_thread(partial(file.remove_before, time.time() - (page.kept_days + 1) * DAY))
+
+    def _tell(self, page: pb.SyncAnswer) -> None:
+        if page.startOver:
+            self._last.clear()
+            self._is_live = False
+        for line in map(line_of, page.lines):
+            if line.sequence > self._last.get(line.conversation, 0):
+                self._last[line.conversation] = line.sequence
+                if self._is_live:
+                    self._line_came(line)
+
+    async def _opened(self) -> CacheFile:
+        if self._file is None:
+            self._file = await self._on_thread(lambda: CacheFile(self._path))
+        return self._file
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,0 +1,180 @@
+"""The cache's file: SQLite, one for each user, shared by all programs of that user on this machine.
+
+It holds what the server holds, and nothing longer: it can be removed at any time, and is filled again. Each call
+waits for the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from parley.client.outbox.history import HistoryLine, line_of, named
+from parley.shared.addresses import Group, Recipient, User
+from parley.shared.wire.messages import pb
+
+VERSION: Final = 1
+BUSY: Final = 5.0
+"""Seconds for which another program's transaction is waited for."""
+MOST: Final = 512 * 1024 * 1024
+"""Bytes of the file; beyond them the oldest lines go."""
+STEP: Final = 1000
+"""Lines that go at a time."""
+_SCHEMA: Final = """
+CREATE TABLE line (
+    is_group INTEGER NOT NULL, name TEXT NOT NULL, server_id TEXT NOT NULL, sequence INTEGER NOT NULL,
+    at REAL NOT NULL, received INTEGER NOT NULL, line BLOB NOT NULL,
+    PRIMARY KEY (is_group, name, server_id, sequence)
+) WITHOUT ROWID;
+CREATE INDEX line_at ON line (at);
+CREATE TABLE read (
+    is_group INTEGER NOT NULL, name TEXT NOT NULL, server_id TEXT NOT NULL, sequence INTEGER NOT NULL,
+    PRIMARY KEY (is_group, name, server_id)
+) WITHOUT ROWID;
+CREATE TABLE cursor (one INTEGER PRIMARY KEY CHECK (one = 1), cursor BLOB NOT NULL);
+"""
+_LAST: Final = "SELECT is_group, name, server_id, max(sequence) FROM line GROUP BY is_group, name, server_id"
+_OF: Final = "is_group = ? AND name = ? AND server_id = ?"
+_ADD: Final = "INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
+_READ: Final = """
+INSERT INTO read VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET sequence = excluded.sequence WHERE excluded.sequence > sequence
+"""
+_LATEST: Final = """
+SELECT last.line, (
+    SELECT count(*) FROM line WHERE line.is_group = last.is_group AND line.name = last.name
+    AND line.server_id = last.server_id AND line.received AND line.sequence > coalesce((
+        SELECT read.sequence FROM read WHERE read.is_group = last.is_group AND read.name = last.name
+        AND read.server_id = last.server_id
+    ), 0)
+) FROM (SELECT *, max(sequence) FROM line GROUP BY is_group, name, server_id) AS last ORDER BY last.at DESC LIMIT ?
+"""
+
+
+class CacheFile:
+    """A file of that name, made where there is none: the directory 0700, the file 0600. OSError, sqlite3.Error."""
+
+    def __init__(self, path: Path, most: int = MOST) -> None:
+        self._most = most
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")  # the server has it all
+        self._db.execute("PRAGMA secure_delete=ON")
+        if self._version() > VERSION:
+            raise sqlite3.DatabaseError(f"{path} is of a newer Parley")
+        with self._writing():
+            if self._version() < VERSION:  # no other program has made it meanwhile
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={VERSION}")
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def read(self) -> tuple[bytes, dict[Recipient, int]]:
+        """Read the server's cursor (empty: nothing is here), and the last sequence of each conversation.
+
+        Both as of one moment: another program may write.
+        """
+        self._db.execute("BEGIN")
+        try:
+            cursor = self._db.execute("SELECT cursor FROM cursor").fetchone()
+            rows = self._db.execute(_LAST).fetchall()
+        finally:
+            self._db.execute("COMMIT")
+        last = {(Group if row[0] else User)(row[1], row[2]): row[3] for row in rows}
+        return cursor[0] if cursor is not None else b"", last
+
+    def take(self, answer: pb.SyncAnswer) -> None:
+        """Take a page of the server's over, all of it or nothing."""
+        with self._writing():
+            if answer.startOver:
+                for table in ("line", "read"):
+                    self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
+            rows = ((*_key(named(each)), each.sequence, *_columns(each)) for each in answer.lines)
+            self._db.executemany(_ADD, rows)
+            self._db.executemany(_READ, ((*_key(named(each)), each.sequence) for each in answer.read))
+            self._db.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", (answer.cursor,))
+
+    def remove_before(self, at: float) -> None:
+        """Remove what came before that time (Unix seconds), and the oldest while the file is too large."""
+        with self._writing():
+            self._db.execute("DELETE FROM line WHERE at < ?", (at,))
+        while self._size() > self._most and (count := self._count()):
+            with self._writing():
+                step = min(STEP, (count + 1) // 2)
+                self._db.execute(
+                    "DELETE FROM line WHERE at <= (SELECT max(at) FROM (SELECT at FROM line ORDER BY at LIMIT ?))",
+                    (step,),
+                )
+
+    def _count(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM line").fetchone()[0])
+
+    def _size(self) -> int:
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    # Questions ----------------------------------------------------------------------------------
+
+    def lines(self, other: Recipient, *, before: int = 0, limit: int = 50, since: float = 0.0) -> list[HistoryLine]:
+        """Lines of a conversation, the newest first."""
+        rows = self._db.execute(
+            f"SELECT line FROM line WHERE {_OF} AND sequence < ? AND at >= ? ORDER BY sequence DESC LIMIT ?",  # noqa: S608 - ours
+            (*_key(other), before or 1 << 62, since, limit),
+        )
+        return list(_lines(rows))
+
+    def latest(self, limit: int = 50) -> list[tuple[HistoryLine, int]]:
+        """The last line of each conversation and how many are unread there, the latest first."""
+        rows = self._db.execute(_LATEST, (limit,)).fetchall()
+        return [(line_of(pb.HistoryLine.FromString(line)), unread) for line, unread in rows]
+
+
+def remove(path: Path) -> None:
+    """Remove a cache's file, if there is one, and what SQLite has beside it. OSError."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _key(other: Recipient) -> tuple[bool, str, str]:
+    return isinstance(other, Group), *other
+
+
+def _columns(line: pb.HistoryLine) -> tuple[float, bool, bytes]:
+    return line.at, line.received, line.SerializeToString()
+
+
+def _lines(rows: Iterable[tuple[bytes]]) -> Iterator[HistoryLine]:
+    return (line_of(pb.HistoryLine.FromString(row[0])) for row in rows)
