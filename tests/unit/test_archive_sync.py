@@ -6,8 +6,9 @@ import pytest
 
 from parley.services.chat.archive import retention
 from parley.services.chat.archive.entries import COPY, NO_STATUS, READ, RECEIVED, SENT, STATUS, entry_bytes
+from parley.services.chat.archive.followers import Followers
 from parley.services.chat.archive.lists import Conversation, conversation
-from parley.services.chat.archive.sync import Cursor, Followers, cursor_from
+from parley.services.chat.archive.sync import Cursor, cursor_from
 from parley.services.chat.message.statuses import Status
 from parley.shared.wire.messages import pb
 from tests.support.kept_archive import ALICE, BEA, BOB, CREW, EVE, Kept

@@ -51,6 +51,7 @@ DRIVERS = {
         "archive/requests",
         "archive/retention",
         "archive/storage",
+        "archive/sync",
         "archive/worker",
         "authors/authors",
         "deduplication/delivered_keys",

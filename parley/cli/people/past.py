@@ -41,7 +41,7 @@ class Past:
             self._sent.popitem(last=False)
 
     def line_came(self, each: HistoryLine) -> None:
-        """What was received here was seen; what was sent elsewhere is shown."""
+        """Note that a received line was seen; show one that was sent elsewhere."""
         if each.received:
             self.chat.history.mark_read(each.conversation, each.sequence)
         elif each.message is not None and each.message.messageSnowflake not in self._sent:

@@ -82,12 +82,12 @@ class HistoryCache:
         self, other: Recipient, *, before: int = 0, limit: int = 50, since: float = 0.0
     ) -> list[HistoryLine]:
         """Lines of a conversation that are on this machine, the newest first. OSError, sqlite3.Error."""
-        file = await self._opened()
+        file = await self._made()
         return await self._on_thread(lambda: file.lines(other, before=before, limit=limit, since=since))
 
     async def latest(self, limit: int = 50) -> list[tuple[HistoryLine, int]]:
         """The last line of each conversation, and how many are unread; the latest first. Errors as above."""
-        file = await self._opened()
+        file = await self._made()
         return await self._on_thread(lambda: file.latest(limit))
 
     # Following ----------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class HistoryCache:
             self._caught_up.set()
 
     async def _catch_up(self) -> None:
-        file = await self._opened()
+        file = await self._made()
         if self._cursor is None:
             self._cursor, self._last = await self._on_thread(file.read)
         cursor: bytes = self._cursor or b""
@@ -130,7 +130,7 @@ class HistoryCache:
                 if self._is_live:
                     self._line_came(line)
 
-    async def _opened(self) -> CacheFile:
+    async def _made(self) -> CacheFile:
         if self._file is None:
             self._file = await self._on_thread(lambda: CacheFile(self._path))
         return self._file

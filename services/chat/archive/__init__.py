@@ -21,6 +21,7 @@ records and words as whole tables. Whoever asks is answered by another thread wi
     worker.py        the thread that writes and projects
     reader.py        questions to the file
     sync.py          everything new since a cursor
+    followers.py     links that are told of it     pure
     requests.py      questions of clients, and answers
     archive.py       all of it, for the chat process
 """

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from parley.services.chat.archive.archive import Archive
+from parley.services.chat.archive.followers import Followers
 from parley.services.chat.archive.lists import RECEIVED_LINE, Conversation, conversation
 from parley.services.chat.archive.reader import Line, Lines, Summary
-from parley.services.chat.archive.sync import Followers, Read, SyncReader
+from parley.services.chat.archive.sync import Read, SyncReader
 from parley.services.chat.archive.texts import query_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import ChatLink

@@ -13,7 +13,6 @@ from: it has the archive's epoch, and the checksum of its record, which is anoth
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Iterator
 from struct import Struct
@@ -147,32 +146,3 @@ class SyncReader(Reader):
             yield from self._lines(each, number, "sequence = ?", (sequence,), "", 1)
         bounds = max(after, first - 1), place(cursor.target + 1, 0)
         yield from self._lines(each, number, "sequence > ? AND place < ?", bounds, "", bounded(_LONGEST) + 1)
-
-
-class Followers:
-    """The links that are told that there is something new, each once until it asks again. Pure."""
-
-    def __init__(self) -> None:
-        self._heard: dict[object, bool] = {}
-
-    def __len__(self) -> int:
-        return len(self._heard)
-
-    def asked(self, link: object, *, follows: bool) -> None:
-        """A link asked for what is new: it is to be told of what comes after."""
-        if follows:
-            self._heard[link] = False
-        else:
-            self.forget(link)
-
-    def is_to_tell(self, link: object) -> bool:
-        """Whether a link is to be told now; then it has been."""
-        if self._heard.get(link, True):
-            return False
-        self._heard[link] = True
-        return True
-
-    def forget(self, link: object) -> None:
-        """A link is over, or wants nothing."""
-        with contextlib.suppress(KeyError):
-            del self._heard[link]
