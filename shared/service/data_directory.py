@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from parley.shared.directories import make_directory
 from parley.shared.errors import ConfigError
 from parley.shared.names import fold
 
@@ -52,7 +53,7 @@ class DataDirectory:
         found = self.secret()
         if found is not None:
             return found
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path)
         made = wanted or secrets.token_bytes(BYTES)
         new = self._secret_file.with_name(f".{FILE}.{secrets.token_hex(8)}")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600)

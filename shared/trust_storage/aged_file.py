@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
+from parley.shared.directories import make_directory
 from parley.shared.runtime.moments import Moment, moment
 from parley.shared.trust.ages import passed
 
@@ -35,7 +36,7 @@ class AgedFile:
 
     def __init__(self, path: Path, schema: str, version: int) -> None:
         self.path = path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path.parent, 0o700)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 import msgspec
 from google.protobuf.message import DecodeError
 
+from parley.shared.directories import make_directory, sync_directory
 from parley.shared.errors import StorageError
 from parley.shared.runtime.moments import Moment, moment
 from parley.shared.trust.ages import passed
@@ -178,7 +179,7 @@ class FederationFiles:
     def locked(self) -> Iterator[None]:
         """Be the only one that changes something. StorageError."""
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self.directory, 0o700)
             descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | _SAFELY, OWNER_ONLY)
         except OSError as error:
             raise StorageError(f"cannot write to {self.directory}: {error.strerror}") from None
@@ -214,7 +215,7 @@ class FederationFiles:
         path = self.directory / name
         new = path.with_name(f".{name}.{secrets.token_hex(8)}")
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self.directory, 0o700)
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, OWNER_ONLY)
             try:
                 with os.fdopen(descriptor, "wb") as file:
@@ -224,7 +225,7 @@ class FederationFiles:
                 new.replace(path)
             finally:
                 new.unlink(missing_ok=True)
-            _sync(self.directory)
+            sync_directory(self.directory)
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error.strerror}") from None
 
@@ -232,16 +233,6 @@ class FederationFiles:
         return StorageError(
             f"{self.directory / name} is damaged: restore it from a backup, or remove it and join again"
         )
-
-
-def _sync(directory: Path) -> None:
-    """Have a file's new name be on disk, where the system can be asked for it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _state(stored: StoredState) -> Federation:

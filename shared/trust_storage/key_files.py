@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from parley.shared.directories import make_directory, sync_directory
 from parley.shared.trust.keys import PrivateKey
 
 OWNER_ONLY: Final = 0o600
@@ -67,7 +68,7 @@ def read_file(path: Path, most: int = _MOST) -> bytes | None:
 
 def make_file(path: Path, content: bytes) -> bool:
     """Make a file for its owner alone, whole or not at all; False: there is one. OSError: it cannot be made."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(path.parent, 0o700)
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, OWNER_ONLY)
     try:
@@ -75,9 +76,11 @@ def make_file(path: Path, content: bytes) -> bool:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        return _publish(new, path)
+        is_made = _publish(new, path)
     finally:
         new.unlink(missing_ok=True)
+    sync_directory(path.parent)  # else a power cut takes its name, and somebody would make another
+    return is_made
 
 
 def _publish(new: Path, path: Path) -> bool:

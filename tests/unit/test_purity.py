@@ -192,6 +192,7 @@ ROOMS_OF_SHARED = [
         "addresses",
         "compiled",
         "config",
+        "directories",
         "errors",
         "extras",
         "names",

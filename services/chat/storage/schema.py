@@ -15,6 +15,7 @@ from parley.services.chat.message.model import COPY, TO_GROUP
 from parley.services.chat.storage import queries, rows
 from parley.services.chat.storage.age import Ages
 from parley.shared.addresses import Group, User
+from parley.shared.directories import make_directory, sync_directory
 from parley.shared.errors import ConfigError, MalformedMessage, StorageError
 from parley.shared.runtime.moments import Moment
 from parley.shared.wire.framing import read_datagram
@@ -168,7 +169,7 @@ class InUse(ConfigError):
 def lock(directory: Path) -> int:
     """One process a file: two would each deliver what the other keeps. InUse where it is taken."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # people's letters are nobody else's
+        make_directory(directory, 0o700)  # people's letters are nobody else's
         descriptor = os.open(directory / "chat.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be written to ({error.strerror}): set PARLEY_DATA_DIR") from None
@@ -191,9 +192,7 @@ def _make(path: Path) -> None:
     finally:
         db.close()
     new.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    os.fsync(directory)  # a name survives a power cut only so
-    os.close(directory)
+    sync_directory(path.parent)  # a name survives a power cut only so
 
 
 def _check(db: sqlite3.Connection, path: Path) -> int:
