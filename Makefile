@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-reconnect bench-restart bench-typing audit base-image format fuzz clean lock sbom
+.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture power-cut bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-reconnect bench-restart bench-typing audit base-image format fuzz clean lock sbom
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,6 +45,9 @@ walk: $(READY) ## Follow one message through the modules of two servers: OLD=a r
 fuzz: $(READY) ## Feed every entry from outside what nobody would send: RUNS=10000000 or SECONDS=15 for each (ONLY=chat JOBS=2; CORPUS=1: then renew tests/fuzz/corpus)
 	@$(BIN)/python -m tests.fuzz $(ONLY) $(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(CORPUS),--corpus)
+
+power-cut: $(READY) ## Cut a node's power at many moments, see that nothing told as kept is lost: CUTS=200 (SEED=…, LIVE=10: a node after every tenth)
+	@$(BIN)/python -m tests.power $(if $(CUTS),--cuts $(CUTS)) $(if $(LIVE),--live $(LIVE)) $(if $(SEED),--seed $(SEED))
 
 format: $(READY) ## Format the sources
 	@$(BIN)/ruff check --fix .
