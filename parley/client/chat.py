@@ -25,6 +25,7 @@ from parley.client.inbox.inbox import Application, Inbox, Refused
 from parley.client.inbox.readers import FAILED, Messages, OnMessage
 from parley.client.outbox import history, searches
 from parley.client.outbox.deliveries import Delivery, without_forged
+from parley.client.outbox.edits import NotEditable, Revisions, edited_in
 from parley.client.outbox.outbox import Outbox
 from parley.client.outbox.requests import NAMES, TIMEOUT, Requests
 from parley.client.outbox.searches import FoundUsers, Searches
@@ -38,6 +39,7 @@ from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.errors import FrameTooLarge
 from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
+from parley.shared.names import spell
 from parley.shared.wire.framing import Frame, encode_frame, read_datagram
 from parley.shared.wire.messages import MESSAGES, decode, encode, pb
 from parley.shared.wire.pieces import Limits, Partials, Whole
@@ -62,6 +64,8 @@ class ChatFeature(FeatureBase):
     in place of `on_message`: nothing in it is its author's; one that its device passed long ago to `on_replayed`.
     `on_key_change(user, change)` is called once when somebody who wrote before, or was written to, is another
     device now, and before its first message is given to `on_message`.
+    `on_edit(message)` is called with each message that changes an earlier one of the same author's: `message.edit`.
+    Without it they are acknowledged and passed by.
     `on_line(line)` has a copy of the user's conversations kept on this machine (`cache`), and is called with each
     line that is new, those of the user's other devices among them; `client.cache: false` forbids it.
     `on_refused(error)` is called when this device was revoked, or the name given away, while it was connected.
@@ -87,6 +91,7 @@ class ChatFeature(FeatureBase):
         on_replayed: Callable[[pb.ChatMessage], None] = lambda _message: None,
         on_key_change: Callable[[User, KeyChange], None] = lambda _user, _change: None,
         on_refused: Callable[[UserRefused], None] = lambda _error: None,
+        on_edit: Callable[[pb.ChatMessage], None] | None = None,
         on_line: Callable[[history.HistoryLine], None] | None = None,
         discovery: DiscoveryService | None = None,
     ) -> None:
@@ -115,10 +120,11 @@ class ChatFeature(FeatureBase):
         self._status_verification = StatusVerification(
             self._author_keys, self.user.server_id, self._statuses_judged
         )
+        self._revisions = Revisions()
         self._window = window
         self.refused = Refused()
         """How many messages and statuses were refused, because they are not whose they say they are."""
-        application = Application(on_message, window > 0, on_forged, on_replayed, self._call)
+        application = Application(on_message, window > 0, on_edit, on_forged, on_replayed, self._call)
         self._inbox = Inbox(self, application, self._signer, self._author_keys, self._numbers, self.refused)
 
     def _make_cache(self, on_line: Callable[[history.HistoryLine], None] | None) -> HistoryCache | None:
@@ -213,6 +219,26 @@ class ChatFeature(FeatureBase):
         )
         _address(location, _recipient(recipient))
         return self._send(recipient, pb.ChatMessage(live_location=location))
+
+    def edit(self, message: pb.ChatMessage, text: str) -> Delivery:
+        """Give one of our messages another text, at all who have it, as `send` sends; existing programs take none.
+
+        Raises:
+            NotEditable: it is not ours, or an edit itself, or our server is no Parley.
+            FrameTooLarge: more than `link.payload_limit`; nothing is sent.
+
+        """
+        return self._change(message, pb.Edit(text=_sendable(text)))
+
+    def delete(self, message: pb.ChatMessage) -> Delivery:
+        """Have one of our messages deleted at all who have it. Whoever saw it saw it. Raises as `edit` does."""
+        return self._change(message, pb.Edit(deletes=True))
+
+    def _change(self, message: pb.ChatMessage, edit: pb.Edit) -> Delivery:
+        if self.link is not None and not self.link.is_parley:
+            raise NotEditable(f"{spell(self.user.server_id)} is no Parley, and passes on no edits")
+        edit.revision = self._revisions.next(message, time.time())
+        return self._send(edited_in(message, edit, self.user), pb.ChatMessage(edit=edit))
 
     def _send(self, recipient: str | Recipient, message: pb.ChatMessage) -> Delivery:
         """Complete a message, and put it into the outbox."""

@@ -407,9 +407,9 @@ class ChatService(ServiceBase):
             self._runner.engine.router.refused(server_id, envelope, self._now())
             self._runner.turn_over()
 
-    def frame_too_long(self, link: Link, frame: Frame) -> None:
+    def frame_not_taken(self, link: Link, frame: Frame) -> None:
         """Tell the author of a message that its recipient's program could never take it."""
-        super().frame_too_long(link, frame)
+        super().frame_not_taken(link, frame)
         if self._runner is not None and link.is_open:
             destination: Destination = _user(link) if link.identity.is_client else link.peer_id
             message = decode(frame, pb.ChatMessage)
@@ -504,7 +504,7 @@ class ChatService(ServiceBase):
         if recognized is link.recognized:
             return
         self.clients_dialects.recognized(_user(link), recognized)
-        link.recognize(recognized, self.frame_too_long)
+        link.recognize(recognized, self.frame_not_taken)
         if not link.dialect.write_gap:
             self._use_fast_path(link, _user(link))
 

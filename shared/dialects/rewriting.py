@@ -21,6 +21,7 @@ OURS: Final = 100
 """Field numbers from here up are Parley's (docs/protocol.md)."""
 STRIPPED: Final = frozenset({"MESSAGE", "MESSAGE_ACK", "CONNECT_SERVER", "CONNECT_CLIENT", "CONNECTED"})
 """Frames that are sent unasked, and so have to be without fields of ours; who asks in ours is answered in ours."""
+EDIT: Final = pb.ChatMessage.DESCRIPTOR.fields_by_name["edit"].number
 END: Final = b"\xc0\x07\x01"
 """Field 120, a varint: 1. It stands last where no other field can."""
 _MAY_DIFFER: Final = re.compile(rb"\n\n|[\x80-\xff][\x06-\x0f]")
@@ -35,9 +36,29 @@ def rewrite(dialect: Dialect, raw: bytes) -> list[bytes]:
     return [_rewrite(dialect, frame) for frame in FrameReader(sys.maxsize).feed(raw)]
 
 
-def for_stream(dialect: Dialect) -> Callable[[bytes], bytes]:
-    """The same, for who reads a stream: most frames are as they have to be, which one look tells."""
-    return lambda raw: b"".join(rewrite(dialect, raw)) if _MAY_DIFFER.search(raw) else raw
+def for_stream(dialect: Dialect, not_taken: Callable[[Frame], None]) -> Callable[[bytes], bytes]:
+    """The same, for who reads a stream: most frames are as they have to be, which one look tells.
+
+    `not_taken` hears of each message that is not written, as it is for Parleys alone.
+    """
+
+    def for_one(raw: bytes) -> bytes:
+        if not _MAY_DIFFER.search(raw):
+            return raw
+        frames = []
+        for frame in FrameReader(sys.maxsize).feed(raw):
+            if is_for_parleys(frame):
+                not_taken(frame)
+            else:
+                frames.append(_rewrite(dialect, frame))
+        return b"".join(frames)
+
+    return for_one
+
+
+def is_for_parleys(frame: Frame) -> bool:
+    """Whether a message has a content that only Parleys know: without it, it would be an empty one."""
+    return frame.name == "MESSAGE" and any(number == EDIT for number, _field in _fields(frame.payload))
 
 
 def _rewrite(dialect: Dialect, frame: Frame) -> bytes:

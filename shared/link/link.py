@@ -229,10 +229,10 @@ class Link(LinkBacklog, asyncio.Protocol):
         """The dialect that the other side speaks."""
         return self.recognized.dialect
 
-    def recognize(self, recognized: Recognized, too_long: Callable[[Link, Frame], None] = _nothing) -> None:
+    def recognize(self, recognized: Recognized, not_taken: Callable[[Link, Frame], None] = _nothing) -> None:
         """Speak to the other side in its dialect from now on.
 
-        `too_long` hears of each message that is not written because the other side could never take it.
+        `not_taken` hears, a little later, of each message that is not written, as the other side never takes it.
         """
         self.recognized = recognized
         dialect, pacing = recognized.dialect, self._pacing
@@ -241,10 +241,14 @@ class Link(LinkBacklog, asyncio.Protocol):
         self._translates_all, self._pacing = dialect.write_gap > 0, None
         if dialect.write_gap:
             give_up = partial(self.hang_up, pb.HangUp.TIMEOUT)
-            self._pacing = Pacing(dialect, self._write_now, give_up, partial(too_long, self))
+            self._pacing = Pacing(dialect, self._write_now, give_up, partial(not_taken, self))
             self._translate = self._pacing.take
         else:
-            self._translate = None if dialect.is_parley else for_stream(dialect)
+
+            def tell(frame: Frame) -> None:
+                asyncio.get_running_loop().call_soon(not_taken, self, frame)
+
+            self._translate = None if dialect.is_parley else for_stream(dialect, tell)
         if waits:
             self.send(waits)  # as it was before it was written for a dialect
         self._guard_port()

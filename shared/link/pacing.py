@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from parley.shared.dialects.dialect import Dialect
-from parley.shared.dialects.rewriting import rewrite
+from parley.shared.dialects.rewriting import is_for_parleys, rewrite
 from parley.shared.wire.framing import Frame, FrameReader
 
 MOST: Final = 1024 * 1024
@@ -31,12 +31,12 @@ class Pacing:
         dialect: Dialect,
         write: Callable[[bytes], None],
         too_much: Callable[[], None],
-        too_long: Callable[[Frame], None],
+        not_taken: Callable[[Frame], None],
     ) -> None:
-        """`write` writes bytes as they are; `too_long` hears, a little later, of a message that never arrives."""
+        """`write` writes bytes as they are; `not_taken` hears, a little later, of a message that never arrives."""
         self._dialect = dialect
         self._write = write
-        self._too_long = too_long
+        self._not_taken = not_taken
         self._too_much = too_much
         self._loop = asyncio.get_running_loop()
         self._others: deque[bytes] = deque()
@@ -53,8 +53,8 @@ class Pacing:
     def take(self, raw: bytes) -> bytes:
         """Have frames written one after the other; what may go out at once is returned."""
         for frame in FrameReader(sys.maxsize).feed(raw):
-            if frame.name == "MESSAGE" and 0 < self._dialect.longest < len(frame.raw):
-                self._loop.call_soon(self._too_long, frame)
+            if frame.name == "MESSAGE" and self._is_never_taken(frame):
+                self._loop.call_soon(self._not_taken, frame)
             elif frame.name == "MESSAGE" and frame.raw != self._unanswered:
                 self._messages.setdefault(frame.raw)
             else:
@@ -64,6 +64,9 @@ class Pacing:
             self.close()
             self._loop.call_soon(self._too_much)
         return self._next() if self._timer is None else b""
+
+    def _is_never_taken(self, frame: Frame) -> bool:
+        return 0 < self._dialect.longest < len(frame.raw) or is_for_parleys(frame)
 
     def answered(self) -> None:
         """A message was acknowledged."""

@@ -263,7 +263,7 @@ class ServiceBase(NodeProcess):
             security=credentials,
         )
         link.peer_id = server_id
-        link.recognize(recognized, self.frame_too_long)
+        link.recognize(recognized, self.frame_not_taken)
         return link
 
     def _credentials(self, server_id: str, endpoint: Endpoint, hello: pb.ConnectServer) -> Credentials | None:
@@ -304,7 +304,7 @@ class ServiceBase(NodeProcess):
         if identity.user is not None:
             self._client_asks(link, replace(identity, user=self.spellings.user(identity.user)))
             return
-        link.recognize(self._recognize(identity), self.frame_too_long)
+        link.recognize(self._recognize(identity), self.frame_not_taken)
         result = self.admit_server(link, identity)
         if result == Result.CONNECTED and not self.has_room_for(link, identity):
             result = Result.UNKNOWN_ERROR
@@ -323,7 +323,7 @@ class ServiceBase(NodeProcess):
     def _client_asks(self, link: Link, identity: Identity) -> None:
         """Let a client in, or not, once it is known whether the name is its user's."""
         link.identify(identity)
-        link.recognize(self._recognize(identity), self.frame_too_long)
+        link.recognize(self._recognize(identity), self.frame_not_taken)
         result = self.admit_client(identity)
         if result != Result.CONNECTED:
             self._refuse(link, result)
@@ -450,7 +450,7 @@ class ServiceBase(NodeProcess):
         identity = link.identity
         if link.dialled:
             recognized = self.dialects.of(link.peer_id, fields=identity.is_parley)
-            link.recognize(recognized, self.frame_too_long)
+            link.recognize(recognized, self.frame_not_taken)
         if self._is_another(link):
             self._log_another(link)
             link.hang_up()
@@ -589,8 +589,12 @@ class ServiceBase(NodeProcess):
                 lambda: self.log.warning("frame_rejected", reason=reason, detail=detail, link_id=link.link_id),
             )
 
-    def frame_too_long(self, link: Link, frame: Frame) -> None:
+    def frame_not_taken(self, link: Link, frame: Frame) -> None:
         """A message was not written, as the program at the other end could never take it: say so."""
+        longest = link.dialect.longest
+        if not longest or len(frame.raw) <= longest:
+            self.metrics.limited("edits", "dialects")
+            return
         self.metrics.limited("bytes", "dialects")
         self.guard.complain(
             "frame_too_long",
@@ -598,7 +602,7 @@ class ServiceBase(NodeProcess):
                 "frame_too_long",
                 dialect=link.dialect.name,
                 bytes=len(frame.raw),
-                longest=link.dialect.longest,
+                longest=longest,
                 link_id=link.link_id,
             ),
         )

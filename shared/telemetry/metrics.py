@@ -52,9 +52,9 @@ CONNECTS: Final = {
 
 LIMITED_WHAT: Final = frozenset(
     {
-        "bytes", "connections", "datagrams", "descriptors", "disk", "endpoints", "events", "frames", "log_lines",
-        "memory", "messages", "names", "passwords", "pings", "plain_names", "proofs", "refusals", "requests",
-        "signatures", "time", "tokens", "visitors", "writes",
+        "bytes", "connections", "datagrams", "descriptors", "disk", "edits", "endpoints", "events", "frames",
+        "log_lines", "memory", "messages", "names", "passwords", "pings", "plain_names", "proofs", "refusals",
+        "requests", "signatures", "time", "tokens", "visitors", "writes",
     }
 )  # fmt: skip
 """Every `what` of which somebody can have had more than is allowed."""

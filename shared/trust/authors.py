@@ -45,7 +45,7 @@ def conversation_of(message: pb.ChatMessage) -> Recipient:
 
 
 def content_digest(message: pb.ChatMessage) -> bytes:
-    """SHA-256 of what a message says: its kind, and the text, the document or the place."""
+    """SHA-256 of what a message says: its kind, and the text, the document, the place or the edit."""
     kind = message.WhichOneof("content") or ""
     fields: tuple[bytes | str | int, ...] = ()
     if kind == "textContent":
@@ -55,6 +55,9 @@ def content_digest(message: pb.ChatMessage) -> bytes:
         fields = document.filename, document.mimeType, hashlib.sha256(document.data).digest()
     elif kind == "live_location":
         fields = _place(message.live_location)
+    elif kind == "edit":
+        edit = message.edit
+        fields = edit.target, edit.content, edit.revision, edit.text, int(edit.deletes)
     return hashlib.sha256(signed_bytes("parley/content/1", _FIELDS.get(kind, 0), *fields)).digest()
 
 

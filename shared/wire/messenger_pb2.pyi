@@ -551,7 +551,7 @@ class Document(_message.Message):
     def __init__(self, documentId: _Optional[str] = ..., filename: _Optional[str] = ..., mimeType: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ChatMessage(_message.Message):
-    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "proof", "assurance")
+    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "assurance")
     class Assurance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNSIGNED: _ClassVar[ChatMessage.Assurance]
@@ -574,6 +574,7 @@ class ChatMessage(_message.Message):
     TEXTCONTENT_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     LIVE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    EDIT_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
     ASSURANCE_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
@@ -584,9 +585,24 @@ class ChatMessage(_message.Message):
     textContent: str
     document: Document
     live_location: LiveLocation
+    edit: Edit
     proof: AuthorProof
     assurance: ChatMessage.Assurance
-    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ...) -> None: ...
+    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ...) -> None: ...
+
+class Edit(_message.Message):
+    __slots__ = ("target", "content", "revision", "text", "deletes")
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    DELETES_FIELD_NUMBER: _ClassVar[int]
+    target: int
+    content: bytes
+    revision: int
+    text: str
+    deletes: bool
+    def __init__(self, target: _Optional[int] = ..., content: _Optional[bytes] = ..., revision: _Optional[int] = ..., text: _Optional[str] = ..., deletes: _Optional[bool] = ...) -> None: ...
 
 class ChatMessageResponse(_message.Message):
     __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt", "proofs")
@@ -1089,7 +1105,7 @@ class QueryText(_message.Message):
     def __init__(self, handle: _Optional[int] = ..., query: _Optional[str] = ..., limit: _Optional[int] = ..., before: _Optional[int] = ...) -> None: ...
 
 class HistoryLine(_message.Message):
-    __slots__ = ("user", "group", "sequence", "at", "message", "received", "status")
+    __slots__ = ("user", "group", "sequence", "at", "message", "received", "status", "edit")
     USER_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -1097,6 +1113,7 @@ class HistoryLine(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    EDIT_FIELD_NUMBER: _ClassVar[int]
     user: User
     group: Group
     sequence: int
@@ -1104,7 +1121,8 @@ class HistoryLine(_message.Message):
     message: bytes
     received: bool
     status: ChatMessageResponse.DeliveryStatus.Status
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ..., at: _Optional[float] = ..., message: _Optional[bytes] = ..., received: _Optional[bool] = ..., status: _Optional[_Union[ChatMessageResponse.DeliveryStatus.Status, str]] = ...) -> None: ...
+    edit: bytes
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ..., at: _Optional[float] = ..., message: _Optional[bytes] = ..., received: _Optional[bool] = ..., status: _Optional[_Union[ChatMessageResponse.DeliveryStatus.Status, str]] = ..., edit: _Optional[bytes] = ...) -> None: ...
 
 class HistoryAnswer(_message.Message):
     __slots__ = ("handle", "result", "reason", "lines", "more", "next", "kept_days", "read")

@@ -180,6 +180,24 @@ def test_a_one_frame_reader_that_comes_back_hears_what_it_is_owed_as_it_counts(c
     run(config, story)
 
 
+@pytest.mark.parametrize("kind", [Client, OneFrameReader], ids=["stream", "one frame"])
+def test_an_existing_program_gets_no_edit_and_its_author_is_told(config, kind):
+    async def story(service):
+        async with kind(service, "bob") as bob, Client(service, "ann") as ann:
+            assert await ann.outcome(ann.send("bob", "before")) == [Status.DELIVERED]
+            edit = pb.ChatMessage(messageSnowflake=ann.next_number(), author=ann.user, edit=pb.Edit(text="edited"))
+            edit.user.CopyFrom(bob.user)
+            ann.writer.write(encode("MESSAGE", edit))
+            assert await ann.outcome(edit.messageSnowflake) == [Status.OTHER_ERROR]
+            assert await ann.outcome(ann.send("bob", "behind")) == [Status.DELIVERED]
+            assert bob.texts == ["before", "behind"]
+            assert not any(b"edited" in raw for raw in bob.raws)
+            counted = 'parley_limited_total{feature="MESSAGES",what="edits",where="dialects"} 1.0'
+            assert counted in generate_latest(service.metrics.registry).decode()
+
+    run(config, story)
+
+
 def test_what_a_one_frame_reader_cannot_take_is_refused_and_holds_up_nothing(config):
     async def story(service):
         async with OneFrameReader(service, "bob") as bob, Client(service, "ann") as ann:

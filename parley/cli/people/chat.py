@@ -34,6 +34,7 @@ async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> 
         user,
         config,
         on_message=conversation.message_received,
+        on_edit=conversation.edit_received,
         on_status=conversation.status_received,
         on_connection=conversation.connection_changed,
         on_new_device=conversation.new_device_waits,

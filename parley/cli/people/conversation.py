@@ -48,6 +48,7 @@ someone: text       writes to someone at your server whom you wrote to or heard 
 /join #g  /leave #g  /members [#g]      groups
 /block NAME  /unblock NAME  /blocked    from whom you take no messages
 /file PATH          sends a file
+/edit TEXT          gives the last message that you sent another text;  /delete  deletes it, at all who have it
 /history [N]        the last messages with whom the next lines go to;  /search WORDS  those with these words
 /device add CODE    adds a device of yours, which shows that code; /device lists them
 /quit               ends, as Ctrl-D does
@@ -79,6 +80,8 @@ class Conversation:
         self._user = user
         self._folder = folder
         self._newest = 0
+        self._last_sent: pb.ChatMessage | None = None
+        """The last message, but for edits of it."""
         self._kept: set[tuple[int, Recipient]] = set()
         """Messages that we were told are kept, and their recipients: the author has gone on since."""
         self._was_connected = False
@@ -108,6 +111,10 @@ class Conversation:
         if self.to is None:
             self._choose(group_of(message) or User.of(message.author))
         return shown
+
+    def edit_received(self, message: pb.ChatMessage) -> None:
+        """Show that somebody changed what they wrote."""
+        self.screen.say(describe(message, always_when=True, is_marked=self._is_marked))
 
     def key_changed(self, user: User, change: KeyChange) -> None:
         """Say that somebody is another device than before."""
@@ -240,6 +247,8 @@ class Conversation:
     def _note_sent(self, delivery: Delivery) -> None:
         self._newest = delivery.snowflake
         self.past.sent(delivery.snowflake)
+        if delivery.message.WhichOneof("content") != "edit":
+            self._last_sent = delivery.message
         self._outcome.message_sent(delivery)
         self.screen.own(describe_own(delivery.message, delivery.recipient))
         if not self._is_connected and not self.chat.is_revoked:
@@ -260,6 +269,8 @@ class Conversation:
             self._choose(recipient_named(rest, self._home))
         elif word == "/file":
             self._file(rest)
+        elif word in ("/edit", "/delete"):
+            self._change_last(rest, deletes=word == "/delete")
         elif (ask := self._request(word, rest)) is not None:
             self._spawn(ask)
         else:
@@ -275,6 +286,15 @@ class Conversation:
             self._note_sent(self.chat.send_document(to, path.name, read_file(path, self.chat.config)))
         except FrameTooLarge as error:
             raise ParleyError(too_large(str(path), error.size, error.limit)) from None
+
+    def _change_last(self, text: str, *, deletes: bool) -> None:
+        """Change the last message that was sent from here."""
+        last = self._last_sent
+        if last is None:
+            raise ConfigError("you sent nothing from here yet that could be changed")
+        if not deletes and not text:
+            raise ConfigError("to what? Write /edit and the new text")
+        self._note_sent(self.chat.delete(last) if deletes else self.chat.edit(last, text))
 
     def _request(self, word: str, rest: str) -> Coroutine[Any, Any, str] | None:
         """A command's request to the server, with its outcome in words; None where the word is no command."""

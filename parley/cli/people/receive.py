@@ -46,11 +46,16 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
         elif not (chat.is_closing or chat.is_revoked):
             note(f"{spell(user.server_id)} is gone; waiting for it")
 
+    def on_edit(message: pb.ChatMessage) -> None:
+        fields = _fields(message, "") | {"key_change": changes.of(User.of(message.author))}
+        printer.say(as_json(fields) if in_json else describe(message, is_marked=is_marked))
+
     discovery = await finder(config, servers)
     chat = ChatFeature(
         user,
         config,
         on_message=on_message,
+        on_edit=on_edit,
         on_connection=on_connection,
         on_forged=refusals.forged,
         on_replayed=refusals.replayed,
@@ -94,7 +99,9 @@ def _fields(message: pb.ChatMessage, saved: str) -> dict[str, object]:
         "group": str(group) if group is not None else None,
         "written_at": written_at(message.messageSnowflake, now),
         "received_at": now,
-        "text": None if is_document else message.textContent,
+        "text": None if is_document or message.edit.deletes else message.edit.text or message.textContent,
+        "edits": message.edit.target or None,
+        "deleted": message.edit.deletes,
         "latitude": at.latitude if is_place else None,
         "longitude": at.longitude if is_place else None,
         "document": message.document.filename if is_document else None,

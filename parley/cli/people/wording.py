@@ -149,4 +149,6 @@ def _content(message: pb.ChatMessage, saved: str) -> str:
     if which == "live_location":
         at = message.live_location.location
         return f"[live location {at.latitude:.5f}, {at.longitude:.5f}; follow it with `parley where`]"
+    if which == "edit":
+        return "[deleted an earlier message]" if message.edit.deletes else f"[edited] {harmless(message.edit.text)}"
     return harmless(message.textContent)

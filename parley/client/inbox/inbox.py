@@ -18,7 +18,7 @@ from parley.client.authors.judgement import FORGED
 from parley.client.authors.signer import Signer
 from parley.client.authors.verification import Verification
 from parley.client.inbox.message import Chat, Message
-from parley.client.inbox.readers import Callback, Messages, OnMessage
+from parley.client.inbox.readers import FAILED, Callback, Messages, OnMessage
 from parley.client.inbox.received import ReceivedMessages
 from parley.client.inbox.unacknowledged import Unacknowledged
 from parley.client.trust.received_numbers import ReceivedNumbers
@@ -66,6 +66,7 @@ class Application:
     on_message: OnMessage | None
     is_read: bool
     """Whether `messages()` reads them."""
+    on_edit: Callable[[pb.ChatMessage], None] | None
     on_forged: Callable[[pb.ChatMessage], None]
     on_replayed: Callable[[pb.ChatMessage], None]
     call: Callable[..., object]
@@ -133,8 +134,19 @@ class Inbox:
             return
         if message.HasField("proof"):
             self._keys.wrote(User.of(message.author), message.proof.key)
+        if message.WhichOneof("content") == "edit":
+            self._edited(key, message)
+            return
         if not self._unacknowledged.put(Message(message, key, self._owner, self._unacknowledged)):
             self._owner.log.warning("message_dropped", reason="too many are not acknowledged")
+
+    def _edited(self, key: bytes, message: pb.ChatMessage) -> None:
+        """An edit is no message to be answered: who does not ask for edits is not given it."""
+        on_edit = self._application.on_edit
+        if on_edit is not None and self._application.call(on_edit, message) is FAILED:
+            self._dropped_before.add(key)
+            return
+        self._handled(Message(message, key, self._owner, self._unacknowledged))
 
     def _order(self, key: bytes, message: pb.ChatMessage) -> Order:
         """The place of its number among those of its device; of what is not signed nothing is known."""

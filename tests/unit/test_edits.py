@@ -1,0 +1,90 @@
+"""Edits of one's own messages: which may be changed, by which revision, what is signed, and who is sent none."""
+
+import pytest
+
+from parley.client.outbox.edits import MOST, NotEditable, Revisions, edited_in
+from parley.shared.addresses import Group, User
+from parley.shared.dialects.dialect import CLIENT_1
+from parley.shared.dialects.rewriting import for_stream, is_for_parleys
+from parley.shared.trust.authors import content_digest, is_message_signed, sign_message
+from parley.shared.trust.keys import PrivateKey
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import encode, pb
+
+ALICE, BOB, CREW = User("alice", "alpha"), User("bob", "beta"), Group("crew", "alpha")
+WRITTEN = 1_700_000_000
+
+
+def message(text="hello", to=BOB, author=ALICE):
+    found = pb.ChatMessage(messageSnowflake=WRITTEN * 1000 << 22, author=author.to_pb(), textContent=text)
+    if isinstance(to, Group):
+        found.group.CopyFrom(to.to_pb())
+    else:
+        found.user.CopyFrom(to.to_pb())
+    return found
+
+
+def edit_of(target, **what):
+    edit = pb.Edit(**what)
+    to = edited_in(target, edit, ALICE)
+    found = message(to=to)
+    found.edit.CopyFrom(edit)
+    return found
+
+
+def test_an_edit_names_its_message_by_number_and_content_and_goes_where_it_went():
+    for to in (BOB, CREW):
+        target, edit = message(to=to), pb.Edit(text="hallo")
+        assert edited_in(target, edit, ALICE) == to
+        assert (edit.target, edit.content) == (target.messageSnowflake, content_digest(target))
+
+
+@pytest.mark.parametrize("author", [BOB, User("alice", "beta")], ids=str)
+def test_nobody_changes_what_others_wrote(author):
+    with pytest.raises(NotEditable, match="only alice@alpha"):
+        edited_in(message(), pb.Edit(), author)
+
+
+def test_an_edit_itself_and_a_place_are_not_changed():
+    place = message()
+    place.live_location.location.latitude = 1.0
+    for target in (edit_of(message(), text="x", revision=1), place):
+        with pytest.raises(NotEditable, match="cannot be changed"):
+            edited_in(target, pb.Edit(), ALICE)
+
+
+def test_revisions_go_up_at_one_device_and_between_two_that_know_nothing_of_each_other():
+    here, there, target = Revisions(), Revisions(), message()
+    assert [here.next(target, WRITTEN + 0.5) for _ in range(3)] == [1, 2, 3]
+    assert there.next(target, WRITTEN + 60) == 60
+    assert here.next(target, WRITTEN + 90) == 90
+    assert here.next(target, WRITTEN - 1e6) == 91
+    assert here.next(target, 1e15) == MOST
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"target": 5}, {"content": b"x" * 32}, {"revision": 9}, {"text": "other"}, {"deletes": True}],
+    ids=str,
+)
+def test_all_of_an_edit_is_signed(change):
+    device = PrivateKey.generate()
+    signed = edit_of(message(), text="hallo", revision=3)
+    sign_message(device, signed, 0, WRITTEN * 1000)
+    assert is_message_signed(signed)
+    for name, value in change.items():
+        setattr(signed.edit, name, value)
+    assert not is_message_signed(signed)
+
+
+def test_an_existing_program_is_sent_no_edit_and_all_that_stands_beside_it():
+    frames = [encode("MESSAGE", message(text)) for text in ("one", "two")]
+    edit = encode("MESSAGE", edit_of(message(), text="hallo", revision=1))
+    [frame] = FrameReader(1 << 20).feed(edit)
+    assert is_for_parleys(frame)
+    left = []
+    translate = for_stream(CLIENT_1, left.append)
+    assert translate(frames[0] + edit + frames[1]) == b"".join(frames)
+    assert [each.raw for each in left] == [edit]
+    assert translate(frames[0]) == frames[0]
+    assert len(left) == 1
