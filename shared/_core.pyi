@@ -41,6 +41,9 @@ class Deliveries:
 
 def count_frames(frames: list[Frame], counts: Counts, /) -> None: ...
 def count_sent(raws: list[bytes], counts: Counts, /) -> None: ...
+def read_entries(
+    record: bytes, /
+) -> tuple[list[tuple[int, int, int, int, bytes, bytes | None, bytes | str]], int]: ...
 
 class LinkIO:
     bytes_received: int

@@ -11,6 +11,7 @@
 #include "fast_path/collected.h"
 #include "fast_path/fast_path_type.h"
 #include "fast_path/python_side.h"
+#include "fast_path/read_entries.h"
 #include "fast_path/simple_frames.h"
 #include "io/frame_taker.h"
 #include "io/frames.h"
@@ -20,12 +21,13 @@
 #include "io/tallies.h"
 #include "io/turn.h"
 
-#define INTERFACE 2007636850 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+#define INTERFACE 1030130424 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
     {"count_sent", (PyCFunction)(void (*)(void))count_sent, METH_FASTCALL, "Count a list of framed bytes by name."},
     {"key_of", (PyCFunction)key_of, METH_VARARGS, "The key of a message: pair, number, kind, content."},
+    {"read_entries", read_entries, METH_O, "The archive's entries in a record, and where they end."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -52,7 +52,7 @@ def archived(directory: Path, known: Known) -> list[str]:
         with closing(storage.open_file(directory / storage.NAME)) as db:
             projection = Projection(db)
             projection.remember()
-            while chunk := storage.read_chunk(db, storage.projected(db)):
+            while chunk := storage.read_chunks(db, storage.projected(db)):
                 projection.project(chunk)
             verified = retention.verify(db)
         with closing(Reader(directory / storage.NAME)) as reader:

@@ -45,7 +45,7 @@ def base(directory: Path) -> None:
         projection = Projection(db)
         for day in range(DAYS):
             storage.write_chunk(db, b"".join(_entries(day)), storage.last_record(db) + 1, day, 0.0, 0.0)
-        while chunk := storage.read_chunk(db, storage.projected(db)):
+        while chunk := storage.read_chunks(db, storage.projected(db)):
             projection.project(chunk)
     with closing(sqlite3.connect(directory / "chat.db", isolation_level=None)) as db:
         db.executescript((ROOT / "tests/data/chat-2.sql").read_text(encoding="utf-8"))

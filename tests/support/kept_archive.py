@@ -48,7 +48,7 @@ class Kept:
         storage.write_chunk(self.db, b"".join(parts), number, self.day, 1000.0, 1005.0)
 
     def project(self):
-        while chunk := storage.read_chunk(self.db, storage.projected(self.db)):
+        while chunk := storage.read_chunks(self.db, storage.projected(self.db)):
             self.projection.project(chunk)
 
     def say(self, *texts, author=ALICE, to=BOB, **how):

@@ -5,8 +5,9 @@ import random
 import time
 
 import pytest
+from google.protobuf.message import DecodeError
 
-from parley.services.chat.archive import retention, storage
+from parley.services.chat.archive import plain, retention, storage
 from parley.services.chat.archive.collector import Collector, key_of
 from parley.services.chat.archive.entries import (
     HEAD,
@@ -21,7 +22,7 @@ from parley.services.chat.archive.entries import (
     entry_at,
     entry_bytes,
 )
-from parley.services.chat.archive.lists import Conversation, conversation
+from parley.services.chat.archive.lists import Conversation, conversation, message_of
 from parley.services.chat.archive.texts import query_of
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
@@ -145,6 +146,83 @@ def test_the_first_entry_is_told_and_then_much():
     assert len(told) == 2
 
 
+# Reading without protobuf -----------------------------------------------------------------------
+
+READERS = pytest.mark.parametrize(
+    "read", [plain.read_entries_pure, plain.read_entries], ids=["python", "as it is used"]
+)
+
+
+def frames_of_all_shapes(chance):
+    """Frames of messages: plain ones, and such as have a proof, a group, a document, long names or no text."""
+    for number in range(300):
+        to = chance.choice([BOB, BEA, CREW, User("b" * 200, "alpha"), User("", "")])
+        text = "é語x "[chance.randrange(4)] * chance.choice([0, 1, 100, 127, 128, 300, 20_000])
+        payload = pb.ChatMessage(
+            messageSnowflake=chance.getrandbits(63) >> chance.randrange(63), author=ALICE.to_pb()
+        )
+        if isinstance(to, Group):
+            payload.group.CopyFrom(to.to_pb())
+        else:
+            payload.user.CopyFrom(to.to_pb())
+        if number % 10 == 0:
+            payload.document.filename = text
+        elif number % 11:
+            payload.textContent = text
+        if number % 3 == 0:
+            payload.proof.key, payload.proof.signature = chance.randbytes(32), chance.randbytes(64)
+            payload.proof.previous, payload.proof.time = chance.getrandbits(55), chance.getrandbits(55)
+        yield encode("MESSAGE", payload)
+
+
+@READERS
+def test_what_is_read_without_protobuf_is_what_protobuf_reads_whatever_the_bytes(read):
+    chance = random.Random(11)
+    seen = 0
+    for frame in frames_of_all_shapes(chance):
+        for spoilt in range(20):
+            bad = bytearray(frame)
+            for _ in range(spoilt and chance.randrange(1, 3)):
+                bad[chance.randrange(min(len(bad), 150))] = chance.randrange(256)
+            ((_offset, _kind, _marks, _status, _key, pair, data),), size = read(
+                entry_bytes(MESSAGE, BOTH, 1, 5.0, bytes(16), bytes(bad))
+            )
+            assert size == HEAD.size + len(bad)
+            if pair is None:
+                assert data == bad
+                continue
+            seen += 1
+            message = message_of(bytes(bad))
+            try:
+                two = pb.ChatMessage.FromString(pair)
+            except DecodeError:
+                assert message is None
+                continue
+            assert message is not None
+            assert (message.author, message.user, message.textContent) == (two.author, two.user, data)
+            assert message.WhichOneof("recipient") == "user"
+            assert not message.document.filename
+    assert seen > 1000
+
+
+def test_python_and_the_core_read_the_same_entries_of_good_and_of_broken_records():
+    chance = random.Random(12)
+    frames = [
+        entry_bytes(
+            chance.choice([MESSAGE] * 5 + [READ, STATUS]), number % 4, number % 7, 5.0, chance.randbytes(16), frame
+        )
+        for number, frame in enumerate(frames_of_all_shapes(chance))
+    ]
+    whole = b"".join(frames)
+    found, size = plain.read_entries(whole)
+    assert (found, size) == plain.read_entries_pure(whole)
+    assert [each[0] for each in found] == [each.offset for each in entries(whole)]
+    assert sum(each[5] is not None for each in found) > 100
+    for _ in range(200):
+        cut = b"".join(frames[:5])[: chance.randrange(500)]
+        assert plain.read_entries(cut) == plain.read_entries_pure(cut)
+
+
 # Lists --------------------------------------------------------------------------------------------
 
 
@@ -219,6 +297,14 @@ def test_a_broken_record_is_passed_by_and_counted(kept):
     kept.write(kept.entry(ALICE, BOB, "behind"))
     kept.project()
     assert kept.texts("alice", BOB) == ["behind", "before"]
+    assert kept.projection.broken == 1
+
+
+def test_a_message_of_nobody_that_can_be_read_is_passed_by_and_counted(kept):
+    spoilt = kept.entry(ALICE, BOB, "unreadable").replace(b"\x0a\x05alice", b"\x0a\x7falice")
+    kept.write(spoilt, kept.entry(ALICE, BOB, "readable"))
+    kept.project()
+    assert kept.texts("alice", BOB) == ["readable"]
     assert kept.projection.broken == 1
 
 

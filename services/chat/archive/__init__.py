@@ -3,7 +3,8 @@
 Theory of operation. Chat tells of each message that one of its users sent or received; each becomes an *entry*
 (entries.py), and the entries of up to 50 ms one *chunk*, which is written in one commit as *records* of at most
 64 KiB (storage.py). That is all that has to happen at the pace of chat. Everything else is a projection of the
-records, made by the same thread behind them, a step at a time (projection.py):
+records, made by the same thread behind them, many chunks at a time, a moment later or as soon as somebody asks
+(projection.py):
 
     line    a person's own list: conversation, sequence → where the message stands
     words   which messages have a word, one table for each day
@@ -14,6 +15,7 @@ records and words as whole tables. Whoever asks is answered by another thread wi
 
     collector.py     what chat tells → chunks         pure
     entries.py       a chunk and its entries          pure
+    plain.py         entries, without protobuf        pure
     lists.py         whose list an entry belongs to   pure
     texts.py         words of a text, and of a query  pure
     storage.py       the file: records, days

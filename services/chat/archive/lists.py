@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from parley.services.chat.archive.entries import RECEIVED, SENT, Entry
+from parley.services.chat.archive.entries import RECEIVED, SENT
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.errors import MalformedMessage
 from parley.shared.wire.framing import read_datagram
@@ -35,10 +34,10 @@ def conversation(person: str, other: Recipient) -> Conversation:
     return Conversation(person, isinstance(other, Group), *other)
 
 
-def message_of(entry: Entry) -> pb.ChatMessage | None:
-    """The message of a MESSAGE entry; None: there is none that can be read."""
+def message_of(frame: bytes) -> pb.ChatMessage | None:
+    """The message of a MESSAGE entry's bytes; None: there is none that can be read."""
     try:
-        return decode(read_datagram(entry.data), pb.ChatMessage)
+        return decode(read_datagram(frame), pb.ChatMessage)
     except (MalformedMessage, ValueError):
         return None
 
@@ -51,17 +50,11 @@ def group_of(message: pb.ChatMessage) -> Group | None:
     return Group.of(message.userOfGroup.group) if which == "userOfGroup" else None
 
 
-def lines_of(entry: Entry, message: pb.ChatMessage) -> Iterator[tuple[Conversation, int]]:
-    """The conversations that get a line of a MESSAGE entry, and that line's status."""
+def conversations_of(message: pb.ChatMessage) -> dict[int, Conversation]:
+    """The conversations that a message belongs to, by the mark with which it does."""
     author, group = User.of(message.author), group_of(message)
     if group is not None:
-        if entry.marks & SENT:
-            yield conversation(author.user_id, group), entry.status
-        if entry.marks & RECEIVED:
-            yield conversation(message.userOfGroup.user.userId, group), RECEIVED_LINE
-        return
+        member = message.userOfGroup.user.userId
+        return {SENT: conversation(author.user_id, group), RECEIVED: conversation(member, group)}
     user = User.of(message.user)
-    if entry.marks & SENT:
-        yield conversation(author.user_id, user), entry.status
-    if entry.marks & RECEIVED and not (entry.marks & SENT and author == user):
-        yield conversation(user.user_id, author), RECEIVED_LINE
+    return {SENT: conversation(author.user_id, user), RECEIVED: conversation(user.user_id, author)}

@@ -1,41 +1,45 @@
 """Lines and words, made from records: each person's lists in order, and the index that searches go by.
 
-All of it can be made again from the records. A chunk is projected as a whole, in one transaction with the note
-how far this has come: so after a crash it goes on with the next chunk, and nothing is there twice. That a
+All of it can be made again from the records. Several chunks are projected as a whole, in one transaction with the
+note how far this has come: so after a crash it goes on with the next chunk, and nothing is there twice. That a
 message comes again is chat's to recognise; what it cannot know after a crash, the keys of the latest messages
 tell.
+
+Most messages are texts between two who wrote a moment ago: those are read without protobuf (plain.py), and the
+two people's lists are found by one look.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.entries import COPY, MESSAGE, READ, STATUS, Entry, entries
+from parley.services.chat.archive.entries import COPY, MESSAGE, READ, RECEIVED, SENT, STATUS
 from parley.services.chat.archive.lists import (
     RECEIVED_LINE,
     Conversation,
     conversation,
+    conversations_of,
     group_of,
-    lines_of,
     message_of,
 )
+from parley.services.chat.archive.plain import Kept, read_entries
 from parley.services.chat.archive.storage import OF_CONVERSATION, Record, place
-from parley.services.chat.archive.texts import is_spaceless, text_of, tokens
+from parley.services.chat.archive.texts import is_spaceless, searched, text_of, tokens
 from parley.services.chat.message.statuses import INTERIM
 from parley.shared.addresses import Group, Recipient, User
-from parley.shared.errors import StorageError
 from parley.shared.wire.messages import pb
 
 KNOWN: Final = 65_536
-"""Lines of which it is remembered that they are there."""
+"""Messages of which it is remembered who has them."""
 CONVERSATIONS: Final = 65_536
 """Conversations in memory."""
+ASKED: Final = 500
+"""Keys that one statement asks for."""
 
 _NEW: Final = (
     "INSERT INTO conversation (person, is_group, name, server_id, last, place, read) VALUES (?, ?, ?, ?, 0, 0, 0)"
@@ -46,11 +50,51 @@ _FIND: Final = "SELECT id, last, place, read FROM conversation WHERE " + OF_CONV
 class _Head:
     """A conversation's row, while it is in memory."""
 
-    __slots__ = ("is_changed", "last", "number", "place", "read")
+    __slots__ = ("is_moved", "last", "number", "person", "place", "read")
 
-    def __init__(self, number: int, last: int, at: int, read: int) -> None:
-        self.number, self.last, self.place, self.read = number, last, at, read
-        self.is_changed = False
+    def __init__(self, person: str, number: int, last: int, at: int, read: int) -> None:
+        self.person, self.number, self.last, self.place, self.read = person, number, last, at, read
+        self.is_moved = False
+
+
+class _Parties:
+    """The conversations that the messages of one author to one recipient belong to, by the mark of an entry."""
+
+    __slots__ = ("found", "group", "has", "is_one")
+
+    def __init__(self, message: pb.ChatMessage) -> None:
+        self.has = conversations_of(message)
+        self.group = group_of(message)
+        self.is_one = self.group is None and self.has[SENT] == self.has[RECEIVED]
+        """Whether somebody writes to themselves."""
+        self.found: dict[int, tuple[list[tuple[_Head, bool]], str]] = {}
+        """By an entry's marks: the heads, and whether it is the author's; and the words by which each finds it."""
+
+
+class _Known:
+    """Keys of the latest messages, and who has each: at least KNOWN, and at most twice as many."""
+
+    def __init__(self) -> None:
+        self._new: dict[bytes, int] = {}
+        self._old: dict[bytes, int] = {}
+
+    def add(self, key: bytes, marks: int) -> int:
+        """Those of the marks that the message did not have yet."""
+        had = self._new.get(key)
+        if had is None:
+            had = self._old.get(key, 0)
+        self._new[key] = had | marks
+        if len(self._new) > KNOWN:
+            self._old, self._new = self._new, {}
+        return marks & ~had
+
+
+class _Pending(NamedTuple):
+    """The line of a message that waits, or of which nobody knows what became."""
+
+    conversation: int
+    sequence: int
+    day: int
 
 
 class Projection:
@@ -58,19 +102,25 @@ class Projection:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._heads: OrderedDict[Conversation, _Head] = OrderedDict()
-        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._heads: dict[Conversation, _Head] = {}
+        self._parties: dict[bytes, _Parties] = {}
+        """By author and recipient, encoded."""
+        self._known = _Known()
         self.broken = 0
         """Records that could not be read, and were passed by."""
         self.touched: set[str] = set()
         """The people whose lists were changed, until somebody takes them."""
-        self._at = 0
-        """The last record of the chunk that is projected."""
-        self._lines: list[tuple[int, int, int, int]] = []
-        self._terms: list[tuple[int, str]] = []
-        self._grams: list[tuple[int, str]] = []
-        self._is_repeating = False
-        """Whether entries are only looked at, to know their keys."""
+        self._moved: list[_Head] = []
+        self._altered: set[int] = set()
+        """Conversations in which something was changed that stood there before."""
+        self._lines: list[int] = []
+        """Row after row, as storage.insert takes them; and so are the next two."""
+        self._terms: list[int | str] = []
+        self._grams: list[int | str] = []
+        self._statuses: list[tuple[int, int, int]] = []
+        self._pending: dict[bytes, _Pending] = {}
+        """Of these chunks' messages those that wait."""
+        self._pending_changes: dict[bytes, _Pending | None] = {}
 
     def remember(self) -> None:
         """Know the keys of the latest lines, as the last process did."""
@@ -82,169 +132,239 @@ class Projection:
             if count >= KNOWN:
                 break
         after = first - 1
-        while after < newest and (chunk := storage.read_chunk(self._db, after)):
-            for _record, entry in self._entries(chunk):
-                if entry.kind == MESSAGE and (message := message_of(entry)) is not None:
-                    for each, status in lines_of(entry, message):
-                        self._is_new(entry.key, each, status)
-                elif entry.kind == COPY:
-                    self._is_new(entry.key, Conversation(_person(entry), True, "", ""), RECEIVED_LINE)
-            after = chunk[-1].number
+        while after < newest and (records := storage.read_chunks(self._db, after)):
+            for entry in chain.from_iterable(map(self._entries, records)):
+                _offset, kind, marks, status, key, pair, data = entry
+                if kind == MESSAGE and (found := self._parties_and_text(pair, data)) is not None:
+                    self._new_marks(found[0], key, marks, status)
+                elif kind == COPY:
+                    self._known.add(_line_key(key, _person(data)), RECEIVED)
+            after = records[-1].number
 
-    def project(self, chunk: list[Record]) -> int:
-        """Make the lines and words of one chunk; how many entries it had. sqlite3.Error: nothing was made."""
+    def project(self, records: list[Record]) -> None:
+        """Make the lines and words of whole chunks of one day. sqlite3.Error: nothing was made."""
         try:
             with storage.transaction(self._db, is_safe=False):
-                count = self._read(chunk)
-                self._write(chunk[-1].day)
-                storage.set_projected(self._db, chunk[-1].number)
+                self._read(records)
+                self._write(records[-1])
+                storage.set_projected(self._db, records[-1].number)
         except BaseException:
             self.forget()
-            self._known.clear()
+            self._known = _Known()
             raise
-        return count
 
     def forget(self) -> None:
         """Hold nothing of the file in memory: it was changed, or what was made was not written."""
-        self._heads.clear()
-        for each in (self._lines, self._terms, self._grams):
+        self._forget_conversations()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Hold nothing that is to be written."""
+        for each in (self._moved, self._lines, self._statuses, self._terms, self._grams, self._altered):
             each.clear()
+        self._pending.clear()
+        self._pending_changes.clear()
 
-    def _entries(self, chunk: list[Record]) -> Iterable[tuple[Record, Entry]]:
-        for record in chunk:
-            try:
-                for entry in entries(record.body):
-                    yield record, entry
-            except StorageError:
-                self.broken += 1
+    def _forget_conversations(self) -> None:
+        self._heads.clear()
+        self._parties.clear()
 
-    def _read(self, chunk: list[Record]) -> int:
-        count = 0
-        self._at = chunk[-1].number
+    # Reading ----------------------------------------------------------------------------------
+
+    def _entries(self, record: Record) -> list[Kept]:
+        found, size = read_entries(record.body)
+        self.broken += size != len(record.body)
+        return found
+
+    def _read(self, records: list[Record]) -> None:
+        batch = [(record, self._entries(record)) for record in records]
+        self._find_pending(batch)
         groups: dict[bytes, tuple[int, Group]] = {}
-        for record, entry in self._entries(chunk):
-            count += 1
-            at = place(record.number, entry.offset)
-            if entry.kind == MESSAGE:
-                self._message(entry, at, record.day, groups)
-            elif entry.kind == COPY and (found := groups.get(entry.key)) is not None:
-                each = conversation(_person(entry), found[1])
-                if self._is_new(entry.key, each, RECEIVED_LINE):
-                    self._add_line(each, found[0], RECEIVED_LINE)
-            elif entry.kind == STATUS:
-                self._status(entry)
-            elif entry.kind == READ:
-                self._mark_read(entry)
-        return count
+        for record, found in batch:
+            begin = place(record.number, 0)
+            for entry in found:
+                kind = entry[1]
+                if kind == MESSAGE:
+                    self._message(entry, begin + entry[0], record.day, groups)
+                elif kind == COPY:
+                    self._copy(entry, groups)
+                elif kind == STATUS:
+                    self._status(entry[4], entry[3])
+                elif kind == READ:
+                    self._mark_read(_bytes(entry[6]))
 
-    def _message(self, entry: Entry, at: int, day: int, groups: dict[bytes, tuple[int, Group]]) -> None:
-        message = message_of(entry)
+    def _parties_and_text(self, pair: bytes | None, data: bytes | str) -> tuple[_Parties, str] | None:
+        """The parties of a message, and what is searched of it; None: it cannot be read."""
+        if isinstance(data, str) and pair is not None:
+            parties = self._parties.get(pair) or self._meet(pair)
+            return None if parties is None else (parties, searched(data))
+        message = message_of(_bytes(data))
         if message is None:
+            return None
+        text = text_of(message)
+        for others in ("messageSnowflake", "content", "proof"):
+            message.ClearField(others)
+        pair = message.SerializeToString()
+        return self._parties.get(pair) or self._parties.setdefault(pair, _Parties(message)), text
+
+    def _meet(self, pair: bytes) -> _Parties | None:
+        """Know an author and a recipient; None: that is what the bytes are not."""
+        try:
+            parties = self._parties[pair] = _Parties(pb.ChatMessage.FromString(pair))
+        except DecodeError:
+            return None
+        return parties
+
+    def _message(self, entry: Kept, at: int, day: int, groups: dict[bytes, tuple[int, Group]]) -> None:
+        _offset, _kind, marks, status, key, pair, data = entry
+        found = self._parties_and_text(pair, data)
+        if found is None:
             self.broken += 1
             return
-        if (group := group_of(message)) is not None:
-            groups.setdefault(entry.key, (at, group))
-        has: list[Conversation] = []
-        for each, status in lines_of(entry, message):
-            if status != RECEIVED_LINE and group is None and self._status(entry):
-                continue  # it waited, and now it is delivered
-            if not self._is_new(entry.key, each, status):
-                continue
-            number, sequence = self._add_line(each, at, status)
-            has.append(each)
-            if status in INTERIM:
-                row = (entry.key, number, sequence, day)
-                self._db.execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?)", row)
-        if has and (text := text_of(message)):
-            self._terms.append((at, f"{text} {tokens(has)}"))
-            if is_spaceless(text):
-                self._grams.append((at, text))
+        parties, text = found
+        marks = self._new_marks(parties, key, marks, status)
+        if parties.group is not None and (marks or key not in groups):
+            groups[key] = at, parties.group
+        if not marks:
+            return
+        heads, names = parties.found.get(marks) or self._find(parties, marks)
+        for head, is_author in heads:
+            self._add_line(head, at, status if is_author else RECEIVED_LINE)
+            if is_author and status in INTERIM:
+                self._set_pending(key, _Pending(head.number, head.last, day))
+        if text:
+            self._terms += (at, f"{text} {names}")
+            if not text.isascii() and is_spaceless(text):
+                self._grams += (at, text)
 
-    def _is_new(self, key: bytes, each: Conversation, status: int) -> bool:
-        """Whether somebody's list does not have that message yet, as far as is known."""
-        line = b"%s%d%s" % (key, status == RECEIVED_LINE, each.person.encode(errors="surrogatepass"))
-        if line in self._known:
-            return False
-        self._known[line] = None
-        if len(self._known) > KNOWN:
-            self._known.popitem(last=False)
-        return True
+    def _find(self, parties: _Parties, marks: int) -> tuple[list[tuple[_Head, bool]], str]:
+        has = {mark: each for mark, each in parties.has.items() if mark & marks}
+        found = [(self._head(each), mark == SENT) for mark, each in has.items()], tokens(has.values())
+        parties.found[marks] = found
+        return found
 
-    def _add_line(self, each: Conversation, at: int, status: int) -> tuple[int, int]:
-        head = self._head(each)
+    def _new_marks(self, parties: _Parties, key: bytes, marks: int, status: int) -> int:
+        """Those of an entry's marks for which a line is to be made, as far as is known."""
+        if parties.group is not None:
+            return sum(
+                self._known.add(_line_key(key, each.person), mark)
+                for mark, each in parties.has.items()
+                if mark & marks
+            )
+        if parties.is_one and marks & SENT:
+            marks = SENT
+        if self._pending and marks & SENT and self._status(key, status):
+            marks &= ~SENT  # it waited, and now it is delivered
+        return self._known.add(key, marks)
+
+    def _copy(self, entry: Kept, groups: dict[bytes, tuple[int, Group]]) -> None:
+        key, person = entry[4], _person(entry[6])
+        found = groups.get(key)
+        if found is not None and self._known.add(_line_key(key, person), RECEIVED):
+            self._add_line(self._head(conversation(person, found[1])), found[0], RECEIVED_LINE)
+
+    def _add_line(self, head: _Head, at: int, status: int) -> None:
         head.last += 1
         head.place = at
-        head.is_changed = True
-        self._lines.append((head.number, head.last, at, status))
-        return head.number, head.last
+        if not head.is_moved:
+            self._has_moved(head)
+        self._lines += (head.number, head.last, at, status)
+
+    def _has_moved(self, head: _Head) -> None:
+        head.is_moved = True
+        self._moved.append(head)
 
     def _head(self, each: Conversation) -> _Head:
         head = self._known_head(each)
         if head is None:
-            head = self._heads[each] = _Head(self._db.execute(_NEW, each).lastrowid or 0, 0, 0, 0)
+            head = self._heads[each] = _Head(each.person, self._db.execute(_NEW, each).lastrowid or 0, 0, 0, 0)
         return head
 
     def _known_head(self, each: Conversation) -> _Head | None:
         """The head of a conversation; None: there is none."""
         head = self._heads.get(each)
         if head is None and (row := self._db.execute(_FIND, each).fetchone()) is not None:
-            head = self._heads[each] = _Head(*row)
+            head = self._heads[each] = _Head(each.person, *row)
         return head
 
-    def _status(self, entry: Entry) -> bool:
+    def _find_pending(self, batch: list[tuple[Record, list[Kept]]]) -> None:
+        """Know those of these messages that wait."""
+        if self._db.execute("SELECT 1 FROM pending LIMIT 1").fetchone() is None:
+            return
+        keys = [entry[4] for _record, found in batch for entry in found if entry[1] in (MESSAGE, STATUS)]
+        for begin in range(0, len(keys), ASKED):
+            some = keys[begin : begin + ASKED]
+            sql = f"SELECT * FROM pending WHERE key IN ({', '.join('?' * len(some))})"  # noqa: S608 - ours
+            self._pending.update((key, _Pending(*row)) for key, *row in self._db.execute(sql, some))
+
+    def _set_pending(self, key: bytes, line: _Pending) -> None:
+        self._pending[key] = self._pending_changes[key] = line
+
+    def _status(self, key: bytes, status: int) -> bool:
         """Note what became of a message that waited; whether one of that key did."""
-        row = self._db.execute("SELECT conversation, sequence FROM pending WHERE key = ?", (entry.key,)).fetchone()
-        if row is None:
+        line = self._pending.get(key)
+        if line is None:
             return False
-        self._flush_lines()
-        self._db.execute("UPDATE line SET status = ? WHERE conversation = ? AND sequence = ?", (entry.status, *row))
-        self._db.execute("INSERT OR REPLACE INTO changed VALUES (?, ?, ?)", (*row, self._at))
-        self._db.execute("UPDATE conversation SET changed = ? WHERE id = ?", (self._at, row[0]))
-        self.touched.update(
-            whose for (whose,) in self._db.execute("SELECT person FROM conversation WHERE id = ?", row[:1])
-        )
-        if entry.status not in INTERIM:
-            self._db.execute("DELETE FROM pending WHERE key = ?", (entry.key,))
+        self._statuses.append((status, line.conversation, line.sequence))
+        self._altered.add(line.conversation)
+        if status not in INTERIM:
+            del self._pending[key]
+            self._pending_changes[key] = None
         return True
 
-    def _mark_read(self, entry: Entry) -> None:
+    def _mark_read(self, data: bytes) -> None:
         """Somebody has read so far: forward only, not beyond what is there, and only of what is there at all."""
         try:
-            mark = pb.ReadMark.FromString(entry.data)
+            mark = pb.ReadMark.FromString(data)
         except DecodeError:
             self.broken += 1
             return
         other: Recipient = Group.of(mark.group) if mark.HasField("group") else User.of(mark.user)
         head = self._known_head(conversation(mark.person, other))
         if head is not None and (until := min(mark.sequence, head.last)) > head.read:
-            head.read, head.is_changed = until, True
-            self._db.execute("UPDATE conversation SET changed = ? WHERE id = ?", (self._at, head.number))
+            head.read = until
+            self._altered.add(head.number)
+            if not head.is_moved:
+                self._has_moved(head)
 
-    def _write(self, day: int) -> None:
-        self._flush_lines()
-        changed = [
-            (head.last, head.place, head.read, head.number) for head in self._heads.values() if head.is_changed
-        ]
-        self._db.executemany("UPDATE conversation SET last = ?, place = ?, read = ? WHERE id = ?", changed)
-        for each, head in self._heads.items():
-            if head.is_changed:
-                head.is_changed = False
-                self.touched.add(each.person)
-        write_terms(self._db, "terms", day, self._terms)
-        write_terms(self._db, "grams", day, self._grams)
-        self._terms.clear()
-        self._grams.clear()
-        while len(self._heads) > CONVERSATIONS:
-            self._heads.popitem(last=False)
+    # Writing ----------------------------------------------------------------------------------
 
-    def _flush_lines(self) -> None:
-        if self._lines:
-            self._db.executemany("INSERT INTO line VALUES (?, ?, ?, ?)", self._lines)
-            self._lines.clear()
+    def _write(self, last: Record) -> None:
+        db = self._db
+        storage.insert(db, "line", 4, self._lines)
+        db.executemany(
+            "UPDATE conversation SET last = ?, place = ?, read = ? WHERE id = ?",
+            [(head.last, head.place, head.read, head.number) for head in self._moved],
+        )
+        self._write_changes(last.number)
+        write_terms(db, "terms", last.day, self._terms)
+        write_terms(db, "grams", last.day, self._grams)
+        for head in self._moved:
+            head.is_moved = False
+            self.touched.add(head.person)
+        self._clear()
+        if max(len(self._heads), len(self._parties)) > CONVERSATIONS:
+            self._forget_conversations()
+
+    def _write_changes(self, last: int) -> None:
+        """Write what changed of lines and conversations that were there before, with the record that did it."""
+        db = self._db
+        db.executemany("UPDATE line SET status = ? WHERE conversation = ? AND sequence = ?", self._statuses)
+        db.executemany(
+            "INSERT OR REPLACE INTO changed VALUES (?, ?, ?)", [(*row, last) for _status, *row in self._statuses]
+        )
+        for number in self._altered:
+            db.execute("UPDATE conversation SET changed = ? WHERE id = ?", (last, number))
+            self.touched.update(db.execute("SELECT person FROM conversation WHERE id = ?", (number,)).fetchone())
+        for key, line in self._pending_changes.items():
+            if line is None:
+                db.execute("DELETE FROM pending WHERE key = ?", (key,))
+            else:
+                db.execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?)", (key, *line))
 
 
-def write_terms(db: sqlite3.Connection, kind: str, day: int, rows: list[tuple[int, str]]) -> None:
-    """Put texts into a day's index of that kind: `terms` or `grams`."""
+def write_terms(db: sqlite3.Connection, kind: str, day: int, rows: list[int | str]) -> None:
+    """Put places, each with its text, into a day's index of that kind: `terms` or `grams`."""
     if not rows:
         return
     tokenizer = "unicode61 remove_diacritics 2" if kind == "terms" else "trigram"
@@ -252,11 +372,21 @@ def write_terms(db: sqlite3.Connection, kind: str, day: int, rows: list[tuple[in
         f"CREATE VIRTUAL TABLE IF NOT EXISTS {kind}_{day} USING fts5"
         f"(text, content='', columnsize=0, detail=none, tokenize='{tokenizer}')"
     )
-    db.executemany(f"INSERT INTO {kind}_{day} (rowid, text) VALUES (?, ?)", rows)  # noqa: S608 - ours, a number
+    storage.insert(db, f"{kind}_{day} (rowid, text)", 2, rows)
 
 
-def _person(entry: Entry) -> str:
-    return entry.data.decode(errors="surrogatepass")
+def _bytes(data: bytes | str) -> bytes:
+    """The bytes of an entry that is no plain message."""
+    return data if isinstance(data, bytes) else data.encode()
+
+
+def _person(data: bytes | str) -> str:
+    return _bytes(data).decode(errors="surrogatepass")
+
+
+def _line_key(key: bytes, person: str) -> bytes:
+    """A key of one person's line of a message to a group."""
+    return key + person.encode(errors="surrogatepass")
 
 
 __all__ = ["Projection", "write_terms"]

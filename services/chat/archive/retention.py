@@ -13,7 +13,7 @@ from parley.services.chat.archive.entries import MESSAGE, blanked, entries, entr
 from parley.services.chat.archive.lists import Conversation, conversation, group_of, message_of
 from parley.services.chat.archive.projection import write_terms
 from parley.services.chat.archive.storage import place, record_of
-from parley.services.chat.archive.texts import is_spaceless, text_of, token
+from parley.services.chat.archive.texts import is_spaceless, text_of, tokens
 from parley.shared.addresses import Group, User
 
 STEP: Final = 1000
@@ -146,9 +146,10 @@ def index_again(db: sqlite3.Connection, day: int) -> None:
 
 
 def _write_terms_of(db: sqlite3.Connection, record: storage.Record) -> None:
-    terms, grams = [], []
+    terms: list[int | str] = []
+    grams: list[int | str] = []
     for entry in entries(record.body):
-        message = message_of(entry) if entry.kind == MESSAGE else None
+        message = message_of(entry.data) if entry.kind == MESSAGE else None
         if message is None or not (text := text_of(message)):
             continue
         group = group_of(message)
@@ -158,9 +159,9 @@ def _write_terms_of(db: sqlite3.Connection, record: storage.Record) -> None:
         else:
             who = [conversation(author.user_id, user), conversation(user.user_id, author)]
         at = place(record.number, entry.offset)
-        terms.append((at, " ".join((text, *sorted({token(each) for each in who})))))
+        terms += (at, f"{text} {tokens(who)}")
         if is_spaceless(text):
-            grams.append((at, text))
+            grams += (at, text)
     write_terms(db, "terms", record.day, terms)
     write_terms(db, "grams", record.day, grams)
 

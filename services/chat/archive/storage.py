@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,6 +27,8 @@ OFFSET_BITS: Final = 16
 DAY: Final = 86400.0
 COMMIT: Final = 1 << 20
 """Bytes of chunks that are written in one commit."""
+ROWS: Final = 500
+"""Rows that one statement inserts."""
 
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -150,9 +152,11 @@ def write_chunk(db: sqlite3.Connection, chunk: bytes, number: int, day: int, clo
     """Write a chunk as records from `number` on, in one commit that is safe; the number of the last one."""
     parts = divided(chunk, RECORD)
     last = number + len(parts) - 1
-    rows = [(number + i, number, day, clock, at, zlib.crc32(part), part) for i, part in enumerate(parts)]
+    rows: list[object] = []
+    for i, part in enumerate(parts):
+        rows += (number + i, number, day, clock, at, zlib.crc32(part), part)
     with transaction(db, is_safe=True):
-        db.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        insert(db, "record", 7, rows)
         db.execute(
             "INSERT INTO day VALUES (?, ?, ?, ?) ON CONFLICT (day) DO UPDATE SET last = excluded.last",
             (day, number, last, at),
@@ -175,13 +179,30 @@ def begin_epoch(db: sqlite3.Connection) -> None:
     db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.randbits(62),))
 
 
-def read_chunk(db: sqlite3.Connection, after: int) -> list[Record]:
-    """The records of the first chunk behind a record; none: there is no more."""
-    sql = (
-        "SELECT id, day, clock, crc, body FROM record WHERE id > ?1 AND chunk ="
-        " (SELECT chunk FROM record WHERE id > ?1 ORDER BY id LIMIT 1) ORDER BY id"
-    )
-    return [Record(*row) for row in db.execute(sql, (after,))]
+def read_chunks(db: sqlite3.Connection, after: int, most: int = 1) -> list[Record]:
+    """Records of one day behind a record: whole chunks, until they have `most` bytes; none: there is no more."""
+    sql = "SELECT chunk, id, day, clock, crc, body FROM record WHERE id > ? ORDER BY id"
+    records: list[Record] = []
+    size, last = 0, 0
+    with contextlib.closing(db.execute(sql, (after,))) as rows:
+        for chunk, *row in rows:
+            record = Record(*row)
+            if records and chunk != last and (size >= most or record.day != records[0].day):
+                break
+            records.append(record)
+            size, last = size + len(record.body), chunk
+    return records
+
+
+def insert(db: sqlite3.Connection, table: str, width: int, values: Sequence[object]) -> None:
+    """Insert rows of `width` values, many with one statement.
+
+    Each statement gives the interpreter to the event loop, and has to wait until it has it back.
+    """
+    one = f"({', '.join('?' * width)})"
+    for begin in range(0, len(values), ROWS * width):
+        some = values[begin : begin + ROWS * width]
+        db.execute(f"INSERT INTO {table} VALUES {', '.join([one] * (len(some) // width))}", some)  # noqa: S608 - ours
 
 
 def read_record(db: sqlite3.Connection, number: int) -> Record | None:

@@ -44,8 +44,13 @@ class Query(NamedTuple):
 
 def text_of(message: pb.ChatMessage) -> str:
     """The text of a message, or its document's name."""
-    text = message.textContent or message.document.filename
-    return unicodedata.normalize("NFC", text[:LONGEST])
+    return searched(message.textContent or message.document.filename)
+
+
+def searched(text: str) -> str:
+    """As much of a text as is searched, in Unicode's composed form."""
+    text = text[:LONGEST]
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def is_spaceless(text: str) -> bool:

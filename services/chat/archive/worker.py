@@ -27,6 +27,12 @@ RETRY: Final = 1.0
 """Seconds between two attempts to write."""
 UPKEEP: Final = 60.0
 """Seconds between two looks for days that are over."""
+GATHER: Final = 0.2
+"""Seconds for which chunks are gathered, to be projected together, unless somebody asks."""
+BATCH: Final = 4 * 1024 * 1024
+"""Bytes of chunks that are projected together, and not gathered any longer."""
+BUSY: Final = 8 * 1024 * 1024
+"""Bytes that wait to be written, beyond which nothing is projected until they are."""
 
 
 class Policy(NamedTuple):
@@ -74,7 +80,9 @@ class Worker:
         self._tasks: deque[Callable[[sqlite3.Connection], None]] = deque()
         self._behind: deque[tuple[int, float]] = deque()
         """Last records of chunks that are not projected, and when they came."""
-        self._put = self._written_puts = self._projected_puts = 0
+        self._unprojected_bytes = BATCH
+        """Of what an earlier process left, nobody knows how much it is."""
+        self._put = self._written_puts = self._projected_puts = self._asked_puts = 0
         self._put_ends: deque[tuple[int, int]] = deque()
         """Last records of chunks, and which put they were."""
         self._is_closing = False
@@ -131,6 +139,8 @@ class Worker:
     def wait_for(self, put: int, seconds: float) -> bool:
         """Wait until that many chunks are in the lists; whether they are."""
         with self._changed:
+            self._asked_puts = max(self._asked_puts, put)
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: self._projected_puts >= put or self._is_closing, seconds)
 
     # The thread -----------------------------------------------------------------------------------
@@ -147,12 +157,9 @@ class Worker:
 
     def _serve(self) -> None:
         upkeep = 0.0
-        is_behind = True
         while True:
             with self._changed:
-                pause = RETRY if self.error else UPKEEP
-                if not is_behind or self.error:
-                    self._changed.wait_for(lambda: self._unwritten or self._tasks or self._is_closing, pause)
+                self._changed.wait_for(self._has_work, self._pause())
                 chunks, self._unwritten = self._unwritten, deque()
                 tasks, self._tasks = self._tasks, deque()
                 is_closing = self._is_closing
@@ -163,7 +170,8 @@ class Worker:
                 self._write(chunks)
                 if is_closing:
                     return
-                is_behind = self._project()
+                if self._is_due():
+                    self._project()
                 if time.monotonic() >= upkeep:
                     upkeep = time.monotonic() + UPKEEP
                     self._keep_up()
@@ -171,6 +179,22 @@ class Worker:
                 self._failed(error, chunks)
                 if is_closing:
                     return
+
+    def _has_work(self) -> bool:
+        return bool(self._unwritten or self._tasks or self._is_closing or (self._is_due() and not self.error))
+
+    def _is_due(self) -> bool:
+        """Whether there is something to project, and has been for long enough, or much, or is asked for."""
+        if not self._behind or self._unwritten_bytes >= BUSY:
+            return False
+        is_asked = self._projected_puts < self._asked_puts
+        return is_asked or self._unprojected_bytes >= BATCH or time.monotonic() - self._behind[0][1] >= GATHER
+
+    def _pause(self) -> float:
+        """Seconds until something is to be done, if nothing comes meanwhile."""
+        if self.error:
+            return RETRY
+        return max(0.0, self._behind[0][1] + GATHER - time.monotonic()) if self._behind else UPKEEP
 
     def _failed(self, error: sqlite3.Error, chunks: deque[Chunk]) -> None:
         if not self.error:
@@ -203,29 +227,27 @@ class Worker:
             with self._changed:
                 self._unwritten_bytes -= size
                 self._written_puts += len(taken)
+                self._unprojected_bytes += size
                 self._behind.append((last, first.put))
                 self._put_ends.append((last, self._written_puts))
 
-    def _project(self) -> bool:
-        """Project one chunk; whether there is more."""
-        if self._projected >= self._last:
-            return False
-        chunk = storage.read_chunk(self._db, self._projected)
-        if not chunk:
-            self._projected = self._last
-            return False
-        self._projection.project(chunk)
+    def _project(self) -> None:
+        """Project some chunks."""
+        records = storage.read_chunks(self._db, self._projected, BATCH)
+        if records:
+            self._projection.project(records)
         with self._changed:
-            self._projected = chunk[-1].number
+            self._projected = records[-1].number if records else self._last
             while self._behind and self._behind[0][0] <= self._projected:
                 self._behind.popleft()
             while self._put_ends and self._put_ends[0][0] <= self._projected:
                 self._projected_puts = self._put_ends.popleft()[1]
+            left = self._unprojected_bytes - sum(len(record.body) for record in records)
+            self._unprojected_bytes = max(0, left) if self._behind else 0
             self._changed.notify_all()
         people, self._projection.touched = self._projection.touched, set()
         if people:
             self._touched(people)
-        return self._projected < self._last
 
     def _keep_up(self) -> None:
         """Remove the days that are over, and the oldest while the file is too large."""

@@ -38,8 +38,14 @@ const char *proof_of_answer(const char *rest, Py_ssize_t length)
 int read_message(const Frame *frame, Message *message)
 {
     Py_ssize_t length;
+    const char *at = frame_payload(frame, &length);
+    return read_payload(at, length, message);
+}
+
+int read_payload(const char *at, Py_ssize_t length, Message *message)
+{
     uint64_t text_length;
-    const char *at = frame_payload(frame, &length), *end = at + length;
+    const char *end = at + length;
     if (length < 1 || *at != SNOWFLAKE || (at = read_varint(at + 1, end, &message->snowflake)) == NULL ||
         message->snowflake == 0)
         return 0;

@@ -26,6 +26,8 @@ typedef struct {
 } Message;
 
 int read_message(const Frame *frame, Message *message);
+/* The same of a payload alone. */
+int read_payload(const char *at, Py_ssize_t length, Message *message);
 /* An acknowledgement's: a number, and the rest. */
 int read_answer(const Frame *frame, uint64_t *snowflake, const char **rest, Py_ssize_t *rest_length);
 int has_snowflake(const char *at, const char *end);
