@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
-from parley.cli.operator import status, trust
-from parley.cli.options import As, ConfigFile, Json, ServerOption
+from parley.cli.options import ConfigFile
 from parley.cli.output import OutputError, take_over
-from parley.cli.people import chat as chatting
-from parley.cli.people import devices, groups, history, receive, share, typing, where
-from parley.cli.people import send as sending
-from parley.cli.people import servers as discovered
-from parley.cli.people import users as connected
-from parley.cli.terminal import fail, run
+from parley.cli.terminal import fail
 from parley.shared.errors import EXIT_CONFIG
 from parley.shared.extras import needed_extra
 from parley.shared.sockets.descriptors import fill_standard_streams
@@ -35,20 +29,6 @@ app = typer.Typer(
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """The class that typer raises for a wrong command line; it has no public name there."""
-
-Save = Annotated[
-    str,
-    typer.Option(
-        "--save", metavar="DIR", help="Write received documents there instead of into your download directory."
-    ),
-]
-GroupName = Annotated[
-    str,
-    typer.Argument(
-        metavar="'#GROUP[@SERVER]'",
-        help="In quotes: a shell takes # for the beginning of a comment. Without a server it is at yours.",
-    ),
-]
 
 
 class Service(StrEnum):
@@ -129,211 +109,65 @@ def serve(
     sys.exit(serving.serve([s.value for s in services or ()], config, verbose=verbose))
 
 
-@app.command()
-def servers(
-    server: ServerOption = None,
-    timeout: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds to listen.")] = 2.0,
-    as_json: Json = False,
-    config: ConfigFile = None,
-) -> None:
-    """Find the servers of this network and print them.
+class Later(NamedTuple):
+    """A command, or a group of commands (`app`), that is imported where it is called or listed."""
 
-    Examples:
-
-        parley servers
-
-        parley servers --server 192.168.1.20
-    """
-    sys.exit(run(lambda c: discovered.servers(c, server or (), timeout, in_json=as_json), config))
+    module: str
+    name: str = "app"
 
 
-@app.command()
-def send(
-    recipient: Annotated[
-        str,
-        typer.Argument(
-            metavar="USER[@SERVER]", help="Or '#GROUP[@SERVER]', in quotes; without a server: at yours."
-        ),
-    ],
-    text: Annotated[str | None, typer.Argument(help="The message; - reads it from standard input.")] = None,
-    sender: As = "",
-    file: Annotated[Path | None, typer.Option("--file", metavar="PATH", help="Send a file, up to 2 MiB.")] = None,
-    server: ServerOption = None,
-    wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for the delivery after the first status.")
-    ] = 10.0,
-    as_json: Json = False,
-    config: ConfigFile = None,
-) -> None:
-    """Send one message and print what became of it.
-
-    Exit code 0 only on DELIVERED, to all members of a group; 3 where it is kept, and not delivered yet; else 1.
-
-    Examples:
-
-        parley send --as alice@alpha bob@beta "Lunch?"
-
-        parley send --as alice@alpha '#crew@alpha' --file map.png
-
-        echo "Lunch?" | parley send --as alice@alpha bob@beta -
-    """
-    if (text is None) == (file is None):
-        fail("one message is a text or a file: write TEXT, or --file PATH", EXIT_CONFIG)
-    body = sending.text_of(text) if text is not None else ""
-    sys.exit(
-        run(lambda c: sending.send(c, sender, recipient, body, file, server or (), wait, in_json=as_json), config)
-    )
+LATER = {
+    "servers": Later("people.commands", "servers"),
+    "send": Later("people.commands", "send"),
+    "listen": Later("people.commands", "listen"),
+    "chat": Later("people.commands", "chat"),
+    "users": Later("people.commands", "users"),
+    "group": Later("people.commands", "group_app"),
+    "block": Later("people.commands", "block"),
+    "unblock": Later("people.commands", "unblock"),
+    "blocked": Later("people.commands", "blocked"),
+    "device": Later("people.devices"),
+    "typing": Later("people.typing", "command"),
+    "share": Later("people.share", "command"),
+    "where": Later("people.where", "command"),
+    "history": Later("people.history", "history"),
+    "search": Later("people.history", "search"),
+    "export": Later("people.history", "export"),
+    "status": Later("operator.status", "command"),
+    "trust": Later("operator.trust"),
+    "archive": Later("operator.archive"),
+    "federation": Later("operator.federation"),
+    "mailbox": Later("operator.mailbox"),
+    "user": Later("operator.user"),
+}
+"""All but `serve`, in the order of the help. No command needs another's modules: all together take a second."""
 
 
-@app.command()
-def listen(
-    user: As = "", server: ServerOption = None, save: Save = "", as_json: Json = False, config: ConfigFile = None
-) -> None:
-    """Print each message as it comes, and acknowledge it. Ctrl-C ends it.
-
-    Examples:
-
-        parley listen --as bob@beta
-
-        parley listen --as bob@beta --save inbox
-
-        parley listen --as bob@beta --json | jq .text
-    """
-    sys.exit(run(lambda c: receive.listen(c, user, server or (), save, in_json=as_json), config))
+def _add_for(given: Sequence[str]) -> None:
+    """Add what the arguments call, or everything where that is not at their head."""
+    first = given[0] if given else ""
+    if first in ("serve", "--version"):
+        return
+    for name in [first] if first in LATER else LATER:
+        _add(name)
 
 
-@app.command()
-def chat(user: As = "", server: ServerOption = None, save: Save = "", config: ConfigFile = None) -> None:
-    """Chat line by line: `bob@beta: hello` sends; after that plain lines go to the same person. /help tells more.
-
-    At a terminal, whom you write to sees that you type, and you see who types to you, where a server offers that.
-
-    Examples:
-
-        parley chat --as alice@alpha
-    """
-    sys.exit(run(lambda c: chatting.chat(c, user, server or (), save), config))
-
-
-@app.command()
-def users(
-    part: Annotated[str, typer.Argument(metavar="[PART]", help="A part of their names.")] = "",
-    user: As = "",
-    server: ServerOption = None,
-    as_json: Json = False,
-    config: ConfigFile = None,
-) -> None:
-    """Print who else is connected now, at your server and at those that it is linked with, one a line.
-
-    Examples:
-
-        parley users --as alice@alpha
-
-        parley users bo --as alice@alpha
-    """
-    sys.exit(run(lambda c: connected.users(c, user, server or (), part, in_json=as_json), config))
+def _add(name: str) -> None:
+    later = LATER[name]
+    try:
+        found = getattr(importlib.import_module(f"parley.cli.{later.module}"), later.name)
+    except ModuleNotFoundError as missing:
+        _add_missing(name, missing)
+        return
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=name, rich_help_panel=None)
+    else:
+        app.command(name)(found)
 
 
-group_app = typer.Typer(help="Join or leave a group, or see who is in it.", no_args_is_help=True)
-app.add_typer(group_app, name="group", rich_help_panel=None)
-
-
-@group_app.command("join")
-def group_join(group: GroupName, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
-    """Become a member of a group. Whoever joins a group that nobody is in makes it.
-
-    Examples:
-
-        parley group join '#crew@alpha' --as bob@beta
-    """
-    sys.exit(run(lambda c: groups.join(c, user, server or (), group), config))
-
-
-@group_app.command("leave")
-def group_leave(group: GroupName, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
-    """Be no member of a group any more.
-
-    Examples:
-
-        parley group leave '#crew@alpha' --as bob@beta
-    """
-    sys.exit(run(lambda c: groups.leave(c, user, server or (), group), config))
-
-
-@group_app.command("members")
-def group_members(
-    group: GroupName, user: As = "", server: ServerOption = None, as_json: Json = False, config: ConfigFile = None
-) -> None:
-    """Print who is in a group, one a line. Only its members may ask.
-
-    Examples:
-
-        parley group members '#crew@alpha' --as bob@beta
-    """
-    sys.exit(run(lambda c: groups.members(c, user, server or (), group, in_json=as_json), config))
-
-
-Person = Annotated[str, typer.Argument(metavar="USER[@SERVER]", help="Without a server they are at yours.")]
-
-
-@app.command()
-def block(person: Person, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
-    """Take no more messages from somebody. They are told USER_BLOCKED.
-
-    Examples:
-
-        parley block bob@beta --as alice@alpha
-    """
-    sys.exit(run(lambda c: groups.block(c, user, server or (), person), config))
-
-
-@app.command()
-def unblock(person: Person, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:
-    """Take somebody's messages again.
-
-    Examples:
-
-        parley unblock bob@beta --as alice@alpha
-    """
-    sys.exit(run(lambda c: groups.unblock(c, user, server or (), person), config))
-
-
-@app.command()
-def blocked(user: As = "", server: ServerOption = None, as_json: Json = False, config: ConfigFile = None) -> None:
-    """Print whom you have blocked, one a line.
-
-    Examples:
-
-        parley blocked --as alice@alpha
-    """
-    sys.exit(run(lambda c: groups.blocked(c, user, server or (), in_json=as_json), config))
-
-
-app.add_typer(devices.app, name="device", rich_help_panel=None)
-app.command("typing")(typing.command)
-app.command("share")(share.command)
-app.command("where")(where.command)
-app.command("history")(history.history)
-app.command("search")(history.search)
-app.command("export")(history.export)
-app.command("status")(status.command)
-app.add_typer(trust.app, name="trust", rich_help_panel=None)
-try:
-    from parley.cli.operator import archive, federation, mailbox, user
-except ModuleNotFoundError as missing:
-    _add_missing("archive", missing)
-    _add_missing("federation", missing)
-    _add_missing("mailbox", missing)
-    _add_missing("user", missing)
-else:
-    app.add_typer(archive.app, name="archive", rich_help_panel=None)
-    app.add_typer(federation.app, name="federation", rich_help_panel=None)
-    app.add_typer(mailbox.app, name="mailbox", rich_help_panel=None)
-    app.add_typer(user.app, name="user", rich_help_panel=None)
-
-
-def _program() -> Any:
-    """The command line; its help names no type for what takes no value."""
+def _program(given: Sequence[str]) -> Any:
+    """The command line, for these arguments; its help names no type for what takes no value."""
+    _add_for(given)
     program = typer.main.get_command(app)
     _name_no_type_of_flags(program)
     return program
@@ -352,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     take_over(fill_standard_streams())
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _program()(args=given or ["--help"], prog_name="parley", standalone_mode=False)
+        _program(given)(args=given or ["--help"], prog_name="parley", standalone_mode=False)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # the help was asked for, by asking for nothing
             sys.exit(0)

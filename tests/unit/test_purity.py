@@ -27,8 +27,14 @@ READ_ONCE = {
     "services/discovery/status_page/page": {"importlib"},
 }
 """Module → what it has besides: to read the environment, or what is installed, which is the same for ever."""
-BY_NAME = {"parley/__init__.py": 1, "parley/cli/operator/serve.py": 1, "services/node/supervisor.py": 3}
-"""File → how often it loads a module by its name: a public name of `import parley`, and the processes of a node."""
+BY_NAME = {
+    "parley/__init__.py": 1,
+    "parley/cli/main.py": 1,
+    "parley/cli/operator/serve.py": 1,
+    "services/node/supervisor.py": 3,
+}
+"""File → how often it loads a module by its name: a public name of `import parley`, the command that is called, and
+the processes of a node."""
 HIDDEN_IMPORTS = {
     "import_module",
     "__import__",
