@@ -21,11 +21,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import IO, Any, NamedTuple, Self, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.forking import ROOT, Forked, start_forked
+
 HTTP_PORTS = {"discovery": 9401, "chat": 9402, "typing": 9403, "location": 9404}
 SERVICES = tuple(HTTP_PORTS)
 TIMEOUT = 15.0
@@ -83,10 +84,15 @@ class Samples:
         )
 
 
+def command_of(service: str) -> list[str]:
+    """What runs a service alone."""
+    return [sys.executable, "-m", f"services.{service}"]
+
+
 class Process(NamedTuple):
     """One process of a node."""
 
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | Forked
     stderr: Path
 
 
@@ -172,7 +178,7 @@ class Node:
         environment = self.environment | {"PARLEY_SUPERVISED": "1"}
         stderr = self.directory / f"{service}.stderr"
         with stderr.open("ab") as file:
-            popen = subprocess.Popen(
+            popen = self._forked(service, environment, file) or subprocess.Popen(
                 self.command_of(service),
                 cwd=self.root,
                 env=environment,
@@ -184,7 +190,12 @@ class Node:
 
     def command_of(self, service: str) -> list[str]:
         """What runs a service."""
-        return [sys.executable, "-m", f"services.{service}"]
+        return command_of(service)
+
+    def _forked(self, service: str, environment: Mapping[str, str], file: IO[bytes]) -> Forked | None:
+        """The process, if it is one of this checkout that nothing stands before."""
+        is_usual = self.root == ROOT and self.command_of(service) == command_of(service)
+        return start_forked(service, environment, file) if is_usual else None
 
     def pid(self, service: str) -> int:
         """The process id."""

@@ -1,0 +1,42 @@
+"""A node's processes in tests are forked: nobody can tell them from such as were started alone."""
+
+import signal
+import subprocess
+
+import psutil
+
+from tests.support.forking import Forked
+from tests.support.nodes import Node
+
+ADDRESS = "127.0.121.1"
+
+
+def test_a_forked_process_has_the_name_and_the_end_of_one_that_was_started(tmp_path):
+    with Node("alpha", ADDRESS, tmp_path, ["discovery"]) as node:
+        first = node.pid("discovery")
+        assert isinstance(node._processes["discovery"].popen, Forked)
+        assert " ".join(psutil.Process(first).cmdline()).rstrip().endswith("-m services.discovery")
+        node.kill("discovery", signal.SIGTERM)
+        assert node.wait_exit("discovery") == 0
+        node.start("discovery")
+        node.wait_ready()
+        node._processes["discovery"].popen.send_signal(signal.SIGKILL)
+        assert node.wait_exit("discovery") == -signal.SIGKILL
+        node.start("discovery")
+        node.wait_ready()
+        node._processes["discovery"].popen.stdin.close()
+        assert node.wait_exit("discovery") == 0
+
+
+def test_a_forked_process_that_cannot_run_says_why_and_ends_with_its_code(tmp_path):
+    node = Node("alpha", ADDRESS, tmp_path, ["chat"], {"PARLEY_CHAT__PORT": "none"})
+    node.start("chat")
+    assert node.wait_exit("chat") == 2
+    assert "chat.port" in node.stderr("chat")
+
+
+def test_what_an_interpreter_reads_at_its_start_is_not_forked(tmp_path):
+    for settings in ({"PARLEY_PURE": "no"}, {"PYTHONHASHSEED": "1"}):
+        node = Node("alpha", ADDRESS, tmp_path, ["discovery"], settings)
+        with node:
+            assert isinstance(node._processes["discovery"].popen, subprocess.Popen)
