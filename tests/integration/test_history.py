@@ -232,6 +232,42 @@ def test_what_one_device_sends_is_at_the_others_in_order_with_its_status_though_
         asyncio.run(story())
 
 
+def test_an_edit_and_a_deletion_are_in_the_lists_and_at_every_device(tmp_path):
+    def device(number):
+        config = msgspec.structs.replace(CONFIG, client=ClientConfig(data_dir=str(tmp_path / f"alice{number}")))
+        return ChatFeature("alice@alpha", config, on_message=ignore, on_line=ignore)
+
+    async def story():
+        laptop, phone, bob = device(1), device(2), await connected("bob@alpha", on_message=ignore)
+        async with laptop, phone, bob:
+            for each in (laptop, phone):
+                await each.handle_connection(await DiscoveryService(CONFIG).discover_servers())
+            sent = [laptop.send(BOB, text) for text in ("luch?", "never mind", "number 3")]
+            for each in sent:
+                assert await in_time(each.final) == "DELIVERED"
+            for change in (laptop.edit(sent[0].message, "lunch?"), laptop.delete(sent[1].message)):
+                assert await in_time(change.final) == "DELIVERED"
+            page = await in_time(bob.history.lines(User("alice", "alpha"), after=0))
+            assert [(line.text, line.is_deleted) for line in page.lines] == [
+                ("lunch?", False),
+                ("", True),
+                ("number 3", False),
+            ]
+            assert page.lines[1].message is None
+            async with asyncio.timeout(TIMEOUT):
+                while True:
+                    lines = await phone.cache.lines(BOB)
+                    if [line.text for line in reversed(lines)] == ["lunch?", "", "number 3"]:
+                        break
+                    await asyncio.sleep(0.01)
+            assert [line.sequence for line in lines] == [3, 2, 1]
+            assert [each.text for each in (await in_time(phone.history.search("lunch"))).lines] == ["lunch?"]
+            assert (await in_time(phone.history.search("luch"))).lines == ()
+
+    with node("alpha", ALPHA, tmp_path, PARLEY_SECURITY__USERS="open"):
+        asyncio.run(story())
+
+
 def test_where_nothing_is_kept_a_device_is_told_so_and_there_is_no_file(tmp_path):
     async def story():
         alice = await connected("alice@alpha", on_message=ignore)

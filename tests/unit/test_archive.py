@@ -10,8 +10,10 @@ from google.protobuf.message import DecodeError
 from parley.services.chat.archive import plain, retention, storage
 from parley.services.chat.archive.collector import Collector, key_of
 from parley.services.chat.archive.entries import (
+    COPY,
     HEAD,
     MESSAGE,
+    NO_STATUS,
     READ,
     RECEIVED,
     SENT,
@@ -28,6 +30,7 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, StorageError
+from parley.shared.trust.authors import content_digest
 from parley.shared.wire.messages import encode, pb
 from tests.support.kept_archive import ALICE, BEA, BOB, BOTH, CREW, EVE, Kept, message
 
@@ -435,3 +438,143 @@ def test_a_question_takes_no_longer_than_it_may(kept, monkeypatch):
 def test_names_of_conversations_are_whole():
     assert conversation("alice", CREW) == Conversation("alice", True, "crew", "alpha")
     assert Conversation("alice", True, "crew", "alpha").other == CREW
+
+
+# Edits --------------------------------------------------------------------------------------------
+
+
+def edit_entry(kept, author, to, target, text="", *, revision=1, deletes=False, marks=BOTH, content=None):
+    """An edit of the message with that snowflake, whose text was `content`."""
+    kept.snowflake += 1
+    digest = content_digest(pb.ChatMessage(textContent=content or f"number {target}"))
+    payload = pb.ChatMessage(messageSnowflake=kept.snowflake, author=author.to_pb())
+    payload.edit.CopyFrom(pb.Edit(target=target, content=digest, revision=revision, text=text, deletes=deletes))
+    if isinstance(to, Group):
+        payload.group.CopyFrom(to.to_pb())
+    else:
+        payload.user.CopyFrom(to.to_pb())
+    key = kept.snowflake.to_bytes(16, "little")
+    return entry_bytes(MESSAGE, marks, Status.DELIVERED, 9.0, key, encode("MESSAGE", payload))
+
+
+def edited(kept, person, other):
+    """The texts of somebody's lines as they are now, None for a deleted one; the oldest first."""
+    found = []
+    for line in kept.reader().history(conversation(person, other), after=0, limit=200).lines:
+        edit = pb.ChatMessage.FromString(line.edit).edit if line.edit else None
+        if edit is not None:
+            assert not (edit.deletes and line.message)
+            found.append(None if edit.deletes else edit.text)
+        else:
+            found.append(pb.ChatMessage.FromString(line.message).textContent)
+    return found
+
+
+def test_an_edit_changes_the_line_of_its_message_and_is_none_itself(kept):
+    kept.say("number 1", "number 2", "number 3")
+    kept.write(edit_entry(kept, ALICE, BOB, 2, "second"))
+    kept.project()
+    kept.say("after it")
+    for person, other in (("alice", BOB), ("bob", ALICE)):
+        assert edited(kept, person, other) == ["number 1", "second", "number 3", "after it"]
+    assert kept.projection.broken == 0
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_greatest_revision_holds_in_whatever_order_they_come(kept, apart):
+    entries = [kept.entry(ALICE, BOB, "number 1")]
+    entries += [edit_entry(kept, ALICE, BOB, 1, f"revision {n}", revision=n) for n in (2, 5, 3)]
+    if apart:
+        for each in entries:
+            kept.write(each)
+            kept.project()
+    else:
+        kept.write(*entries)
+        kept.project()
+    assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == ["revision 5"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"author": BOB, "to": ALICE},
+        {"author": EVE},
+        {"target": 9},
+        {"content": "otherwise"},
+        {"to": EVE},
+        {"to": CREW},
+    ],
+    ids=str,
+)
+def test_nobody_elses_message_is_changed_nor_another_than_was_meant(kept, how):
+    kept.say("number 1", "number 2")
+    kept.say("something else", to=EVE)
+    kept.write(edit_entry(kept, **({"author": ALICE, "to": BOB, "target": 1, "text": "forged"} | how)))
+    kept.project()
+    assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == ["number 1", "number 2"]
+    assert edited(kept, "alice", EVE) == ["something else"]
+    assert kept.found("alice", "forged") == []
+
+
+def test_a_group_is_told_and_who_was_no_member_yet_has_nothing_to_change(kept):
+    kept.write(kept.entry(ALICE, CREW, "number 1", marks=SENT, status=NO_STATUS))
+    key = kept.snowflake.to_bytes(16, "little")
+    kept.write(
+        kept.entry(ALICE, CREW, "number 2", marks=SENT, status=NO_STATUS),
+        *(entry_bytes(COPY, RECEIVED, NO_STATUS, 5.0, kept.snowflake.to_bytes(16, "little"), n) for n in (b"bob",)),
+    )
+    kept.project()
+    for target in (1, 2):
+        change = edit_entry(kept, ALICE, CREW, target, f"edited {target}", marks=SENT)
+        key = kept.snowflake.to_bytes(16, "little")
+        kept.write(change, *(entry_bytes(COPY, RECEIVED, NO_STATUS, 5.0, key, n) for n in (b"bob", b"eve")))
+    kept.project()
+    assert edited(kept, "alice", CREW) == ["edited 1", "edited 2"]
+    assert edited(kept, "bob", CREW) == ["edited 2"]
+    assert edited(kept, "eve", CREW) == []
+
+
+def test_a_search_finds_what_is_written_now(kept):
+    kept.say("number 1", "number 2", "number 3")
+    kept.write(edit_entry(kept, ALICE, BOB, 1, "lunch"), edit_entry(kept, ALICE, BOB, 2, deletes=True))
+    kept.write(edit_entry(kept, ALICE, BOB, 1, "supper", revision=2))
+    kept.project()
+    assert kept.found("bob", "number") == ["number 3"]
+    assert kept.found("bob", "lunch") == []
+    [line] = kept.reader().search("bob", query_of("supper")).lines
+    assert (line.sequence, pb.ChatMessage.FromString(line.edit).edit.text) == (1, "supper")
+
+
+def test_what_was_deleted_is_gone_from_the_disk_and_so_is_what_it_was_edited_to(kept):
+    kept.say("number 1", "zanzibar")
+    target = kept.snowflake
+    kept.write(edit_entry(kept, ALICE, BOB, target, "timbuktu", content="zanzibar"))
+    kept.project()
+    kept.write(edit_entry(kept, ALICE, BOB, target, revision=2, deletes=True, content="zanzibar"))
+    kept.project()
+    assert b"zanzibar" in kept.bytes_on_disk()
+    assert retention.blank_due(kept.db) == 2
+    kept.projection.forget()
+    assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == ["number 1", None]
+    for word in (b"zanzibar", b"timbuktu"):
+        assert word not in kept.bytes_on_disk()
+    assert retention.blank_due(kept.db) == 0
+    assert retention.verify(kept.db)["broken_records"] == 0
+
+
+def test_an_edit_that_holds_in_one_list_stays_though_another_list_has_a_newer_one(kept):
+    kept.say("number 1")
+    kept.write(edit_entry(kept, ALICE, BOB, 1, "first"))
+    kept.write(edit_entry(kept, ALICE, BOB, 1, "second", revision=2, marks=SENT))
+    kept.project()
+    retention.blank_due(kept.db)
+    assert (edited(kept, "alice", BOB), edited(kept, "bob", ALICE)) == (["second"], ["first"])
+
+
+def test_erasing_a_person_erases_their_edits(kept):
+    kept.say("number 1", to=BEA, marks=SENT)
+    kept.write(edit_entry(kept, ALICE, BEA, 1, "timbuktu", marks=SENT))
+    kept.project()
+    retention.erase(kept.db, "alice", "alpha")
+    assert b"timbuktu" not in kept.bytes_on_disk()
+    assert kept.db.execute("SELECT count(*) FROM edit").fetchone() == (0,)

@@ -217,7 +217,6 @@ def _show(each: HistoryLine, me: User, *, in_json: bool, with_conversation: bool
         line(written(each, me, with_conversation=with_conversation))
         return
     message = each.message
-    text = message.textContent or None if message is not None else None
     is_document = message is not None and message.HasField("document")
     line(
         as_json(
@@ -226,9 +225,11 @@ def _show(each: HistoryLine, me: User, *, in_json: bool, with_conversation: bool
                 "sequence": each.sequence,
                 "at": round(each.at, 3),
                 "author": str(_author(each, me)),
-                "text": text,
+                "text": each.text or None,
                 "document": message.document.filename if message is not None and is_document else None,
                 "status": each.status or None,
+                "edited": each.edit is not None and not each.is_deleted,
+                "deleted": each.is_deleted,
             }
         )
     )
@@ -243,7 +244,9 @@ def _author(each: HistoryLine, me: User) -> User | Recipient:
 def written(each: HistoryLine, me: User, *, with_conversation: bool = False) -> str:
     """A line for people: when, who, and what."""
     message = each.message
-    if message is not None and message.HasField("document"):
+    if each.edit is not None:
+        body = "[deleted]" if each.is_deleted else f"{each.text}  [edited]"
+    elif message is not None and message.HasField("document"):
         body = f"[document {message.document.filename}]"
     else:
         body = message.textContent if message is not None else "[not kept]"

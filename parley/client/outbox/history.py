@@ -36,6 +36,20 @@ class HistoryLine:
     """The message as it was sent; None: it is gone, or too large to be sent again."""
     status: str
     """Of one that was sent to a user, such as DELIVERED; else empty."""
+    edit: pb.Edit | None = None
+    """What its author changed it to last; None: it is as it was sent."""
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its author deleted it."""
+        return self.edit is not None and self.edit.deletes
+
+    @property
+    def text(self) -> str:
+        """Its text now; empty where it is none, or is gone."""
+        if self.edit is not None:
+            return self.edit.text
+        return self.message.textContent if self.message is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +219,16 @@ def named(what: pb.HistoryLine | pb.ConversationSummary | pb.ReadReceiptAck) -> 
 
 def line_of(line: pb.HistoryLine) -> HistoryLine:
     """A line as the server told it."""
-    try:
-        message = pb.ChatMessage.FromString(line.message) if line.message else None
-    except DecodeError:
-        message = None
+    message, changed = _message(line.message), _message(line.edit)
+    edit = changed.edit if changed is not None and changed.HasField("edit") else None
     status, known = "", pb.ChatMessageResponse.DeliveryStatus.Status
     if line.HasField("status") and line.status in known.values():  # a newer server may know more
         status = known.Name(line.status)
-    return HistoryLine(named(line), line.sequence, line.at, line.received, message, status)
+    return HistoryLine(named(line), line.sequence, line.at, line.received, message, status, edit)
+
+
+def _message(payload: bytes) -> pb.ChatMessage | None:
+    try:
+        return pb.ChatMessage.FromString(payload) if payload else None
+    except DecodeError:
+        return None

@@ -19,11 +19,12 @@ records and words as whole tables. Whoever asks is answered by another thread wi
     lists.py         whose list an entry belongs to   pure
     texts.py         words of a text, and of a query  pure
     storage.py       the file: records, days
+    edits.py         which line an edit is of
     projection.py    lines and words from records
     worker.py        the thread that writes and projects
     reader.py        questions to the file
     sync.py          everything new since a cursor
-    followers.py     links that are told of it     pure
+    followers.py     links that are told of it         pure
     requests.py      questions of clients, and answers
     archive.py       all of it, for the chat process
 """

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from google.protobuf.message import DecodeError
 
 from parley.services.chat.archive import storage
+from parley.services.chat.archive.edits import Edits
 from parley.services.chat.archive.entries import COPY, MESSAGE, READ, RECEIVED, SENT, STATUS
 from parley.services.chat.archive.lists import (
     RECEIVED_LINE,
@@ -45,6 +46,10 @@ _NEW: Final = (
     "INSERT INTO conversation (person, is_group, name, server_id, last, place, read) VALUES (?, ?, ?, ?, 0, 0, 0)"
 )
 _FIND: Final = "SELECT id, last, place, read FROM conversation WHERE " + OF_CONVERSATION  # noqa: S608 - a constant
+
+
+_Groups = dict[bytes, tuple[int, Group, pb.ChatMessage | None]]
+"""Messages to groups by their keys: where each stands, its group, and the edit that it is."""
 
 
 class _Head:
@@ -89,6 +94,10 @@ class _Known:
         return marks & ~had
 
 
+_Understood = tuple[_Parties, str, pb.ChatMessage | None]
+"""The parties of a message, the text that is searched, and, of an edit, itself with its author."""
+
+
 class _Pending(NamedTuple):
     """The line of a message that waits, or of which nobody knows what became."""
 
@@ -118,6 +127,9 @@ class Projection:
         self._terms: list[int | str] = []
         self._grams: list[int | str] = []
         self._statuses: list[tuple[int, int, int]] = []
+        self._edits = Edits(db)
+        self._edited: list[tuple[int, int]] = []
+        """Lines that were changed, by conversation and sequence."""
         self._pending: dict[bytes, _Pending] = {}
         """Of these chunks' messages those that wait."""
         self._pending_changes: dict[bytes, _Pending | None] = {}
@@ -135,7 +147,7 @@ class Projection:
         while after < newest and (records := storage.read_chunks(self._db, after)):
             for entry in chain.from_iterable(map(self._entries, records)):
                 _offset, kind, marks, status, key, pair, data = entry
-                if kind == MESSAGE and (found := self._parties_and_text(pair, data)) is not None:
+                if kind == MESSAGE and (found := self._understood(pair, data)) is not None:
                     self._new_marks(found[0], key, marks, status)
                 elif kind == COPY:
                     self._known.add(_line_key(key, _person(data)), RECEIVED)
@@ -160,7 +172,8 @@ class Projection:
 
     def _clear(self) -> None:
         """Hold nothing that is to be written."""
-        for each in (self._moved, self._lines, self._statuses, self._terms, self._grams, self._altered):
+        changes = self._moved, self._lines, self._statuses, self._edited, self._terms, self._grams, self._altered
+        for each in changes:
             each.clear()
         self._pending.clear()
         self._pending_changes.clear()
@@ -179,7 +192,7 @@ class Projection:
     def _read(self, records: list[Record]) -> None:
         batch = [(record, self._entries(record)) for record in records]
         self._find_pending(batch)
-        groups: dict[bytes, tuple[int, Group]] = {}
+        groups: _Groups = {}
         for record, found in batch:
             begin = place(record.number, 0)
             for entry in found:
@@ -193,19 +206,23 @@ class Projection:
                 elif kind == READ:
                     self._mark_read(_bytes(entry[6]))
 
-    def _parties_and_text(self, pair: bytes | None, data: bytes | str) -> tuple[_Parties, str] | None:
-        """The parties of a message, and what is searched of it; None: it cannot be read."""
+    def _understood(
+        self, pair: bytes | None, data: bytes | str
+    ) -> tuple[_Parties, str, pb.ChatMessage | None] | None:
+        """The parties of a message, what is searched of it, and an edit; None: it cannot be read."""
         if isinstance(data, str) and pair is not None:
             parties = self._parties.get(pair) or self._meet(pair)
-            return None if parties is None else (parties, searched(data))
+            return None if parties is None else (parties, searched(data), None)
         message = message_of(_bytes(data))
         if message is None:
             return None
-        text = text_of(message)
+        text, edit = text_of(message), None
+        if message.WhichOneof("content") == "edit":
+            edit = pb.ChatMessage(author=message.author, edit=message.edit)
         for others in ("messageSnowflake", "content", "proof"):
             message.ClearField(others)
         pair = message.SerializeToString()
-        return self._parties.get(pair) or self._parties.setdefault(pair, _Parties(message)), text
+        return self._parties.get(pair) or self._parties.setdefault(pair, _Parties(message)), text, edit
 
     def _meet(self, pair: bytes) -> _Parties | None:
         """Know an author and a recipient; None: that is what the bytes are not."""
@@ -215,17 +232,20 @@ class Projection:
             return None
         return parties
 
-    def _message(self, entry: Kept, at: int, day: int, groups: dict[bytes, tuple[int, Group]]) -> None:
+    def _message(self, entry: Kept, at: int, day: int, groups: _Groups) -> None:
         _offset, _kind, marks, status, key, pair, data = entry
-        found = self._parties_and_text(pair, data)
+        found = self._understood(pair, data)
         if found is None:
             self.broken += 1
             return
-        parties, text = found
+        parties, text, edit = found
         marks = self._new_marks(parties, key, marks, status)
         if parties.group is not None and (marks or key not in groups):
-            groups[key] = at, parties.group
+            groups[key] = at, parties.group, edit
         if not marks:
+            return
+        if edit is not None:
+            self._change([each for mark, each in parties.has.items() if mark & marks], edit, text, at)
             return
         heads, names = parties.found.get(marks) or self._find(parties, marks)
         for head, is_author in heads:
@@ -235,6 +255,22 @@ class Projection:
         if text:
             self._terms += (at, f"{text} {names}")
             if not text.isascii() and is_spaceless(text):
+                self._grams += (at, text)
+
+    def _change(self, whose: list[Conversation], edit: pb.ChatMessage, text: str, at: int) -> None:
+        """Apply an edit to these lists."""
+        self._write_lines()
+        author, is_applied = User.of(edit.author), False
+        for each in whose:
+            head = self._known_head(each)
+            sequence = self._edits.apply(head.number, edit.edit, author, at) if head is not None else None
+            if head is not None and sequence is not None:
+                is_applied = True
+                self._altered.add(head.number)
+                self._edited.append((head.number, sequence))
+        if is_applied and text:
+            self._terms += (at, f"{text} {tokens(whose)}")
+            if is_spaceless(text):
                 self._grams += (at, text)
 
     def _find(self, parties: _Parties, marks: int) -> tuple[list[tuple[_Head, bool]], str]:
@@ -257,11 +293,16 @@ class Projection:
             marks &= ~SENT  # it waited, and now it is delivered
         return self._known.add(key, marks)
 
-    def _copy(self, entry: Kept, groups: dict[bytes, tuple[int, Group]]) -> None:
+    def _copy(self, entry: Kept, groups: _Groups) -> None:
         key, person = entry[4], _person(entry[6])
         found = groups.get(key)
-        if found is not None and self._known.add(_line_key(key, person), RECEIVED):
-            self._add_line(self._head(conversation(person, found[1])), found[0], RECEIVED_LINE)
+        if found is None or not self._known.add(_line_key(key, person), RECEIVED):
+            return
+        at, group, edit = found
+        if edit is not None:
+            self._change([conversation(person, group)], edit, "", at)
+        else:
+            self._add_line(self._head(conversation(person, group)), at, RECEIVED_LINE)
 
     def _add_line(self, head: _Head, at: int, status: int) -> None:
         head.last += 1
@@ -331,7 +372,7 @@ class Projection:
 
     def _write(self, last: Record) -> None:
         db = self._db
-        storage.insert(db, "line", 4, self._lines)
+        self._write_lines()
         db.executemany(
             "UPDATE conversation SET last = ?, place = ?, read = ? WHERE id = ?",
             [(head.last, head.place, head.read, head.number) for head in self._moved],
@@ -346,13 +387,16 @@ class Projection:
         if max(len(self._heads), len(self._parties)) > CONVERSATIONS:
             self._forget_conversations()
 
+    def _write_lines(self) -> None:
+        storage.insert(self._db, "line", 4, self._lines)
+        self._lines.clear()
+
     def _write_changes(self, last: int) -> None:
         """Write what changed of lines and conversations that were there before, with the record that did it."""
         db = self._db
         db.executemany("UPDATE line SET status = ? WHERE conversation = ? AND sequence = ?", self._statuses)
-        db.executemany(
-            "INSERT OR REPLACE INTO changed VALUES (?, ?, ?)", [(*row, last) for _status, *row in self._statuses]
-        )
+        lines = [*((number, sequence) for _status, number, sequence in self._statuses), *self._edited]
+        db.executemany("INSERT OR REPLACE INTO changed VALUES (?, ?, ?)", [(*each, last) for each in lines])
         for number in self._altered:
             db.execute("UPDATE conversation SET changed = ? WHERE id = ?", (last, number))
             self.touched.update(db.execute("SELECT person FROM conversation WHERE id = ?", (number,)).fetchone())

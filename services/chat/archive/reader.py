@@ -31,6 +31,9 @@ UNREAD: Final = 1000
 """Messages that are counted as unread, at most."""
 SECONDS: Final = 0.2
 """A question takes no longer, and a search says so."""
+_EDIT: Final = (
+    "(SELECT edit.place FROM edit WHERE edit.conversation = line.conversation AND edit.sequence = line.sequence)"
+)
 STEPS: Final = 1000
 """SQLite's steps between two looks at the clock."""
 NEAR: Final = 512
@@ -46,7 +49,18 @@ class Line(NamedTuple):
     at: float
     """Unix time when it came; 0: it is gone."""
     message: bytes
-    """The payload of the MESSAGE; empty: it is gone, or too large for this answer."""
+    """The payload of the MESSAGE; empty: it is gone, deleted, or too large for this answer."""
+    edit: bytes = b""
+    """The payload of the MESSAGE that changed it last; empty: none did."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return len(self.message) + len(self.edit)
+
+    def without_bytes(self) -> Line:
+        """The same without the message, which is too large."""
+        return self._replace(message=b"", edit=b"")
 
 
 class Lines(NamedTuple):
@@ -101,9 +115,9 @@ class Reader:
         for is_group, name, server_id, number, last, _place, read in rows[:limit]:
             each = Conversation(person, bool(is_group), name, server_id)
             line = next(self._lines(each, number, "sequence = ?", (last,), "", 1), None)
-            size += len(line.message) if line else 0
+            size += line.size if line else 0
             if line is not None and size > BYTES:
-                line = line._replace(message=b"")
+                line = line.without_bytes()
             unread = self._db.execute(
                 "SELECT COUNT(*) FROM (SELECT 1 FROM line WHERE conversation = ? AND sequence > ? AND status = ?"
                 " LIMIT ?)",
@@ -135,22 +149,29 @@ class Reader:
         for line in found:
             if line.at < since and after is None:
                 return Lines(lines, more=False, read=read)
-            size += len(line.message)
+            size += line.size
             if len(lines) == limit or (lines and size > BYTES):
                 return Lines(lines, more=True, read=read)
-            lines.append(line._replace(message=b"") if size > BYTES else line)
+            lines.append(line.without_bytes() if size > BYTES else line)
         return Lines(lines, read=read)
 
     def _lines(
         self, each: Conversation, number: int, where: str, values: tuple[int, ...], order: str, limit: int
     ) -> Iterator[Line]:
         sql = (
-            f"SELECT sequence, place, status FROM line WHERE conversation = ? AND {where}"  # noqa: S608 - all ours
+            f"SELECT sequence, place, status, {_EDIT} FROM line WHERE conversation = ? AND {where}"  # noqa: S608 - all ours
             f" ORDER BY sequence {order} LIMIT ?"
         )
-        for sequence, at, status in self._db.execute(sql, (number, *values, limit)).fetchall():
-            when, message = self._message(at)
-            yield Line(each, sequence, status, when, message)
+        for sequence, at, status, changed_at in self._db.execute(sql, (number, *values, limit)).fetchall():
+            line = Line(each, sequence, status, *self._message(at))
+            yield line if changed_at is None else self._changed(line, changed_at)
+
+    def _changed(self, line: Line, at: int) -> Line:
+        """A line with its edit; of what was deleted nothing is told, blanked or not."""
+        when, edit = self._message(at)
+        if edit and pb.ChatMessage.FromString(edit).edit.deletes:
+            return line._replace(at=line.at or when, message=b"", edit=edit)
+        return line._replace(edit=edit)
 
     def _message(self, at: int) -> tuple[float, bytes]:
         """When a message came, and its payload."""
@@ -175,10 +196,10 @@ class Reader:
             for at in self._candidates(person, query, last):
                 line = self._line_at(person, query, at)
                 if line is not None:
-                    size += len(line.message)
+                    size += line.size
                     if len(lines) == limit or (lines and size > BYTES):
                         return Lines(lines, more=True, next=last)
-                    lines.append(line._replace(message=b"") if size > BYTES else line)
+                    lines.append(line.without_bytes() if size > BYTES else line)
                 last = at
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname != "SQLITE_INTERRUPT":
@@ -216,11 +237,12 @@ class Reader:
 
     def _line_at(self, person: str, query: Query, at: int) -> Line | None:
         """The person's line of a message; None: they do not have it, or it is not what was asked for."""
-        when, payload = self._message(at)
+        _when, payload = self._message(at)
         if not payload:
             return None
         message = pb.ChatMessage.FromString(payload)
-        if query.parts and not all(part in message.textContent.casefold() for part in query.parts):
+        text = (message.edit.text if message.HasField("edit") else message.textContent).casefold()
+        if query.parts and not all(part in text for part in query.parts):
             return None
         author, group = User.of(message.author), group_of(message)
         if group is not None:
@@ -231,26 +253,45 @@ class Reader:
             if author.user_id == person and user.user_id == person:
                 others.append(conversation(person, author))
         for each in others:
-            found = self._find_line(each, at)
-            if found is not None:
-                return Line(each, *found, when, payload)
+            line = self._edited_line(each, at) if message.HasField("edit") else self._found_line(each, at)
+            if line is not None:
+                return line
         return None
 
-    def _find_line(self, each: Conversation, at: int) -> tuple[int, int] | None:
-        """The sequence and status of a message in a conversation, by halving: places nearly go by sequence."""
+    def _found_line(self, each: Conversation, at: int) -> Line | None:
+        """The line of a message in a conversation; None: it is not there, or has other words now."""
+        number = self._number(each)
+        sequence = self._find_line(number, at) if number is not None else None
+        if number is None or sequence is None:
+            return None
+        line = next(self._lines(each, number, "sequence = ?", (sequence,), "", 1), None)
+        return line if line is not None and not line.edit else None
+
+    def _edited_line(self, each: Conversation, at: int) -> Line | None:
+        """The line of which the edit that stands there holds."""
+        number = self._number(each)
+        row = self._db.execute(
+            "SELECT sequence FROM edit WHERE conversation = ? AND place = ?", (number, at)
+        ).fetchone()
+        if number is None or row is None:
+            return None
+        return next(self._lines(each, number, "sequence = ?", row, "", 1), None)
+
+    def _number(self, each: Conversation) -> int | None:
         row = self._db.execute(
             "SELECT id FROM conversation WHERE " + storage.OF_CONVERSATION,  # noqa: S608 - a constant
             each,
         ).fetchone()
-        if row is None:
-            return None
-        number = row[0]
+        return None if row is None else int(row[0])
+
+    def _find_line(self, number: int, at: int) -> int | None:
+        """The sequence of a message in a conversation, by halving: places nearly go by sequence."""
         low = self._first_from(number, at)
         near = self._db.execute(
-            "SELECT sequence, status FROM line WHERE conversation = ? AND sequence BETWEEN ? AND ? AND place = ?",
+            "SELECT sequence FROM line WHERE conversation = ? AND sequence BETWEEN ? AND ? AND place = ?",
             (number, low - NEAR, low + NEAR, at),
         ).fetchone()
-        return None if near is None else (near[0], near[1])
+        return None if near is None else int(near[0])
 
     def _first_from(self, number: int, at: int) -> int:
         """About the sequence from which on a conversation's lines stand at that place or behind it.

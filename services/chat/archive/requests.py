@@ -237,7 +237,7 @@ def _named(each: Conversation, message: pb.HistoryLine | pb.ConversationSummary 
 
 
 def _line(line: Line) -> pb.HistoryLine:
-    found = pb.HistoryLine(sequence=line.sequence, at=line.at, message=line.message)
+    found = pb.HistoryLine(sequence=line.sequence, at=line.at, message=line.message, edit=line.edit)
     _named(line.conversation, found)
     if line.status == RECEIVED_LINE:
         found.received = True

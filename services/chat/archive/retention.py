@@ -54,6 +54,7 @@ def _remove_day(db: sqlite3.Connection, day: int) -> None:
         for kind in ("terms", "grams"):
             db.execute(f"DROP TABLE IF EXISTS {kind}_{day}")
         db.execute("DELETE FROM pending WHERE day <= ?", (day,))
+        db.execute("DELETE FROM erasure WHERE place < ?", (end,))
     for number in range(first, last + 1, STEP):
         with storage.transaction(db, is_safe=False):
             db.execute("DELETE FROM record WHERE id BETWEEN ? AND ?", (number, min(last, number + STEP - 1)))
@@ -67,7 +68,7 @@ def _remove_lines(db: sqlite3.Connection, number: int, end: int) -> None:
         "SELECT sequence FROM line WHERE conversation = ? AND place >= ? ORDER BY sequence LIMIT 1", (number, end)
     ).fetchone()
     until = kept[0] if kept else (1 << 62)
-    for table in ("line", "changed"):
+    for table in ("line", "changed", "edit"):
         db.execute(f"DELETE FROM {table} WHERE conversation = ? AND sequence < ?", (number, until))  # noqa: S608 - ours
 
 
@@ -82,12 +83,13 @@ def erase(db: sqlite3.Connection, person: str, server_id: str) -> int:
     blank: set[int] = set()
     for number, is_group, name, other_server in rows:
         other = Group(name, other_server) if is_group else User(name, other_server)
-        spots = [row[0] for row in db.execute("SELECT place FROM line WHERE conversation = ?", (number,))]
+        spots = _places(db, number)
         with storage.transaction(db, is_safe=True):
             db.execute("DELETE FROM line WHERE conversation = ?", (number,))
             db.execute("DELETE FROM conversation WHERE id = ?", (number,))
             db.execute("DELETE FROM pending WHERE conversation = ?", (number,))
             db.execute("DELETE FROM changed WHERE conversation = ?", (number,))
+            db.execute("DELETE FROM edit WHERE conversation = ?", (number,))
         kept = _of_others(db, Conversation(person, bool(is_group), name, other_server), other, server_id)
         blank.update(at for at in spots if at not in kept)
     _blank(db, blank)
@@ -107,11 +109,24 @@ def _of_others(db: sqlite3.Connection, mine: Conversation, other: User | Group, 
         numbers = db.execute(found, theirs).fetchall()
     else:
         numbers = []
-    return {
-        row[0]
-        for (number,) in numbers
-        for row in db.execute("SELECT place FROM line WHERE conversation = ?", (number,))
-    }
+    return {at for (number,) in numbers for at in _places(db, number)}
+
+
+def _places(db: sqlite3.Connection, number: int) -> list[int]:
+    """Where a conversation's messages stand, and the edits of them."""
+    sql = "SELECT place FROM line WHERE conversation = ?1 UNION SELECT place FROM edit WHERE conversation = ?1"
+    return [row[0] for row in db.execute(sql, (number,))]
+
+
+def blank_due(db: sqlite3.Connection) -> int:
+    """Blank what was deleted, and edits that hold nowhere any more; how many messages."""
+    db.execute("DELETE FROM erasure WHERE place IN (SELECT place FROM edit)")  # it still holds in somebody's list
+    due = [row[0] for row in db.execute("SELECT place FROM erasure")]
+    if due:
+        _blank(db, due)
+        db.executemany("DELETE FROM erasure WHERE place = ?", ((at,) for at in due))
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return len(due)
 
 
 def _blank(db: sqlite3.Connection, spots: Iterable[int]) -> None:

@@ -51,6 +51,11 @@ CREATE TABLE changed (
     conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, record INTEGER NOT NULL,
     PRIMARY KEY (conversation, sequence)
 ) WITHOUT ROWID;
+CREATE TABLE edit (
+    conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, revision INTEGER NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (conversation, sequence)
+) WITHOUT ROWID;
+CREATE TABLE erasure (place INTEGER PRIMARY KEY);
 CREATE TABLE pending (
     key BLOB PRIMARY KEY, conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, day INTEGER NOT NULL
 ) WITHOUT ROWID;

@@ -84,13 +84,13 @@ class SyncReader(Reader):
         size, most, at = 0, bounded(limit), begin
         try:
             for each, line, sequence, number in self._items(person, begin):
-                size += len(line.message) if line is not None else 0
+                size += line.size if line is not None else 0
                 if len(lines) + len(read) >= most or (lines and size > BYTES):
                     return Synced(lines, read, at.to_bytes(), more=True, starts_over=starts_over)
                 if line is None:
                     read.append(Read(each, sequence))
                 else:
-                    lines.append(line._replace(message=b"") if size > BYTES else line)
+                    lines.append(line.without_bytes() if size > BYTES else line)
                 at = begin._replace(conversation=number, sequence=line.sequence if line else _LONGEST)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname != "SQLITE_INTERRUPT" or at == begin:

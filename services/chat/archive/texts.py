@@ -43,8 +43,8 @@ class Query(NamedTuple):
 
 
 def text_of(message: pb.ChatMessage) -> str:
-    """The text of a message, or its document's name."""
-    return searched(message.textContent or message.document.filename)
+    """The text of a message, the one that it gives another, or its document's name."""
+    return searched(message.textContent or message.edit.text or message.document.filename)
 
 
 def searched(text: str) -> str:

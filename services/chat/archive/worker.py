@@ -27,6 +27,8 @@ RETRY: Final = 1.0
 """Seconds between two attempts to write."""
 UPKEEP: Final = 60.0
 """Seconds between two looks for days that are over."""
+BLANK: Final = 6 * 3600.0
+"""Seconds between two times at which deleted messages are blanked: the words of their days are made again."""
 GATHER: Final = 0.2
 """Seconds for which chunks are gathered, to be projected together, unless somebody asks."""
 BATCH: Final = 4 * 1024 * 1024
@@ -89,6 +91,7 @@ class Worker:
         if self._projected < self._last:
             self._behind.append((self._last, time.monotonic()))
         self._age = 0.0
+        self._blank_at = 0.0
         self.messages = self.dropped = 0
         self.size = storage.used_bytes(self._db)
         self.error = ""
@@ -254,6 +257,9 @@ class Worker:
         today = int(self._age // storage.DAY)
         removed = retention.remove_before(self._db, today - self._policy.days) if self._age else 0
         removed += retention.shrink(self._db, self._policy.size)
+        if time.monotonic() >= self._blank_at:
+            self._blank_at = time.monotonic() + BLANK
+            retention.blank_due(self._db)
         if removed:
             self._projection.forget()
             self._log.info("archive_days_removed", days=removed)
