@@ -52,6 +52,7 @@ DRIVERS = {
         "engine",
         "runner",
         "archive/archive",
+        "archive/edits",
         "archive/projection",
         "archive/reader",
         "archive/requests",

@@ -37,7 +37,7 @@ class HistoryLine:
     status: str
     """Of one that was sent to a user, such as DELIVERED; else empty."""
     edit: pb.Edit | None = None
-    """What its author changed it to last; None: it is as it was sent."""
+    """The last change of its author; None: it is as it was sent."""
 
     @property
     def is_deleted(self) -> bool:

@@ -83,7 +83,7 @@ def erase(db: sqlite3.Connection, person: str, server_id: str) -> int:
     blank: set[int] = set()
     for number, is_group, name, other_server in rows:
         other = Group(name, other_server) if is_group else User(name, other_server)
-        spots = _places(db, number)
+        spots = _spots_of(db, number)
         with storage.transaction(db, is_safe=True):
             db.execute("DELETE FROM line WHERE conversation = ?", (number,))
             db.execute("DELETE FROM conversation WHERE id = ?", (number,))
@@ -109,10 +109,10 @@ def _of_others(db: sqlite3.Connection, mine: Conversation, other: User | Group, 
         numbers = db.execute(found, theirs).fetchall()
     else:
         numbers = []
-    return {at for (number,) in numbers for at in _places(db, number)}
+    return {at for (number,) in numbers for at in _spots_of(db, number)}
 
 
-def _places(db: sqlite3.Connection, number: int) -> list[int]:
+def _spots_of(db: sqlite3.Connection, number: int) -> list[int]:
     """Where a conversation's messages stand, and the edits of them."""
     sql = "SELECT place FROM line WHERE conversation = ?1 UNION SELECT place FROM edit WHERE conversation = ?1"
     return [row[0] for row in db.execute(sql, (number,))]
