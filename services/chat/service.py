@@ -515,6 +515,8 @@ class ChatService(ServiceBase):
             message = decode(frame, pb.ChatMessage)
             if not link.is_parley:
                 self._recognize_client(link, by_number(link.recognized, message.messageSnowflake, time.time()))
+            if message.HasField("edit"):
+                self.guard.counts(link, "edits", 1)
             engine.router.message_from_client(user, message, frame.raw, self._now())
             fanouts = runner.fair_order.fanouts
             if fanouts.sources and fanouts.holds(user):
@@ -602,6 +604,8 @@ class ChatService(ServiceBase):
         message, checks = decode(frame, pb.ChatMessage), self.authors.checks
         if message.HasField("proof") and (message.HasField("userOfGroup") or next(checks.samples)):
             checks.look_at(message, router.batch_came)
+        if message.HasField("edit"):
+            self.guard.counts(link, "edits", 1)
         router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=link.is_parley)
         if not link.is_parley:
             router.remote_users.heard(User.of(message.author), self._now())

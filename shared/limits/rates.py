@@ -18,9 +18,13 @@ RATES: Final = {
     "pings": (50.0, 500.0),
     "frames": (50.0, 1000.0),
     "requests": (100.0, 2000.0),
+    "edits": (5.0, 100.0),
     "events": DATAGRAMS,
 }
-"""Kind → the same. `frames` are those that were at fault, `events` a client's typing and locations."""
+"""Kind → the same. `frames` are those that were at fault, `events` a client's typing and locations.
+
+For an edit the archive looks through a conversation.
+"""
 FACTOR: Final = 20
 """A server, and all links or ports of one address together, may have so many times as much."""
 FAILED: Final = (10.0, 300.0)
