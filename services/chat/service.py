@@ -512,15 +512,7 @@ class ChatService(ServiceBase):
         runner, name = self._runner or self.runner, frame.name
         engine = runner.engine
         if name == "MESSAGE":
-            message = decode(frame, pb.ChatMessage)
-            if not link.is_parley:
-                self._recognize_client(link, by_number(link.recognized, message.messageSnowflake, time.time()))
-            if message.HasField("edit"):
-                self.guard.counts(link, "edits", 1)
-            engine.router.message_from_client(user, message, frame.raw, self._now())
-            fanouts = runner.fair_order.fanouts
-            if fanouts.sources and fanouts.holds(user):
-                link.hold()
+            self._message_from_client(link, user, frame)
         elif name == "MESSAGE_ACK":
             answer = decode(frame, pb.ChatMessageResponse)
             known = frame if link.is_parley else self._read_acknowledgement(link, answer, frame)
@@ -544,6 +536,17 @@ class ChatService(ServiceBase):
         else:
             return self._about_history(link, user, frame) or self._about_devices(link, user, frame)
         return True
+
+    def _message_from_client(self, link: Link, user: User, frame: Frame) -> None:
+        runner, message = self.runner, decode(frame, pb.ChatMessage)
+        if not link.is_parley:
+            self._recognize_client(link, by_number(link.recognized, message.messageSnowflake, time.time()))
+        if message.HasField("edit"):
+            self.guard.counts(link, "edits", 1)
+        runner.engine.router.message_from_client(user, message, frame.raw, self._now())
+        fanouts = runner.fair_order.fanouts
+        if fanouts.sources and fanouts.holds(user):
+            link.hold()
 
     def _about_history(self, link: Link, user: User, frame: Frame) -> bool:
         """A Parley client asks what was said before; others are told that the name is unknown."""
