@@ -133,6 +133,7 @@ LATER = {
     "history": Later("people.history", "history"),
     "search": Later("people.history", "search"),
     "export": Later("people.history", "export"),
+    "clear": Later("people.history", "clear"),
     "status": Later("operator.status", "command"),
     "trust": Later("operator.trust"),
     "archive": Later("operator.archive"),

@@ -65,6 +65,8 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "SEARCH_HISTORY_RESP": pb.HistoryAnswer,
     "READ_RECEIPT": pb.ReadReceipt,
     "READ_RECEIPT_ACK": pb.ReadReceiptAck,
+    "CLEAR_HISTORY": pb.ClearHistory,
+    "CLEAR_HISTORY_RESP": pb.HistoryAnswer,
     "SYNC": pb.QuerySync,
     "SYNC_RESP": pb.SyncAnswer,
     "SYNC_NEWS": pb.SyncNews,

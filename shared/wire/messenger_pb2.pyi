@@ -1208,6 +1208,16 @@ class ReadReceiptAck(_message.Message):
     sequence: int
     def __init__(self, messageSnowflake: _Optional[int] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
 
+class ClearHistory(_message.Message):
+    __slots__ = ("handle", "user", "group")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    handle: int
+    user: User
+    group: Group
+    def __init__(self, handle: _Optional[int] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
+
 class QuerySync(_message.Message):
     __slots__ = ("handle", "cursor", "limit", "follow")
     HANDLE_FIELD_NUMBER: _ClassVar[int]

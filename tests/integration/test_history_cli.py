@@ -66,6 +66,22 @@ def test_a_line_from_another_terminal_of_the_same_person_is_shown_and_not_ones_o
         assert not [line for line in sofa.lines if "from the sofa  (from" in line]
 
 
+@pytest.mark.usefixtures("node")
+def test_who_clears_a_conversation_has_it_neither_there_nor_here(tmp_path):
+    alice, bob = environment_of("alice", tmp_path), environment_of("bob", tmp_path)
+    with chat("bob", tmp_path) as there:
+        there.wait("you are bob@alpha")
+        run_parley("send", "bob@alpha", "forget this", "--as", "alice@alpha", environment=alice)
+        there.wait("forget this")
+    asked = "history", "bob@alpha", "--as", "alice@alpha"
+    assert "forget this" in run_parley(*asked, environment=alice).stdout
+    assert run_parley("clear", "--as", "alice@alpha", environment=alice).returncode == 2
+    cleared = run_parley("clear", "bob@alpha", "--as", "alice@alpha", environment=alice)
+    assert (cleared.returncode, cleared.stderr) == (0, "your copy of bob@alpha is gone from alpha\n")
+    assert run_parley(*asked, environment=alice).stdout == ""
+    assert "forget this" in run_parley("history", "alice@alpha", "--as", "bob@alpha", environment=bob).stdout
+
+
 def test_without_the_server_there_is_the_copy_on_this_machine_unless_it_is_not_wanted(node, tmp_path):
     environment = environment_of("alice", tmp_path)
     asked = "history", "bob@alpha", "--as", "alice@alpha"

@@ -218,6 +218,31 @@ def test_what_is_removed_or_erased_meanwhile_makes_it_start_over_and_nothing_of_
     assert bob.holds() == lists_of(kept, "bob")
 
 
+def test_who_clears_a_conversation_has_none_of_it_and_the_other_side_keeps_theirs(kept):
+    devices = alice, _, bob = Device(kept), Device(kept, "eve"), Device(kept, "bob")
+    kept.say("for bob", "zanzibar")
+    kept.say("timbuktu", to=EVE)
+    kept.say("pontevedra", to=BEA, marks=SENT)
+    for each in devices:
+        each.sync()
+    retention.clear(kept.db, "alice", "alpha", BOB)
+    kept.projection.forget()
+    kept.say("begun again")
+    for each in devices:
+        each.sync()
+        assert each.holds() == lists_of(kept, each.person)
+    assert (alice.started_over, bob.started_over) == (1, 0)
+    assert [len(lines) for lines in alice.holds().values()] == [1, 1, 1]
+    assert kept.texts("bob", ALICE) == ["begun again", "zanzibar", "for bob"]
+    retention.clear(kept.db, "alice", "alpha", None)
+    kept.projection.forget()
+    retention.blank_due(kept.db)
+    alice.sync()
+    assert alice.holds() == {}
+    on_disk = kept.bytes_on_disk()
+    assert [word in on_disk for word in (b"zanzibar", b"timbuktu", b"pontevedra")] == [True, True, False]
+
+
 def test_a_page_has_an_end_in_bytes_and_what_is_too_large_alone_comes_without_its_bytes(kept):
     device = Device(kept)
     kept.say("s" * 300_000, "t" * 300_000, "small")

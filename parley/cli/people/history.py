@@ -104,6 +104,40 @@ def export(
     sys.exit(run(lambda c: _export(c, user, server or (), whom, since, in_json=how is Format.JSONL), config))
 
 
+def clear(
+    whom: Annotated[str, typer.Argument(metavar="[USER[@SERVER]]", help="Or '#GROUP[@SERVER]', in quotes.")] = "",
+    user: As = "",
+    of_all: Annotated[bool, typer.Option("--all", help="All conversations.")] = False,
+    server: ServerOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Remove your copy of a conversation from your server, and from your devices when they connect next.
+
+    The other side keeps theirs. Nothing brings it back.
+
+    Examples:
+        parley clear bob@beta --as alice@alpha
+
+        parley clear --all --as alice@alpha
+
+    """
+    sys.exit(run(lambda c: _clear(c, user, server or (), whom, of_all=of_all), config))
+
+
+async def _clear(config: Config, name: str, servers: Sequence[str], whom: str, *, of_all: bool) -> int:
+    me = who_we_are(config, name)
+    if bool(whom) == of_all:
+        raise ConfigError("clear which? Write parley clear USER@SERVER, '#GROUP@SERVER', or --all")
+    other = recipient_named(whom, me.server_id) if whom else None
+    chat = ChatFeature(me, config, on_line=lambda _line: None, discovery=await finder(config, servers))
+    async with at_home(chat, servers):
+        await chat.history.clear(other)
+        if chat.cache is not None:
+            await chat.cache.caught_up()
+    note(f"your copy of {other or 'all conversations'} is gone from {me.server_id}")
+    return 0
+
+
 async def _history(
     config: Config, name: str, servers: Sequence[str], whom: str, since: str, limit: int, *, in_json: bool
 ) -> int:

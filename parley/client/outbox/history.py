@@ -16,7 +16,7 @@ from parley.shared.names import spell
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, encode, pb
 
-NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "SYNC"})
+NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "CLEAR_HISTORY", "SYNC"})
 TIMEOUT: Final = 15.0
 """Seconds for which an answer is waited for."""
 _Answer = pb.HistoryAnswer | pb.ConversationsAnswer | pb.SyncAnswer
@@ -129,6 +129,17 @@ class History:
         ask = pb.QueryText(handle=number, query=query, before=before, limit=limit)
         return await self._page("SEARCH_HISTORY", number, ask, timeout)
 
+    async def clear(self, other: Recipient | None, timeout: float = TIMEOUT) -> None:
+        """Remove one's own copy of a conversation from one's server; None: of all. Raises as `conversations` does.
+
+        The other side's copy is the other side's.
+        """
+        number = self._next_number()
+        ask = pb.ClearHistory(handle=number)
+        if other is not None:
+            _address(ask, other)
+        self._check(await self.questions.ask("CLEAR_HISTORY", number, ask, pb.HistoryAnswer, timeout))
+
     async def sync(
         self, cursor: bytes, *, follow: bool, limit: int = 200, timeout: float = TIMEOUT
     ) -> pb.SyncAnswer:
@@ -186,7 +197,7 @@ class History:
 
     def handle(self, frame: Frame) -> bool:
         """Take an answer; False where the message is none."""
-        if frame.name in ("HISTORY_RESP", "SEARCH_HISTORY_RESP"):
+        if frame.name in ("HISTORY_RESP", "SEARCH_HISTORY_RESP", "CLEAR_HISTORY_RESP"):
             self._took(decode(frame, pb.HistoryAnswer))
         elif frame.name == "CONVERSATIONS_RESP":
             self._took(decode(frame, pb.ConversationsAnswer))
@@ -205,7 +216,7 @@ class History:
         return RequestFailed("unsupported", f"the server {spell(self._home)} keeps no history")
 
 
-def _address(ask: pb.QueryHistory, other: Recipient) -> None:
+def _address(ask: pb.QueryHistory | pb.ClearHistory, other: Recipient) -> None:
     if isinstance(other, Group):
         ask.group.CopyFrom(other.to_pb())
     else:

@@ -6,10 +6,13 @@ theirs.
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from parley.services.chat.archive import retention
 from parley.services.chat.archive.archive import Archive
 from parley.services.chat.archive.followers import Followers
 from parley.services.chat.archive.lists import RECEIVED_LINE, Conversation, conversation
@@ -23,7 +26,7 @@ from parley.shared.errors import ConfigError, UnexpectedMessage
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, encode, pb
 
-NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "SYNC", "READ_RECEIPT"})
+NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "CLEAR_HISTORY", "SYNC", "READ_RECEIPT"})
 OF_USER: Final = 4
 """Questions of one user that may wait for an answer."""
 _Result = pb.HistoryAnswer
@@ -48,6 +51,7 @@ class HistoryRequests:
         self._limited = limited
         self._asked: Counter[User] = Counter()
         self._server_id = server_id
+        self._changes: set[asyncio.Task[None]] = set()
         self._followers = Followers()
         if archive is not None:
             archive.news = self._news
@@ -63,6 +67,8 @@ class HistoryRequests:
             self._read_so_far(user, decode(frame, pb.ReadReceipt))
         elif frame.name == "CONVERSATIONS":
             self._conversations(user, decode(frame, pb.QueryConversations), link)
+        elif frame.name == "CLEAR_HISTORY":
+            self._clear(user, decode(frame, pb.ClearHistory), link)
         elif frame.name == "SYNC":
             self._sync(user, decode(frame, pb.QuerySync), link)
         elif frame.name == "HISTORY":
@@ -107,6 +113,25 @@ class HistoryRequests:
             return self._answer(name, ask.handle, found)
 
         self._ask(user, link, question, lambda result: _refusal(name, ask.handle, result))
+
+    def _clear(self, user: User, ask: pb.ClearHistory, link: ChatLink) -> None:
+        archive, name = self._archive, "CLEAR_HISTORY_RESP"
+        other = _other(ask) if ask.WhichOneof("conversation") else None
+        if not self._may_ask(user, link, lambda result: _refusal(name, ask.handle, result)) or archive is None:
+            return
+
+        async def change() -> None:
+            result = _Result.SUCCESS
+            try:
+                await archive.change(lambda db: retention.clear(db, user.user_id, self._server_id, other))
+            except sqlite3.Error:
+                result = _Result.UNKNOWN_ERROR
+            self._answered(user, link, _refusal(name, ask.handle, result))
+            self._news({user.user_id})
+
+        task = asyncio.get_running_loop().create_task(change())
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
 
     def _sync(self, user: User, ask: pb.QuerySync, link: ChatLink) -> None:
         archive = self._archive
@@ -153,24 +178,33 @@ class HistoryRequests:
         refusal: Callable[[pb.HistoryAnswer.Result], bytes],
     ) -> None:
         """Have the file asked, and the link answered; at once, where that cannot be."""
-        if self._archive is None:
-            link.send(refusal(_Result.OFF))
-            return
-        if self._asked[user] >= OF_USER:
-            self._limited("requests", "archive")
-            link.send(refusal(_Result.BUSY))
+        if not self._may_ask(user, link, refusal) or self._archive is None:
             return
 
         def answer(found: bytes | None) -> None:
-            self._asked[user] -= 1
-            if not self._asked[user]:
-                del self._asked[user]
-            if link in self._links_of(user):
-                link.send(refusal(_Result.UNKNOWN_ERROR) if found is None else found)
+            self._answered(user, link, refusal(_Result.UNKNOWN_ERROR) if found is None else found)
 
-        self._asked[user] += 1
         if not self._archive.ask(question, answer):
             answer(None)
+
+    def _may_ask(self, user: User, link: ChatLink, refusal: Callable[[pb.HistoryAnswer.Result], bytes]) -> bool:
+        """Count a question, or refuse it."""
+        if self._archive is None:
+            link.send(refusal(_Result.OFF))
+            return False
+        if self._asked[user] >= OF_USER:
+            self._limited("requests", "archive")
+            link.send(refusal(_Result.BUSY))
+            return False
+        self._asked[user] += 1
+        return True
+
+    def _answered(self, user: User, link: ChatLink, raw: bytes) -> None:
+        self._asked[user] -= 1
+        if not self._asked[user]:
+            del self._asked[user]
+        if link in self._links_of(user):
+            link.send(raw)
 
     def _answer(self, name: str, handle: int, found: Lines) -> bytes:
         answer = pb.HistoryAnswer(handle=handle, result=_Result.SUCCESS, more=found.more, next=found.next)
@@ -206,7 +240,7 @@ class HistoryRequests:
                 link.send(raw)
 
 
-def _other(ask: pb.QueryHistory | pb.ReadReceipt) -> Recipient:
+def _other(ask: pb.QueryHistory | pb.ReadReceipt | pb.ClearHistory) -> Recipient:
     """The user or group of a conversation.
 
     Raises:

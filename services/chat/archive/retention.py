@@ -14,7 +14,7 @@ from parley.services.chat.archive.lists import Conversation, conversation, group
 from parley.services.chat.archive.projection import write_terms
 from parley.services.chat.archive.storage import place, record_of
 from parley.services.chat.archive.texts import is_spaceless, text_of, tokens
-from parley.shared.addresses import Group, User
+from parley.shared.addresses import Group, Recipient, User
 
 STEP: Final = 1000
 """Conversations, or records, that one transaction changes."""
@@ -77,25 +77,39 @@ def erase(db: sqlite3.Connection, person: str, server_id: str) -> int:
 
     What others here have of them is theirs, and stays. How many messages were blanked.
     """
-    rows = db.execute(
-        "SELECT id, is_group, name, server_id FROM conversation WHERE person = ?", (person,)
-    ).fetchall()
+    blank = _cleared(db, person, server_id, "", ())
+    _blank(db, blank)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return len(blank)
+
+
+def clear(db: sqlite3.Connection, person: str, server_id: str, other: Recipient | None) -> None:
+    """Do so for the person, with one conversation or all: the lists go now, the bytes with what was deleted."""
+    where, values = "", ()
+    if other is not None:
+        where, values = " AND is_group = ? AND name = ? AND server_id = ?", (isinstance(other, Group), *other)
+    blank = _cleared(db, person, server_id, where, values)
+    db.executemany("INSERT OR IGNORE INTO erasure VALUES (?)", ((at,) for at in blank))
+
+
+def _cleared(
+    db: sqlite3.Connection, person: str, server_id: str, where: str, values: tuple[bool | str, ...]
+) -> set[int]:
+    """Remove lists of a person's; the places of messages that nobody else here has."""
+    sql = f"SELECT id, is_group, name, server_id FROM conversation WHERE person = ?{where}"  # noqa: S608 - ours
+    rows = db.execute(sql, (person, *values)).fetchall()
     blank: set[int] = set()
     for number, is_group, name, other_server in rows:
         other = Group(name, other_server) if is_group else User(name, other_server)
         spots = _spots_of(db, number)
         with storage.transaction(db, is_safe=True):
-            db.execute("DELETE FROM line WHERE conversation = ?", (number,))
             db.execute("DELETE FROM conversation WHERE id = ?", (number,))
-            db.execute("DELETE FROM pending WHERE conversation = ?", (number,))
-            db.execute("DELETE FROM changed WHERE conversation = ?", (number,))
-            db.execute("DELETE FROM edit WHERE conversation = ?", (number,))
+            for table in ("line", "pending", "changed", "edit"):
+                db.execute(f"DELETE FROM {table} WHERE conversation = ?", (number,))  # noqa: S608 - ours
+            storage.begin_epoch(db, person)
         kept = _of_others(db, Conversation(person, bool(is_group), name, other_server), other, server_id)
         blank.update(at for at in spots if at not in kept)
-    _blank(db, blank)
-    storage.begin_epoch(db)
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return len(blank)
+    return blank
 
 
 def _of_others(db: sqlite3.Connection, mine: Conversation, other: User | Group, server_id: str) -> set[int]:

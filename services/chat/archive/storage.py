@@ -12,6 +12,8 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -179,9 +181,16 @@ def set_projected(db: sqlite3.Connection, number: int) -> None:
     db.execute("UPDATE meta SET value = ? WHERE name = 'projected'", (number,))
 
 
-def begin_epoch(db: sqlite3.Connection) -> None:
-    """Begin another epoch: whoever kept a cursor starts over, and so keeps nothing that is gone here."""
-    db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (secrets.randbits(62),))
+def begin_epoch(db: sqlite3.Connection, person: str) -> None:
+    """Begin another epoch for a person: their devices start over, and so keep nothing that is gone here."""
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"epoch of {person}", secrets.randbits(62)))
+
+
+def epoch(db: sqlite3.Connection, person: str) -> int:
+    """The epoch of the file and of the person, in one number."""
+    names = "epoch", f"epoch of {person}"
+    rows = db.execute("SELECT value FROM meta WHERE name IN (?, ?)", names).fetchall()
+    return reduce(xor, (int(row[0]) for row in rows), 0)
 
 
 def read_chunks(db: sqlite3.Connection, after: int, most: int = 1) -> list[Record]:

@@ -75,10 +75,10 @@ class SyncReader(Reader):
     def sync(self, person: str, cursor: bytes, *, limit: int = 0) -> Synced:
         """Find what is new since a cursor; empty: all that is kept. sqlite3.Error: it cannot be read."""
         self._begin()
-        begin = self._continued(cursor) if cursor else None
+        begin = self._continued(person, cursor) if cursor else None
         starts_over = bool(cursor) and begin is None
         if begin is None:
-            begin = Cursor(self._epoch(), 0, 0, storage.projected(self._db))
+            begin = Cursor(storage.epoch(self._db, person), 0, 0, storage.projected(self._db))
         lines: list[Line] = []
         read: list[Read] = []
         size, most, at = 0, bounded(limit), begin
@@ -100,18 +100,15 @@ class SyncReader(Reader):
         more = begin.conversation > 0 and storage.projected(self._db) > begin.target  # it took several pages
         return Synced(lines, read, end.to_bytes(), more=more, starts_over=starts_over)
 
-    def _epoch(self) -> int:
-        return int(self._db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
-
     def _check(self, number: int) -> int | None:
         """The checksum of a record; None: it is gone."""
         row = self._db.execute("SELECT crc FROM record WHERE id = ?", (number,)).fetchone()
         return None if row is None else int(row[0])
 
-    def _continued(self, data: bytes) -> Cursor | None:
+    def _continued(self, person: str, data: bytes) -> Cursor | None:
         """Where a cursor goes on; None: it fits this file no more."""
         cursor, projected = cursor_from(data), storage.projected(self._db)
-        if cursor is None or cursor.epoch != self._epoch() or cursor.target > projected:
+        if cursor is None or cursor.epoch != storage.epoch(self._db, person) or cursor.target > projected:
             return None
         if cursor.base and self._check(cursor.base) != cursor.check:
             return None
