@@ -63,7 +63,9 @@ def test_whatever_the_bytes_are_reading_them_ends_or_says_that_they_are_cut_off(
             if bad:
                 bad[chance.randrange(len(bad))] = chance.randrange(256)
         with contextlib.suppress(StorageError):
-            assert sum(HEAD.size + len(e.data) for e in entries(bytes(bad))) == len(bad)
+            found = list(entries(bytes(bad)))
+            assert sum(HEAD.size + len(e.data) for e in found) == len(bad)
+            assert all(HEAD.unpack_from(bad, e.offset)[0] == len(e.data) for e in found)
         entry_at(bytes(bad), chance.randrange(300))
 
 
@@ -308,6 +310,16 @@ def test_a_message_of_nobody_that_can_be_read_is_passed_by_and_counted(kept):
     kept.write(spoilt, kept.entry(ALICE, BOB, "readable"))
     kept.project()
     assert kept.texts("alice", BOB) == ["readable"]
+    assert kept.projection.broken == 1
+
+
+def test_a_record_that_is_torn_is_passed_by_and_counted(kept):
+    """Its bytes may still be read as entries: they are not those that were written."""
+    for text in ("before", "torn", "behind"):
+        kept.write(kept.entry(ALICE, BOB, text))
+    kept.db.execute("UPDATE record SET body = CAST(replace(body, 'torn', 'gone') AS BLOB) WHERE id = 2")
+    kept.project()
+    assert kept.texts("alice", BOB) == ["behind", "before"]
     assert kept.projection.broken == 1
 
 

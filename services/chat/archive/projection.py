@@ -185,6 +185,9 @@ class Projection:
     # Reading ----------------------------------------------------------------------------------
 
     def _entries(self, record: Record) -> list[Kept]:
+        if not record.is_whole:
+            self.broken += 1
+            return []
         found, size = read_entries(record.body)
         self.broken += size != len(record.body)
         return found
