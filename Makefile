@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture power-cut bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-reconnect bench-restart bench-typing audit base-image format fuzz clean lock sbom
+.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture power-cut mutants bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-reconnect bench-restart bench-typing audit base-image format fuzz clean lock sbom
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -48,6 +48,9 @@ fuzz: $(READY) ## Feed every entry from outside what nobody would send: RUNS=100
 
 power-cut: $(READY) ## Cut a node's power at many moments, see that nothing told as kept is lost: CUTS=200 (SEED=…, LIVE=10: a node after every tenth)
 	@$(BIN)/python -m tests.power $(if $(CUTS),--cuts $(CUTS)) $(if $(LIVE),--live $(LIVE)) $(if $(SEED),--seed $(SEED))
+
+mutants: $(READY) ## Put one fault after another into a copy, see that a test notices each: ONLY="kept-*"
+	@$(BIN)/python -m tests.mutants $(if $(ONLY),--only "$(ONLY)")
 
 format: $(READY) ## Format the sources
 	@$(BIN)/ruff check --fix .

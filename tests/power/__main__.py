@@ -18,7 +18,7 @@ from tests.power.journal import Journal, Op, Record
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BUILD: Final = ROOT / "build" / "power"
-ADDRESS, PEOPLE = "127.0.187.1", "127.0.187."
+ADDRESS, OTHER, PEOPLE = "127.0.187.1", "127.0.187.2", "127.0.187."
 INSIDE: Final = "--inside"
 SHOWN: Final = 10
 """Cuts with faults that are shown whole."""
@@ -53,7 +53,7 @@ def _story(count: int, live: int, random: Random) -> int:
     root = BUILD / "root"
     root.mkdir()
     journal = Journal(BUILD, root, story.FSYNC)
-    story.record(BUILD, journal, ADDRESS, PEOPLE)
+    story.record(BUILD, journal, ADDRESS, PEOPLE, OTHER)
     records = list(journal.records())
     known = story.known_of(records)
     _say(f"recorded           {_counted(records)}")

@@ -18,8 +18,7 @@ from parley.services.chat.storage import schema
 from parley.shared.addresses import User
 from parley.shared.errors import ParleyError
 from parley.shared.wire.messages import pb
-from tests.power.story import ARCHIVED, SERVER, SERVICES, Known, begin, client, settings_of
-from tests.support.nodes import Node
+from tests.power.story import ARCHIVED, SERVER, SERVICES, Known, PatientNode, begin, client, settings_of
 
 COMPLAINTS: Final = ("error", "critical")
 MOST: Final = 1000
@@ -36,8 +35,10 @@ def inspect(data: Path, known: Known) -> list[str]:
     try:
         with closing(schema.open_file(directory / "chat.db")) as db:
             waiting = {number for (number,) in db.execute("SELECT snowflake FROM message")}
+            members = {name for (name,) in db.execute("SELECT user FROM member WHERE has_left = 0")}
     except ParleyError as error:
         return [*faults, str(error)]
+    faults += [f"{name} is no member any more" for name in sorted(known.joined - members)]
     faults += [f"lost: {known.sent[number]}" for number in known.kept if number not in known.shown | waiting]
     if (directory / "archive.db").exists():
         faults += archived(directory, known)
@@ -76,10 +77,9 @@ def live(directory: Path, known: Known, address: str, people: str, *, is_sent_ag
     `is_sent_again`: ann's client lives, and sends again what has no final status; else it ended with the cut.
     """
     before = set(known.shown)
-    expected = {number for number in known.kept if number not in before}
-    if is_sent_again:
-        expected |= {number for number in known.unanswered if number not in before}
-    node = Node(SERVER, address, directory, SERVICES, settings_of(directory / "data"))
+    again = [number for number in known.unanswered if is_sent_again and "@" not in known.sent[number][0]]
+    expected = {n for n in (*known.kept, *again) if n not in before and "@" not in known.sent[n][0]}
+    node = PatientNode(SERVER, address, directory, SERVICES, settings_of(directory / "data"))
     got: dict[str, list[int]] = {}
     faults = []
     try:
@@ -92,7 +92,6 @@ def live(directory: Path, known: Known, address: str, people: str, *, is_sent_ag
             ann = clients["ann"]
             for each in clients.values():
                 begin(each)
-            again = known.unanswered if is_sent_again else []
             for number in again:
                 ann.say(*known.sent[number], number)
             last = {name: ann.say(name, f"the last to {name}") for name in ("bob", "cat")}
@@ -119,7 +118,7 @@ def _numbers(person: object) -> list[int]:
     return [each.get("messageSnowflake", 0) for each in getattr(person, "messages")]  # noqa: B009
 
 
-def _complaints(node: Node) -> Iterator[str]:
+def _complaints(node: PatientNode) -> Iterator[str]:
     for service in SERVICES:
         for line in node.stderr(service).splitlines():
             said = json.loads(line) if line.startswith("{") else {"level": COMPLAINTS[0]}

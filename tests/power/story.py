@@ -1,8 +1,11 @@
 """A node under the shim, and three people: ann writes, bob is there, cat comes and goes. What they hear is noted.
 
-sent     ann's client gave a message to its link
-told     ann's client was told a status
-shown    a message came to bob's or cat's client, and was acknowledged
+| note | says |
+|---|---|
+| sent | ann's client gave a message to its link |
+| told | ann's client was told a status |
+| shown | a message came to bob's or cat's client, and was acknowledged |
+| joined | somebody was told that they are a member of a group |
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.power.journal import Journal, Op, Record
-from tests.support.nodes import Node, wait_until
+from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
 from tests.support.plain_link import Announced, Link
+from tests.support.plain_tables import NAMES, SHEET
 
 SERVER: Final = "alpha"
 SERVICES: Final = ("discovery", "chat")
@@ -31,12 +35,23 @@ RUN: Final = 20
 DAYS: Final = "30"
 ARCHIVED: Final = 1.0
 """Seconds after which what was delivered stands in the archive (docs/privacy.md)."""
+PATIENCE: Final = 120.0
+"""Seconds that a process may take to start."""
+
+
+class PatientNode(Node):
+    """A node on a machine that does much else: a start that takes long is no fault of a cut's."""
+
+    def wait_ready(self, *services: str, timeout: float = PATIENCE) -> None:
+        """Wait until they are ready."""
+        super().wait_ready(*services, timeout=timeout)
 
 
 class NotedClient(PlainClient):
     """A client that notes what it is told before it does anything about it."""
 
     journal: Journal | None = None
+    names = NAMES | SHEET
 
     def on_frame(self, link: Link, name: str, fields: dict[str, Any]) -> bool:
         """Note it."""
@@ -47,16 +62,25 @@ class NotedClient(PlainClient):
             for each in fields.get("statuses", []):
                 status = each.get("status", "UNKNOWN_STATUS")
                 self.journal.note(json.dumps({"told": fields.get("messageSnowflake", 0), "status": status}))
+        if self.journal is not None and name == "GROUP_MEMBERS" and fields.get("result") == "SUCCESS":
+            self.journal.note(json.dumps({"joined": who}))
         return super().on_frame(link, name, fields)
 
     def say(self, to: str, text: str, number: int = 0) -> int:
-        """Write a text, or the same again, to somebody here; its number."""
-        fields: dict[str, Any] = {"user": {"userId": to, "serverId": SERVER}, "textContent": text}
+        """Write a text, or the same again, to somebody here, or at another server (NAME@SERVER); its number."""
+        name, _, server_id = to.partition("@")
+        fields: dict[str, Any] = {"user": {"userId": name, "serverId": server_id or SERVER}, "textContent": text}
         number = number or next_number()
         if self.journal is not None:
             self.journal.note(json.dumps({"sent": number, "to": to, "text": text}))
         self.send_message(fields | {"messageSnowflake": number})
         return number
+
+    def join(self) -> None:
+        """Become a member of a group."""
+        group = {"groupId": "crew", "serverId": SERVER}
+        self.connected["MESSAGES"].send("JOIN_GROUP", {"handle": 1, "group": group, "user": self.user})
+        self.wait_frame("GROUP_MEMBERS", lambda fields: fields.get("result") == "SUCCESS")
 
 
 _numbers = iter(range(1, 1 << 62))
@@ -77,6 +101,8 @@ class Known:
     shown: set[int] = field(default_factory=set)
     delivered_at: dict[int, float] = field(default_factory=dict)
     """When ann was told so."""
+    joined: set[str] = field(default_factory=set)
+    """Members, by what they were told."""
     identity: str = ""
     """The server's key, once somebody may know it."""
     now: float = 0.0
@@ -96,6 +122,8 @@ class Known:
                 self.delivered_at[said["told"]] = record.when
         elif "shown" in said:
             self.shown.add(said["shown"])
+        elif "joined" in said:
+            self.joined.add(said["joined"])
         elif "identity" in said:
             self.identity = said["identity"]
 
@@ -134,12 +162,15 @@ def begin(one: NotedClient) -> None:
     one.wait_status(hello, "USER_NOT_FOUND")
 
 
-def record(directory: Path, journal: Journal, address: str, people: str) -> None:
-    """Have the story happen, from an empty data directory on. `people`: their addresses, up to the last number."""
+def record(directory: Path, journal: Journal, address: str, people: str, other: str = "") -> None:
+    """Have the story happen, from an empty data directory on. `people`: their addresses, up to the last number.
+
+    `other`: the address of a second server, that comes and is gone; empty: there is none.
+    """
     data = journal.root / "data"
     settings = settings_of(data) | dict(journal.environment)
     with ExitStack() as stack:
-        node = stack.enter_context(Node(SERVER, address, directory, SERVICES, settings))
+        node = stack.enter_context(PatientNode(SERVER, address, directory, SERVICES, settings))
         journal.note(json.dumps({"identity": (data / SERVER / "identity").read_text()}))
         ann = stack.enter_context(client("ann", people + "11", node, journal))
         begin(ann)
@@ -148,11 +179,13 @@ def record(directory: Path, journal: Journal, address: str, people: str) -> None
         wait_until(lambda: node.status("chat")["subscribers"] == 1, what="cat is away")
         with client("bob", people + "12", node, journal) as bob:
             begin(bob)
+            bob.join()
             _to_one_who_is_there(ann, "bob")
             journal.pages(data / SERVER / "delivered.keys")
             _to_one_who_is_away(ann, "cat", "first")
             with client("cat", people + "13", node, journal) as cat:
                 begin(cat)
+                cat.join()
                 for number in known_of(journal.records()).unanswered:
                     ann.wait_status(number, "DELIVERED")
             wait_until(lambda: node.status("chat")["subscribers"] == 2, what="cat is away")
@@ -161,6 +194,11 @@ def record(directory: Path, journal: Journal, address: str, people: str) -> None
         over = time.monotonic() + ARCHIVED
         wait_until(lambda: time.monotonic() > over, what="all that was delivered is to stand in the archive by now")
         _to_one_who_is_away(ann, "bob", "last")
+        if other:
+            with PatientNode("beta", other, directory, SERVICES) as beta:
+                wait_linked([node, beta], ["chat"])
+            for n in range(RUN):
+                ann.wait_status(ann.say("bea@beta", f"to a server that is away {n}"), "OTHER_SERVER_TIMEOUT")
 
 
 def known_of(records: Iterable[Record]) -> Known:

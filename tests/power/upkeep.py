@@ -1,6 +1,6 @@
 """Changes of whole files, cut at any moment: old days are removed, a person is erased, a mailbox is migrated.
 
-python -m tests.power.upkeep ACTION DIRECTORY     # under the shim; says `done` when it is
+`python -m tests.power.upkeep ACTION DIRECTORY` runs under the shim, and says `done` when it is.
 """
 
 from __future__ import annotations
