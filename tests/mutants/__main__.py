@@ -29,11 +29,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--only", default="*", help="names, with * for any part")
     options = parser.parse_args()
-    chosen = [each for each in mutants() if any(fnmatch(each.name, one) for one in options.only.split(","))]
     if os.geteuid() == 0:
         leave()  # its nodes hear nobody else's
     began = time.monotonic()
     copy_checkout()
+    chosen = [each for each in mutants(COPY) if any(fnmatch(each.name, one) for one in options.only.split(","))]
     failed = [name for name in _unpatched(chosen) if _say(f"BROKEN    {name}: it fails without a fault")]
     failed += [each.name for each in chosen if not kill(each)]
     killed = len(chosen) - len(failed)

@@ -59,6 +59,6 @@ class Mutant:
         return done.stderr.strip() if done.returncode else ""
 
 
-def mutants() -> list[Mutant]:
-    """All of them, by name."""
-    return [Mutant.read(path) for path in sorted(HERE.glob("*.patch"))]
+def mutants(checkout: Path = ROOT) -> list[Mutant]:
+    """All of a checkout, by name."""
+    return [Mutant.read(path) for path in sorted((checkout / HERE.relative_to(ROOT)).glob("*.patch"))]

@@ -47,6 +47,13 @@ class PatientNode(Node):
         super().wait_ready(*services, timeout=timeout)
 
 
+class RecordedNode(PatientNode):
+    """A node under the shim, which is loaded as a process begins: so it is forked from none that runs already."""
+
+    def _forked(self, *_: object) -> None:
+        return None
+
+
 class NotedClient(PlainClient):
     """A client that notes what it is told before it does anything about it."""
 
@@ -170,7 +177,7 @@ def record(directory: Path, journal: Journal, address: str, people: str, other: 
     data = journal.root / "data"
     settings = settings_of(data) | dict(journal.environment)
     with ExitStack() as stack:
-        node = stack.enter_context(PatientNode(SERVER, address, directory, SERVICES, settings))
+        node = stack.enter_context(RecordedNode(SERVER, address, directory, SERVICES, settings))
         journal.note(json.dumps({"identity": (data / SERVER / "identity").read_text()}))
         ann = stack.enter_context(client("ann", people + "11", node, journal))
         begin(ann)
