@@ -32,7 +32,7 @@ from parley.client.outbox.searches import FoundUsers, Searches
 from parley.client.trust.devices import Devices
 from parley.client.trust.received_numbers import ReceivedNumbers
 from parley.client.trust.refusals import UserRefused
-from parley.shared.addresses import Group, Recipient, User, parse_recipient
+from parley.shared.addresses import Group, Recipient, Server, User, parse_recipient
 from parley.shared.config import Config
 from parley.shared.dialects.rewriting import read_status
 from parley.shared.discovery.discovery import DiscoveryService
@@ -67,7 +67,8 @@ class ChatFeature(FeatureBase):
     `on_edit(message)` is called with each message that changes an earlier one of the same author's: `message.edit`.
     Without it they are acknowledged and passed by.
     `on_line(line)` has a copy of the user's conversations kept on this machine (`cache`), and is called with each
-    line that is new, those of the user's other devices among them; `client.cache: false` forbids it.
+    line that is new, those of the user's other devices among them; `client.cache: false` forbids it. With it, what
+    no server took before the program ended goes out with the next one.
     `on_refused(error)` is called when this device was revoked, or the name given away, while it was connected.
     """
 
@@ -121,6 +122,7 @@ class ChatFeature(FeatureBase):
             self._author_keys, self.user.server_id, self._statuses_judged
         )
         self._revisions = Revisions()
+        self._has_posted = False
         self._window = window
         self.refused = Refused()
         """How many messages and statuses were refused, because they are not whose they say they are."""
@@ -137,6 +139,11 @@ class ChatFeature(FeatureBase):
         if on_line is None or not self.config.client.cache:
             return None
         return HistoryCache(self.history, path, self.log, lambda line: self._call(on_line, line))
+
+    async def handle_connection(self, server_list: Sequence[Server]) -> None:
+        """Connect, as every feature does; what an earlier program left unsent goes out first. Raises as there."""
+        await self._post_unsent()
+        await super().handle_connection(server_list)
 
     async def close(self) -> None:
         """Hang up, and verify nothing any more."""
@@ -252,9 +259,23 @@ class ChatFeature(FeatureBase):
         if size > limit:
             raise FrameTooLarge(size, limit)
         delivery = Delivery(message)
-        self._deliveries[delivery.snowflake] = delivery
-        self._outbox.add(delivery.snowflake, "MESSAGE", message, delivery.recipient)
+        if self.cache is not None:
+            self.cache.keep(message)
+        self._post(delivery)
         return delivery
+
+    def _post(self, delivery: Delivery) -> None:
+        self._deliveries[delivery.snowflake] = delivery
+        self._outbox.add(delivery.snowflake, "MESSAGE", delivery.message, delivery.recipient)
+
+    async def _post_unsent(self) -> None:
+        """Send what an earlier program wrote here and no server took, as it was: so it counts once."""
+        if self.cache is None or self._has_posted:
+            return
+        self._has_posted = True
+        for message in await self.cache.unsent():
+            if message.messageSnowflake not in self._deliveries:
+                self._post(Delivery(message))
 
     # Groups and blocking ----------------------------------------------------------------------
 
@@ -420,6 +441,8 @@ class ChatFeature(FeatureBase):
             self.log.warning("status_forged", recipient_server=whose.server_id)
             self._call(self._on_forged_status, delivery, whose, status)
         heard = delivery.add_statuses(ack)
+        if self.cache is not None and delivery.first_status.done():
+            self.cache.sent(delivery.snowflake)
         if delivery.final.done():
             del self._deliveries[delivery.snowflake]
             self._outbox.forget(delivery.snowflake)

@@ -82,6 +82,39 @@ def test_who_clears_a_conversation_has_it_neither_there_nor_here(tmp_path):
     assert "forget this" in run_parley("history", "alice@alpha", "--as", "bob@alpha", environment=bob).stdout
 
 
+def test_what_was_written_while_the_server_was_away_goes_out_with_the_next_chat_once(node, tmp_path):
+    with chat("bob", tmp_path) as bob, chat("alice", tmp_path) as alice:
+        for each in (bob, alice):
+            each.wait("you are ")
+        alice.type("bob@alpha: before\r")
+        bob.wait("alice@alpha: before")
+        node.kill("chat")
+        alice.wait("alpha is gone")
+        alice.type("written on the train\r")
+        alice.wait("not sent yet")
+        alice.type("/quit\r")
+        alice.wait("it goes out again with your next chat")
+        alice.wait_exit()
+        node.start("chat")
+        bob.wait("alpha is back")
+        for _ in range(2):
+            with chat("alice", tmp_path) as again:
+                again.wait("you are alice@alpha")
+                bob.wait("alice@alpha: written on the train")
+                again.type("bob@alpha: behind it\r")
+                again.wait("✓ DELIVERED: bob@alpha has it$")
+        shown = [line for line in bob.lines if "written on the train" in line]
+        assert len(shown) == 1
+    environment = environment_of("alice", tmp_path)
+    found = run_parley("history", "bob@alpha", "--as", "alice@alpha", environment=environment).stdout.splitlines()
+    assert [line.rpartition(": ")[2] for line in found] == [
+        "before",
+        "written on the train",
+        "behind it",
+        "behind it",
+    ]
+
+
 def test_without_the_server_there_is_the_copy_on_this_machine_unless_it_is_not_wanted(node, tmp_path):
     environment = environment_of("alice", tmp_path)
     asked = "history", "bob@alpha", "--as", "alice@alpha"

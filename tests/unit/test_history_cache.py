@@ -122,6 +122,18 @@ def test_nothing_is_left_when_it_is_removed(file, tmp_path):
     assert list((tmp_path / "history").iterdir()) == []
 
 
+def test_what_no_server_took_is_there_after_a_restart_in_order_and_old_ones_are_given_up(file, tmp_path):
+    for number in (30, 10, 20):
+        file.keep(pb.ChatMessage(messageSnowflake=number, textContent=f"number {number}"))
+    file.sent(20)
+    file.close()
+    again = CacheFile(tmp_path / "history" / "alice@alpha.db")
+    assert [each.textContent for each in again.unsent(0)] == ["number 10", "number 30"]
+    assert [each.textContent for each in again.unsent(11)] == ["number 30"]
+    assert [each.textContent for each in again.unsent(0)] == ["number 30"]
+    again.close()
+
+
 # Kept as the server's lists are ------------------------------------------------------------------
 
 
@@ -211,6 +223,27 @@ def test_a_server_that_keeps_nothing_is_asked_once_a_link_and_the_client_goes_on
         assert (await home.feature.cache.latest(), came) == ([], [])
 
     story_of(told, tmp_path)
+
+
+def test_what_is_sent_is_kept_until_a_server_has_it(tmp_path):
+    kept = tmp_path / "history" / "alice@alpha.db"
+
+    async def story(home, _came):
+        texts_kept = ["kept", "gone"]
+        for text in texts_kept:
+            home.feature.send(BOB, text)
+        await home.turns()
+        _, message = home.taken("MESSAGE", pb.ChatMessage)
+        ack = pb.ChatMessageResponse(messageSnowflake=message.messageSnowflake)
+        ack.statuses.add(user=BOB.to_pb(), status=pb.ChatMessageResponse.DeliveryStatus.USER_AWAY)
+        await home.tell("MESSAGE_ACK", ack)
+        await home.cut()
+        await home.feature.close()
+
+    story_of(story, tmp_path)
+    file = CacheFile(kept)
+    assert [each.textContent for each in file.unsent(0)] == ["kept"]
+    file.close()
 
 
 def test_without_the_switch_there_is_none_and_what_was_there_is_removed(tmp_path):

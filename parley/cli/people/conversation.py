@@ -391,7 +391,10 @@ class Conversation:
         lost = await self._outcome.wait_for_first_statuses(self._status_timeout)
         for delivery in lost:
             text = f"“{beginning(delivery.message)}” to {delivery.recipient}"
-            self.screen.note(f"  ✗ no status came for {text}; it may not have been taken, send it again")
+            if self.chat.cache is not None:
+                self.screen.note(f"  … no status came for {text}; it goes out again with your next chat")
+            else:
+                self.screen.note(f"  ✗ no status came for {text}; it may not have been taken, send it again")
         if lost or not self._answers_for_all:
             return 1 if lost else 0
         return self._outcome.exit_code()

@@ -24,6 +24,8 @@ from parley.shared.telemetry.logs import Log
 from parley.shared.wire.messages import pb
 
 DAY: Final = 86400.0
+LEFT: Final = 7 * DAY
+"""Seconds after which a message that no server took is given up: as long as one waits at a server."""
 T = TypeVar("T")
 
 
@@ -71,9 +73,7 @@ class HistoryCache:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        if self._file is not None:
-            await self._on_thread(self._file.close)
-            self._file = None
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
 
     # Questions ----------------------------------------------------------------------------------
@@ -82,13 +82,30 @@ class HistoryCache:
         self, other: Recipient, *, before: int = 0, limit: int = 50, since: float = 0.0
     ) -> list[HistoryLine]:
         """Lines of a conversation that are on this machine, the newest first. OSError, sqlite3.Error."""
-        file = await self._made()
-        return await self._on_thread(lambda: file.lines(other, before=before, limit=limit, since=since))
+        return await self._on_thread(lambda file: file.lines(other, before=before, limit=limit, since=since))
 
     async def latest(self, limit: int = 50) -> list[tuple[HistoryLine, int]]:
         """The last line of each conversation, and how many are unread; the latest first. Errors as above."""
-        file = await self._made()
-        return await self._on_thread(lambda: file.latest(limit))
+        return await self._on_thread(lambda file: file.latest(limit))
+
+    # What no server has yet -----------------------------------------------------------------------
+
+    def keep(self, message: pb.ChatMessage) -> None:
+        """Have a message of ours outlive this program until a server has it: `sent`."""
+        self._later(lambda file: file.keep(message))
+
+    def sent(self, snowflake: int) -> None:
+        """A server has it."""
+        self._later(lambda file: file.sent(snowflake))
+
+    async def unsent(self) -> list[pb.ChatMessage]:
+        """Messages that an earlier program left, of the last LEFT seconds; none where the file cannot be used."""
+        since = int((time.time() - LEFT) * 1000) << 22
+        try:
+            return await self._on_thread(lambda file: file.unsent(since))
+        except (OSError, sqlite3.Error, DecodeError) as error:
+            self._log.warning("history_cache_unusable", error=str(error))
+            return []
 
     # Following ----------------------------------------------------------------------------------
 
@@ -105,20 +122,20 @@ class HistoryCache:
             self._caught_up.set()
 
     async def _catch_up(self) -> None:
-        file = await self._made()
         if self._cursor is None:
-            self._cursor, self._last = await self._on_thread(file.read)
+            self._cursor, self._last = await self._on_thread(CacheFile.read)
         cursor: bytes = self._cursor or b""
         more = True
         while more:
             page = await self._history.sync(cursor, follow=True)
-            await self._on_thread(partial(file.take, page))
+            await self._on_thread(partial(CacheFile.take, answer=page))
             self._tell(page)
             self._cursor = cursor = page.cursor
             more = page.more
         self._is_live = True
         if page.kept_days:
-            await self._on_thread(partial(file.remove_before, time.time() - (page.kept_days + 1) * DAY))
+            oldest = time.time() - (page.kept_days + 1) * DAY
+            await self._on_thread(partial(CacheFile.remove_before, at=oldest))
 
     def _tell(self, page: pb.SyncAnswer) -> None:
         if page.startOver:
@@ -130,10 +147,28 @@ class HistoryCache:
                 if self._is_live:
                     self._line_came(line)
 
-    async def _made(self) -> CacheFile:
+    # The thread -----------------------------------------------------------------------------------
+
+    def _open(self) -> CacheFile:
+        """The file; on the thread alone. OSError, sqlite3.Error."""
         if self._file is None:
-            self._file = await self._on_thread(lambda: CacheFile(self._path))
+            self._file = CacheFile(self._path)
         return self._file
 
-    async def _on_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    async def _on_thread(self, work: Callable[[CacheFile], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._open()))
+
+    def _later(self, change: Callable[[CacheFile], None]) -> None:
+        """Change the file soon, in the order of the calls; a change that fails is not made."""
+        self._thread.submit(self._changed, change)
+
+    def _changed(self, change: Callable[[CacheFile], None]) -> None:
+        try:
+            change(self._open())
+        except (OSError, sqlite3.Error) as error:
+            self._log.warning("history_cache_unusable", error=str(error))

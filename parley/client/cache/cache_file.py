@@ -22,6 +22,8 @@ BUSY: Final = 5.0
 """Seconds for which another program's transaction is waited for."""
 MOST: Final = 512 * 1024 * 1024
 """Bytes of the file; beyond them the oldest lines go."""
+UNSENT: Final = 10_000
+"""Messages of ours that are kept until a server has them."""
 STEP: Final = 1000
 """Lines that go at a time."""
 _SCHEMA: Final = """
@@ -35,6 +37,7 @@ CREATE TABLE read (
     is_group INTEGER NOT NULL, name TEXT NOT NULL, server_id TEXT NOT NULL, sequence INTEGER NOT NULL,
     PRIMARY KEY (is_group, name, server_id)
 ) WITHOUT ROWID;
+CREATE TABLE unsent (snowflake INTEGER PRIMARY KEY, message BLOB NOT NULL);
 CREATE TABLE cursor (one INTEGER PRIMARY KEY CHECK (one = 1), cursor BLOB NOT NULL);
 """
 _LAST: Final = "SELECT is_group, name, server_id, max(sequence) FROM line GROUP BY is_group, name, server_id"
@@ -145,6 +148,24 @@ class CacheFile:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
+
+    # What no server has yet -----------------------------------------------------------------------
+
+    def keep(self, message: pb.ChatMessage) -> None:
+        """Keep a message of ours until `sent`; of more than UNSENT none."""
+        if self._db.execute("SELECT count(*) FROM unsent").fetchone()[0] < UNSENT:
+            row = message.messageSnowflake, message.SerializeToString()
+            self._db.execute("INSERT OR REPLACE INTO unsent VALUES (?, ?)", row)
+
+    def sent(self, snowflake: int) -> None:
+        """A server has it."""
+        self._db.execute("DELETE FROM unsent WHERE snowflake = ?", (snowflake,))
+
+    def unsent(self, since: int) -> list[pb.ChatMessage]:
+        """Messages that no server has, in the order of their numbers; those with a lower number are given up."""
+        self._db.execute("DELETE FROM unsent WHERE snowflake < ?", (since,))
+        rows = self._db.execute("SELECT message FROM unsent ORDER BY snowflake").fetchall()
+        return [pb.ChatMessage.FromString(row[0]) for row in rows]
 
     # Questions ----------------------------------------------------------------------------------
 
