@@ -135,7 +135,10 @@ class ChatFeature(FeatureBase):
             return None
         path = directory.history_file(self.user)
         if not self.config.client.cache:
-            cache_file.remove(path)
+            try:
+                cache_file.remove(path)
+            except OSError as error:
+                self.log.warning("history_cache_not_removed", error=str(error))
         if on_line is None or not self.config.client.cache:
             return None
         return HistoryCache(self.history, path, self.log, lambda line: self._call(on_line, line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections import OrderedDict
@@ -21,6 +22,8 @@ OPENING: Final = 5
 SHOWN: Final = 10
 """Lines of /history and /search where no number is given."""
 MOST: Final = 200
+GATHERED: Final = 0.3
+"""Seconds for which the server is not told what was read: it takes few such requests a second."""
 REMEMBERED: Final = 10_000
 """Messages of this chat's own that are told from other devices'."""
 
@@ -31,6 +34,8 @@ class Past:
     def __init__(self, user: User) -> None:
         self._user = user
         self._sent: OrderedDict[int, None] = OrderedDict()
+        self._read: dict[Recipient, int] = {}
+        """How far conversations were read, that the server is not told yet."""
         self.chat: ChatFeature
         self.screen: Screen
 
@@ -43,9 +48,20 @@ class Past:
     def line_came(self, each: HistoryLine) -> None:
         """Note that a received line was seen; show one that was sent elsewhere."""
         if each.received:
-            self.chat.history.mark_read(each.conversation, each.sequence)
+            self._was_read(each.conversation, each.sequence)
         elif each.message is not None and each.message.messageSnowflake not in self._sent:
             self.screen.own(f"{describe_own(each.message, each.conversation)}  (from another device of yours)")
+
+    def _was_read(self, other: Recipient, sequence: int) -> None:
+        """Tell the server soon: of many messages together once."""
+        if not self._read:
+            asyncio.get_running_loop().call_later(GATHERED, self._tell_read)
+        self._read[other] = max(sequence, self._read.get(other, 0))
+
+    def _tell_read(self) -> None:
+        for other, sequence in self._read.items():
+            self.chat.history.mark_read(other, sequence)
+        self._read.clear()
 
     async def opening(self) -> str:
         """The latest conversations, and what is new in them; nothing, where there are none."""
@@ -80,7 +96,7 @@ class Past:
                 raise
             found = tuple(await cache.lines(other, limit=limit))
         if found and found[0].received:
-            self.chat.history.mark_read(other, found[0].sequence)
+            self._was_read(other, found[0].sequence)
         return (
             "\n".join(f"  {written(each, self._user)}" for each in reversed(found)) or f"nothing of {other} is kept"
         )
