@@ -22,12 +22,10 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from spake2 import SPAKE2_A, SPAKE2_B, SPAKEError
-from spake2.ed25519_basic import NotOnCurve
 
 from parley.shared.errors import ParleyError
 from parley.shared.trust.keys import KEY
@@ -132,7 +130,7 @@ class Offer:
             raise PairingRefused("tries", f"the code was good for {TRIES} tries")
         _check(other, element)
         self._tries -= 1
-        side = SPAKE2_B(read_code(self.code).encode(), idA=b"entry", idB=b"offer")
+        side = _spake2().SPAKE2_B(read_code(self.code).encode(), idA=b"entry", idB=b"offer")
         own_element = side.start()
         key = _finish(side, element)
         self._asked = other
@@ -159,7 +157,7 @@ class Entry:
         """PairingRefused("malformed") where `code` is none."""
         self._purpose = purpose
         self._own = own
-        self._side = SPAKE2_A(read_code(code).encode(), idA=b"entry", idB=b"offer")
+        self._side = _spake2().SPAKE2_A(read_code(code).encode(), idA=b"entry", idB=b"offer")
         self.element: bytes = self._side.start()
         """To send first, with the own name and key."""
 
@@ -182,10 +180,18 @@ def _check(party: Party, element: bytes) -> None:
         raise PairingRefused("malformed", "that is no part of a pairing")
 
 
-def _finish(side: SPAKE2_A | SPAKE2_B, element: bytes) -> bytes:
+def _spake2() -> Any:
+    """The library: to compute its groups takes 40 ms, for which no process waits that pairs nothing."""
+    import spake2.ed25519_basic  # noqa: PLC0415
+
+    return spake2
+
+
+def _finish(side: Any, element: bytes) -> bytes:
+    spake2 = _spake2()
     try:
         return bytes(side.finish(element))
-    except (SPAKEError, NotOnCurve, ValueError) as error:
+    except (spake2.SPAKEError, spake2.ed25519_basic.NotOnCurve, ValueError) as error:
         raise PairingRefused("malformed", "that is no element of a pairing") from error
 
 
