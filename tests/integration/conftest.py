@@ -8,7 +8,19 @@ import pytest
 from tests.support.namespaces import leave
 
 FIGURE = "figure"
-LONGEST = "test_monitoring_alerts.py"
+LONGEST = (
+    "test_monitoring_alerts.py",
+    "test_mailbox_cli.py",
+    "test_cli.py",
+    "test_bench_hop.py",
+    "test_federation.py",
+    "test_cli_streams.py",
+    "test_wall_clocks.py",
+    "test_user_names.py",
+    "test_user_search.py",
+    "test_groups_cli.py",
+    "test_server_keys.py",
+)
 
 
 def pytest_configure(config):
@@ -25,8 +37,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the file that takes longest, so that no worker is left with it in the end."""
-    items.sort(key=lambda item: item.path.name != LONGEST)
+    """Begin with the files that take longest, so that no worker is left with one of them in the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
