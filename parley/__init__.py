@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from parley.client.inbox.readers import Messages as Messages
     from parley.client.location import LocationFeature as LocationFeature
     from parley.client.outbox.deliveries import Delivery as Delivery
+    from parley.client.outbox.edits import NotEditable as NotEditable
     from parley.client.outbox.questions import RequestFailed as RequestFailed
     from parley.client.outbox.searches import FoundUsers as FoundUsers
     from parley.client.trust.refusals import NotPinned as NotPinned
@@ -72,6 +73,7 @@ PUBLIC: Final = {
     "LocationService": "parley.services.location.service",
     "Message": "parley.client.inbox.message",
     "Messages": "parley.client.inbox.readers",
+    "NotEditable": "parley.client.outbox.edits",
     "NotPinned": "parley.client.trust.refusals",
     "ParleyError": "parley.shared.errors",
     "PeerError": "parley.shared.errors",
