@@ -561,6 +561,27 @@ def test_a_name_that_was_given_away_is_told_once_and_before_the_new_device_is_sh
     run(whole())
 
 
+def test_a_list_from_before_a_revocation_does_not_count_after_a_restart_either(tmp_path):
+    async def session(message, devices):
+        told = Told()
+        config = Config(client=ClientConfig(data_dir=str(tmp_path)))
+        feature = client(config=config, on_message=told.message, on_forged=told.forged)
+        async with at_home(feature, has_abilities=True) as home:
+            await home.tell("MESSAGE", message)
+            await answered(home, devices)
+            found = await told.wait(1)
+        await feature.close()
+        return found
+
+    async def whole():
+        newest = list_of(BOB, BOBS, number=2, revoked=[OTHER])
+        assert await session(text(1), newest) == [("hi", SIGNED)]
+        assert await session(text(2, key=OTHER), list_of(BOB, BOBS, OTHER, number=1)) == [("hi", UNPROVEN)]
+        assert await session(text(3), newest) == [("hi", SIGNED)]
+
+    run(whole())
+
+
 def test_a_client_that_was_away_is_told_of_another_device(tmp_path):
     changes = []
 

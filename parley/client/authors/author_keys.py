@@ -158,11 +158,15 @@ class AuthorKeys:
         self._contacts.wrote(author, key, self._lists.of(author))
 
     def take(self, message: pb.DeviceList) -> None:
-        """A list came. What its user's own server did not sign says only that nothing is known."""
+        """A list came. What its user's own server did not sign says only that nothing is known.
+
+        One that is older than a list from before a restart does not count: a device may have been revoked since.
+        """
         author = User.of(message.user)
         home = self._homes.of(author.server_id)
         question = self._questions.get(author)
-        if message.signature and home is not None and self._lists.take(message, home) is ListVerdict.NEW:
+        is_current = bool(message.signature) and message.number >= self._contacts.number(author)
+        if is_current and home is not None and self._lists.take(message, home) is ListVerdict.NEW:
             self._contacts.listed(author, message, is_asked=question is not None)
         if question is not None:
             question.answered.set()

@@ -59,6 +59,11 @@ class Contacts:
         except (OSError, sqlite3.Error) as error:
             self._writing.failed(error)
 
+    def number(self, user: User) -> int:
+        """The number of the newest list of a contact, before a restart, too; 0: none is known."""
+        contact = self._contacts.get(hash_of(user))
+        return 0 if contact is None else max(contact.number, contact.freed)
+
     def listed(self, user: User, devices: pb.DeviceList, *, is_asked: bool) -> None:
         """A list came that its user's server signed; `is_asked`: somebody was written to, or wrote."""
         name = hash_of(user)
