@@ -116,6 +116,9 @@ def test_links_that_stand_say_invited_once_both_are_in(nodes):
             what=f"{node} says invited",
         )
         assert len(node.logged("chat", "peer_connected")) <= 1
+    for node in (alpha, beta):  # neither takes the other's list for a stranger's
+        rejected = node.metrics("chat").value("parley_frames_rejected_total", reason="unknown_name")
+        assert (rejected, "FEDERATION_LIST" in node.stderr("chat")) == (0, False)
 
 
 def test_a_spoken_code_lets_one_server_in(nodes):

@@ -73,11 +73,18 @@ class FederationLists:
     # Hearing -------------------------------------------------------------------------------------------------
 
     def came(self, link: Link, frame: Frame) -> bool:
-        """Take a member's list; False: who sent it is none."""
+        """Take a member's list; False: who sent it is none, and the list does not say otherwise.
+
+        After a join each side may hear of it from the other before it has read its own files again: where we are in
+        no federation yet, the list is passed by, and a newer one than ours may be the one that takes its sender in.
+        """
         state, acts = self._service.federation.state, self._service.federation.acts
-        if state is None or acts is None or not self._is_member(link):
-            return False
+        if state is None or acts is None:
+            self._service.guard.counts(link, "requests", 1)
+            return True
         shown = SignedList.of(decode(frame, pb.FederationList))
+        if not self._is_member(link) and shown.number <= state.number:
+            return False
         self._service.federation.has_number(link.peer_id, shown.number)
         if (early := _early(shown, state.federation, state.newest)) is not None:
             self._judged(link, shown, early)
