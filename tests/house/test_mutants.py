@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from tests.mutants.mutant import HERE, ROOT, Mutant, mutants
-from tests.mutants.report import Verdict, verdict
+from tests.mutants.report import Verdict, not_passed, verdict
 
 FEWEST = 15
 CASE = '<testsuites><testsuite><testcase name="t">{}</testcase></testsuite></testsuites>'
@@ -55,6 +55,14 @@ def test_a_mutant_without_a_head_is_refused(tmp_path, head):
 )
 def test_a_test_fails_for_the_right_reason_where_what_it_promises_does_not_hold(said, found):
     assert verdict(CASE.format(said))[0] is found
+
+
+def test_those_that_did_not_pass_are_told_by_name():
+    cases = (
+        '<testcase name="a[1]"><failure /></testcase><testcase name="b" /><testcase name="c"><error /></testcase>'
+    )
+    assert not_passed(f"<testsuite>{cases}</testsuite>") == {"a", "c"}
+    assert not_passed("") == set()
 
 
 @pytest.mark.parametrize("xml", ["", "<testsuites />", "<testsuite"])

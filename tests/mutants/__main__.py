@@ -16,8 +16,8 @@ from fnmatch import fnmatch
 from typing import Final
 
 from tests.mutants.mutant import ROOT, Mutant, mutants
-from tests.mutants.report import Verdict, verdict
-from tests.support.namespaces import leave
+from tests.mutants.report import Verdict, not_passed, verdict
+from tests.support.namespaces import leave_as_anybody
 
 COPY: Final = ROOT / "build" / "mutants"
 LONGEST: Final = 300.0
@@ -29,8 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--only", default="*", help="names, with * for any part")
     options = parser.parse_args()
-    if os.geteuid() == 0:
-        leave()  # its nodes hear nobody else's
+    leave_as_anybody()  # the nodes hear nobody else's
     began = time.monotonic()
     copy_checkout()
     chosen = [each for each in mutants(COPY) if any(fnmatch(each.name, one) for one in options.only.split(","))]
@@ -74,13 +73,15 @@ def kill(mutant: Mutant) -> bool:
 
 
 def _unpatched(chosen: Sequence[Mutant]) -> list[str]:
-    """The tests that do not pass without a fault."""
-    tests = {(each.test, each.is_pure) for each in chosen}
-    together = {is_pure: sorted(test for test, pure in tests if pure is is_pure) for is_pure in (False, True)}
+    """The tests that do not pass without a fault: what fails among all is tried once more alone."""
     failed = []
-    for is_pure, names in together.items():
-        if names and verdict(_run(names, is_pure=is_pure))[0] is not Verdict.PASSED:
-            failed += [name for name in names if verdict(_run([name], is_pure=is_pure))[0] is not Verdict.PASSED]
+    for is_pure in (False, True):
+        tests = sorted({each.test for each in chosen if each.is_pure is is_pure})
+        report = _run(tests, is_pure=is_pure) if tests else ""
+        if tests and verdict(report)[0] is not Verdict.PASSED:
+            names = not_passed(report)
+            again = [test for test in tests if not names or test.split("::")[1].partition("[")[0] in names]
+            failed += [test for test in again if verdict(_run([test], is_pure=is_pure))[0] is not Verdict.PASSED]
     return failed
 
 

@@ -46,6 +46,15 @@ def verdict(xml: str) -> tuple[Verdict, str]:
     return Verdict.PASSED, ""
 
 
+def not_passed(xml: str) -> set[str]:
+    """The names of functions of tests in a report that did not pass."""
+    try:
+        cases = ET.fromstring(xml).iter("testcase")
+    except ET.ParseError:
+        return set()
+    return {case.get("name", "").partition("[")[0] for case in cases if len(case) and case[0].tag != "properties"}
+
+
 def _first(message: str | None) -> str:
     lines = (message or "").strip().splitlines()
     return lines[0][:160] if lines else "no reason"

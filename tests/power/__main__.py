@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import secrets
 import shutil
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -15,11 +14,11 @@ from typing import Final
 
 from tests.power import run, story, upkeep
 from tests.power.journal import Journal, Op, Record
+from tests.support.namespaces import leave_as_anybody
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BUILD: Final = ROOT / "build" / "power"
 ADDRESS, OTHER, PEOPLE = "127.0.187.1", "127.0.187.2", "127.0.187."
-INSIDE: Final = "--inside"
 SHOWN: Final = 10
 """Cuts with faults that are shown whole."""
 
@@ -30,13 +29,8 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=200, help="of the story")
     parser.add_argument("--live", type=int, default=1, help="start a node after every so many of them; 0: never")
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if not options.inside:
-        own = ["unshare", "--net", "--map-root-user", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
-        return subprocess.run(
-            [*own, sys.executable, "-m", "tests.power", *sys.argv[1:], INSIDE], check=False
-        ).returncode
+    leave_as_anybody()
     seed = secrets.randbelow(1 << 31) if options.seed is None else options.seed
     shutil.rmtree(BUILD, ignore_errors=True)
     (BUILD / "cuts").mkdir(parents=True)
