@@ -10,6 +10,8 @@ from parley.shared.wire.messages import encode, pb
 from tests.support.attackers import Attack, Honest, described, dialled
 from tests.support.nodes import Node
 
+pytestmark = pytest.mark.timed
+
 ADDRESS, ATTACKER, HONEST = "127.0.98.1", "127.0.98.66", "127.0.98.2"
 HARM = 0.5
 """Seconds; where a list was taken at once, they were 6."""
