@@ -546,6 +546,21 @@ def test_a_group_is_told_and_who_was_no_member_yet_has_nothing_to_change(kept):
     assert edited(kept, "eve", CREW) == []
 
 
+def test_an_edit_of_nothing_reads_no_message_that_it_looks_at_whole(kept, monkeypatch):
+    for n in range(20):
+        kept.say(f"number {n + 1}" + " and more" * 10_000)
+    kept.write(edit_entry(kept, ALICE, BOB, 99, "of nothing"), edit_entry(kept, BOB, ALICE, 3, "of another's"))
+    reads = []
+    read_record = storage.read_record
+    monkeypatch.setattr(storage, "read_record", lambda *args: reads.append(args) or read_record(*args))
+    kept.project()
+    assert reads == []
+    kept.write(edit_entry(kept, ALICE, BOB, 3, "third", content="number 3" + " and more" * 10_000))
+    kept.project()
+    assert len(reads) == 2  # of each of the two whose list it is in
+    assert edited(kept, "bob", ALICE)[2] == "third"
+
+
 def test_a_search_finds_what_is_written_now(kept):
     kept.say("number 1", "number 2", "number 3")
     kept.write(edit_entry(kept, ALICE, BOB, 1, "lunch"), edit_entry(kept, ALICE, BOB, 2, deletes=True))

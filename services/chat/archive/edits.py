@@ -11,7 +11,7 @@ import sqlite3
 from typing import Final
 
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.entries import MESSAGE, entry_at
+from parley.services.chat.archive.entries import HEAD, MESSAGE, entry_at
 from parley.services.chat.archive.lists import message_of
 from parley.services.chat.archive.storage import record_of
 from parley.shared.addresses import User
@@ -21,6 +21,8 @@ from parley.shared.wire.varints import varint
 
 LOOKED: Final = 2000
 """Lines among which a message is looked for, from the newest back."""
+_FRAME: Final = len(b"MESSAGE 123456789 ")
+"""Bytes of a frame before its payload, at most."""
 
 
 class Edits:
@@ -54,25 +56,34 @@ class Edits:
         self._db.execute("INSERT OR IGNORE INTO erasure VALUES (?)", (at,))
 
     def _find(self, conversation: int, edit: pb.Edit, author: User) -> tuple[int, int] | None:
-        """The sequence and place of the author's message with that number and content."""
-        number = b"\x08" + varint(edit.target)
+        """The sequence and place of the author's message with that number and content.
+
+        Of other messages the first bytes are read alone: large documents are looked through as texts are.
+        """
+        name = author.to_pb().SerializeToString()
+        wanted = b"\x08" + varint(edit.target) + b"\x12" + varint(len(name)) + name
         lines = self._db.execute(
             "SELECT sequence, place FROM line WHERE conversation = ? ORDER BY sequence DESC LIMIT ?",
             (conversation, LOOKED),
         )
-        record: storage.Record | None = None
         for sequence, at in lines.fetchall():
-            wanted, offset = record_of(at)
-            if record is None or record.number != wanted:
-                record = storage.read_record(self._db, wanted)
-            entry = entry_at(record.body, offset) if record is not None else None
-            if entry is None or entry.kind != MESSAGE or number not in entry.data:
+            if not self._begins_with(at, wanted):
                 continue
-            message = message_of(entry.data)
-            if (
-                message is not None
-                and message.messageSnowflake == edit.target
-                and author == User.of(message.author)
-            ):
-                return (sequence, at) if content_digest(message) == edit.content else None
+            record = storage.read_record(self._db, record_of(at)[0])
+            entry = entry_at(record.body, record_of(at)[1]) if record is not None and record.is_whole else None
+            message = message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
+            is_meant = message is not None and content_digest(message) == edit.content
+            return (sequence, at) if is_meant else None
         return None
+
+    def _begins_with(self, at: int, wanted: bytes) -> bool:
+        """Whether the payload of a message begins so: with number and author, as all programs write them."""
+        number, offset = record_of(at)
+        try:
+            with self._db.blobopen("record", "body", number, readonly=True) as body:
+                body.seek(offset)
+                entry = body.read(HEAD.size + _FRAME + len(wanted))
+        except (sqlite3.OperationalError, ValueError):  # it is gone, or ends before
+            return False
+        begin = entry.find(b" ", entry.find(b" ", HEAD.size) + 1) + 1
+        return entry.startswith(wanted, begin)
