@@ -26,6 +26,8 @@ from parley.services.chat.archive.storage import place
 _CURSOR: Final = Struct("<QQIQQQ")
 _LONGEST: Final = 1 << 62
 """Numbers of a cursor are no larger: SQLite's go no further than 63 bits."""
+GROUPED: Final = 256
+"""Conversations that are read together."""
 
 
 class Cursor(NamedTuple):
@@ -116,20 +118,26 @@ class SyncReader(Reader):
 
     def _items(self, person: str, cursor: Cursor) -> Iterator[tuple[Conversation, Line | None, int, int]]:
         """Conversation by conversation its lines, then how far it was read, as None and the sequence."""
-        rows = self._db.execute(
+        rows = self._conversations_from(person, cursor.conversation, cursor)
+        while rows:
+            for number, is_group, name, server_id, read in rows:
+                each = Conversation(person, bool(is_group), name, server_id)
+                after = cursor.sequence if number == cursor.conversation else 0
+                if after == _LONGEST:
+                    continue
+                for line in self._new_lines(each, number, after, cursor):
+                    yield each, line, line.sequence, number
+                if read:
+                    yield each, None, read, number
+            rows = self._conversations_from(person, rows[-1][0] + 1, cursor) if len(rows) == GROUPED else []
+
+    def _conversations_from(self, person: str, first: int, cursor: Cursor) -> list[tuple[int, int, str, str, int]]:
+        """Some conversations in which there may be something new: of a hundred thousand, an answer has few."""
+        return self._db.execute(
             "SELECT id, is_group, name, server_id, read FROM conversation"
-            " WHERE person = ? AND id >= ? AND (place >= ? OR changed > ?) ORDER BY id",
-            (person, cursor.conversation, place(cursor.base + 1, 0), cursor.base),
-        )
-        for number, is_group, name, server_id, read in rows.fetchall():
-            each = Conversation(person, bool(is_group), name, server_id)
-            after = cursor.sequence if number == cursor.conversation else 0
-            if after == _LONGEST:
-                continue
-            for line in self._new_lines(each, number, after, cursor):
-                yield each, line, line.sequence, number
-            if read:
-                yield each, None, read, number
+            " WHERE person = ? AND id >= ? AND (place >= ? OR changed > ?) ORDER BY id LIMIT ?",
+            (person, first, place(cursor.base + 1, 0), cursor.base, GROUPED),
+        ).fetchall()
 
     def _new_lines(self, each: Conversation, number: int, after: int, cursor: Cursor) -> Iterator[Line]:
         """Lines that changed, then those that are new."""
