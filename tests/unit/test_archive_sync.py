@@ -1,15 +1,17 @@
 """SYNC: a device that asks for what is new holds what its person's lists hold, in order, and nothing twice."""
 
 import random
+import sqlite3
 
 import pytest
 
-from parley.services.chat.archive import retention
+from parley.services.chat.archive import retention, sync
 from parley.services.chat.archive.entries import COPY, NO_STATUS, READ, RECEIVED, SENT, STATUS, entry_bytes
 from parley.services.chat.archive.followers import Followers
 from parley.services.chat.archive.lists import Conversation, conversation
 from parley.services.chat.archive.sync import Cursor, cursor_from
 from parley.services.chat.message.statuses import Status
+from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
 from tests.support.kept_archive import ALICE, BEA, BOB, CREW, EVE, Kept
 
@@ -241,6 +243,51 @@ def test_who_clears_a_conversation_has_none_of_it_and_the_other_side_keeps_their
     assert alice.holds() == {}
     on_disk = kept.bytes_on_disk()
     assert [word in on_disk for word in (b"zanzibar", b"timbuktu", b"pontevedra")] == [True, True, False]
+
+
+def test_a_crash_while_it_is_cleared_leaves_no_message_that_nobody_has_and_nobody_blanks(kept, monkeypatch):
+    def crash(*_args):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    kept.say("zanzibar", to=BEA, marks=SENT)
+    monkeypatch.setattr(retention, "_of_others", crash)
+    with pytest.raises(sqlite3.OperationalError):
+        retention.clear(kept.db, "alice", "alpha", None)
+    assert kept.texts("alice", BEA) == ["zanzibar"]
+
+
+def test_clearing_waits_for_the_disk_once(kept):
+    kept.say(*(f"number {n}" for n in range(50)), to=BEA, marks=SENT)
+    kept.say("another", to=EVE)
+    done = []
+    kept.db.set_trace_callback(done.append)
+    retention.clear(kept.db, "alice", "alpha", None)
+    kept.db.set_trace_callback(None)
+    assert done.count("COMMIT") == 2
+    assert [each for each in done if each.startswith("PRAGMA")] == [
+        "PRAGMA synchronous=NORMAL",
+        "PRAGMA synchronous=FULL",
+    ]
+    assert kept.db.execute("SELECT count(*) FROM erasure").fetchone() == (50,)
+
+
+def test_a_page_reads_few_of_many_conversations_and_the_pages_all(kept, monkeypatch):
+    monkeypatch.setattr(sync, "GROUPED", 20)
+    kept.write(*(kept.entry(User(f"u{n}", "beta"), ALICE, "hello", marks=RECEIVED) for n in range(500)))
+    kept.project()
+    rows = []
+    reader = kept.reader()
+    reader._db.row_factory = lambda _cursor, row: rows.append(row) or row
+    found = reader.sync("alice", b"", limit=5)
+    assert (len(found.lines), found.more) == (5, True)
+    assert len(rows) < 60
+    device = Device(kept)
+    device.sync()
+    assert device.told == 500
+    device.sync()
+    kept.say("more", author=User("u499", "beta"), to=ALICE, marks=RECEIVED)
+    device.sync(1)
+    assert device.holds() == lists_of(kept, "alice")
 
 
 def test_a_page_has_an_end_in_bytes_and_what_is_too_large_alone_comes_without_its_bytes(kept):

@@ -77,10 +77,10 @@ def erase(db: sqlite3.Connection, person: str, server_id: str) -> int:
 
     What others here have of them is theirs, and stays. How many messages were blanked.
     """
-    blank = _cleared(db, person, server_id, "", ())
-    _blank(db, blank)
+    count = _cleared(db, person, server_id, "", ())
+    blank_due(db)
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return len(blank)
+    return count
 
 
 def clear(db: sqlite3.Connection, person: str, server_id: str, other: Recipient | None) -> None:
@@ -88,28 +88,32 @@ def clear(db: sqlite3.Connection, person: str, server_id: str, other: Recipient 
     where, values = "", ()
     if other is not None:
         where, values = " AND is_group = ? AND name = ? AND server_id = ?", (isinstance(other, Group), *other)
-    blank = _cleared(db, person, server_id, where, values)
-    db.executemany("INSERT OR IGNORE INTO erasure VALUES (?)", ((at,) for at in blank))
+    _cleared(db, person, server_id, where, values)
 
 
 def _cleared(
     db: sqlite3.Connection, person: str, server_id: str, where: str, values: tuple[bool | str, ...]
-) -> set[int]:
-    """Remove lists of a person's; the places of messages that nobody else here has."""
+) -> int:
+    """Remove lists of a person's, and have messages blanked that nobody else here has; how many there are.
+
+    A crash leaves no list without its messages' note in `erasure`; the last transaction makes all of them safe.
+    """
     sql = f"SELECT id, is_group, name, server_id FROM conversation WHERE person = ?{where}"  # noqa: S608 - ours
     rows = db.execute(sql, (person, *values)).fetchall()
-    blank: set[int] = set()
+    count = 0
     for number, is_group, name, other_server in rows:
         other = Group(name, other_server) if is_group else User(name, other_server)
-        spots = _spots_of(db, number)
-        with storage.transaction(db, is_safe=True):
+        with storage.transaction(db, is_safe=number == rows[-1][0]):
+            spots = _spots_of(db, number)
             db.execute("DELETE FROM conversation WHERE id = ?", (number,))
             for table in ("line", "pending", "changed", "edit"):
                 db.execute(f"DELETE FROM {table} WHERE conversation = ?", (number,))  # noqa: S608 - ours
+            kept = _of_others(db, Conversation(person, bool(is_group), name, other_server), other, server_id)
+            blank = [at for at in spots if at not in kept]
+            db.executemany("INSERT OR IGNORE INTO erasure VALUES (?)", ((at,) for at in blank))
             storage.begin_epoch(db, person)
-        kept = _of_others(db, Conversation(person, bool(is_group), name, other_server), other, server_id)
-        blank.update(at for at in spots if at not in kept)
-    return blank
+        count += len(blank)
+    return count
 
 
 def _of_others(db: sqlite3.Connection, mine: Conversation, other: User | Group, server_id: str) -> set[int]:
@@ -138,7 +142,8 @@ def blank_due(db: sqlite3.Connection) -> int:
     due = [row[0] for row in db.execute("SELECT place FROM erasure")]
     if due:
         _blank(db, due)
-        db.executemany("DELETE FROM erasure WHERE place = ?", ((at,) for at in due))
+        with storage.transaction(db, is_safe=True):
+            db.executemany("DELETE FROM erasure WHERE place = ?", ((at,) for at in due))
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return len(due)
 
