@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DRAWING := $(VENV)/.drawing
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture power-cut mutants bench bench-curves bench-federation bench-guard bench-idle bench-mailbox bench-metrics bench-plots bench-reconnect bench-restart bench-typing audit base-image format fuzz clean lock sbom
+.PHONY: help run setup test check chaos attack interop walk proto dashboards documents picture power-cut mutants bench bench-curves bench-federation bench-guard bench-history bench-idle bench-mailbox bench-metrics bench-plots bench-reconnect bench-restart bench-typing audit base-image format fuzz clean lock sbom
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -88,6 +88,9 @@ bench-federation: $(READY) ## Measure starting, linking and a mesh of 20 nodes
 bench-guard: $(READY) ## See that no message costs more than it did: instructions, and speed beside a relay (UPDATE=1)
 	@deploy/test-tools.sh valgrind
 	@$(BIN)/python -m bench.guard $(if $(UPDATE),--update)
+
+bench-history: $(READY) ## Measure the archive: how quickly it is filled, asked and opened, and its size (MESSAGES=1000000)
+	@$(BIN)/python -m bench.history $(MESSAGES)
 
 bench-idle: $(READY) ## Measure what costs who does nothing: 10,000 clients, a node at rest, datagrams of 30 nodes (WHAT=node)
 	@$(BIN)/python -m bench.idle $(WHAT)

@@ -447,6 +447,18 @@ def test_a_question_takes_no_longer_than_it_may(kept, monkeypatch):
     assert time.monotonic() - begun < 5.0
 
 
+def test_a_page_of_lines_that_takes_too_long_ends_where_it_has_come(kept, monkeypatch):
+    """A busy machine, or a slow disk: whoever asked goes on from there, and is told of no error."""
+    for number in range(50):
+        kept.say(f"number {number}", "x" * 60_000)
+    reader, read, taken = kept.reader(), [], storage.read_record
+    monkeypatch.setattr(storage, "read_record", lambda db, number: read.append(number) or taken(db, number))
+    reader._db.set_progress_handler(lambda: len(read) > 10, 1)
+    page = reader.history(conversation("alice", BOB), limit=60)
+    assert 0 < len(page.lines) < 60
+    assert page.more
+
+
 def test_names_of_conversations_are_whole():
     assert conversation("alice", CREW) == Conversation("alice", True, "crew", "alpha")
     assert Conversation("alice", True, "crew", "alpha").other == CREW

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,9 @@ FRESH: Final = 0.5
 """Seconds for which an answer waits for what was told before it was asked."""
 ASKED: Final = 64
 """Questions that may wait for an answer."""
+SWITCH: Final = 0.0002
+"""Seconds for which the archive's threads may keep the interpreter while the event loop waits for it; Python's own
+5 ms would be added to a message's way at each turn of the loop."""
 STEP: Final = 0.5
 """Seconds by which the clock has to differ to be set again."""
 
@@ -49,6 +53,7 @@ class Archive:
         self._age = age
         self.policy = policy
         self._loop = asyncio.get_running_loop()
+        sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
         self.news: Callable[[set[str]], None] = lambda _people: None
         """Hears, on the loop, whose lists were changed."""
         self._is_open = True

@@ -146,13 +146,18 @@ class Reader:
             found = self._lines(each, number, "sequence < ?", (_number(before or 1 << 62),), "DESC", limit + 1)
         lines: list[Line] = []
         size = 0
-        for line in found:
-            if line.at < since and after is None:
-                return Lines(lines, more=False, read=read)
-            size += line.size
-            if len(lines) == limit or (lines and size > BYTES):
-                return Lines(lines, more=True, read=read)
-            lines.append(line.without_bytes() if size > BYTES else line)
+        try:
+            for line in found:
+                if line.at < since and after is None:
+                    return Lines(lines, more=False, read=read)
+                size += line.size
+                if len(lines) == limit or (lines and size > BYTES):
+                    return Lines(lines, more=True, read=read)
+                lines.append(line.without_bytes() if size > BYTES else line)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_INTERRUPT" or not lines:
+                raise
+            return Lines(lines, more=True, read=read)
         return Lines(lines, read=read)
 
     def _lines(

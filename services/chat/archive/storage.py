@@ -29,6 +29,8 @@ OFFSET_BITS: Final = 16
 DAY: Final = 86400.0
 COMMIT: Final = 1 << 20
 """Bytes of chunks that are written in one commit."""
+CHECKPOINT: Final = 4096
+"""Pages of the journal (16 MiB) that go into the file together: a page of lines is changed again and again."""
 ROWS: Final = 500
 """Rows that one statement inserts."""
 
@@ -108,6 +110,7 @@ def open_file(path: Path) -> sqlite3.Connection:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA secure_delete=ON")
             db.execute("PRAGMA cache_size=-16384")
+            db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
             if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 _make(db)
             found = db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()

@@ -82,14 +82,13 @@ class Worker:
         self._tasks: deque[Callable[[sqlite3.Connection], None]] = deque()
         self._behind: deque[tuple[int, float]] = deque()
         """Last records of chunks that are not projected, and when they came."""
-        self._unprojected_bytes = BATCH
-        """Of what an earlier process left, nobody knows how much it is."""
+        self._unprojected_bytes = 0
         self._put = self._written_puts = self._projected_puts = self._asked_puts = 0
         self._put_ends: deque[tuple[int, int]] = deque()
         """Last records of chunks, and which put they were."""
         self._is_closing = False
         if self._projected < self._last:
-            self._behind.append((self._last, time.monotonic()))
+            self._behind.append((self._last, time.monotonic() - GATHER))
         self._age = 0.0
         self._blank_at = 0.0
         self.messages = self.dropped = 0
@@ -129,6 +128,12 @@ class Worker:
         with self._changed:
             oldest = self._behind[0][1] if self._behind else self._unwritten[0].put if self._unwritten else None
         return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of entries that are in no list yet: those that wait to be written, and those in the file."""
+        with self._changed:
+            return self._unwritten_bytes + (self._unprojected_bytes if self._behind else 0)
 
     def close(self) -> None:
         """Write what waits, and end. What is not projected is so at the next start."""
