@@ -32,7 +32,13 @@ BLANK: Final = 6 * 3600.0
 GATHER: Final = 0.2
 """Seconds for which chunks are gathered, to be projected together, unless somebody asks."""
 BATCH: Final = 4 * 1024 * 1024
-"""Bytes of chunks that are projected together, and not gathered any longer."""
+"""Bytes of chunks that are projected together at most, and not gathered any longer."""
+LEAST: Final = 64 * 1024
+"""Bytes of them at least."""
+TURN: Final = 0.3
+"""Seconds that projecting some may take while others come: meanwhile nothing is written."""
+QUIET: Final = 1.0
+"""Seconds without a chunk after which no others come just now."""
 BUSY: Final = 8 * 1024 * 1024
 """Bytes that wait to be written, beyond which nothing is projected until they are."""
 
@@ -83,7 +89,11 @@ class Worker:
         self._behind: deque[tuple[int, float]] = deque()
         """Last records of chunks that are not projected, and when they came."""
         self._unprojected_bytes = 0
+        self._batch = LEAST
+        """Bytes that were projected in a turn, as far as is known."""
         self._put = self._written_puts = self._projected_puts = self._asked_puts = 0
+        self._put_at = 0.0
+        """When the last one was."""
         self._put_ends: deque[tuple[int, int]] = deque()
         """Last records of chunks, and which put they were."""
         self._is_closing = False
@@ -108,6 +118,7 @@ class Worker:
             self._unwritten.append(chunk)
             self._unwritten_bytes += len(chunk.entries)
             self._put += 1
+            self._put_at = chunk.put
             self._changed.notify_all()
         return True
 
@@ -179,7 +190,8 @@ class Worker:
                 if is_closing:
                     return
                 if self._is_due():
-                    self._project()
+                    is_quiet = time.monotonic() - self._put_at > QUIET
+                    self._project(BATCH if is_quiet else self._batch)
                 if time.monotonic() >= upkeep:
                     upkeep = time.monotonic() + UPKEEP
                     self._keep_up()
@@ -239,19 +251,22 @@ class Worker:
                 self._behind.append((last, first.put))
                 self._put_ends.append((last, self._written_puts))
 
-    def _project(self) -> None:
-        """Project some chunks."""
-        records = storage.read_chunks(self._db, self._projected, BATCH)
+    def _project(self, most: int) -> None:
+        """Project chunks of about `most` bytes."""
+        begun = time.monotonic()
+        records = storage.read_chunks(self._db, self._projected, most)
+        size = sum(len(record.body) for record in records)
         if records:
             self._projection.project(records)
+            took = time.monotonic() - begun
+            self._batch = max(LEAST, min(BATCH, 2 * most, int(size * TURN / max(took, 1e-3))))
         with self._changed:
             self._projected = records[-1].number if records else self._last
             while self._behind and self._behind[0][0] <= self._projected:
                 self._behind.popleft()
             while self._put_ends and self._put_ends[0][0] <= self._projected:
                 self._projected_puts = self._put_ends.popleft()[1]
-            left = self._unprojected_bytes - sum(len(record.body) for record in records)
-            self._unprojected_bytes = max(0, left) if self._behind else 0
+            self._unprojected_bytes = max(0, self._unprojected_bytes - size) if self._behind else 0
             self._changed.notify_all()
         people, self._projection.touched = self._projection.touched, set()
         if people:
