@@ -31,6 +31,7 @@ from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, StorageError
 from parley.shared.trust.authors import content_digest
+from parley.shared.wire.framing import encode_frame
 from parley.shared.wire.messages import encode, pb
 from tests.support.kept_archive import ALICE, BEA, BOB, BOTH, CREW, EVE, Kept, message
 
@@ -556,6 +557,19 @@ def test_a_group_is_told_and_who_was_no_member_yet_has_nothing_to_change(kept):
     assert edited(kept, "alice", CREW) == ["edited 1", "edited 2"]
     assert edited(kept, "bob", CREW) == ["edited 2"]
     assert edited(kept, "eve", CREW) == []
+
+
+def test_who_begins_a_message_as_another_would_is_not_that_other(kept):
+    kept.say("number 1")
+    begin = pb.ChatMessage(messageSnowflake=1, author=ALICE.to_pb()).SerializeToString()
+    rest = pb.ChatMessage(author=BOB.to_pb(), user=ALICE.to_pb(), textContent="bob's").SerializeToString()
+    kept.write(entry_bytes(MESSAGE, BOTH, Status.DELIVERED, 5.0, b"k" * 16, encode_frame("MESSAGE", begin + rest)))
+    kept.write(edit_entry(kept, ALICE, BOB, 1, "forged", content="bob's"))
+    kept.project()
+    assert edited(kept, "alice", BOB) == ["number 1", "bob's"]
+    kept.write(edit_entry(kept, ALICE, BOB, 1, "changed"))
+    kept.project()
+    assert edited(kept, "alice", BOB) == ["changed", "bob's"]
 
 
 def test_an_edit_of_nothing_reads_no_message_that_it_looks_at_whole(kept, monkeypatch):

@@ -8,6 +8,7 @@ conversation (LOOKED). What was deleted is blanked in its record within hours, w
 from __future__ import annotations
 
 import sqlite3
+from itertools import islice
 from typing import Final
 
 from parley.services.chat.archive import storage
@@ -21,6 +22,8 @@ from parley.shared.wire.varints import varint
 
 LOOKED: Final = 2000
 """Lines among which a message is looked for, from the newest back."""
+ALIKE: Final = 16
+"""Of those that begin as it does so many are read whole: who was given it can write more, with another end."""
 _FRAME: Final = len(b"MESSAGE 123456789 ")
 """Bytes of a frame before its payload, at most."""
 
@@ -66,14 +69,15 @@ class Edits:
             "SELECT sequence, place FROM line WHERE conversation = ? ORDER BY sequence DESC LIMIT ?",
             (conversation, LOOKED),
         )
-        for sequence, at in lines.fetchall():
-            if not self._begins_with(at, wanted):
-                continue
+        alike = ((sequence, at) for sequence, at in lines.fetchall() if self._begins_with(at, wanted))
+        for sequence, at in islice(alike, ALIKE):
             record = storage.read_record(self._db, record_of(at)[0])
             entry = entry_at(record.body, record_of(at)[1]) if record is not None and record.is_whole else None
             message = message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
-            is_meant = message is not None and content_digest(message) == edit.content
-            return (sequence, at) if is_meant else None
+            if message is None or message.messageSnowflake != edit.target:
+                continue
+            if author == User.of(message.author):
+                return (sequence, at) if content_digest(message) == edit.content else None
         return None
 
     def _begins_with(self, at: int, wanted: bytes) -> bool:
