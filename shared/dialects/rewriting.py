@@ -24,10 +24,10 @@ STRIPPED: Final = frozenset({"MESSAGE", "MESSAGE_ACK", "CONNECT_SERVER", "CONNEC
 EDIT: Final = pb.ChatMessage.DESCRIPTOR.fields_by_name["edit"].number
 END: Final = b"\xc0\x07\x01"
 """Field 120, a varint: 1. It stands last where no other field can."""
-_MAY_DIFFER: Final = re.compile(rb"\n\n|[\x80-\xff][\x06-\x0f]")
-"""A payload that ends in 0x0A, or the tag of a field from 96 to 255; or other bytes that look so."""
+_MAY_DIFFER: Final = re.compile(rb"\n\n|[\x80-\xff](?:[\x06-\x0f]|[\x86-\x8f]\x80*\x00)")
+"""A payload that ends in 0x0A, or the tag of a field from 96 to 255, however long; or bytes that look so."""
 _LINE_FEED: Final = 0x0A
-_VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _DELIMITED, _GROUP, _GROUP_END, _FIXED32 = 0, 1, 2, 3, 4, 5
 _Field = tuple[int, bytes]
 
 
@@ -148,10 +148,13 @@ def _fields(payload: bytes) -> list[_Field]:
     """The fields of a payload: number, and bytes with the tag; none where it is no message."""
     found: list[_Field] = []
     at, size = 0, len(payload)
+    start = groups = number = 0
     while at < size:
-        start = at
+        if not groups:
+            start = at
         tag, at = _varint(payload, at)
         kind = tag & 7
+        number = number if groups else tag >> 3
         if kind == _VARINT:
             _value, at = _varint(payload, at)
         elif kind == _DELIMITED:
@@ -159,12 +162,17 @@ def _fields(payload: bytes) -> list[_Field]:
             at += length
         elif kind in (_FIXED64, _FIXED32):
             at += 8 if kind == _FIXED64 else 4
+        elif kind == _GROUP:  # one that nobody makes any more, and every reader passes by
+            groups += 1
+        elif kind == _GROUP_END and groups:
+            groups -= 1
         else:
             return []
         if at > size:
             return []
-        found.append((tag >> 3, payload[start:at]))
-    return found
+        if not groups:
+            found.append((number, payload[start:at]))
+    return [] if groups else found
 
 
 def _varint(payload: bytes, at: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from parley.shared.dialects.dialect import CLIENT_1
 from parley.shared.dialects.rewriting import for_stream, is_for_parleys
 from parley.shared.trust.authors import content_digest, is_message_signed, sign_message
 from parley.shared.trust.keys import PrivateKey
-from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import encode, pb
 
 ALICE, BOB, CREW = User("alice", "alpha"), User("bob", "beta"), Group("crew", "alpha")
@@ -88,3 +88,23 @@ def test_an_existing_program_is_sent_no_edit_and_all_that_stands_beside_it():
     assert [each.raw for each in left] == [edit]
     assert translate(frames[0]) == frames[0]
     assert len(left) == 1
+
+
+@pytest.mark.parametrize("how", ["zeros above", "beside a group"])
+def test_an_edit_is_known_for_one_however_it_is_encoded(how):
+    whole = edit_of(message())
+    inner = b"\xa0\x8a\x00\x07\x9a\x8a\x00\x05hallo"  # target and text, their tags a byte too long
+    whole.ClearField("edit")
+    payload = whole.SerializeToString() + b"\xd2\x8a\x00" + bytes([len(inner)]) + inner
+    if how == "beside a group":
+        payload += b"\xa3\x06\xa0\x06\x01\xa4\x06"  # field 100: a group in which there is a number
+    assert pb.ChatMessage.FromString(payload).edit.text == "hallo"
+    left = []
+    assert for_stream(CLIENT_1, left.append)(encode_frame("MESSAGE", payload)) == b""
+    assert len(left) == 1
+
+
+def test_what_is_ours_goes_out_beside_a_group_too():
+    theirs = message().SerializeToString() + b"\x7b\x08\x01\x7c"
+    raw = encode_frame("MESSAGE", theirs + b"\xa8\x09\x01")  # field 149
+    assert for_stream(CLIENT_1, lambda _frame: None)(raw) == encode_frame("MESSAGE", theirs)
