@@ -121,6 +121,8 @@ class EngineRunner:
             lambda user: owner.subscribers.get(user, ()),
             time.monotonic,
             owner.metrics.limited,
+            owner.spellings,
+            owner.roster.withheld,
         )
         owner.spellings.learn(owner.roster.server_ids)
         owner.log.info("mailbox_opened", messages=len(self.engine.mailbox))

@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from parley.services.chat.archive import retention
@@ -23,6 +24,7 @@ from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import ChatLink
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.errors import ConfigError, UnexpectedMessage
+from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, encode, pb
 
@@ -43,8 +45,15 @@ class HistoryRequests:
         links_of: Callable[[User], Iterable[ChatLink]],
         now: Callable[[], float],
         limited: Callable[[str, str], None],
+        spellings: Spellings,
+        withheld: AbstractSet[ChatLink],
     ) -> None:
-        """`links_of`: a user's links; `now`: seconds, monotonic; `limited` counts what was refused, and where."""
+        """`links_of`: a user's links; `now`: seconds, monotonic; `limited` counts what was refused, and where.
+
+        `withheld`: the links that get no mail, because nobody approved them; nor are they told of mail of before.
+        """
+        self._spellings = spellings
+        self._withheld = withheld
         self._archive = archive
         self._links_of = links_of
         self._now = now
@@ -64,7 +73,7 @@ class HistoryRequests:
 
         """
         if frame.name == "READ_RECEIPT":
-            self._read_so_far(user, decode(frame, pb.ReadReceipt))
+            self._read_so_far(user, decode(frame, pb.ReadReceipt), link)
         elif frame.name == "CONVERSATIONS":
             self._conversations(user, decode(frame, pb.QueryConversations), link)
         elif frame.name == "CLEAR_HISTORY":
@@ -91,7 +100,7 @@ class HistoryRequests:
         self._ask(user, link, question, refusal)
 
     def _history(self, user: User, ask: pb.QueryHistory, link: ChatLink) -> None:
-        each = conversation(user.user_id, _other(ask))
+        each = conversation(user.user_id, self._other(ask))
         after = ask.after if ask.HasField("after") else None
 
         def question(reader: SyncReader) -> bytes:
@@ -116,7 +125,7 @@ class HistoryRequests:
 
     def _clear(self, user: User, ask: pb.ClearHistory, link: ChatLink) -> None:
         archive, name = self._archive, "CLEAR_HISTORY_RESP"
-        other = _other(ask) if ask.WhichOneof("conversation") else None
+        other = self._other(ask) if ask.WhichOneof("conversation") else None
         if not self._may_ask(user, link, lambda result: _refusal(name, ask.handle, result)) or archive is None:
             return
 
@@ -135,7 +144,7 @@ class HistoryRequests:
 
     def _sync(self, user: User, ask: pb.QuerySync, link: ChatLink) -> None:
         archive = self._archive
-        if archive is not None:
+        if archive is not None and link not in self._withheld:
             self._followers.asked(link, follows=ask.follow)
 
         def question(reader: SyncReader) -> bytes:
@@ -192,6 +201,9 @@ class HistoryRequests:
         if self._archive is None:
             link.send(refusal(_Result.OFF))
             return False
+        if link in self._withheld:
+            link.send(refusal(_Result.REFUSED))
+            return False
         if self._asked[user] >= OF_USER:
             self._limited("requests", "archive")
             link.send(refusal(_Result.BUSY))
@@ -215,10 +227,10 @@ class HistoryRequests:
 
     # Reading ----------------------------------------------------------------------------------
 
-    def _read_so_far(self, user: User, receipt: pb.ReadReceipt) -> None:
+    def _read_so_far(self, user: User, receipt: pb.ReadReceipt, reader: ChatLink) -> None:
         """Note how far somebody has read, and tell all their devices."""
-        other = _other(receipt)
-        if self._archive is None:
+        other = self._other(receipt)
+        if self._archive is None or reader in self._withheld:
             return
         is_group = isinstance(other, Group)
         mark = pb.ReadMark(
@@ -239,18 +251,18 @@ class HistoryRequests:
             if link.is_parley:
                 link.send(raw)
 
+    def _other(self, ask: pb.QueryHistory | pb.ReadReceipt | pb.ClearHistory) -> Recipient:
+        """The user or group of a conversation, at a server that is spelt as in the lists.
 
-def _other(ask: pb.QueryHistory | pb.ReadReceipt | pb.ClearHistory) -> Recipient:
-    """The user or group of a conversation.
+        Raises:
+            UnexpectedMessage: there is none.
 
-    Raises:
-        UnexpectedMessage: there is none.
-
-    """
-    other: Recipient = Group.of(ask.group) if ask.HasField("group") else User.of(ask.user)
-    if not other.is_complete:
-        raise UnexpectedMessage("a question about a conversation with nobody", "no_recipient")
-    return other
+        """
+        self._spellings.correct(ask)
+        other: Recipient = Group.of(ask.group) if ask.HasField("group") else User.of(ask.user)
+        if not other.is_complete:
+            raise UnexpectedMessage("a question about a conversation with nobody", "no_recipient")
+        return other
 
 
 def _refusal(name: str, handle: int, result: pb.HistoryAnswer.Result, reason: str = "") -> bytes:

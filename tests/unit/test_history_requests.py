@@ -1,0 +1,103 @@
+"""Questions about conversations: who is answered, and about which conversation."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from parley.services.chat.archive.requests import HistoryRequests
+from parley.shared.spellings import Spellings
+from parley.shared.wire.framing import FrameReader
+from parley.shared.wire.messages import decode, encode, pb
+from tests.support.kept_archive import ALICE, BEA, SENT, Kept
+
+KINDS = {
+    "CONVERSATIONS": pb.QueryConversations(),
+    "HISTORY": pb.QueryHistory(user=BEA.to_pb()),
+    "SEARCH_HISTORY": pb.QueryText(query="number"),
+    "CLEAR_HISTORY": pb.ClearHistory(),
+    "SYNC": pb.QuerySync(follow=True),
+}
+RESULT = pb.HistoryAnswer
+
+
+class Link:
+    """A client's link: what it was sent, by name."""
+
+    is_parley = True
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, raw):
+        self.sent += FrameReader(1 << 20).feed(raw)
+
+
+class Asked:
+    """The questions of one person's link to an archive in which there is one conversation, with BEA."""
+
+    def __init__(self, directory):
+        self.kept = Kept(directory)
+        self.kept.say("number 1", "number 2", to=BEA, marks=SENT)
+        self.link, self.withheld, self.marks = Link(), set(), []
+        collector = SimpleNamespace(read=lambda mark, _now: self.marks.append(mark))
+        self.archive = SimpleNamespace(
+            ask=self._ask, change=self._change, collector=collector, policy=SimpleNamespace(days=30.0)
+        )
+        spellings = Spellings()
+        spellings.learn(["alpha", "beta"])
+        self.requests = HistoryRequests(
+            "alpha", self.archive, lambda _user: {self.link}, float, print, spellings, self.withheld
+        )
+
+    def _ask(self, question, answer):
+        answer(question(self.kept.reader()))
+        return True
+
+    async def _change(self, change):
+        return change(self.kept.db)
+
+    def __call__(self, name, ask):
+        """The answer, as a payload of its kind."""
+
+        async def story():
+            [frame] = FrameReader(1 << 20).feed(encode(name, ask))
+            self.requests.handle(ALICE, frame, self.link)
+            await asyncio.gather(*self.requests._changes)
+
+        self.link.sent.clear()
+        asyncio.run(story())
+        kind = {"CONVERSATIONS": pb.ConversationsAnswer, "SYNC": pb.SyncAnswer}.get(name, pb.HistoryAnswer)
+        [frame] = (each for each in self.link.sent if each.name.endswith("_RESP"))
+        return decode(frame, kind)
+
+
+@pytest.fixture
+def asked(tmp_path):
+    asked = Asked(tmp_path)
+    yield asked
+    asked.kept.db.close()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_device_that_nobody_approved_is_told_nothing_of_what_was_said_before_it_came(asked, name):
+    asked.withheld.add(asked.link)
+    answer = asked(name, KINDS[name])
+    assert answer.result == RESULT.REFUSED
+    assert len(getattr(answer, "lines", ())) == len(getattr(answer, "conversations", ())) == 0
+    assert asked.kept.texts("alice", BEA) == ["number 2", "number 1"]
+    asked.link.sent.clear()
+    asked.requests._news({"alice"})
+    assert asked.link.sent == []
+    asked.withheld.clear()
+    assert asked(name, KINDS[name]).result == RESULT.SUCCESS
+
+
+def test_a_conversation_is_the_same_however_its_server_is_spelt(asked):
+    other = pb.User(userId="bea", serverId="BETA")
+    assert len(asked("HISTORY", pb.QueryHistory(user=other)).lines) == 2
+    [frame] = FrameReader(1 << 20).feed(encode("READ_RECEIPT", pb.ReadReceipt(user=other, sequence=1)))
+    asked.requests.handle(ALICE, frame, asked.link)
+    assert [mark.user for mark in asked.marks] == [BEA.to_pb()]
+    assert asked("CLEAR_HISTORY", pb.ClearHistory(user=other)).result == RESULT.SUCCESS
+    assert asked.kept.texts("alice", BEA) == []
