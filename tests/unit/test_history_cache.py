@@ -8,6 +8,7 @@ import time
 import pytest
 
 from parley import ChatFeature
+from parley.cli.people.history import written
 from parley.client.cache.cache_file import CacheFile, remove
 from parley.shared.addresses import Group, User
 from parley.shared.config import ClientConfig, Config
@@ -106,6 +107,37 @@ def test_the_oldest_goes_where_the_file_is_too_large(tmp_path):
     assert left[0].sequence == 4000
     assert len(left) == left[0].sequence - left[-1].sequence + 1
     file.close()
+
+
+def test_a_server_that_has_ever_more_fills_no_disk(tmp_path):
+    file = CacheFile(tmp_path / "small.db", most=200_000)
+    for number in range(60):
+        file.take(page(line(number + 1, "x" * 10_000, at=NOW + number), more=True))
+        assert 10_000 * len(file.lines(BOB)) < 200_000
+    assert file.lines(BOB)[0].sequence == 60
+    file.close()
+
+
+@pytest.mark.parametrize("how", [{"sequence": (1 << 64) - 1}, {"at": 1e300}, {"at": float("inf")}, {"at": -1e300}])
+def test_a_server_that_tells_absurd_numbers_leaves_a_copy_that_can_be_read(file, how):
+    absurd = line(**({"sequence": 1, "text": "absurd"} | how))
+    file.take(page(absurd, line(1, other=CREW), read=[pb.ReadReceiptAck(user=BOB.to_pb(), sequence=1 << 63)]))
+    [each] = file.lines(BOB)
+    assert "absurd" in written(each, ALICE)
+    assert len(file.latest()) == 2
+    file.remove_before(NOW - 99)
+    assert len(file.lines(BOB)) == ("sequence" in how)
+
+
+@pytest.mark.parametrize("how", ["cleared", "deleted"])
+def test_what_is_gone_is_in_no_file_while_it_is_open(file, tmp_path, how):
+    file.take(page(line(1, "zanzibar"), line(2, "timbuktu")))
+    deleted = line(1)
+    deleted.message, deleted.edit = b"", pb.ChatMessage(edit=pb.Edit(deletes=True)).SerializeToString()
+    file.take(page(startOver=True) if how == "cleared" else page(deleted))
+    on_disk = b"".join(path.read_bytes() for path in (tmp_path / "history").iterdir())
+    assert b"zanzibar" not in on_disk
+    assert (b"timbuktu" in on_disk) == (how == "deleted")
 
 
 def test_a_file_of_a_newer_parley_is_left_alone(tmp_path):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from parley.client.outbox.history import HistoryLine, line_of, named
+from parley.client.outbox.history import HistoryLine, line_of, named, time_of
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.wire.messages import pb
 
@@ -117,20 +117,28 @@ class CacheFile:
         return cursor[0] if cursor is not None else b"", last
 
     def take(self, answer: pb.SyncAnswer) -> None:
-        """Take a page of the server's over, all of it or nothing."""
+        """Take a page of the server's over, all of it or nothing; the oldest lines go while the file is too large.
+
+        What it removes, or what was deleted, stays in no file beside this one either.
+        """
         with self._writing():
             if answer.startOver:
                 for table in ("line", "read"):
                     self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
-            rows = ((*_key(named(each)), each.sequence, *_columns(each)) for each in answer.lines)
+            rows = ((*_key(named(each)), _sequence(each), *_columns(each)) for each in answer.lines)
             self._db.executemany(_ADD, rows)
-            self._db.executemany(_READ, ((*_key(named(each)), each.sequence) for each in answer.read))
+            self._db.executemany(_READ, ((*_key(named(each)), _sequence(each)) for each in answer.read))
             self._db.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", (answer.cursor,))
+        if answer.startOver or any(each.edit for each in answer.lines):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._shrink()
 
     def remove_before(self, at: float) -> None:
-        """Remove what came before that time (Unix seconds), and the oldest while the file is too large."""
+        """Remove what came before that time (Unix seconds)."""
         with self._writing():
             self._db.execute("DELETE FROM line WHERE at < ?", (at,))
+
+    def _shrink(self) -> None:
         while self._size() > self._most and (count := self._count()):
             with self._writing():
                 step = min(STEP, (count + 1) // 2)
@@ -194,7 +202,12 @@ def _key(other: Recipient) -> tuple[bool, str, str]:
 
 
 def _columns(line: pb.HistoryLine) -> tuple[float, bool, bytes]:
-    return line.at, line.received, line.SerializeToString()
+    return time_of(line), line.received, line.SerializeToString()
+
+
+def _sequence(each: pb.HistoryLine | pb.ReadReceiptAck) -> int:
+    """A sequence from the server, as SQLite takes it."""
+    return min(each.sequence, (1 << 62) - 1)
 
 
 def _lines(rows: Iterable[tuple[bytes]]) -> Iterator[HistoryLine]:

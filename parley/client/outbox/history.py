@@ -19,6 +19,8 @@ from parley.shared.wire.messages import decode, encode, pb
 NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "CLEAR_HISTORY", "SYNC"})
 TIMEOUT: Final = 15.0
 """Seconds for which an answer is waited for."""
+LATEST: Final = 250_000_000_000.0
+"""Unix time, in the year 9892: calendars go little further."""
 _Answer = pb.HistoryAnswer | pb.ConversationsAnswer | pb.SyncAnswer
 _Result = pb.HistoryAnswer
 
@@ -48,7 +50,7 @@ class HistoryLine:
     def text(self) -> str:
         """Its text now; empty where it is none, or is gone."""
         if self.edit is not None:
-            return self.edit.text
+            return "" if self.edit.deletes else self.edit.text
         return self.message.textContent if self.message is not None else ""
 
 
@@ -235,7 +237,12 @@ def line_of(line: pb.HistoryLine) -> HistoryLine:
     status, known = "", pb.ChatMessageResponse.DeliveryStatus.Status
     if line.HasField("status") and line.status in known.values():  # a newer server may know more
         status = known.Name(line.status)
-    return HistoryLine(named(line), line.sequence, line.at, line.received, message, status, edit)
+    return HistoryLine(named(line), line.sequence, time_of(line), line.received, message, status, edit)
+
+
+def time_of(line: pb.HistoryLine) -> float:
+    """When a line came (Unix seconds); 0: the server tells no time that there is."""
+    return line.at if 0.0 <= line.at <= LATEST else 0.0
 
 
 def _message(payload: bytes) -> pb.ChatMessage | None:
