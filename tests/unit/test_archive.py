@@ -1,13 +1,16 @@
 """The archive: entries, lists and words from them, days that end, and what is erased; on real files."""
 
+import asyncio
 import contextlib
 import random
+import sqlite3
 import time
 
 import pytest
 from google.protobuf.message import DecodeError
 
 from parley.services.chat.archive import plain, retention, storage
+from parley.services.chat.archive.archive import Archive, Policy
 from parley.services.chat.archive.collector import Collector, key_of
 from parley.services.chat.archive.entries import (
     COPY,
@@ -30,6 +33,8 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, StorageError
+from parley.shared.runtime.supervised import Faults
+from parley.shared.telemetry import logs
 from parley.shared.trust.authors import content_digest
 from parley.shared.wire.framing import encode_frame
 from parley.shared.wire.messages import encode, pb
@@ -613,6 +618,40 @@ def test_what_was_deleted_is_gone_from_the_disk_and_so_is_what_it_was_edited_to(
         assert word not in kept.bytes_on_disk()
     assert retention.blank_due(kept.db) == 0
     assert retention.verify(kept.db)["broken_records"] == 0
+
+
+def test_an_edit_of_what_nobody_has_is_blanked_too(kept):
+    kept.say("number 1")
+    kept.write(edit_entry(kept, ALICE, BOB, 99, "timbuktu"), edit_entry(kept, ALICE, BOB, 1, "pontevedra"))
+    kept.project()
+    assert retention.blank_due(kept.db) == 1
+    assert [word in kept.bytes_on_disk() for word in (b"timbuktu", b"pontevedra")] == [False, True]
+
+
+def test_a_record_that_a_disk_changed_is_told_to_nobody(kept):
+    kept.say("number 1")
+    kept.write(edit_entry(kept, ALICE, BOB, 1, "changed"))
+    kept.project()
+    number, body = kept.db.execute("SELECT id, body FROM record ORDER BY id DESC LIMIT 1").fetchone()
+    body = body.replace(b"changed", b"\xff" * 7)
+    kept.db.execute("UPDATE record SET body = ? WHERE id = ?", (body, number))
+    [line] = kept.reader().history(conversation("alice", BOB)).lines
+    assert line.edit == b""
+    assert b"number 1" in line.message
+
+
+def test_nothing_is_cleared_while_some_of_it_would_come_later(tmp_path, monkeypatch):
+    def clear(_db):
+        raise AssertionError("it was cleared")
+
+    async def story():
+        archive = Archive(tmp_path, "alpha", Policy(30.0, 1 << 30), age=float, log=logs.get(), faults=Faults())
+        monkeypatch.setattr(archive.worker, "wait_for", lambda _put, _seconds: False)
+        with pytest.raises(sqlite3.OperationalError):
+            await archive.change(clear)
+        archive.close()
+
+    asyncio.run(story())
 
 
 def test_an_edit_that_holds_in_one_list_stays_though_another_list_has_a_newer_one(kept):

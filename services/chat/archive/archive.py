@@ -121,7 +121,10 @@ class Archive:
         return True
 
     async def change(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Have the file changed on its thread; what was told before is in it."""
+        """Have the file changed on its thread; what was told before is in it.
+
+        sqlite3.Error: it cannot be changed, or is so far behind that some of that would come after the change.
+        """
         self.hand_over()
         done: asyncio.Future[T] = self._loop.create_future()
 
@@ -134,7 +137,8 @@ class Archive:
                 self._loop.call_soon_threadsafe(_succeed, done, result)
 
         asked = self.worker.put_so_far
-        await self._loop.run_in_executor(self._readers, self.worker.wait_for, asked, 10 * FRESH)
+        if not await self._loop.run_in_executor(self._readers, self.worker.wait_for, asked, 10 * FRESH):
+            raise sqlite3.OperationalError("the archive is behind, and cannot be changed now")
         self.worker.do(task)
         return await done
 

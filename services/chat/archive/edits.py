@@ -38,6 +38,7 @@ class Edits:
         """Note the edit that stands at a place; the sequence of the line it changes, None: it changes none."""
         found = self._find(conversation, edit, author)
         if found is None:
+            self._erase(at)
             return None
         sequence, target = found
         before = self._db.execute(

@@ -182,7 +182,8 @@ class Reader:
         """When a message came, and its payload."""
         number, offset = record_of(at)
         if self._record is None or self._record.number != number:
-            self._record = storage.read_record(self._db, number)
+            found = storage.read_record(self._db, number)
+            self._record = found if found is not None and found.is_whole else None
         entry = entry_at(self._record.body, offset) if self._record is not None else None
         if self._record is None or entry is None or entry.kind != MESSAGE:
             return 0.0, b""
