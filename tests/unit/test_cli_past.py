@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 from parley.cli.people.past import Past
 from parley.client.outbox.history import HistoryLine
@@ -73,3 +74,24 @@ def test_what_another_device_sent_is_shown_and_what_this_one_sent_is_not():
 def test_a_chat_without_a_copy_opens_with_nothing():
     found, _ = past()
     assert asyncio.run(found.opening()) == ""
+
+
+def test_a_chat_opens_with_what_was_said_as_it_is_now():
+    class Copy:
+        async def caught_up(self):
+            """Be there."""
+
+        async def latest(self, _limit):
+            as_sent = line(1, BOB, received=True)
+            edited = replace(as_sent, conversation=BEA, edit=pb.Edit(text="changed\x1b"))
+            deleted = replace(as_sent, conversation=ALICE, edit=pb.Edit(text="not told", deletes=True))
+            return [(as_sent, 0), (edited, 1), (deleted, 0)]
+
+    found, told = past()
+    told.cache = Copy()
+    shown = [text.rpartition(" (")[0].strip() for text in asyncio.run(found.opening()).splitlines()[1:]]
+    assert shown == [
+        "bob@alpha: “number 1”",
+        "bea@beta, 1 new: “changed\ufffd”",
+        "alice@alpha: “…”",
+    ]

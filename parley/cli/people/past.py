@@ -16,6 +16,7 @@ from parley.client.outbox.history import HistoryLine
 from parley.client.outbox.questions import RequestFailed
 from parley.shared.addresses import Recipient, User
 from parley.shared.errors import ConfigError
+from parley.shared.wire.messages import pb
 
 OPENING: Final = 5
 """Conversations that a chat opens with."""
@@ -76,7 +77,7 @@ class Past:
         now = time.time()
         lines = [
             f"  {each.conversation}{f', {unread} new' if unread else ''}: "
-            f"“{beginning(each.message) if each.message is not None else '…'}” ({clock(each.at, now)})"
+            f"“{_beginning(each)}” ({clock(each.at, now)})"
             for each, unread in found
         ]
         return "\n".join(["your latest conversations; /history shows one:", *lines]) if lines else ""
@@ -108,3 +109,10 @@ class Past:
         page = await self.chat.history.search(query, limit=SHOWN)
         lines = [f"  {written(each, self._user, with_conversation=True)}" for each in reversed(page.lines)]
         return "\n".join(lines) or "nothing was found"
+
+
+def _beginning(each: HistoryLine) -> str:
+    """The first words of a line as it is now."""
+    if each.edit is not None and not each.is_deleted:
+        return beginning(pb.ChatMessage(textContent=each.text))
+    return "…" if each.message is None or each.is_deleted else beginning(each.message)
