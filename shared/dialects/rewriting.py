@@ -118,6 +118,8 @@ def _without_ours(payload: bytes, descriptor: Any) -> bytes | None:
         known = descriptor.fields_by_number.get(number)
         if number >= OURS:
             continue
+        if _varint(field, 0)[0] & 7 == _GROUP:  # what is in it, nobody here looks at
+            return None
         if known is not None and known.message_type is not None:
             tag, at = _varint(field, 0)
             inner = _without_ours(field[_varint(field, at)[1] :], known.message_type)
