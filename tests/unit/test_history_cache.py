@@ -271,6 +271,7 @@ def test_what_is_sent_is_kept_until_a_server_has_it(tmp_path):
         await home.tell("MESSAGE_ACK", ack)
         await home.cut()
         await home.feature.close()
+        home.feature.send(BOB, "behind the end")
 
     story_of(story, tmp_path)
     file = CacheFile(kept)

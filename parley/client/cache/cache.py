@@ -48,7 +48,7 @@ class HistoryCache:
         """The last sequence of each conversation so far."""
         self._is_live = False
         """Whether it has caught up: what comes now is new."""
-        self._is_due = False
+        self._is_due = self._is_closed = False
         self._task: asyncio.Task[None] | None = None
         self._caught_up = asyncio.Event()
         history.on_news = self.wake
@@ -70,6 +70,7 @@ class HistoryCache:
 
     async def close(self) -> None:
         """Ask nothing more, and let go of the file."""
+        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -164,8 +165,9 @@ class HistoryCache:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._open()))
 
     def _later(self, change: Callable[[CacheFile], None]) -> None:
-        """Change the file soon, in the order of the calls; a change that fails is not made."""
-        self._thread.submit(self._changed, change)
+        """Change the file soon, in the order of the calls; one that fails, or comes behind `close`, is not made."""
+        if not self._is_closed:
+            self._thread.submit(self._changed, change)
 
     def _changed(self, change: Callable[[CacheFile], None]) -> None:
         try:
