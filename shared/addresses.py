@@ -171,6 +171,11 @@ class Server:
     key: bytes = b""
     """The node's identity key, as it announced it; empty: it never did, and is spoken to in plain."""
 
+    @property
+    def is_unmarked(self) -> bool:
+        """Whether nothing of it says that it is a Parley: existing programs announce themselves so."""
+        return not self.key and self.mark is None
+
     def endpoints(self, feature: str) -> tuple[Endpoint, ...]:
         """Where it offers `feature`; empty when it does not."""
         return self.features.get(feature, ())

@@ -206,10 +206,8 @@ class DirectoryService(ServiceBase):
         if not self.config.security.has_keys:
             return replace(heard.server, key=b"")
         server = self._keys.believed(heard, source, now, answered=answered)
-        if server is not None and not server.key and server.mark is None:
-            self.trust.servers.used_in_plain(
-                server.server_id
-            )  # it may never link, and its name is its own all the same
+        if server is not None and server.is_unmarked:  # it may never link, and its name is its own all the same
+            self.trust.servers.used_in_plain(server.server_id)
         return server
 
     def trust_changed(self, names: frozenset[str]) -> None:

@@ -46,6 +46,11 @@ class ServerDialects:
             del self._diallers[next(iter(self._diallers))]
         return self.of(server_id, fields=has_our_fields)
 
+    def forget_proven(self, server_id: str) -> None:
+        """The key of that name is another: a dialler with fields of ours may have been somebody else."""
+        if self._diallers.get(server_id):
+            del self._diallers[server_id]
+
     def of(self, server_id: str, *, fields: bool | None = None) -> Recognized:
         """The dialect of a server; `fields`: whether its CONNECTED has fields of ours."""
         return recognition.of_server(self._operator, server_id, self._signs(server_id, fields))

@@ -158,7 +158,11 @@ class ServerKeys:
         if self.federation.refuses(name, key):
             return False
         pin = self.pin_of(name)
-        return key not in self.known.pins.revoked and (pin is None or pin.key == key)
+        if key in self.known.pins.revoked:
+            return False
+        if pin is None:
+            return not key or not self.known.plain.is_held(name, self.age)
+        return pin.key == key
 
     def used_in_plain(self, name: str) -> None:
         """A server without a key is linked under that name: no key takes the name silently for 30 days."""

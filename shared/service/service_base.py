@@ -219,20 +219,30 @@ class ServiceBase(NodeProcess):
         self.spellings.learn(server.server_id for server in change.servers)
         for server in change.servers:
             self.dialects.announced(server)
-        for server_id in change.gone:
-            self.dialects.forget(server_id)
+            if (
+                server.heard and server.is_unmarked
+            ):  # known here before the disk tells: no key takes the name meanwhile
+                self.trust.servers.used_in_plain(server.server_id)
         if change.is_whole:
             self._servers.clear()
+        self._servers.update((server.server_id, server) for server in change.servers)
+        for server_id in change.gone:
+            self.dialects.forget(server_id)
+            self._servers.pop(server_id, None)
+        if change.is_whole:  # last: who may be dialled is asked with what is known now
             self.peering.update(change.servers)
         else:
             self.peering.change(change.servers, change.gone)
-        self._servers.update((server.server_id, server) for server in change.servers)
-        for server_id in change.gone:
-            self._servers.pop(server_id, None)
         self.servers_heard_of(change.servers)
 
     def servers_heard_of(self, servers: ServerList) -> None:
         """These servers are there, or have changed."""
+
+    def trust_changed(self, names: frozenset[str]) -> None:
+        """Forget who dialled as these names with fields of ours: it may have been somebody else."""
+        for name in names:
+            self.dialects.forget_proven(name)
+        super().trust_changed(names)
 
     def broadcast_to_servers(self, message_name: str, payload: Message) -> None:
         """Send a message to every linked server that reads: what is broadcast is soft, and newer follows."""

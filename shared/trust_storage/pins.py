@@ -124,7 +124,8 @@ class PinStore:
         def write(file: PinsFile) -> None:
             there = file.claim(pin, host)
             if there is None or there.key != key:
-                self._tell(self._lost, pin, there)
+                is_plain = there is None and file.is_held_in_plain(name)
+                self._tell(self._lost, pin, there, is_plain)
 
         def again(trust: ServerTrust) -> None:
             if trust.pins.of(name) is None:
@@ -132,15 +133,16 @@ class PinStore:
 
         self._put(write, again)
 
-    def _lost(self, pin: Pin, there: Pin | None) -> None:
+    def _lost(self, pin: Pin, there: Pin | None, is_plain: bool) -> None:
         """Another process was first, saw the name used in plain, or let that address claim the last that it may."""
         if self.trust.key_of(pin.name) != pin.key:
             return
-        if there is None:
-            self.trust.pins.drop(pin.name)
-            self._limited("names")
-        else:
+        if there is not None:
             self.trust.pins.put(there)
+        else:
+            self.trust.pins.drop(pin.name)
+            if not is_plain or not self.trust.plain.note(pin.name, self.age):
+                self._limited("names")
         self._changed(frozenset([fold(pin.name)]))
 
     def _use(self, name: str, age: float, *, is_linked: bool) -> None:

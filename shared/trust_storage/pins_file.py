@@ -72,6 +72,15 @@ class PinsFile(AgedFile):
         row = self._db.execute("SELECT * FROM pin WHERE name = ?", [fold(name)]).fetchone()
         return _pin(*row[1:]) if row is not None else None
 
+    def is_held_in_plain(self, name: str) -> bool:
+        """Whether a program without a key used that name in the last 30 days."""
+        with self._writing() as age:
+            return self._is_held_in_plain(name, age)
+
+    def _is_held_in_plain(self, name: str, age: float) -> bool:
+        held = "SELECT COUNT(*) FROM plain WHERE name = ? AND used > ?"
+        return bool(self._db.execute(held, (fold(name), age - HELD)).fetchone()[0])
+
     # Writing ---------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
@@ -91,8 +100,7 @@ class PinsFile(AgedFile):
             before = self.pin_of(pin.name)
             if before is not None:
                 return before
-            held = "SELECT COUNT(*) FROM plain WHERE name = ? AND used > ?"
-            if self._db.execute(held, (fold(pin.name), age - HELD)).fetchone()[0]:
+            if self._is_held_in_plain(pin.name, age):
                 return None
             self._db.execute("DELETE FROM claim WHERE age <= ?", [age - HOUR])
             count = "SELECT COUNT(*) FROM claim WHERE address = ?"

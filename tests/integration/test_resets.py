@@ -73,6 +73,8 @@ def test_a_contact_who_was_away_is_told_with_the_first_message(nodes, home, send
         erin.wait_error("listening")
         send("dora@alpha", "erin@beta", "one")
         erin.wait_line("one")
+        erin.interrupt()  # a kill may come before its contacts are written
+        erin.wait_exit()
     assert run_parley("user", "reset", "dora", environment=alpha.environment).returncode == 0
     for text in ("two", "three"):
         send("dora@alpha", "erin@beta", text, "stolen")

@@ -240,6 +240,19 @@ def test_a_name_that_an_existing_program_announces_is_taken_by_no_key_and_its_pl
             old.accept()
 
 
+def test_a_key_that_is_quicker_than_the_news_of_a_plain_name_is_hung_up(alpha):
+    """Another process of the node heard the name in plain a moment ago: chat reads that within a second."""
+    with PinsFile(alpha.directory / "data" / "alpha" / "trust") as file:
+        file.use_in_plain("old")
+    with Secured((ALPHA, 6666), ATTACKER) as link:
+        with contextlib.suppress(AssertionError):  # chat has read it already
+            link.connect_server("old", PrivateKey(b"m" * 32))
+        link.sock.settimeout(4.0)  # seconds; whoever says nothing is hung up after ten
+        while link.frame() is not None:
+            pass
+    assert pins(alpha) == {}
+
+
 def may_take(directory, name):
     """Whether a new key may have that name, as another process of the node reads it."""
     with PinsFile(directory) as file:

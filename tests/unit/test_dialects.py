@@ -101,6 +101,18 @@ def test_who_dialled_is_remembered_when_the_directory_forgets_it():
     assert servers.is_parley("other")
 
 
+def test_who_dialled_with_a_key_that_is_not_the_names_has_said_nothing_of_it():
+    servers = ServerDialects(NOBODY)
+    servers.announced(Server("other", {"MESSAGES": (Endpoint("127.0.0.2", 6666),)}, heard=True))
+    servers.of_dialler("other", has_our_fields=True)
+    assert servers.may_be_dialled("other")
+    servers.forget_proven("OTHER")
+    assert not servers.may_be_dialled("other")
+    servers.of_dialler("other", has_our_fields=False)
+    servers.forget_proven("other")
+    assert servers.may_be_dialled("other")
+
+
 def test_names_of_diallers_are_bounded():
     servers = ServerDialects(NOBODY)
     for number in range(MOST + 10):

@@ -346,6 +346,21 @@ def test_an_address_that_claims_too_many_names_is_limited_by_all_processes_toget
     asyncio.run(story())
 
 
+def test_a_key_that_came_before_the_news_that_the_name_is_held_in_plain_loses_it(tmp_path):
+    async def story():
+        async with Opened(tmp_path) as running:
+            running.store._look = lambda _file: None  # the news is late
+            with PinsFile(tmp_path) as file:
+                file.use_in_plain("beta")
+            assert running.store.judge("beta", ONE, NEAR) is Verdict.NEW
+            await until(lambda: running.changed)
+            assert running.changed == [frozenset({"beta"})]
+            assert running.store.judge("beta", ONE, NEAR) is Verdict.PLAIN_HELD
+            assert not running.limited
+
+    asyncio.run(story())
+
+
 def test_a_restored_backup_has_its_own_pins_and_time_goes_on_in_it(tmp_path, monkeypatch):
     now = [Moment(1.7e9, 100.0, "one")]
     monkeypatch.setattr(aged_file, "moment", lambda: now[0])
