@@ -219,9 +219,7 @@ class ServiceBase(NodeProcess):
         self.spellings.learn(server.server_id for server in change.servers)
         for server in change.servers:
             self.dialects.announced(server)
-            if (
-                server.heard and server.is_unmarked
-            ):  # known here before the disk tells: no key takes the name meanwhile
+            if server.heard and server.is_unmarked:  # before the disk tells it: no key takes the name meanwhile
                 self.trust.servers.used_in_plain(server.server_id)
         if change.is_whole:
             self._servers.clear()
