@@ -5,6 +5,10 @@
 It drives `ssl.SSLObject` with two buffers in memory: asyncio's own TLS takes ten times the memory. A read becomes
 one `link.data_received`, and what the link writes at once goes out at once. The link has its timers and limits from
 the connection on; what is here besides is bounded by the constants below.
+
+A step of a handshake costs as much as hundreds of messages, and a stranger has it for a few bytes. So it is accounted
+for like a link's reads (turn.py): when a round is used up, the next steps wait for a slice each (fairness.py), behind
+whoever has a message, and a thousand who come together delay nobody who is linked.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from typing import Any, Final, Protocol, cast
 
 from parley.shared.errors import InsecureLink
 from parley.shared.link.secure_io import BARREN, PIECE, RECORDS, SecureIO
+from parley.shared.link.turn import turn_of
+from parley.shared.runtime.timer import clock
 
 HANDSHAKE: Final = 64 * 1024
 """Bytes from the other side within which the handshake must be over."""
@@ -90,12 +96,19 @@ class SecureTransport(SecureIO, asyncio.Protocol):
         elif not self._is_broken:
             self._take(data)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, *, is_slice: bool = False) -> None:
         self._rest = b""
         if self._is_secured:
             self._decrypt(data)
-        else:
-            self._handshake(data)
+            return
+        loop = asyncio.get_running_loop()
+        (turn, queue), now = turn_of(loop), clock(loop)
+        if not is_slice and turn.is_busy(now()):
+            self._rest_with(data)
+            queue.add(self)
+            return
+        self._handshake(data)
+        turn.last = now()
 
     def eof_received(self) -> bool:
         """The other side ended: so do we."""
@@ -110,6 +123,8 @@ class SecureTransport(SecureIO, asyncio.Protocol):
             link.connection_lost(exc)
         self._raw = None
         self._rest = b""
+        if not self._is_secured:
+            turn_of(asyncio.get_running_loop()).queue.discard(self)
 
     def pause_writing(self) -> None:
         """The connection's buffer is full."""
@@ -189,19 +204,23 @@ class SecureTransport(SecureIO, asyncio.Protocol):
             self._break("tls_flood", f"over {BARREN} bytes of records without data")
 
     def _go_on_later(self, rest: bytes) -> None:
-        """Others have their turn first; meanwhile nothing more is read."""
-        self._rest, self._is_resting = rest, True
-        self._raw.pause_reading()
-        asyncio.get_running_loop().call_soon(self._go_on)
+        """Others have their turn first."""
+        self._rest_with(rest)
+        asyncio.get_running_loop().call_soon(self.go_on)
 
-    def _go_on(self) -> None:
+    def _rest_with(self, data: bytes) -> None:
+        """Keep these bytes until `go_on`; meanwhile nothing more is read."""
+        self._rest, self._is_resting = data, True
+        self._raw.pause_reading()
+
+    def go_on(self) -> bool:
+        """Take what was kept, as a slice of a round; False: whatever is left comes again by itself."""
         self._is_resting = False
-        if self._raw is None or self._is_broken:
-            return
-        if self._is_paused:
-            return
+        if self._raw is None or self._is_broken or self._is_paused:
+            return False
         self._raw.resume_reading()
-        self._take(self._rest)
+        self._take(self._rest, is_slice=True)
+        return False
 
     # Faults ----------------------------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ import ssl
 import pytest
 
 from parley.shared.errors import PeerUnproven
+from parley.shared.limits.bounds import Bounds
 from parley.shared.link.credentials import Credentials, expect_key
 from parley.shared.link.secure_io import BARREN, PIECE, RECORDS
 from parley.shared.link.secure_transport import HANDSHAKE
+from parley.shared.link.turn import turn_of
 from parley.shared.trust.assurance import PLAIN, Assurance, Basis
 from parley.shared.trust.certificates import make_leaf
 from parley.shared.trust.keys import PrivateKey
@@ -183,6 +185,36 @@ def test_a_link_that_rests_from_its_start_shakes_no_hands_meanwhile(tmp_path):
         assert pair.dialler.is_open
         assert raw.is_reading
         pair.end()
+
+    run(story)
+
+
+def test_handshakes_that_come_together_take_a_slice_each_behind_who_is_linked(tmp_path):
+    async def story():
+        trust = trust_of(tmp_path)
+        turn_of(asyncio.get_running_loop(), Bounds(round=0.0, pause=1e9))  # every round is used up
+        linked = Pair(trust)
+        await linked.settle()
+        assert linked.dialler.is_open
+        newcomers = [Pair(trust) for _ in range(10)]
+        answered = [pair.ends[pair.acceptor].log for pair in newcomers]
+        for pair in newcomers:
+            pair.carry(pair.acceptor)
+        assert not any(answered)
+        assert not any(pair.ends[pair.acceptor].is_reading for pair in newcomers)
+        linked.dialler.send(text(100))
+        while not linked.theirs.frames:
+            await asyncio.sleep(0)
+            linked.carry(linked.acceptor)
+            assert sum(map(bool, answered)) <= 4
+        newcomers[-1].end()  # it waits no longer
+        for pair in newcomers[:-1]:
+            await pair.settle()
+            while not pair.dialler.is_open:
+                await pair.settle()
+            pair.end()
+        assert not answered[-1]
+        linked.end()
 
     run(story)
 
