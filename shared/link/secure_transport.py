@@ -5,10 +5,6 @@
 It drives `ssl.SSLObject` with two buffers in memory: asyncio's own TLS takes ten times the memory. A read becomes
 one `link.data_received`, and what the link writes at once goes out at once. The link has its timers and limits from
 the connection on; what is here besides is bounded by the constants below.
-
-A step of a handshake costs as much as hundreds of messages, and a stranger has it for a few bytes. So it is accounted
-for like a link's reads (turn.py): when a round is used up, the next steps wait for a slice each (fairness.py), behind
-whoever has a message, and a thousand who come together delay nobody who is linked.
 """
 
 from __future__ import annotations
@@ -19,9 +15,8 @@ import ssl
 from typing import Any, Final, Protocol, cast
 
 from parley.shared.errors import InsecureLink
+from parley.shared.link.handshakes import handshakes
 from parley.shared.link.secure_io import BARREN, PIECE, RECORDS, SecureIO
-from parley.shared.link.turn import turn_of
-from parley.shared.runtime.timer import clock
 
 HANDSHAKE: Final = 64 * 1024
 """Bytes from the other side within which the handshake must be over."""
@@ -33,6 +28,10 @@ SPEAKS_PLAIN: Final = "it speaks plain here, though its name has a key"
 
 class SecuredLink(Protocol):
     """The part of a link that its transport calls."""
+
+    @property
+    def remote_host(self) -> str:
+        """The address at its other end."""
 
     def data_received(self, data: bytes) -> None:
         """Take what was decrypted."""
@@ -72,6 +71,10 @@ class SecureTransport(SecureIO, asyncio.Protocol):
         self._rest = b""
         """Bytes that were read and wait for the next turn."""
 
+    @property
+    def _address(self) -> str:
+        return self._link.remote_host if self._link is not None else ""
+
     # The connection's protocol ---------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -101,14 +104,13 @@ class SecureTransport(SecureIO, asyncio.Protocol):
         if self._is_secured:
             self._decrypt(data)
             return
-        loop = asyncio.get_running_loop()
-        (turn, queue), now = turn_of(loop), clock(loop)
-        if not is_slice and turn.is_busy(now()):
+        shared = handshakes()
+        if is_slice or shared.may_go_on():
+            self._handshake(data)
+            shared.went_on()
+        else:
             self._rest_with(data)
-            queue.add(self)
-            return
-        self._handshake(data)
-        turn.last = now()
+            shared.wait(self, self._address)
 
     def eof_received(self) -> bool:
         """The other side ended: so do we."""
@@ -116,6 +118,8 @@ class SecureTransport(SecureIO, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the link, and hold nothing that holds us."""
+        if not self._is_secured:
+            handshakes().discard(self, self._address)
         link, self._link = self._link, None
         self._is_broken = True
         self._descriptor = -1
@@ -123,8 +127,6 @@ class SecureTransport(SecureIO, asyncio.Protocol):
             link.connection_lost(exc)
         self._raw = None
         self._rest = b""
-        if not self._is_secured:
-            turn_of(asyncio.get_running_loop()).queue.discard(self)
 
     def pause_writing(self) -> None:
         """The connection's buffer is full."""
@@ -213,14 +215,13 @@ class SecureTransport(SecureIO, asyncio.Protocol):
         self._rest, self._is_resting = data, True
         self._raw.pause_reading()
 
-    def go_on(self) -> bool:
-        """Take what was kept, as a slice of a round; False: whatever is left comes again by itself."""
+    def go_on(self) -> None:
+        """Take what was kept."""
         self._is_resting = False
         if self._raw is None or self._is_broken or self._is_paused:
-            return False
+            return
         self._raw.resume_reading()
         self._take(self._rest, is_slice=True)
-        return False
 
     # Faults ----------------------------------------------------------------------------------------------
 
