@@ -134,6 +134,7 @@ LATER = {
     "search": Later("people.history", "search"),
     "export": Later("people.history", "export"),
     "clear": Later("people.history", "clear"),
+    "forget": Later("people.forget", "command"),
     "status": Later("operator.status", "command"),
     "trust": Later("operator.trust"),
     "archive": Later("operator.archive"),

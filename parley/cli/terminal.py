@@ -15,6 +15,7 @@ from getpass import getpass
 from typing import Any, Final, NoReturn, TextIO, TypeVar, cast
 
 import structlog
+import typer
 
 from parley.cli.output import Output, OutputError, fault
 from parley.cli.people.names import ourselves
@@ -66,8 +67,17 @@ def mention(text: str) -> None:
 
 def as_json(fields: Mapping[str, Any]) -> str:
     """One JSON object as a line, for the encoding of standard output; what is None is left out."""
-    is_unicode = not isinstance(sys.stdout, Output) or sys.stdout.is_unicode
-    return to_json({key: value for key, value in fields.items() if value is not None}, only_ascii=not is_unicode)
+    given = {key: value for key, value in fields.items() if value is not None}
+    return to_json(given, only_ascii=not _takes_unicode())
+
+
+def as_html(markup: str) -> str:
+    """Markup for the encoding of standard output: what that may lack is written as a number."""
+    return markup if _takes_unicode() else markup.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _takes_unicode() -> bool:
+    return not isinstance(sys.stdout, Output) or sys.stdout.is_unicode
 
 
 def note(text: str) -> None:
@@ -81,6 +91,23 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """Say in one line what is wrong and what to do, and exit."""
     note(one_line(f"parley: {message}"))
     sys.exit(code)
+
+
+def confirm(question: str, *, yes: bool, unasked: str = "", refused: str = "nothing was changed") -> None:
+    """Ask before something that nothing brings back; a command that is not to do it ends with `refused`.
+
+    `yes`: it was answered on the command line. `unasked`: what nobody can be asked where there is no terminal.
+
+    Raises:
+        ConfigError: nobody can be asked.
+
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(f"nobody can be asked here{unasked}: say --yes")
+    if not typer.confirm(question, err=True):
+        fail(refused)
 
 
 def stop() -> None:

@@ -41,6 +41,9 @@ def test_a_chat_opens_with_what_was_said_and_what_is_new_and_shows_more_when_ask
             )
         alice.type("or on monday\r")
         alice.wait("USER_AWAY")
+        refused = run_parley("forget", "--as", "alice@alpha", environment=environment_of("alice", tmp_path))
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "alice@alpha is in use on this machine: end `parley chat`" in refused.stderr
         with chat("bob", tmp_path) as again:
             again.wait("your latest conversations; /history shows one:")
             again.wait(r"^  alice@alpha(, 1 new)?: “(lunch on friday\?|or on monday)” \(\d\d:\d\d\)$")

@@ -18,7 +18,7 @@ import typer
 from parley.cli.operator.federation_joining import Joiner, join_by_code, join_by_token
 from parley.cli.operator.federation_output import print_members, print_qr, print_status
 from parley.cli.options import ConfigFile, Json, ServerOption
-from parley.cli.terminal import fail, finder, line, note, run
+from parley.cli.terminal import confirm, fail, finder, line, note, run
 from parley.services.chat.operator.commands import seconds
 from parley.shared.config import Config, host_name, load, split_host_port
 from parley.shared.errors import EXIT_CONFIG, ConfigError, ParleyError, PeerUnreachable
@@ -238,7 +238,7 @@ def revoke(
 
     """
     with _acting(config, data_dir, server_id) as (acts, _, _name):
-        _confirm(f"Revoke {spell(name)}? Its key can never be a member again.", yes=yes)
+        confirm(f"Revoke {spell(name)}? Its key can never be a member again.", yes=yes)
         member = acts.revoke(name)
         line(f"{spell(member.server_id)} ({fingerprint(member.key)}) is revoked")
 
@@ -254,7 +254,7 @@ def leave(
 
     """
     with _acting(config, data_dir, server_id) as (acts, _, _name):
-        _confirm("Leave the federation? Only an invitation brings this server back.", yes=yes)
+        confirm("Leave the federation? Only an invitation brings this server back.", yes=yes)
         line(f"left the federation {short(acts.leave().federation)}")
 
 
@@ -372,15 +372,6 @@ def _state(acts: FederationActs) -> Federation:
     if state is None:
         raise FederationRefused("none", "this server is in no federation: parley federation init, or join")
     return state
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError("nobody can be asked here: say --yes")
-    if not typer.confirm(question, err=True):
-        fail("nothing was changed")
 
 
 def _passphrase(*, is_new: bool) -> str:

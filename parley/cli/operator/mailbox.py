@@ -27,7 +27,7 @@ from parley.cli.operator.mailbox_output import (
     size_of,
 )
 from parley.cli.options import ConfigFile, Json
-from parley.cli.terminal import fail, line, note
+from parley.cli.terminal import confirm, fail, line, note
 from parley.services.chat.operator.commands import LAST, MOST, Drop, Dropped, Retry, Wanted, seconds, wanted_by
 from parley.services.chat.operator.inspection import Entry, Inspection, servers
 from parley.services.chat.storage.rows import name as name_of
@@ -188,7 +188,8 @@ def drop(
             count, size, last = inspection.total(wanted)
             if not count:
                 fail(f"nothing of that waits at {directory.name}")
-            _confirm(f"Drop {messages_of(count)} ({size_of(size)})? Their authors are told OTHER_ERROR.", yes=yes)
+            question = f"Drop {messages_of(count)} ({size_of(size)})? Their authors are told OTHER_ERROR."
+            confirm(question, yes=yes, unasked=" whether to drop them", refused="nothing was dropped")
             done = drop_all(directory, settings, _requests(_read(inspection, wanted, last)))
     missing = len(wanted.ids) - count if wanted.ids else 0
     print_dropped(done + Dropped(gone=missing), as_json=as_json)
@@ -225,15 +226,6 @@ def _directory(config: Config) -> Path:
     if len(names) > 1:
         raise ConfigError(f"{data.absolute()} holds the mailboxes of {', '.join(names)}: name one with --server-id")
     return data / names[0]
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError("nobody can be asked here whether to drop them: say --yes")
-    if not typer.confirm(question, err=True):
-        fail("nothing was dropped")
 
 
 def _read(inspection: Inspection, wanted: Wanted, last: int = LAST) -> Iterator[Entry]:

@@ -72,6 +72,12 @@ class UserDirectory:
         """The file with that user's conversations."""
         return self.path / "history" / f"{_stem(user)}.db"
 
+    def has_others(self, user: User) -> bool:
+        """Whether there is anything of another user. OSError."""
+        own = self.device_file(user).stem
+        kinds = ("devices", "*.key"), ("received", "*.db"), ("contacts", "*.db"), ("history", "*.db")
+        return any(path.stem != own for name, kind in kinds for path in (self.path / name).glob(kind))
+
     def read_device(self, user: User) -> PrivateKey | None:
         """This device's key of that user; None: it has none. OSError, ValueError as `read_key`."""
         return read_key(self.device_file(user))
