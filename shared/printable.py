@@ -38,7 +38,12 @@ def printable(text: str) -> str:
 
 def harmless(text: str) -> str:
     """Others' words for people. Further lines are indented: none of them looks like a line of its own."""
-    return f"\n{INDENT}".join(_isolated(printable(line)) for line in _BREAKS.split(text))
+    return f"\n{INDENT}".join(lines(text))
+
+
+def lines(text: str) -> list[str]:
+    """The lines of others' words, harmless each, for whoever sets them under each other."""
+    return [_isolated(printable(line)) for line in _BREAKS.split(text)]
 
 
 def one_line(text: str) -> str:

@@ -132,7 +132,7 @@ LATER = {
     "where": Later("people.where", "command"),
     "history": Later("people.history", "history"),
     "search": Later("people.history", "search"),
-    "export": Later("people.history", "export"),
+    "export": Later("people.export", "command"),
     "clear": Later("people.history", "clear"),
     "forget": Later("people.forget", "command"),
     "status": Later("operator.status", "command"),

@@ -78,6 +78,9 @@ def test_who_clears_a_conversation_has_it_neither_there_nor_here(tmp_path):
         there.wait("forget this")
     asked = "history", "bob@alpha", "--as", "alice@alpha"
     assert "forget this" in run_parley(*asked, environment=alice).stdout
+    exported = run_parley("export", *asked[1:], "--format", "html", environment=alice).stdout
+    assert '<p class="text" dir="auto">forget this</p>' in exported
+    assert exported.endswith("</html>\n")
     assert run_parley("clear", "--as", "alice@alpha", environment=alice).returncode == 2
     cleared = run_parley("clear", "bob@alpha", "--as", "alice@alpha", environment=alice)
     assert (cleared.returncode, cleared.stderr) == (0, "your copy of bob@alpha is gone from alpha\n")

@@ -148,7 +148,7 @@ def test_what_cannot_be_written_leaves_nothing_behind_and_is_told(tmp_path, monk
 
     monkeypatch.setattr("parley.cli.people.documents.os.fsync", full)
     with pytest.raises(SaveFailed, match=r"^map\.png cannot be saved in .* \(no space left on device\); it waits"):
-        Folder.named(str(tmp_path)).save(document("map.png"))
+        Folder.named(str(tmp_path)).save_of(pb.ChatMessage(document=document("map.png")))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -25,7 +25,7 @@ _FORBIDDEN: Final = frozenset('<>:"|?*')
 
 
 class SaveFailed(ParleyError):
-    """A document could not be written; its message is not acknowledged, and waits at the server."""
+    """A document could not be written; a message that comes is not acknowledged then, and waits at the server."""
 
     reason = "not_saved"
 
@@ -111,7 +111,10 @@ class Folder:
         key = User.of(message.author), message.messageSnowflake
         path = self._saved.get(key, "")
         if not path or not Path(path).exists():
-            path = self._saved[key] = self.save(message.document)
+            try:
+                path = self._saved[key] = self.save(message.document)
+            except SaveFailed as error:
+                raise SaveFailed(f"{error}; it waits at your server, and comes again") from None
             if len(self._saved) > REMEMBERED:
                 self._saved.popitem(last=False)
         return path
@@ -139,8 +142,7 @@ class Folder:
                 raise
             _sync(self.path)
         except OSError as error:
-            text = f"{name} cannot be saved in {self.path} ({_reason(error)})"
-            raise SaveFailed(f"{text}; it waits at your server, and comes again") from None
+            raise SaveFailed(f"{name} cannot be saved in {self.path} ({_reason(error)})") from None
         return str(path)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""`parley history`, `parley search` and `parley export`: the conversations of before, as one's server kept them."""
+"""`parley history`, `parley search` and `parley clear`: the conversations of before, as one's server kept them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
@@ -22,23 +21,13 @@ from parley.shared.addresses import Recipient, User
 from parley.shared.config import Config
 from parley.shared.errors import ConfigError
 from parley.shared.printable import one_line
+from parley.shared.wire.messages import pb
 
 PAGE: Final = 200
 """Lines that a server is asked for at once."""
 _UNITS: Final = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
-class Format(StrEnum):
-    """The formats of an export."""
-
-    JSONL = "jsonl"
-    TEXT = "text"
-
-
-Whom = Annotated[
-    str,
-    typer.Argument(metavar="USER[@SERVER]", help="Or '#GROUP[@SERVER]', in quotes; without a server: at yours."),
-]
 HISTORY_OF: Final = "Or '#GROUP[@SERVER]', in quotes; without it: each conversation's last message."
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="So many messages at most, the latest.")]
 Since = Annotated[str, typer.Option("--since", metavar="2d", help="Only what came since: with m, h, d or w.")]
@@ -85,25 +74,6 @@ def search(
     sys.exit(run(lambda c: _search(c, user, server or (), " ".join(terms), limit, in_json=as_json), config))
 
 
-def export(
-    whom: Whom,
-    user: As = "",
-    how: Annotated[Format, typer.Option("--format", help="One JSON object a line, or text.")] = Format.JSONL,
-    since: Since = "",
-    server: ServerOption = None,
-    config: ConfigFile = None,
-) -> None:
-    """Print a whole conversation, from the oldest message that is kept.
-
-    Examples:
-        parley export bob@beta --as alice@alpha > bob.jsonl
-
-        parley export '#crew' --format text --as alice@alpha
-
-    """
-    sys.exit(run(lambda c: _export(c, user, server or (), whom, since, in_json=how is Format.JSONL), config))
-
-
 def clear(
     whom: Annotated[str, typer.Argument(metavar="[USER[@SERVER]]", help="Or '#GROUP[@SERVER]', in quotes.")] = "",
     user: As = "",
@@ -142,7 +112,7 @@ async def _history(
     config: Config, name: str, servers: Sequence[str], whom: str, since: str, limit: int, *, in_json: bool
 ) -> int:
     me = who_we_are(config, name)
-    other, begin = recipient_named(whom, me.server_id) if whom else None, _since(since)
+    other, begin = recipient_named(whom, me.server_id) if whom else None, since_of(since)
     chat = ChatFeature(me, config, on_line=lambda _line: None, discovery=await finder(config, servers))
     try:
         async with at_home(chat, servers):
@@ -223,74 +193,65 @@ async def _search(
     return 0
 
 
-async def _export(
-    config: Config, name: str, servers: Sequence[str], whom: str, since: str, *, in_json: bool
-) -> int:
-    me = who_we_are(config, name)
-    other, begin = recipient_named(whom, me.server_id), _since(since)
-    chat = ChatFeature(me, config, discovery=await finder(config, servers))
-    async with at_home(chat, servers):
-        async for each in _all_lines(chat, other):
-            if each.at >= begin:
-                _show(each, me, in_json=in_json)
-    return 0
-
-
-async def _all_lines(chat: ChatFeature, other: Recipient) -> AsyncIterator[HistoryLine]:
-    """All lines of a conversation, the oldest first."""
-    after, more = 0, True
-    while more:
-        page = await chat.history.lines(other, after=after, limit=PAGE)
-        for each in page.lines:
-            yield each
-        more, after = page.more, page.lines[-1].sequence if page.lines else after
-
-
 def _show(each: HistoryLine, me: User, *, in_json: bool, with_conversation: bool = False) -> None:
-    if not in_json:
+    if in_json:
+        line(as_json(fields(each, me)))
+    else:
         line(written(each, me, with_conversation=with_conversation))
-        return
-    message = each.message
-    is_document = message is not None and message.HasField("document")
-    line(
-        as_json(
-            {
-                "conversation": str(each.conversation),
-                "sequence": each.sequence,
-                "at": round(each.at, 3),
-                "author": str(_author(each, me)),
-                "text": each.text or None,
-                "document": message.document.filename if message is not None and is_document else None,
-                "status": each.status or None,
-                "edited": each.edit is not None and not each.is_deleted,
-                "deleted": each.is_deleted,
-            }
-        )
-    )
 
 
-def _author(each: HistoryLine, me: User) -> User | Recipient:
+def fields(each: HistoryLine, me: User, saved: str = "") -> dict[str, object]:
+    """A line for programs; `saved`: where its document is."""
+    document = document_of(each)
+    return {
+        "conversation": str(each.conversation),
+        "sequence": each.sequence,
+        "at": round(each.at, 3),
+        "author": str(author_of(each, me)),
+        "text": each.text or None,
+        "document": document.filename if document is not None else None,
+        "saved": saved or None,
+        "status": each.status or None,
+        "edited": each.edit is not None and not each.is_deleted,
+        "deleted": each.is_deleted,
+    }
+
+
+def document_of(each: HistoryLine) -> pb.Document | None:
+    """Its document; None: it has none, or its author deleted it."""
+    if each.message is None or each.is_deleted or not each.message.HasField("document"):
+        return None
+    return each.message.document
+
+
+def author_of(each: HistoryLine, me: User) -> User | Recipient:
+    """The author; of what is gone, the other side."""
     if each.message is not None:
         return User.of(each.message.author)
     return each.conversation if each.received else me
 
 
-def written(each: HistoryLine, me: User, *, with_conversation: bool = False) -> str:
-    """A line for people: when, who, and what."""
-    message = each.message
+def unfinished(each: HistoryLine) -> str:
+    """Its status, where that is another than DELIVERED; else nothing."""
+    return "" if each.status == "DELIVERED" else each.status
+
+
+def written(each: HistoryLine, me: User, *, with_conversation: bool = False, saved: str = "") -> str:
+    """A line for people: when, who, and what; `saved`: where its document is."""
+    document = document_of(each)
     if each.edit is not None:
         body = "[deleted]" if each.is_deleted else f"{each.text}  [edited]"
-    elif message is not None and message.HasField("document"):
-        body = f"[document {message.document.filename}]"
+    elif document is not None:
+        body = f"[document {document.filename}{f', saved as {saved}' if saved else ''}]"
     else:
-        body = message.textContent if message is not None else "[not kept]"
+        body = each.text if each.message is not None else "[not kept]"
     when = datetime.fromtimestamp(each.at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     where = f"{each.conversation}  " if with_conversation else ""
-    waits = f"  ({each.status})" if each.status not in ("", "DELIVERED") else ""
-    return f"{when}  {where}{_author(each, me)}: {one_line(body)}{waits}"
+    waits = f"  ({unfinished(each)})" if unfinished(each) else ""
+    return f"{when}  {where}{author_of(each, me)}: {one_line(body)}{waits}"
 
 
-def _since(text: str) -> float:
+def since_of(text: str) -> float:
     """Unix seconds so long ago; 0: for ever.
 
     Raises:
