@@ -67,6 +67,7 @@ _ONE: Final[dict[str, tuple[str, ...]]] = {
     "JoinGroup": ("group", "user"),
     "LeaveGroup": ("group", "user"),
     "QueryGroupMembers": ("group", "user"),
+    "ChangeGroup": ("group", "user"),
     "GroupMembers": ("group", "asker"),
     "ChangeBlock": ("user",),
     "QueryHistory": ("user", "group"),
@@ -81,7 +82,7 @@ _ONE: Final[dict[str, tuple[str, ...]]] = {
 """Payload → the fields in which people and groups are named."""
 _MANY: Final[dict[str, tuple[str, ...]]] = {
     "ChatMessageResponse": ("statuses",),
-    "GroupMembers": ("user",),
+    "GroupMembers": ("user", "admins"),
     "QueryUsersResponse": ("users",),
     "TypingEvents": ("typing_events", "stopped"),
     "LiveLocations": ("extended_live_locations",),

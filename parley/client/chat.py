@@ -27,7 +27,7 @@ from parley.client.outbox import history, searches
 from parley.client.outbox.deliveries import Delivery, without_forged
 from parley.client.outbox.edits import NotEditable, Revisions, edited_in
 from parley.client.outbox.outbox import Outbox
-from parley.client.outbox.requests import NAMES, TIMEOUT, Requests
+from parley.client.outbox.requests import NAMES, TIMEOUT, GroupState, Requests
 from parley.client.outbox.searches import FoundUsers, Searches
 from parley.client.trust.devices import Devices
 from parley.client.trust.received_numbers import ReceivedNumbers
@@ -285,13 +285,13 @@ class ChatFeature(FeatureBase):
     async def join(self, group: str | Group, timeout: float = TIMEOUT) -> list[User]:
         """Become a member of a group, and hear who is in it; one that nobody is in is made.
 
-        This and the five below are sent again after a reconnect, and give up after `timeout` seconds.
+        This and the seven below are sent again after a reconnect, and give up after `timeout` seconds.
 
         Raises:
             RequestFailed: refused, or not answered; one sentence that says why.
 
         """
-        return await self._requests.group("JOIN_GROUP", _group(group), timeout)
+        return list((await self._requests.group("JOIN_GROUP", _group(group), timeout)).members)
 
     async def leave(self, group: str | Group, timeout: float = TIMEOUT) -> None:
         """Be no member of a group any more."""
@@ -299,7 +299,18 @@ class ChatFeature(FeatureBase):
 
     async def members(self, group: str | Group, timeout: float = TIMEOUT) -> list[User]:
         """The members of a group that we are in."""
+        return list((await self.group(group, timeout)).members)
+
+    async def group(self, group: str | Group, timeout: float = TIMEOUT) -> GroupState:
+        """A group that we are in: members, admins, and whether its history is off."""
         return await self._requests.group("QUERY_GROUP_MEMBERS", _group(group), timeout)
+
+    async def set_history(self, group: str | Group, *, is_off: bool, timeout: float = TIMEOUT) -> None:
+        """Have no server keep what is written in a group from now on, or again as their operators want.
+
+        For its admins alone.
+        """
+        await self._requests.group("CHANGE_GROUP", _group(group), timeout, history_off=is_off)
 
     async def block(self, user: str | User, timeout: float = TIMEOUT) -> None:
         """Take no more messages from a user; they are told USER_BLOCKED."""
@@ -444,6 +455,7 @@ class ChatFeature(FeatureBase):
             self.log.warning("status_forged", recipient_server=whose.server_id)
             self._call(self._on_forged_status, delivery, whose, status)
         heard = delivery.add_statuses(ack)
+        delivery.is_history_off = delivery.is_history_off or ack.historyOff
         if self.cache is not None and delivery.first_status.done():
             self.cache.sent(delivery.snowflake)
         if delivery.final.done():

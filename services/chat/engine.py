@@ -158,6 +158,8 @@ class ChatEngine:
                 continue
             for each in self.groups.note_former(group, member):
                 self.store.forget_member(*each, lambda _is_safe: None)
+        for group in self.store.history_off():
+            self.groups.set_history(group, is_off=True)
 
     def persisted(self, envelopes: list[Envelope], _now: float) -> None:
         """The disk has these."""

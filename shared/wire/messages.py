@@ -49,6 +49,7 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "QUERY_GROUP_MEMBERS": pb.QueryGroupMembers,
     "GROUP_MEMBERS": pb.GroupMembers,
     # Ours: chat.
+    "CHANGE_GROUP": pb.ChangeGroup,
     "STATUS_RECEIVED": pb.StatusReceived,
     "PIECE": pb.Piece,
     "PIECE_RECEIVED": pb.PieceReceived,

@@ -551,7 +551,7 @@ class Document(_message.Message):
     def __init__(self, documentId: _Optional[str] = ..., filename: _Optional[str] = ..., mimeType: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ChatMessage(_message.Message):
-    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "assurance")
+    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "assurance", "historyOff")
     class Assurance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNSIGNED: _ClassVar[ChatMessage.Assurance]
@@ -577,6 +577,7 @@ class ChatMessage(_message.Message):
     EDIT_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
     ASSURANCE_FIELD_NUMBER: _ClassVar[int]
+    HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     author: User
     user: User
@@ -588,7 +589,8 @@ class ChatMessage(_message.Message):
     edit: Edit
     proof: AuthorProof
     assurance: ChatMessage.Assurance
-    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ...) -> None: ...
+    historyOff: bool
+    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ...) -> None: ...
 
 class Edit(_message.Message):
     __slots__ = ("target", "content", "revision", "text", "deletes")
@@ -605,7 +607,7 @@ class Edit(_message.Message):
     def __init__(self, target: _Optional[int] = ..., content: _Optional[bytes] = ..., revision: _Optional[int] = ..., text: _Optional[str] = ..., deletes: _Optional[bool] = ...) -> None: ...
 
 class ChatMessageResponse(_message.Message):
-    __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt", "proofs")
+    __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt", "proofs", "historyOff")
     class DeliveryStatus(_message.Message):
         __slots__ = ("user", "status")
         class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -638,6 +640,7 @@ class ChatMessageResponse(_message.Message):
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     PROOFS_FIELD_NUMBER: _ClassVar[int]
+    HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     statuses: _containers.RepeatedCompositeFieldContainer[ChatMessageResponse.DeliveryStatus]
     author: User
@@ -645,7 +648,8 @@ class ChatMessageResponse(_message.Message):
     complete: bool
     receipt: int
     proofs: _containers.RepeatedCompositeFieldContainer[StatusProof]
-    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., complete: _Optional[bool] = ..., receipt: _Optional[int] = ..., proofs: _Optional[_Iterable[_Union[StatusProof, _Mapping]]] = ...) -> None: ...
+    historyOff: bool
+    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., complete: _Optional[bool] = ..., receipt: _Optional[int] = ..., proofs: _Optional[_Iterable[_Union[StatusProof, _Mapping]]] = ..., historyOff: _Optional[bool] = ...) -> None: ...
 
 class StatusReceived(_message.Message):
     __slots__ = ("receipt",)
@@ -746,7 +750,7 @@ class QueryGroupMembers(_message.Message):
     def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ...) -> None: ...
 
 class GroupMembers(_message.Message):
-    __slots__ = ("group", "result", "user", "asker", "request", "reason")
+    __slots__ = ("group", "result", "user", "asker", "request", "reason", "historyOff", "admins")
     class Result(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN_ERROR: _ClassVar[GroupMembers.Result]
@@ -764,6 +768,7 @@ class GroupMembers(_message.Message):
         SERVER_TIMEOUT: _ClassVar[GroupMembers.Reason]
         NO_GROUPS_THERE: _ClassVar[GroupMembers.Reason]
         FAILED: _ClassVar[GroupMembers.Reason]
+        NOT_AN_ADMIN: _ClassVar[GroupMembers.Reason]
     NONE: GroupMembers.Reason
     NOT_A_MEMBER: GroupMembers.Reason
     GROUP_FULL: GroupMembers.Reason
@@ -771,19 +776,36 @@ class GroupMembers(_message.Message):
     SERVER_TIMEOUT: GroupMembers.Reason
     NO_GROUPS_THERE: GroupMembers.Reason
     FAILED: GroupMembers.Reason
+    NOT_AN_ADMIN: GroupMembers.Reason
     GROUP_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     ASKER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
+    ADMINS_FIELD_NUMBER: _ClassVar[int]
     group: Group
     result: GroupMembers.Result
     user: _containers.RepeatedCompositeFieldContainer[User]
     asker: User
     request: int
     reason: GroupMembers.Reason
-    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., result: _Optional[_Union[GroupMembers.Result, str]] = ..., user: _Optional[_Iterable[_Union[User, _Mapping]]] = ..., asker: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ..., reason: _Optional[_Union[GroupMembers.Reason, str]] = ...) -> None: ...
+    historyOff: bool
+    admins: _containers.RepeatedCompositeFieldContainer[User]
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., result: _Optional[_Union[GroupMembers.Result, str]] = ..., user: _Optional[_Iterable[_Union[User, _Mapping]]] = ..., asker: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ..., reason: _Optional[_Union[GroupMembers.Reason, str]] = ..., historyOff: _Optional[bool] = ..., admins: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+
+class ChangeGroup(_message.Message):
+    __slots__ = ("group", "user", "request", "historyOff")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
+    group: Group
+    user: User
+    request: int
+    historyOff: bool
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., request: _Optional[int] = ..., historyOff: _Optional[bool] = ...) -> None: ...
 
 class ChangeBlock(_message.Message):
     __slots__ = ("user", "request", "of")

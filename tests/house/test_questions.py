@@ -12,7 +12,8 @@ from tests.house.sources import ROOT
 from tests.support import plain_wire as wire
 
 FROM_A_VARIABLE = {
-    "BLOCK_USER", "UNBLOCK_USER", "JOIN_GROUP", "LEAVE_GROUP", "CONVERSATIONS", "HISTORY", "HISTORY_RESP",
+    "BLOCK_USER", "UNBLOCK_USER", "JOIN_GROUP", "LEAVE_GROUP", "CHANGE_GROUP",
+    "CONVERSATIONS", "HISTORY", "HISTORY_RESP",
     "SEARCH_HISTORY", "SEARCH_HISTORY_RESP", "CLEAR_HISTORY", "CLEAR_HISTORY_RESP", "SYNC",
 }  # fmt: skip
 """Names that no call of `encode` has written out: the search for `encode` with `name` finds where they go out."""

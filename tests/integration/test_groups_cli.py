@@ -157,6 +157,39 @@ def test_who_is_blocked_is_told_until_they_are_not(environment, parley, as_user)
         assert [line for line in dora.lines if "let me in" in line] == []
 
 
+def test_a_groups_admin_switches_its_history_and_its_members_see_that(environment, parley, as_user):
+    as_user("gil@alpha", "group", "join", "#quiet")
+    as_user("hal@beta", "group", "join", "#quiet@alpha")
+    ended = parley("group", "history", "#quiet@alpha", "off", "--as", "hal@beta")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("parley: only an admin of #quiet@alpha can change it")
+    off = "nothing that is written in #quiet@alpha is kept by any server: an admin switched its history off"
+    assert as_user("gil@alpha", "group", "history", "#quiet", "off") == [off]
+    assert as_user("hal@beta", "group", "show", "#quiet@alpha") == [
+        "#quiet@alpha has 2 members",
+        "its admin is gil@alpha",
+        off,
+    ]
+    shown = json.loads(as_user("hal@beta", "group", "show", "#quiet@alpha", "--json")[0])
+    assert shown == {"group": "#quiet@alpha", "members": 2, "admins": ["gil@alpha"], "history": "off"}
+    with (
+        Command("chat", "--as", "gil@alpha", environment=environment) as gil,
+        Command("chat", "--as", "hal@beta", environment=environment) as hal,
+    ):
+        for command in (gil, hal):
+            command.wait_error("you are")
+        hal.write("#quiet@alpha: off the record")
+        gil.wait_line("hal@beta in #quiet@alpha: off the record")
+        for command in (gil, hal):
+            command.wait_error(off)
+        gil.write("/group #quiet history on")
+        gil.wait_error("what is written in #quiet@alpha is kept, as the operator of each member's server wants")
+        gil.write("#quiet: on it")
+        hal.wait_error("what is written in #quiet@alpha is kept")
+        hal.write("/group")
+        hal.wait_error("its admin is gil@alpha")
+
+
 def test_a_chat_joins_a_group_and_talks_in_it(environment, as_user):
     with (
         Command("chat", "--as", "eric@beta", environment=environment) as eric,

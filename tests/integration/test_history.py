@@ -120,6 +120,30 @@ def test_a_member_reads_a_group_from_joining_on_and_nobody_else_reads_it(tmp_pat
         asyncio.run(story())
 
 
+def test_what_is_written_while_a_groups_history_is_off_is_in_nobodys_lists_and_in_no_file(tmp_path):
+    async def story():
+        alice = await connected("alice@alpha", on_message=ignore)
+        bea = await connected("bea@beta", on_message=ignore)
+        async with alice, bea:
+            await in_time(alice.join(CREW))
+            await in_time(bea.join(CREW))
+            for off, text in ((False, "open"), (True, "closed"), (False, "open again")):
+                await in_time(alice.set_history(CREW, is_off=off))
+                for author in (alice, bea):
+                    await in_time(author.send(CREW, f"{text}, says {author.user}").final)
+            said = [f"{text}, says {who}" for text in ("open again", "open") for who in ("bea@beta", "alice@alpha")]
+            for each in (alice, bea):
+                assert texts(await in_time(each.history.lines(CREW))) == said
+                assert texts(await in_time(each.history.search("closed"))) == []
+
+    with node("alpha", ALPHA, tmp_path) as alpha, node("beta", BETA, tmp_path) as beta:
+        wait_linked([alpha, beta], ["chat"])
+        asyncio.run(story())
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("archive.db*"))
+    assert b"open again, says bea@beta" in kept
+    assert b"closed, says" not in kept
+
+
 def test_what_was_read_on_one_device_is_not_new_on_the_other(tmp_path):
     async def story():
         alice = await connected("alice@alpha", on_message=ignore)

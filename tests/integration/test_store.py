@@ -228,7 +228,7 @@ def test_members_and_whom_somebody_blocks_are_there_after_opening_again(tmp_path
     async def story():
         loop = asyncio.get_running_loop()
         async with opened(tmp_path) as (store, _told):
-            done = [loop.create_future() for _ in range(7)]
+            done = [loop.create_future() for _ in range(10)]
             store.join("crew", ANN, done[0].set_result)
             store.join("crew", BOB, done[1].set_result)
             store.join("crew", User("abe", "alpha"), done[6].set_result)
@@ -236,11 +236,15 @@ def test_members_and_whom_somebody_blocks_are_there_after_opening_again(tmp_path
             store.block("ann", BOB, done[3].set_result)
             store.block("ann", ANN, done[4].set_result)
             store.unblock("ann", ANN, done[5].set_result)
-            assert await asyncio.wait_for(asyncio.gather(*done), TIMEOUT) == [True] * 7
+            store.set_history("crew", True, done[7].set_result)
+            store.set_history("tea", True, done[8].set_result)
+            store.set_history("tea", False, done[9].set_result)
+            assert await asyncio.wait_for(asyncio.gather(*done), TIMEOUT) == [True] * 10
         async with opened(tmp_path) as (store, _told):
             abe = User("abe", "alpha")
             assert store.members() == [("crew", BOB, False), ("crew", abe, False), ("crew", ANN, True)]
             assert store.blocked() == [("ann", BOB)]
+            assert store.history_off() == ["crew"]
 
     run(story())
 

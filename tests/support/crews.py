@@ -86,9 +86,9 @@ class GroupPerson(DurablePerson):
             client.up.send(raw)
         return number
 
-    def ask(self, name, group=None, request=1):
-        """JOIN_GROUP, LEAVE_GROUP or QUERY_GROUP_MEMBERS, once, over the first client there is."""
-        asked = group_ask(name, group or self.world.group, request)
+    def ask(self, name, group=None, request=1, **fields):
+        """JOIN_GROUP, LEAVE_GROUP, QUERY_GROUP_MEMBERS or CHANGE_GROUP, once, over the first client there is."""
+        asked = group_ask(name, group or self.world.group, request, **fields)
         for client in self.clients[:1]:
             client.up.send(asked)
 

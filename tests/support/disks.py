@@ -58,6 +58,7 @@ class FakeDisk:
         self.seen = {}
         """Users and servers."""
         self.memberships = {}
+        self.histories_off = set()
         self.blockings = {}
         self.held = {}
         """id → (destination, Envelope) of what could not be written, and is tried again."""
@@ -170,6 +171,13 @@ class FakeDisk:
 
     def forget_member(self, group, user, done):
         self._change(lambda: self.memberships.pop((group, user), None), done)
+
+    def set_history(self, group, is_off, done):
+        change = self.histories_off.add if is_off else self.histories_off.discard
+        self._change(lambda: change(group), done)
+
+    def history_off(self):
+        return sorted(self.histories_off)
 
     def block(self, user, other, done):
         self._change(lambda: self.blockings.setdefault((user, other)), done)

@@ -40,9 +40,9 @@ def ack(snowflake, *statuses, author=None):
     return response
 
 
-def group_ask(name, group, number=1, user=None):
-    """JOIN_GROUP, LEAVE_GROUP or QUERY_GROUP_MEMBERS."""
-    ask = ASKS[name](group=group.to_pb(), user=user.to_pb() if user is not None else None)
+def group_ask(name, group, number=1, user=None, **fields):
+    """JOIN_GROUP, LEAVE_GROUP, QUERY_GROUP_MEMBERS or CHANGE_GROUP."""
+    ask = ASKS[name](group=group.to_pb(), user=user.to_pb() if user is not None else None, **fields)
     set_number(ask, number)
     return encode(name, ask)
 

@@ -149,6 +149,64 @@ def test_a_message_to_a_group_stands_once_in_a_chunk_and_its_author_has_it_once(
     assert key_of(ALICE, 1, CREW) != key_of(ALICE, 1, Group("crew", "beta"))
 
 
+def test_a_message_to_another_servers_group_is_its_authors_though_somebody_here_had_their_copy_first():
+    collector, far = Collector("alpha", lambda: None), Group("crew", "beta")
+    copy = Envelope(ALICE, 1, BOB, message(ALICE, far, "all"), bytes(16), origin="beta", group=far)
+    collector.note(copy, Status.DELIVERED)
+    collector.note(Envelope(ALICE, 1, far, message(ALICE, far, "all"), bytes(16)), Status.USER_AWAY)
+    collector.note(copy, Status.DELIVERED)
+    assert [(kind, marks) for kind, marks, _status, _data in collected(collector)] == [
+        (MESSAGE, RECEIVED),
+        (MESSAGE, SENT),
+        (COPY, RECEIVED),
+    ]
+
+
+def copy_of(text, *, group=CREW, member=BOB, off=True, snowflake=1):
+    """A member's copy, whose group's server says that it is not to be kept."""
+    payload = pb.ChatMessage(messageSnowflake=snowflake, author=ALICE.to_pb(), textContent=text, historyOff=off)
+    payload.userOfGroup.user.CopyFrom(member.to_pb())
+    payload.userOfGroup.group.CopyFrom(group.to_pb())
+    origin = "" if group.server_id == "alpha" else group.server_id
+    return Envelope(ALICE, snowflake, member, encode("MESSAGE", payload), bytes(16), origin=origin, group=group)
+
+
+@pytest.mark.parametrize("group", [CREW, Group("crew", "beta")])
+def test_of_a_copy_that_is_not_to_be_kept_there_is_nothing(group):
+    collector = Collector("alpha", lambda: None)
+    for status in (Status.USER_AWAY, Status.DELIVERED):
+        collector.note(copy_of("secret", group=group), status)
+    assert collected(collector) == []
+    collector.note(copy_of("kept", group=group, off=False, snowflake=2), Status.DELIVERED)
+    assert len(collected(collector)) == 1
+
+
+def test_the_mark_counts_in_a_copy_alone_and_where_it_is_one():
+    """An author cannot have a message to a user left out, nor a text that has the mark's bytes."""
+    collector = Collector("alpha", lambda: None)
+    payload = pb.ChatMessage(messageSnowflake=1, author=ALICE.to_pb(), user=BOB.to_pb(), historyOff=True)
+    collector.note(Envelope(ALICE, 1, BOB, encode("MESSAGE", payload), bytes(16)), Status.DELIVERED)
+    mark = pb.ChatMessage(historyOff=True).SerializeToString()
+    text = copy_of("\u0080\n\x01", off=False)
+    assert mark in text.raw
+    collector.note(text, Status.DELIVERED)
+    assert len(collected(collector)) == 2
+
+
+def test_a_message_to_another_servers_group_is_its_authors_once_that_server_has_said_whether_it_is_kept():
+    collector = Collector("alpha", lambda: None)
+    far = Group("crew", "beta")
+    waits, left = (Envelope(ALICE, n, far, message(ALICE, far, f"{n}"), bytes(16)) for n in (1, 2))
+    for each in (waits, left):
+        collector.note(each, Status.OTHER_SERVER_TIMEOUT)
+    assert collected(collector) == []
+    collector.leave_out(ALICE, 2, far)
+    for each in (waits, left):
+        collector.note(each, Status.USER_AWAY)
+        collector.note(each, Status.DELIVERED)
+    assert [(kind, marks) for kind, marks, _status, _data in collected(collector)] == [(MESSAGE, SENT)]
+
+
 def test_the_first_entry_is_told_and_then_much():
     told = []
     collector = Collector("alpha", lambda: told.append(True))

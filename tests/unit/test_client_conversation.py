@@ -380,6 +380,73 @@ def test_members_of_the_group_that_one_writes_to_need_no_name():
     story(tell)
 
 
+OFF = "nothing that is written in #crew@alpha is kept by any server: an admin switched its history off"
+ON = "what is written in #crew@alpha is kept, as the operator of each member's server wants"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_off"),
+    [("/group #crew history off", True), ("/group history on", False), ("/group #crew@alpha history  off", True)],
+)
+def test_an_admin_switches_a_groups_history(line, is_off):
+    async def tell(story):
+        await story.type("/to #crew", line)
+        [request] = story.home.taken("CHANGE_GROUP", pb.ChangeGroup)
+        assert (Group.of(request.group), request.historyOff) == (CREW, is_off)
+        await story.home.tell("GROUP_MEMBERS", group_answer(request, ALICE))
+        assert story.screen.noted[-1] == (OFF if is_off else ON)
+
+    story(tell)
+
+
+def test_what_a_group_is_and_whether_it_is_kept_is_shown():
+    async def tell(story):
+        await story.type("/group #crew", "/group #crew history perhaps")
+        assert story.screen.noted[-1] == "write /group #crew history off, or on"
+        [request] = story.home.taken("QUERY_GROUP_MEMBERS", pb.QueryGroupMembers)
+        answer = group_answer(request, BOB, ALICE)
+        answer.historyOff = True
+        answer.admins.append(BOB.to_pb())
+        await story.home.tell("GROUP_MEMBERS", answer)
+        assert story.screen.noted[-1].splitlines() == [
+            "  #crew@alpha has 2 members",
+            "  its admin is bob@beta",
+            f"  {OFF}",
+        ]
+
+    story(tell)
+
+
+def test_that_a_group_is_not_kept_is_said_with_the_first_message_and_once_and_when_it_is_again():
+    def sent(number, *, off):
+        message = pb.ChatMessage(messageSnowflake=number, author=BOB.to_pb(), textContent="hi", historyOff=off)
+        message.userOfGroup.user.CopyFrom(ALICE.to_pb())
+        message.userOfGroup.group.CopyFrom(CREW.to_pb())
+        return message
+
+    async def tell(story):
+        for number, off in enumerate((False, True, True, False, False), 1):
+            await story.home.tell("MESSAGE", sent(number, off=off))
+        await story.home.turns()
+        assert [each for each in story.screen.noted if each in (OFF, ON)] == [OFF, ON]
+
+    story(tell)
+
+
+def test_the_statuses_of_ones_own_message_say_that_it_is_not_kept():
+    async def tell(story):
+        await story.type("#crew: hello")
+        [message] = story.home.taken("MESSAGE", pb.ChatMessage)
+        ack = pb.ChatMessageResponse(messageSnowflake=message.messageSnowflake, group=CREW.to_pb(), historyOff=True)
+        for status in ("USER_AWAY", "DELIVERED"):
+            del ack.statuses[:]
+            ack.statuses.add(user=BOB.to_pb(), status=status)
+            await story.home.tell("MESSAGE_ACK", ack)
+        assert story.screen.noted.count(OFF) == 1
+
+    story(tell)
+
+
 def test_lines_go_on_while_a_request_waits_for_its_answer():
     async def tell(story):
         await story.type("/join #crew", "bob@beta: meanwhile")

@@ -140,8 +140,9 @@ async def asked(home, name, kind):
         (lambda f: f.join("#crew@alpha"), "JOIN_GROUP", pb.JoinGroup),
         (lambda f: f.leave(CREW), "LEAVE_GROUP", pb.LeaveGroup),
         (lambda f: f.members("crew@alpha"), "QUERY_GROUP_MEMBERS", pb.QueryGroupMembers),
+        (lambda f: f.set_history("crew@alpha", is_off=True), "CHANGE_GROUP", pb.ChangeGroup),
     ],
-    ids=["join", "leave", "members"],
+    ids=["join", "leave", "members", "history"],
 )
 def test_a_request_about_a_group_waits_for_its_answer(ask, name, kind):
     async def story():
@@ -154,7 +155,7 @@ def test_a_request_about_a_group_waits_for_its_answer(ask, name, kind):
             await home.tell("GROUP_MEMBERS", other)  # somebody else's, or an old one
             assert not waits.done()
             await home.tell("GROUP_MEMBERS", group_answer(request, ALICE, BOB))
-            assert waits.result() == (None if name == "LEAVE_GROUP" else [ALICE, BOB])
+            assert waits.result() == (None if name in ("LEAVE_GROUP", "CHANGE_GROUP") else [ALICE, BOB])
             await home.tell("GROUP_MEMBERS", group_answer(request, reason="FAILED"))  # told twice
             assert home.feature.is_connected
 

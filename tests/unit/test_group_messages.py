@@ -5,13 +5,15 @@ import tracemalloc
 
 import pytest
 
+from parley.services.chat.archive.collector import Collector
+from parley.services.chat.archive.entries import entries
 from parley.services.chat.groups.groups import copies
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.wire.framing import read_datagram
-from parley.shared.wire.messages import decode, pb
+from parley.shared.wire.messages import decode, encode, pb
 from tests.support.crews import GroupWorld
 from tests.support.people import NUMBERS
 from tests.support.sinks import Node, message
@@ -67,6 +69,113 @@ def pair(world, *server_ids):
 
 
 DELIVERED = dict.fromkeys(OTHERS, "DELIVERED")
+
+
+# What is kept of it -------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=WHERE.values(), ids=WHERE.keys())
+def archived(request):
+    """The same, each server with an archive; Ann, who was there first, is the group's admin."""
+    world = GroupWorld(*request.param)
+    for node in world.nodes.values():
+        node.collector = Collector(node.server_id, lambda: None)
+        node.start()
+    world.found(["ann"])
+    for name in OTHERS:
+        world[name].ask("JOIN_GROUP")
+    world.carry_all()
+    return world
+
+
+def kept(world):
+    """How many people have a message more in their lists since the last look."""
+    return sum(each.marks.bit_count() for node in world.nodes.values() for each in entries(node.collector.take()))
+
+
+def switch(world, *, off, who="ann"):
+    world[who].ask("CHANGE_GROUP", historyOff=off)
+    world.carry_all()
+    return world[who].clients[0].answers[-1]
+
+
+def written(world):
+    """Write something, and have all answer."""
+    number = world["ann"].write(text="Hello")
+    world.carry_all()
+    answer_all(world)
+    return number
+
+
+def test_while_its_history_is_off_no_server_keeps_anything_of_a_group(archived):
+    written(archived)
+    assert kept(archived) == len(MEMBERS)
+    answer = switch(archived, off=True)
+    assert (answer.result, answer.historyOff) == (pb.GroupMembers.SUCCESS, True)
+    acks = archived["ann"].clients[0].acks
+    number = written(archived)
+    assert told(archived) == DELIVERED
+    assert kept(archived) == 0
+    assert all(each.historyOff == (each.messageSnowflake == number) for each in acks)
+    switch(archived, off=False)
+    written(archived)
+    assert kept(archived) == len(MEMBERS)
+    assert not acks[-1].historyOff
+
+
+def test_what_waits_while_it_is_off_is_kept_by_nobody_though_it_is_switched_on_meanwhile(archived):
+    switch(archived, off=True)
+    for name in OTHERS:
+        [client] = archived[name].clients
+        archived[name].disconnect(client)
+    number = archived["ann"].write(text="Hello")
+    archived.carry_all()
+    archived.pass_time(30.0)
+    archived.carry_all()
+    switch(archived, off=False)
+    for name in OTHERS:
+        archived[name].connect(acknowledges=True)
+    archived.carry_all()
+    assert number in archived["ann"].complete
+    assert told(archived) == DELIVERED
+    assert kept(archived) == 0
+
+
+def test_who_is_alone_in_a_group_that_is_not_kept_has_nothing_kept_either():
+    for group in ("#crew@alpha", "#crew@gamma"):
+        world = GroupWorld(("ann@alpha",), group)
+        for node in world.nodes.values():
+            node.collector = Collector(node.server_id, lambda: None)
+            node.start()
+        world.found(["ann"])
+        switch(world, off=True)
+        world["ann"].write(text="Hello")
+        world.carry_all()
+        assert group_status(world) == ["DELIVERED"]
+        assert world["ann"].clients[0].acks[-1].historyOff
+        assert kept(world) == 0
+
+
+def test_a_deletion_reaches_the_archives_and_an_author_decides_nothing(archived):
+    switch(archived, off=True)
+    person = archived["ann"]
+    for edit, is_kept in ((pb.Edit(target=1, deletes=True), True), (pb.Edit(target=1, text="x"), False)):
+        number = NUMBERS[len(person.outbox)]
+        sent = pb.ChatMessage(messageSnowflake=number, author=person.user.to_pb(), edit=edit)
+        sent.group.CopyFrom(archived.group.to_pb())
+        person.outbox[person.user, number, archived.group] = raw = encode("MESSAGE", sent)
+        person.clients[0].up.send(raw)
+        archived.carry_all()
+        answer_all(archived)
+        assert kept(archived) == (len(MEMBERS) if is_kept else 0)
+    switch(archived, off=False)
+    number = NUMBERS[len(archived["ann"].outbox)]
+    sent = message(archived["ann"].user, number, None, "mine alone", group=archived.group.to_pb())
+    sent.historyOff = True
+    archived["ann"].clients[0].up.send(encode("MESSAGE", sent))
+    archived.carry_all()
+    answer_all(archived)
+    assert kept(archived) == len(MEMBERS)
 
 
 # Who gets it -------------------------------------------------------------------------------------

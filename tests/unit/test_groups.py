@@ -15,8 +15,8 @@ ANN, AMY, BOB, CID = User("ann", "alpha"), User("amy", "alpha"), User("bob", "be
 CREW, FAR = Group("crew", "alpha"), Group("crew", "beta")
 
 
-def request(name, group=CREW, number=1, user=None):
-    return read_datagram(group_ask(name, group, number, user))
+def request(name, group=CREW, number=1, user=None, **fields):
+    return read_datagram(group_ask(name, group, number, user, **fields))
 
 
 class Asking:
@@ -25,9 +25,19 @@ class Asking:
     def __init__(self, node, user):
         self.node, self.user, self.sink = node, user, node.connect(user)
 
-    def ask(self, name, group=CREW, number=1, user=None):
-        self.node.from_client(self.user, request(name, group, number, user), self.sink)
+    def ask(self, name, group=CREW, number=1, user=None, **fields):
+        self.node.from_client(self.user, request(name, group, number, user, **fields), self.sink)
         return self
+
+    def switch(self, *, off, group=CREW):
+        """What became of switching a group's history, and how it is now."""
+        [answer] = self.ask("CHANGE_GROUP", group, historyOff=off).sink.take()
+        return told(answer), answer.historyOff
+
+    def history(self):
+        """Whether a group's history is off, and who may switch it."""
+        [answer] = self.ask("QUERY_GROUP_MEMBERS").sink.take()
+        return answer.historyOff, [str(User.of(each)) for each in answer.admins]
 
     def answers(self):
         """(request, result, members) since the last look."""
@@ -128,6 +138,51 @@ def test_members_outlive_the_process(alpha, ann, amy):
     alpha.disk.crash()
     alpha.start()
     assert Asking(alpha, ANN).result("QUERY_GROUP_MEMBERS") == ("SUCCESS", ["ann@alpha"])
+
+
+def test_who_has_been_in_a_group_the_longest_switches_its_history_and_nobody_else(alpha, ann, amy):
+    ann.ask("JOIN_GROUP").answers()
+    assert amy.switch(off=True) == ("NOT_A_MEMBER", False)
+    amy.ask("JOIN_GROUP").answers()
+    assert amy.switch(off=True) == ("NOT_AN_ADMIN", False)
+    assert amy.history() == (False, ["ann@alpha"])
+    assert ann.switch(off=True) == ("SUCCESS", True)
+    assert ann.switch(off=True) == ("SUCCESS", True)
+    assert amy.history() == (True, ["ann@alpha"])
+    ann.ask("LEAVE_GROUP").ask("JOIN_GROUP").answers()
+    assert ann.switch(off=False) == ("NOT_AN_ADMIN", False)
+    assert amy.history() == (True, ["amy@alpha"])
+    alpha.start()
+    amy = Asking(alpha, AMY)
+    assert amy.history() == (True, ["amy@alpha"])
+    assert amy.switch(off=False) == ("SUCCESS", False)
+    alpha.start()
+    assert Asking(alpha, ANN).history() == (False, ["amy@alpha"])
+
+
+def test_a_group_of_a_name_that_was_there_before_begins_as_any(alpha, ann, amy):
+    ann.ask("JOIN_GROUP").answers()
+    assert ann.switch(off=True) == ("SUCCESS", True)
+    ann.ask("LEAVE_GROUP").answers()
+    amy.ask("JOIN_GROUP").answers()
+    assert amy.history() == (False, ["amy@alpha"])
+    alpha.start()
+    assert Asking(alpha, AMY).history() == (False, ["amy@alpha"])
+
+
+def test_a_switch_is_thrown_when_it_is_on_disk_and_not_where_that_cannot_be():
+    node = DurableNode("alpha")
+    ann = Asking(node, ANN).ask("JOIN_GROUP")
+    node.disk.commit_all()
+    ann.answers()
+    for fails in (True, False):
+        ann.ask("CHANGE_GROUP", historyOff=True)
+        assert ann.sink.take() == []
+        assert not node.engine.groups.is_history_off("crew")
+        (node.disk.fail if fails else node.disk.commit_all)()
+        [answer] = ann.sink.take()
+        assert told(answer) == ("FAILED" if fails else "SUCCESS")
+        assert node.engine.groups.is_history_off("crew") is not fails
 
 
 @pytest.mark.parametrize("name", ["JOIN_GROUP", "LEAVE_GROUP"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,14 @@ from parley.cli.people import servers as discovered
 from parley.cli.people import users as connected
 from parley.cli.terminal import fail, run
 from parley.shared.errors import EXIT_CONFIG
+
+
+class Switch(StrEnum):
+    """The positions of a switch."""
+
+    ON = "on"
+    OFF = "off"
+
 
 Save = Annotated[
     str,
@@ -133,7 +142,7 @@ def users(
     sys.exit(run(lambda c: connected.users(c, user, server or (), part, in_json=as_json), config))
 
 
-group_app = typer.Typer(help="Join or leave a group, or see who is in it.", no_args_is_help=True)
+group_app = typer.Typer(help="Join or leave a group, see who is in it, or change it.", no_args_is_help=True)
 
 
 @group_app.command("join")
@@ -169,6 +178,37 @@ def group_members(
         parley group members '#crew@alpha' --as bob@beta
     """
     sys.exit(run(lambda c: groups.members(c, user, server or (), group, in_json=as_json), config))
+
+
+@group_app.command("show")
+def group_show(
+    group: GroupName, user: As = "", server: ServerOption = None, as_json: Json = False, config: ConfigFile = None
+) -> None:
+    """Print how many are in a group, who may change it, and whether it is kept. Only its members may ask.
+
+    Examples:
+
+        parley group show '#crew@alpha' --as bob@beta
+    """
+    sys.exit(run(lambda c: groups.show(c, user, server or (), group, in_json=as_json), config))
+
+
+@group_app.command("history")
+def group_history(
+    group: GroupName,
+    switch: Annotated[Switch, typer.Argument(help="off: no server keeps what is written in it from now on.")],
+    user: As = "",
+    server: ServerOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Switch a group's history off, or on again. Only its admin can: the member who has been in it the longest.
+
+    Examples:
+
+        parley group history '#crew@alpha' off --as bob@beta
+    """
+    is_off = switch is Switch.OFF
+    sys.exit(run(lambda c: groups.set_history(c, user, server or (), group, is_off=is_off), config))
 
 
 def block(person: Person, user: As = "", server: ServerOption = None, config: ConfigFile = None) -> None:

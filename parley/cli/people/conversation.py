@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from parley.cli.people.devices import added
 from parley.cli.people.documents import Folder, read_file, too_large
-from parley.cli.people.groups import joined
+from parley.cli.people.groups import described, joined
 from parley.cli.people.line_recipient import Known, addressee, likely_name
 from parley.cli.people.lines import LineRefused
 from parley.cli.people.names import group_named, new_group, other_than, recipient_named
@@ -20,6 +20,7 @@ from parley.cli.people.screens import Screen
 from parley.cli.people.typing_notices import TypingNotices
 from parley.cli.people.users import LEFT_OUT
 from parley.cli.people.wording import (
+    HISTORY,
     beginning,
     describe,
     describe_key_change,
@@ -46,6 +47,7 @@ someone: text       writes to someone at your server whom you wrote to or heard 
 /to NAME            chooses whom the next lines go to; /who tells it
 /users [PART]       who is connected, with that part in their names
 /join #g  /leave #g  /members [#g]      groups
+/group [#g]         who may change it, and whether it is kept;  /group [#g] history off  (or on)  changes that
 /block NAME  /unblock NAME  /blocked    from whom you take no messages
 /file PATH          sends a file
 /edit TEXT          gives the last message that you sent another text;  /delete  deletes it, at all who have it
@@ -84,6 +86,8 @@ class Conversation:
         """The last message, but for edits of it."""
         self._kept: set[tuple[int, Recipient]] = set()
         """Messages that we were told are kept, and their recipients: the author has gone on since."""
+        self._history_off: set[Group] = set()
+        """Groups that we were told are not kept."""
         self._was_connected = False
         self._is_connected = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,11 +110,19 @@ class Conversation:
     def message_received(self, message: pb.ChatMessage) -> Awaitable[None] | None:
         """Show a message; the first who writes is whom the next lines go to, where nobody is chosen."""
         saved = save_document(message, self._folder)
+        if (group := group_of(message)) is not None:
+            self._tell_history(group, is_off=message.historyOff)
         shown = self.screen.say(describe(message, saved, always_when=True, is_marked=self._is_marked))
-        self._know(User.of(message.author), group_of(message))
+        self._know(User.of(message.author), group)
         if self.to is None:
-            self._choose(group_of(message) or User.of(message.author))
+            self._choose(group or User.of(message.author))
         return shown
+
+    def _tell_history(self, group: Group, *, is_off: bool) -> None:
+        """Say, once, that nothing of a group is kept, or that it is kept again."""
+        if is_off != (group in self._history_off):
+            (self._history_off.add if is_off else self._history_off.discard)(group)
+            self.screen.note(HISTORY[is_off].format(group=group))
 
     def edit_received(self, message: pb.ChatMessage) -> None:
         """Show that somebody changed what they wrote."""
@@ -131,6 +143,8 @@ class Conversation:
             self._kept.add(key)
         self._outcome.status_received(delivery)
         self.screen.note(text)
+        if delivery.is_history_off and isinstance(delivery.recipient, Group):
+            self._tell_history(delivery.recipient, is_off=True)
 
     def connection_changed(self, is_connected: bool) -> None:
         """Greet, before anything comes; later say that the server is gone, and that it is back."""
@@ -300,6 +314,8 @@ class Conversation:
         """A command's request to the server, with its outcome in words; None where the word is no command."""
         if word in ("/join", "/leave", "/members"):
             return self._group_request(word, self._group(word, rest))
+        if word == "/group":
+            return self._about_group(rest)
         if word in ("/block", "/unblock"):
             return self._block_request(word, self._person(rest))
         if word in ("/history", "/search"):
@@ -314,6 +330,22 @@ class Conversation:
         if word == "/leave":
             return self._done(self.chat.leave(group), f"you are not in {group} any more")
         return self._list(f"in {group}: ", self.chat.members(group))
+
+    def _about_group(self, rest: str) -> Coroutine[Any, Any, str]:
+        name, space, switch = rest.rpartition("history ")
+        if not space:
+            return self._show_group(self._group("/group", rest))
+        if switch.strip() not in ("on", "off"):
+            raise ConfigError("write /group #crew history off, or on")
+        return self._set_history(self._group("/group", name.strip()), is_off=switch.strip() == "off")
+
+    async def _show_group(self, group: Group) -> str:
+        return "\n".join(f"  {text}" for text in described(group, await self.chat.group(group)))
+
+    async def _set_history(self, group: Group, *, is_off: bool) -> str:
+        await self.chat.set_history(group, is_off=is_off)
+        (self._history_off.add if is_off else self._history_off.discard)(group)
+        return HISTORY[is_off].format(group=group)
 
     def _block_request(self, word: str, user: User) -> Coroutine[Any, Any, str]:
         if word == "/block":

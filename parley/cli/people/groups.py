@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from parley.cli.people.names import group_named, looks_like_a_group, new_group, no_group, to_block, user_named
+from parley.cli.people.wording import HISTORY
 from parley.cli.terminal import as_json, at_home, finder, line, who_we_are
 from parley.client.chat import ChatFeature
 from parley.client.outbox.questions import RequestFailed
+from parley.client.outbox.requests import GroupState
 from parley.shared.addresses import Group, User
 from parley.shared.config import Config
 
@@ -72,6 +74,43 @@ async def members(config: Config, name: str, servers: Sequence[str], group_name:
     async def ask(chat: ChatFeature) -> None:
         for user in sorted(map(str, await chat.members(group))):
             line(as_json({"group": str(group), "member": user}) if in_json else user)
+
+    return await _ask(config, name, servers, ask)
+
+
+def described(group: Group, state: GroupState) -> Iterator[str]:
+    """Lines about a group: how many are in it, who may change it, and whether it is kept."""
+    yield f"{group} has {len(state.members)} member{'s' if len(state.members) != 1 else ''}"
+    if state.admins:
+        yield f"its admin is {', '.join(map(str, state.admins))}"
+    yield HISTORY[state.is_history_off].format(group=group)
+
+
+async def show(config: Config, name: str, servers: Sequence[str], group_name: str, *, in_json: bool) -> int:
+    """Print how many are in a group, who may change it, and whether it is kept."""
+    group = _group(config, name, group_name)
+
+    async def ask(chat: ChatFeature) -> None:
+        state = await chat.group(group)
+        fields = {
+            "group": str(group),
+            "members": len(state.members),
+            "admins": list(map(str, state.admins)),
+            "history": "off" if state.is_history_off else "on",
+        }
+        for text in [as_json(fields)] if in_json else described(group, state):
+            line(text)
+
+    return await _ask(config, name, servers, ask)
+
+
+async def set_history(config: Config, name: str, servers: Sequence[str], group_name: str, *, is_off: bool) -> int:
+    """Switch a group's history off, or on again."""
+    group = _group(config, name, group_name)
+
+    async def ask(chat: ChatFeature) -> None:
+        await chat.set_history(group, is_off=is_off)
+        line(HISTORY[is_off].format(group=group))
 
     return await _ask(config, name, servers, ask)
 

@@ -48,6 +48,11 @@ GIVEN_UP: Final = (
     "it was kept for {to} and then given up: it waited too long, or the operator of a server dropped it"
 )
 """OTHER_ERROR where an interim status came before."""
+HISTORY: Final = {
+    True: "nothing that is written in {group} is kept by any server: an admin switched its history off",
+    False: "what is written in {group} is kept, as the operator of each member's server wants",
+}
+"""Whether a group's history is off."""
 NEW: Final = 60.0
 """Seconds after which a message that comes shows when it was written."""
 OLDEST: Final = 92 * 86400.0

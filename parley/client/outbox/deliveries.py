@@ -33,6 +33,8 @@ class Delivery:
         first other final status of a member, or that of the group itself."""
         self.first_status: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done with the first status, an interim one, too; for a group, when itself or each member has one."""
+        self.is_history_off = False
+        """Whether the group's server told that no server keeps the message."""
         self._is_complete = False
         self._assurances: dict[tuple[type, Recipient], StatusAssurance] = {}
 

@@ -2,7 +2,8 @@
 
 Of a message between two the fast path and `note` add one entry, with the marks of who has it. Of a message to a
 group the author's is added with the first status of any copy, and then one for each member here: the message
-itself once in a chunk, and then only who has it, too.
+itself once in a chunk, and then only who has it, too. The group's server says with each copy, and with the author's
+statuses, whether the group's history is off: then there is no entry. So the author's waits for that server.
 
 A message is its author's as soon as it is accepted: DELIVERED, or kept for who is away, or on its way and
 unconfirmed. One that is refused is nobody's. Places (a MESSAGE with a `live_location`) are not kept.
@@ -32,6 +33,9 @@ MUCH: Final = 256 * 1024
 _LOCATION: Final = bytes((0xB2, 0x01))
 """The tag of `live_location`, field 22."""
 _DELIVERED: Final = Status.DELIVERED
+_NOT_THERE: Final = Status.OTHER_SERVER_TIMEOUT
+_OFF: Final = pb.ChatMessage(historyOff=True).SerializeToString()
+"""The field by which a group's server says that nothing is to be kept of a copy."""
 
 
 class Collector:
@@ -46,7 +50,7 @@ class Collector:
         self._parts: list[bytes] = []
         self._size = 0
         self._authored: OrderedDict[bytes, None] = OrderedDict()
-        """Keys of messages to groups that are their authors' by now."""
+        """Keys of messages to groups that are their authors' by now, or are nobody's: nothing is kept of them."""
         self._in_chunk: set[bytes] = set()
         """Keys of messages to groups that stand in this chunk."""
 
@@ -75,10 +79,21 @@ class Collector:
         if not envelope.origin and envelope.group is None:
             self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
 
+    def leave_out(self, author: User, snowflake: int, group: Group) -> None:
+        """Keep nothing of a message to a group for its author; no entry of it was made yet."""
+        self._has_author(key_of(author, snowflake, group))
+
+    def _has_author(self, key: bytes) -> None:
+        self._authored[key] = None
+        if len(self._authored) > REMEMBERED:
+            self._authored.popitem(last=False)
+
     def _note_of_group(self, envelope: Envelope, status: int) -> None:
         if status not in ACCEPTED or not envelope.raw:
             return
         group = envelope.group or Group(*envelope.recipient)
+        if envelope.group is None and group.server_id != self._server_id and status == _NOT_THERE:
+            return  # the group's server does not have it yet, and says whether it may be kept
         key = key_of(envelope.author, envelope.snowflake, group)
         marks = 0
         if envelope.author.server_id == self._server_id and not envelope.origin and key not in self._authored:
@@ -86,13 +101,11 @@ class Collector:
         is_copy = envelope.group is not None and envelope.recipient.server_id == self._server_id
         if is_copy and status == _DELIVERED:
             marks |= RECEIVED
-        if not marks or _is_location(envelope.raw):
+        if not marks or _is_location(envelope.raw) or (envelope.group is not None and _is_off(envelope.raw)):
             return
         if marks & SENT:
-            self._authored[key] = None
-            if len(self._authored) > REMEMBERED:
-                self._authored.popitem(last=False)
-        if key not in self._in_chunk:
+            self._has_author(key)
+        if key not in self._in_chunk or marks & SENT:  # an entry without the message is a recipient's alone
             self._in_chunk.add(key)
             self._add(entry_bytes(MESSAGE, marks, NO_STATUS, envelope.arrived, key, envelope.raw))
         elif marks & RECEIVED:
@@ -133,7 +146,20 @@ def _is_location(raw: bytes) -> bool:
     """Whether a MESSAGE's frame has a place in it; most are told by their bytes."""
     if _LOCATION not in raw:
         return False
+    message = _message(raw)
+    return message is None or message.HasField("live_location")
+
+
+def _is_off(raw: bytes) -> bool:
+    """Whether a copy's frame says that nothing is to be kept of it; most are told by their bytes."""
+    if _OFF not in raw:
+        return False
+    message = _message(raw)
+    return message is None or message.historyOff
+
+
+def _message(raw: bytes) -> pb.ChatMessage | None:
     try:
-        return decode(read_datagram(raw), pb.ChatMessage).HasField("live_location")
+        return decode(read_datagram(raw), pb.ChatMessage)
     except MalformedMessage:
-        return True
+        return None

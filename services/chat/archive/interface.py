@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from parley.services.chat.message.life import Envelope
+    from parley.shared.addresses import Group, User
 
 
 class Collector(Protocol):
@@ -20,6 +21,9 @@ class Collector(Protocol):
 
     def note(self, envelope: Envelope, status: int, /) -> None:
         """Note a status, before its author is given it."""
+
+    def leave_out(self, author: User, snowflake: int, group: Group, /) -> None:
+        """Keep nothing of a message to a group for its author."""
 
     def note_late(self, envelope: Envelope, status: int, /) -> None:
         """Note a status of a message that another server has had for some time."""

@@ -10,18 +10,19 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 
 from parley.services.chat.roster import ChatLink
-from parley.shared.addresses import Group
+from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import Frame, encode_frame
 from parley.shared.wire.messages import decode, pb
 
-Ask = pb.JoinGroup | pb.LeaveGroup | pb.QueryGroupMembers
+Ask = pb.JoinGroup | pb.LeaveGroup | pb.QueryGroupMembers | pb.ChangeGroup
 Result, Reason = pb.GroupMembers, pb.GroupMembers
 ASKS: Final[dict[str, type[Ask]]] = {
     "JOIN_GROUP": pb.JoinGroup,
     "LEAVE_GROUP": pb.LeaveGroup,
     "QUERY_GROUP_MEMBERS": pb.QueryGroupMembers,
+    "CHANGE_GROUP": pb.ChangeGroup,
 }
 NOT_FOUND: Final = frozenset({Reason.NOT_A_MEMBER, Reason.SERVER_NOT_FOUND, Reason.NO_GROUPS_THERE})
 """Reasons for which the sheet's result is NOT_FOUND; for the others it is UNKNOWN_ERROR."""
@@ -70,13 +71,24 @@ def result_of(reason: pb.GroupMembers.Reason) -> pb.GroupMembers.Result:
 
 
 def answer(
-    ask: Ask, link: ChatLink, reason: pb.GroupMembers.Reason = Reason.NONE, members: bytes | bytearray = b""
+    ask: Ask,
+    link: ChatLink,
+    reason: pb.GroupMembers.Reason = Reason.NONE,
+    members: bytes | bytearray = b"",
+    admin: User | None = None,
+    *,
+    history_off: bool = False,
 ) -> None:
-    """Answer over the link on which it was asked; `members`: who is in the group, as GroupMembers has them."""
+    """Answer over the link on which it was asked; `members`: who is in the group, as GroupMembers has them.
+
+    `admin`: who may change the group; `history_off`: whether nothing of it is kept.
+    """
     said = pb.GroupMembers(group=ask.group, result=result_of(reason))
     if link.is_parley:
         said.asker.CopyFrom(ask.user)
-        said.request, said.reason = number_of(ask), reason
+        said.request, said.reason, said.historyOff = number_of(ask), reason, history_off
+        if admin is not None:
+            said.admins.append(admin.to_pb())
     elif not _is_answered(ask, link):
         return
     link.send(encode_frame("GROUP_MEMBERS", said.SerializeToString() + members))
@@ -87,7 +99,7 @@ def pass_back(said: pb.GroupMembers, ask: Ask, link: ChatLink) -> None:
     if link.is_parley:
         said.request = number_of(ask)
     elif _is_answered(ask, link):
-        for ours in ("asker", "request", "reason"):
+        for ours in ("asker", "request", "reason", "historyOff", "admins"):
             said.ClearField(ours)
     else:
         return

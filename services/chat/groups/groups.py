@@ -58,6 +58,8 @@ class Groups:
         self._all_joining = 0
         self.memberships = 0
         """Members of all groups."""
+        self._history_off: set[str] = set()
+        """Groups of whose messages no server keeps anything."""
         self._snapshots: dict[str, tuple[User, ...]] = {}
         self._encoded: dict[str, bytearray] = {}
         """Group → its members as GroupMembers has them: a user who joins is told all."""
@@ -92,6 +94,23 @@ class Groups:
     def former(self, group_id: str) -> KeysView[User]:
         """The last `limit` former members: messages sent to them before are still to be answered for."""
         return self._former_of.get(group_id, {}).keys()
+
+    # Who may change it -----------------------------------------------------------------------------
+
+    def admin(self, group_id: str) -> User | None:
+        """The member who may change the group: the one who has been in it the longest. None: it is not there."""
+        return next(iter(self._members.get(group_id, ())), None)
+
+    def is_history_off(self, group_id: str) -> bool:
+        """Whether no server keeps what is written in the group."""
+        return group_id in self._history_off
+
+    def set_history(self, group_id: str, *, is_off: bool) -> bool:
+        """Note that; False: there is no such group any more."""
+        self._history_off.discard(group_id)
+        if is_off and group_id in self._members:
+            self._history_off.add(group_id)
+        return group_id in self._members
 
     # Who may join ---------------------------------------------------------------------------------
 
@@ -162,6 +181,7 @@ class Groups:
     def _end(self, group_id: str) -> None:
         del self._members[group_id]
         self._spoken.discard(group_id)
+        self._history_off.discard(group_id)
         self._sizes.pop(group_id, None)
         maker = self._makers.pop(group_id)
         self._made[maker] -= 1
@@ -212,12 +232,22 @@ def _encode(members: Iterable[User]) -> bytes:
 
 
 def copies(
-    message: pb.ChatMessage, group: Group, members: Sequence[User], keys: Sequence[Key], original: Envelope
+    message: pb.ChatMessage,
+    group: Group,
+    members: Sequence[User],
+    keys: Sequence[Key],
+    original: Envelope,
+    *,
+    history_off: bool = False,
 ) -> Iterator[Envelope]:
-    """A group message's copies, one for each of these members. protobuf merges fields in any order."""
+    """A group message's copies, one for each of these members. protobuf merges fields in any order.
+
+    `history_off`: they tell their servers to keep nothing of it. The author does not decide that.
+    """
     shared = pb.ChatMessage()
     shared.CopyFrom(message)
     shared.ClearField("recipient")
+    shared.historyOff = history_off
     body = Body(shared.SerializeToString())
     author, snowflake = User.of(message.author), message.messageSnowflake
     return (

@@ -31,6 +31,10 @@ class PacedChanges:
         """Know nothing of somebody's having been a member."""
         self._changes.forget_member(group, user, self._later(done))
 
+    def set_history(self, group: str, is_off: bool, done: Done) -> None:
+        """Note whether servers are to keep nothing of what is written in a group."""
+        self._changes.set_history(group, is_off, self._later(done))
+
     def block(self, user: str, other: User, done: Done) -> None:
         """Note that one of our users takes nothing from another user."""
         self._changes.block(user, other, self._later(done))

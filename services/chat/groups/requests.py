@@ -35,6 +35,9 @@ class Changes(Protocol):
     def forget_member(self, group: str, user: User, done: Callable[[bool], None]) -> None:
         """Know nothing of somebody's having been a member."""
 
+    def set_history(self, group: str, is_off: bool, done: Callable[[bool], None]) -> None:
+        """Note whether servers are to keep nothing of what is written in a group."""
+
     def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
         """Note that one of our users takes nothing from another user."""
 
@@ -130,13 +133,19 @@ class Requests:
             self._join(group, user, ask, link)
         elif name == "QUERY_GROUP_MEMBERS" and user not in members:
             self._ask_behind_a_join(group, user, ask, link)
+        elif isinstance(ask, pb.ChangeGroup):
+            self._change(group, user, ask, link)
         else:
             self._succeeded(group, user, ask, link)
 
     def _succeeded(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
         """Tell who is in the group, if the asker is."""
-        is_member = user in self._groups.members(group.group_id)
-        answer(ask, link, members=self._groups.encoded_members(group.group_id) if is_member else b"")
+        groups, name = self._groups, group.group_id
+        if user not in groups.members(name):
+            answer(ask, link)
+            return
+        members, is_off = groups.encoded_members(name), groups.is_history_off(name)
+        answer(ask, link, members=members, admin=groups.admin(name), history_off=is_off)
 
     def _ask_behind_a_join(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
         """No member asks: somebody who is about to be one is answered after that."""
@@ -172,11 +181,35 @@ class Requests:
             self._joining.setdefault((group.group_id, user), [])
             self._changes.join(group.group_id, user, joined)
 
+    def _change(self, group: Group, user: User, ask: pb.ChangeGroup, link: ChatLink) -> None:
+        """Switch the group's history, for an admin of it."""
+        name, is_off = group.group_id, ask.historyOff
+
+        def changed(is_safe: bool) -> None:
+            if not is_safe:
+                answer(ask, link, Reason.FAILED)
+                return
+            if not self._groups.set_history(name, is_off=is_off) and is_off:  # it ended: another begins as any
+                self._changes.set_history(name, False, lambda _is_safe: None)
+            self._succeeded(group, user, ask, link)
+
+        if user not in self._groups.members(name):
+            answer(ask, link, Reason.NOT_A_MEMBER)
+        elif user != self._groups.admin(name):
+            answer(ask, link, Reason.NOT_AN_ADMIN)
+        elif is_off == self._groups.is_history_off(name):
+            self._succeeded(group, user, ask, link)
+        else:
+            self._changes.set_history(name, is_off, changed)
+
     def _leave(self, group: Group, user: User, ask: Ask, link: ChatLink) -> None:
         def left(is_safe: bool) -> None:
             if is_safe:
+                was_off = self._groups.is_history_off(group.group_id)
                 for each in self._groups.remove(group.group_id, user):
                     self._changes.forget_member(*each, lambda _is_safe: None)
+                if was_off and not self._groups.members(group.group_id):
+                    self._changes.set_history(group.group_id, False, lambda _is_safe: None)
                 self._succeeded(group, user, ask, link)
             else:
                 answer(ask, link, Reason.FAILED)

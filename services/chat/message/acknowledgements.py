@@ -137,6 +137,8 @@ class Acknowledgements:
         """The message in flight that was answered, if there is one."""
         envelope = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if envelope is not None:
+            if ack.historyOff and isinstance(envelope.recipient, Group):
+                self._statuses.leave_out(envelope.author, envelope.snowflake, envelope.recipient)
             if status in INTERIM and author is None:
                 envelope.advance(Input.TAKEN)  # it names no author: we have to remember who it was
                 self._statuses.report(envelope, status, proof)
@@ -193,7 +195,9 @@ class Acknowledgements:
         if found is None and self._mailbox.find_handed_over(name) is None:
             self._doubted()
             return
-        if found is not None:
+        if found is not None and ack.historyOff:
+            self._statuses.leave_out(author, ack.messageSnowflake, group)
+        elif found is not None:
             self._statuses.taken_by_group(found)
         self._statuses.relay(ack)
         while ack.complete and (envelope := self._dispatcher.find(*key)) is not None:

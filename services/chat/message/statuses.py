@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -27,6 +28,9 @@ INTERIM: Final = frozenset({Status.USER_AWAY, Status.OTHER_SERVER_TIMEOUT})
 """A final status follows these."""
 FINAL: Final = frozenset(Status.Status.values()) - INTERIM
 _DELIVERED: Final = Status.DELIVERED
+LEFT_OUT: Final = 16_384
+"""Messages of which it is remembered that no server keeps them."""
+_HISTORY_OFF: Final = pb.ChatMessageResponse(historyOff=True).SerializeToString()
 
 
 class Statuses:
@@ -55,6 +59,8 @@ class Statuses:
         """Messages that were delivered in this turn: told at its end, so that it costs little."""
         self.recent = RecentMessages(mailbox.find, REMEMBERED)
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Envelope]]] = {}
+        self._left_out: OrderedDict[tuple[User, int, Group], None] = OrderedDict()
+        """Messages to groups that no server keeps: their authors' servers and clients are told so."""
         self._state = mailbox.state
         self.expected = ExpectedStatuses(lambda: hooks.limited("messages", "statuses"))
 
@@ -140,6 +146,19 @@ class Statuses:
 
     # Groups --------------------------------------------------------------------------------------
 
+    def leave_out(self, author: User, snowflake: int, group: Group) -> None:
+        """No server is to keep this message to a group: its statuses say so, and the archive takes none of it."""
+        self._left_out[author, snowflake, group] = None
+        if len(self._left_out) > LEFT_OUT:
+            self._left_out.popitem(last=False)
+        if self._collect is not None:
+            self._collect.leave_out(author, snowflake, group)
+
+    def _is_left_out(self, envelope: Envelope) -> bool:
+        group = envelope.group or envelope.recipient
+        key = envelope.author, envelope.snowflake, group
+        return isinstance(group, Group) and key in self._left_out
+
     def expect(self, author: User, snowflake: int, group: Group, members: Sequence[User]) -> None:
         """The message is complete, and its author told so, when each of these members has a status."""
         self.expected.add(author, (snowflake, group), members)
@@ -151,6 +170,7 @@ class Statuses:
             message = pb.ChatMessageResponse(messageSnowflake=envelope.snowflake, group=group)
             if envelope.origin:
                 message.author.CopyFrom(envelope.author.to_pb())
+            message.historyOff = self._is_left_out(envelope)
             self._gathered[key] = message, []
         message, envelopes = self._gathered[key]
         if proof:
@@ -218,6 +238,8 @@ class Statuses:
     ) -> None:
         author = envelope.author if envelope.origin else None
         payload = _ack(author, envelope.snowflake, envelope.recipient, status) + proof
+        if self._left_out and self._is_left_out(envelope):
+            payload += _HISTORY_OFF
         self._send(envelope.reply_to, payload, for_certain=for_certain, is_final=status in FINAL)
 
     def _send(

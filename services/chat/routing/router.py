@@ -332,12 +332,16 @@ class Router:
             self._statuses.report(envelope, Status.USER_BLOCKED if members else Status.USER_NOT_FOUND)
             return
         self._recent.note(envelope.key, None)
+        is_off = self._groups.is_history_off(group.group_id) and not message.edit.deletes  # what was kept goes
+        if is_off:
+            self._statuses.leave_out(envelope.author, envelope.snowflake, group)
         if not others:
             self._statuses.report(envelope, Status.DELIVERED)
             return
         self._groups.spoke(group.group_id)
         self._statuses.expect(envelope.author, envelope.snowflake, group, others)
-        for copy in copies(message, group, others, [keys[each] for each in others], envelope):
+        made = copies(message, group, others, [keys[each] for each in others], envelope, history_off=is_off)
+        for copy in made:
             self._accept_one(copy, now)
             now = yield
 

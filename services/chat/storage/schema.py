@@ -22,7 +22,7 @@ from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import decode, pb
 
-VERSION: Final = 4
+VERSION: Final = 5
 FRAME_PARTS: Final = 3
 """Name, length and the rest: version 1 had whole frames."""
 FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM", "SQLITE_IOERR_TRUNCATE")
@@ -85,6 +85,8 @@ CREATE TRIGGER message_body_over AFTER DELETE ON message WHEN old.kind = 3 BEGIN
 END;
 """
 """A group message's body goes with the last copy of it (rows.py, SHARED)."""
+_HISTORY_OFF: Final = "CREATE TABLE history_off (group_id TEXT PRIMARY KEY) WITHOUT ROWID;"
+"""Groups of whose messages no server keeps anything."""
 _ADDED_IN_4: Final = {
     "message": ("body INTEGER",),
     "clock": ("running REAL NOT NULL DEFAULT 0.0", "boot TEXT NOT NULL DEFAULT ''"),
@@ -116,6 +118,7 @@ SCHEMA: Final = (
     + _with_added(_KNOWN, "known")
     + _IDENTITY
     + _BODY
+    + _HISTORY_OFF
 )
 
 
@@ -327,5 +330,15 @@ def _from_3(db: sqlite3.Connection) -> None:
     db.execute(_BODY[trigger:])
 
 
-MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1, 2: _from_2, 3: _from_3}
+def _from_4(db: sqlite3.Connection) -> None:
+    """Groups whose history is off; there is none yet."""
+    _statements(db, _HISTORY_OFF)
+
+
+MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+    4: _from_4,
+}
 """Version of a file → the function that brings it to the next."""

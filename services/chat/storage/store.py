@@ -190,6 +190,10 @@ class Store:
         found = self._reader.execute("SELECT group_id, user, user_server, has_left FROM member ORDER BY rowid")
         return [(group, User(user, server), bool(left)) for group, user, server, left in found]
 
+    def history_off(self) -> list[str]:
+        """The groups of whose messages no server keeps anything."""
+        return [row[0] for row in self._reader.execute("SELECT group_id FROM history_off")]
+
     def blocked(self) -> list[tuple[str, User]]:
         """(user here, whom they block)."""
         found = self._reader.execute("SELECT user, other, other_server FROM blocked ORDER BY rowid")
@@ -314,6 +318,15 @@ class Store:
         """Know nothing of somebody's having been a member."""
         statement = "DELETE FROM member WHERE group_id = ? AND user = ? AND user_server = ?"
         self._ask(Work(((statement, (group, *user)),), done=done))
+
+    def set_history(self, group: str, is_off: bool, done: Callable[[bool], None]) -> None:
+        """Note whether servers are to keep nothing of what is written in a group."""
+        statement = (
+            "INSERT OR IGNORE INTO history_off VALUES (?)"
+            if is_off
+            else "DELETE FROM history_off WHERE group_id = ?"
+        )
+        self._ask(Work(((statement, (group,)),), done=done))
 
     def block(self, user: str, other: User, done: Callable[[bool], None]) -> None:
         """Note that one of our users takes nothing from another user."""
