@@ -108,7 +108,9 @@ class HistoryConfig(Section, frozen=True):
     delivered. Whole days are removed: a message stays for up to a day longer.
     """
     bytes: Bytes = 16 * 1024 * 1024 * 1024
-    """Bytes of the file of them; where there is more, the oldest days go first."""
+    """Bytes of the file of them. Where there is more, or less than a twentieth of the disk is free (1 GiB of a
+    large one), the oldest days go first, and then nothing more is kept.
+    """
 
 
 class TypingConfig(Section, frozen=True):

@@ -95,18 +95,19 @@ class ChatMetrics:
 
             return value
 
+        is_stuck = figure(lambda worker: bool(worker.error or worker.is_full))
         lag, size = figure(lambda worker: worker.lag), figure(lambda worker: worker.size)
         metrics.watch_value("parley_archive_lag_seconds", "Since the oldest message that is in no list yet", lag)
         metrics.watch_value("parley_archive_bytes", "Bytes of what is kept", size)
         metrics.watch_value(
             "parley_archive_unusable",
             "Whether the archive's file cannot be used or written",
-            lambda: float(self.archive_is_unusable or bool(figure(lambda worker: bool(worker.error))())),
+            lambda: float(self.archive_is_unusable or bool(is_stuck())),
         )
         written, dropped = figure(lambda worker: worker.messages), figure(lambda worker: worker.dropped)
         metrics.watch_counter(
             "parley_archive_entries",
-            "Entries for the archive: written, or dropped because the disk took nothing",
+            "Entries for the archive: written, or dropped because the disk took nothing, or there is no room",
             lambda: [(("written",), int(written())), (("dropped",), int(dropped()))],
             ("result",),
         )

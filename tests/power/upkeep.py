@@ -44,7 +44,7 @@ def base(directory: Path) -> None:
     with closing(storage.open_file(directory / storage.NAME)) as db:
         projection = Projection(db)
         for day in range(DAYS):
-            storage.write_chunk(db, b"".join(_entries(day)), storage.last_record(db) + 1, day, 0.0, 0.0)
+            storage.write_chunks(db, [b"".join(_entries(day))], storage.last_record(db) + 1, day, 0.0, 0.0)
         while chunk := storage.read_chunks(db, storage.projected(db)):
             projection.project(chunk)
     with closing(sqlite3.connect(directory / "chat.db", isolation_level=None)) as db:

@@ -45,7 +45,7 @@ class Kept:
 
     def write(self, *parts):
         number = max(storage.last_record(self.db), storage.projected(self.db)) + 1
-        storage.write_chunk(self.db, b"".join(parts), number, self.day, 1000.0, 1005.0)
+        storage.write_chunks(self.db, [b"".join(parts)], number, self.day, 1000.0, 1005.0)
 
     def project(self):
         while chunk := storage.read_chunks(self.db, storage.projected(self.db)):

@@ -20,6 +20,7 @@ from parley.services.chat.archive.storage import NAME, Unusable
 from parley.services.chat.archive.sync import SyncReader
 from parley.services.chat.archive.worker import Chunk, Policy, Worker
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
+from parley.shared.runtime.thread_load import ThreadLoad
 from parley.shared.telemetry.logs import Log
 
 COMMIT: Final = 0.05
@@ -57,7 +58,7 @@ class Archive:
         self.news: Callable[[set[str]], None] = lambda _people: None
         """Hears, on the loop, whose lists were changed."""
         self._is_open = True
-        self.worker = Worker(self._path, policy, log, self._touched)
+        self.worker = Worker(self._path, policy, log, self._touched, ThreadLoad().part)
         self._timer = SupervisedTimer("handing over entries", self.hand_over, faults)
         self.collector = Collector(server_id, self.begun)
         self._is_announced = False

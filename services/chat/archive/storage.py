@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -158,20 +158,25 @@ def last_record(db: sqlite3.Connection) -> int:
     return int(found or 0)
 
 
-def write_chunk(db: sqlite3.Connection, chunk: bytes, number: int, day: int, clock: float, at: float) -> int:
-    """Write a chunk as records from `number` on, in one commit that is safe; the number of the last one."""
-    parts = divided(chunk, RECORD)
-    last = number + len(parts) - 1
+def write_chunks(
+    db: sqlite3.Connection, chunks: Iterable[bytes], number: int, day: int, clock: float, at: float
+) -> list[int]:
+    """Write chunks as records from `number` on, in one commit that is safe; the number of the last one of each."""
+    lasts: list[int] = []
     rows: list[object] = []
-    for i, part in enumerate(parts):
-        rows += (number + i, number, day, clock, at, zlib.crc32(part), part)
+    last = number - 1
+    for chunk in chunks:
+        first = last + 1
+        for last, part in enumerate(divided(chunk, RECORD), first):
+            rows += (last, first, day, clock, at, zlib.crc32(part), part)
+        lasts.append(last)
     with transaction(db, is_safe=True):
         insert(db, "record", 7, rows)
         db.execute(
             "INSERT INTO day VALUES (?, ?, ?, ?) ON CONFLICT (day) DO UPDATE SET last = excluded.last",
             (day, number, last, at),
         )
-    return last
+    return lasts
 
 
 def projected(db: sqlite3.Connection) -> int:

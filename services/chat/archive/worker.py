@@ -4,10 +4,14 @@ It writes chunks first, then makes lines and words, then removes old days.
 
 What waits to be written is bounded, and beyond it dropped and counted: a disk that takes nothing must not fill
 the memory. What waits to be projected stands in the file, and needs no bound.
+
+It shares the interpreter and the processors with chat. So while chat is busy it projects a little at a time, and
+rests in between: lists and words come later then, and messages do not.
 """
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 import time
@@ -37,6 +41,15 @@ LEAST: Final = 64 * 1024
 """Bytes of them at least."""
 TURN: Final = 0.3
 """Seconds that projecting some may take while others come: meanwhile nothing is written."""
+LOOK: Final = 64 * 1024 * 1024
+"""Bytes that are written at most between two looks at how large the file is, and how full the disk."""
+FREE, FREE_PART = 1024 * 1024 * 1024, 0.05
+"""Bytes of the disk that are left to others, or this part of it where that is less: the mailbox is there, too."""
+BUSY_LOOP: Final = 0.25
+"""The part of its time for which the event loop is at work, from which on chat is busy."""
+RESTS: Final = ((5.0, 9.0), (30.0, 3.0))
+"""While it is: up to so many seconds of lag, a rest of so many times what projecting took; beyond these, LATEST."""
+LATEST: Final = 1.0
 QUIET: Final = 1.0
 """Seconds without a chunk after which no others come just now."""
 BUSY: Final = 8 * 1024 * 1024
@@ -68,15 +81,25 @@ class Worker:
     """One archive's thread. `figures` are read by metrics, from another thread."""
 
     def __init__(
-        self, path: Path, policy: Policy, log: Log, touched: Callable[[set[str]], None] = lambda _people: None
+        self,
+        path: Path,
+        policy: Policy,
+        log: Log,
+        touched: Callable[[set[str]], None] = lambda _people: None,
+        load: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Open or make the file. `touched` hears, on the thread, whose lists were changed.
+
+        `load` tells it which part of its time the event loop is at work.
 
         Raises:
             Unusable: it cannot be used.
 
         """
         self._touched = touched
+        self._load = load
+        self._rests_until = 0.0
+        """When projecting goes on, unless somebody asks (seconds, monotonic)."""
         self._path, self._policy, self._log = path, policy, log
         self._db = storage.open_file(path)
         self._projected = storage.projected(self._db)
@@ -101,6 +124,10 @@ class Worker:
             self._behind.append((self._last, time.monotonic() - GATHER))
         self._age = 0.0
         self._blank_at = 0.0
+        self._unseen = 0
+        """Bytes that were written since the last look at the disk."""
+        self.is_full = False
+        """Whether there is no room, though all days but the last have gone: nothing more is kept until there is."""
         self.messages = self.dropped = 0
         self.size = storage.used_bytes(self._db)
         self.error = ""
@@ -112,7 +139,7 @@ class Worker:
     def put(self, chunk: Chunk) -> bool:
         """Have a chunk written; False: there is no room, it is dropped and counted."""
         with self._changed:
-            if self._unwritten_bytes + len(chunk.entries) > MOST_UNWRITTEN:
+            if self.is_full or self._unwritten_bytes + len(chunk.entries) > MOST_UNWRITTEN:
                 self.dropped += count(chunk.entries)
                 return False
             self._unwritten.append(chunk)
@@ -190,9 +217,8 @@ class Worker:
                 if is_closing:
                     return
                 if self._is_due():
-                    is_quiet = time.monotonic() - self._put_at > QUIET
-                    self._project(BATCH if is_quiet else self._batch)
-                if time.monotonic() >= upkeep:
+                    self._project_some()
+                if time.monotonic() >= upkeep or self._unseen >= LOOK:
                     upkeep = time.monotonic() + UPKEEP
                     self._keep_up()
             except sqlite3.Error as error:
@@ -207,14 +233,20 @@ class Worker:
         """Whether there is something to project, and has been for long enough, or much, or is asked for."""
         if not self._behind or self._unwritten_bytes >= BUSY:
             return False
-        is_asked = self._projected_puts < self._asked_puts
-        return is_asked or self._unprojected_bytes >= BATCH or time.monotonic() - self._behind[0][1] >= GATHER
+        if self._projected_puts < self._asked_puts:
+            return True
+        now = time.monotonic()
+        if now < self._rests_until:
+            return False
+        return self._unprojected_bytes >= BATCH or now - self._behind[0][1] >= GATHER
 
     def _pause(self) -> float:
         """Seconds until something is to be done, if nothing comes meanwhile."""
         if self.error:
             return RETRY
-        return max(0.0, self._behind[0][1] + GATHER - time.monotonic()) if self._behind else UPKEEP
+        if not self._behind:
+            return UPKEEP
+        return max(0.0, self._rests_until - time.monotonic(), self._behind[0][1] + GATHER - time.monotonic())
 
     def _failed(self, error: sqlite3.Error, chunks: deque[Chunk]) -> None:
         if not self.error:
@@ -236,20 +268,33 @@ class Worker:
                     break
                 taken.append(chunk)
                 size += len(chunk.entries)
-            joined = first.entries if len(taken) == 1 else b"".join(chunk.entries for chunk in taken)
             day = int(first.age // storage.DAY)
-            last = storage.write_chunk(self._db, joined, self._last + 1, day, first.clock, first.at)
+            parts = [chunk.entries for chunk in taken]
+            lasts = storage.write_chunks(self._db, parts, self._last + 1, day, first.clock, first.at)
             for _ in taken:
                 chunks.popleft()
-            self._last, self._age = last, first.age
-            self.messages += count(joined)
+            self._last, self._age = lasts[-1], first.age
+            self.messages += sum(map(count, parts))
             self.error = ""
+            self._unseen += size
             with self._changed:
                 self._unwritten_bytes -= size
-                self._written_puts += len(taken)
                 self._unprojected_bytes += size
-                self._behind.append((last, first.put))
-                self._put_ends.append((last, self._written_puts))
+                for last, chunk in zip(lasts, taken, strict=True):
+                    self._written_puts += 1
+                    self._behind.append((last, chunk.put))
+                    self._put_ends.append((last, self._written_puts))
+
+    def _project_some(self) -> None:
+        """Project as much as the moment allows, and rest afterwards while chat is busy."""
+        began = time.monotonic()
+        if self._load() > BUSY_LOOP:
+            self._project(LEAST)
+            ended, lag = time.monotonic(), self.lag
+            times = next((times for seconds, times in RESTS if lag < seconds), LATEST)
+            self._rests_until = ended + times * (ended - began)
+        else:
+            self._project(BATCH if began - self._put_at > QUIET else self._batch)
 
     def _project(self, most: int) -> None:
         """Project chunks of about `most` bytes."""
@@ -276,11 +321,21 @@ class Worker:
         """Remove the days that are over, and the oldest while the file is too large."""
         today = int(self._age // storage.DAY)
         removed = retention.remove_before(self._db, today - self._policy.days) if self._age else 0
-        removed += retention.shrink(self._db, self._policy.size)
+        removed += retention.shrink(self._db, limit := self._limit())
         if time.monotonic() >= self._blank_at:
             self._blank_at = time.monotonic() + BLANK
             retention.blank_due(self._db)
         if removed:
             self._projection.forget()
             self._log.info("archive_days_removed", days=removed)
-        self.size = storage.used_bytes(self._db)
+        self.size, self._unseen = storage.used_bytes(self._db), 0
+        is_full = self.size > limit
+        if is_full and not self.is_full:
+            self._log.error("archive_full", path=str(self._path), bytes=self.size, limit=limit)
+        self.is_full = is_full
+
+    def _limit(self) -> int:
+        """Bytes that the file may have, by the policy and by what is left of the disk."""
+        disk = shutil.disk_usage(self._path.parent)
+        left = disk.free - min(FREE, int(disk.total * FREE_PART))
+        return min(self._policy.size, max(0, storage.used_bytes(self._db) + left))
