@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from parley.services.chat.archive.interface import Collector
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
+from parley.shared.addresses import User
 
 
 def _nothing(*_arguments: object) -> None:
@@ -18,6 +19,10 @@ def _nothing(*_arguments: object) -> None:
 
 def _unsigned(*_arguments: object) -> bytes:
     return b""
+
+
+def _none_known(_user: User) -> None:
+    """Know nobody's keys."""
 
 
 def _never(*_arguments: object) -> bool:
@@ -70,6 +75,8 @@ class Hooks:
     """Whether a server that is not linked announced itself as an existing program, no Parley."""
     sign: Callable[[Envelope, int], bytes] = _unsigned
     """The proof of a status that this server gives itself, as a field of a payload; empty: none."""
+    keys_of: Callable[[User], Collection[bytes] | None] = _none_known
+    """The keys of a user's devices; None: none are known here."""
     doubted: Callable[[], None] = _nothing
     """Somebody answered what they are not known to have been given."""
     refusal_waits: Callable[[str, Envelope], bool] = _never

@@ -174,6 +174,7 @@ class EngineRunner:
                 doubted=lambda: owner.metrics.rejected("never_given"),
                 refusal_waits=owner.refusal_waits,
                 sign=owner.authors.sign,
+                keys_of=owner.authors.keys_of,
             ),
             caps=config.limits,
             fair_order=self.fair_order,

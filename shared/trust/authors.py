@@ -5,6 +5,9 @@ nothing that a server may change on the way: a copy for a member of a group (`us
 to the group was, a server's name counts however it is spelt, and fields that a dialect leaves out do not count
 (docs/protocol.md has the lists of fields).
 
+A message that was changed while it waited has its author's proof of what it said first, and that of the edit: the
+edit names the first content by its hash, so both can be verified, and nobody needs to see what was taken back.
+
     message   parley/author/1: author, device key, conversation, number, time, the device's previous number in this
               conversation, SHA-256 of the content
     status    parley/status/1: author, conversation, number and signature of the message, signer's key, recipient,
@@ -61,6 +64,25 @@ def content_digest(message: pb.ChatMessage) -> bytes:
     return hashlib.sha256(signed_bytes("parley/content/1", _FIELDS.get(kind, 0), *fields)).digest()
 
 
+def signed_content(message: pb.ChatMessage) -> bytes:
+    """SHA-256 of what a message said when its author signed it: where it was changed while it waited, of that."""
+    return message.revised.content if message.HasField("revised") else content_digest(message)
+
+
+def edit_in(message: pb.ChatMessage) -> pb.ChatMessage:
+    """The edit by which a message was changed while it waited, as its author sent it."""
+    revised, edit = message.revised, pb.ChatMessage(author=message.author)
+    edit.messageSnowflake = revised.messageSnowflake
+    which = message.WhichOneof("recipient")
+    if which is not None:
+        getattr(edit, which).CopyFrom(getattr(message, which))
+    edit.edit.target, edit.edit.content = message.messageSnowflake, revised.content
+    edit.edit.revision, edit.edit.text = revised.revision, message.textContent
+    if revised.HasField("proof"):
+        edit.proof.CopyFrom(revised.proof)
+    return edit
+
+
 def _place(place: pb.LiveLocation) -> tuple[bytes | str | int, ...]:
     point = place.location
     numbers = _DOUBLES.pack(place.timestamp, place.expiry_at, point.latitude, point.longitude)
@@ -91,7 +113,7 @@ def message_bytes(message: pb.ChatMessage) -> bytes:
         message.messageSnowflake,
         proof.time,
         proof.previous,
-        content_digest(message),
+        signed_content(message),
     )
 
 
@@ -108,8 +130,15 @@ def sign_message(device: PrivateKey, message: pb.ChatMessage, previous: int, mil
 def is_message_signed(message: pb.ChatMessage) -> bool:
     """Whether the device that the proof names signed the message (140 µs, and 1 ms for each MiB of a document).
 
-    Not whether that is a device of the author's.
+    Not whether that is a device of the author's. Of one that was changed while it waited the edit is signed, too.
     """
+    if message.HasField("revised"):
+        is_text = message.WhichOneof("content") == "textContent"
+        return is_text and _is_signed(message) and _is_signed(edit_in(message))
+    return _is_signed(message)
+
+
+def _is_signed(message: pb.ChatMessage) -> bool:
     proof = message.proof
     if len(proof.key) != KEY or len(proof.signature) != SIGNATURE:
         return False

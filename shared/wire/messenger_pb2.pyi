@@ -551,7 +551,7 @@ class Document(_message.Message):
     def __init__(self, documentId: _Optional[str] = ..., filename: _Optional[str] = ..., mimeType: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ChatMessage(_message.Message):
-    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "assurance", "historyOff")
+    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "revised", "inEffect", "assurance", "historyOff")
     class Assurance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNSIGNED: _ClassVar[ChatMessage.Assurance]
@@ -576,6 +576,8 @@ class ChatMessage(_message.Message):
     LIVE_LOCATION_FIELD_NUMBER: _ClassVar[int]
     EDIT_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    REVISED_FIELD_NUMBER: _ClassVar[int]
+    INEFFECT_FIELD_NUMBER: _ClassVar[int]
     ASSURANCE_FIELD_NUMBER: _ClassVar[int]
     HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
@@ -588,9 +590,11 @@ class ChatMessage(_message.Message):
     live_location: LiveLocation
     edit: Edit
     proof: AuthorProof
+    revised: Revision
+    inEffect: bool
     assurance: ChatMessage.Assurance
     historyOff: bool
-    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ...) -> None: ...
+    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., revised: _Optional[_Union[Revision, _Mapping]] = ..., inEffect: _Optional[bool] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ...) -> None: ...
 
 class Edit(_message.Message):
     __slots__ = ("target", "content", "revision", "text", "deletes")
@@ -605,6 +609,18 @@ class Edit(_message.Message):
     text: str
     deletes: bool
     def __init__(self, target: _Optional[int] = ..., content: _Optional[bytes] = ..., revision: _Optional[int] = ..., text: _Optional[str] = ..., deletes: _Optional[bool] = ...) -> None: ...
+
+class Revision(_message.Message):
+    __slots__ = ("messageSnowflake", "content", "revision", "proof")
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    messageSnowflake: int
+    content: bytes
+    revision: int
+    proof: AuthorProof
+    def __init__(self, messageSnowflake: _Optional[int] = ..., content: _Optional[bytes] = ..., revision: _Optional[int] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ...) -> None: ...
 
 class ChatMessageResponse(_message.Message):
     __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt", "proofs", "historyOff")

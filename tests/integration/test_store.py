@@ -24,7 +24,7 @@ from parley.services.chat.storage.store import Store
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError
 from parley.shared.wire.messages import pb
-from tests.support.nodes import ROOT, TIMEOUT
+from tests.support.nodes import ROOT, TIMEOUT, wait_until
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")
 LARGEST = (1 << 64) - 1
@@ -340,6 +340,27 @@ def test_nobody_is_told_while_another_holds_up_the_commit(tmp_path):
                 other.execute("ROLLBACK")
                 assert await asked == [1]
                 assert rows(tmp_path) == [(1,)]
+
+    run(story())
+
+
+def test_no_byte_of_what_is_erased_is_left_in_the_file_or_its_journal(tmp_path):
+    def found(text):
+        return [path.name for path in tmp_path.glob("chat.db*") if text in path.read_bytes()]
+
+    async def story():
+        async with opened(tmp_path) as (store, told):
+            long = b"taken back " * 1000
+            deleted, changed, other = item(1, text=b"taken back"), item(2, text=long), item(3, text=b"stays")
+            for each in (deleted, changed, other):
+                store.keep(BOB, each)
+            await told.next_kept()
+            assert found(b"taken back") == ["chat.db-wal"]
+            changed.reworded(b"newest")
+            store.forget(deleted, Status.OTHER_ERROR, erases=True)
+            store.rewrite(changed, None)
+            await asyncio.to_thread(wait_until, lambda: not found(b"taken back"), what="an erased journal")
+            assert [each.raw for each in await load(store, BOB)] == [b"newest", b"stays"]
 
     run(story())
 

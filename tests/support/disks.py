@@ -11,6 +11,7 @@ from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage.bodies import Copy
 from parley.services.chat.storage.mailbox import Moved, Moves
 from parley.services.chat.storage.quotas import Tally, count
+from parley.services.chat.storage.rows import edit_mark
 from parley.shared.addresses import Group, User
 
 AT_A_TIME = 3
@@ -104,7 +105,24 @@ class FakeDisk:
         if item.is_retried_by_origin:
             self._places[item.id] = destination
 
-    def forget(self, item, status):
+    def rewrite(self, item, _before):
+        number, raw, body = item.id, item.raw, item.body
+
+        def write():
+            if number in self.messages:
+                self.messages[number] = self.messages[number]._replace(raw=raw, body=body)
+
+        self._put(write)
+
+    def look_through(self, destination, pair, target, found):
+        def read():
+            mark = edit_mark(target)
+            waiting = self.read(destination, 0, 1 << 30, pair)
+            found([each for each in waiting if each.snowflake == target or mark in each.raw])
+
+        self._waiting.append(("read", None, read))
+
+    def forget(self, item, status, *, erases=False):  # noqa: ARG002 - all is gone at once
         self.stored_keys.add(fingerprint(item.key))
 
         def write():

@@ -2,7 +2,10 @@
 
 import pytest
 
+from parley.client.authors.judgement import judge, keys_in
+from parley.client.inbox.revisions import REMEMBERED, ReceivedRevisions
 from parley.client.outbox.edits import MOST, NotEditable, Revisions, edited_in
+from parley.services.chat.message.mailbox_edits import revised
 from parley.shared.addresses import Group, User
 from parley.shared.dialects.dialect import CLIENT_1
 from parley.shared.dialects.rewriting import for_stream, is_for_parleys
@@ -75,6 +78,72 @@ def test_all_of_an_edit_is_signed(change):
     for name, value in change.items():
         setattr(signed.edit, name, value)
     assert not is_message_signed(signed)
+
+
+def changed_while_it_waited(device, other):
+    """A message by one device that another one changed, as its recipient is given it."""
+    first, edit = message("helo"), edit_of(message("helo"), text="hello", revision=3)
+    edit.messageSnowflake += 1
+    for sent, key in ((first, device), (edit, other)):
+        sign_message(key, sent, 0, WRITTEN * 1000)
+    return revised(first, edit), edit
+
+
+@pytest.mark.parametrize(
+    "fault", ["text", "number", "revision", "content", "its own proof", "the edit's", "a document"]
+)
+def test_a_message_that_was_changed_while_it_waited_is_whole_with_both_proofs_alone(fault):
+    device, other = PrivateKey.generate(), PrivateKey.generate()
+    found, edit = changed_while_it_waited(device, other)
+    assert is_message_signed(found)
+    assert found.textContent == "hello"
+    if fault == "text":
+        found.textContent = "helo"
+    elif fault == "number":
+        found.messageSnowflake += 1
+    elif fault == "revision":
+        found.revised.revision += 1
+    elif fault == "content":
+        found.revised.content = content_digest(found)
+    elif fault == "its own proof":
+        found.proof.CopyFrom(edit.proof)
+    elif fault == "the edit's":
+        found.revised.ClearField("proof")
+    else:
+        found.document.filename = "hello"
+    assert not is_message_signed(found)
+
+
+def test_a_changed_message_is_known_as_well_as_the_worse_known_of_its_devices():
+    device, other = PrivateKey.generate(), PrivateKey.generate()
+    found, _edit = changed_while_it_waited(device, other)
+    keys = [device.public, other.public]
+    assert keys_in(found) == keys
+    judged = [
+        judge(found, is_valid=True, keys=known, revoked=revoked)
+        for known, revoked in [(keys, ()), (keys[:1], ()), (keys[1:], ()), (keys[:1], keys[1:]), (None, ())]
+    ]
+    names = [pb.ChatMessage.Assurance.Name(each) for each in judged]
+    assert names == ["SIGNED", "FORGED", "FORGED", "REVOKED", "UNPROVEN"]
+
+
+def test_edits_of_what_came_changed_are_known_up_to_that_revision():
+    known, device = ReceivedRevisions(), PrivateKey.generate()
+    found, edit = changed_while_it_waited(device, device)
+    assert not known.knows(edit)
+    known.came(found)
+    assert known.knows(edit)
+    edit.edit.revision += 1
+    assert not known.knows(edit)
+    edit.edit.revision, edit.edit.deletes = 1, True
+    assert not known.knows(edit)
+    for number in range(REMEMBERED):
+        other = pb.ChatMessage()
+        other.CopyFrom(found)
+        other.messageSnowflake = number
+        known.came(other)
+    edit.edit.deletes = False
+    assert not known.knows(edit)
 
 
 def test_an_existing_program_is_sent_no_edit_and_all_that_stands_beside_it():

@@ -71,6 +71,7 @@ DRIVERS = {
         "pairing/relay",
         "operator/server",
         "storage/age",
+        "storage/erasure",
         "storage/moves",
         "storage/queries",
         "storage/schema",

@@ -9,11 +9,13 @@
 | is signed by one of them | are known | SIGNED |
 | is signed by one that was revoked since | are known | REVOKED: the server took it before that, or lies |
 | is signed by another key | are known | FORGED |
+| was changed while it waited | | as the worse of the message as it was, and its edit |
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from parley.shared.wire.messages import pb
 
@@ -22,6 +24,15 @@ Keys = Collection[bytes]
 UNSIGNED, SIGNED = pb.ChatMessage.UNSIGNED, pb.ChatMessage.SIGNED
 UNPROVEN, MISSING, FORGED = pb.ChatMessage.UNPROVEN, pb.ChatMessage.MISSING, pb.ChatMessage.FORGED
 REVOKED = pb.ChatMessage.REVOKED
+_WORST_FIRST: Final = (FORGED, REVOKED, UNPROVEN, SIGNED)
+
+
+def keys_in(message: pb.ChatMessage) -> list[bytes]:
+    """The keys by which a message says to be signed: of one that was changed while it waited, the edit's, too."""
+    if not message.HasField("proof"):
+        return []
+    own, edit = message.proof.key, message.revised.proof.key
+    return [own, edit] if message.HasField("revised") and edit != own else [own]
 
 
 def judge(
@@ -36,8 +47,13 @@ def judge(
         return MISSING if keys else UNSIGNED
     if not is_valid:
         return FORGED
-    if message.proof.key in revoked:
+    found = [_judge_key(key, keys, revoked) for key in keys_in(message)]
+    return min(found, key=_WORST_FIRST.index)
+
+
+def _judge_key(key: bytes, keys: Keys | None, revoked: Keys) -> pb.ChatMessage.Assurance:
+    if key in revoked:
         return REVOKED
     if not keys:
         return UNPROVEN
-    return SIGNED if message.proof.key in keys else FORGED
+    return SIGNED if key in keys else FORGED

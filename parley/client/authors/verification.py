@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from parley.client.authors.author_keys import AuthorKeys
-from parley.client.authors.judgement import judge
+from parley.client.authors.judgement import judge, keys_in
 from parley.client.authors.off_loop import OffLoop
 from parley.shared.addresses import User
 from parley.shared.trust.authors import is_message_signed
@@ -38,11 +38,12 @@ class Verification:
 
         `tag` is for `judged`.
         """
-        author, size = User.of(message.author), message.ByteSize()
-        self._keys.want(author, message.proof.key)
+        author, size, keys = User.of(message.author), message.ByteSize(), keys_in(message)
+        for key in keys or [b""]:
+            self._keys.want(author, key)
         if not message.HasField("proof"):
             is_valid = False if self._queue.is_idle else None
-        elif size <= SMALL and self._keys.is_settled(author, message.proof.key):
+        elif size <= SMALL and all(self._keys.is_settled(author, key) for key in keys):
             is_valid = self._queue.work_now((message, tag))
         else:
             is_valid = None
@@ -54,8 +55,8 @@ class Verification:
     async def _verified(self, tagged: _Tagged, is_valid: bool) -> None:
         """Judge it when its author's keys are known, or will not be."""
         message, tag = tagged
-        if is_valid:
-            await self._keys.find(User.of(message.author), message.proof.key)
+        for key in keys_in(message) if is_valid else ():
+            await self._keys.find(User.of(message.author), key)
         self._judge(message, tag, is_valid=is_valid)
 
     def _judge(self, message: pb.ChatMessage, tag: bytes, *, is_valid: bool) -> None:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from parley.client.authors.author_keys import AuthorKeys
-from parley.client.authors.judgement import FORGED
+from parley.client.authors.judgement import FORGED, keys_in
 from parley.client.authors.signer import Signer
 from parley.client.authors.verification import Verification
 from parley.client.inbox.message import Chat, Message
 from parley.client.inbox.readers import FAILED, Callback, Messages, OnMessage
 from parley.client.inbox.received import ReceivedMessages
+from parley.client.inbox.revisions import ReceivedRevisions
 from parley.client.inbox.unacknowledged import Unacknowledged
 from parley.client.trust.received_numbers import ReceivedNumbers
 from parley.shared.addresses import User
@@ -92,6 +93,7 @@ class Inbox:
         self._received_before = ReceivedMessages()
         self._dropped_before = ReceivedMessages(DROPPED)
         """Messages that the application did not take: it may have taken later ones, and has not passed these."""
+        self._revisions = ReceivedRevisions()
         self._numbers = numbers
         self._refused = refused
         self._being_verified: set[bytes] = set()
@@ -132,17 +134,22 @@ class Inbox:
         if (order := self._order(key, message)) is not Order.NEW:
             self._replayed(key, message, order)
             return
-        if message.HasField("proof"):
-            self._keys.wrote(User.of(message.author), message.proof.key)
+        for key_of_author in keys_in(message):
+            self._keys.wrote(User.of(message.author), key_of_author)
         if message.WhichOneof("content") == "edit":
             self._edited(key, message)
             return
         if not self._unacknowledged.put(Message(message, key, self._owner, self._unacknowledged)):
             self._owner.log.warning("message_dropped", reason="too many are not acknowledged")
+        else:
+            self._revisions.came(message)
 
     def _edited(self, key: bytes, message: pb.ChatMessage) -> None:
-        """An edit is no message to be answered: who does not ask for edits is not given it."""
-        on_edit = self._application.on_edit
+        """An edit is no message to be answered: who does not ask for edits is not given it.
+
+        Nor is anybody given what the message that it changes said already when it came.
+        """
+        on_edit = self._application.on_edit if not self._revisions.knows(message) else None
         if on_edit is not None and self._application.call(on_edit, message) is FAILED:
             self._dropped_before.add(key)
             return

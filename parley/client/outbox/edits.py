@@ -7,7 +7,7 @@ from typing import Final
 
 from parley.shared.addresses import Recipient, User
 from parley.shared.errors import ParleyError
-from parley.shared.trust.authors import content_digest, conversation_of
+from parley.shared.trust.authors import conversation_of, signed_content
 from parley.shared.wire.messages import pb
 
 REMEMBERED: Final = 10_000
@@ -50,5 +50,5 @@ def edited_in(message: pb.ChatMessage, edit: pb.Edit, author: User) -> Recipient
         raise NotEditable(f"only {User.of(message.author)} can change that message")
     if message.WhichOneof("content") in ("edit", "live_location"):
         raise NotEditable("an edit, or a place, cannot be changed; change the message itself")
-    edit.target, edit.content = message.messageSnowflake, content_digest(message)
+    edit.target, edit.content = message.messageSnowflake, signed_content(message)
     return conversation_of(message)

@@ -16,7 +16,7 @@ from parley.services.chat.archive.entries import HEAD, MESSAGE, entry_at
 from parley.services.chat.archive.lists import message_of
 from parley.services.chat.archive.storage import record_of
 from parley.shared.addresses import User
-from parley.shared.trust.authors import content_digest
+from parley.shared.trust.authors import signed_content
 from parley.shared.wire.messages import pb
 from parley.shared.wire.varints import varint
 
@@ -78,7 +78,7 @@ class Edits:
             if message is None or message.messageSnowflake != edit.target:
                 continue
             if author == User.of(message.author):
-                return (sequence, at) if content_digest(message) == edit.content else None
+                return (sequence, at) if signed_content(message) == edit.content else None
         return None
 
     def _begins_with(self, at: int, wanted: bytes) -> bool:

@@ -42,6 +42,8 @@ CONVERSATIONS: Final = 65_536
 ASKED: Final = 500
 """Keys that one statement asks for."""
 
+_OF_ONE: Final = ("messageSnowflake", "content", "proof", "revised", "inEffect")
+"""Fields of a message that say nothing of who wrote to whom."""
 _NEW: Final = (
     "INSERT INTO conversation (person, is_group, name, server_id, last, place, read) VALUES (?, ?, ?, ?, 0, 0, 0)"
 )
@@ -222,7 +224,7 @@ class Projection:
         text, edit = text_of(message), None
         if message.WhichOneof("content") == "edit":
             edit = pb.ChatMessage(author=message.author, edit=message.edit)
-        for others in ("messageSnowflake", "content", "proof"):
+        for others in _OF_ONE:
             message.ClearField(others)
         pair = message.SerializeToString()
         return self._parties.get(pair) or self._parties.setdefault(pair, _Parties(message)), text, edit

@@ -49,7 +49,7 @@ class Authors:
         )
         self._timer = SupervisedTimer("answering for devices", self._time_is_over, owner.faults)
         self.checks = AuthorChecks(
-            self._keys_of,
+            self.keys_of,
             owner.chat_metrics.forged,
             lambda: owner.metrics.limited("signatures", "authors"),
             time.monotonic(),
@@ -69,7 +69,7 @@ class Authors:
         """Answer nobody any more."""
         self._timer.cancel()
 
-    def _keys_of(self, user: User) -> Collection[bytes] | None:
+    def keys_of(self, user: User) -> Collection[bytes] | None:
         """The keys that speak for a user, or did when they signed: what was revoked since is no forgery."""
         store = self._owner.user_admission.store
         if store is None:

@@ -268,6 +268,10 @@ class Envelope:
         self.state, effect = LIFE[self.state][event]
         return effect
 
+    def reworded(self, raw: bytes, body: Body | None = None) -> None:  # noqa: ARG002 - a copy has one
+        """It waits, and says something else from now on: its frame, or its beginning and the body it shares."""
+        self.raw, self.size = raw, len(raw)
+
     def repeated(self) -> None:
         """Its author has sent it before, and another server has it or had it."""
         self.is_repeat = True

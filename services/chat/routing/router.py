@@ -21,6 +21,7 @@ from parley.services.chat.groups.groups import Groups, copies
 from parley.services.chat.hooks import Hooks, Timing
 from parley.services.chat.message.acknowledgements import Acknowledgements
 from parley.services.chat.message.life import TAKEN, WAITING, Effect, Envelope
+from parley.services.chat.message.mailbox_edits import MailboxEdits
 from parley.services.chat.message.model import Destination
 from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import FINAL, Status, Statuses
@@ -95,6 +96,9 @@ class Router:
         self._unconfirmed = mailbox.state.unconfirmed_statuses
         self._statuses = Statuses(server_id, roster, mailbox, owed, hooks)
         self._recent = self._statuses.recent
+        self._mailbox_edits = MailboxEdits(
+            mailbox, self._statuses, hooks.keys_of, lambda: hooks.limited("edits", "mailbox")
+        )
         self._acknowledgements = Acknowledgements(
             server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, hooks
         )
@@ -207,6 +211,8 @@ class Router:
             self._to_group(envelope, envelope.recipient, message, now)
         else:
             self._accept_one(envelope, now)
+            if envelope.state is WAITING and message.HasField("edit"):
+                self._mailbox_edits.came(self._destination(envelope), envelope, message)
         if self._unverified.held:
             for copy in self._unverified.known(envelope.author, self._recent.knows):
                 self._accept_one(copy, now)
@@ -230,6 +236,8 @@ class Router:
         """Whether another server has this message: what has become of it is asked by sending it again."""
         server_id = envelope.recipient.server_id
         if server_id == self._server_id or self._roster.is_reached_by_gateway(server_id):
+            return False
+        if self._mailbox_edits.has_changed(envelope.key):
             return False
         return isinstance(envelope.recipient, Group) or self._recent.status(envelope.key) == Status.USER_AWAY
 
@@ -340,9 +348,12 @@ class Router:
             return
         self._groups.spoke(group.group_id)
         self._statuses.expect(envelope.author, envelope.snowflake, group, others)
+        is_edit = message.HasField("edit")
         made = copies(message, group, others, [keys[each] for each in others], envelope, history_off=is_off)
         for copy in made:
             self._accept_one(copy, now)
+            if is_edit and copy.state is WAITING:
+                self._mailbox_edits.came(self._destination(copy), copy, message)
             now = yield
 
     # Who comes and goes ------------------------------------------------------------------------------
@@ -464,13 +475,17 @@ class Router:
         self._dispatcher.pump(server_id, now)
 
     def not_taken(self, destination: Destination, link: ChatLink, message: pb.ChatMessage, now: float) -> None:
-        """A message was not written to a link whose program could never take it."""
+        """A message was not written to a link whose program could never take it.
+
+        An edit may be in effect there all the same, as the message that it changes had waited.
+        """
         recipient, _group = _addressed(message)
         user = recipient if isinstance(recipient, User) else None
         envelope = self._dispatcher.find(destination, message.messageSnowflake, user, User.of(message.author))
         if envelope is not None and all(other is link for other in envelope.sent_to):
             self._dispatcher.answered(destination, envelope)
-            self._statuses.report(envelope, Status.OTHER_ERROR)
+            is_in_effect = message.HasField("edit") and message.inEffect
+            self._statuses.report(envelope, Status.DELIVERED if is_in_effect else Status.OTHER_ERROR)
             self._dispatcher.pump(destination, now)
 
     def piece_received(self, source: Destination, answer: pb.PieceReceived, now: float) -> None:

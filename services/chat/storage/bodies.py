@@ -67,6 +67,11 @@ class Copy(Envelope):
         )
         self.size = len(head) + body.size + 1
 
+    def reworded(self, raw: bytes, body: Body | None = None) -> None:
+        """It waits, and shares another body from now on; `raw` is how its frame begins."""
+        self.head, self.body = raw, body or self.body
+        self.size = len(self.head) + self.body.size + 1
+
     @property
     def raw(self) -> bytes:
         """The frame."""
@@ -77,8 +82,8 @@ class Copy(Envelope):
         """The frame is made of its parts."""
 
 
-def head_of(member: User, group: Group, body: Body) -> bytes:
-    """How a copy's frame begins."""
+def head_of(member: User, group: Group, body: Body, *, in_effect: bool = False) -> bytes:
+    """How a copy's frame begins; `in_effect`: it is an edit, and what it changes is changed already."""
     recipient = pb.UserOfGroup(user=member.to_pb(), group=group.to_pb())
-    head = pb.ChatMessage(userOfGroup=recipient).SerializeToString()
+    head = pb.ChatMessage(userOfGroup=recipient, inEffect=in_effect).SerializeToString()
     return b"%b %d %b" % (_NAME, len(head) + body.size, head)

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from parley.services.chat.message.life import MEMORY, SAFE, Envelope, Input
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.state import ChatState, number
+from parley.services.chat.storage.bodies import Body
 from parley.services.chat.storage.mailbox import Kept, Moves
 from parley.services.chat.storage.quotas import Limits, Quotas, Tally
 from parley.shared.addresses import User
@@ -36,8 +37,16 @@ class Disk(Protocol):
     def keep(self, destination: Destination, envelope: Envelope) -> None:
         """Write a message."""
 
-    def forget(self, envelope: Envelope, status: int) -> None:
-        """A message that was written is over."""
+    def forget(self, envelope: Envelope, status: int, *, erases: bool = False) -> None:
+        """A message that was written is over; `erases`: none of its bytes is to be left."""
+
+    def rewrite(self, envelope: Envelope, before: Body | None) -> None:
+        """A message that was written says something else, and shared that body before: none of it is to be left."""
+
+    def look_through(
+        self, destination: Destination, pair: Pair, target: int, found: Callable[[list[Envelope]], None]
+    ) -> None:
+        """Read what waits last of a pair, bears this number or seems to be an edit of it."""
 
     def hand_over(self, envelope: Envelope, status: int) -> None:
         """Another server has a message, whether it was written or not."""
@@ -140,6 +149,8 @@ class DiskMailbox:
         self._ready_bytes = 0
         self._handed_over: OrderedDict[Name, HandedOver] = OrderedDict()
         """Messages that were handed over lately: on disk they may not be found yet."""
+        self._erased: set[int] = set()
+        """Numbers of messages that are to be erased with their final status, which follows at once."""
 
     def __len__(self) -> int:
         return self._count
@@ -224,7 +235,8 @@ class DiskMailbox:
 
     def over(self, envelope: Envelope, status: int) -> None:
         """Nothing of it needs to be kept any more."""
-        self._disk.forget(envelope, status)
+        self._disk.forget(envelope, status, erases=envelope.id in self._erased)
+        self._erased.discard(envelope.id)
 
     def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it: that is known after a restart, too."""
@@ -344,8 +356,7 @@ class DiskMailbox:
         queue = self._state.queues.get(destination)
         if queue is None:
             return False
-        lane = queue.lanes.get(envelope.pair)
-        part = queue if lane is None or envelope.id > queue.last_id else lane
+        part = _part_of(queue, envelope)
         if envelope.id > part.last_id:
             if not part.on_disk or (part.is_loading and is_written):
                 return False
@@ -359,6 +370,41 @@ class DiskMailbox:
         self._add(destination, queue, envelope, -1)
         self._tidy(destination, queue)
         return True
+
+    # Changing -----------------------------------------------------------------------------------
+
+    def look_through(
+        self, destination: Destination, pair: Pair, target: int, then: Callable[[list[Envelope]], None]
+    ) -> None:
+        """Read what waits last of a pair, bears this number or seems to be an edit of it."""
+        self._disk.look_through(destination, pair, target, then)
+
+    def rewrite(self, destination: Destination, envelope: Envelope, raw: bytes, body: Body | None = None) -> bool:
+        """Have a message that waits say something else; False when it does not wait, or is being read just now."""
+        queue = self._state.queues.get(destination)
+        if queue is None:
+            return False
+        part, ready = _part_of(queue, envelope), None
+        if envelope.id <= part.last_id:
+            ready = next((each for each in part.ready if each.id == envelope.id), None)
+            if ready is None:
+                return False
+            self._forget([ready])
+        elif not part.on_disk or part.is_loading:
+            return False
+        changed = ready or envelope
+        before = changed.body
+        self._add(destination, queue, changed, -1)
+        changed.reworded(raw, body)
+        self._add(destination, queue, changed, 1)
+        if ready is not None:
+            self._remember([ready])
+        self._disk.rewrite(changed, before)
+        return True
+
+    def erase(self, envelope: Envelope) -> None:
+        """No byte of what a message said is to be left once it is over."""
+        self._erased.add(envelope.id)
 
     def delivered(self, envelope: Envelope) -> None:
         """A message came and went at once: it is recognised after a restart all the same."""
@@ -481,3 +527,9 @@ class DiskMailbox:
         else:
             self._copies.pop(number, None)
         return envelope.body.size if min(copies, copies + sign) == 0 else 0
+
+
+def _part_of(queue: _Queue, envelope: Envelope) -> _Queue:
+    """The part of a queue in which a message waits, if it does."""
+    lane = queue.lanes.get(envelope.pair)
+    return queue if lane is None or envelope.id > queue.last_id else lane

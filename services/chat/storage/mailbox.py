@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair
 from parley.services.chat.state import ChatState
+from parley.services.chat.storage.bodies import Body
 from parley.shared.addresses import User
 
 
@@ -103,6 +104,20 @@ class Mailbox(Protocol):
 
     def remove(self, destination: Destination, envelope: Envelope, *, is_written: bool = True) -> bool:
         """Take one envelope from what waits, wherever it is; False when it does not, or is being read just now."""
+
+    def look_through(
+        self, destination: Destination, pair: Pair, target: int, then: Callable[[list[Envelope]], None]
+    ) -> None:
+        """Read what waits last of a pair, bears this number or seems to be an edit of it; `then` is given that."""
+
+    def rewrite(self, destination: Destination, envelope: Envelope, raw: bytes, body: Body | None = None) -> bool:
+        """Have a message that waits say something else; False when it does not wait, or is being read just now.
+
+        `raw` and `body` as Envelope.reworded takes them. What it said before is erased.
+        """
+
+    def erase(self, envelope: Envelope) -> None:
+        """No byte of what a message said is to be left once it is over."""
 
     def move(self, source: Destination, then: Callable[[set[User], list[Envelope]], None]) -> None:
         """Have some of what waits at a server wait at its users, or what waits at a user at their server.

@@ -17,6 +17,12 @@ from parley.shared.addresses import User
 
 TRIMMED: Final = 5_000
 """Final statuses removed at once."""
+LOOKED: Final = 2_000
+"""Messages of one destination that are looked through for one that was changed, from the newest back."""
+LOOKED_BYTES: Final = 4 * 1024 * 1024
+"""Of them, those of one author for one recipient: so many bytes are looked through for earlier edits."""
+ALIKE: Final = 16
+"""Messages that one edit may be about: its target, and earlier edits of that."""
 
 _MESSAGES: Final = rows.select("kept_at", rows.WHOLE, "destination = ? AND id > ? %s ORDER BY id LIMIT ?")
 _OF_PAIR: Final = "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ?"
@@ -27,6 +33,15 @@ _IS_ELSEWHERE: Final = "SELECT status FROM handed_over WHERE key = ? AND key_res
 _HANDED_OVER: Final = (
     "SELECT key, key_rest, status FROM handed_over WHERE snowflake = ? AND author = ? AND author_server = ? "
     "AND recipient = ? AND recipient_server = ? AND kind = ?"
+)
+_LAST: Final = (
+    "SELECT id, snowflake, size FROM message WHERE id IN "
+    "(SELECT id FROM message WHERE destination = ? ORDER BY id DESC LIMIT ?) "
+    "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ? ORDER BY id DESC"
+)
+_SAYS: Final = (
+    "SELECT instr(CASE kind WHEN 3 THEN (SELECT data FROM body WHERE body.id = message.body) ELSE raw END, "
+    ":needle) FROM message WHERE id = :id"
 )
 TRIM: Final = "DELETE FROM settled WHERE rowid < (SELECT MIN(rowid) FROM settled) + ?"
 """Removes the oldest final statuses."""
@@ -116,6 +131,27 @@ def load(
         if size >= rows.LOADED:
             break
     return envelopes
+
+
+def look_through(
+    db: sqlite3.Connection, destination: Destination, pair: Pair, target: int, known: Known
+) -> list[Envelope]:
+    """Read what waits last of a pair, bears this number or seems to be an edit of it, in order.
+
+    LOOKED messages of the destination are looked through, and LOOKED_BYTES of the pair's, from the newest back.
+    """
+    found, left = [], LOOKED_BYTES
+    needle = rows.edit_mark(target)
+    for number, snowflake, size in db.execute(_LAST, (rows.name(destination), LOOKED, *pair[0], *pair[1])):
+        if snowflake != rows.signed(target):
+            left -= size
+            if left < 0 or not db.execute(_SAYS, {"id": number, "needle": needle}).fetchone()[0]:
+                continue
+        found.append(number)
+    read: list[Envelope] = []
+    for number in reversed(found[:ALIKE]):
+        read += load(db, destination, number - 1, 1, known, pair)
+    return read
 
 
 def load_owed(db: sqlite3.Connection, destination: Destination, after: int, limit: int) -> list[tuple[int, bytes]]:

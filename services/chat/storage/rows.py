@@ -11,6 +11,7 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import COPY, TO_GROUP, Destination, Key, Name, kind_of, name_of
 from parley.services.chat.storage.bodies import Body, Copy, Known
 from parley.shared.addresses import Group, User
+from parley.shared.wire.messages import pb
 
 SHARED: Final = 3
 """The kind of a row that is a copy (COPY), and has only the beginning of its frame itself; it shares the rest."""
@@ -35,6 +36,11 @@ INSERT: Final = "INSERT OR REPLACE INTO message VALUES "
 SETTLE: Final = "INSERT INTO settled VALUES "
 HAND_OVER: Final = "INSERT OR REPLACE INTO handed_over VALUES "
 SHARE: Final = "INSERT OR IGNORE INTO body VALUES (?,?)"
+REWRITE: Final = "UPDATE message SET raw = ?, size = ?, body = ? WHERE id = ?"
+END_BODY: Final = (
+    "DELETE FROM body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE kind = 3 AND body = ?1)"
+)
+"""A body that no copy shares any more."""
 DELETE: Final = "DELETE FROM message WHERE id IN "
 """Frequent writes are of many rows at a time: each statement lets go of the interpreter's lock once."""
 SIZES: Final = (512, 64, 8, 1)
@@ -43,14 +49,24 @@ LOADED: Final = 4 * 1024 * 1024
 """Bytes of waiting messages that are read at once, and the one that goes beyond."""
 
 
+def rewritten(envelope: Envelope) -> tuple[object, ...]:
+    """An envelope as REWRITE takes it."""
+    raw, body = _content(envelope)
+    return raw, envelope.size, body, envelope.id
+
+
+def _content(envelope: Envelope) -> tuple[bytes, int | None]:
+    """The bytes of its own, and the number of the body that it shares."""
+    if isinstance(envelope, Copy):
+        return envelope.head, envelope.body.number
+    return envelope.raw, None
+
+
 def values(destination: Destination, envelope: Envelope, age: float) -> tuple[object, ...]:
     """An envelope as INSERT takes it."""
     group = envelope.group or ("", "")
-    kind, raw, body = kind_of(envelope.recipient, envelope.group), b"", None
-    if isinstance(envelope, Copy):
-        kind, raw, body = SHARED, envelope.head, envelope.body.number
-    else:
-        raw = envelope.raw
+    kind = SHARED if isinstance(envelope, Copy) else kind_of(envelope.recipient, envelope.group)
+    raw, body = _content(envelope)
     return (
         envelope.id, name(destination), *halves(envelope.key), *envelope.author, signed(envelope.snowflake),
         *envelope.recipient, envelope.origin, kind, *group, envelope.size, age, raw, body,
@@ -135,6 +151,11 @@ def destination(text: str) -> Destination:
         return rest
     user_id, _, server_id = rest.rpartition("@")  # whatever a client may have called itself
     return User(user_id, server_id)
+
+
+def edit_mark(target: int) -> bytes:
+    """The bytes that are in each edit of the message with this number, and hardly in anything else."""
+    return pb.Edit(target=target).SerializeToString()
 
 
 def signed(snowflake: int) -> int:

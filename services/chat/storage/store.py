@@ -27,7 +27,8 @@ from parley.services.chat.message.model import Destination, HandedOver, Key, Nam
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import moves, queries, rows, schema
 from parley.services.chat.storage.back_pressure import BackPressure
-from parley.services.chat.storage.bodies import Known
+from parley.services.chat.storage.bodies import Body, Known
+from parley.services.chat.storage.erasure import Erasure
 from parley.services.chat.storage.mailbox import Moves
 from parley.services.chat.storage.quotas import Tally
 from parley.services.chat.storage.unwritten import Unwritten, Work, Write
@@ -91,7 +92,9 @@ class Store:
         self._path = directory / "chat.db"
         self._lock = schema.lock(directory)
         try:
+            has_journal = _is_there(directory / "chat.db-wal")
             self._db = schema.open_file(directory / "chat.db")
+            self._erasure = Erasure(self._db, is_pending=has_journal)
             self._reader = sqlite3.connect(directory / "chat.db", isolation_level=None)
             self._reader.execute("PRAGMA query_only=1")
             self._ages = schema.ages(self._db)
@@ -238,11 +241,22 @@ class Store:
             self._bodies[envelope.body.number] = envelope.body
         self._ask(Work(((rows.INSERT, rows.values(destination, envelope, self._ages.now)),), envelope, destination))
 
-    def forget(self, envelope: Envelope, status: int) -> None:
-        """A kept message was answered finally."""
+    def forget(self, envelope: Envelope, status: int, *, erases: bool = False) -> None:
+        """A kept message was answered finally; `erases`: none of its bytes is to be left."""
         self._note(envelope)
-        self._put((rows.SETTLE, rows.settled(envelope.key, status, self._ages.now)), (rows.DELETE, (envelope.id,)))
+        settled = rows.settled(envelope.key, status, self._ages.now)
+        self._ask(Work(((rows.SETTLE, settled), (rows.DELETE, (envelope.id,))), erases=erases))
         self._count_settled()
+
+    def rewrite(self, envelope: Envelope, before: Body | None) -> None:
+        """A kept message says something else, and shared that body before: none of it is to be left."""
+        writes: list[Write] = [(rows.REWRITE, rows.rewritten(envelope))]
+        if envelope.body is not None:
+            self._bodies[envelope.body.number] = envelope.body
+            writes.insert(0, (rows.SHARE, (envelope.body.number, envelope.body.data)))
+        if before is not None and before is not envelope.body:
+            writes.append((rows.END_BODY, (before.number,)))
+        self._ask(Work(tuple(writes), erases=True))
 
     def hand_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it now, whether it was kept here or not."""
@@ -359,6 +373,19 @@ class Store:
 
         self._ask(Work(read=read, found=found))
 
+    def look_through(
+        self, destination: Destination, pair: Pair, target: int, found: Callable[[list[Envelope]], None]
+    ) -> None:
+        """Read what waits last of a pair, bears this number or seems to be an edit of it."""
+
+        def read(db: sqlite3.Connection) -> list[Envelope]:
+            envelopes = queries.look_through(db, destination, pair, target, self._bodies)
+            for envelope in envelopes:
+                envelope.arrived = self._ages.moment(envelope.arrived)
+            return envelopes
+
+        self._ask(Work(read=read, found=found))
+
     def move(self, source: Destination, found: Callable[[Moves], None]) -> None:
         """Move what waits at a server to its recipients, or at a user to their server: some, and tell how much."""
         self._ask(Work(read=lambda db: moves.move(db, source), found=found))
@@ -423,6 +450,7 @@ class Store:
                 self._write(batch)
                 reads = self._unread + [work for work in batch if work.read is not None]
                 self._unread = [work for work in reads if not self._read(work)]
+                self._erasure.cut_journal(time.monotonic())
             with contextlib.suppress(sqlite3.Error):  # on a full disk, what was written last stands
                 self._db.execute(_CLOCK, self._ages.to_write())
         except BaseException as error:  # noqa: BLE001 - whatever it is, nothing is written any more
@@ -430,9 +458,9 @@ class Store:
             self._tell(self._broken, error)
 
     def _take(self) -> tuple[list[Work], bool]:
-        """All that is waiting, up to BATCH; and whether to go on. After an error, it may be nothing."""
+        """All that is waiting, up to BATCH; and whether to go on. Nothing, where something is to be tried again."""
         batch, self._left = self._left, []
-        patience = RETRY if self.error else None
+        patience = RETRY if self.error or self._erasure.is_pending else None
         with contextlib.suppress(Empty):
             while len(batch) < BATCH:
                 asked = self._queue.get_nowait() if batch else self._queue.get(timeout=patience)
@@ -485,11 +513,17 @@ class Store:
         if self.error and len(works) > MANY:
             self._db.execute(_CLOCK, self._ages.to_write())  # as all of them are tried often
         began = time.monotonic()
+        with self._erasure.of(erases=any(work.erases for work in works)):
+            self._transact(bodies, (messages, settled, handed_over, deleted), others)
+        count = len(messages) + len(settled) + len(handed_over) + len(deleted) + len(others)
+        self._committed(time.monotonic() - began, count)
+
+    def _transact(self, bodies: dict[int, Body], rows_of: tuple[list[Write], ...], others: list[Write]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             for number, body in bodies.items():
                 self._db.execute(rows.SHARE, (number, body.data))
-            for many in (messages, settled, handed_over, deleted):
+            for many in rows_of:
                 self._write_many(many)
             for statement, values in others:
                 self._db.execute(statement, values)
@@ -499,8 +533,6 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
-        count = len(messages) + len(settled) + len(handed_over) + len(deleted) + len(others)
-        self._committed(time.monotonic() - began, count)
 
     def _write_many(self, writes: list[Write]) -> None:
         """Many rows a statement; of few sizes, so that SQLite's module knows the statements."""
@@ -567,6 +599,11 @@ class Store:
     def _loop_call(self, whom: Callable[..., None], *what: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(whom, *what)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is there, and has anything in it."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _open_delivered(directory: Path) -> DeliveredKeys | None:

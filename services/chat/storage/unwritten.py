@@ -47,6 +47,8 @@ class Work:
     """Reads, or changes what is there in a transaction of its own."""
     found: Callable[[Any], None] | None = None
     """Hears what `read` returned."""
+    erases: bool = False
+    """Whether what it takes away is to be in none of the file's bytes."""
 
 
 class Unwritten:
