@@ -5,9 +5,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from parley.cli.output import Output
 from parley.cli.people.documents import Folder
 from parley.cli.people.export_page import ExportPage
 from parley.cli.people.history import fields, written
+from parley.cli.terminal import as_html
 from parley.client.outbox.history import HistoryLine
 from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
@@ -123,6 +125,14 @@ def test_it_has_no_script_and_nothing_from_elsewhere_and_forbids_both():
     policy = next(a["content"] for tag, a in read.found if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'")
     assert "prefers-color-scheme: dark" in made
+
+
+def test_a_stream_without_unicode_gets_the_same_page(monkeypatch):
+    words = "caf\u00e9 \N{GRINNING FACE} &#233;"
+    monkeypatch.setattr("sys.stdout", Output(1, "ascii"))
+    markup = as_html(page(message(words)))
+    assert markup.isascii()
+    assert words in Read(markup).said
 
 
 def test_marks_days_and_sides_are_shown():
