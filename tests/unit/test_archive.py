@@ -545,6 +545,12 @@ def edit_entry(kept, author, to, target, text="", *, revision=1, deletes=False, 
     return entry_bytes(MESSAGE, marks, Status.DELIVERED, 9.0, key, encode("MESSAGE", payload))
 
 
+def with_marks(entry, marks):
+    """The same entry, told of others."""
+    (found,) = entries(entry)
+    return entry_bytes(found.kind, marks, found.status, found.when, found.key, found.data)
+
+
 def edited(kept, person, other):
     """The texts of somebody's lines as they are now, None for a deleted one; the oldest first."""
     found = []
@@ -580,6 +586,32 @@ def test_the_greatest_revision_holds_in_whatever_order_they_come(kept, apart):
         kept.write(*entries)
         kept.project()
     assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == ["revision 5"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_deletion_holds_for_good_whatever_revision_another_device_gave_and_whenever_it_came(kept, first):
+    changes = [
+        edit_entry(kept, ALICE, BOB, 3, revision=2, deletes=True),
+        edit_entry(kept, ALICE, BOB, 3, "of the other device", revision=7),
+    ]
+    kept.write(kept.entry(ALICE, BOB, "number 3"))
+    for each in (changes[first], changes[not first]):
+        kept.write(each)
+        kept.project()
+    assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == [None]
+
+
+def test_of_two_edits_with_one_revision_the_same_holds_in_whatever_order_they_come(kept):
+    kept.write(kept.entry(ALICE, BOB, "number 1"))
+    first, second = (edit_entry(kept, ALICE, BOB, 1, f"of device {n}", revision=4) for n in (1, 2))
+    for each in (first, second, second, first):
+        kept.write(each)
+        kept.project()
+    kept.write(kept.entry(BOB, ALICE, "number 4"))
+    later, sooner = (edit_entry(kept, BOB, ALICE, 4, f"of device {n}", revision=4) for n in (1, 2))
+    kept.write(sooner, later)
+    kept.project()
+    assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == ["of device 2", "of device 2"]
 
 
 @pytest.mark.parametrize(
@@ -676,6 +708,49 @@ def test_what_was_deleted_is_gone_from_the_disk_and_so_is_what_it_was_edited_to(
         assert word not in kept.bytes_on_disk()
     assert retention.blank_due(kept.db) == 0
     assert retention.verify(kept.db)["broken_records"] == 0
+
+
+def test_what_is_deleted_in_one_list_keeps_its_words_until_the_deletion_is_in_the_others(kept):
+    kept.say("zanzibar")
+    deletion = edit_entry(
+        kept, ALICE, BOB, kept.snowflake, revision=2, deletes=True, content="zanzibar", marks=SENT
+    )
+    kept.write(deletion)
+    kept.project()
+    assert (edited(kept, "alice", BOB), edited(kept, "bob", ALICE)) == ([None], ["zanzibar"])
+    assert retention.blank_due(kept.db) == 0
+    kept.write(with_marks(deletion, BOTH))
+    kept.project()
+    assert edited(kept, "bob", ALICE) == [None]
+    assert retention.blank_due(kept.db) == 1
+    assert b"zanzibar" not in kept.bytes_on_disk()
+
+
+def test_what_is_deleted_for_some_members_keeps_its_words_until_it_is_for_all(kept):
+    def tell(entry, first, *others):
+        """Members have it, in one chunk; a copy begins with whom it is for."""
+        (found,) = entries(entry)
+        head, whole = pb.ChatMessage(), message_of(found.data)
+        whole.ClearField("group")
+        head.userOfGroup.user.CopyFrom(User(first, "alpha").to_pb())
+        head.userOfGroup.group.CopyFrom(CREW.to_pb())
+        frame = encode_frame("MESSAGE", head.SerializeToString() + whole.SerializeToString())
+        copies = (entry_bytes(COPY, RECEIVED, NO_STATUS, 5.0, found.key, each.encode()) for each in others)
+        kept.write(entry_bytes(MESSAGE, RECEIVED, NO_STATUS, 5.0, found.key, frame), *copies)
+        kept.project()
+
+    tell(kept.entry(ALICE, CREW, "zanzibar"), "bob", "eve")
+    tell(edit_entry(kept, ALICE, CREW, kept.snowflake, "timbuktu", content="zanzibar"), "bob", "eve")
+    assert edited(kept, "bob", CREW) == edited(kept, "eve", CREW) == ["timbuktu"]
+    deletion = edit_entry(kept, ALICE, CREW, 1, deletes=True, content="zanzibar")
+    tell(deletion, "bob")
+    assert (edited(kept, "bob", CREW), edited(kept, "eve", CREW)) == ([None], ["timbuktu"])
+    assert retention.blank_due(kept.db) == 0
+    tell(deletion, "eve")
+    assert edited(kept, "eve", CREW) == [None]
+    retention.blank_due(kept.db)
+    for word in (b"zanzibar", b"timbuktu"):
+        assert word not in kept.bytes_on_disk()
 
 
 def test_an_edit_of_what_nobody_has_is_blanked_too(kept):

@@ -108,7 +108,7 @@ class Collector:
         if key not in self._in_chunk or marks & SENT:  # an entry without the message is a recipient's alone
             self._in_chunk.add(key)
             self._add(entry_bytes(MESSAGE, marks, NO_STATUS, envelope.arrived, key, envelope.raw))
-        elif marks & RECEIVED:
+        else:
             who = envelope.recipient[0].encode()
             self._add(entry_bytes(COPY, RECEIVED, NO_STATUS, envelope.arrived, key, who))
 

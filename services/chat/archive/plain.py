@@ -67,14 +67,14 @@ def _pair_and_text(frame: bytes, begin: int, end: int) -> tuple[bytes, str] | No
         return frame[begin:at], ""
     if frame[at] != _TEXT:
         return None
-    length, text = _length(frame, at + 1)
+    length, text = length_at(frame, at + 1)
     rest = end - text - length
     if rest and (rest != AUTHOR_PROOF or _PROOF.match(frame, text + length) is None):
         return None
     return frame[begin:at], frame[text : text + length].decode()
 
 
-def _length(frame: bytes, at: int) -> tuple[int, int]:
+def length_at(frame: bytes, at: int) -> tuple[int, int]:
     """A length, and where it ends; IndexError: there is none, or none that a frame has."""
     length = shift = 0
     while frame[at] >= _LONG:

@@ -223,7 +223,9 @@ class Projection:
             return None
         text, edit = text_of(message), None
         if message.WhichOneof("content") == "edit":
-            edit = pb.ChatMessage(author=message.author, edit=message.edit)
+            edit = pb.ChatMessage(
+                messageSnowflake=message.messageSnowflake, author=message.author, edit=message.edit
+            )
         for others in _OF_ONE:
             message.ClearField(others)
         pair = message.SerializeToString()
@@ -265,10 +267,10 @@ class Projection:
     def _change(self, whose: list[Conversation], edit: pb.ChatMessage, text: str, at: int) -> None:
         """Apply an edit to these lists."""
         self._write_lines()
-        author, is_applied = User.of(edit.author), False
+        is_applied = False
         for each in whose:
             head = self._known_head(each)
-            sequence = self._edits.apply(head.number, edit.edit, author, at) if head is not None else None
+            sequence = self._edits.apply(head.number, edit, at) if head is not None else None
             if head is not None and sequence is not None:
                 is_applied = True
                 self._altered.add(head.number)

@@ -10,7 +10,13 @@ from typing import Final
 
 from parley.services.chat.archive import storage
 from parley.services.chat.archive.entries import MESSAGE, blanked, entries, entry_at
-from parley.services.chat.archive.lists import Conversation, conversation, group_of, message_of
+from parley.services.chat.archive.lists import (
+    Conversation,
+    conversation,
+    conversations_of,
+    group_of,
+    message_of,
+)
 from parley.services.chat.archive.projection import write_terms
 from parley.services.chat.archive.storage import place, record_of
 from parley.services.chat.archive.texts import is_spaceless, text_of, tokens
@@ -137,9 +143,13 @@ def _spots_of(db: sqlite3.Connection, number: int) -> list[int]:
 
 
 def blank_due(db: sqlite3.Connection) -> int:
-    """Blank what was deleted, and edits that hold nowhere any more; how many messages."""
+    """Blank what was deleted, and edits that hold nowhere any more; how many messages.
+
+    What is deleted in one list and not yet in another here waits for the deletion there: it is found by its words.
+    """
     db.execute("DELETE FROM erasure WHERE place IN (SELECT place FROM edit)")  # it still holds in somebody's list
-    due = [row[0] for row in db.execute("SELECT place FROM erasure")]
+    due = {row[0] for row in db.execute("SELECT place FROM erasure")}
+    due -= _undeleted(db, due)
     if due:
         _blank(db, due)
         with storage.transaction(db, is_safe=True):
@@ -148,14 +158,67 @@ def blank_due(db: sqlite3.Connection) -> int:
     return len(due)
 
 
-def _blank(db: sqlite3.Connection, spots: Iterable[int]) -> None:
-    """Overwrite messages where they stand, and make the words of their days again."""
+def _undeleted(db: sqlite3.Connection, spots: Iterable[int]) -> set[int]:
+    """Those of these places that stand in somebody's list as they are, or edited."""
+    numbers: dict[Conversation, list[int]] = {}
+    asked: dict[int, set[int]] = defaultdict(set)
+    for record_number, offsets in _by_record(spots).items():
+        record = storage.read_record(db, record_number)
+        for offset in offsets if record is not None and record.is_whole else ():
+            for each in _lists_of(record, offset):
+                if each not in numbers:
+                    numbers[each] = _numbers_of(db, each)
+                for number in numbers[each]:
+                    asked[number].add(place(record_number, offset))
+    found = set()
+    for number, wanted in asked.items():
+        lines = db.execute(
+            "SELECT line.place, edit.place FROM line LEFT JOIN edit USING (conversation, sequence)"
+            " WHERE line.conversation = ?",
+            (number,),
+        )
+        found |= {at for at, edit in lines if at in wanted and not _deletes(db, edit)}
+    return found
+
+
+def _lists_of(record: storage.Record, offset: int) -> Iterable[Conversation]:
+    """The lists that a message may stand in; of a group without a person: those of all members."""
+    entry = entry_at(record.body, offset)
+    message = message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
+    if message is None or message.HasField("edit"):
+        return ()
+    group = group_of(message)
+    return conversations_of(message).values() if group is None else (conversation("", group),)
+
+
+def _numbers_of(db: sqlite3.Connection, each: Conversation) -> list[int]:
+    sql = "SELECT id FROM conversation WHERE is_group = ? AND name = ? AND server_id = ?"
+    if each.is_group:
+        return [row[0] for row in db.execute(sql, each[1:])]
+    return [row[0] for row in db.execute(f"{sql} AND person = ?", (*each[1:], each.person))]
+
+
+def _deletes(db: sqlite3.Connection, at: int | None) -> bool:
+    """Whether the edit at a place is a deletion."""
+    record = storage.read_record(db, record_of(at)[0]) if at is not None else None
+    entry = entry_at(record.body, record_of(at)[1]) if record is not None and at is not None else None
+    message = message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
+    return message is not None and message.edit.deletes
+
+
+def _by_record(spots: Iterable[int]) -> dict[int, set[int]]:
+    """Places as offsets, by their records."""
     offsets: dict[int, set[int]] = defaultdict(set)
     for at in spots:
         number, offset = record_of(at)
         offsets[number].add(offset)
+    return offsets
+
+
+def _blank(db: sqlite3.Connection, spots: Iterable[int]) -> None:
+    """Overwrite messages where they stand, and make the words of their days again."""
     days = set()
-    for number, each in offsets.items():
+    for number, each in _by_record(spots).items():
         record = storage.read_record(db, number)
         if record is None:
             continue
