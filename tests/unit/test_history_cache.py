@@ -97,6 +97,14 @@ def test_what_the_server_keeps_no_longer_goes_here_too(file):
     assert [each.sequence for each in file.lines(BOB)] == [2]
 
 
+def test_a_line_with_the_time_of_a_server_whose_clock_was_wrong_is_kept_as_long_as_another(file):
+    file.take(page(line(1, at=100.0), line(2, at=NOW)), floor=NOW - 30)
+    file.remove_before(NOW - 31)
+    assert [each.sequence for each in file.lines(BOB)] == [2, 1]
+    file.remove_before(NOW - 29)
+    assert [each.sequence for each in file.lines(BOB)] == [2]
+
+
 def test_the_oldest_goes_where_the_file_is_too_large(tmp_path):
     file = CacheFile(tmp_path / "small.db", most=400_000)
     for start in range(0, 4000, 200):
@@ -253,6 +261,49 @@ def test_a_server_that_keeps_nothing_is_asked_once_a_link_and_the_client_goes_on
         await home.feature.cache.caught_up()
         assert home.feature.is_connected
         assert (await home.feature.cache.latest(), came) == ([], [])
+
+    story_of(told, tmp_path)
+
+
+@pytest.mark.parametrize("result", ["BUSY", "UNKNOWN_ERROR"])
+def test_a_server_that_is_busy_is_asked_again_without_news(tmp_path, monkeypatch, result):
+    monkeypatch.setattr("parley.client.cache.cache.AGAIN", 0.01)
+
+    async def told(home, _came):
+        ask = await asked(home)
+        await home.tell("SYNC_RESP", pb.SyncAnswer(handle=ask.handle, result=pb.HistoryAnswer.Result.Value(result)))
+        await answer(home, await asked(home), line(1, "at last"), cursor=b"a")
+        await until(lambda: home.feature.cache.is_idle)
+        assert texts(await home.feature.cache.lines(BOB)) == ["at last"]
+
+    story_of(told, tmp_path)
+
+
+def test_news_while_a_question_fails_are_asked_for(tmp_path):
+    async def told(home, _came):
+        ask = await asked(home)
+        home.feature.cache.wake()
+        await home.tell("SYNC_RESP", pb.SyncAnswer(handle=ask.handle, result=pb.HistoryAnswer.REFUSED))
+        await answer(home, await asked(home), line(1, "now"), cursor=b"a")
+        await until(lambda: home.feature.cache.is_idle)
+        assert texts(await home.feature.cache.lines(BOB)) == ["now"]
+
+    story_of(told, tmp_path)
+
+
+def test_a_line_of_a_server_that_was_in_1970_stays_here(tmp_path):
+    async def told(home, _came):
+        await answer(home, await asked(home), line(1, "early", at=100.0), cursor=b"a", kept_days=30.0)
+        await until(lambda: home.feature.cache.is_idle)
+        assert texts(await home.feature.cache.lines(BOB)) == ["early"]
+
+    story_of(told, tmp_path)
+
+
+def test_it_may_be_closed_twice_as_a_client_is_that_was_refused_and_then_left(tmp_path):
+    async def told(home, _came):
+        await home.feature.close()
+        await home.feature.close()
 
     story_of(told, tmp_path)
 

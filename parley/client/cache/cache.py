@@ -26,6 +26,8 @@ from parley.shared.wire.messages import pb
 DAY: Final = 86400.0
 LEFT: Final = 7 * DAY
 """Seconds after which a message that no server took is given up: as long as one waits at a server."""
+AGAIN: Final = 5.0
+"""Seconds until a server that was busy, or gave no answer, is asked again."""
 T = TypeVar("T")
 
 
@@ -50,12 +52,17 @@ class HistoryCache:
         """Whether it has caught up: what comes now is new."""
         self._is_due = self._is_closed = False
         self._task: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
         self._caught_up = asyncio.Event()
         history.on_news = self.wake
 
     def wake(self) -> None:
         """There may be something new: a link opened, or the server says so."""
+        if self._is_closed:
+            return
         self._is_due = True
+        if self._again is not None:
+            self._again.cancel()
         if self.is_idle:
             self._task = asyncio.get_running_loop().create_task(self._follow())
 
@@ -69,8 +76,12 @@ class HistoryCache:
         await self._caught_up.wait()
 
     async def close(self) -> None:
-        """Ask nothing more, and let go of the file."""
+        """Ask nothing more, and let go of the file. A second time it does nothing."""
+        if self._is_closed:
+            return
         self._is_closed = True
+        if self._again is not None:
+            self._again.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -114,13 +125,19 @@ class HistoryCache:
         try:
             while self._is_due:
                 self._is_due = False
-                await self._catch_up()
-        except RequestFailed as error:  # the server keeps nothing, or is gone: the next link asks again
-            self._log.debug("history_not_synced", reason=error.reason)
+                await self._try()
         except (OSError, sqlite3.Error, DecodeError) as error:
             self._log.warning("history_cache_unusable", error=str(error))
         finally:
             self._caught_up.set()
+
+    async def _try(self) -> None:
+        try:
+            await self._catch_up()
+        except RequestFailed as error:  # a server that keeps nothing is asked again over the next link
+            self._log.debug("history_not_synced", reason=error.reason)
+            if error.reason in ("busy", "timeout"):
+                self._again = asyncio.get_running_loop().call_later(AGAIN, self.wake)
 
     async def _catch_up(self) -> None:
         if self._cursor is None:
@@ -129,7 +146,8 @@ class HistoryCache:
         more = True
         while more:
             page = await self._history.sync(cursor, follow=True)
-            await self._on_thread(partial(CacheFile.take, answer=page))
+            floor = time.time() - page.kept_days * DAY if page.kept_days else 0.0
+            await self._on_thread(partial(CacheFile.take, answer=page, floor=floor))
             self._tell(page)
             self._cursor = cursor = page.cursor
             more = page.more

@@ -116,16 +116,17 @@ class CacheFile:
         last = {(Group if row[0] else User)(row[1], row[2]): row[3] for row in rows}
         return cursor[0] if cursor is not None else b"", last
 
-    def take(self, answer: pb.SyncAnswer) -> None:
+    def take(self, answer: pb.SyncAnswer, floor: float = 0.0) -> None:
         """Take a page of the server's over, all of it or nothing; the oldest lines go while the file is too large.
 
-        What it removes, or what was deleted, stays in no file beside this one either.
+        What it removes, or what was deleted, stays in no file beside this one either. No line counts as older than
+        `floor` (Unix time): the server keeps nothing from before, so its clock was wrong, as without a battery.
         """
         with self._writing():
             if answer.startOver:
                 for table in ("line", "read"):
                     self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
-            rows = ((*_key(named(each)), _sequence(each), *_columns(each)) for each in answer.lines)
+            rows = ((*_key(named(each)), _sequence(each), *_columns(each, floor)) for each in answer.lines)
             self._db.executemany(_ADD, rows)
             self._db.executemany(_READ, ((*_key(named(each)), _sequence(each)) for each in answer.read))
             self._db.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", (answer.cursor,))
@@ -201,8 +202,8 @@ def _key(other: Recipient) -> tuple[bool, str, str]:
     return isinstance(other, Group), *other
 
 
-def _columns(line: pb.HistoryLine) -> tuple[float, bool, bytes]:
-    return time_of(line), line.received, line.SerializeToString()
+def _columns(line: pb.HistoryLine, floor: float) -> tuple[float, bool, bytes]:
+    return max(time_of(line), floor), line.received, line.SerializeToString()
 
 
 def _sequence(each: pb.HistoryLine | pb.ReadReceiptAck) -> int:

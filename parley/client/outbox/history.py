@@ -167,7 +167,8 @@ class History:
 
     def _check(self, answer: _Answer) -> None:
         if answer.result != _Result.SUCCESS:
-            raise RequestFailed("refused", self._why(answer))
+            is_for_now = answer.result in (_Result.BUSY, _Result.UNKNOWN_ERROR)
+            raise RequestFailed("busy" if is_for_now else "refused", self._why(answer))
 
     def _why(self, answer: _Answer) -> str:
         home = spell(self._home)

@@ -23,7 +23,7 @@ _A = TypeVar("_A")
 class RequestFailed(ParleyError):
     """A request that was refused, or not answered; one sentence for people.
 
-    `reason`: refused, timeout, unsupported. `is_away`: the server that a group is at does not answer.
+    `reason`: refused, busy, timeout, unsupported. `is_away`: the server that a group is at does not answer.
     """
 
     def __init__(self, reason: str, text: str, *, is_away: bool = False) -> None:
