@@ -28,8 +28,8 @@ check: $(READY) ## Lint, types, unit and property tests: under a minute
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/unit tests/property tests/house
 
-chaos: $(READY) ## Break nodes in containers for a while, see that no message is lost: SEED=… MINUTES=10 (RATE=…, FAULTS=…)
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+chaos: $(READY) ## Break nodes in containers for a while, see that no message is lost: SEED=… MINUTES=10 (RATE=…, FAULTS=…, HISTORY=1: history and two devices, too)
+	@$(BIN)/python -m tests.chaos $(if $(HISTORY),--history) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(FAULTS),--faults $(FAULTS))
 
 attack: $(READY) ## Attack a node while people write: ONLY=pings,silent (SECONDS=15, OLD=a revision beside it, KEEP=1: only look)

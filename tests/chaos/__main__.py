@@ -36,15 +36,17 @@ def arguments() -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Parley's crash test")
     parser.add_argument("--seed", type=int, help="what to replay (a new one is drawn and printed)")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rate", type=float, default=500.0, help="messages per second in all")
+    parser.add_argument("--rate", type=float, help="messages per second in all (500; with --history 100)")
     parser.add_argument("--per-minute", type=float, default=15.0, help="faults")
     parser.add_argument("--faults", default="", help=f"only these kinds: {','.join(KINDS)}")
+    parser.add_argument("--history", action="store_true", help="keep history, for people with two devices each")
     found = parser.parse_args()
     kinds = tuple(filter(None, found.faults.split(",")))
     if unknown := set(kinds) - set(KINDS):
         parser.error(f"no such faults: {', '.join(sorted(unknown))}")
     seed = new_seed() if found.seed is None else found.seed
-    return Options(seed, found.minutes * 60.0, found.rate, found.per_minute, kinds)
+    rate = found.rate if found.rate is not None else 100.0 if found.history else 500.0
+    return Options(seed, found.minutes * 60.0, rate, found.per_minute, kinds, found.history)
 
 
 sys.exit(main())

@@ -37,10 +37,14 @@ PARALLEL = 32
 
 
 class Cluster:
-    """The nodes of a run. `directory` takes the sources that they run, and their clocks."""
+    """The nodes of a run. `directory` takes the sources that they run, and their clocks.
 
-    def __init__(self, engine: Engine, directory: Path) -> None:
+    `kept`: days for which they keep history; 0: they do not.
+    """
+
+    def __init__(self, engine: Engine, directory: Path, kept: int = 0) -> None:
         self.engine = engine
+        self._kept = kept
         self.directory = directory
         self.threads = ThreadPoolExecutor(PARALLEL, "chaos")
         self.projects = {name: self._project(name) for name in NODES}
@@ -63,6 +67,7 @@ class Cluster:
             CHAOS_INSIDE=str(HERE / "inside"),
             CHAOS_CLOCK=str(clock),
             CHAOS_DISK=DISK,
+            CHAOS_KEPT=str(self._kept),
         )
         project.files.append(OVERLAY)
         return project
@@ -211,14 +216,14 @@ class Asking(DiscoveryService):
         return [(address, self.config.discovery.port) for address in self._cluster.discoveries]
 
 
-def own_address(engine: Engine) -> str:
-    """An address of this machine's for the people, on an empty network of the run.
+def own_address(engine: Engine, name: str) -> str:
+    """An address of this machine's for some people, on an empty network of the run: few may come from one address.
 
     A client must not ask from the address that the containers have for a gateway: such a request counts as one
     that came through a published port, and is answered with the published ports' addresses. What comes from
     another of the engine's networks is given the gateway's address on its way, unless that one does not masquerade.
     """
     options = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
-    network = engine.client.networks.create(f"{engine.run}-people", driver="bridge", options=options)
+    network = engine.client.networks.create(f"{engine.run}-{name}", driver="bridge", options=options)
     network.reload()
     return str(network.attrs["IPAM"]["Config"][0]["Gateway"])

@@ -49,17 +49,14 @@ class CountingChat(ChatFeature):
         super().link_closed(link, closed)
 
 
-class Client:
-    """One client object: it lives on across its connections, and so does the memory of who reads there."""
+class Traveller:
+    """Somebody's client, named PERSON/NUMBER, which comes and goes."""
 
-    def __init__(
-        self, name: str, config: Config, discovery: DiscoveryService, ledger: Ledger, now: Callable[[], float]
-    ) -> None:
+    chat: CountingChat
+    """The client object that is there, or was last."""
+
+    def __init__(self, name: str, now: Callable[[], float]) -> None:
         self.name = name
-        self.chat = CountingChat(
-            person(name), config, on_message=self._show, on_status=self._hear, discovery=discovery
-        )
-        self._ledger = ledger
         self.now = now
 
     @property
@@ -67,26 +64,10 @@ class Client:
         """Whether it is connected, or has just lost its connection and dials again."""
         return self.chat.is_wanted
 
-    # What it writes and reads -------------------------------------------------------------------------
-
-    def write(self, to: str, padding: int) -> None:
-        """Write to somebody; while away, it goes out after coming back."""
-        number = self._ledger.sent(self.name, to, self.now())
-        delivery = self.chat.send(to, f"{number} {'x' * padding}")
-        self._ledger.messages[number].snowflake = delivery.snowflake
-
-    def _show(self, message: pb.ChatMessage) -> None:
-        self._ledger.shown(number_in(message), self.name, self.now())
-
-    def _hear(self, delivery: Delivery, *told: object) -> None:
-        """`told`: of whom, if that is said, and the status."""
-        self._ledger.heard(number_in(delivery.message), str(told[-1]), self.now())
-
-    # Coming and going ---------------------------------------------------------------------------------
-
     async def arrive(self) -> None:
         """Find the servers and connect, however long that takes."""
         while not self.is_here:
+            await self.renew()
             found = await self.chat.discovery.discover_servers(until=self._offers_home)
             try:
                 await self.chat.handle_connection(found)
@@ -94,6 +75,9 @@ class Client:
                 await asyncio.sleep(PAUSE)
             else:
                 self.chat.is_wanted = True
+
+    async def renew(self) -> None:
+        """Begin as whoever comes: with the client object that was there before."""
 
     def _offers_home(self, found: Sequence[Server]) -> bool:
         return any(s.server_id == self.chat.user.server_id and s.endpoints(MESSAGES) for s in found)
@@ -133,6 +117,32 @@ class Client:
             await self.arrive()
 
 
+class Client(Traveller):
+    """One client object: it lives on across its connections, and so does the memory of who reads there."""
+
+    def __init__(
+        self, name: str, config: Config, discovery: DiscoveryService, ledger: Ledger, now: Callable[[], float]
+    ) -> None:
+        super().__init__(name, now)
+        self.chat = CountingChat(
+            person(name), config, on_message=self._show, on_status=self._hear, discovery=discovery
+        )
+        self._ledger = ledger
+
+    def write(self, to: str, padding: int) -> None:
+        """Write to somebody; while away, it goes out after coming back."""
+        number = self._ledger.sent(self.name, to, self.now())
+        delivery = self.chat.send(to, f"{number} {'x' * padding}")
+        self._ledger.messages[number].snowflake = delivery.snowflake
+
+    def _show(self, message: pb.ChatMessage) -> None:
+        self._ledger.shown(number_in(message), self.name, self.now())
+
+    def _hear(self, delivery: Delivery, *told: object) -> None:
+        """`told`: of whom, if that is said, and the status."""
+        self._ledger.heard(number_in(delivery.message), str(told[-1]), self.now())
+
+
 async def pass_time(seconds: float, until: asyncio.Event) -> bool:
     """Let the time pass; False when it is over before."""
     try:
@@ -151,7 +161,7 @@ def number_in(message: pb.ChatMessage) -> int:
 class People:
     """All of them. `over` ends their moves."""
 
-    def __init__(self, make: Callable[[str], Client], ledger: Ledger) -> None:
+    def __init__(self, make: Callable[[str], Client], ledger: Ledger, over: asyncio.Event) -> None:
         self._make = make
         self._ledger = ledger
         self.firsts = {each: make(f"{each}/1") for each in PEOPLE}
@@ -159,7 +169,7 @@ class People:
         """The second client of those who have one now."""
         self.clients = list(self.firsts.values())
         """Every client object that there is or was."""
-        self.over = asyncio.Event()
+        self.over = over
         self.written = 0
         self.stall = 0.0
         """The longest time for which this process did not get to write."""
@@ -188,9 +198,19 @@ class People:
             self._ledger.gone(client.name)
 
     @property
+    def away(self) -> list[str]:
+        """Those who are not there, with their first client."""
+        return [name for name, client in self.firsts.items() if not client.is_here]
+
+    @property
     def are_owed(self) -> bool:
-        """Whether somebody has to hear of a message still."""
-        return any(client.chat.outbox for client in self.firsts.values())
+        """Whether somebody has to hear of a message still, or to be shown one."""
+        return any(client.chat.outbox for client in self.firsts.values()) or any(self._ledger.missing())
+
+    @property
+    def lost(self) -> int:
+        """Links that ended although nobody here wanted it."""
+        return sum(client.chat.lost for client in self.clients)
 
     @property
     def frames(self) -> int:

@@ -16,11 +16,14 @@ from typing import Final
 
 from parley.shared.config import ClientConfig, Config, LinkConfig, LogConfig
 from parley.shared.telemetry import logs
+from tests.chaos import conversations
 from tests.chaos.cluster import Asking, Cluster, own_address
-from tests.chaos.faults import Faults
+from tests.chaos.conversations import GRACE, Kill, Lists, Record
+from tests.chaos.devices import RATE, Device, Owners, draw_groups
+from tests.chaos.faults import Done, Faults
 from tests.chaos.ledger import Ledger
 from tests.chaos.people import Client, People
-from tests.chaos.report import Figures, failures, figures
+from tests.chaos.report import SHOWN, Figures, failures, figures
 from tests.chaos.schedule import CHAT, NODES, Fault, draw_faults
 from tests.support.containers import Engine
 from tests.support.nodes import ROOT
@@ -36,6 +39,12 @@ REFRESH: Final = 0.5
 PING_TIMEOUT: Final = 3.0
 """Seconds; a client's links. With the default of 300 a client would notice a half-open link after ten minutes."""
 PROBE: Final = 3600.0
+KEPT: Final = 30
+"""Days for which history is kept, where it is."""
+KILLS: Final = frozenset({"kill", "down", "restart", "epoch"})
+"""Faults by which a process ends without a word."""
+STALLS: Final = frozenset({"stop", "pause", "disk"})
+"""Faults during which a chat process writes nothing, so that a kill soon after them takes more with it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class Options:
     rate: float = 500.0
     per_minute: float = 15.0
     kinds: Sequence[str] = ()
+    history: bool = False
+    """Whether the nodes keep history, and people with two devices each write as well."""
 
 
 @dataclass
@@ -67,18 +78,14 @@ class Run:
         self.ledger = Ledger()
         self.directory = ROOT / "build" / "chaos" / engine.run
         self.directory.mkdir(parents=True)
-        self.cluster = Cluster(engine, self.directory)
+        self.record = Record(draw_groups(options.seed))
+        self.cluster = Cluster(engine, self.directory, KEPT if options.history else 0)
         self.figures = Figures(options.seed)
+        self._lists: dict[str, Lists] = {}
         self._began = time.monotonic()
         self._faults = Faults(self.cluster, self.now, lambda done: say(str(done)))
-        # Both are for one address alone: the clients' requests go nowhere else. The keys that they make and pin are
-        # this run's: the next run's servers of these names have others.
-        self._config = Config(
-            address=own_address(engine),
-            link=LinkConfig(ping_timeout=PING_TIMEOUT),
-            client=ClientConfig(data_dir=str(self.directory / "people")),
-        )
-        self._asking = Asking(self._config, self.cluster)
+        self._config, self._asking = self._place("people")
+        self._owners = self._place("owners") if options.history else (self._config, self._asking)
 
     def now(self) -> float:
         """Seconds of the run."""
@@ -97,12 +104,18 @@ class Run:
             await asyncio.to_thread(self.cluster.start)
             await asyncio.to_thread(self._probe_clock)
             refreshing = asyncio.create_task(self._refresh())
-            people = People(self._client, self.ledger)
+            over = asyncio.Event()
+            people = People(self._client, self.ledger, over)
+            owners = Owners(self._device, self.record, over) if options.history else None
             try:
-                failed = await self._live(people)
+                failed = await self._live(people, owners, over)
+                if owners is not None:
+                    failed += await self._judge_lists(owners)
             finally:
                 refreshing.cancel()
                 await people.close()
+                if owners is not None:
+                    await owners.close()
             failed += self._judge()
             if failed:
                 await asyncio.to_thread(self.cluster.save, self.directory)
@@ -114,10 +127,31 @@ class Run:
         finally:
             await asyncio.to_thread(self._faults.close)
             self.cluster.close()
-        return Outcome(failed, figures(self.figures, self.ledger, self._faults.done), self.directory)
+        told = figures(self.figures, self.ledger, self._faults.done)
+        if self._lists:
+            told += conversations.figures(self.record, self._lists)
+        return Outcome(failed, told, self.directory)
 
     def _client(self, name: str) -> Client:
         return Client(name, self._config, self._asking, self.ledger, self.now)
+
+    def _device(self, name: str) -> Device:
+        config, asking = self._owners
+        directory = self.directory / "owners" / name.replace("/", "-")
+        return Device(name, config, directory, asking, self.record, self.now)
+
+    def _place(self, name: str) -> tuple[Config, Asking]:
+        """Where some people are, and how they find servers.
+
+        Both are for one address alone: the clients' requests go nowhere else. The keys that they make and pin are
+        this run's: the next run's servers of these names have others.
+        """
+        config = Config(
+            address=own_address(self.cluster.engine, name),
+            link=LinkConfig(ping_timeout=PING_TIMEOUT),
+            client=ClientConfig(data_dir=str(self.directory / name)),
+        )
+        return config, Asking(config, self.cluster)
 
     def _probe_clock(self) -> None:
         """See that a clock can be stepped: a fault that does nothing would find nothing."""
@@ -137,28 +171,33 @@ class Run:
 
     # The three phases -----------------------------------------------------------------------------
 
-    async def _live(self, people: People) -> list[str]:
+    async def _live(self, people: People, owners: Owners | None, over: asyncio.Event) -> list[str]:
         """Write while things break; then wait until it is quiet. What kept that from coming."""
+        casts: list[People | Owners] = [people] if owners is None else [people, owners]
         async with asyncio.timeout(ARRIVAL):
             await people.arrive()
+            if owners is not None:
+                await owners.settle_in()
         self._began = time.monotonic()
-        writing = asyncio.create_task(people.write(self.options.seed, self.options.rate))
-        living = asyncio.create_task(people.live(self.options.seed, self.options.seconds))
+        seed, length = self.options.seed, self.options.seconds
+        rates = self.options.rate, RATE
+        writing = asyncio.gather(*(cast.write(seed, rate) for cast, rate in zip(casts, rates, strict=False)))
+        living = asyncio.gather(*(cast.live(seed, length) for cast in casts))
         try:
             await self._break()
-            people.over.set()
+            over.set()
             self.figures.seconds = self.now()
             await writing
             self.figures.written, self.figures.stall = people.written, people.stall
             failed = await self._become_well()
-            failed += await self._come_back(living, people)
+            failed += await self._come_back(living, casts)
         finally:
-            people.over.set()
+            over.set()
             writing.cancel()
             living.cancel()
-        await self._become_quiet(people)
+        await self._become_quiet(casts)
         self.figures.frames = people.frames
-        self.figures.losses = sum(client.chat.lost for client in people.clients)
+        self.figures.losses = sum(cast.lost for cast in casts)
         return failed
 
     async def _break(self) -> None:
@@ -185,24 +224,24 @@ class Run:
         return []
 
     @staticmethod
-    async def _come_back(living: asyncio.Task[None], people: People) -> list[str]:
-        """Everyone is there in the end, with their first client; who is not."""
+    async def _come_back(living: asyncio.Future[list[None]], casts: Sequence[People | Owners]) -> list[str]:
+        """Everyone is there in the end, with their first client or all their devices; who is not."""
         try:
             async with asyncio.timeout(ARRIVAL):
                 await living
-                await people.arrive()
+                await asyncio.gather(*(cast.arrive() for cast in casts))
         except TimeoutError:
-            away = ", ".join(name for name, client in people.firsts.items() if not client.is_here)
+            away = ", ".join(name for cast in casts for name in cast.away)
             return [f"could not connect again within {ARRIVAL:.0f} s: {away}"]
         return []
 
-    async def _become_quiet(self, people: People) -> None:
+    async def _become_quiet(self, casts: Sequence[People | Owners]) -> None:
         """Nothing is owed to anybody any more, and nothing new comes."""
         began = self.now()
         end, since, last = began + QUIET, began, -1
         while self.now() < end:
-            frames = people.frames
-            if frames != last or people.are_owed or any(self.ledger.missing()):
+            frames = sum(cast.frames for cast in casts)
+            if frames != last or any(cast.are_owed for cast in casts):
                 since, last = self.now(), frames
             if self.now() - since >= SETTLED:
                 break
@@ -224,6 +263,29 @@ class Run:
         with (self.directory / "wrong.txt").open("w", encoding="utf-8") as file:
             file.writelines(f"{each.kind}: {each}\n" for each in wrong)
         return errors + strangers + failures(wrong, done)
+
+    async def _judge_lists(self, owners: Owners) -> list[str]:
+        """What is wrong with the conversations, on the servers and on each device."""
+        self._lists, devices = await owners.lists()
+        wrong = [*self.record.wrong(self._lists, devices, kills_in(self._faults.done))]
+        wrong += owners.leftovers(self._lists)
+        with (self.directory / "conversations.txt").open("w", encoding="utf-8") as file:
+            file.writelines(f"{each.kind}: {each}\n" for each in wrong)
+        return conversations.failures(wrong, SHOWN)
+
+
+def kills_in(done: Sequence[Done]) -> list[Kill]:
+    """When chat processes ended without a word; from before what had kept one from writing, where that was near."""
+    found = []
+    for each in done:
+        for node in {node for node, service in each.fault.targets if service == CHAT and each.fault.kind in KILLS}:
+            began = each.began
+            stalls = (d for d in done if d.fault.kind in STALLS and (node, CHAT) in d.fault.targets)
+            for stall in sorted(stalls, key=lambda stall: stall.began, reverse=True):
+                if stall.began < began <= stall.ended + GRACE:
+                    began = stall.began
+            found.append(Kill(node, began, each.ended))
+    return found
 
 
 def revision() -> str:
