@@ -88,7 +88,7 @@ def test_a_chunk_is_divided_between_entries_and_none_is_lost():
 def test_a_blanked_message_leaves_the_others_where_they_were():
     parts = [entry_bytes(MESSAGE, 1, 1, 0.0, bytes(16), text) for text in (b"first", b"second", b"third")]
     chunk = b"".join(parts)
-    after = blanked(chunk, {len(parts[0])})
+    after = blanked(chunk, {len(parts[0]): ()})
     assert len(after) == len(chunk)
     assert b"second" not in after
     assert [e.data for e in entries(after)] == [b"first", bytes(6), b"third"]
@@ -751,6 +751,19 @@ def test_what_is_deleted_for_some_members_keeps_its_words_until_it_is_for_all(ke
     retention.blank_due(kept.db)
     for word in (b"zanzibar", b"timbuktu"):
         assert word not in kept.bytes_on_disk()
+
+
+def test_what_was_blanked_comes_back_no_more_though_its_author_is_told_of_it_again_after_a_restart(kept):
+    text = kept.entry(ALICE, CREW, "zanzibar", marks=SENT, status=NO_STATUS)
+    deletion = edit_entry(kept, ALICE, CREW, 1, deletes=True, content="zanzibar", marks=SENT)
+    kept.write(text, deletion)
+    kept.project()
+    assert retention.blank_due(kept.db) == 1
+    kept.db.close()
+    kept.open()
+    kept.write(text)
+    kept.project()
+    assert edited(kept, "alice", CREW) == [None]
 
 
 def test_an_edit_of_what_nobody_has_is_blanked_too(kept):

@@ -217,3 +217,10 @@ def test_statuses_of_one_message_stay_in_order():
 def test_the_judgement_of_a_status(status, key, devices, is_valid, expected):
     signers = Signers(devices, (b"r",), (b"s",))
     assert judge_status(status, key, signers, is_valid=is_valid) is expected
+
+
+def test_a_key_that_may_be_of_a_server_that_is_not_known_here_is_not_called_forged():
+    signers = Signers((b"d",), (), (b"s",), are_servers_known=False)
+    found = [judge_status(STATUS.USER_AWAY, key, signers, is_valid=True) for key in (b"x", b"s", b"d")]
+    assert found == [UNPROVEN, SERVER, SIGNED]
+    assert judge_status(STATUS.USER_AWAY, b"x", signers, is_valid=False) is FORGED

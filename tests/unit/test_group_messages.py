@@ -297,6 +297,17 @@ def test_what_is_known_of_several_members_in_one_turn_is_one_acknowledgement(nam
     assert (Group.of(ack.group), ack.complete, ack.HasField("author")) == (world.group, True, False)
 
 
+def test_an_author_hears_of_several_messages_of_one_turn_in_the_order_sent():
+    world = founded(GroupWorld(WHERE["all on one"][0], "#crew@alpha"))
+    ann, bob = (world[name] for name in ("ann", "bob"))
+    for number in (3, 1, 2):
+        envelope = Envelope(ann.user, number, bob.user, b"", bytes([number]) * 16, group=world.group)
+        ann.home.router._statuses.report(envelope, Status.USER_AWAY)
+    ann.home.router.flush()
+    world.carry_all()
+    assert [ack.messageSnowflake for ack in ann.clients[0].acks] == [3, 1, 2]
+
+
 def test_it_is_complete_with_the_last_members_status_and_once(world):
     world["ann"].write()
     world.carry_all()

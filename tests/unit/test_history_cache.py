@@ -1,9 +1,11 @@
 """The cache of a user's conversations: its file, and how it is kept as the server's lists are."""
 
 import asyncio
+import random
 import sqlite3
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -146,6 +148,36 @@ def test_what_is_gone_is_in_no_file_while_it_is_open(file, tmp_path, how):
     on_disk = b"".join(path.read_bytes() for path in (tmp_path / "history").iterdir())
     assert b"zanzibar" not in on_disk
     assert (b"timbuktu" in on_disk) == (how == "deleted")
+
+
+def pages_of(file, word):
+    """The bytes of all that is beside a file, and its own."""
+    path = Path(file._db.execute("PRAGMA database_list").fetchone()[2])
+    return sum(each.read_bytes().count(word) for each in path.parent.iterdir())
+
+
+def test_what_was_deleted_is_in_no_page_from_which_it_was_moved(file, tmp_path):
+    chance = random.Random(5)
+    others = [User(f"user{number}", "beta") for number in range(40)]
+    texts = {(other, n): f"<{other.user_id} {n}>" + "x" * chance.randrange(300) for other in others for n in (1, 2)}
+    for other, n in sorted(texts, key=lambda _each: chance.random()):
+        file.take(page(line(n, texts[other, n], other)))
+    for at, (other, n) in enumerate(texts):
+        deleted = line(n, other=other)
+        deleted.message, deleted.edit = b"", pb.ChatMessage(edit=pb.Edit(deletes=True)).SerializeToString()
+        file.take(page(deleted))
+        if at == 0:
+            assert pages_of(file, texts[other, n].encode()) == 0  # at once, if not just before
+    file.close()
+    assert not [
+        text
+        for text in texts.values()
+        for path in (tmp_path / "history").iterdir()
+        if text.encode() in path.read_bytes()
+    ]
+    again = CacheFile(tmp_path / "history" / "alice@alpha.db")
+    assert sum(len(again.lines(other)) for other in others) == len(texts)
+    again.close()
 
 
 def test_a_file_of_a_newer_parley_is_left_alone(tmp_path):

@@ -7,8 +7,8 @@
 | any | somebody, and the signature is wrong | FORGED: not believed |
 | any | a device of the recipient's, or one that was revoked since | SIGNED |
 | not DELIVERED | the recipient's server, the group's, or our own | SERVER |
-| any | another key, and the recipient's devices are known | FORGED |
-| any | another key | UNPROVEN: the word of our own server |
+| any | another key, and the recipient's devices are known, and the keys of those servers | FORGED |
+| any | another key | UNPROVEN: the word of our own server; it may be the key of a server that is not known here |
 
 Our own server's word is believed: it has the message, and may drop it anyhow. So a status without a signature ends
 a message as it always did; what it is worth stands beside it. MISSING is no alarm: a session that began with a
@@ -44,6 +44,8 @@ class Signers:
     devices: Collection[bytes] = ()
     revoked: Collection[bytes] = ()
     servers: Collection[bytes] = ()
+    are_servers_known: bool = True
+    """Whether these are the keys of all servers that may sign it."""
 
 
 def judge_status(status: int, key: bytes, signers: Signers, *, is_valid: bool) -> StatusAssurance:
@@ -57,4 +59,5 @@ def judge_status(status: int, key: bytes, signers: Signers, *, is_valid: bool) -
         return StatusAssurance.SIGNED
     if key in signers.servers:
         return StatusAssurance.MISSING if is_missed else StatusAssurance.SERVER
-    return StatusAssurance.FORGED if signers.devices else StatusAssurance.UNPROVEN
+    is_known = bool(signers.devices) and signers.are_servers_known
+    return StatusAssurance.FORGED if is_known else StatusAssurance.UNPROVEN

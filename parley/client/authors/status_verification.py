@@ -66,14 +66,14 @@ class StatusVerification:
             self._judge(answer, [False] * len(recipients))
 
     def _want(self, recipient: User, key: bytes) -> None:
-        is_known = self._keys.has(recipient, key) or key in self._servers(recipient, None)
+        is_known = self._keys.has(recipient, key) or key in self._servers(recipient, None)[0]
         if not is_known and self._bucket.consume(time.monotonic()):
             self._keys.want(recipient, key, may_dial=False)
 
     async def _verified(self, answer: _Answer, valid: list[bool]) -> None:
         for recipient, proof, is_valid in zip(answer.recipients, answer.ack.proofs, valid, strict=False):
             user = User(*recipient)
-            if is_valid and proof.key not in self._servers(user, answer.message):
+            if is_valid and proof.key not in self._servers(user, answer.message)[0]:
                 await self._keys.find(user, proof.key)
         self._judge(answer, valid)
 
@@ -81,18 +81,18 @@ class StatusVerification:
         worth = []
         for at, (recipient, entry) in enumerate(zip(answer.recipients, answer.ack.statuses, strict=True)):
             user, key = User(*recipient), answer.ack.proofs[at].key if answer.ack.proofs else b""
-            signers = Signers(
-                self._keys.known(user) or (), self._keys.revoked(user), self._servers(user, answer.message)
-            )
+            servers, are_known = self._servers(user, answer.message)
+            signers = Signers(self._keys.known(user) or (), self._keys.revoked(user), servers, are_known)
             worth.append(judge_status(entry.status, key, signers, is_valid=valid[at]))
         self._judged(answer.ack, worth)
 
-    def _servers(self, recipient: User, message: pb.ChatMessage | None) -> set[bytes]:
-        """The keys of the servers that may answer for a recipient."""
+    def _servers(self, recipient: User, message: pb.ChatMessage | None) -> tuple[set[bytes], bool]:
+        """The keys of the servers that may answer for a recipient, and whether that of each is known."""
         names = {recipient.server_id, self._home}
         if message is not None:
             names.add(conversation_of(message).server_id)
-        return {key for name in names if (key := self._keys.of_server(name))}
+        keys = [self._keys.of_server(name) for name in names]
+        return {key for key in keys if key}, all(keys)
 
     def close(self) -> None:
         """Verify nothing any more."""

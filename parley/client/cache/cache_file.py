@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,8 @@ UNSENT: Final = 10_000
 """Messages of ours that are kept until a server has them."""
 STEP: Final = 1000
 """Lines that go at a time."""
+SCRUB: Final = 60.0
+"""Seconds from one rebuilding of the file until the next: it is written as a whole."""
 _SCHEMA: Final = """
 CREATE TABLE line (
     is_group INTEGER NOT NULL, name TEXT NOT NULL, server_id TEXT NOT NULL, sequence INTEGER NOT NULL,
@@ -63,6 +66,7 @@ class CacheFile:
 
     def __init__(self, path: Path, most: int = MOST) -> None:
         self._most = most
+        self._scrubbed = -SCRUB
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -84,12 +88,16 @@ class CacheFile:
                 for statement in _SCHEMA.split(";"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={VERSION}")
+        self._scrub()
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; first with what was deleted out of it."""
+        self._scrubbed = -SCRUB
+        with contextlib.suppress(sqlite3.Error):
+            self._scrub()
         self._db.close()
 
     @contextlib.contextmanager
@@ -130,9 +138,27 @@ class CacheFile:
             self._db.executemany(_ADD, rows)
             self._db.executemany(_READ, ((*_key(named(each)), _sequence(each)) for each in answer.read))
             self._db.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", (answer.cursor,))
+            if answer.startOver or any(line_of(each).is_deleted for each in answer.lines):
+                self._db.execute("PRAGMA application_id=1")
         if answer.startOver or any(each.edit for each in answer.lines):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._scrub()
         self._shrink()
+
+    def _scrub(self) -> None:
+        """Rebuild the file where something was deleted, unless that was done just now: then the next call does it.
+
+        SQLite overwrites what is deleted where it stands (secure_delete), and not the copies that it left in pages
+        from which it had moved lines. `application_id` says, over a restart, that it is due.
+        """
+        is_due = bool(self._db.execute("PRAGMA application_id").fetchone()[0])
+        if not is_due or time.monotonic() - self._scrubbed < SCRUB:
+            return
+        self._scrubbed = time.monotonic()
+        with contextlib.suppress(sqlite3.OperationalError):  # another program has it, or the disk is full: later
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA application_id=0")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def remove_before(self, at: float) -> None:
         """Remove what came before that time (Unix seconds)."""

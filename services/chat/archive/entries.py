@@ -10,12 +10,13 @@ record notes beside them. The compiled core writes the entries of the fast path
     COPY      nothing but whom it was delivered to: `userId`; the message is the one of that key, in the same chunk
     STATUS    nothing: what became of the message of that key
     READ      an encoded ReadMark: how far somebody has read a conversation
-    BLANK     a message that was erased: zeros
+    BLANK     a message that was erased: by what it is known if it comes again (`gone_digest`), and zeros
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -33,6 +34,8 @@ SENT: Final = 1
 RECEIVED: Final = 2
 """It was delivered to one of our users."""
 NO_STATUS: Final = 255
+DIGEST: Final = 16
+"""Bytes of a digest in a BLANK entry."""
 
 same_as_compiled(ENTRY_HEAD=HEAD.size, ENTRY_MESSAGE=MESSAGE, ENTRY_SENT=SENT, ENTRY_RECEIVED=RECEIVED)
 
@@ -85,17 +88,33 @@ def entry_at(chunk: bytes, at: int) -> Entry | None:
         return None
 
 
-def blanked(chunk: bytes, offsets: set[int]) -> bytes:
-    """The same chunk with those messages' bytes as zeros: all others stand where they stood."""
+def blanked(chunk: bytes, known_by: Mapping[int, Sequence[bytes]]) -> bytes:
+    """The same chunk with messages blanked, by offset: all others stand where they stood.
+
+    In place of one's bytes are the digests by which it is known; its key and marks stay.
+    """
     changed = bytearray(chunk)
-    for offset in offsets:
+    for offset, digests in known_by.items():
         entry = entry_at(chunk, offset)
         if entry is not None:
-            end = offset + HEAD.size + len(entry.data)
-            changed[offset:end] = HEAD.pack(len(entry.data), BLANK, 0, NO_STATUS, 0.0, bytes(16)) + bytes(
-                len(entry.data)
-            )
+            size = len(entry.data)
+            data = b"".join(digests)[: size - size % DIGEST].ljust(size, b"\0")
+            head = HEAD.pack(size, BLANK, entry.marks, NO_STATUS, 0.0, entry.key)
+            changed[offset : offset + HEAD.size + size] = head + data
     return bytes(changed)
+
+
+def gone_digest(line_key: bytes) -> bytes:
+    """By which one person's line of a message is known that was blanked: it tells neither."""
+    return blake2b(line_key, digest_size=DIGEST).digest()
+
+
+def digests_of(data: bytes) -> Iterator[bytes]:
+    """The digests in a BLANK entry."""
+    for at in range(0, len(data) - DIGEST + 1, DIGEST):
+        if not any(digest := data[at : at + DIGEST]):
+            return
+        yield digest
 
 
 def divided(chunk: bytes, most: int) -> list[bytes]:

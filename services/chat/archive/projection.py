@@ -19,7 +19,17 @@ from google.protobuf.message import DecodeError
 
 from parley.services.chat.archive import storage
 from parley.services.chat.archive.edits import Edits
-from parley.services.chat.archive.entries import COPY, MESSAGE, READ, RECEIVED, SENT, STATUS
+from parley.services.chat.archive.entries import (
+    BLANK,
+    COPY,
+    MESSAGE,
+    READ,
+    RECEIVED,
+    SENT,
+    STATUS,
+    digests_of,
+    gone_digest,
+)
 from parley.services.chat.archive.lists import (
     RECEIVED_LINE,
     Conversation,
@@ -117,6 +127,8 @@ class Projection:
         self._parties: dict[bytes, _Parties] = {}
         """By author and recipient, encoded."""
         self._known = _Known()
+        self._gone: set[bytes] = set()
+        """Lines of messages to groups that were blanked before this process began: they come back no more."""
         self.broken = 0
         """Records that could not be read, and were passed by."""
         self.touched: set[str] = set()
@@ -152,7 +164,10 @@ class Projection:
                 if kind == MESSAGE and (found := self._understood(pair, data)) is not None:
                     self._new_marks(found[0], key, marks, status)
                 elif kind == COPY:
-                    self._known.add(_line_key(key, _person(data)), RECEIVED)
+                    self._known.add(line_key(key, _person(data)), RECEIVED)
+                elif kind == BLANK:
+                    self._known.add(key, marks)
+                    self._gone.update(digests_of(_bytes(data)))
             after = records[-1].number
 
     def project(self, records: list[Record]) -> None:
@@ -289,21 +304,22 @@ class Projection:
     def _new_marks(self, parties: _Parties, key: bytes, marks: int, status: int) -> int:
         """Those of an entry's marks for which a line is to be made, as far as is known."""
         if parties.group is not None:
-            return sum(
-                self._known.add(_line_key(key, each.person), mark)
-                for mark, each in parties.has.items()
-                if mark & marks
-            )
+            return sum(self._is_new(key, each.person, mark) for mark, each in parties.has.items() if mark & marks)
         if parties.is_one and marks & SENT:
             marks = SENT
         if self._pending and marks & SENT and self._status(key, status):
             marks &= ~SENT  # it waited, and now it is delivered
         return self._known.add(key, marks)
 
+    def _is_new(self, key: bytes, person: str, mark: int) -> int:
+        """That mark, if somebody's line of a message to a group is to be made, as far as is known; else 0."""
+        line = line_key(key, person)
+        return 0 if self._gone and gone_digest(line) in self._gone else self._known.add(line, mark)
+
     def _copy(self, entry: Kept, groups: _Groups) -> None:
         key, person = entry[4], _person(entry[6])
         found = groups.get(key)
-        if found is None or not self._known.add(_line_key(key, person), RECEIVED):
+        if found is None or not self._is_new(key, person, RECEIVED):
             return
         at, group, edit = found
         if edit is not None:
@@ -435,9 +451,9 @@ def _person(data: bytes | str) -> str:
     return _bytes(data).decode(errors="surrogatepass")
 
 
-def _line_key(key: bytes, person: str) -> bytes:
-    """A key of one person's line of a message to a group."""
+def line_key(key: bytes, person: str) -> bytes:
+    """Make the key of one person's line of a message to a group."""
     return key + person.encode(errors="surrogatepass")
 
 
-__all__ = ["Projection", "write_terms"]
+__all__ = ["Projection", "line_key", "write_terms"]

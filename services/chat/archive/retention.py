@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.entries import MESSAGE, blanked, entries, entry_at
+from parley.services.chat.archive.entries import MESSAGE, blanked, entries, entry_at, gone_digest
 from parley.services.chat.archive.lists import (
     Conversation,
     conversation,
@@ -17,7 +17,7 @@ from parley.services.chat.archive.lists import (
     group_of,
     message_of,
 )
-from parley.services.chat.archive.projection import write_terms
+from parley.services.chat.archive.projection import line_key, write_terms
 from parley.services.chat.archive.storage import place, record_of
 from parley.services.chat.archive.texts import is_spaceless, text_of, tokens
 from parley.shared.addresses import Group, Recipient, User
@@ -206,6 +206,16 @@ def _deletes(db: sqlite3.Connection, at: int | None) -> bool:
     return message is not None and message.edit.deletes
 
 
+def _known_by(record: storage.Record, offset: int) -> list[bytes]:
+    """The digests by which a message to a group is known when it comes again; others have their key."""
+    entry = entry_at(record.body, offset)
+    message = message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
+    if entry is None or message is None or group_of(message) is None:
+        return []
+    has = conversations_of(message)
+    return [gone_digest(line_key(entry.key, each.person)) for mark, each in has.items() if mark & entry.marks]
+
+
 def _by_record(spots: Iterable[int]) -> dict[int, set[int]]:
     """Places as offsets, by their records."""
     offsets: dict[int, set[int]] = defaultdict(set)
@@ -222,7 +232,7 @@ def _blank(db: sqlite3.Connection, spots: Iterable[int]) -> None:
         record = storage.read_record(db, number)
         if record is None:
             continue
-        body = blanked(record.body, each)
+        body = blanked(record.body, {offset: _known_by(record, offset) for offset in each})
         days.add(record.day)
         with storage.transaction(db, is_safe=False):
             db.execute("UPDATE record SET body = ?, crc = ? WHERE id = ?", (body, zlib.crc32(body), number))

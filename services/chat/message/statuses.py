@@ -185,7 +185,8 @@ class Statuses:
             done, self._done = self._done, []
             self._delivered(done)
         while self._gathered:
-            (reply_to, _author, _snowflake), (message, envelopes) = self._gathered.popitem()
+            key = next(iter(self._gathered))  # in the order in which they came: an author's list has that order
+            reply_to, (message, envelopes) = key[0], self._gathered.pop(key)
             message.complete = self._is_complete(envelopes)
             if message.proofs:
                 _fill(message)
