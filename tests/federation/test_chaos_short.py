@@ -17,7 +17,7 @@ PER_MINUTE = 20.0
 @pytest.mark.skipif(shutil.which(COMPILER) is None, reason="the nodes' clocks take a C compiler")
 def test_nothing_promised_is_lost_or_shown_twice_whatever_is_killed(engine, measured):
     seed = int(os.environ.get("CHAOS_SEED") or new_seed())
-    options = Options(seed, SECONDS, per_minute=PER_MINUTE, history=True)
+    options = Options(seed, SECONDS, per_minute=PER_MINUTE)
     outcome = asyncio.run(Run(engine, options, lambda line: print(line, file=sys.stderr)).run())  # noqa: T201
     measured(f"crash test, seed {seed}:")
     tell(outcome, measured)
