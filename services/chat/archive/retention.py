@@ -164,7 +164,9 @@ def _undeleted(db: sqlite3.Connection, spots: Iterable[int]) -> set[int]:
     asked: dict[int, set[int]] = defaultdict(set)
     for record_number, offsets in _by_record(spots).items():
         record = storage.read_record(db, record_number)
-        for offset in offsets if record is not None and record.is_whole else ():
+        if record is None or not record.is_whole:
+            continue
+        for offset in offsets:
             for each in _lists_of(record, offset):
                 if each not in numbers:
                     numbers[each] = _numbers_of(db, each)
