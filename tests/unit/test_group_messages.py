@@ -12,6 +12,7 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
+from parley.shared.trust.authors import content_digest
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import decode, encode, pb
 from tests.support.crews import GroupWorld
@@ -156,16 +157,40 @@ def test_who_is_alone_in_a_group_that_is_not_kept_has_nothing_kept_either():
         assert kept(world) == 0
 
 
+def changed(world, edit):
+    """Have Ann change what she wrote."""
+    person = world["ann"]
+    number = NUMBERS[len(person.outbox)]
+    sent = pb.ChatMessage(messageSnowflake=number, author=person.user.to_pb(), edit=edit)
+    sent.group.CopyFrom(world.group.to_pb())
+    person.outbox[person.user, number, world.group] = raw = encode("MESSAGE", sent)
+    person.clients[0].up.send(raw)
+    world.carry_all()
+
+
+def test_what_waits_and_is_edited_while_it_is_off_is_kept_with_neither_text(archived):
+    for name in OTHERS:
+        [client] = archived[name].clients
+        archived[name].disconnect(client)
+    number = archived["ann"].write(text="Hello")
+    archived.carry_all()
+    archived.pass_time(30.0)
+    archived.carry_all()
+    assert kept(archived) == 1  # its author's
+    switch(archived, off=True)
+    content = content_digest(pb.ChatMessage(textContent="Hello"))
+    changed(archived, pb.Edit(target=number, content=content, revision=1, text="secret"))
+    for name in OTHERS:
+        archived[name].connect(acknowledges=True)
+    archived.carry_all()
+    assert told(archived) == DELIVERED
+    assert kept(archived) == 0
+
+
 def test_a_deletion_reaches_the_archives_and_an_author_decides_nothing(archived):
     switch(archived, off=True)
-    person = archived["ann"]
     for edit, is_kept in ((pb.Edit(target=1, deletes=True), True), (pb.Edit(target=1, text="x"), False)):
-        number = NUMBERS[len(person.outbox)]
-        sent = pb.ChatMessage(messageSnowflake=number, author=person.user.to_pb(), edit=edit)
-        sent.group.CopyFrom(archived.group.to_pb())
-        person.outbox[person.user, number, archived.group] = raw = encode("MESSAGE", sent)
-        person.clients[0].up.send(raw)
-        archived.carry_all()
+        changed(archived, edit)
         answer_all(archived)
         assert kept(archived) == (len(MEMBERS) if is_kept else 0)
     switch(archived, off=False)

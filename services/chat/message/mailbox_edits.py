@@ -249,10 +249,11 @@ class MailboxEdits:
 
 
 def revised(message: pb.ChatMessage, edit: pb.ChatMessage) -> pb.ChatMessage:
-    """A message with the text of an edit, and the proofs of both."""
+    """A message with the text of an edit, and the proofs of both. Archived where both are to be."""
     changed, content = pb.ChatMessage(), signed_content(message)
     changed.CopyFrom(message)
     changed.textContent = edit.edit.text
+    changed.historyOff = message.historyOff or edit.historyOff
     changed.revised.Clear()
     changed.revised.messageSnowflake = edit.messageSnowflake
     changed.revised.content, changed.revised.revision = content, edit.edit.revision

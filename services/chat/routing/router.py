@@ -341,6 +341,7 @@ class Router:
             return
         self._recent.note(envelope.key, None)
         is_off = self._groups.is_history_off(group.group_id) and not message.edit.deletes  # what was kept goes
+        message.historyOff = is_off  # whatever its author wrote there
         if is_off:
             self._statuses.leave_out(envelope.author, envelope.snowflake, group)
         if not others:
