@@ -224,3 +224,4 @@ def test_a_key_that_may_be_of_a_server_that_is_not_known_here_is_not_called_forg
     found = [judge_status(STATUS.USER_AWAY, key, signers, is_valid=True) for key in (b"x", b"s", b"d")]
     assert found == [UNPROVEN, SERVER, SIGNED]
     assert judge_status(STATUS.USER_AWAY, b"x", signers, is_valid=False) is FORGED
+    assert judge_status(STATUS.DELIVERED, b"x", signers, is_valid=True) is FORGED

@@ -7,6 +7,7 @@
 | any | somebody, and the signature is wrong | FORGED: not believed |
 | any | a device of the recipient's, or one that was revoked since | SIGNED |
 | not DELIVERED | the recipient's server, the group's, or our own | SERVER |
+| DELIVERED | another key, and the recipient's devices are known | FORGED |
 | any | another key, and the recipient's devices are known, and the keys of those servers | FORGED |
 | any | another key | UNPROVEN: the word of our own server; it may be the key of a server that is not known here |
 
@@ -60,4 +61,4 @@ def judge_status(status: int, key: bytes, signers: Signers, *, is_valid: bool) -
     if key in signers.servers:
         return StatusAssurance.MISSING if is_missed else StatusAssurance.SERVER
     is_known = bool(signers.devices) and signers.are_servers_known
-    return StatusAssurance.FORGED if is_known else StatusAssurance.UNPROVEN
+    return StatusAssurance.FORGED if is_known or is_missed else StatusAssurance.UNPROVEN
