@@ -269,6 +269,10 @@ class ClientConfig(Section, frozen=True):
     """Directory for this device's keys and the servers' that it knows; empty: `parley` in $XDG_DATA_HOME, or in
     `~/.local/share`.
     """
+    read_receipts: bool = False
+    """Whether people who write to this user are told what was read, and the user what they read: of messages
+    between two, and where both switched it on.
+    """
     cache: bool = True
     """Whether `parley chat` and `parley history` keep a copy of the user's conversations on this machine, for when
     the server is away, and for as long as the server keeps them; `false` removes it.

@@ -22,6 +22,7 @@ from parley.client.contacts.contacts import Contacts
 from parley.client.contacts.continuity import KeyChange
 from parley.client.feature_base import FeatureBase
 from parley.client.inbox.inbox import Application, Inbox, Refused
+from parley.client.inbox.reading import ReadReceipts
 from parley.client.inbox.readers import FAILED, Messages, OnMessage
 from parley.client.outbox import history, searches
 from parley.client.outbox.deliveries import Delivery, without_forged
@@ -40,6 +41,7 @@ from parley.shared.errors import FrameTooLarge
 from parley.shared.link.events import Closed
 from parley.shared.link.link import Link
 from parley.shared.names import spell
+from parley.shared.wire.capabilities import READ_RECEIPTS
 from parley.shared.wire.framing import Frame, encode_frame, read_datagram
 from parley.shared.wire.messages import MESSAGES, decode, encode, pb
 from parley.shared.wire.pieces import Limits, Partials, Whole
@@ -69,6 +71,8 @@ class ChatFeature(FeatureBase):
     `on_line(line)` has a copy of the user's conversations kept on this machine (`cache`), and is called with each
     line that is new, those of the user's other devices among them; `client.cache: false` forbids it. With it, what
     no server took before the program ended goes out with the next one.
+    `on_read(reader, snowflake)` is called when somebody has read all that we wrote to them, up to the message of that
+    number; only with `client.read_receipts`, and of those who have it on, too.
     `on_refused(error)` is called when this device was revoked, or the name given away, while it was connected.
     """
 
@@ -94,6 +98,7 @@ class ChatFeature(FeatureBase):
         on_refused: Callable[[UserRefused], None] = lambda _error: None,
         on_edit: Callable[[pb.ChatMessage], None] | None = None,
         on_line: Callable[[history.HistoryLine], None] | None = None,
+        on_read: Callable[[User, int], None] = lambda _reader, _snowflake: None,
         discovery: DiscoveryService | None = None,
     ) -> None:
         super().__init__(user, config, discovery=discovery)
@@ -120,6 +125,10 @@ class ChatFeature(FeatureBase):
         self._numbers = ReceivedNumbers(self.log)
         self._status_verification = StatusVerification(
             self._author_keys, self.user.server_id, self._statuses_judged
+        )
+        self._receipts = ReadReceipts(
+            is_on=self.config.client.read_receipts,
+            heard=lambda reader, number: self._call(on_read, reader, number),
         )
         self._revisions = Revisions()
         self._has_posted = False
@@ -150,6 +159,7 @@ class ChatFeature(FeatureBase):
 
     async def close(self) -> None:
         """Hang up, and verify nothing any more."""
+        self._receipts.close()
         try:
             await super().close()  # first: what comes until then is shown in its place, or not at all
         finally:
@@ -180,6 +190,10 @@ class ChatFeature(FeatureBase):
         if not self._window:
             raise RuntimeError("messages() is for parley.connect(…), or a ChatFeature with a window")
         return self._inbox.messages(acknowledges=ack == "auto")
+
+    def was_read(self, message: pb.ChatMessage) -> None:
+        """Say that a person has read a received message: its author is told within a second, where both want that."""
+        self._receipts.read(message)
 
     # Sending ---------------------------------------------------------------------------------
 
@@ -256,6 +270,7 @@ class ChatFeature(FeatureBase):
         message.messageSnowflake = self._snowflakes.next(now)
         message.author.CopyFrom(self.user.to_pb())
         _address(message, _recipient(recipient))
+        message.tellRead = self._receipts.is_on and message.HasField("user")
         if self.device is not None:
             self._signer.sign(self.device, message, now)
         size, limit = message.ByteSize(), self.config.link.payload_limit
@@ -345,6 +360,7 @@ class ChatFeature(FeatureBase):
         if self.config.security.has_keys and self.trust.directory is not None:
             self._contacts.begin(self.trust.directory.contacts_file(self.user))
         self._author_keys.link_opened(link)
+        self._receipts.link_opened(link)
         self._outbox.attach(link)
         if self.cache is not None and link.is_parley:
             self.cache.wake()
@@ -355,6 +371,8 @@ class ChatFeature(FeatureBase):
         hello = super().connect_client()
         if hello.HasField("terms"):
             hello.window = self._window
+            if not self._receipts.is_on:
+                hello.terms.capabilities &= ~READ_RECEIPTS
         return hello
 
     def link_writable(self, link: Link) -> None:
@@ -370,6 +388,7 @@ class ChatFeature(FeatureBase):
         self._searches.link_lost()
         self.history.link_lost()
         self.devices.link_lost()
+        self._receipts.link_lost()
         self._author_keys.link_lost()
         self._call(self._on_connection, False)
 
@@ -407,6 +426,8 @@ class ChatFeature(FeatureBase):
             self._outbox.piece_answered(decode(frame, pb.PieceReceived))
         elif frame.name == "SEARCH_USERS_RESP":
             self._searches.answered(decode(frame, pb.QueryUsersResponse))
+        elif frame.name == "RELAY_READ_RECEIPT":
+            self._receipts.take(decode(frame, pb.RelayReadReceipt))
         elif frame.name == "DEVICE_LIST":
             self._author_keys.take(decode(frame, pb.DeviceList))
         else:

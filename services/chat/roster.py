@@ -44,6 +44,10 @@ class ChatLink(Protocol):
         """Whether the other side is a Parley that answers SEARCH_USERS."""
 
     @property
+    def takes_read_receipts(self) -> bool:
+        """Whether the other side is told what was read."""
+
+    @property
     def dialect(self) -> Dialect:
         """The dialect that the other side speaks."""
 

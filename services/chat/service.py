@@ -23,6 +23,7 @@ from parley.services.chat.message.model import Destination
 from parley.services.chat.metrics import ChatMetrics
 from parley.services.chat.operator.user_commands import UserChange
 from parley.services.chat.pairing.relay import PairingRelay
+from parley.services.chat.read_receipts.relay import ReadReceiptRelay
 from parley.services.chat.roster import LinkedServer, LocalRoster
 from parley.services.chat.routing.router import Router
 from parley.services.chat.runner import EngineRunner
@@ -101,6 +102,12 @@ class ChatService(ServiceBase):
             self.metrics, open_links=lambda: self.gateways.open, away=lambda: self._read(_away, 0)
         )
 
+        self.read_receipts = ReadReceiptRelay(
+            lambda: self.server_id,
+            lambda: self.roster,
+            lambda: self.engine.blocks,
+            lambda: self.metrics.limited("receipts", "chat"),
+        )
         self.pairing = PairingRelay(
             self.metrics, self.faults, keys_of=self.user_admission.keys_of, links_of=self._links_of
         )
@@ -188,6 +195,7 @@ class ChatService(ServiceBase):
         self.spawn(self.gateways.close())
         self.close_mailbox()
         self.roster = self._new_roster()
+        self.read_receipts.forget_all()
         super().adopt(server_id)
 
     async def stop(self) -> None:
@@ -329,6 +337,7 @@ class ChatService(ServiceBase):
         if self.user_admission.withholds_mail(link, user):
             self.roster.withheld.add(link)
         self.pairing.device_connected(link, user)
+        self.read_receipts.client_connected(user, link)
         self.engine.router.client_connected(user, self._now())
         if not link.dialect.write_gap:
             self._use_fast_path(link, user)
@@ -368,6 +377,7 @@ class ChatService(ServiceBase):
         self.engine.router.server_connected(link.peer_id, self._now())
         self._use_fast_path(link, link.peer_id)
         self.engine.requests.elsewhere.server_connected(link.peer_id)
+        self.read_receipts.server_connected(link.peer_id, link)
         self.runner.turn_over()
 
     def peer_disconnected(self, link: Link) -> None:
@@ -553,6 +563,11 @@ class ChatService(ServiceBase):
         if frame.name not in HISTORY or not link.is_parley:
             return False
         self.guard.counts(link, "requests", 1)
+        if frame.name == "READ_RECEIPT" and (receipt := decode(frame, pb.ReadReceipt)).tellsAuthor:
+            if link not in self.roster.withheld:
+                self.spellings.correct(receipt)
+                self.read_receipts.from_client(user, receipt, self._now())
+            return True
         self.runner.history.handle(user, frame, link)
         return True
 
@@ -593,6 +608,10 @@ class ChatService(ServiceBase):
             engine.search.asked_by_server(server_id, decode(frame, pb.QueryUsers), link)
         elif name == "SEARCH_USERS_RESP":
             engine.search.answered(server_id, decode(frame, pb.QueryUsersResponse), self.spellings)
+        elif name == "RELAY_READ_RECEIPT" and link.is_parley:
+            relayed = decode(frame, pb.RelayReadReceipt)
+            self.spellings.correct(relayed)
+            self.read_receipts.from_server(server_id, relayed, self._now())
         elif name == "STATUS_RECEIVED":
             engine.router.statuses_received(server_id, decode(frame, pb.StatusReceived).receipt)
         elif name == "GROUP_MEMBERS":

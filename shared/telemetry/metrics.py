@@ -53,14 +53,14 @@ CONNECTS: Final = {
 LIMITED_WHAT: Final = frozenset(
     {
         "bytes", "connections", "datagrams", "descriptors", "disk", "edits", "endpoints", "events", "frames",
-        "log_lines", "memory", "messages", "names", "passwords", "pings", "plain_names", "proofs", "refusals",
-        "requests", "signatures", "time", "tokens", "visitors", "writes",
+        "log_lines", "memory", "messages", "names", "passwords", "pings", "plain_names", "proofs", "receipts",
+        "refusals", "requests", "signatures", "time", "tokens", "visitors", "writes",
     }
 )  # fmt: skip
 """Every `what` of which somebody can have had more than is allowed."""
 LIMITED_WHERE: Final = frozenset(
     {
-        "archive", "authors", "blocks", "dialects", "directory", "discovery", "gateways", "groups", "http", "lanes",
+        "archive", "authors", "blocks", "chat", "dialects", "directory", "discovery", "gateways", "groups", "http", "lanes",
         "link", "listener", "location", "mailbox", "pairing", "pieces", "registration", "roster",
         "router", "search", "statuses", "trust", "typing", "users",
     }

@@ -23,8 +23,10 @@ EVENTS_ON_LINK: Final = 1 << 5
 """Takes and tells typing events and locations over a client's link, where the client asks for it."""
 AUTHORS: Final = 1 << 6
 """Answers DEVICES_OF: which devices speak for a user."""
+READ_RECEIPTS: Final = 1 << 7
+"""Takes RELAY_READ_RECEIPT, and of a client READ_RECEIPT for an author; a client's announces it if its user wants it."""
 
-OURS: Final = PIECES | SEARCH | VISITORS | DEVICES | FEDERATION | EVENTS_ON_LINK | AUTHORS
+OURS: Final = PIECES | SEARCH | VISITORS | DEVICES | FEDERATION | EVENTS_ON_LINK | AUTHORS | READ_RECEIPTS
 """The abilities of this version."""
 
 

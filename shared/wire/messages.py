@@ -66,6 +66,7 @@ REGISTRY: Final[dict[str, type[Message]]] = {
     "SEARCH_HISTORY_RESP": pb.HistoryAnswer,
     "READ_RECEIPT": pb.ReadReceipt,
     "READ_RECEIPT_ACK": pb.ReadReceiptAck,
+    "RELAY_READ_RECEIPT": pb.RelayReadReceipt,
     "CLEAR_HISTORY": pb.ClearHistory,
     "CLEAR_HISTORY_RESP": pb.HistoryAnswer,
     "SYNC": pb.QuerySync,

@@ -551,7 +551,7 @@ class Document(_message.Message):
     def __init__(self, documentId: _Optional[str] = ..., filename: _Optional[str] = ..., mimeType: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ChatMessage(_message.Message):
-    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "revised", "inEffect", "assurance", "historyOff")
+    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "revised", "inEffect", "tellRead", "assurance", "historyOff")
     class Assurance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNSIGNED: _ClassVar[ChatMessage.Assurance]
@@ -578,6 +578,7 @@ class ChatMessage(_message.Message):
     PROOF_FIELD_NUMBER: _ClassVar[int]
     REVISED_FIELD_NUMBER: _ClassVar[int]
     INEFFECT_FIELD_NUMBER: _ClassVar[int]
+    TELLREAD_FIELD_NUMBER: _ClassVar[int]
     ASSURANCE_FIELD_NUMBER: _ClassVar[int]
     HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
@@ -592,9 +593,10 @@ class ChatMessage(_message.Message):
     proof: AuthorProof
     revised: Revision
     inEffect: bool
+    tellRead: bool
     assurance: ChatMessage.Assurance
     historyOff: bool
-    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., revised: _Optional[_Union[Revision, _Mapping]] = ..., inEffect: _Optional[bool] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ...) -> None: ...
+    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., revised: _Optional[_Union[Revision, _Mapping]] = ..., inEffect: _Optional[bool] = ..., tellRead: _Optional[bool] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ...) -> None: ...
 
 class Edit(_message.Message):
     __slots__ = ("target", "content", "revision", "text", "deletes")
@@ -1223,16 +1225,28 @@ class ConversationsAnswer(_message.Message):
     def __init__(self, handle: _Optional[int] = ..., result: _Optional[_Union[HistoryAnswer.Result, str]] = ..., conversations: _Optional[_Iterable[_Union[ConversationSummary, _Mapping]]] = ..., more: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ReadReceipt(_message.Message):
-    __slots__ = ("messageSnowflake", "user", "group", "sequence")
+    __slots__ = ("messageSnowflake", "user", "group", "sequence", "tellsAuthor")
     MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TELLSAUTHOR_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     user: User
     group: Group
     sequence: int
-    def __init__(self, messageSnowflake: _Optional[int] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    tellsAuthor: bool
+    def __init__(self, messageSnowflake: _Optional[int] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ..., tellsAuthor: _Optional[bool] = ...) -> None: ...
+
+class RelayReadReceipt(_message.Message):
+    __slots__ = ("messageSnowflake", "byUser", "author")
+    MESSAGESNOWFLAKE_FIELD_NUMBER: _ClassVar[int]
+    BYUSER_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    messageSnowflake: int
+    byUser: User
+    author: User
+    def __init__(self, messageSnowflake: _Optional[int] = ..., byUser: _Optional[_Union[User, _Mapping]] = ..., author: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
 
 class ReadReceiptAck(_message.Message):
     __slots__ = ("messageSnowflake", "user", "group", "sequence")

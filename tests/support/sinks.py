@@ -71,6 +71,7 @@ class Sink:
         self.writable = writable
         self.is_parley = is_parley
         self.answers_searches = is_parley
+        self.takes_read_receipts = is_parley
         self.dialect = PARLEY if is_parley else OLD_SERVER
         self.takes_pieces = False
         self.window = 0

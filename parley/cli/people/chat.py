@@ -43,10 +43,12 @@ async def chat(config: Config, name: str, servers: Sequence[str], save: str) -> 
         on_key_change=conversation.key_changed,
         on_forged_status=refusals.forged_status,
         on_refused=refused.by,
+        on_read=conversation.was_read,
         on_line=conversation.past.line_came if isinstance(editor, EditorScreen) else None,
         discovery=discovery,
     )
     conversation.past.chat, conversation.past.screen = conversation.chat, editor
+    conversation.is_at_terminal = isinstance(editor, EditorScreen)
     async with at_home(conversation.chat, servers):
         conversation.chat.trust.notice = editor.note
         if not isinstance(editor, EditorScreen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +57,8 @@ someone: text       writes to someone at your server whom you wrote to or heard 
 /quit               ends, as Ctrl-D does
 A line that begins with a space is sent as it is; // sends a line that begins with a slash."""
 
+WRITTEN: Final = 1000
+"""Messages of ours whose beginning is shown when they were read."""
 STATUS_TIMEOUT: Final = 15.0
 """Seconds without any status after which, at the end, what has none is given up: a server gives another 10."""
 STATUS_TIMEOUT_ALONE: Final = 5.0
@@ -96,6 +99,10 @@ class Conversation:
         self.screen: Screen
         self.typing_notices: TypingNotices | None = None
         self.past = Past(user)
+        self.is_at_terminal = False
+        """Whether a person reads what is shown: what goes to a file was read by nobody yet."""
+        self._written: OrderedDict[int, str] = OrderedDict()
+        """How messages of ours to users begin."""
 
     def prompt(self) -> str:
         """The text before the line that is typed."""
@@ -116,7 +123,14 @@ class Conversation:
         self._know(User.of(message.author), group)
         if self.to is None:
             self._choose(group or User.of(message.author))
+        if self.is_at_terminal:
+            self.chat.was_read(message)
         return shown
+
+    def was_read(self, reader: User, snowflake: int) -> None:
+        """Show how far somebody has read what we wrote."""
+        text = self._written.get(snowflake)
+        self.screen.note(f"  ✓✓ read by {reader}" + (f": “{text}”" if text is not None else ""))
 
     def _tell_history(self, group: Group, *, is_off: bool) -> None:
         """Say, once, that nothing of a group is kept, or that it is kept again."""
@@ -263,6 +277,9 @@ class Conversation:
         self.past.sent(delivery.snowflake)
         if delivery.message.WhichOneof("content") != "edit":
             self._last_sent = delivery.message
+            self._written[delivery.snowflake] = beginning(delivery.message)
+            if len(self._written) > WRITTEN:
+                self._written.popitem(last=False)
         self._outcome.message_sent(delivery)
         self.screen.own(describe_own(delivery.message, delivery.recipient))
         if not self._is_connected and not self.chat.is_revoked:

@@ -50,12 +50,17 @@ async def listen(config: Config, name: str, servers: Sequence[str], save: str, *
         fields = _fields(message, "") | {"key_change": changes.of(User.of(message.author))}
         printer.say(as_json(fields) if in_json else describe(message, is_marked=is_marked))
 
+    def on_read(reader: User, snowflake: int) -> None:
+        fields = {"read_by": str(reader), "up_to": snowflake, "received_at": time.time()}
+        printer.say(as_json(fields) if in_json else f"{reader} has read up to {snowflake}")
+
     discovery = await finder(config, servers)
     chat = ChatFeature(
         user,
         config,
         on_message=on_message,
         on_edit=on_edit,
+        on_read=on_read,
         on_connection=on_connection,
         on_forged=refusals.forged,
         on_replayed=refusals.replayed,

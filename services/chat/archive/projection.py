@@ -52,7 +52,7 @@ CONVERSATIONS: Final = 65_536
 ASKED: Final = 500
 """Keys that one statement asks for."""
 
-_OF_ONE: Final = ("messageSnowflake", "content", "proof", "historyOff", "revised", "inEffect")
+_OF_ONE: Final = ("messageSnowflake", "content", "proof", "historyOff", "revised", "inEffect", "tellRead")
 """Fields of a message that say nothing of who wrote to whom."""
 _NEW: Final = (
     "INSERT INTO conversation (person, is_group, name, server_id, last, place, read) VALUES (?, ?, ?, ?, 0, 0, 0)"

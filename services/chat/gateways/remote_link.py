@@ -39,6 +39,7 @@ class RemoteLink:
     takes_pieces = False
     window = 0
     answers_searches = False
+    takes_read_receipts = False
     has_arrived = False
     """Nothing is written to it again while it stands: the server would take it for another message."""
 
