@@ -22,8 +22,8 @@ from parley.client.contacts.contacts import Contacts
 from parley.client.contacts.continuity import KeyChange
 from parley.client.feature_base import FeatureBase
 from parley.client.inbox.inbox import Application, Inbox, Refused
-from parley.client.inbox.reading import ReadReceipts
 from parley.client.inbox.readers import FAILED, Messages, OnMessage
+from parley.client.inbox.reading import ReadReceipts
 from parley.client.outbox import history, searches
 from parley.client.outbox.deliveries import Delivery, without_forged
 from parley.client.outbox.edits import NotEditable, Revisions, edited_in
@@ -71,8 +71,8 @@ class ChatFeature(FeatureBase):
     `on_line(line)` has a copy of the user's conversations kept on this machine (`cache`), and is called with each
     line that is new, those of the user's other devices among them; `client.cache: false` forbids it. With it, what
     no server took before the program ended goes out with the next one.
-    `on_read(reader, snowflake)` is called when somebody has read all that we wrote to them, up to the message of that
-    number; only with `client.read_receipts`, and of those who have it on, too.
+    `on_read(reader, snowflake)` is called when somebody has read what we wrote to them, up to that message;
+    only with `client.read_receipts`, and of those who have it on, too.
     `on_refused(error)` is called when this device was revoked, or the name given away, while it was connected.
     """
 
@@ -192,7 +192,7 @@ class ChatFeature(FeatureBase):
         return self._inbox.messages(acknowledges=ack == "auto")
 
     def was_read(self, message: pb.ChatMessage) -> None:
-        """Say that a person has read a received message: its author is told within a second, where both want that."""
+        """Say that a person has read a received message: its author is told soon, where both want that."""
         self._receipts.read(message)
 
     # Sending ---------------------------------------------------------------------------------

@@ -60,8 +60,8 @@ LIMITED_WHAT: Final = frozenset(
 """Every `what` of which somebody can have had more than is allowed."""
 LIMITED_WHERE: Final = frozenset(
     {
-        "archive", "authors", "blocks", "chat", "dialects", "directory", "discovery", "gateways", "groups", "http", "lanes",
-        "link", "listener", "location", "mailbox", "pairing", "pieces", "registration", "roster",
+        "archive", "authors", "blocks", "chat", "dialects", "directory", "discovery", "gateways", "groups", "http",
+        "lanes", "link", "listener", "location", "mailbox", "pairing", "pieces", "registration", "roster",
         "router", "search", "statuses", "trust", "typing", "users",
     }
 )  # fmt: skip

@@ -24,7 +24,7 @@ EVENTS_ON_LINK: Final = 1 << 5
 AUTHORS: Final = 1 << 6
 """Answers DEVICES_OF: which devices speak for a user."""
 READ_RECEIPTS: Final = 1 << 7
-"""Takes RELAY_READ_RECEIPT, and of a client READ_RECEIPT for an author; a client's announces it if its user wants it."""
+"""Takes RELAY_READ_RECEIPT, and READ_RECEIPT for an author; a client announces it where its user wants that."""
 
 OURS: Final = PIECES | SEARCH | VISITORS | DEVICES | FEDERATION | EVENTS_ON_LINK | AUTHORS | READ_RECEIPTS
 """The abilities of this version."""

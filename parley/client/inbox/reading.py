@@ -1,4 +1,4 @@
-"""What was read here, told to the authors who want to know: of each the newest, once a second at most."""
+"""Read receipts: the authors who want to know hear what was read here, once a second at most."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ReadReceipts:
         self._tell_later()
 
     def link_lost(self) -> None:
-        """What was read is told over the next link."""
+        """The next link is told the rest."""
         self._link = None
 
     def close(self) -> None:

@@ -39,14 +39,17 @@ Pair = tuple[User, User]
 
 
 class Blocks(Protocol):
-    """Whom users block."""
+    """The blocks of users."""
 
     def blocks(self, user: User, other: User) -> bool:
         """Whether a user takes nothing from the other."""
 
 
 class ReadReceiptRelay:
-    """One server's. `blocks` is asked when there is one; `limited` hears of each receipt that was dropped."""
+    """That of one server. Its name, roster and blocks are asked for when they are needed.
+
+    `limited` hears of each receipt that was dropped.
+    """
 
     def __init__(
         self,
@@ -64,8 +67,8 @@ class ReadReceiptRelay:
         self._kept: OrderedDict[Pair, int] = OrderedDict()
         """The newest number that each reader has read of each author's, to be told once the author is there."""
         self._kept_of: Counter[Destination] = Counter()
-        self._waiting: dict[Destination, set[Pair]] = {}
-        """Whose receipts wait for whom: for an author here, or for a server."""
+        self._pairs_for: dict[Destination, set[Pair]] = {}
+        """The pairs of the receipts that wait for an author here, or for a server."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -112,29 +115,32 @@ class ReadReceiptRelay:
                 server.link.send(_relayed(author, reader, number))
             elif roster.knows_server(author.server_id):
                 self._keep(author.server_id, (author, reader), number)
-        elif roster.knows(author) and not self._blocks().blocks(author, reader):
-            if not self._tell(author, reader, number, roster.clients(author)):
-                self._keep(author, (author, reader), number)
+        elif (
+            roster.knows(author)
+            and not self._blocks().blocks(author, reader)
+            and not self._tell(author, reader, number, roster.clients(author))
+        ):
+            self._keep(author, (author, reader), number)
 
     def _tell(self, author: User, reader: User, number: int, links: Iterable[ChatLink]) -> bool:
         """Tell those of an author's devices that want to know; whether there was one."""
         withheld: AbstractSet[ChatLink] = self._roster().withheld
-        told = [link for link in links if link.takes_read_receipts and link not in withheld]
-        for link in told:
+        devices = [link for link in links if link.takes_read_receipts and link not in withheld]
+        for link in devices:
             link.send(_relayed(author, reader, number))
-        return bool(told)
+        return bool(devices)
 
     # Who comes ------------------------------------------------------------------------------------
 
     def client_connected(self, author: User, link: ChatLink) -> None:
         """A device of one of our users is here: it is told what was read meanwhile."""
-        for pair in list(self._waiting.get(author, ())):
+        for pair in list(self._pairs_for.get(author, ())):
             if self._tell(*pair, self._kept[pair], [link]):
                 self._forget(author, pair)
 
     def server_connected(self, server_id: str, link: ChatLink) -> None:
         """Another server is linked."""
-        for pair in list(self._waiting.get(server_id, ())):
+        for pair in list(self._pairs_for.get(server_id, ())):
             if link.takes_read_receipts:
                 link.send(_relayed(*pair, self._kept[pair]))
             self._forget(server_id, pair)
@@ -148,7 +154,7 @@ class ReadReceiptRelay:
                 self._limited()
                 return
             self._kept_of[source] += 1
-            self._waiting.setdefault(destination, set()).add(pair)
+            self._pairs_for.setdefault(destination, set()).add(pair)
         self._kept[pair] = max(number, self._kept.get(pair, 0))
         if len(self._kept) > KEPT:
             oldest = next(iter(self._kept))
@@ -162,13 +168,13 @@ class ReadReceiptRelay:
         self._kept_of[source] -= 1
         if not self._kept_of[source]:
             del self._kept_of[source]
-        waiting = self._waiting[destination]
-        waiting.discard(pair)
-        if not waiting:
-            del self._waiting[destination]
+        pairs = self._pairs_for[destination]
+        pairs.discard(pair)
+        if not pairs:
+            del self._pairs_for[destination]
 
     def _source(self, reader: User) -> tuple[Destination, int]:
-        """Whose receipts count together, and how many of them are kept."""
+        """The reader, or their server, whose receipts count together; and how many of them are kept."""
         if reader.server_id == self._server_id():
             return reader, KEPT_OF_SOURCE
         return reader.server_id, 10 * KEPT_OF_SOURCE
@@ -177,7 +183,7 @@ class ReadReceiptRelay:
         """Our server has another name now."""
         self._kept.clear()
         self._kept_of.clear()
-        self._waiting.clear()
+        self._pairs_for.clear()
 
 
 def _relayed(author: User, reader: User, number: int) -> bytes:
