@@ -24,7 +24,7 @@ from tests.support.nodes import ROOT
 
 CANNOT = 3
 TRIES = 3
-"""How often a void run is tried."""
+"""How often a void run is tried; and of so many runs of one attack the median p99 counts."""
 
 
 def main() -> int:
@@ -64,7 +64,8 @@ def try_all(
     say(HEAD)
     verdicts: list[Verdict] = []
     for each in names:
-        verdict = try_one(each, options, processors, 1 if arguments.keep_going else TRIES)
+        tries = 1 if arguments.keep_going else TRIES
+        verdict = try_slow(each, try_one(each, options, processors, tries), options, processors, tries)
         verdicts.append(verdict)
         say(line(verdict))
         if verdict.word != "passed" and not arguments.short:
@@ -86,6 +87,20 @@ def try_one(name: str, options: Options, processors: Processors, tries: int) -> 
         if verdict.word != "void" or not left:
             break
     return verdict
+
+
+def try_slow(name: str, first: Verdict, options: Options, processors: Processors, tries: int) -> Verdict:
+    """Try one again whose p99 alone is beyond its bound: a dozen slow messages decide, and the machine has its own.
+
+    The verdict is that with the median p99 of the runs; one that fails for anything else counts at once.
+    """
+    found = [first]
+    while first.is_only_slow and len(found) < tries:
+        again = try_one(name, options, processors, tries)
+        if again.word == "void" or (again.word == "FAILED" and not again.is_only_slow):
+            return again
+        found.append(again)
+    return sorted(found, key=lambda verdict: verdict.found.p99)[len(found) // 2]
 
 
 def parsed() -> argparse.Namespace:

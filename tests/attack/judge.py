@@ -73,6 +73,11 @@ class Verdict:
     failed: list[str]
 
     @property
+    def is_only_slow(self) -> bool:
+        """Whether it failed, and nothing but the honest p99 is beyond its bound."""
+        return self.word == "FAILED" and self.failed == list(_slow(self.found))
+
+    @property
     def word(self) -> str:
         """In one."""
         return "void" if self.void else "FAILED" if self.failed else "passed"
@@ -98,9 +103,13 @@ def _void(found: Found) -> Iterable[str]:
         yield f"the attacker reached {found.offered / found.intended:.0%} of its rate"
 
 
-def _failed(found: Found) -> Iterable[str]:
+def _slow(found: Found) -> Iterable[str]:
     if not found.p99 <= bound(found.quiet_p99):
         yield f"p99 {milliseconds(found.p99)}, {milliseconds(bound(found.quiet_p99))} allowed"
+
+
+def _failed(found: Found) -> Iterable[str]:
+    yield from _slow(found)
     if found.lost:
         yield f"{found.lost} lost"
     if found.late:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.attack import __main__ as command
 from tests.attack.attack import Attack
 from tests.attack.attacker import drive
 from tests.attack.catalogue import ATTACKS
@@ -39,6 +40,30 @@ BORNE = Found(
 
 def found(**changes):
     return judge(dataclasses.replace(BORNE, **changes))
+
+
+@pytest.mark.parametrize(
+    ("p99s", "runs", "word"),
+    [
+        ([0.019], 1, "passed"),
+        ([0.021, 0.019, 0.018], 3, "passed"),
+        ([0.021, 0.022, 0.018], 3, "FAILED"),
+        ([0.021, 0.019, 0.022], 3, "FAILED"),
+    ],
+)
+def test_of_a_run_that_is_only_slow_the_median_of_three_counts(monkeypatch, p99s, runs, word):
+    left = list(p99s)
+    monkeypatch.setattr(command, "try_one", lambda *_: found(p99=left.pop(0)))
+    assert command.try_slow("pings", found(p99=left.pop(0)), None, None, 3).word == word
+    assert len(p99s) - len(left) == runs
+
+
+@pytest.mark.parametrize("again", [{"lost": 1}, {"p99": 0.03, "late": 1}, {"offered": 1}])
+def test_a_run_that_fails_otherwise_or_tells_nothing_counts_at_once(monkeypatch, again):
+    monkeypatch.setattr(command, "try_one", lambda *_: found(**again))
+    assert command.try_slow("pings", found(p99=0.021), None, None, 3).word != "passed"
+    assert command.try_slow("pings", found(p99=0.021), None, None, 1).word == "FAILED"  # as --keep-going looks
+    assert command.try_slow("pings", found(lost=1, p99=0.021), None, None, 3).failed != []
 
 
 def test_an_attack_that_was_borne_has_passed():
