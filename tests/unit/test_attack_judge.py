@@ -46,12 +46,12 @@ def found(**changes):
     ("p99s", "runs", "word"),
     [
         ([0.019], 1, "passed"),
-        ([0.021, 0.019, 0.018], 3, "passed"),
-        ([0.021, 0.022, 0.018], 3, "FAILED"),
-        ([0.021, 0.019, 0.022], 3, "FAILED"),
+        ([0.021, 0.019], 2, "passed"),
+        ([0.021, 0.022, 0.018], 3, "passed"),
+        ([0.021, 0.023, 0.022], 3, "FAILED"),
     ],
 )
-def test_of_a_run_that_is_only_slow_the_median_of_three_counts(monkeypatch, p99s, runs, word):
+def test_a_run_that_is_only_slow_is_tried_again_and_the_best_counts(monkeypatch, p99s, runs, word):
     left = list(p99s)
     monkeypatch.setattr(command, "try_one", lambda *_: found(p99=left.pop(0)))
     assert command.try_slow("pings", found(p99=left.pop(0)), None, None, 3).word == word
