@@ -63,7 +63,7 @@ class Pacing:
         if self._size > MOST:
             self.close()
             self._loop.call_soon(self._too_much)
-        return self._next() if self._timer is None else b""
+        return self._next_or_wait() if self._timer is None else b""
 
     def _is_never_taken(self, frame: Frame) -> bool:
         return 0 < self._dialect.longest < len(frame.raw) or is_for_parleys(frame)
@@ -90,12 +90,18 @@ class Pacing:
         self._timer = self._loop.call_later(self._dialect.write_gap, self._pause_over)
         return b"".join(rewrite(self._dialect, raw))
 
+    def _next_or_wait(self) -> bytes:
+        """The next frame; a message that may not follow yet waits for an answer as long as the dialect says."""
+        out = self._next()
+        is_bounded = self._dialect.answers_within < math.inf
+        if not out and self._messages and self._gives_up is None and is_bounded:
+            self._gives_up = self._loop.call_at(self._gives_up_at, self._is_unanswered)
+        return out
+
     def _pause_over(self) -> None:
         self._timer = None
-        if out := self._next():
+        if out := self._next_or_wait():
             self._write(out)
-        elif self._messages and self._gives_up is None and self._dialect.answers_within < math.inf:
-            self._gives_up = self._loop.call_at(self._gives_up_at, self._is_unanswered)
         if self._done is not None and not self._others:
             self._done()
 

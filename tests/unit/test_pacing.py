@@ -1,0 +1,29 @@
+"""Pacing: a program that takes one message at a time, and loses one."""
+
+import asyncio
+from dataclasses import replace
+
+from parley.shared.dialects.dialect import SERVER_2
+from parley.shared.link.pacing import Pacing
+from parley.shared.wire.messages import encode, pb
+
+DIALECT = replace(SERVER_2, answers_within=0.05, write_gap=0.001)
+
+
+def message(number):
+    return encode("MESSAGE", pb.ChatMessage(messageSnowflake=number, textContent="x"))
+
+
+def test_a_message_that_comes_behind_an_unanswered_one_follows_when_that_is_given_up():
+    async def story():
+        written = asyncio.Event()
+        pacing = Pacing(DIALECT, lambda _raw: written.set(), lambda: None, lambda _frame: None)
+        assert pacing.take(message(1))
+        while pacing._timer is not None:  # the pause behind it is over, and nothing waits yet
+            await asyncio.sleep(0.001)
+        assert pacing.take(message(2)) == b""
+        async with asyncio.timeout(5.0):
+            await written.wait()
+        pacing.close()
+
+    asyncio.run(story())
