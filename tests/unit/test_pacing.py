@@ -19,7 +19,7 @@ def test_a_message_that_comes_behind_an_unanswered_one_follows_when_that_is_give
         written = asyncio.Event()
         pacing = Pacing(DIALECT, lambda _raw: written.set(), lambda: None, lambda _frame: None)
         assert pacing.take(message(1))
-        while pacing._timer is not None:  # the pause behind it is over, and nothing waits yet
+        while pacing._timer is not None:  # noqa: ASYNC110 - nobody tells when a pause is over
             await asyncio.sleep(0.001)
         assert pacing.take(message(2)) == b""
         async with asyncio.timeout(5.0):
