@@ -786,6 +786,23 @@ def test_a_record_that_a_disk_changed_is_told_to_nobody(kept):
     assert b"number 1" in line.message
 
 
+def test_a_question_that_fails_is_answered_and_the_fault_is_counted(tmp_path):
+    counted = []
+
+    async def story():
+        faults = Faults(count=lambda: counted.append(1))
+        archive = Archive(tmp_path, "alpha", Policy(30.0, 1 << 30), age=float, log=logs.get(), faults=faults)
+        answers = asyncio.Queue()
+        assert archive.ask(lambda _reader: [].pop(), answers.put_nowait)
+        assert await asyncio.wait_for(answers.get(), 10.0) is None
+        assert archive.ask(lambda reader: reader.conversations("alice", 1), answers.put_nowait)
+        assert await asyncio.wait_for(answers.get(), 10.0) == ([], False)
+        archive.close()
+
+    asyncio.run(story())
+    assert counted == [1]
+
+
 def test_nothing_is_cleared_while_some_of_it_would_come_later(tmp_path, monkeypatch):
     def clear(_db):
         raise AssertionError("it was cleared")

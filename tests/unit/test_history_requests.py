@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from parley.services.chat.archive.requests import HistoryRequests
+from parley.services.chat.archive.requests import OF_USER, HistoryRequests
 from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import FrameReader
 from parley.shared.wire.messages import decode, encode, pb
@@ -40,17 +40,27 @@ class Asked:
         self.kept = Kept(directory)
         self.kept.say("number 1", "number 2", to=BEA, marks=SENT)
         self.link, self.withheld, self.marks = Link(), set(), []
+        self.failures, self.has_room, self.limited = [], True, []
         collector = SimpleNamespace(read=lambda mark, _now: self.marks.append(mark))
         self.archive = SimpleNamespace(
-            ask=self._ask, change=self._change, collector=collector, policy=SimpleNamespace(days=30.0)
+            ask=self._ask,
+            change=self._change,
+            failed=lambda what, _error: self.failures.append(what),
+            collector=collector,
+            policy=SimpleNamespace(days=30.0),
         )
         spellings = Spellings()
         spellings.learn(["alpha", "beta"])
         self.requests = HistoryRequests(
-            "alpha", self.archive, lambda _user: {self.link}, float, print, spellings, self.withheld
+            "alpha", self.archive, lambda _user: {self.link}, float, self._limit, spellings, self.withheld
         )
 
+    def _limit(self, *where):
+        self.limited.append(where)
+
     def _ask(self, question, answer):
+        if not self.has_room:
+            return False
         answer(question(self.kept.reader()))
         return True
 
@@ -101,3 +111,20 @@ def test_a_conversation_is_the_same_however_its_server_is_spelt(asked):
     assert [mark.user for mark in asked.marks] == [BEA.to_pb()]
     assert asked("CLEAR_HISTORY", pb.ClearHistory(user=other)).result == RESULT.SUCCESS
     assert asked.kept.texts("alice", BEA) == []
+
+
+def test_who_clears_is_answered_whatever_goes_wrong(asked):
+    async def fail(_change):
+        raise ValueError("unforeseen")
+
+    asked.archive.change = fail
+    for _ in range(OF_USER + 1):
+        assert asked("CLEAR_HISTORY", pb.ClearHistory()).result == RESULT.UNKNOWN_ERROR
+    assert asked.failures == ["clearing history"] * (OF_USER + 1)
+
+
+def test_a_question_beyond_all_that_may_wait_is_told_to_come_later(asked):
+    asked.has_room = False
+    for _ in range(OF_USER + 1):
+        assert asked("CONVERSATIONS", KINDS["CONVERSATIONS"]).result == RESULT.BUSY
+    assert asked.limited == [("requests", "archive")] * (OF_USER + 1)

@@ -26,7 +26,7 @@ from parley.shared.telemetry.logs import Log
 COMMIT: Final = 0.05
 """Seconds for which entries are gathered."""
 FRESH: Final = 0.5
-"""Seconds for which an answer waits for what was told before it was asked."""
+"""Seconds after a question for which its answer waits for what was told before."""
 ASKED: Final = 64
 """Questions that may wait for an answer."""
 SWITCH: Final = 0.0002
@@ -59,6 +59,7 @@ class Archive:
         """Hears, on the loop, whose lists were changed."""
         self._is_open = True
         self.worker = Worker(self._path, policy, log, self._touched, ThreadLoad().part)
+        self._faults = faults
         self._timer = SupervisedTimer("handing over entries", self.hand_over, faults)
         self.collector = Collector(server_id, self.begun)
         self._is_announced = False
@@ -100,12 +101,12 @@ class Archive:
         """
         if self._asked >= ASKED or not self._is_open:
             return False
-        self._asked += 1
         self.hand_over()
-        asked = self.worker.put_so_far
+        self._asked += 1
+        asked, until = self.worker.put_so_far, time.monotonic() + FRESH
 
         def read() -> T | None:
-            self.worker.wait_for(asked, FRESH)
+            self.worker.wait_for(asked, until - time.monotonic())
             try:
                 if self._reader is None:
                     self._reader = SyncReader(self._path)
@@ -115,11 +116,19 @@ class Archive:
 
         def answered(future: asyncio.Future[T | None]) -> None:
             self._asked -= 1
-            if self._is_open and not future.cancelled():
-                answer(future.result())
+            if not self._is_open or future.cancelled():
+                return
+            error = future.exception()
+            if error is not None:  # whatever it is, who asks is not to wait for ever
+                self.failed("answering a question about history", error)
+            answer(None if error is not None else future.result())
 
         self._loop.run_in_executor(self._readers, read).add_done_callback(answered)
         return True
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """Log and count an error that nobody foresaw."""
+        self._faults.stray(what, error)
 
     async def change(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Have the file changed on its thread; what was told before is in it.

@@ -135,6 +135,9 @@ class HistoryRequests:
                 await archive.change(lambda db: retention.clear(db, user.user_id, self._server_id, other))
             except sqlite3.Error:
                 result = _Result.UNKNOWN_ERROR
+            except Exception as error:  # noqa: BLE001 - whatever it is, who asks is not to wait for ever
+                archive.failed("clearing history", error)
+                result = _Result.UNKNOWN_ERROR
             self._answered(user, link, _refusal(name, ask.handle, result))
             self._news({user.user_id})
 
@@ -194,7 +197,8 @@ class HistoryRequests:
             self._answered(user, link, refusal(_Result.UNKNOWN_ERROR) if found is None else found)
 
         if not self._archive.ask(question, answer):
-            answer(None)
+            self._limited("requests", "archive")
+            self._answered(user, link, refusal(_Result.BUSY))
 
     def _may_ask(self, user: User, link: ChatLink, refusal: Callable[[pb.HistoryAnswer.Result], bytes]) -> bool:
         """Count a question, or refuse it."""
