@@ -54,6 +54,9 @@ class ChatLink(Protocol):
     def send(self, raw: bytes) -> None:
         """Send a frame."""
 
+    def take_back(self, raw: bytes) -> bool:
+        """Do not write a message that was sent here and waits for its turn; False: it may have been written."""
+
     def answer(self, raw: bytes) -> None:
         """Send a frame that was asked for: who does not read the answers is not listened to."""
 

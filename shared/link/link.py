@@ -431,6 +431,10 @@ class Link(LinkBacklog, asyncio.Protocol):
         if (sock := self._socket()) is not None:
             tcp.limit_unsent(sock, most)
 
+    def take_back(self, raw: bytes) -> bool:
+        """Do not write a message that was sent here and waits for its turn; False: it may have been written."""
+        return self._pacing is not None and self._pacing.take_back(raw)
+
     def hang_up(self, reason: pb.HangUp.Reason = pb.HangUp.EXIT) -> None:
         """Send what waits and HANGUP, and close."""
         self.session.hang_up(reason)

@@ -47,6 +47,8 @@ class Pacing:
         self._gives_up_at = 0.0
         self._gives_up: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._is_over = False
+        """Whether no message is written any more."""
         self._done: Callable[[], None] | None = None
         """Called when the last frame is written, once the link is over."""
 
@@ -79,7 +81,7 @@ class Pacing:
         if self._others:
             raw = self._others.popleft()
             self._size -= len(raw)
-        elif self._messages and (not self._unanswered or self._loop.time() >= self._gives_up_at):
+        elif self._may_write_message():
             raw = next(iter(self._messages))
             del self._messages[raw]
             if self._dialect.one_by_one:
@@ -90,11 +92,16 @@ class Pacing:
         self._timer = self._loop.call_later(self._dialect.write_gap, self._pause_over)
         return b"".join(rewrite(self._dialect, raw))
 
+    def _may_write_message(self) -> bool:
+        if self._is_over or not self._messages:
+            return False
+        return not self._unanswered or self._loop.time() >= self._gives_up_at
+
     def _next_or_wait(self) -> bytes:
         """The next frame; a message that may not follow yet waits for an answer as long as the dialect says."""
         out = self._next()
         is_bounded = self._dialect.answers_within < math.inf
-        if not out and self._messages and self._gives_up is None and is_bounded:
+        if not out and self._messages and not self._is_over and self._gives_up is None and is_bounded:
             self._gives_up = self._loop.call_at(self._gives_up_at, self._is_unanswered)
         return out
 
@@ -117,9 +124,19 @@ class Pacing:
         self.close()
         return frames
 
+    def take_back(self, raw: bytes) -> bool:
+        """Do not write a message that was handed over; False: it was written, and may have arrived."""
+        if raw not in self._messages:
+            return False
+        del self._messages[raw]
+        return True
+
     def end(self, done: Callable[[], None]) -> None:
-        """Write the frames that wait and are no messages, then call `done`: the link is over."""
-        self._messages.clear()
+        """Write the frames that wait and are no messages, then call `done`: the link is over.
+
+        Messages can be taken back until it is closed.
+        """
+        self._is_over = True
         self._done = done
         if self._timer is None:
             self._pause_over()

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from parley.services.chat.service import ChatService
-from parley.shared.config import ChatConfig, Config
+from parley.shared.config import ChatConfig, Config, InteropConfig
 from parley.shared.wire.framing import FrameReader
 from parley.shared.wire.messages import decode, encode, pb
 
@@ -73,10 +73,10 @@ class Client:
         self.number += 1
         return self.number
 
-    def send(self, to, text):
+    def send(self, to, text, server_id="alpha"):
         number = self.next_number()
         message = pb.ChatMessage(messageSnowflake=number, author=self.user, textContent=text)
-        message.user.userId, message.user.serverId = to, "alpha"
+        message.user.userId, message.user.serverId = to, server_id
         self.writer.write(encode("MESSAGE", message))
         return number
 
@@ -108,9 +108,37 @@ class OneFrameReader(Client):
         return int(time.time())
 
 
+class OneFrameServer(OneFrameReader):
+    """One link of a server of code base 2 that hears from nobody whether what it passes on arrives."""
+
+    answers = False
+
+    async def __aenter__(self):
+        port = self.service.listener.port
+        self.reader, self.writer = await asyncio.open_connection(HOST, port, local_addr=(HOST, 0))
+        hello = pb.ConnectServer(serverId=self.user.userId, features=["MESSAGES"])
+        self.writer.write(encode("CONNECT_SERVER", hello))
+        self.task = asyncio.create_task(self.read())
+        await self.until(lambda: self.raws)
+        return self
+
+    def take(self, frame):
+        if self.answers or frame.name != "MESSAGE":
+            super().take(frame)
+        else:
+            self.texts.append(decode(frame, pb.ChatMessage).textContent)
+            self.changed.set()
+
+
 @pytest.fixture
 def config(tmp_path):
-    return Config(server_id="alpha", address=HOST, data_dir=str(tmp_path), chat=ChatConfig(port=0, ack_timeout=5.0))
+    return Config(
+        server_id="alpha",
+        address=HOST,
+        data_dir=str(tmp_path),
+        chat=ChatConfig(port=0, ack_timeout=5.0),
+        interop=InteropConfig(peers={"beta": "code2-server"}),
+    )
 
 
 def run(config, story):
@@ -176,6 +204,28 @@ def test_a_one_frame_reader_that_comes_back_hears_what_it_is_owed_as_it_counts(c
             await bob.until(lambda: bob.statuses.get(number))
             told = {status for statuses in bob.statuses.values() for status in statuses}
             assert told == {Status.DELIVERED}  # of what it was told last on a broken link it is told again
+
+    run(config, story)
+
+
+def test_a_one_frame_server_that_dials_again_and_again_gets_all_that_waited_for_its_turn(config):
+    """A new link takes the old one's place. What was written twice is given up, and nothing else."""
+    texts = [f"text {number}" for number in range(6)]
+
+    async def story(service):
+        async with Client(service, "ann") as ann, OneFrameServer(service, "beta") as one:
+            numbers = [ann.send("bob", text, "beta") for text in texts]
+            await one.until(lambda: one.texts)
+            async with OneFrameServer(service, "beta") as two:
+                await two.until(lambda: two.texts)
+                async with OneFrameServer(service, "beta") as three:
+                    three.answers = True
+                    await three.until(lambda: len(three.texts) == len(texts) - 1)
+                    await ann.until(lambda: len(ann.statuses) == len(texts))
+                    assert three.texts == texts[1:]
+            assert one.texts == two.texts == texts[:1]
+            told = [ann.statuses[number] for number in numbers]
+            assert told == [[Status.UNKNOWN_STATUS], *[[Status.DELIVERED]] * 5]
 
     run(config, story)
 

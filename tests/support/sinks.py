@@ -75,10 +75,18 @@ class Sink:
         self.dialect = PARLEY if is_parley else OLD_SERVER
         self.takes_pieces = False
         self.window = 0
+        self.is_paced = False
+        """Whether what is sent waits for its turn, which does not come."""
         self.sent = deque()
 
     def send(self, raw):
         self.sent.append(raw)
+
+    def take_back(self, raw):
+        if not self.is_paced or raw not in self.sent:
+            return False
+        self.sent.remove(raw)
+        return True
 
     def answer(self, raw):
         self.send(raw)

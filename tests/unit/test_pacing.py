@@ -27,3 +27,24 @@ def test_a_message_that_comes_behind_an_unanswered_one_follows_when_that_is_give
         pacing.close()
 
     asyncio.run(story())
+
+
+def test_what_waits_when_its_link_ends_is_not_written_and_can_be_taken_back():
+    async def story():
+        ended = asyncio.Event()
+        written = []
+        pacing = Pacing(DIALECT, written.append, lambda: None, lambda _frame: None)
+        assert pacing.take(message(1)) == message(1)
+        pacing.take(message(2))
+        pacing.take(encode("HANGUP", pb.HangUp()))
+        pacing.end(ended.set)
+        async with asyncio.timeout(5.0):
+            await ended.wait()
+        pacing.answered()
+        assert written == [encode("HANGUP", pb.HangUp())]
+        assert not pacing.take_back(message(1))
+        assert pacing.take_back(message(2))
+        assert not pacing.take_back(message(2))
+        pacing.close()
+
+    asyncio.run(story())

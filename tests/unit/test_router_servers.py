@@ -207,6 +207,20 @@ def test_what_was_on_its_link_when_that_broke_is_sent_once_more_and_then_unconfi
     assert node.is_at_rest
 
 
+def test_a_link_that_ended_before_a_message_had_its_turn_is_no_try(node, ann):
+    for _ in range(3):
+        old = node.link("beta", confirms=False)
+        old.is_paced = True
+        send_all(node, (1,))
+        node.unlink("beta", old, confirms=False)
+    assert not old.sent
+    assert not ann.sent
+    assert node.link("beta", confirms=False).snowflakes() == [1]
+    node.answer("beta", 1, Status.DELIVERED)
+    assert ann.statuses() == [(1, BOB, "DELIVERED")]
+    assert node.is_at_rest
+
+
 def test_the_second_try_has_its_own_time(node, ann):
     node.connect(AMY)
     old = node.link("beta", confirms=False)

@@ -293,6 +293,12 @@ class Envelope:
         """One of its links is gone."""
         self.sent_to = tuple(each for each in self.sent_to if each is not link)
 
+    def never_left(self) -> None:
+        """The only link that it was on ended before its turn to be written came."""
+        self.attempts -= 1
+        if not self.attempts:
+            self.was_whole = False
+
     def retry(self, due: float) -> None:
         """It is written to its links again then."""
         self.due = due

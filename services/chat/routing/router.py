@@ -418,6 +418,8 @@ class Router:
         """
         again = []
         for envelope in self._dispatcher.lost(destination, link):
+            if at_most is not None and link.take_back(envelope.raw):
+                envelope.never_left()
             if envelope.state is TAKEN or (at_most is not None and envelope.attempts >= at_most):
                 self._dispatcher.given_up(destination, envelope)
                 self._statuses.report(envelope, Status.UNKNOWN_STATUS)
