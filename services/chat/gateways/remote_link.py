@@ -66,6 +66,10 @@ class RemoteLink:
         self._sent(len(raw))
         self._link.send(raw + claim(raw, self._gateway))
 
+    def take_back(self, raw: bytes) -> bool:  # noqa: ARG002 - a link's interface
+        """Nothing waits for its turn here: it has room for one."""
+        return False
+
     def answer(self, raw: bytes) -> None:
         """Nobody asks over it."""
         self.send(raw)
