@@ -59,6 +59,12 @@ def messages() -> dashboard.Dashboard:
             Query(f"sum by (server_id) (parley_mailbox_messages {WHO})", "{{server_id}}"),
         ),
         graph(
+            "Large messages on disk",
+            "Bytes of messages of 64 KiB and more that wait; each is a file of its own.",
+            "bytes",
+            Query(f"sum by (server_id) (parley_mailbox_body_files_bytes {WHO})", "{{server_id}}"),
+        ),
+        graph(
             "Age of the oldest",
             "Since when the oldest message waits. After chat.mailbox_ttl (7 days) it is given up.",
             "s",

@@ -65,6 +65,7 @@ class ChatEngine:
             next_body=store.next_body,
             loaded=hooks.loaded,
             limited=lambda what: hooks.limited(what, "mailbox"),
+            gone=self._gone,
         )
         self.owed = OwedStatuses(
             roster,
@@ -170,6 +171,10 @@ class ChatEngine:
         """The disk could not take these."""
         self.store.pressure.remove(envelopes)
         self.router.not_persisted(envelopes, now)
+
+    def _gone(self, envelope: Envelope) -> None:
+        """The disk lost a message that waited."""
+        self.router.gone(envelope)
 
     def sizes(self) -> dict[str, int]:
         """How many entries each table has that names may fill."""

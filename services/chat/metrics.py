@@ -85,6 +85,17 @@ class ChatMetrics:
         self._commits = metrics.histogram("parley_mailbox_commit_seconds", "One group commit", COMMIT)
         self._groups = metrics.histogram("parley_mailbox_commit_writes", "Writes in one group commit", GROUP)
 
+    def watch_files(self, metrics: Exporter, store: str, figures: Callable[[], tuple[int, int, int]]) -> None:
+        """Export how many large messages a store (`mailbox`, `archive`) has as files, their bytes, torn ones."""
+        about = f"large messages that the {store} has as files of their own"
+        metrics.watch_value(f"parley_{store}_body_files", f"How many {about}", lambda: float(figures()[0]))
+        metrics.watch_value(f"parley_{store}_body_files_bytes", f"Bytes of {about}", lambda: float(figures()[1]))
+        metrics.watch_counter(
+            f"parley_{store}_body_files_torn",
+            f"Files of {about} that were read and are not what they were",
+            lambda: [((), figures()[2])],
+        )
+
     def watch_archive(self, metrics: Exporter, archive: Callable[[], Archive | None]) -> None:
         """Export the figures of the archive, where there is one."""
 

@@ -90,6 +90,7 @@ class ChatService(ServiceBase):
             owed=self._owed,
             sizes=lambda: self._read(ChatEngine.sizes, {}),
         )
+        self.chat_metrics.watch_files(self.metrics, "mailbox", self._mailbox_files)
         self.chat_metrics.watch_archive(self.metrics, lambda: self._archive)
         self.authors = Authors(self)
         self.federation = self.trust.servers.federation
@@ -702,6 +703,9 @@ class ChatService(ServiceBase):
 
     def _mailbox_messages(self) -> int:
         return self._read(lambda engine: len(engine.mailbox), 0)
+
+    def _mailbox_files(self) -> tuple[int, int, int]:
+        return self._read(lambda engine: engine.store.files.figures, (0, 0, 0))
 
     def _owed(self) -> int:
         return self._read(lambda engine: len(engine.owed), 0)

@@ -14,7 +14,8 @@ from parley.services.chat.archive import retention, storage
 from parley.services.chat.archive.lists import conversation
 from parley.services.chat.archive.projection import Projection
 from parley.services.chat.archive.reader import Reader
-from parley.services.chat.storage import schema
+from parley.services.chat.storage import queries, schema
+from parley.services.chat.storage.body_files import MAILBOX, BodyFiles
 from parley.shared.addresses import User
 from parley.shared.errors import ParleyError
 from parley.shared.wire.messages import pb
@@ -35,6 +36,8 @@ def inspect(data: Path, known: Known) -> list[str]:
     try:
         with closing(schema.open_file(directory / "chat.db")) as db:
             waiting = {number for (number,) in db.execute("SELECT snowflake FROM message")}
+            bodies = BodyFiles(directory / MAILBOX)
+            faults += [f"no file {each.hex()}" for each in queries.files(db) if bodies.read(each) is None]
             members = {name for (name,) in db.execute("SELECT user FROM member WHERE has_left = 0")}
     except ParleyError as error:
         return [*faults, str(error)]
@@ -67,7 +70,7 @@ def archived(directory: Path, known: Known) -> list[str]:
         ]
     for number in _long_delivered(known):
         to, text = known.sent[number]
-        faults += [f"{who} has no line of {text!r} to {to}" for who in ("ann", to) if number not in found[who]]
+        faults += [f"{who} has no line of {text[:40]!r} to {to}" for who in ("ann", to) if number not in found[who]]
     return faults
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from parley.services.chat.storage.bodies import LARGE
 from tests.power.journal import Journal, Op, Record
 from tests.support.nodes import Node, wait_linked, wait_until
 from tests.support.plain_client import PlainClient
@@ -225,6 +226,8 @@ def _to_one_who_is_away(ann: NotedClient, whom: str, what: str) -> None:
     """One at a time: each is a moment of its own."""
     for n in range(RUN):
         ann.wait_status(ann.say(whom, f"{what} {n}"), "USER_AWAY")
+    large = f"{what}, large ".ljust(LARGE, ".")
+    ann.wait_status(ann.say(whom, large), "USER_AWAY")
 
 
 def _to_both(ann: NotedClient) -> None:

@@ -174,11 +174,20 @@ _ANSWERED: Final = {state: rows[Input.ANSWERED][0] for state, rows in LIFE.items
 _RETURNED: Final = {state: rows[Input.RETURNED][0] for state, rows in LIFE.items() if Input.RETURNED in rows}
 
 
+File = tuple[bytes, bytes]
+"""The content of a file, and its SHA-256."""
+
+
+def digest_of(file: File | None, content: bytes) -> bytes:
+    """The digest of this very content; empty: the file is none, or of what it was before."""
+    return file[1] if file is not None and file[0] is content else b""
+
+
 class Envelope:
     """One message on its way to one recipient, and what is known of it here."""
 
     __slots__ = (
-        "arrived", "attempts", "author", "due", "durability", "group", "id", "in_pieces", "is_repeat",
+        "arrived", "attempts", "author", "due", "durability", "file", "group", "id", "in_pieces", "is_repeat",
         "is_retried_by_origin", "key", "last_status", "origin", "promised", "promised_proof", "raw", "recipient",
         "reply_to", "sent_to", "size", "snowflake", "state", "was_kept", "was_whole",
     )  # fmt: skip
@@ -236,6 +245,8 @@ class Envelope:
         """Whether it travels in pieces just now, and is not to be written whole."""
         self.was_whole = False
         """Whether all of it was written to a link at some time: it may have arrived."""
+        self.file: File | None = None
+        """The file that has its content (body_files.py), if one was written or read."""
         self.was_kept = False
         """Whether it ever waited in the mailbox: being written while it is in flight is not that."""
         self.is_repeat = False
@@ -250,6 +261,20 @@ class Envelope:
     def own_size(self) -> int:
         """Its bytes without those that it shares."""
         return self.size if self.body is None else self.size - self.body.size
+
+    @property
+    def content(self) -> bytes:
+        """The part of it that is large, where any is: its frame, or the body that it shares."""
+        return self.raw
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of its content, as far as it is known."""
+        return digest_of(self.file, self.raw)
+
+    def in_file(self, content: bytes, digest: bytes) -> None:
+        """That content of it is in a file."""
+        self.file = content, digest
 
     @property
     def is_in_flight(self) -> bool:

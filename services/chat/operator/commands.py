@@ -137,7 +137,7 @@ class Wanted:
             parts.append("destination = ?")
             values.append(name_of(self.destination))
         if self.recipient is not None:
-            parts.append("recipient = ? AND recipient_server = ? AND kind <> ?")
+            parts.append("recipient = ? AND recipient_server = ? AND kind % 8 <> ?")
             values += [*self.recipient, TO_GROUP]
         if self.older_than is not None:
             parts.append("kept_at < ?")

@@ -12,6 +12,8 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import COPY, TO_GROUP, Destination
 from parley.services.chat.operator.commands import LAST, Wanted
 from parley.services.chat.storage import rows, schema
+from parley.services.chat.storage.body_files import MAILBOX, BodyFiles
+from parley.services.chat.storage.queries import FILE_OF
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.errors import ConfigError
 from parley.shared.wire.messages import pb
@@ -23,14 +25,14 @@ _QUEUES: Final = (
 )
 """One look at an index, and one row per destination."""
 _ENTRIES: Final = (
-    "SELECT id, destination, author, author_server, recipient, recipient_server, kind, group_id, group_server, "
+    "SELECT id, destination, author, author_server, recipient, recipient_server, kind % 8, group_id, group_server, "
     "origin, snowflake, size, kept_at FROM message WHERE id > ? AND id <= ? AND {} ORDER BY id LIMIT ?"
 )
 _ITEMS: Final = rows.select("destination", rows.OUTLINE, "id IN ({})")
-_FRAME: Final = (
-    "SELECT raw, (SELECT data FROM body WHERE body.id = message.body AND message.kind = 3) "
-    "FROM message WHERE id = ?"
-)
+_FRAME: Final = f"""
+SELECT raw, (SELECT data FROM body WHERE body.id = message.body AND message.kind = 3), {FILE_OF}
+FROM message WHERE id = ?
+"""  # noqa: S608 - a constant
 
 
 class Queue(NamedTuple):
@@ -68,6 +70,7 @@ class Inspection:
 
         """
         path = directory / "chat.db"
+        self._files = BodyFiles(directory / MAILBOX)
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -124,7 +127,12 @@ class Inspection:
         row = self._db.execute(_FRAME, (number,)).fetchone()
         if row is None:
             return None
-        raw, shared = row
+        raw, shared, file = row
+        if file is not None:
+            content = self._files.read(file)
+            if content is None:
+                return None
+            raw, shared = (content, None) if shared is None else (raw, content)
         payload = bytes(raw).split(b" ", 2)[2]
         return pb.ChatMessage.FromString(payload[:-1] if shared is None else payload + bytes(shared))
 

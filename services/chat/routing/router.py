@@ -568,6 +568,11 @@ class Router:
         self._statuses.report(envelope, Status.OTHER_ERROR)
         return True
 
+    def gone(self, envelope: Envelope) -> None:
+        """The disk does not have the bytes of a message that waited: it is given up, and its author told so."""
+        if self._recent.status(envelope.key) not in FINAL:
+            self._statuses.report(envelope, Status.OTHER_ERROR)
+
     def retry(self, destination: Destination, now: float) -> int:
         """Try at once what is tried at times: look for a server, write again what is unanswered; how many."""
         if isinstance(destination, str) and self._roster.server(destination) is None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Final
 from weakref import WeakValueDictionary
 
-from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.life import Envelope, File, digest_of
 from parley.services.chat.message.model import Key
 from parley.shared.addresses import Group, User
 from parley.shared.wire.messages import pb
 
+LARGE: Final = 64 * 1024
+"""Bytes from which a message, or a body that copies share, is a file of its own (body_files.py)."""
 _NAME: Final = b"MESSAGE"
 
 
 class Body:
     """All of a group message but its recipient: the end of each copy's payload."""
 
-    __slots__ = ("__weakref__", "data", "number", "size")
+    __slots__ = ("__weakref__", "data", "file", "number", "size")
 
     def __init__(self, data: bytes, *, number: int = 0, size: int | None = None) -> None:
         self.data = data
@@ -24,6 +26,16 @@ class Body:
         """By which its copies refer to it on disk; the store gives it."""
         self.size = len(data) if size is None else size
         """Bytes, also where the data was not read."""
+        self.file: File | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of its data, as far as it is known."""
+        return digest_of(self.file, self.data)
+
+    def in_file(self, content: bytes, digest: bytes) -> None:
+        """Its data is in a file."""
+        self.file = content, digest
 
 
 Known = WeakValueDictionary[int, Body]
@@ -66,6 +78,20 @@ class Copy(Envelope):
             is_retried_by_origin=is_retried_by_origin,
         )
         self.size = len(head) + body.size + 1
+
+    @property
+    def content(self) -> bytes:
+        """The data that it shares."""
+        return self.body.data
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of that, as far as it is known."""
+        return self.body.digest
+
+    def in_file(self, content: bytes, digest: bytes) -> None:
+        """That data is in a file."""
+        self.body.in_file(content, digest)
 
     def reworded(self, raw: bytes, body: Body | None = None) -> None:
         """It waits, and shares another body from now on; `raw` is how its frame begins."""

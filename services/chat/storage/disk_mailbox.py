@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from parley.services.chat.message.life import MEMORY, SAFE, Envelope, Input
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.state import ChatState, number
-from parley.services.chat.storage.bodies import Body
+from parley.services.chat.storage.bodies import LARGE, Body
 from parley.services.chat.storage.mailbox import Kept, Moves
 from parley.services.chat.storage.quotas import Limits, Quotas, Tally
 from parley.shared.addresses import User
@@ -27,8 +27,6 @@ ALL_IN_MEMORY: Final = 50_000
 ALL_BYTES_IN_MEMORY: Final = 32 * 1024 * 1024
 RECENT: Final = 50_000
 """Messages handed over to other servers that are known without a look at the disk."""
-LARGE: Final = 64 * 1024
-"""Bytes from which a message waits on disk alone."""
 
 
 class Disk(Protocol):
@@ -117,7 +115,8 @@ class DiskMailbox:
     """The messages that wait, within limits.
 
     `next_id` and `next_body` are greater than those of any message and body on disk. `loaded(destination)` is
-    called when more of what waits there is in memory; `limited` hears of what there was no room.
+    called when more of what waits there is in memory; `limited` hears of what there was no room, `gone` of a
+    message whose bytes the disk does not have any more.
     """
 
     def __init__(
@@ -130,8 +129,10 @@ class DiskMailbox:
         next_body: int = 1,
         loaded: Callable[[Destination], None],
         limited: Callable[[str], None] = lambda _what: None,
+        gone: Callable[[Envelope], None] = lambda _envelope: None,
     ) -> None:
         self._disk = disk
+        self._gone = gone
         self.find = disk.find
         """find(key): the status of a message that is, or lately was, on disk."""
         self._quotas = Quotas(limits)
@@ -208,7 +209,7 @@ class DiskMailbox:
     def _has_memory(self, queue: _Queue, envelope: Envelope) -> bool:
         return (
             len(queue.ready) < IN_MEMORY
-            and envelope.size < LARGE
+            and envelope.size < LARGE  # what is a file waits on disk alone
             and self._ready < ALL_IN_MEMORY
             and self._ready_bytes < ALL_BYTES_IN_MEMORY
         )
@@ -467,11 +468,16 @@ class DiskMailbox:
             if self._state.queues.get(destination) is not queue:
                 return  # all of it is read from the beginning, where it waits now
             part.is_loading = False
-            self._take_in(queue, part, envelopes)
+            gone = [each for each in envelopes if not each.content]
+            self._take_in(queue, part, [each for each in envelopes if each.content] if gone else envelopes)
             part.on_disk -= len(envelopes)  # none: what it was asked for could not be written; more may have come
             if envelopes:
                 part.last_id = envelopes[-1].id
+            for each in gone:
+                self._add(destination, queue, each, -1)
             self._tidy(destination, queue)
+            for each in gone:
+                self._gone(each)
             self._loaded(destination)
 
         count = min(part.next_read, IN_MEMORY)

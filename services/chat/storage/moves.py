@@ -21,16 +21,17 @@ _LAST: Final = "SELECT MAX(id), COUNT(*) FROM (SELECT id FROM message WHERE dest
 _COUNT: Final = (
     "SELECT recipient, recipient_server, author, author_server, origin, COUNT(*), SUM(size), "
     "SUM(CASE kind WHEN 3 THEN LENGTH(raw) + 1 ELSE size END) FROM message "
-    "WHERE destination = ? AND id <= ? AND kind <> ? GROUP BY 1, 2, 3, 4, 5"
+    "WHERE destination = ? AND id <= ? AND kind % 8 <> ? GROUP BY 1, 2, 3, 4, 5"
 )
 _TO_USERS: Final = (
     "UPDATE message SET destination = 'user:' || recipient || '@' || recipient_server "
-    "WHERE destination = ? AND id <= ? AND kind <> ?"
+    "WHERE destination = ? AND id <= ? AND kind % 8 <> ?"
 )
 _TO_SERVER: Final = (
-    "UPDATE message SET destination = 'server:' || recipient_server WHERE destination = ? AND id <= ? AND kind <> ?"
+    "UPDATE message SET destination = 'server:' || recipient_server "
+    "WHERE destination = ? AND id <= ? AND kind % 8 <> ?"
 )
-_LEFT: Final = rows.select("kept_at", rows.OUTLINE, "destination = ? AND id <= ? AND kind = ?")
+_LEFT: Final = rows.select("kept_at", rows.OUTLINE, "destination = ? AND id <= ? AND kind % 8 = ?")
 
 
 def move(db: sqlite3.Connection, source: Destination) -> Moves:

@@ -11,7 +11,8 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import rows
-from parley.services.chat.storage.bodies import Known
+from parley.services.chat.storage.bodies import Body, Known
+from parley.services.chat.storage.body_files import BodyFiles
 from parley.services.chat.storage.quotas import Tally, count
 from parley.shared.addresses import User
 
@@ -34,14 +35,28 @@ _HANDED_OVER: Final = (
     "SELECT key, key_rest, status FROM handed_over WHERE snowflake = ? AND author = ? AND author_server = ? "
     "AND recipient = ? AND recipient_server = ? AND kind = ?"
 )
+FILE_OF: Final = (
+    f"CASE WHEN kind >= {rows.IN_FILE} THEN raw WHEN kind = 3 THEN "  # noqa: S608 - a constant
+    "(SELECT data FROM body WHERE body.id = message.body AND body.size IS NOT NULL) END"
+)
+"""The digest of a message's file, if it has one."""
+_FILES: Final = (
+    f"SELECT DISTINCT raw FROM message WHERE kind >= {rows.IN_FILE} "  # noqa: S608 - a constant
+    "UNION SELECT data FROM body WHERE size IS NOT NULL"
+)
+_FILE_IS_USED: Final = (
+    f"SELECT EXISTS (SELECT 1 FROM message WHERE kind >= {rows.IN_FILE} AND raw = ?1) "  # noqa: S608 - a constant
+    "OR EXISTS (SELECT 1 FROM body WHERE size IS NOT NULL AND data = ?1)"
+)
 _LAST: Final = (
     "SELECT id, snowflake, size FROM message WHERE id IN "
     "(SELECT id FROM message WHERE destination = ? ORDER BY id DESC LIMIT ?) "
     "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ? ORDER BY id DESC"
 )
 _SAYS: Final = (
-    "SELECT instr(CASE kind WHEN 3 THEN (SELECT data FROM body WHERE body.id = message.body) ELSE raw END, "
-    ":needle) FROM message WHERE id = :id"
+    "SELECT instr(CASE kind WHEN 3 THEN "  # noqa: S608 - a constant
+    "(SELECT data FROM body WHERE body.id = message.body) ELSE raw END, "
+    f":needle), {FILE_OF} FROM message WHERE id = :id"
 )
 TRIM: Final = "DELETE FROM settled WHERE rowid < (SELECT MIN(rowid) FROM settled) + ?"
 """Removes the oldest final statuses."""
@@ -54,7 +69,7 @@ END_HANDED_OVER: Final = (
 
 
 SHARED: Final = (
-    "SELECT body, COUNT(*), (SELECT LENGTH(data) FROM body WHERE body.id = message.body) "
+    "SELECT body, COUNT(*), (SELECT COALESCE(size, LENGTH(data)) FROM body WHERE body.id = message.body) "
     "FROM message WHERE kind = 3 GROUP BY body"
 )
 """Each body, how many copies share it, and its bytes: one look at an index, and one row per body."""
@@ -63,7 +78,7 @@ _BY_AUTHOR: Final = (
     "SUM(CASE kind WHEN 3 THEN LENGTH(raw) + 1 ELSE size END) FROM message GROUP BY 1, 2, 3, 4"
 )
 _BODIES_BY_AUTHOR: Final = (
-    "SELECT destination, author, author_server, origin, LENGTH(data) FROM body JOIN message "
+    "SELECT destination, author, author_server, origin, COALESCE(body.size, LENGTH(data)) FROM body JOIN message "
     "ON kind = 3 AND message.body = body.id GROUP BY body.id"
 )
 
@@ -101,31 +116,66 @@ def find_handed_over(db: sqlite3.Connection, name: Name) -> HandedOver | None:
     return HandedOver(rows.key(row[0], row[1]), row[2]) if row is not None else None
 
 
+class Reading(rows.Contents):
+    """Reads bodies and files; each body once, as long as some copy of it is in memory."""
+
+    def __init__(self, db: sqlite3.Connection, known: Known, files: BodyFiles) -> None:
+        self._db, self._known, self._files = db, known, files
+
+    def body(self, number: int) -> Body:
+        """A body that copies share; without data: it is gone."""
+        found = self._known.get(number)
+        if found is not None:
+            return found
+        row = self._db.execute("SELECT data, size FROM body WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError(f"the body {number} is not in it")
+        data, size = row
+        if size is None:
+            found = Body(bytes(data), number=number)
+        else:
+            content = self._files.read(data)
+            if content is None:
+                return Body(b"", number=number, size=size)
+            found = Body(content, number=number)
+            found.in_file(content, data)
+        self._known[number] = found
+        return found
+
+    def file(self, digest: bytes) -> bytes:
+        """The bytes of a file; none: it is gone."""
+        return self._files.read(digest) or b""
+
+
+def files(db: sqlite3.Connection) -> set[bytes]:
+    """The digests of all files that messages refer to."""
+    return {row[0] for row in db.execute(_FILES)}
+
+
+def is_file_used(db: sqlite3.Connection, digest: bytes) -> bool:
+    """Whether a message refers to a file."""
+    return bool(db.execute(_FILE_IS_USED, (digest,)).fetchone()[0])
+
+
 def load(
     db: sqlite3.Connection,
     destination: Destination,
     after: int,
     limit: int,
-    known: Known,
+    contents: Reading,
     pair: Pair | None = None,
 ) -> list[Envelope]:
     """Read the messages with ids greater than `after` that wait there, in order: all, or those of a pair.
 
     `arrived` is the file's age.
     """
-
-    def body(number: int) -> bytes:
-        if (row := db.execute("SELECT data FROM body WHERE id = ?", (number,)).fetchone()) is None:
-            raise sqlite3.DatabaseError(f"the body {number} is not in it")
-        return bytes(row[0])
-
     envelopes, size = [], 0
     query, values = _MESSAGES % "", [rows.name(destination), after]
     if pair is not None:
         query = _MESSAGES % _OF_PAIR
         values += [*pair[0], *pair[1]]
     for kept_at, *row in db.execute(query, (*values, limit)):
-        envelopes.append(rows.envelope(tuple(row), body, known))
+        envelopes.append(rows.envelope(tuple(row), contents))
         envelopes[-1].arrived = kept_at
         size += envelopes[-1].size
         if size >= rows.LOADED:
@@ -134,7 +184,7 @@ def load(
 
 
 def look_through(
-    db: sqlite3.Connection, destination: Destination, pair: Pair, target: int, known: Known
+    db: sqlite3.Connection, destination: Destination, pair: Pair, target: int, contents: Reading
 ) -> list[Envelope]:
     """Read what waits last of a pair, bears this number or seems to be an edit of it, in order.
 
@@ -145,12 +195,15 @@ def look_through(
     for number, snowflake, size in db.execute(_LAST, (rows.name(destination), LOOKED, *pair[0], *pair[1])):
         if snowflake != rows.signed(target):
             left -= size
-            if left < 0 or not db.execute(_SAYS, {"id": number, "needle": needle}).fetchone()[0]:
+            if left < 0:
+                continue
+            is_there, file = db.execute(_SAYS, {"id": number, "needle": needle}).fetchone()
+            if not (is_there if file is None else needle in contents.file(file)):
                 continue
         found.append(number)
     read: list[Envelope] = []
     for number in reversed(found[:ALIKE]):
-        read += load(db, destination, number - 1, 1, known, pair)
+        read += load(db, destination, number - 1, 1, contents, pair)
     return read
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from parley.services.chat.deduplication.stored_keys import fingerprint, rest
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import COPY, TO_GROUP, Destination, Key, Name, kind_of, name_of
-from parley.services.chat.storage.bodies import Body, Copy, Known
+from parley.services.chat.storage.bodies import LARGE, Body, Copy
 from parley.shared.addresses import Group, User
 from parley.shared.wire.messages import pb
 
 SHARED: Final = 3
 """The kind of a row that is a copy (COPY), and has only the beginning of its frame itself; it shares the rest."""
+IN_FILE: Final = 8
+"""Added to the kind of a row that has, in place of its frame, the digest of a file (body_files.py)."""
 
+Write = tuple[str, tuple[object, ...]]
+"""A statement, or one of the heads of one, and a row's values."""
 Row = tuple[int, int, int, str, str, int, str, str, str, int, str, str, int, int | None, bytes]
 _COLUMNS: Final = (
     "id, key, key_rest, author, author_server, snowflake, recipient, recipient_server, origin, kind, group_id, "
@@ -35,14 +39,18 @@ def select(first: str, columns: str, condition: str) -> str:
 INSERT: Final = "INSERT OR REPLACE INTO message VALUES "
 SETTLE: Final = "INSERT INTO settled VALUES "
 HAND_OVER: Final = "INSERT OR REPLACE INTO handed_over VALUES "
-SHARE: Final = "INSERT OR IGNORE INTO body VALUES (?,?)"
-REWRITE: Final = "UPDATE message SET raw = ?, size = ?, body = ? WHERE id = ?"
+SHARE: Final = "INSERT OR IGNORE INTO body VALUES (?,?,?)"
+"""With the size of a body that is a file; then the digest stands in its place."""
+REWRITE: Final = "UPDATE message SET raw = ?, kind = kind % 8 + ?, size = ?, body = ? WHERE id = ?"
 END_BODY: Final = (
     "DELETE FROM body WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE kind = 3 AND body = ?1)"
 )
 """A body that no copy shares any more."""
 DELETE: Final = "DELETE FROM message WHERE id IN "
 """Frequent writes are of many rows at a time: each statement lets go of the interpreter's lock once."""
+_KIND_AT: Final = 10
+_LARGE_AT: Final = {INSERT: 15, SHARE: 1, REWRITE: 0}
+"""Where, among a statement's values, that stands which may be large."""
 SIZES: Final = (512, 64, 8, 1)
 """Rows at a time."""
 LOADED: Final = 4 * 1024 * 1024
@@ -52,7 +60,30 @@ LOADED: Final = 4 * 1024 * 1024
 def rewritten(envelope: Envelope) -> tuple[object, ...]:
     """An envelope as REWRITE takes it."""
     raw, body = _content(envelope)
-    return raw, envelope.size, body, envelope.id
+    return raw, 0, envelope.size, body, envelope.id
+
+
+def shared(body: Body) -> tuple[object, ...]:
+    """A body as SHARE takes it."""
+    return body.number, body.data, None
+
+
+def in_file(write: Write, put: Callable[[bytes], bytes]) -> Write:
+    """The same write with the digest of what is large in it, which `put` makes a file of."""
+    statement, values = write
+    at = _LARGE_AT.get(statement)
+    if at is None:
+        return write
+    content = values[at]
+    if not isinstance(content, bytes) or len(content) < LARGE:
+        return write
+    changed = list(values)
+    changed[at] = put(content)
+    if statement is INSERT:
+        changed[_KIND_AT] = int(str(values[_KIND_AT])) + IN_FILE
+    else:
+        changed[at + 1] = IN_FILE if statement is REWRITE else len(content)
+    return statement, tuple(changed)
 
 
 def _content(envelope: Envelope) -> tuple[bytes, int | None]:
@@ -108,32 +139,42 @@ def statement(head: str, columns: int, count: int) -> str:
     return head + ",".join([f"({','.join('?' * columns)})"] * count)
 
 
-def envelope(row: Row, body: Callable[[int], bytes] | None = None, known: Known | None = None) -> Envelope:
-    """An envelope as queries.py reads it; `body` reads one that is not `known`. Without both it is an outline."""
+class Contents(Protocol):
+    """Reads what a row refers to."""
+
+    def body(self, number: int) -> Body:
+        """A body that copies share; without data: it is gone."""
+
+    def file(self, digest: bytes) -> bytes:
+        """The bytes of a file; none: it is gone."""
+
+
+def envelope(row: Row, contents: Contents | None = None) -> Envelope:
+    """An envelope as queries.py reads it; without `contents` it is an outline.
+
+    One without bytes, or with a body that has none, is gone.
+    """
     number, first, second, author, author_server, snowflake, to, to_server, origin, kind = row[:10]
     group_id, group_server, size, shared, raw = row[10:]
+    digest = b""
+    if kind >= IN_FILE:
+        kind, digest, raw = kind - IN_FILE, raw, contents.file(raw) if contents is not None else b""
     writer, mark = User(author, author_server), key(first, second)
     read: Envelope
     if kind == SHARED and shared is not None:
         group = Group(group_id, group_server)
-        found = _body(shared, size - len(raw) - 1, body, known)
+        outline = Body(b"", number=shared, size=size - len(raw) - 1)
+        found = contents.body(shared) if contents is not None else outline
         member = User(to, to_server)
         read = Copy(writer, unsigned(snowflake), member, key=mark, origin=origin, group=group, head=raw, body=found)
     else:
         recipient = Group(to, to_server) if kind == TO_GROUP else User(to, to_server)
         copied_for = Group(group_id, group_server) if kind == COPY else None
         read = Envelope(writer, unsigned(snowflake), recipient, raw, key=mark, origin=origin, group=copied_for)
+        if digest and raw:
+            read.in_file(raw, digest)
     read.found(number, size)
     return read
-
-
-def _body(number: int, size: int, read: Callable[[int], bytes] | None, known: Known | None) -> Body:
-    if read is None or known is None:
-        return Body(b"", number=number, size=size)
-    body = known.get(number)
-    if body is None:
-        body = known[number] = Body(read(number), number=number)
-    return body
 
 
 @lru_cache(maxsize=1 << 12)

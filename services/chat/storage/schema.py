@@ -22,7 +22,7 @@ from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import decode, pb
 
-VERSION: Final = 5
+VERSION: Final = 6
 FRAME_PARTS: Final = 3
 """Name, length and the rest: version 1 had whole frames."""
 FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM", "SQLITE_IOERR_TRUNCATE")
@@ -78,7 +78,7 @@ CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), age REAL NOT NULL, 
 """
 _KNOWN: Final = "CREATE TABLE known (destination TEXT PRIMARY KEY{more}) WITHOUT ROWID;"
 _BODY: Final = """
-CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB NOT NULL{more});
 CREATE INDEX message_body ON message (body) WHERE kind = 3;
 CREATE TRIGGER message_body_over AFTER DELETE ON message WHEN old.kind = 3 BEGIN
     DELETE FROM body WHERE id = old.body AND NOT EXISTS (SELECT 1 FROM message WHERE kind = 3 AND body = old.body);
@@ -87,12 +87,18 @@ END;
 """A group message's body goes with the last copy of it (rows.py, SHARED)."""
 _HISTORY_OFF: Final = "CREATE TABLE history_off (group_id TEXT PRIMARY KEY) WITHOUT ROWID;"
 """Groups of whose messages no server keeps anything."""
+_FILES: Final = f"""
+CREATE INDEX message_file ON message (raw) WHERE kind >= {rows.IN_FILE};
+CREATE INDEX body_file ON body (data) WHERE size IS NOT NULL;
+"""
+"""Which records refer to a file (body_files.py); its digest stands where else the bytes do."""
 _ADDED_IN_4: Final = {
     "message": ("body INTEGER",),
     "clock": ("running REAL NOT NULL DEFAULT 0.0", "boot TEXT NOT NULL DEFAULT ''"),
     "known": ("used INTEGER NOT NULL DEFAULT 1", "source TEXT NOT NULL DEFAULT ''", "at REAL NOT NULL DEFAULT 0.0"),
 }
 """Columns. Whoever is known from before counts as somebody who is there in earnest."""
+_ADDED_IN_6: Final = {"body": ("size INTEGER",)}
 
 _MESSAGE_2: Final = _MESSAGE_3.replace(" key_rest INTEGER NOT NULL,", "")
 _SETTLED_2: Final = """
@@ -106,7 +112,8 @@ CREATE INDEX settled_key ON settled (key);
 
 
 def _with_added(script: str, table: str) -> str:
-    return script.replace("{more}", "".join(f", {column}" for column in _ADDED_IN_4[table]))
+    columns = _ADDED_IN_4.get(table, ()) + _ADDED_IN_6.get(table, ())
+    return script.replace("{more}", "".join(f", {column}" for column in columns))
 
 
 SCHEMA: Final = (
@@ -117,8 +124,9 @@ SCHEMA: Final = (
     + _with_added(_PEOPLE, "clock")
     + _with_added(_KNOWN, "known")
     + _IDENTITY
-    + _BODY
+    + _with_added(_BODY, "body")
     + _HISTORY_OFF
+    + _FILES
 )
 
 
@@ -335,10 +343,19 @@ def _from_4(db: sqlite3.Connection) -> None:
     _statements(db, _HISTORY_OFF)
 
 
+def _from_5(db: sqlite3.Connection) -> None:
+    """Large messages as files. Those that wait stay in this file until they go."""
+    for table, columns in _ADDED_IN_6.items():
+        for column in columns:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    _statements(db, _FILES)
+
+
 MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {
     1: _from_1,
     2: _from_2,
     3: _from_3,
     4: _from_4,
+    5: _from_5,
 }
 """Version of a file → the function that brings it to the next."""

@@ -27,11 +27,14 @@ from parley.services.chat.message.model import Destination, HandedOver, Key, Nam
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import moves, queries, rows, schema
 from parley.services.chat.storage.back_pressure import BackPressure
-from parley.services.chat.storage.bodies import Body, Known
+from parley.services.chat.storage.bodies import LARGE, Body, Known
+from parley.services.chat.storage.body_files import ARCHIVE, HANDED, MAILBOX, BodyFiles
 from parley.services.chat.storage.erasure import Erasure
+from parley.services.chat.storage.file_writes import FileWrites
 from parley.services.chat.storage.mailbox import Moves
 from parley.services.chat.storage.quotas import Tally
-from parley.services.chat.storage.unwritten import Unwritten, Work, Write
+from parley.services.chat.storage.rows import Write
+from parley.services.chat.storage.unwritten import Unwritten, Work
 from parley.shared.addresses import User
 from parley.shared.errors import ConfigError
 
@@ -89,13 +92,13 @@ class Store:
         """The messages that are being written: counted here, and taken off by the side that is told the result."""
         self.error = ""
         """Why nothing can be written now; empty: all is well."""
-        self._path = directory / "chat.db"
+        self._path = path = directory / "chat.db"
         self._lock = schema.lock(directory)
         try:
             has_journal = _is_there(directory / "chat.db-wal")
-            self._db = schema.open_file(directory / "chat.db")
+            self._db = schema.open_file(path)
             self._erasure = Erasure(self._db, is_pending=has_journal)
-            self._reader = sqlite3.connect(directory / "chat.db", isolation_level=None)
+            self._reader = sqlite3.connect(path, isolation_level=None)
             self._reader.execute("PRAGMA query_only=1")
             self._ages = schema.ages(self._db)
             self._seen = StoredKeys()
@@ -107,12 +110,11 @@ class Store:
             self._delivered = _open_delivered(directory)
         except sqlite3.Error as error:
             os.close(self._lock)
-            raise schema.unusable(directory / "chat.db", str(error)) from None
+            raise schema.unusable(path, str(error)) from None
         except BaseException:
             os.close(self._lock)
             raise
-        self._bodies: Known = WeakValueDictionary()
-        """Bodies of group messages that are in memory."""
+        self._open_files(directory)
         self._stale = 0
         """How many have been trimmed since the fingerprints were read."""
         self._unwritten = Unwritten()
@@ -120,8 +122,17 @@ class Store:
         """Reads that could not be done yet."""
         self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
         self._thread.start()
-        if schema.is_large(directory / "chat.db"):
-            threading.Thread(target=self._check, args=[directory / "chat.db"], daemon=True).start()
+        if schema.is_large(path):
+            threading.Thread(target=self._check, args=[path], daemon=True).start()
+
+    def _open_files(self, directory: Path) -> None:
+        self._bodies: Known = WeakValueDictionary()
+        """Bodies of group messages that are in memory."""
+        self.files = BodyFiles(directory / MAILBOX)
+        """Large messages; the thread alone changes them."""
+        self._handed = directory / ARCHIVE / HANDED
+        self._contents = queries.Reading(self._db, self._bodies, self.files)
+        self._file_writes = FileWrites(self._db, self.files)
 
     # At the start, on the caller's thread --------------------------------------------------
 
@@ -245,7 +256,8 @@ class Store:
         """A kept message was answered finally; `erases`: none of its bytes is to be left."""
         self._note(envelope)
         settled = rows.settled(envelope.key, status, self._ages.now)
-        self._ask(Work(((rows.SETTLE, settled), (rows.DELETE, (envelope.id,))), erases=erases))
+        is_large = envelope.size >= LARGE
+        self._ask(Work(((rows.SETTLE, settled), (rows.DELETE, (envelope.id,))), erases=erases, is_large=is_large))
         self._count_settled()
 
     def rewrite(self, envelope: Envelope, before: Body | None) -> None:
@@ -253,16 +265,17 @@ class Store:
         writes: list[Write] = [(rows.REWRITE, rows.rewritten(envelope))]
         if envelope.body is not None:
             self._bodies[envelope.body.number] = envelope.body
-            writes.insert(0, (rows.SHARE, (envelope.body.number, envelope.body.data)))
+            writes.insert(0, (rows.SHARE, rows.shared(envelope.body)))
         if before is not None and before is not envelope.body:
             writes.append((rows.END_BODY, (before.number,)))
-        self._ask(Work(tuple(writes), erases=True))
+        self._ask(Work(tuple(writes), erases=True, is_large=True))
 
     def hand_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it now, whether it was kept here or not."""
         self._note(envelope)
         row = rows.handed_over(envelope, status, self._ages.now)
-        self._ask(Work(((rows.HAND_OVER, row), (rows.DELETE, (envelope.id,))), handed_over=envelope))
+        writes = (rows.HAND_OVER, row), (rows.DELETE, (envelope.id,))
+        self._ask(Work(writes, handed_over=envelope, is_large=envelope.size >= LARGE))
         self._handed_over += 1
         if self._handed_over >= HANDED_OVER + queries.TRIMMED:
             self._handed_over -= queries.TRIMMED
@@ -351,6 +364,10 @@ class Store:
         statement = "DELETE FROM blocked WHERE user = ? AND other = ? AND other_server = ?"
         self._ask(Work(((statement, (user, *other)),), done=done))
 
+    def file(self, envelope: Envelope, then: Callable[[bytes | None], None]) -> None:
+        """Give the archive the content of a message as a file; `then` hears its SHA-256, None: it cannot be."""
+        self._ask(Work(filed=envelope, found=then))
+
     def when_safe(self, then: Callable[[], None]) -> None:
         """Call when all that was put here so far is committed."""
         self._ask(Work(safe=then))
@@ -366,7 +383,7 @@ class Store:
         """Read the next messages that wait there, in order: those with ids greater than `after`, or a pair's."""
 
         def read(db: sqlite3.Connection) -> list[Envelope]:
-            envelopes = queries.load(db, destination, after, limit, self._bodies, pair)
+            envelopes = queries.load(db, destination, after, limit, self._contents, pair)
             for envelope in envelopes:
                 envelope.arrived = self._ages.moment(envelope.arrived)
             return self._unwritten.add_to(envelopes, destination, after, limit, pair)
@@ -379,7 +396,7 @@ class Store:
         """Read what waits last of a pair, bears this number or seems to be an edit of it."""
 
         def read(db: sqlite3.Connection) -> list[Envelope]:
-            envelopes = queries.look_through(db, destination, pair, target, self._bodies)
+            envelopes = queries.look_through(db, destination, pair, target, self._contents)
             for envelope in envelopes:
                 envelope.arrived = self._ages.moment(envelope.arrived)
             return envelopes
@@ -444,9 +461,12 @@ class Store:
 
     def _run(self) -> None:
         try:
+            self.files.sweep(queries.files(self._db))
+            BodyFiles(self._handed).sweep(())  # whoever was to take those is gone
             running = True
             while running:
                 batch, running = self._take()
+                self._file(batch)
                 self._write(batch)
                 reads = self._unread + [work for work in batch if work.read is not None]
                 self._unread = [work for work in reads if not self._read(work)]
@@ -471,8 +491,18 @@ class Store:
             del batch[BATCH:]
         return batch, True
 
+    def _file(self, batch: list[Work]) -> None:
+        """Hand over files to the archive, before any of them is deleted here."""
+        for work in batch:
+            if work.filed is None or work.found is None:
+                continue
+            digest = None
+            with contextlib.suppress(OSError):
+                digest = self.files.hand(work.filed.content, work.filed.digest, self._handed)
+            self._tell(work.found, digest)
+
     def _write(self, batch: list[Work]) -> None:
-        works = self._unwritten.drain() + [work for work in batch if work.read is None]
+        works = self._unwritten.drain() + [work for work in batch if work.read is None and work.filed is None]
         if works or self.error:
             self._write_works(works)
 
@@ -498,7 +528,6 @@ class Store:
     def _commit(self, works: list[Work]) -> None:
         """Write messages first and delete them last; other changes come between, in the order of their requests."""
         kept = [work for work in works if work.envelope is not None and not work.envelope.is_over]
-        messages = [work.writes[0] for work in kept]
         bodies = {
             work.envelope.body.number: work.envelope.body for work in kept if work.envelope and work.envelope.body
         }
@@ -508,21 +537,24 @@ class Store:
         handed_over = [write for write in others if write[0] is rows.HAND_OVER]
         many_at_a_time = (rows.DELETE, rows.SETTLE, rows.HAND_OVER)
         others = [write for write in others if write[0] not in many_at_a_time]
-        if not messages and not deleted and not others and not self.error:
+        if not kept and not deleted and not others and not self.error:
             return
         if self.error and len(works) > MANY:
             self._db.execute(_CLOCK, self._ages.to_write())  # as all of them are tried often
         began = time.monotonic()
-        with self._erasure.of(erases=any(work.erases for work in works)):
-            self._transact(bodies, (messages, settled, handed_over, deleted), others)
+        with self._erasure.of(erases=any(work.erases for work in works)), self._file_writes.of(works):
+            in_file = self._file_writes.in_file
+            messages = [in_file(work.writes[0], work.envelope) for work in kept]
+            shares = [in_file((rows.SHARE, rows.shared(body)), body) for body in bodies.values()]
+            others = [in_file(write) for write in others]
+            self._file_writes.sync()
+            self._transact((messages, settled, handed_over, deleted), shares + others)
         count = len(messages) + len(settled) + len(handed_over) + len(deleted) + len(others)
         self._committed(time.monotonic() - began, count)
 
-    def _transact(self, bodies: dict[int, Body], rows_of: tuple[list[Write], ...], others: list[Write]) -> None:
+    def _transact(self, rows_of: tuple[list[Write], ...], others: list[Write]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            for number, body in bodies.items():
-                self._db.execute(rows.SHARE, (number, body.data))
             for many in rows_of:
                 self._write_many(many)
             for statement, values in others:

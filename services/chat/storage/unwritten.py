@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, Pair
-from parley.services.chat.storage.rows import LOADED
+from parley.services.chat.storage.rows import LOADED, Write
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,9 +23,6 @@ MESSAGES: Final = 4096
 """That are tried again, at most."""
 BYTES: Final = 16 * 1024 * 1024
 """Of them; what is begun below it may end above it by one message."""
-
-Write = tuple[str, tuple[object, ...]]
-"""A statement, or one of rows.py's heads, and a row's values."""
 
 
 @dataclass(slots=True)
@@ -43,10 +40,14 @@ class Work:
     """Called with whether it was written; such work is not tried again. Other work without a message is."""
     safe: Callable[[], None] | None = None
     """Hears that all before it was written."""
+    filed: Envelope | None = None
+    """A message with a body that is to be given to the archive as a file; `found` hears its digest, or None."""
     read: Callable[[sqlite3.Connection], Any] | None = None
     """Reads, or changes what is there in a transaction of its own."""
     found: Callable[[Any], None] | None = None
     """Hears what `read` returned."""
+    is_large: bool = False
+    """Whether it takes something away that may be a file."""
     erases: bool = False
     """Whether what it takes away is to be in none of the file's bytes."""
 

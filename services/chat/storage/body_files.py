@@ -1,0 +1,199 @@
+"""Large bodies as files of their own, each named by the SHA-256 of what is in it.
+
+A store that has such files owns a directory of them: the mailbox `chat.bodies`, the archive `archive.bodies`. A
+body that both have is one file with a name in each (a hard link), so neither needs to know of the other, and the
+bytes go with the last name. Where the file system cannot link, each has a copy.
+
+    written    under another name, synced, then named; `sync` makes the names safe, before a record refers to them
+    ended      its name goes once no record refers to it
+    read       what is not what its name says (torn by a power cut, or by a disk) counts as gone, and is counted
+    started    `sweep`: names that no record refers to go; a crash between file and record leaves such
+
+One thread calls what changes a directory; any may read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from parley.shared.directories import make_directory, sync_directory
+
+MAILBOX: Final = "chat.bodies"
+ARCHIVE: Final = "archive.bodies"
+HANDED: Final = "new"
+"""The part of the archive's directory in which it is given files: whoever writes the mailbox puts them there."""
+DIGEST: Final = 32
+"""Bytes of a name, which is written in hexadecimal digits."""
+_UNFINISHED: Final = ".part"
+
+
+class BodyFiles:
+    """One store's directory of them; it is made with the first one."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.count = self.size = 0
+        """How many there are, and their bytes; `sweep` counts those from before."""
+        self.torn = 0
+        """How many were read and are not what their names say."""
+        self._verified: set[bytes] = set()
+        """Of those that are there, the ones that were seen to be what their names say."""
+        self._is_unsafe = False
+        self._is_made = False
+
+    @property
+    def figures(self) -> tuple[int, int, int]:
+        """How many there are, their bytes, and how many were torn."""
+        return self.count, self.size, self.torn
+
+    def path(self, digest: bytes) -> Path:
+        """Where the body of a digest is, if it is there."""
+        return self.directory / digest.hex()
+
+    # Writing, by one thread -------------------------------------------------------------------
+
+    def put(self, content: bytes, digest: bytes = b"") -> bytes:
+        """Have a body be there, safe but for its name (`sync`); its digest, if that is not known. OSError."""
+        digest = digest or sha256(content).digest()
+        if digest in self._verified and self.path(digest).exists():
+            return digest
+        self._make()
+        unfinished = _unfinished(self.path(digest), content)
+        self._named(unfinished, digest)
+        return digest
+
+    def hand(self, content: bytes, digest: bytes, directory: Path) -> bytes:
+        """Have a body be in another directory, for whoever takes it there; its digest. OSError."""
+        digest = digest or sha256(content).digest()
+        _make(directory)
+        if digest in self._verified:
+            with contextlib.suppress(OSError):  # it is gone here, or cannot be linked
+                os.link(self.path(digest), directory / digest.hex())
+                return digest
+        path = directory / digest.hex()
+        if not path.exists():
+            _unfinished(path, content).replace(path)
+        return digest
+
+    def take(self, digest: bytes, directory: Path) -> bool:
+        """Have what was handed over in a directory be here, and not there; False: it is in neither. OSError."""
+        self._make()
+        handed = directory / digest.hex()
+        try:
+            self._named(handed, digest)
+        except FileNotFoundError:
+            return self.path(digest).exists()
+        handed.unlink(missing_ok=True)  # of two names of one file a rename removes none
+        return True
+
+    def _named(self, before: Path, digest: bytes) -> None:
+        """Give a file its name here, in place of one that may be torn."""
+        path = self.path(digest)
+        there = _size_of(path)
+        before.replace(path)
+        if there is not None:
+            self.count, self.size = self.count - 1, self.size - there
+        self.count, self.size = self.count + 1, self.size + path.stat().st_size
+        self._verified.add(digest)
+        self._is_unsafe = True
+
+    def sync(self) -> None:
+        """Make the names safe that were given since the last time."""
+        if self._is_unsafe:
+            sync_directory(self.directory)
+            self._is_unsafe = False
+
+    def drop(self, digests: Iterable[bytes]) -> None:
+        """Have these not be here; what other directories have of them stays."""
+        for digest in digests:
+            path = self.path(digest)
+            size = _size_of(path)
+            self._verified.discard(digest)
+            if size is not None:
+                path.unlink(missing_ok=True)
+                self.count, self.size = self.count - 1, self.size - size
+
+    def sweep(self, known: Collection[bytes]) -> int:
+        """Remove what no record refers to, and count the rest; how many were removed."""
+        self.count = self.size = removed = 0
+        with contextlib.suppress(OSError), os.scandir(self.directory) as found:  # the next start may
+            for each in found:
+                if not each.is_file(follow_symlinks=False):
+                    continue
+                if _digest_of(each.name) in known:
+                    self.count, self.size = self.count + 1, self.size + each.stat().st_size
+                else:
+                    Path(each.path).unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
+    def _make(self) -> None:
+        if not self._is_made:
+            _make(self.directory)
+            self._is_made = True
+
+    # Reading, by any thread -------------------------------------------------------------------
+
+    def read(self, digest: bytes) -> bytes | None:
+        """Read a body; None: it is gone, or is not what its name says."""
+        try:
+            content = self.path(digest).read_bytes()
+        except OSError:
+            return None
+        if digest not in self._verified:
+            if sha256(content).digest() != digest:
+                self.torn += 1
+                return None
+            self._verified.add(digest)
+        return content
+
+    def beginning(self, digest: bytes, size: int) -> bytes:
+        """Read its first bytes, which nobody has verified; empty: it is gone."""
+        try:
+            with self.path(digest).open("rb", buffering=0) as file:
+                return file.read(size)
+        except OSError:
+            return b""
+
+
+def _make(directory: Path) -> None:
+    if not directory.is_dir():
+        make_directory(directory, 0o700)
+
+
+def _unfinished(path: Path, content: bytes) -> Path:
+    """Write a file that is to have that name, for its owner alone, under another one; it is safe. OSError."""
+    unfinished = path.with_suffix(_UNFINISHED)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    return unfinished
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _digest_of(name: str) -> bytes:
+    """The digest that a name is; empty: it is none."""
+    try:
+        found = bytes.fromhex(name)
+    except ValueError:
+        return b""
+    return found if len(found) == DIGEST and found.hex() == name else b""
