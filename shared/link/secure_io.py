@@ -36,8 +36,8 @@ class SecureIO:
     """
 
     __slots__ = (
-        "_decrypt_record", "_descriptor", "_encrypt", "_fed", "_incoming", "_is_broken", "_is_paused",
-        "_is_resting", "_is_secured", "_link", "_outgoing", "_raw", "_written_at",
+        "_decrypt_record", "_descriptor", "_encrypt", "_fed", "_has_part", "_incoming", "_is_broken", "_is_paused",
+        "_is_resting", "_is_secured", "_link", "_may_wait", "_outgoing", "_raw", "_written_at",
     )  # fmt: skip
 
     def __init__(self, link: Any, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, tls: ssl.SSLObject) -> None:
@@ -56,6 +56,10 @@ class SecureIO:
         """Whether the rest of a read waits for the next turn."""
         self._is_paused = False
         """Whether the link wants nothing more for now."""
+        self._may_wait = True
+        """Whether something may wait in the connection's transport."""
+        self._has_part = True
+        """Whether OpenSSL may have the beginning of a record."""
         self._fed = 0
         """Bytes of the handshake; after it, those that brought no data."""
 
@@ -94,17 +98,23 @@ class SecureIO:
             self._after_read()
 
     def _read_records(self, found: list[bytes]) -> ssl.SSLError | None:
-        """Read records until the buffer is empty, or there are RECORDS; what brings no data is counted."""
+        """Read records until the buffer is empty, or there are RECORDS; what brings no data is counted.
+
+        Each is read whole: of less nobody would ask for the rest. Its data is shorter than the record, which is of
+        what waits unless OpenSSL has its beginning; a buffer of that size is cheaper than one for the longest.
+        """
         incoming, read = self._incoming, self._decrypt_record
-        while incoming.pending and len(found) < RECORDS:
+        while (waits := incoming.pending) and len(found) < RECORDS:
+            most, self._has_part = PIECE if self._has_part else min(waits, PIECE), True
             try:
-                part = read(PIECE)  # a whole record, always: of less nobody would ask for the rest
+                part = read(most)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLError as error:
                 return error
             if not part:
                 return ssl.SSLZeroReturnError()
+            self._has_part = False
             found.append(part)
             self._fed = max(self._fed - len(part) - RECORD, -PIECE)
         return None
@@ -135,10 +145,13 @@ class SecureIO:
         now = monotonic()
         before, self._written_at = self._written_at, now
         is_quiet = now - before >= QUIET and self._descriptor >= 0 and not self._raw.is_closing()
-        if is_quiet and not self._raw.get_write_buffer_size():
+        if is_quiet and self._may_wait:
+            self._may_wait = bool(self._raw.get_write_buffer_size())
+        if is_quiet and not self._may_wait:
             with contextlib.suppress(OSError):
                 data = data[os.write(self._descriptor, data) :]
         if data:
+            self._may_wait = True
             self._raw.write(data)
 
 

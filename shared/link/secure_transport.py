@@ -183,12 +183,12 @@ class SecureTransport(SecureIO, asyncio.Protocol):
     def _decrypt(self, data: bytes) -> None:
         """Decrypt as much as one turn allows, and hand it on in one piece; the rest waits."""
         found: list[bytes] = []
-        at, error = 0, None
+        view, at, error = memoryview(data), 0, None
         while error is None and len(found) < RECORDS:
             if not self._incoming.pending:
                 if at >= len(data):
                     break
-                self._fed += self._incoming.write(data if len(data) <= PIECE else data[at : at + PIECE])
+                self._fed += self._incoming.write(view[at : at + PIECE])
                 at += PIECE
             error = self._read_records(found)
         self._hand_on(found, error)
@@ -246,10 +246,12 @@ class SecureTransport(SecureIO, asyncio.Protocol):
         while at < len(view):
             at += self._encrypt(view[at : at + PIECE])
             parts.append(self._outgoing.read())
+        self._may_wait = True
         self._raw.write(b"".join(parts))
 
     def _send(self) -> None:
         if self._outgoing.pending and self._raw is not None and not self._raw.is_closing():
+            self._may_wait = True
             self._raw.write(self._outgoing.read())
 
     def close(self) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 import random
+import socket
 import ssl
+from time import monotonic
 
 import pytest
 
 from parley.shared.errors import PeerUnproven
 from parley.shared.limits.bounds import Bounds
 from parley.shared.link.credentials import Credentials, expect_key
-from parley.shared.link.secure_io import BARREN, PIECE, RECORDS
+from parley.shared.link.secure_io import BARREN, PIECE, QUIET, RECORDS
 from parley.shared.link.secure_transport import HANDSHAKE
 from parley.shared.link.turn import turn_of
 from parley.shared.trust.assurance import PLAIN, Assurance, Basis
@@ -226,6 +228,55 @@ def test_the_compiled_link_never_writes_past_the_encryption(tmp_path):
         await pair.settle()
         assert not pair.acceptor._is_plain_tcp
         assert pair.ends[pair.acceptor].protocol.get_extra_info("sslcontext") is not None
+        pair.end()
+
+    run(story)
+
+
+def test_what_waits_in_the_transport_goes_before_what_is_written_past_it(tmp_path):
+    async def story():
+        pair = Pair(trust_of(tmp_path))
+        await pair.settle()
+        raw, secure = pair.ends[pair.dialler], pair.ends[pair.dialler].protocol
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            secure._descriptor = ours.fileno()
+            sizes = {b"a": 10, b"b": PIECE + 1, b"c": 10, b"d": 10}  # more than a piece goes to the transport
+            for letter, size in sizes.items():
+                quiet_since = monotonic()
+                while monotonic() - quiet_since < 2 * QUIET:
+                    pass
+                if letter == b"d":
+                    pair.carry(pair.acceptor)
+                waited = len(raw.written)
+                secure.write(text(size, letter))
+                assert (len(raw.written) > waited) is (letter in (b"b", b"c"))
+                if not raw.written:
+                    pair.ends[pair.acceptor].protocol.data_received(theirs.recv(PIECE))
+            assert pair.theirs.frames == [text(size, letter) for letter, size in sizes.items()]
+            secure._descriptor = -1
+        pair.end()
+
+    run(story)
+
+
+def test_records_of_every_length_arrive_however_they_are_cut(tmp_path):
+    async def story():
+        pair, chance = Pair(trust_of(tmp_path)), random.Random(17)
+        await pair.settle()
+        sizes = [*range(1, 40), *(chance.choice((60, 500, 2000, PIECE - 30, PIECE, 40_000)) for _ in range(60))]
+        for size in sizes:
+            pair.dialler.send(text(size))
+            await asyncio.sleep(0)
+        raw, came = pair.ends[pair.dialler], pair.ends[pair.acceptor].protocol
+        stream, raw.written = bytes(raw.written), bytearray()
+        while stream:
+            at = chance.choice((1, 3, 21, 22, 23, 300, 5000, PIECE, 3 * PIECE))
+            came.data_received(stream[:at])
+            stream = stream[at:]
+            if came._is_resting:
+                await asyncio.sleep(0)  # in which it goes on
+        assert pair.theirs.frames == [text(size) for size in sizes]
         pair.end()
 
     run(story)

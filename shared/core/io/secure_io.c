@@ -14,11 +14,12 @@ typedef struct {
     PyObject *incoming, *outgoing; /* MemoryBIO */
     PyObject *decrypt, *encrypt;   /* the read and write of the connection's SSL object */
     PyObject *raw;                 /* the connection's transport, or None */
-    PyObject *most;                /* TLS_PIECE, as a number of Python's */
     double written_at;
     long long fed; /* bytes of the handshake; after it, those that brought no data */
     int descriptor;
     char is_secured, is_broken, is_resting, is_paused;
+    char has_part; /* OpenSSL may have the beginning of a record */
+    char may_wait; /* something may wait in the transport */
 } SecureIO;
 
 /* Reading ------------------------------------------------------------------------------------------------------ */
@@ -47,12 +48,29 @@ static int fault_found(PyObject **fault)
     return *fault == NULL ? -1 : FAULT;
 }
 
-/* Read records until the buffer is empty, or there are enough; what brings no data is counted. */
-static int read_records(SecureIO *self, PyObject *found, PyObject **fault)
+/* One record's data, whole: of less nobody would ask for the rest. It is shorter than its record, which is of what
+ * waits unless OpenSSL has its beginning; a buffer of that size is cheaper to make than one for the longest.
+ */
+static PyObject *decrypt_record(SecureIO *self, Py_ssize_t waits)
 {
-    Py_ssize_t waits;
-    while ((waits = pending(self->incoming)) > 0 && PyList_GET_SIZE(found) < TLS_RECORDS) {
-        PyObject *part = PyObject_CallOneArg(self->decrypt, self->most); /* a whole record, always */
+    PyObject *most = PyLong_FromSsize_t(self->has_part || waits > TLS_PIECE ? TLS_PIECE : waits);
+    PyObject *part = most == NULL ? NULL : PyObject_CallOneArg(self->decrypt, most);
+    Py_XDECREF(most);
+    self->has_part = part == NULL;
+    return part;
+}
+
+/* Read records until the buffer is empty, or there are enough; what brings no data is counted. `waits`: bytes in the
+ * buffer, or -1 where that is to be asked.
+ */
+static int read_records(SecureIO *self, PyObject *found, PyObject **fault, Py_ssize_t waits)
+{
+    for (;;) {
+        if (waits < 0 && (waits = pending(self->incoming)) < 0)
+            return -1;
+        if (waits == 0 || PyList_GET_SIZE(found) >= TLS_RECORDS)
+            return OVER;
+        PyObject *part = decrypt_record(self, waits);
         if (part == NULL) {
             if (PyErr_ExceptionMatches(io_tls.want_read)) {
                 PyErr_Clear();
@@ -65,14 +83,15 @@ static int read_records(SecureIO *self, PyObject *found, PyObject **fault)
             *fault = PyObject_CallNoArgs(io_tls.is_over);
             return *fault == NULL ? -1 : FAULT;
         }
-        long long fed = self->fed - PyBytes_GET_SIZE(part) - TLS_RECORD;
+        Py_ssize_t record = PyBytes_GET_SIZE(part) + TLS_RECORD;
+        long long fed = self->fed - record;
         self->fed = fed < -TLS_PIECE ? -TLS_PIECE : fed;
+        waits = record == waits ? 0 : -1;
         int failed = PyList_Append(found, part);
         Py_DECREF(part);
         if (failed)
             return -1;
     }
-    return waits < 0 ? -1 : OVER;
 }
 
 /* Nothing behind a fault (NULL: there was none), after which OpenSSL neither tells nor encrypts. */
@@ -106,7 +125,7 @@ static int decrypt_read(SecureIO *self, PyObject *data)
     PyObject *found = PyList_New(0), *fault = NULL;
     int failed = found == NULL ? -1 : io_call(self->incoming, io_name.write, data);
     self->fed += PyBytes_GET_SIZE(data);
-    int end = failed ? -1 : read_records(self, found, &fault);
+    int end = failed ? -1 : read_records(self, found, &fault, self->has_part ? -1 : PyBytes_GET_SIZE(data));
     if (end >= 0 && hand_on(self, found, fault))
         end = -1;
     if (end == FAULT)
@@ -132,16 +151,19 @@ static PyObject *py_data_received(SecureIO *self, PyObject *data)
 /* Writing ------------------------------------------------------------------------------------------------------ */
 
 /* Whether the connection is not closing, and nothing waits in its transport; -1 with an error. */
-static int is_clear(PyObject *raw)
+static int is_clear(SecureIO *self)
 {
-    PyObject *closing = PyObject_CallMethodNoArgs(raw, io_name.is_closing);
+    PyObject *closing = PyObject_CallMethodNoArgs(self->raw, io_name.is_closing);
     int is_closing = closing == NULL ? -1 : PyObject_IsTrue(closing);
     Py_XDECREF(closing);
     if (is_closing)
         return is_closing < 0 ? -1 : 0;
-    PyObject *left = PyObject_CallMethodNoArgs(raw, io_name.get_write_buffer_size);
+    if (!self->may_wait)
+        return 1;
+    PyObject *left = PyObject_CallMethodNoArgs(self->raw, io_name.get_write_buffer_size);
     Py_ssize_t waits = left == NULL ? -1 : PyLong_AsSsize_t(left);
     Py_XDECREF(left);
+    self->may_wait = waits != 0;
     return waits < 0 ? -1 : waits == 0;
 }
 
@@ -151,11 +173,12 @@ static int pass_on(SecureIO *self, PyObject *data)
     PyObject *raw = Py_NewRef(self->raw);
     double now = clock_monotonic(), before = self->written_at;
     self->written_at = now;
-    int past = self->descriptor >= 0 && now - before >= QUIET ? is_clear(raw) : 0;
+    int past = self->descriptor >= 0 && now - before >= QUIET ? is_clear(self) : 0;
     Py_ssize_t size = PyBytes_GET_SIZE(data);
     Py_ssize_t sent = past > 0 ? write_to_socket(self->descriptor, PyBytes_AS_STRING(data), size) : 0;
     int failed = past < 0 ? -1 : 0;
     if (!failed && sent < size) {
+        self->may_wait = 1;
         PyObject *rest =
             sent ? PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + sent, size - sent) : Py_NewRef(data);
         failed = rest == NULL ? -1 : io_call(raw, io_name.write, rest);
@@ -199,14 +222,14 @@ static int secure_init(SecureIO *self, PyObject *arguments, PyObject *keywords)
     Py_XSETREF(self->decrypt, PyObject_GetAttr(compiled, io_name.read));
     Py_XSETREF(self->encrypt, PyObject_GetAttr(compiled, io_name.write));
     Py_DECREF(compiled);
-    Py_XSETREF(self->most, PyLong_FromLong(TLS_PIECE));
-    if (self->decrypt == NULL || self->encrypt == NULL || self->most == NULL)
+    if (self->decrypt == NULL || self->encrypt == NULL)
         return -1;
     Py_XSETREF(self->link, Py_NewRef(link));
     Py_XSETREF(self->incoming, Py_NewRef(incoming));
     Py_XSETREF(self->outgoing, Py_NewRef(outgoing));
     Py_XSETREF(self->raw, Py_NewRef(Py_None));
     self->descriptor = -1;
+    self->has_part = self->may_wait = 1;
     return 0;
 }
 
@@ -238,7 +261,6 @@ static void secure_dealloc(SecureIO *self)
     Py_CLEAR(self->decrypt);
     Py_CLEAR(self->encrypt);
     Py_CLEAR(self->raw);
-    Py_CLEAR(self->most);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -250,7 +272,7 @@ static PyObject *py_read_records(SecureIO *self, PyObject *found)
         PyErr_SetString(PyExc_TypeError, "what is found goes to a list");
         return NULL;
     }
-    int end = read_records(self, found, &fault);
+    int end = read_records(self, found, &fault, -1);
     return end < 0 ? NULL : end == FAULT ? fault : Py_NewRef(Py_None);
 }
 
@@ -283,6 +305,7 @@ static PyMemberDef secure_members[] = {
     {"_is_broken", T_BOOL, offsetof(SecureIO, is_broken), 0, NULL},
     {"_is_resting", T_BOOL, offsetof(SecureIO, is_resting), 0, NULL},
     {"_is_paused", T_BOOL, offsetof(SecureIO, is_paused), 0, NULL},
+    {"_may_wait", T_BOOL, offsetof(SecureIO, may_wait), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
