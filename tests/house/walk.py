@@ -115,14 +115,19 @@ def walk(root: Path, directory: Path, *, back: bool = False) -> list[Leg]:
         status = turns.run(PEOPLE, send(), follower)
         if status != "DELIVERED":
             raise RuntimeError(f"the message was not delivered: {status}")
-        walks.append([leg for leg in follower.legs if leg.visits])
+        walks.append([leg for leg in follower.legs if leg.visits and not _found_nothing_due(leg)])
         turns.settle()
     for feature in (alice, bob):
         turns.run(PEOPLE, feature.close())
     for name, service in services.items():
         turns.run(name, service.stop())
     turns.close()
-    return min(walks[1:], key=lambda legs: sum(len(leg.calls) for leg in legs))
+    return min(walks[1:], key=lambda legs: (not _is_without_timer(legs), sum(len(leg.calls) for leg in legs)))
+
+
+def _found_nothing_due(leg: Leg) -> bool:
+    """Whether it is a timer that fired for nothing, as it does on a busy machine: it is on no message's way."""
+    return not leg.reads and len(leg.visits) == 1
 
 
 def _is_without_timer(legs: list[Leg]) -> bool:
