@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
 from parley.shared.addresses import User
+from parley.shared.trust.authors import KeysOf
 
 
 def _nothing(*_arguments: object) -> None:
@@ -75,8 +76,10 @@ class Hooks:
     """Whether a server that is not linked announced itself as an existing program, no Parley."""
     sign: Callable[[Envelope, int], bytes] = _unsigned
     """The proof of a status that this server gives itself, as a field of a payload; empty: none."""
-    keys_of: Callable[[User], Collection[bytes] | None] = _none_known
+    keys_of: KeysOf = _none_known
     """The keys of a user's devices; None: none are known here."""
+    edit_refused: Callable[[], None] = _nothing
+    """An edit may not change a message that waits."""
     doubted: Callable[[], None] = _nothing
     """Somebody answered what they are not known to have been given."""
     refusal_waits: Callable[[str, Envelope], bool] = _never

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from parley.services.chat.archive.interface import WithoutEffect
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.compiled import core
@@ -75,6 +76,7 @@ class ChatMetrics:
             lambda: [((kind,), count) for kind, count in self._forged.items()],
             ("kind",),
         )
+        self._mail_edits_refused = 0
         self._device_lists = {verdict.value: 0 for verdict in ListVerdict}
         metrics.watch_counter(
             "parley_device_lists",
@@ -123,6 +125,19 @@ class ChatMetrics:
             ("result",),
         )
 
+        metrics.watch_counter(
+            "parley_edits_without_effect",
+            "Edits that changed nothing, for each list of the archive, and for each message that waits",
+            lambda: self._edit_samples(archive()),
+            ("where", "why"),
+        )
+
+    def _edit_samples(self, archive: Archive | None) -> Samples:
+        found = archive.worker.edits_without_effect if archive is not None else dict.fromkeys(WithoutEffect, 0)
+        for why, count in found.items():
+            yield ("archive", why.value), count
+        yield ("mailbox", WithoutEffect.UNPROVEN.value), self._mail_edits_refused
+
     def _samples(self) -> Samples:
         fast = {} if self.fast_path is None else {"local": self.fast_path.local, "remote": self.fast_path.remote}
         for scope, counts in (("local", self._reported_local), ("remote", self._reported_remote)):
@@ -138,6 +153,10 @@ class ChatMetrics:
     def forged(self, kind: str) -> None:
         """Another server sent a forged one: a `copy` of a message to a group, or a `message`."""
         self._forged[kind] += 1
+
+    def edit_refused(self) -> None:
+        """An edit may not change a message that waits."""
+        self._mail_edits_refused += 1
 
     def device_list_came(self, verdict: ListVerdict) -> None:
         """Another server told the devices of a user."""

@@ -141,6 +141,7 @@ class EngineRunner:
                 owner.server_id,
                 policy,
                 age=lambda: self._store.age,
+                keys=owner.authors.devices_of,
                 log=owner.log,
                 faults=owner.faults,
             )
@@ -174,7 +175,8 @@ class EngineRunner:
                 doubted=lambda: owner.metrics.rejected("never_given"),
                 refusal_waits=owner.refusal_waits,
                 sign=owner.authors.sign,
-                keys_of=owner.authors.keys_of,
+                keys_of=owner.authors.devices_of,
+                edit_refused=owner.chat_metrics.edit_refused,
             ),
             caps=config.limits,
             fair_order=self.fair_order,

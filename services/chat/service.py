@@ -628,7 +628,9 @@ class ChatService(ServiceBase):
         if message.HasField("proof") and (message.HasField("userOfGroup") or next(checks.samples)):
             checks.look_at(message, router.batch_came)
         if message.HasField("edit"):
-            self.guard.counts(link, "edits", 1)
+            is_copy = message.HasField("userOfGroup")
+            which = (User.of(message.author), message.messageSnowflake) if is_copy else None
+            self.guard.counts(link, "edits", 1, copy_of=which)
         router.message_from_server(server_id, message, frame.raw, self._now(), is_retried=link.is_parley)
         if not link.is_parley:
             router.remote_users.heard(User.of(message.author), self._now())

@@ -7,6 +7,7 @@ share only slows its links down: others may be behind it. A server stands for ma
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +26,8 @@ RATES: Final = {
 
 For an edit the archive looks through a conversation.
 """
+COPIES: Final = 20
+"""Copies of one edit, for members of a group here, that count as one: they are in the same places."""
 FACTOR: Final = 20
 """A server, and all links or ports of one address together, may have so many times as much."""
 FAILED: Final = (10.0, 300.0)
@@ -44,6 +47,14 @@ class Used:
     buckets: dict[str, TokenBucket] = field(default_factory=dict)
     over_since: float | None = None
     """Since when it has had more than it may, without a pause."""
+    copied: Hashable = None
+    copies: int = 0
+    """The last thing that it had copies of, and how many."""
+
+    def counts_copy(self, of: Hashable) -> bool:
+        """Note a copy of something; whether it counts: the first of COPIES does."""
+        self.copied, self.copies = of, self.copies + 1 if of == self.copied else 1
+        return self.copies % COPIES == 1
 
 
 @dataclass(frozen=True, slots=True)

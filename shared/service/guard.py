@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 from parley.shared.config import LimitsConfig
@@ -66,8 +66,13 @@ class Guard:
 
     # Rates ------------------------------------------------------------------------------------
 
-    def counts(self, link: Link, what: str, amount: int) -> None:
-        """A link had so many more of what has a rate; `connections`: it is new."""
+    def counts(self, link: Link, what: str, amount: int, copy_of: Hashable = None) -> None:
+        """A link had so many more of what has a rate; `connections`: it is new.
+
+        `copy_of`: these are one of many copies of that.
+        """
+        if copy_of is not None and not link.used.counts_copy(copy_of):
+            return
         now = asyncio.get_running_loop().time()
         if what == "connections":
             if self._rates.is_suspect(link.remote_host, now):

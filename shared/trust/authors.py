@@ -17,8 +17,9 @@ edit names the first content by its hash, so both can be verified, and nobody ne
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Collection
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.compiled import same_as_compiled
@@ -143,6 +144,50 @@ def _is_signed(message: pb.ChatMessage) -> bool:
     if len(proof.key) != KEY or len(proof.signature) != SIGNATURE:
         return False
     return is_signed_by(proof.key, proof.signature, message_bytes(message))
+
+
+# Edits ----------------------------------------------------------------------------------------------
+
+
+class DeviceKeys(NamedTuple):
+    """The keys of a user's devices."""
+
+    now: Collection[bytes]
+    """Those that speak for the user."""
+    revoked: Collection[bytes] = ()
+    """Those that did."""
+
+
+KeysOf = Callable[[User], DeviceKeys | None]
+"""A user's device keys; None: none are known here."""
+
+
+class EditChecks:
+    """Whether an edit is as certainly its author's as the message that it changes.
+
+    A message without a proof may be changed by whoever is let in under the author's name. Of one that is signed the
+    edit is signed, too, by the same device or by another that is known as the author's, and by none that is known
+    to be revoked. `keys` is asked on the caller's thread.
+    """
+
+    def __init__(self, keys: KeysOf) -> None:
+        self._keys = keys
+        self._signed: tuple[bytes, bytes, bool] = b"", b"", False
+        """The last edit that was verified, by its signature and all that is signed: copies for a group have one."""
+
+    def allows(self, edit: pb.ChatMessage, message: pb.ChatMessage) -> bool:
+        """Whether the author of both may change it so, as far as it is known."""
+        if not message.HasField("proof"):
+            return True
+        if edit.HasField("revised"):
+            return False  # its signature would be for something else
+        proof, known = edit.proof, self._keys(User.of(message.author)) or DeviceKeys(())
+        if proof.key in known.revoked or (proof.key != message.proof.key and proof.key not in known.now):
+            return False
+        signed = message_bytes(edit)
+        if self._signed[:2] != (proof.signature, signed):
+            self._signed = proof.signature, signed, is_message_signed(edit)
+        return self._signed[2]
 
 
 # Statuses -------------------------------------------------------------------------------------------

@@ -31,11 +31,13 @@ class Kept:
         self.path = directory / storage.NAME
         self.day = 1
         self.snowflake = 0
+        self.keys = {}
+        """Authors' device keys."""
         self.open()
 
     def open(self):
         self.db = storage.open_file(self.path)
-        self.projection = Projection(self.db)
+        self.projection = Projection(self.db, self.keys.get)
         self.projection.remember()
 
     def entry(self, author, to, text, marks=BOTH, status=Status.DELIVERED):

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from parley.services.chat.archive import plain, retention, storage
 from parley.services.chat.archive.archive import Archive, Policy
 from parley.services.chat.archive.collector import Collector, key_of
+from parley.services.chat.archive.edits import Edits
 from parley.services.chat.archive.entries import (
     COPY,
     HEAD,
@@ -27,6 +28,7 @@ from parley.services.chat.archive.entries import (
     entry_at,
     entry_bytes,
 )
+from parley.services.chat.archive.interface import WithoutEffect
 from parley.services.chat.archive.lists import Conversation, conversation, message_of
 from parley.services.chat.archive.texts import query_of
 from parley.services.chat.message.life import Envelope
@@ -35,7 +37,8 @@ from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, StorageError
 from parley.shared.runtime.supervised import Faults
 from parley.shared.telemetry import logs
-from parley.shared.trust.authors import content_digest
+from parley.shared.trust.authors import DeviceKeys, content_digest, sign_message
+from parley.shared.trust.keys import PrivateKey
 from parley.shared.wire.framing import encode_frame
 from parley.shared.wire.messages import encode, pb
 from tests.support.kept_archive import ALICE, BEA, BOB, BOTH, CREW, EVE, Kept, message
@@ -667,6 +670,66 @@ def test_who_begins_a_message_as_another_would_is_not_that_other(kept):
     assert edited(kept, "alice", BOB) == ["changed", "bob's"]
 
 
+DEVICE, LAPTOP, LOST, STRANGER = (PrivateKey(bytes([number]) * 32) for number in range(1, 5))
+
+
+def signed_entry(entry, device):
+    """The same entry of an edit or a message, signed by that device."""
+    (found,) = entries(entry)
+    payload = message_of(found.data)
+    sign_message(device, payload, 0, 1)
+    return entry_bytes(MESSAGE, found.marks, found.status, found.when, found.key, encode("MESSAGE", payload))
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+@pytest.mark.parametrize("to", [BOB, CREW], ids=str)
+@pytest.mark.parametrize("device", [None, STRANGER, LOST], ids=["nobody", "a stranger", "a lost device"])
+def test_what_is_signed_is_changed_by_nobody_who_signs_as_another(kept, to, device, deletes):
+    kept.keys[ALICE] = DeviceKeys([DEVICE.public, LAPTOP.public], [LOST.public])
+    kept.write(signed_entry(kept.entry(ALICE, to, "number 1", marks=SENT), DEVICE))
+    edit = edit_entry(kept, ALICE, to, 1, "forged", deletes=deletes, marks=SENT)
+    kept.write(edit if device is None else signed_entry(edit, device))
+    kept.project()
+    assert edited(kept, "alice", to) == ["number 1"]
+    assert kept.projection.edits.without_effect[WithoutEffect.UNPROVEN] == 1
+    retention.blank_due(kept.db)
+    assert kept.texts("alice", to) == ["number 1"]
+    kept.write(signed_entry(edit_entry(kept, ALICE, to, 1, "mine", marks=SENT), LAPTOP))
+    kept.project()
+    assert edited(kept, "alice", to) == ["mine"]
+
+
+def test_edits_that_change_nothing_are_counted_by_why(kept):
+    kept.say("number 1")
+    kept.write(edit_entry(kept, BOB, ALICE, 1, "of another's"), edit_entry(kept, ALICE, BOB, 1, "new", revision=3))
+    kept.write(edit_entry(kept, ALICE, BOB, 1, "late", revision=2))
+    kept.project()
+    found = kept.projection.edits.without_effect
+    assert found == {WithoutEffect.NO_SUCH_MESSAGE: 2, WithoutEffect.UNPROVEN: 0, WithoutEffect.OLDER: 2}
+    assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == ["new"]
+
+
+def test_whose_the_messages_are_that_all_members_have_is_read_once(kept, monkeypatch):
+    members, lines = [f"m{number}".encode() for number in range(20)], 30
+
+    def tell(entry):
+        key = kept.snowflake.to_bytes(16, "little")
+        kept.write(entry, *(entry_bytes(COPY, RECEIVED, NO_STATUS, 5.0, key, name) for name in members))
+
+    for number in range(lines):
+        tell(kept.entry(ALICE, CREW, f"number {number + 1}", marks=SENT, status=NO_STATUS))
+    kept.project()
+    reads = []
+    begin_of = Edits._begin_of
+    monkeypatch.setattr(Edits, "_begin_of", lambda self, at: reads.append(at) or begin_of(self, at))
+    tell(edit_entry(kept, ALICE, CREW, 9999, "of nothing", marks=SENT))
+    tell(edit_entry(kept, ALICE, CREW, 3, "third", marks=SENT))
+    kept.project()
+    assert sorted(reads) == sorted(set(reads))
+    assert len(reads) == lines
+    assert all(edited(kept, name.decode(), CREW)[2] == "third" for name in members)
+
+
 def test_an_edit_of_nothing_reads_no_message_that_it_looks_at_whole(kept, monkeypatch):
     for n in range(20):
         kept.say(f"number {n + 1}" + " and more" * 10_000)
@@ -678,7 +741,7 @@ def test_an_edit_of_nothing_reads_no_message_that_it_looks_at_whole(kept, monkey
     assert reads == []
     kept.write(edit_entry(kept, ALICE, BOB, 3, "third", content="number 3" + " and more" * 10_000))
     kept.project()
-    assert len(reads) == 2  # of each of the two whose list it is in
+    assert len(reads) == 1  # though it is in the lists of two
     assert edited(kept, "bob", ALICE)[2] == "third"
 
 

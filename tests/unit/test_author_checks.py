@@ -5,7 +5,7 @@ import pytest
 from parley.services.chat.authors import author_checks
 from parley.services.chat.authors.author_checks import BURST, LARGEST, OF_TURN, SAMPLE, AuthorChecks
 from parley.shared.addresses import Group, User
-from parley.shared.trust.authors import sign_message
+from parley.shared.trust.authors import content_digest, sign_message
 from parley.shared.trust.keys import PrivateKey
 from parley.shared.wire.messages import pb
 
@@ -105,3 +105,12 @@ def test_no_turn_and_no_second_has_more_than_its_share(world):
 def test_a_large_document_is_left_to_who_receives_it(world):
     assert world.look_at(copy(1, text="x" * LARGEST))
     assert world.verified == 0
+
+
+def test_a_body_that_held_says_nothing_of_one_that_says_to_be_changed_since(world):
+    good = copy(1)
+    assert world.look_at(good)
+    forged = copy(1)
+    forged.revised.content, forged.textContent = content_digest(good), "forged"
+    assert not world.look_at(forged)
+    assert world.forged == ["copy"]

@@ -9,7 +9,7 @@ from parley.services.chat.message.mailbox_edits import revised
 from parley.shared.addresses import Group, User
 from parley.shared.dialects.dialect import CLIENT_1
 from parley.shared.dialects.rewriting import for_stream, is_for_parleys
-from parley.shared.trust.authors import content_digest, is_message_signed, sign_message
+from parley.shared.trust.authors import DeviceKeys, EditChecks, content_digest, is_message_signed, sign_message
 from parley.shared.trust.keys import PrivateKey
 from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import encode, pb
@@ -177,3 +177,61 @@ def test_what_is_ours_goes_out_beside_a_group_too():
     theirs = message().SerializeToString() + b"\x7b\x08\x01\x7c"
     raw = encode_frame("MESSAGE", theirs + b"\xa8\x09\x01")  # field 149
     assert for_stream(CLIENT_1, lambda _frame: None)(raw) == encode_frame("MESSAGE", theirs)
+
+
+# Who may change what --------------------------------------------------------------------------------
+
+
+def signed_pair(key, edit_key):
+    """A message, and an edit of it, signed by these; None: not at all."""
+    target, edit = message(), edit_of(message(), text="hallo", revision=3)
+    for sent, device in ((target, key), (edit, edit_key)):
+        if device is not None:
+            sign_message(device, sent, 0, WRITTEN * 1000)
+    return target, edit
+
+
+DEVICE, LAPTOP, LOST, STRANGER = (PrivateKey(bytes([number]) * 32) for number in range(1, 5))
+
+
+@pytest.mark.parametrize(
+    ("key", "edit_key", "is_allowed"),
+    [
+        (None, None, True),
+        (None, STRANGER, True),
+        (DEVICE, None, False),
+        (DEVICE, DEVICE, True),
+        (DEVICE, LAPTOP, True),
+        (DEVICE, STRANGER, False),
+        (DEVICE, LOST, False),
+        (LOST, LOST, False),
+        (LOST, LAPTOP, True),
+    ],
+)
+def test_an_edit_is_as_certainly_its_authors_as_what_it_changes(key, edit_key, is_allowed):
+    known = {ALICE: DeviceKeys([DEVICE.public, LAPTOP.public], [LOST.public])}
+    target, edit = signed_pair(key, edit_key)
+    assert EditChecks(known.get).allows(edit, target) is is_allowed
+
+
+def test_where_no_device_is_known_the_same_one_changes_what_it_signed_and_no_other():
+    checks = EditChecks({}.get)
+    for key, edit_key, is_allowed in ((DEVICE, DEVICE, True), (DEVICE, LAPTOP, False)):
+        target, edit = signed_pair(key, edit_key)
+        assert checks.allows(edit, target) is is_allowed
+
+
+@pytest.mark.parametrize("change", ["text", "deletes", "revised"])
+def test_a_signature_that_held_is_none_of_another_edit(change):
+    checks, (target, edit) = EditChecks({}.get), signed_pair(DEVICE, DEVICE)
+    assert checks.allows(edit, target)
+    forged = pb.ChatMessage()
+    forged.CopyFrom(edit)
+    if change == "deletes":
+        forged.edit.deletes = True
+    else:
+        forged.edit.text = "forged"
+    if change == "revised":
+        forged.revised.content = content_digest(edit)
+    assert not checks.allows(forged, target)
+    assert checks.allows(edit, target)

@@ -8,6 +8,7 @@ import pytest
 from parley.shared.config import LimitsConfig
 from parley.shared.limits.buffers import ENOUGH, look, losers
 from parley.shared.limits.rates import (
+    COPIES,
     DATAGRAMS,
     FACTOR,
     FAILED,
@@ -68,6 +69,13 @@ def test_the_number_of_lines_left_out_is_as_urgent_as_they_are(kind, level, monk
 
 
 # Rates -----------------------------------------------------------------------------------------------
+
+
+def test_of_the_copies_of_one_edit_a_few_count_whoever_they_are_for():
+    used = Used()
+    assert [used.counts_copy("first") for _ in range(COPIES + 1)] == [True, *[False] * (COPIES - 1), True]
+    assert used.counts_copy("second")
+    assert used.counts_copy("first")
 
 
 def spend(rates, used, now, what="pings", *, amount=1, address=ADDRESS, is_server=False):

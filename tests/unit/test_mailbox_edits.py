@@ -4,7 +4,7 @@ import pytest
 
 from parley.services.chat.message import mailbox_edits
 from parley.shared.addresses import Group, User
-from parley.shared.trust.authors import content_digest, is_message_signed, sign_message
+from parley.shared.trust.authors import DeviceKeys, content_digest, is_message_signed, sign_message
 from parley.shared.trust.keys import PrivateKey
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import decode, encode, pb
@@ -166,10 +166,19 @@ def test_nothing_waiting_is_changed_by_what_may_not_change_it(settled, node, how
     assert texts(node)[-1] == EDIT
 
 
+def test_a_device_that_was_revoked_changes_nothing_that_waits(node):
+    first, refused = written(), []
+    send(node, first)
+    node.router._mailbox_edits._checks._keys = {ANN: DeviceKeys({OTHER.public}, {DEVICE.public})}.get
+    node.router._mailbox_edits._refused = lambda: refused.append(1)
+    send(node, edit_of(first, "first"))
+    assert (texts(node), refused) == (["frist", EDIT], [1])
+
+
 def test_another_device_of_the_authors_changes_it_where_it_is_known(node):
     first = written()
     send(node, first)
-    node.router._mailbox_edits._keys = {ANN: {OTHER.public}}.get
+    node.router._mailbox_edits._checks._keys = {ANN: DeviceKeys({OTHER.public})}.get
     send(node, edit_of(first, "first", device=OTHER))
     assert texts(node) == ["first", EDIT]
 

@@ -22,6 +22,7 @@ from parley.services.chat.archive.worker import Chunk, Policy, Worker
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.runtime.thread_load import ThreadLoad
 from parley.shared.telemetry.logs import Log
+from parley.shared.trust.authors import KeysOf
 
 COMMIT: Final = 0.05
 """Seconds for which entries are gathered."""
@@ -42,9 +43,19 @@ class Archive:
     """One server's archive."""
 
     def __init__(
-        self, directory: Path, server_id: str, policy: Policy, *, age: Callable[[], float], log: Log, faults: Faults
+        self,
+        directory: Path,
+        server_id: str,
+        policy: Policy,
+        *,
+        age: Callable[[], float],
+        keys: KeysOf = lambda _user: None,
+        log: Log,
+        faults: Faults,
     ) -> None:
         """Open, or make, `directory`/archive.db; `age` is the mailbox's (seconds), by which days count.
+
+        `keys` tells authors' devices, on the archive's thread.
 
         Raises:
             Unusable: it cannot be used; the file is left as it is.
@@ -58,7 +69,7 @@ class Archive:
         self.news: Callable[[set[str]], None] = lambda _people: None
         """Hears, on the loop, whose lists were changed."""
         self._is_open = True
-        self.worker = Worker(self._path, policy, log, self._touched, ThreadLoad().part)
+        self.worker = Worker(self._path, policy, log, self._touched, ThreadLoad().part, keys)
         self._faults = faults
         self._timer = SupervisedTimer("handing over entries", self.hand_over, faults)
         self.collector = Collector(server_id, self.begun)

@@ -2,23 +2,28 @@
 
 An edit is a message of its own, kept where it stands in a record; a line that was changed has the place of the edit
 that holds: a deletion for good, else the one with the greatest revision (`rank`). A message may be changed while it
-is among the last lines of its conversation (LOOKED). What was deleted is blanked in its record within hours, with
-all that it was edited to.
+is among the last lines of its conversation (LOOKED), by an edit that is as certainly its author's (`EditChecks`).
+What was deleted is blanked in its record within hours, with all that it was edited to.
+
+Each list of a group is looked through for itself. So it is remembered by whom the messages are that were looked at:
+the members have them at the same places.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
 from parley.services.chat.archive import storage
 from parley.services.chat.archive.entries import HEAD, MESSAGE, entry_at
+from parley.services.chat.archive.interface import WithoutEffect
 from parley.services.chat.archive.lists import message_of
 from parley.services.chat.archive.plain import length_at
 from parley.services.chat.archive.storage import record_of
 from parley.shared.addresses import User
-from parley.shared.trust.authors import signed_content
+from parley.shared.trust.authors import EditChecks, KeysOf, signed_content
 from parley.shared.wire.messages import pb
 from parley.shared.wire.varints import varint
 
@@ -26,8 +31,14 @@ LOOKED: Final = 2000
 """Lines among which a message is looked for, from the newest back."""
 ALIKE: Final = 16
 """Of those that begin as it does so many are read whole: who was given it can write more, with another end."""
+REMEMBERED: Final = 32_768
+"""Messages of which it is remembered whose they are, at least; at most twice as many."""
 _FRAME: Final = len(b"MESSAGE 123456789 ")
 """Bytes of a frame before its payload, at most."""
+_BEGIN: Final = 96
+"""Bytes from there on that are read at once: of most messages number and author."""
+_NUMBER, _AUTHOR = 0x08, 0x12
+"""The tags of a message's number and author, fields 1 and 2."""
 _MEMBER: Final = 0x2A
 """The tag of `userOfGroup`, field 5: a copy of a group message begins with it, before its number and author."""
 _MEMBER_HEAD: Final = 4
@@ -35,27 +46,38 @@ _MEMBER_HEAD: Final = 4
 
 
 class Edits:
-    """Applies edits to lines that are written; for the file's one writer."""
+    """Applies edits to lines that are written; for the file's one writer. `keys` knows authors' devices."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, keys: KeysOf) -> None:
         self._db = db
+        self._checks = EditChecks(keys)
+        self._begins = _Begins()
+        self._read: tuple[int, dict[int, pb.ChatMessage | None]] = 0, {}
+        """The place of the last edit, and the messages that were read for it: each member of a group has them."""
+        self.without_effect: dict[WithoutEffect, int] = dict.fromkeys(WithoutEffect, 0)
+        """Edits that changed nothing, once for each list; another thread may read it."""
 
     def apply(self, conversation: int, message: pb.ChatMessage, at: int) -> int | None:
         """Note the edit that stands at a place; the sequence of the line it changes, None: it changes none.
 
-        Of `message` its number, its author and the edit are looked at.
+        `message` is all of the edit.
         """
         edit = message.edit
+        if self._read[0] != at:
+            self._read = at, {}
         found = self._find(conversation, edit, User.of(message.author))
         if found is None:
-            self._erase(at)
+            self._is_nothing(at, WithoutEffect.NO_SUCH_MESSAGE)
             return None
-        sequence, target = found
+        sequence, target, changed = found
+        if not self._checks.allows(message, changed):
+            self._is_nothing(at, WithoutEffect.UNPROVEN)
+            return None
         before = self._db.execute(
             "SELECT place FROM edit WHERE conversation = ? AND sequence = ?", (conversation, sequence)
         ).fetchone()
         if before is not None and self._holds(before[0], message):
-            self._erase(at)
+            self._is_nothing(at, WithoutEffect.OLDER)
             return None
         row = conversation, sequence, edit.revision, at
         self._db.execute("INSERT OR REPLACE INTO edit VALUES (?, ?, ?, ?)", row)
@@ -65,6 +87,11 @@ class Edits:
             self._erase(target)
         return sequence
 
+    def _is_nothing(self, at: int, why: WithoutEffect) -> None:
+        """An edit changes nothing in a list: there it is not to be read."""
+        self.without_effect[why] += 1
+        self._erase(at)
+
     def _holds(self, at: int, other: pb.ChatMessage) -> bool:
         """Whether the edit at a place holds against another of the same message."""
         message = self._message_at(at)
@@ -72,17 +99,20 @@ class Edits:
 
     def _message_at(self, at: int) -> pb.ChatMessage | None:
         """The message that stands at a place; None: it is gone."""
-        number, offset = record_of(at)
-        record = storage.read_record(self._db, number)
-        entry = entry_at(record.body, offset) if record is not None and record.is_whole else None
-        return message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
+        if at not in self._read[1]:
+            number, offset = record_of(at)
+            record = storage.read_record(self._db, number)
+            entry = entry_at(record.body, offset) if record is not None and record.is_whole else None
+            is_there = entry is not None and entry.kind == MESSAGE
+            self._read[1][at] = message_of(entry.data) if entry is not None and is_there else None
+        return self._read[1][at]
 
     def _erase(self, at: int) -> None:
         """Have a message blanked: retention.blank_due."""
         self._db.execute("INSERT OR IGNORE INTO erasure VALUES (?)", (at,))
 
-    def _find(self, conversation: int, edit: pb.Edit, author: User) -> tuple[int, int] | None:
-        """The sequence and place of the author's message with that number and content.
+    def _find(self, conversation: int, edit: pb.Edit, author: User) -> tuple[int, int, pb.ChatMessage] | None:
+        """The sequence and place of the author's message with that number and content, and the message.
 
         Of other messages the first bytes are read alone: large documents are looked through as texts are.
         """
@@ -92,26 +122,58 @@ class Edits:
             "SELECT sequence, place FROM line WHERE conversation = ? ORDER BY sequence DESC LIMIT ?",
             (conversation, LOOKED),
         )
-        alike = ((sequence, at) for sequence, at in lines.fetchall() if self._begins_with(at, wanted))
+        begins, read, begin = self._begins.of, self._begin_of, hash(wanted)
+        alike = ((sequence, at) for sequence, at in lines.fetchall() if begins(at, read) == begin)
         for sequence, at in islice(alike, ALIKE):
             message = self._message_at(at)
             if message is None or message.messageSnowflake != edit.target:
                 continue
             if author == User.of(message.author):
-                return (sequence, at) if signed_content(message) == edit.content else None
+                return (sequence, at, message) if signed_content(message) == edit.content else None
         return None
 
-    def _begins_with(self, at: int, wanted: bytes) -> bool:
-        """Whether the payload of a message begins so: with number and author, as all programs write them."""
+    def _begin_of(self, at: int) -> bytes:
+        """With what a message's payload begins: number and author, as all programs write them; empty: otherwise."""
         number, offset = record_of(at)
         try:
             with self._db.blobopen("record", "body", number, readonly=True) as body:
                 frame = offset + HEAD.size
                 body.seek(frame)
-                body.seek(frame + _begin(body.read(_FRAME + _MEMBER_HEAD)))
-                return body.read(len(wanted)) == wanted
+                payload = frame + _begin(body.read(_FRAME + _MEMBER_HEAD))
+                body.seek(payload)
+                begin = body.read(_BEGIN)
+                end = _end_of_author(begin)
+                return begin[:end] if end <= len(begin) else begin + body.read(end - len(begin))
         except (sqlite3.OperationalError, ValueError, IndexError):  # it is gone, or ends before
-            return False
+            return b""
+
+
+class _Begins:
+    """With what the messages at the last places that were looked at begin, as hashes."""
+
+    def __init__(self) -> None:
+        self._new: dict[int, int] = {}
+        self._old: dict[int, int] = {}
+
+    def of(self, at: int, read: Callable[[int], bytes]) -> int:
+        """The hash of how the message at a place begins, which is read where it is not known."""
+        found = self._new.get(at)
+        if found is None:
+            found = self._old.get(at)
+        if found is None:
+            found = self._new[at] = hash(read(at))
+            if len(self._new) > REMEMBERED:
+                self._old, self._new = self._new, {}
+        return found
+
+
+def _end_of_author(payload: bytes) -> int:
+    """Where number and author end in the beginning of a payload; IndexError: it begins otherwise."""
+    _number, at = length_at(payload, 1)
+    if payload[0] != _NUMBER or payload[at] != _AUTHOR:
+        raise IndexError("neither number nor author")
+    length, begin = length_at(payload, at + 1)
+    return begin + length
 
 
 def _begin(frame: bytes) -> int:

@@ -1,13 +1,25 @@
-"""The interface of the collector, which chat tells of each message. Pure."""
+"""The interface of the archive: of the collector, which chat tells of each message, and to metrics. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from parley.services.chat.message.life import Envelope
     from parley.shared.addresses import Group, User
+
+
+class WithoutEffect(Enum):
+    """Why an edit changes nothing in a list; the value is the metric's label."""
+
+    NO_SUCH_MESSAGE = "no_such_message"
+    """Its author wrote none there of that number and content, or not lately."""
+    UNPROVEN = "unproven"
+    """The message is signed, and the edit is not, or by a device that may not speak for its author."""
+    OLDER = "older"
+    """One that holds against it came before."""
 
 
 class Collector(Protocol):

@@ -43,6 +43,7 @@ from parley.services.chat.archive.storage import OF_CONVERSATION, Record, place
 from parley.services.chat.archive.texts import is_spaceless, searched, text_of, tokens
 from parley.services.chat.message.statuses import INTERIM
 from parley.shared.addresses import Group, Recipient, User
+from parley.shared.trust.authors import KeysOf
 from parley.shared.wire.messages import pb
 
 KNOWN: Final = 65_536
@@ -107,7 +108,7 @@ class _Known:
 
 
 _Understood = tuple[_Parties, str, pb.ChatMessage | None]
-"""The parties of a message, the text that is searched, and, of an edit, itself with its author."""
+"""The parties of a message, the text that is searched, and, of an edit, itself."""
 
 
 class _Pending(NamedTuple):
@@ -121,7 +122,8 @@ class _Pending(NamedTuple):
 class Projection:
     """Makes lines and words; the file's one writer calls it."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, keys: KeysOf = lambda _user: None) -> None:
+        """`keys` knows authors' devices."""
         self._db = db
         self._heads: dict[Conversation, _Head] = {}
         self._parties: dict[bytes, _Parties] = {}
@@ -141,7 +143,7 @@ class Projection:
         self._terms: list[int | str] = []
         self._grams: list[int | str] = []
         self._statuses: list[tuple[int, int, int]] = []
-        self._edits = Edits(db)
+        self.edits: Final = Edits(db, keys)
         self._edited: list[tuple[int, int]] = []
         """Lines that were changed, by conversation and sequence."""
         self._pending: dict[bytes, _Pending] = {}
@@ -238,9 +240,8 @@ class Projection:
             return None
         text, edit = text_of(message), None
         if message.WhichOneof("content") == "edit":
-            edit = pb.ChatMessage(
-                messageSnowflake=message.messageSnowflake, author=message.author, edit=message.edit
-            )
+            edit = pb.ChatMessage()
+            edit.CopyFrom(message)
         for others in _OF_ONE:
             message.ClearField(others)
         pair = message.SerializeToString()
@@ -285,7 +286,7 @@ class Projection:
         is_applied = False
         for each in whose:
             head = self._known_head(each)
-            sequence = self._edits.apply(head.number, edit, at) if head is not None else None
+            sequence = self.edits.apply(head.number, edit, at) if head is not None else None
             if head is not None and sequence is not None:
                 is_applied = True
                 self._altered.add(head.number)

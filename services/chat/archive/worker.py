@@ -16,14 +16,16 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from parley.services.chat.archive import retention, storage
 from parley.services.chat.archive.entries import count
+from parley.services.chat.archive.interface import WithoutEffect
 from parley.services.chat.archive.projection import Projection
 from parley.shared.telemetry.logs import Log
+from parley.shared.trust.authors import KeysOf
 
 MOST_UNWRITTEN: Final = 64 * 1024 * 1024
 """Bytes that may wait to be written."""
@@ -87,10 +89,11 @@ class Worker:
         log: Log,
         touched: Callable[[set[str]], None] = lambda _people: None,
         load: Callable[[], float] = lambda: 0.0,
+        keys: KeysOf = lambda _user: None,
     ) -> None:
         """Open or make the file. `touched` hears, on the thread, whose lists were changed.
 
-        `load` tells it which part of its time the event loop is at work.
+        `load` tells it which part of its time the event loop is at work, `keys` on the thread authors' devices.
 
         Raises:
             Unusable: it cannot be used.
@@ -104,7 +107,7 @@ class Worker:
         self._db = storage.open_file(path)
         self._projected = storage.projected(self._db)
         self._last = max(storage.last_record(self._db), self._projected)
-        self._projection = Projection(self._db)
+        self._projection = Projection(self._db, keys)
         self._changed = threading.Condition()
         self._unwritten: deque[Chunk] = deque()
         self._unwritten_bytes = 0
@@ -166,6 +169,11 @@ class Worker:
         with self._changed:
             oldest = self._behind[0][1] if self._behind else self._unwritten[0].put if self._unwritten else None
         return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
+
+    @property
+    def edits_without_effect(self) -> Mapping[WithoutEffect, int]:
+        """How many edits changed nothing in a list, by why."""
+        return self._projection.edits.without_effect
 
     @property
     def backlog(self) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 
 from parley.shared.addresses import User
 from parley.shared.limits.token_buckets import TokenBucket
-from parley.shared.trust.authors import is_message_signed, message_bytes
+from parley.shared.trust.authors import edit_in, is_message_signed, message_bytes
 from parley.shared.wire.messages import pb
 
 OF_TURN: Final = 4
@@ -64,7 +64,7 @@ class AuthorChecks:
         known = self._keys(User.of(message.author))
         if known is not None and message.proof.key not in known:
             return False
-        body = hashlib.sha256(message_bytes(message) + message.proof.signature).digest()
+        body = _body(message)
         found = self._known.get(body)
         if found is not None:
             return found
@@ -78,3 +78,12 @@ class AuthorChecks:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return is_good
+
+
+def _body(message: pb.ChatMessage) -> bytes:
+    """By which a body is known: all that its signatures are for, and they; of a changed message its edit's, too."""
+    found = hashlib.sha256(message_bytes(message) + message.proof.signature)
+    if message.HasField("revised"):
+        found.update((message.WhichOneof("content") or "").encode())
+        found.update(message_bytes(edit_in(message)) + message.revised.proof.signature)
+    return found.digest()

@@ -19,6 +19,7 @@ from parley.shared.service.guard import Guard
 from parley.shared.service.user_admission import UserAdmission
 from parley.shared.spellings import Spellings
 from parley.shared.telemetry.metrics import Metrics
+from parley.shared.trust.authors import DeviceKeys
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, pb
 
@@ -71,14 +72,19 @@ class Authors:
 
     def keys_of(self, user: User) -> Collection[bytes] | None:
         """The keys that speak for a user, or did when they signed: what was revoked since is no forgery."""
+        known = self.devices_of(user)
+        return None if known is None else {*known.now, *known.revoked} or None
+
+    def devices_of(self, user: User) -> DeviceKeys | None:
+        """The keys of a user's devices; None: none are known here. On any thread."""
         store = self._owner.user_admission.store
         if store is None:
             return None
         if user.server_id == self._owner.server_id:
             name = store.of(user.user_id)
-            return {*(owner.key for owner in name.owners), *name.revoked} or None
-        known = store.lists.of(user)
-        return ({*(device.key for device in known.devices), *known.revoked} or None) if known is not None else None
+            return DeviceKeys([owner.key for owner in name.owners], name.revoked)
+        known = store.lists.look_at(user)
+        return None if known is None else DeviceKeys([device.key for device in known.devices], known.revoked)
 
     # Devices ------------------------------------------------------------------------------------------------
 

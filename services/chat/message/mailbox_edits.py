@@ -11,15 +11,15 @@ The edit itself waits on. Its recipient's client finds that it has the text alre
 acknowledges it, so its author is told by the recipient. A program that is no Parley is sent no edit; that it is in
 effect all the same is noted in it (`inEffect`), and its author is told DELIVERED.
 
-Nobody may take another's message away. The author of both is the same, and where the target is signed, the edit
-must be signed, too, by the same device or by another that is known as the author's. Anything else stays as it is:
-the edit is delivered behind its target, as it is to who has that already.
+Nobody may take another's message away: the author of both is the same, and the edit is as certainly theirs
+(`EditChecks`). Anything else stays as it is: the edit is delivered behind its target, as it is to who has that
+already.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +31,7 @@ from parley.services.chat.storage.mailbox import Mailbox
 from parley.services.chat.storage.rows import edit_mark
 from parley.shared.addresses import User
 from parley.shared.errors import MalformedMessage
-from parley.shared.trust.authors import is_message_signed, signed_content
+from parley.shared.trust.authors import EditChecks, KeysOf, signed_content
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import decode, encode, pb
 
@@ -46,9 +46,6 @@ LARGEST: Final = 1_000_000
 
 REMEMBERED: Final = 10_000
 """Messages that were changed."""
-
-Keys = Callable[[User], Collection[bytes] | None]
-"""A user's device keys; None: none are known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +68,26 @@ class _Edit:
 
 
 class MailboxEdits:
-    """Those of one server. `keys` knows authors' devices, `limited` hears where a target is not looked for."""
+    """Those of one server. `keys` knows authors' devices, `limited` hears where a target is not looked for.
 
-    def __init__(self, mailbox: Mailbox, statuses: Statuses, keys: Keys, limited: Callable[[], None]) -> None:
+    `refused` hears of each message that an edit may not change.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        statuses: Statuses,
+        keys: KeysOf,
+        limited: Callable[[], None],
+        refused: Callable[[], None],
+    ) -> None:
         self._mailbox = mailbox
         self._statuses = statuses
-        self._keys = keys
+        self._checks = EditChecks(keys)
         self._limited = limited
+        self._refused = refused
         self._looked_for: set[tuple[Destination, Pair, int]] = set()
         self._queue: deque[_Edit] = deque()
-        self._signed: tuple[bytes, bool] = b"", False
-        """The last edit that was verified, by its signature: copies for a group have one."""
         self._changed: OrderedDict[Key, None] = OrderedDict()
         self._shared: tuple[Body, Body, Body] | None = None
         """The body of a group's message, that of its edit, and what the message's copies share from now on."""
@@ -194,14 +200,10 @@ class MailboxEdits:
 
     def _may_change(self, new: _Edit, message: pb.ChatMessage) -> bool:
         """Whether an edit is its author's as certainly as what it changes."""
-        if not message.HasField("proof"):
-            return True
-        proof = new.message.proof
-        if proof.key != message.proof.key and proof.key not in (self._keys(User.of(message.author)) or ()):
-            return False
-        if self._signed[0] != proof.signature or not proof.signature:
-            self._signed = proof.signature, is_message_signed(new.message)
-        return self._signed[1]
+        is_allowed = self._checks.allows(new.message, message)
+        if not is_allowed:
+            self._refused()
+        return is_allowed
 
     def _drop(self, destination: Destination, envelope: Envelope) -> bool:
         """Give a message up, and leave no byte of it; False: it is being read just now."""

@@ -97,7 +97,7 @@ class Router:
         self._statuses = Statuses(server_id, roster, mailbox, owed, hooks)
         self._recent = self._statuses.recent
         self._mailbox_edits = MailboxEdits(
-            mailbox, self._statuses, hooks.keys_of, lambda: hooks.limited("edits", "mailbox")
+            mailbox, self._statuses, hooks.keys_of, lambda: hooks.limited("edits", "mailbox"), hooks.edit_refused
         )
         self._acknowledgements = Acknowledgements(
             server_id, roster, mailbox, self._dispatcher, self._statuses, self._spellings, hooks
