@@ -115,7 +115,7 @@ def walk(root: Path, directory: Path, *, back: bool = False) -> list[Leg]:
         status = turns.run(PEOPLE, send(), follower)
         if status != "DELIVERED":
             raise RuntimeError(f"the message was not delivered: {status}")
-        walks.append([leg for leg in follower.legs if leg.visits and not _found_nothing_due(leg)])
+        walks.append([leg for leg in follower.legs if leg.visits and not _is_elses(leg)])
         turns.settle()
     for feature in (alice, bob):
         turns.run(PEOPLE, feature.close())
@@ -125,9 +125,9 @@ def walk(root: Path, directory: Path, *, back: bool = False) -> list[Leg]:
     return min(walks[1:], key=lambda legs: (not _is_without_timer(legs), sum(len(leg.calls) for leg in legs)))
 
 
-def _found_nothing_due(leg: Leg) -> bool:
-    """Whether it is a timer that fired for nothing, as it does on a busy machine: it is on no message's way."""
-    return not leg.reads and len(leg.visits) == 1
+def _is_elses(leg: Leg) -> bool:
+    """Whether a timer fired that had no message in hand, as it does on a busy machine: it is on no message's way."""
+    return not leg.reads and not any(visit.is_in_hand for visit in leg.visits)
 
 
 def _is_without_timer(legs: list[Leg]) -> bool:
