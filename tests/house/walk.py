@@ -126,7 +126,7 @@ def walk(root: Path, directory: Path, *, back: bool = False) -> list[Leg]:
 
 
 def _is_elses(leg: Leg) -> bool:
-    """Whether a timer fired that had no message in hand, as it does on a busy machine: it is on no message's way."""
+    """Whether a timer fired without the message in hand, as some do on a busy machine: that is on no way of it."""
     return not leg.reads and not any(visit.is_in_hand for visit in leg.visits)
 
 
