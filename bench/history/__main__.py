@@ -34,7 +34,8 @@ from bench.history.corpus import COMMON, PEOPLE, RARE, RARELY, Corpus
 from parley.services.chat.archive import storage
 from parley.services.chat.archive.archive import COMMIT
 from parley.services.chat.archive.lists import conversation
-from parley.services.chat.archive.reader import Lines, Reader
+from parley.services.chat.archive.reader import Lines
+from parley.services.chat.archive.sync import Cursor, Synced, SyncReader
 from parley.services.chat.archive.texts import query_of
 from parley.services.chat.archive.worker import Chunk, Policy, Worker
 
@@ -42,6 +43,8 @@ RATE: Final = 50_000
 BURST: Final = 1_000_000
 BURST_RATE: Final = 150_000
 ASKED: Final = 500
+SYNCED: Final = 100
+"""Lines of a page of SYNC."""
 MIB: Final = 1024 * 1024
 LARGE: Final = Policy(30.0, 1 << 40)
 
@@ -68,6 +71,7 @@ OF_FILE: Final = (
     Target("start", 1.0),
     Target("memory MiB", 200),
     Target("history p99 ms", 20),
+    Target("sync p99 ms", 30),
     Target("rare p99 ms", 50),
     Target("common p99 ms", 200),
 )
@@ -104,7 +108,7 @@ def fill(worker: Worker, corpus: Corpus, messages: int, rate: int) -> Figures:
     }
 
 
-def asked(times: int, ask: Callable[[], Lines]) -> tuple[float, float]:
+def asked(times: int, ask: Callable[[], object]) -> tuple[float, float]:
     """The median and the 99th percentile of questions, in milliseconds."""
     took = []
     for _ in range(times):
@@ -116,14 +120,26 @@ def asked(times: int, ask: Callable[[], Lines]) -> tuple[float, float]:
 
 
 def questions(path: Path) -> Iterator[tuple[str, float]]:
-    """What answers take: 50 lines somewhere in a conversation, and searches."""
-    reader, chance = Reader(path), random.Random(2)
+    """What answers take: 50 lines somewhere in a conversation, a page for a device that was away, and searches."""
+    reader, chance, db = SyncReader(path), random.Random(2), storage.open_reader(path)
+    newest_record = storage.projected(db)
 
     def history() -> Lines:
         number = chance.randrange(len(PEOPLE))
         each = conversation(PEOPLE[number].user_id, PEOPLE[number ^ 1])
         newest = reader.history(each, limit=1).lines[0].sequence
         return reader.history(each, before=chance.randrange(1, newest + 1), limit=50)
+
+    def sync() -> Synced:
+        person = chance.choice(PEOPLE).user_id
+        last_told = storage.read_record(db, chance.randrange(1, newest_record // 2))
+        if last_told is None:
+            raise SystemExit("a record is gone, though nothing is old")
+        cursor = Cursor(storage.epoch(db, person), last_told.number, last_told.crc, newest_record)
+        found = reader.sync(person, cursor.to_bytes(), limit=SYNCED)
+        if found.starts_over or not found.lines or (found.more and len(found.lines) < SYNCED):
+            raise SystemExit(f"a device that missed half of all was told {len(found.lines)} lines")
+        return found
 
     def rare() -> Lines:
         found = reader.search(PEOPLE[0].user_id, query_of(RARE), limit=50)
@@ -134,10 +150,11 @@ def questions(path: Path) -> Iterator[tuple[str, float]]:
     def common() -> Lines:
         return reader.search(chance.choice(PEOPLE).user_id, query_of(COMMON), limit=50)
 
-    for name, ask in (("history", history), ("rare", rare), ("common", common)):
+    for name, ask in (("history", history), ("sync", sync), ("rare", rare), ("common", common)):
         yield f"{name} p50 ms", (found := asked(ASKED, ask))[0]
         yield f"{name} p99 ms", found[1]
     reader.close()
+    db.close()
 
 
 def of_file(path: Path, corpus: Corpus, messages: int) -> Figures:
