@@ -96,6 +96,7 @@ class ChatEngine:
             MessageKeys(store.secret),
             Timing(settings.ack_timeout, settings.persist_delay, settings.stuck_ttl),
             hooks,
+            store.group_numbers.of,
             fast_path=fast_path,
             fan_out=fair_order.fanouts.add if fair_order is not None else None,
             spellings=spellings,

@@ -551,7 +551,7 @@ class Document(_message.Message):
     def __init__(self, documentId: _Optional[str] = ..., filename: _Optional[str] = ..., mimeType: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ChatMessage(_message.Message):
-    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "revised", "inEffect", "tellRead", "assurance", "historyOff")
+    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "revised", "inEffect", "tellRead", "assurance", "historyOff", "groupNumber")
     class Assurance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNSIGNED: _ClassVar[ChatMessage.Assurance]
@@ -581,6 +581,7 @@ class ChatMessage(_message.Message):
     TELLREAD_FIELD_NUMBER: _ClassVar[int]
     ASSURANCE_FIELD_NUMBER: _ClassVar[int]
     HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
+    GROUPNUMBER_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     author: User
     user: User
@@ -596,7 +597,8 @@ class ChatMessage(_message.Message):
     tellRead: bool
     assurance: ChatMessage.Assurance
     historyOff: bool
-    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., revised: _Optional[_Union[Revision, _Mapping]] = ..., inEffect: _Optional[bool] = ..., tellRead: _Optional[bool] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ...) -> None: ...
+    groupNumber: int
+    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., revised: _Optional[_Union[Revision, _Mapping]] = ..., inEffect: _Optional[bool] = ..., tellRead: _Optional[bool] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ..., groupNumber: _Optional[int] = ...) -> None: ...
 
 class Edit(_message.Message):
     __slots__ = ("target", "content", "revision", "text", "deletes")
@@ -625,7 +627,7 @@ class Revision(_message.Message):
     def __init__(self, messageSnowflake: _Optional[int] = ..., content: _Optional[bytes] = ..., revision: _Optional[int] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ...) -> None: ...
 
 class ChatMessageResponse(_message.Message):
-    __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt", "proofs", "historyOff")
+    __slots__ = ("messageSnowflake", "statuses", "author", "group", "complete", "receipt", "proofs", "historyOff", "groupNumber")
     class DeliveryStatus(_message.Message):
         __slots__ = ("user", "status")
         class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -659,6 +661,7 @@ class ChatMessageResponse(_message.Message):
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     PROOFS_FIELD_NUMBER: _ClassVar[int]
     HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
+    GROUPNUMBER_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     statuses: _containers.RepeatedCompositeFieldContainer[ChatMessageResponse.DeliveryStatus]
     author: User
@@ -667,7 +670,8 @@ class ChatMessageResponse(_message.Message):
     receipt: int
     proofs: _containers.RepeatedCompositeFieldContainer[StatusProof]
     historyOff: bool
-    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., complete: _Optional[bool] = ..., receipt: _Optional[int] = ..., proofs: _Optional[_Iterable[_Union[StatusProof, _Mapping]]] = ..., historyOff: _Optional[bool] = ...) -> None: ...
+    groupNumber: int
+    def __init__(self, messageSnowflake: _Optional[int] = ..., statuses: _Optional[_Iterable[_Union[ChatMessageResponse.DeliveryStatus, _Mapping]]] = ..., author: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., complete: _Optional[bool] = ..., receipt: _Optional[int] = ..., proofs: _Optional[_Iterable[_Union[StatusProof, _Mapping]]] = ..., historyOff: _Optional[bool] = ..., groupNumber: _Optional[int] = ...) -> None: ...
 
 class StatusReceived(_message.Message):
     __slots__ = ("receipt",)
@@ -1145,7 +1149,7 @@ class QueryText(_message.Message):
     def __init__(self, handle: _Optional[int] = ..., query: _Optional[str] = ..., limit: _Optional[int] = ..., before: _Optional[int] = ...) -> None: ...
 
 class HistoryLine(_message.Message):
-    __slots__ = ("user", "group", "sequence", "at", "message", "received", "status", "edit")
+    __slots__ = ("user", "group", "sequence", "at", "message", "received", "status", "edit", "groupNumber")
     USER_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -1154,6 +1158,7 @@ class HistoryLine(_message.Message):
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     EDIT_FIELD_NUMBER: _ClassVar[int]
+    GROUPNUMBER_FIELD_NUMBER: _ClassVar[int]
     user: User
     group: Group
     sequence: int
@@ -1162,7 +1167,8 @@ class HistoryLine(_message.Message):
     received: bool
     status: ChatMessageResponse.DeliveryStatus.Status
     edit: bytes
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ..., at: _Optional[float] = ..., message: _Optional[bytes] = ..., received: _Optional[bool] = ..., status: _Optional[_Union[ChatMessageResponse.DeliveryStatus.Status, str]] = ..., edit: _Optional[bytes] = ...) -> None: ...
+    groupNumber: int
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., sequence: _Optional[int] = ..., at: _Optional[float] = ..., message: _Optional[bytes] = ..., received: _Optional[bool] = ..., status: _Optional[_Union[ChatMessageResponse.DeliveryStatus.Status, str]] = ..., edit: _Optional[bytes] = ..., groupNumber: _Optional[int] = ...) -> None: ...
 
 class HistoryAnswer(_message.Message):
     __slots__ = ("handle", "result", "reason", "lines", "more", "next", "kept_days", "read")

@@ -6,7 +6,7 @@ promised of their order today (docs/reliability.md):
 - Both devices of a person hold their server's list of each conversation, line for line, in its order.
 - The lists of two people, or of a group's members, hold the same messages; in each of them those that one device
   wrote stand in the order in which it wrote them. How those of several authors lie between one another may differ
-  from person to person: a group's server gives its messages no order.
+  from person to person, but not in a group: its server gives its messages one order, which all members' lists have.
 - A message that its author deleted is deleted everywhere, and others read as the greatest revision says.
 
 A chat process that is killed takes with it what its archive was told of in the last moment before. So a message
@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Final, NamedTuple
 
 from tests.chaos.ledger import INTERIM, PROMISES, REFUSALS, person
@@ -35,6 +36,7 @@ KINDS: Final = {
     "missing": "promised, and not in a list; nothing was killed near it",
     "twice": "twice in a list, or shown or told of twice at one device",
     "disordered": "in a list before an earlier one of the same author's device",
+    "unequal": "in two members' lists of a group in two orders",
     "unrevised": "reads otherwise than its newest revision",
     "kept": "bytes of a deleted text are in a device's copy",
     "unanswered": "its author was told nothing of it, or its line has no final status",
@@ -203,9 +205,23 @@ class Record:
         for post in self.posts.values():
             if not post.target:
                 yield from self._missing(post, present, kills)
+        yield from self._unequal(servers)
         for reader, lists in servers.items():
             for conversation, lines in lists.lines.items():
                 yield from self._in_list(reader, conversation, lines, kills)
+
+    def _unequal(self, servers: Mapping[str, Lists]) -> Iterator[Wrong]:
+        """Where two members of a group have what both have in two orders: the first message of each two lists."""
+        for group, members in self.groups.items():
+            orders = [[line.snowflake for line in servers[each].lines.get(group, ())] for each in members]
+            for (one, mine), (other, theirs) in combinations(zip(members, orders, strict=True), 2):
+                both = set(mine) & set(theirs)
+                pairs = zip(filter(both.__contains__, mine), filter(both.__contains__, theirs), strict=False)
+                for here, there in pairs:
+                    if here != there:
+                        text = f"in {one}'s list of {group} where {there} is in {other}'s"
+                        yield Wrong("unequal", text, self.posts.get(here))
+                        break
 
     def _readers(self, post: Post) -> Sequence[str]:
         """Everybody who is to have it."""
@@ -221,12 +237,22 @@ class Record:
         has = {r for r in self._readers(post) if post.snowflake in present[r].get(_conversation(post, r), ())}
         for reader in self._readers(post):
             is_due = post.is_promised_to(reader) or (reader == post.author and has)
+            if self._is_taken_back(post, reader, has):
+                continue
             if reader not in has and is_due and not self._is_excused(post, reader, kills):
                 yield Wrong("missing", f"not in the list of {reader}", post)
         refused = bool(post.told & REFUSALS) and not post.told & PROMISES
         for reader in has - {post.author}:
             if refused:
                 yield Wrong("denied", f"in the list of {reader}", post)
+
+    def _is_taken_back(self, post: Post, reader: str, has: set[str]) -> bool:
+        """Whether its author deleted it while it waited for that reader, or, for its author, for everybody."""
+        if not self.is_deleted(post.snowflake):
+            return False
+        if reader == post.author:
+            return not has
+        return not any(status == "DELIVERED" and who in (reader, post.to) for _, who, status in post.statuses)
 
     def _is_excused(self, post: Post, reader: str, kills: Sequence[Kill]) -> bool:
         """Whether it may have gone with a process of this person's server; if so, count it."""
@@ -250,9 +276,12 @@ class Record:
                 continue
             if counted[line.snowflake] > 1:
                 yield Wrong("twice", f"in {where} as {line.sequence}", post)
-            elif post.number < newest.get(post.device, 0):
-                yield Wrong("disordered", f"in {where} behind {newest[post.device]}", post)
-            newest[post.device] = max(post.number, newest.get(post.device, 0))
+            elif not self.is_deleted(
+                post.snowflake
+            ):  # which takes it back where it waits: it may come again, later
+                if post.number < newest.get(post.device, 0):
+                    yield Wrong("disordered", f"in {where} behind {newest[post.device]}", post)
+                newest[post.device] = max(post.number, newest.get(post.device, 0))
             yield from self._of_line(reader, where, line, post, kills)
 
     def _of_line(self, reader: str, where: str, line: Line, post: Post, kills: Sequence[Kill]) -> Iterator[Wrong]:
@@ -267,13 +296,19 @@ class Record:
             yield Wrong("unrevised", f"{line.text[:20]!r} in {where}{changes}", post)
 
     def _readings(self, reader: str, post: Post, kills: Sequence[Kill]) -> Iterator[str]:
-        """Its text after the newest change; and before those that a killed process may have taken with it."""
-        changes = [each for each in self._changes[post.snowflake] if each.is_promised_to(reader)]
+        """Its text after the newest change; and before those that a killed process may have taken with it.
+
+        One that its author was not promised may have come, or not.
+        """
         for change in sorted(
-            changes, key=lambda each: (not each.text, each.revision, each.snowflake), reverse=True
+            self._changes[post.snowflake],
+            key=lambda each: (not each.text, each.revision, each.snowflake),
+            reverse=True,
         ):
-            yield change.text
-            if not self._is_excused(change, reader, kills):
+            is_refused = bool(change.told & REFUSALS) and not change.told & PROMISES
+            if not is_refused:
+                yield change.text
+            if change.is_promised_to(reader) and not self._is_excused(change, reader, kills):
                 return
         yield post.text
 

@@ -74,7 +74,7 @@ def test_the_backup_of_a_running_node_is_whole(alpha, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "al@alpha" in done.stdout
-    made_again = {"-wal", "-shm", "lock", "sock", "delivered.keys"}
+    made_again = {"-wal", "-shm", "lock", "sock", "delivered.keys", "group.numbers"}
     data, backup = alpha.directory / "data", alpha.directory / "backup"
     wanted = {path for path in found(data) if not any(path.endswith(end) for end in made_again)}
     assert wanted <= found(backup)

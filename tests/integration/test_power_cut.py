@@ -17,8 +17,8 @@ CUTS, EACH = 60, 30
 """Of them the first and the thirtieth are judged by a node that starts."""
 NO_WAIT = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where an fsync takes no time: what a cut left is looked at there."""
-NOT_OURS = {"chat.sock", "delivered.keys"}
-"""A socket, and a file that is mapped into memory."""
+NOT_OURS = {"chat.sock", "delivered.keys", "group.numbers"}
+"""A socket, and files that are mapped into memory."""
 
 
 class Recorded:

@@ -186,7 +186,14 @@ def test_what_people_write_is_for_nobody_else_to_read(tmp_path):
             store.keep(BOB, item(1))
             await told.next_kept()
             modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
-            assert set(modes) == {"chat.db", "chat.db-wal", "chat.db-shm", "chat.lock", "delivered.keys"}
+            assert set(modes) == {
+                "chat.db",
+                "chat.db-wal",
+                "chat.db-shm",
+                "chat.lock",
+                "delivered.keys",
+                "group.numbers",
+            }
             assert set(modes.values()) == {0o600}
             assert directory.stat().st_mode & 0o777 == 0o700
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
+from parley.services.chat.groups.group_numbers import SIZE, GroupNumbers
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import HandedOver, name_of
 from parley.services.chat.message.statuses import Status
@@ -54,6 +55,7 @@ class FakeDisk:
         """Of what is on disk or on its way there."""
         self.delivered_keys = DeliveredKeys(bytearray(64 * 1024))
         """Of what was delivered at once, which is written at once, too."""
+        self._numbers = bytearray(SIZE)
         self.unpaid = {}
         """number → (destination, payload) of statuses."""
         self.seen = {}
@@ -68,6 +70,11 @@ class FakeDisk:
 
     def __len__(self):
         return len(self._waiting)
+
+    @property
+    def group_numbers(self):
+        """As a process has them that starts now."""
+        return GroupNumbers(self._numbers)
 
     # What the mailbox asks for ------------------------------------------------------------------
 

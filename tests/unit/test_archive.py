@@ -9,11 +9,12 @@ import time
 import pytest
 from google.protobuf.message import DecodeError
 
-from parley.services.chat.archive import plain, retention, storage
+from parley.services.chat.archive import plain, projection, retention, storage
 from parley.services.chat.archive.archive import Archive, Policy
-from parley.services.chat.archive.collector import Collector, key_of
+from parley.services.chat.archive.collector import Collector, key_of, numbered
 from parley.services.chat.archive.edits import Edits
 from parley.services.chat.archive.entries import (
+    AGAIN,
     COPY,
     HEAD,
     MESSAGE,
@@ -32,6 +33,7 @@ from parley.services.chat.archive.interface import WithoutEffect
 from parley.services.chat.archive.lists import Conversation, conversation, message_of
 from parley.services.chat.archive.texts import query_of
 from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.mailbox_edits import revised
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, StorageError
@@ -39,8 +41,8 @@ from parley.shared.runtime.supervised import Faults
 from parley.shared.telemetry import logs
 from parley.shared.trust.authors import DeviceKeys, content_digest, sign_message
 from parley.shared.trust.keys import PrivateKey
-from parley.shared.wire.framing import encode_frame
-from parley.shared.wire.messages import encode, pb
+from parley.shared.wire.framing import encode_frame, read_datagram
+from parley.shared.wire.messages import decode, encode, pb
 from tests.support.kept_archive import ALICE, BEA, BOB, BOTH, CREW, EVE, Kept, message
 
 
@@ -97,6 +99,78 @@ def test_a_blanked_message_leaves_the_others_where_they_were():
     assert [e.data for e in entries(after)] == [b"first", bytes(6), b"third"]
 
 
+# A group's order ----------------------------------------------------------------------------------
+
+
+def in_group(kept, number, text, author=BEA, member=BOB):
+    """A member's copy with the number that the group's server gave it; 0: it gave none."""
+    kept.snowflake += 1
+    payload = decode(read_datagram(message(author, CREW, text, kept.snowflake)), pb.ChatMessage)
+    payload.userOfGroup.CopyFrom(pb.UserOfGroup(user=member.to_pb(), group=CREW.to_pb()))
+    payload.groupNumber = number
+    key = kept.snowflake.to_bytes(16, "little")
+    return entry_bytes(MESSAGE, RECEIVED, NO_STATUS, 5.0, key, encode("MESSAGE", payload))
+
+
+def say_in_group(kept, *numbers, apart):
+    parts = [in_group(kept, number, text) for text, number in numbers]
+    for some in [[each] for each in parts] if apart else [parts]:
+        kept.write(*some)
+        kept.project()
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_lines_of_a_group_stand_where_its_server_put_them_whenever_they_came(kept, apart):
+    say_in_group(kept, ("b", 20), ("d", 40), ("a", 10), ("c", 30), apart=apart)
+    assert kept.texts("bob", CREW, after=0) == ["a", "b", "c", "d"]
+    lines = kept.reader().history(conversation("bob", CREW)).lines
+    assert [line.sequence for line in lines] == [2, 4, 1, 3]
+    for line, (earlier, later) in zip(lines, [("cba", ""), ("ba", "d"), ("a", "cd"), ("", "bcd")], strict=True):
+        assert "".join(kept.texts("bob", CREW, before=line.sequence)) == earlier
+        assert "".join(kept.texts("bob", CREW, after=line.sequence)) == later
+    (summary,), _more = kept.reader().conversations("bob", 5)
+    assert message_of(encode_frame("MESSAGE", summary.last.message)).textContent == "d"
+    assert summary.unread == 4
+
+
+def test_a_line_without_a_number_stands_behind_what_came_before_it(kept):
+    say_in_group(kept, ("a", 10), ("c", 30), ("d", 0), ("b", 20), ("e", 50), ("f", 0), apart=True)
+    assert kept.texts("bob", CREW, after=0) == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_members_with_other_ways_of_arrival_have_one_order_and_so_has_the_author(kept):
+    raw = message(ALICE, CREW, "mine", 99)
+    kept.write(in_group(kept, 30, "three"), in_group(kept, 10, "one"))
+    kept.write(entry_bytes(MESSAGE, SENT, NO_STATUS, 6.0, b"m" * 16, numbered(raw, 20)))
+    kept.write(in_group(kept, 30, "three", member=ALICE), in_group(kept, 10, "one", member=ALICE))
+    kept.project()
+    assert kept.texts("alice", CREW, after=0) == ["one", "mine", "three"]
+    assert kept.texts("bob", CREW, after=0) == ["one", "three"]
+
+
+def test_an_archive_from_before_lines_were_numbered_tells_them_as_they_came(kept):
+    kept.say("one", "two", author=ALICE, to=CREW, marks=SENT)
+    kept.db.executescript("DROP TABLE numbered")
+    kept.db.close()
+    kept.open()
+    assert kept.texts("alice", CREW, after=0) == ["one", "two"]
+    say = in_group(kept, 5, "three", member=ALICE)
+    kept.write(say)
+    kept.project()
+    assert kept.texts("alice", CREW, after=0) == ["one", "two", "three"]
+
+
+def test_lines_of_a_group_that_are_removed_leave_no_place(kept):
+    say_in_group(kept, ("a", 10), ("b", 20), apart=True)
+    kept.day += 1
+    say_in_group(kept, ("c", 30), apart=True)
+    retention.remove_before(kept.db, kept.day)
+    assert kept.texts("bob", CREW, after=0) == ["c"]
+    assert kept.db.execute("SELECT count(*) FROM numbered").fetchone()[0] == 1
+    retention.erase(kept.db, "bob", "alpha")
+    assert kept.db.execute("SELECT count(*) FROM numbered").fetchone()[0] == 0
+
+
 # Collecting -------------------------------------------------------------------------------------
 
 
@@ -115,6 +189,15 @@ def test_what_waits_and_is_delivered_then_is_its_authors_once_and_its_recipients
         (MESSAGE, SENT, Status.USER_AWAY, raw),
         (MESSAGE, BOTH, Status.DELIVERED, raw),
     ]
+
+
+@pytest.mark.parametrize("how", [Envelope.held_elsewhere, Envelope.repeated])
+def test_what_is_given_up_after_a_restart_has_that_status_in_its_authors_list(how):
+    collector = Collector("alpha", lambda: None)
+    envelope = Envelope(ALICE, 1, BEA, message(ALICE, BEA, "hello"), bytes(16))
+    how(envelope)
+    collector.note(envelope, Status.OTHER_ERROR)
+    assert [each[:3] for each in collected(collector)] == [(STATUS, SENT, Status.OTHER_ERROR)]
 
 
 def test_a_refused_message_a_place_and_what_is_for_others_alone_are_not_kept():
@@ -316,6 +399,41 @@ def test_what_comes_twice_stands_once_after_a_restart_too(kept):
     kept.write(twice)
     kept.project()
     assert kept.texts("alice", BOB) == kept.texts("bob", ALICE) == ["once"]
+
+
+@pytest.mark.parametrize("to", [BOB, CREW])
+def test_what_came_again_is_in_the_lists_once_though_its_key_is_forgotten(kept, to, monkeypatch):
+    monkeypatch.setattr(projection, "KNOWN", 2)
+    for number in range(1, 12):
+        kept.say(f"number {number}", to=to)
+    new = entry_bytes(MESSAGE, BOTH | AGAIN, Status.DELIVERED, 5.0, b"n" * 16, message(ALICE, to, "new", 99))
+    again = entry_bytes(MESSAGE, SENT | AGAIN, Status.DELIVERED, 5.0, b"a" * 16, message(ALICE, to, "number 1", 1))
+    kept.write(again, new)
+    kept.project()
+    assert kept.texts("alice", to, after=0) == [*(f"number {number}" for number in range(1, 12)), "new"]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("first", ["as it was", "as it was changed"])
+def test_what_comes_again_with_the_text_of_an_edit_is_the_same_message(kept, first, is_restarted):
+    kept.say("number 1")
+    was = decode(read_datagram(message(ALICE, BOB, "frist", 9)), pb.ChatMessage)
+    edit = decode(read_datagram(message(ALICE, BOB, "", 10)), pb.ChatMessage)
+    edit.edit.CopyFrom(pb.Edit(target=9, content=content_digest(was), revision=1, text="first"))
+    both = [was, revised(was, edit)] if first == "as it was" else [revised(was, edit), was]
+    for key, each in enumerate(both, 100):
+        kept.write(
+            entry_bytes(MESSAGE, BOTH, Status.DELIVERED, 5.0, key.to_bytes(16, "little"), encode("MESSAGE", each))
+        )
+        kept.project()
+        if is_restarted:
+            kept.db.close()
+            kept.open()
+    kept.write(entry_bytes(MESSAGE, BOTH, Status.DELIVERED, 6.0, b"e" * 16, encode("MESSAGE", edit)))
+    kept.project()
+    kept.say("number 2")
+    for person, other in (("alice", BOB), ("bob", ALICE)):
+        assert edited(kept, person, other) == ["number 1", "first", "number 2"]
 
 
 def test_what_was_written_and_not_projected_is_projected_at_the_next_start(kept):

@@ -145,6 +145,18 @@ def test_the_messages_of_one_device_stand_in_its_order_and_those_of_two_need_not
     assert story.wrong() == ["disordered"]
 
 
+def test_a_group_whose_messages_two_members_have_in_two_orders_is_found(story):
+    story.write(CREW)
+    story.write(CREW, device=f"{BEN}/1")
+    assert story.wrong() == []
+    story.alter(CLEO, CREW, lambda lines: lines[::-1])
+    assert story.wrong() == ["unequal", "unequal"]
+    story.write()
+    story.write(ADA, device=f"{BEN}/1")
+    story.alter(BEN, ADA, lambda lines: lines[::-1])
+    assert story.wrong() == ["unequal", "unequal"]
+
+
 def test_an_edit_that_is_not_everywhere_is_found(story):
     post = story.write()
     story.change(post, "hello", revision=2)
@@ -162,6 +174,27 @@ def test_a_deleted_text_that_is_shown_is_found(story):
     assert story.wrong() == ["unrevised"]
     assert story.wrong(Kill("beta", 10.5, 11.0)) == []
     assert list(story.record.deleted_texts(story.servers[ADA])) == [(post, "hi")]
+
+
+def test_what_its_author_took_back_while_it_waited_is_in_its_readers_list_nowhere(story):
+    post = story.post(to=BEN, status="")
+    story.record.heard(post.snowflake, BEN, "USER_AWAY", 10.0)
+    assert story.wrong() == ["missing", "missing"]
+    story.change(post, "")
+    assert story.wrong() == []
+    story.record.heard(post.snowflake, BEN, "DELIVERED", 11.0)
+    assert story.wrong() == ["missing"]
+
+
+def test_an_edit_that_was_not_promised_to_a_member_may_hold_there_or_not(story):
+    post = story.write(CREW)
+    story.record.heard(story.change(post, "hello", status="").snowflake, BEN, "DELIVERED", 11.0)
+    story.read(post, "hello")
+    assert story.wrong() == []
+    story.alter(CLEO, CREW, lambda lines: [line._replace(text="hi") for line in lines])
+    assert story.wrong() == []
+    story.alter(BEN, CREW, lambda lines: [line._replace(text="hi") for line in lines])
+    assert story.wrong() == ["unrevised"]
 
 
 def test_an_edit_that_was_refused_holds_nowhere(story):

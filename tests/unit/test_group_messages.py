@@ -6,9 +6,11 @@ import tracemalloc
 import pytest
 
 from parley.services.chat.archive.collector import Collector
-from parley.services.chat.archive.entries import entries
+from parley.services.chat.archive.entries import MESSAGE, entries
+from parley.services.chat.archive.lists import message_of
 from parley.services.chat.groups.groups import copies
 from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.mailbox_edits import revised
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
@@ -185,6 +187,74 @@ def test_what_waits_and_is_edited_while_it_is_off_is_kept_with_neither_text(arch
     archived.carry_all()
     assert told(archived) == DELIVERED
     assert kept(archived) == 0
+
+
+def numbers(world):
+    """The numbers under which each server has what was written since the last look, in no order."""
+    return [number for node in world.nodes.values() for number in numbers_of(node)]
+
+
+def test_every_server_keeps_a_message_under_the_number_that_the_groups_server_gave_it(archived):
+    written(archived)
+    first = numbers(archived)
+    written(archived)
+    second = numbers(archived)
+    assert len(set(first)) == len(set(second)) == 1
+    assert 0 < first[0] < second[0]
+
+
+def test_who_is_alone_in_a_group_has_a_number_for_each_message_too():
+    world = GroupWorld(("ann@alpha",), "#crew@beta")
+    world.nodes["alpha"].collector = Collector("alpha", lambda: None)
+    world.nodes["alpha"].start()
+    world.found(["ann"])
+    written(world)
+    written(world)
+    first, second = numbers_of(world.nodes["alpha"])
+    assert 0 < first < second
+
+
+def numbers_of(node):
+    return [message_of(each.data).groupNumber for each in entries(node.collector.take()) if each.kind == MESSAGE]
+
+
+@pytest.mark.parametrize("how", ["asked again", "the group's server died"])
+def test_a_message_that_goes_to_the_members_again_has_its_number_and_not_another(archived, how):
+    archived["ann"].write(text="Hello")
+    for _ in range(6):
+        for pipe, _, _ in archived.pipes:
+            pipe.carry()
+    before = set(numbers(archived))
+    if how != "asked again":
+        archived.crash(archived.home, 0)
+    archived["ann"].drop()
+    for each in archived.pairs:
+        if not each.is_linked:
+            each.link()
+    archived["ann"].connect()
+    archived.carry_all()
+    answer_all(archived)
+    assert len({*before, *numbers(archived)}) == 1
+
+
+def test_a_message_that_comes_with_the_text_of_an_edit_has_the_number_that_it_had(archived):
+    node, ann = archived.home, archived["ann"].user
+    first = message(ann, FIRST, None, "frist", group=archived.group.to_pb())
+    edit = pb.ChatMessage(messageSnowflake=FIRST + 1, author=ann.to_pb(), group=archived.group.to_pb())
+    edit.edit.CopyFrom(pb.Edit(target=FIRST, content=content_digest(first), revision=1, text="first"))
+    given = []
+    for each in (first, revised(first, edit), edit):
+        raw = read_datagram(encode("MESSAGE", each))
+        if ann.server_id == node.server_id:
+            node.from_client(ann, raw, archived["ann"].clients[0].down)
+        else:
+            node.from_server(ann.server_id, raw)
+        archived.carry_all()
+        answer_all(archived)
+        given.append(set(numbers(archived)))
+    assert len(given[0]) == 1
+    assert given[1] <= given[0]
+    assert not given[2] & given[0]
 
 
 def test_a_deletion_reaches_the_archives_and_an_author_decides_nothing(archived):

@@ -1,6 +1,7 @@
 """The cache of a user's conversations: its file, and how it is kept as the server's lists are."""
 
 import asyncio
+import contextlib
 import random
 import sqlite3
 import stat
@@ -64,6 +65,34 @@ def test_what_it_takes_it_has_after_a_restart_and_for_its_owner_alone(file, tmp_
     for path in (tmp_path / "history").iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "history").stat().st_mode) == 0o700
+
+
+def in_group(sequence, text, number):
+    found = line(sequence, text, CREW, received=True)
+    found.groupNumber = number
+    return found
+
+
+def test_lines_of_a_group_stand_where_its_server_put_them_whenever_they_came(file):
+    file.take(page(in_group(1, "b", 20), in_group(2, "c", 30)))
+    file.take(page(in_group(3, "a", 10), line(3, "to bob")))
+    assert texts(file.lines(CREW)) == ["c", "b", "a"]
+    assert [texts(file.lines(CREW, before=sequence)) for sequence in (2, 1, 3)] == [["b", "a"], ["a"], []]
+    assert {last.message.textContent: unread for last, unread in file.latest()} == {"c": 3, "to bob": 0}
+    assert [each.group_number for each in file.lines(CREW)] == [30, 20, 10]
+
+
+def test_a_file_of_an_earlier_parley_tells_its_lines_as_they_came(file, tmp_path):
+    file.take(page(in_group(1, "a", 0), in_group(2, "b", 0), line(1, "to bob")))
+    file.close()
+    path = tmp_path / "history" / "alice@alpha.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript("DROP INDEX line_order; ALTER TABLE line DROP COLUMN number; PRAGMA user_version=1")
+    again = CacheFile(path)
+    again.take(page(in_group(3, "c", 10)))
+    assert texts(again.lines(CREW)) == ["c", "b", "a"]
+    assert texts(again.lines(BOB)) == ["to bob"]
+    again.close()
 
 
 def test_a_line_that_comes_again_has_its_new_status(file):

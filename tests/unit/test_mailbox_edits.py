@@ -2,6 +2,9 @@
 
 import pytest
 
+from parley.services.chat.archive.collector import Collector
+from parley.services.chat.archive.entries import entries
+from parley.services.chat.archive.lists import message_of
 from parley.services.chat.message import mailbox_edits
 from parley.shared.addresses import Group, User
 from parley.shared.trust.authors import DeviceKeys, content_digest, is_message_signed, sign_message
@@ -135,6 +138,16 @@ def test_an_author_hears_that_what_they_deleted_came_to_nobody(node):
     assert ann.statuses() == [(EDIT, BOB, "DELIVERED")]
 
 
+def test_an_author_is_not_told_that_what_waited_at_a_restart_came_to_nobody(node):
+    first = written()
+    send(node, first)
+    node.disk.crash()
+    node.start()
+    ann = node.connect(ANN)
+    send(node, edit_of(first, deletes=True))
+    assert (FIRST, BOB, "UNKNOWN_STATUS") in ann.statuses()  # the last process may have sent it
+
+
 @pytest.mark.parametrize("number", [FIRST, EDIT])
 def test_what_comes_again_after_its_edit_is_answered_and_not_kept_again(settled, node, number):
     first = written()
@@ -227,6 +240,33 @@ def test_copies_for_a_group_that_wait_share_the_newest_text_and_who_had_it_gets_
     assert User.of(found.userOfGroup.user) == DEE
     assert is_message_signed(found)
     assert edit.inEffect
+
+
+def test_a_copy_that_was_changed_at_the_groups_server_is_known_by_the_edit_that_its_author_sent(node):
+    far, bob = Group("crew", "gamma"), node.connect(BOB)
+    node.link("gamma")
+    first = signed(message(ANN, FIRST, None, "frist", group=far.to_pb()), DEVICE)
+    edit = edit_of(first, "first")
+    changed = mailbox_edits.revised(first, edit)
+    changed.userOfGroup.CopyFrom(pb.UserOfGroup(user=BOB.to_pb(), group=far.to_pb()))
+    send(node, first)
+    send(node, changed, "gamma")
+    assert bob.take() == []  # the group's server may have made it up
+    send(node, edit)
+    assert [each.textContent for each in bob.take()] == ["first"]
+
+
+def test_what_comes_again_after_a_restart_is_kept_before_what_comes_then(node):
+    first, edit = written(), edit_of(written(), "first")
+    send(node, first)
+    node.disk.crash()
+    node.collector = Collector("alpha", lambda: None)
+    node.start()
+    node.connect(ANN)
+    for each in (first, first, edit):
+        send(node, each)
+    kept = [message_of(each.data) for each in entries(node.collector.take())]
+    assert [each.messageSnowflake for each in kept] == [FIRST, EDIT]
 
 
 def test_the_mailbox_counts_what_was_changed_as_it_is_now(settled, node):

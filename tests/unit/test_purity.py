@@ -65,6 +65,7 @@ DRIVERS = {
         "federation/joins",
         "federation/lists",
         "gateways/gateway_link",
+        "groups/group_numbers",
         "gateways/gateway_links",
         "operator/archive_commands",
         "operator/inspection",

@@ -18,7 +18,7 @@ from parley.client.outbox.history import HistoryLine, line_of, named, time_of
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.wire.messages import pb
 
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY: Final = 5.0
 """Seconds for which another program's transaction is waited for."""
 MOST: Final = 512 * 1024 * 1024
@@ -43,9 +43,14 @@ CREATE TABLE read (
 CREATE TABLE unsent (snowflake INTEGER PRIMARY KEY, message BLOB NOT NULL);
 CREATE TABLE cursor (one INTEGER PRIMARY KEY CHECK (one = 1), cursor BLOB NOT NULL);
 """
+_NUMBERED: Final = """
+ALTER TABLE line ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX line_order ON line (is_group, name, server_id, number, sequence);
+"""
+"""Since version 2: the place of a line in its group, before its sequence."""
 _LAST: Final = "SELECT is_group, name, server_id, max(sequence) FROM line GROUP BY is_group, name, server_id"
 _OF: Final = "is_group = ? AND name = ? AND server_id = ?"
-_ADD: Final = "INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ADD: Final = "INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _READ: Final = """
 INSERT INTO read VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET sequence = excluded.sequence WHERE excluded.sequence > sequence
@@ -57,7 +62,11 @@ SELECT last.line, (
         SELECT read.sequence FROM read WHERE read.is_group = last.is_group AND read.name = last.name
         AND read.server_id = last.server_id
     ), 0)
-) FROM (SELECT *, max(sequence) FROM line GROUP BY is_group, name, server_id) AS last ORDER BY last.at DESC LIMIT ?
+) FROM (SELECT is_group, name, server_id FROM line GROUP BY is_group, name, server_id) AS each
+JOIN line AS last USING (is_group, name, server_id) WHERE last.sequence = (
+    SELECT sequence FROM line WHERE line.is_group = last.is_group AND line.name = last.name
+    AND line.server_id = last.server_id ORDER BY number DESC, sequence DESC LIMIT 1
+) ORDER BY last.at DESC LIMIT ?
 """
 
 
@@ -84,8 +93,9 @@ class CacheFile:
         if self._version() > VERSION:
             raise sqlite3.DatabaseError(f"{path} is of a newer Parley")
         with self._writing():
-            if self._version() < VERSION:  # no other program has made it meanwhile
-                for statement in _SCHEMA.split(";"):
+            version = self._version()
+            if version < VERSION:  # no other program has made it meanwhile
+                for statement in (_NUMBERED if version else _SCHEMA + _NUMBERED).split(";"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={VERSION}")
         self._scrub()
@@ -207,10 +217,21 @@ class CacheFile:
     def lines(self, other: Recipient, *, before: int = 0, limit: int = 50, since: float = 0.0) -> list[HistoryLine]:
         """Lines of a conversation, the newest first."""
         rows = self._db.execute(
-            f"SELECT line FROM line WHERE {_OF} AND sequence < ? AND at >= ? ORDER BY sequence DESC LIMIT ?",  # noqa: S608 - ours
-            (*_key(other), before or 1 << 62, since, limit),
+            f"SELECT line FROM line WHERE {_OF} AND (number, sequence) < (?, ?) AND at >= ?"  # noqa: S608 - ours
+            " ORDER BY number DESC, sequence DESC LIMIT ?",
+            (*_key(other), *self._place(other, before), since, limit),
         )
         return list(_lines(rows))
+
+    def _place(self, other: Recipient, before: int) -> tuple[int, int]:
+        """The place of the line with that sequence; 0: behind all."""
+        if not before:
+            return 1 << 62, 0
+        found = self._db.execute(
+            f"SELECT number FROM line WHERE {_OF} AND sequence <= ? ORDER BY sequence DESC LIMIT 1",  # noqa: S608 - ours
+            (*_key(other), before),
+        ).fetchone()
+        return (found[0] if found is not None else 0), before
 
     def latest(self, limit: int = 50) -> list[tuple[HistoryLine, int]]:
         """The last line of each conversation and how many are unread there, the latest first."""
@@ -228,8 +249,9 @@ def _key(other: Recipient) -> tuple[bool, str, str]:
     return isinstance(other, Group), *other
 
 
-def _columns(line: pb.HistoryLine, floor: float) -> tuple[float, bool, bytes]:
-    return max(time_of(line), floor), line.received, line.SerializeToString()
+def _columns(line: pb.HistoryLine, floor: float) -> tuple[float, bool, bytes, int]:
+    number = min(line.groupNumber, (1 << 62) - 1)
+    return max(time_of(line), floor), line.received, line.SerializeToString(), number
 
 
 def _sequence(each: pb.HistoryLine | pb.ReadReceiptAck) -> int:

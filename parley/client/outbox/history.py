@@ -40,6 +40,8 @@ class HistoryLine:
     """Of one that was sent to a user, such as DELIVERED; else empty."""
     edit: pb.Edit | None = None
     """The last change of its author; None: it is as it was sent."""
+    group_number: int = 0
+    """Of a group's: its lines are in the order of this, and then of `sequence`, in which they came."""
 
     @property
     def is_deleted(self) -> bool:
@@ -238,7 +240,8 @@ def line_of(line: pb.HistoryLine) -> HistoryLine:
     status, known = "", pb.ChatMessageResponse.DeliveryStatus.Status
     if line.HasField("status") and line.status in known.values():  # a newer server may know more
         status = known.Name(line.status)
-    return HistoryLine(named(line), line.sequence, time_of(line), line.received, message, status, edit)
+    at, number = time_of(line), line.groupNumber
+    return HistoryLine(named(line), line.sequence, at, line.received, message, status, edit, number)
 
 
 def time_of(line: pb.HistoryLine) -> float:

@@ -16,18 +16,30 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
-from parley.services.chat.archive.entries import COPY, MESSAGE, NO_STATUS, READ, RECEIVED, SENT, STATUS, entry_bytes
-from parley.services.chat.message.life import Envelope
+from parley.services.chat.archive.entries import (
+    AGAIN,
+    COPY,
+    MESSAGE,
+    NO_STATUS,
+    READ,
+    RECEIVED,
+    SENT,
+    STATUS,
+    entry_bytes,
+)
+from parley.services.chat.message.life import SAFE, Envelope
 from parley.services.chat.message.statuses import INTERIM, Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import MalformedMessage
-from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.framing import encode_frame, read_datagram
 from parley.shared.wire.messages import decode, pb
 
 ACCEPTED: Final = INTERIM | {Status.DELIVERED, Status.UNKNOWN_STATUS}
 """Statuses with which a message is its author's."""
 REMEMBERED: Final = 16_384
 """Messages to groups of which it is remembered that their authors have them."""
+MOST_AGAIN: Final = 4096
+"""Messages that came again and are noted."""
 MUCH: Final = 256 * 1024
 """Bytes of entries that are handed over at once, and not at the next commit."""
 _LOCATION: Final = bytes((0xB2, 0x01))
@@ -51,6 +63,12 @@ class Collector:
         self._size = 0
         self._authored: OrderedDict[bytes, None] = OrderedDict()
         """Keys of messages to groups that are their authors' by now, or are nobody's: nothing is kept of them."""
+        self._again: set[bytes] = set()
+        """Keys of messages that came again, and were noted."""
+        self._mark = 0
+        """AGAIN while one of those is noted."""
+        self._numbers: OrderedDict[bytes, int] = OrderedDict()
+        """The numbers of the latest messages to groups, by their keys."""
         self._in_chunk: set[bytes] = set()
         """Keys of messages to groups that stand in this chunk."""
 
@@ -63,7 +81,9 @@ class Collector:
         is_authored_here = not envelope.origin
         is_here = recipient[1] == self._server_id
         if status not in ACCEPTED:
-            if is_authored_here and envelope.last_status in ACCEPTED:
+            # What waited when the last process ended may have had a status that this one does not know.
+            had_one = envelope.last_status in ACCEPTED or envelope.durability is SAFE or envelope.is_repeat
+            if is_authored_here and had_one:
                 self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
             return
         marks = SENT if is_authored_here else 0
@@ -72,6 +92,7 @@ class Collector:
         if marks == SENT and envelope.last_status in ACCEPTED:
             self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
         elif marks and envelope.raw and not _is_location(envelope.raw):
+            marks |= self._mark
             self._add(entry_bytes(MESSAGE, marks, status, envelope.arrived, envelope.key, envelope.raw))
 
     def note_late(self, envelope: Envelope, status: int) -> None:
@@ -79,9 +100,28 @@ class Collector:
         if not envelope.origin and envelope.group is None:
             self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
 
+    def note_again(self, envelope: Envelope, status: int) -> None:
+        """A message came again: once it is noted so, as the last process may have ended before that.
+
+        In its author's list it has to be before what comes now, also where that changes it. The lists are looked
+        through for it (AGAIN), which takes time: so that is done for the first MOST_AGAIN of a process alone.
+        """
+        if not envelope.key or envelope.key in self._again or len(self._again) >= MOST_AGAIN:
+            return
+        self._again.add(envelope.key)
+        self._mark = AGAIN
+        self.note(envelope, status)
+        self._mark = 0
+
     def leave_out(self, author: User, snowflake: int, group: Group) -> None:
         """Keep nothing of a message to a group for its author; no entry of it was made yet."""
         self._has_author(key_of(author, snowflake, group))
+
+    def numbered(self, author: User, snowflake: int, group: Group, number: int) -> None:
+        """The group's server numbered a message: the author's frame, which has no number, is kept with it."""
+        self._numbers[key_of(author, snowflake, group)] = number
+        if len(self._numbers) > REMEMBERED:
+            self._numbers.popitem(last=False)
 
     def _has_author(self, key: bytes) -> None:
         self._authored[key] = None
@@ -107,7 +147,9 @@ class Collector:
             self._has_author(key)
         if key not in self._in_chunk or marks & SENT:  # an entry without the message is a recipient's alone
             self._in_chunk.add(key)
-            self._add(entry_bytes(MESSAGE, marks, NO_STATUS, envelope.arrived, key, envelope.raw))
+            number = self._numbers.get(key, 0) if envelope.group is None else 0  # a copy has it
+            raw = numbered(envelope.raw, number) if number else envelope.raw
+            self._add(entry_bytes(MESSAGE, marks | self._mark, NO_STATUS, envelope.arrived, key, raw))
         else:
             who = envelope.recipient[0].encode()
             self._add(entry_bytes(COPY, RECEIVED, NO_STATUS, envelope.arrived, key, who))
@@ -140,6 +182,12 @@ def key_of(author: User, snowflake: int, group: Group) -> bytes:
     """By which a message to a group is one, whoever has a copy."""
     names = "\0".join((*author, *group)).encode(errors="surrogatepass")
     return blake2b(snowflake.to_bytes(8, "little") + names, digest_size=16).digest()
+
+
+def numbered(raw: bytes, number: int) -> bytes:
+    """A MESSAGE's frame with a group's number behind all that it says: of several the last one counts."""
+    payload = raw[raw.find(b" ", raw.find(b" ") + 1) + 1 : -1]
+    return encode_frame("MESSAGE", payload + pb.ChatMessage(groupNumber=number).SerializeToString())
 
 
 def _is_location(raw: bytes) -> bool:

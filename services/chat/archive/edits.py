@@ -53,7 +53,7 @@ class Edits:
         self._checks = EditChecks(keys)
         self._begins = _Begins()
         self._read: tuple[int, dict[int, pb.ChatMessage | None]] = 0, {}
-        """The place of the last edit, and the messages that were read for it: each member of a group has them."""
+        """The place of the last edit, or of what was looked for last, and the messages that were read for it."""
         self.without_effect: dict[WithoutEffect, int] = dict.fromkeys(WithoutEffect, 0)
         """Edits that changed nothing, once for each list; another thread may read it."""
 
@@ -63,8 +63,7 @@ class Edits:
         `message` is all of the edit.
         """
         edit = message.edit
-        if self._read[0] != at:
-            self._read = at, {}
+        self._begin(at)
         found = self._find(conversation, edit, User.of(message.author))
         if found is None:
             self._is_nothing(at, WithoutEffect.NO_SUCH_MESSAGE)
@@ -87,10 +86,28 @@ class Edits:
             self._erase(target)
         return sequence
 
+    def _begin(self, at: int) -> None:
+        if self._read[0] != at:
+            self._read = at, {}
+
     def _is_nothing(self, at: int, why: WithoutEffect) -> None:
         """An edit changes nothing in a list: there it is not to be read."""
         self.without_effect[why] += 1
         self._erase(at)
+
+    def naming(self, at: int) -> pb.ChatMessage | None:
+        """Something like an edit, which names the message that stands at a place; None: it is gone."""
+        self._begin(at)
+        message = self._message_at(at)
+        if message is None:
+            return None
+        edit = pb.Edit(target=message.messageSnowflake, content=signed_content(message))
+        return pb.ChatMessage(author=message.author, edit=edit)
+
+    def is_there(self, conversation: int, message: pb.ChatMessage, at: int) -> bool:
+        """Whether the message that an edit names is in a conversation; `at`: where what asks so stands."""
+        self._begin(at)
+        return self._find(conversation, message.edit, User.of(message.author)) is not None
 
     def _holds(self, at: int, other: pb.ChatMessage) -> bool:
         """Whether the edit at a place holds against another of the same message."""

@@ -33,6 +33,8 @@ SENT: Final = 1
 """One of our users sent it, and has it in their list."""
 RECEIVED: Final = 2
 """It was delivered to one of our users."""
+AGAIN: Final = 4
+"""It came again, and may stand in the lists from before this process."""
 NO_STATUS: Final = 255
 DIGEST: Final = 16
 """Bytes of a digest in a BLANK entry."""

@@ -34,8 +34,14 @@ class Collector(Protocol):
     def note(self, envelope: Envelope, status: int, /) -> None:
         """Note a status, before its author is given it."""
 
+    def note_again(self, envelope: Envelope, status: int, /) -> None:
+        """Note the status of a message that came again, once: the last process may have died before that."""
+
     def leave_out(self, author: User, snowflake: int, group: Group, /) -> None:
         """Keep nothing of a message to a group for its author."""
+
+    def numbered(self, author: User, snowflake: int, group: Group, number: int, /) -> None:
+        """Keep a message to a group under the number that the group's server gave it."""
 
     def note_late(self, envelope: Envelope, status: int, /) -> None:
         """Note a status of a message that another server has had for some time."""

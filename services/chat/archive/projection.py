@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 from parley.services.chat.archive import storage
 from parley.services.chat.archive.edits import Edits
 from parley.services.chat.archive.entries import (
+    AGAIN,
     BLANK,
     COPY,
     MESSAGE,
@@ -43,7 +44,7 @@ from parley.services.chat.archive.storage import OF_CONVERSATION, Record, place
 from parley.services.chat.archive.texts import is_spaceless, searched, text_of, tokens
 from parley.services.chat.message.statuses import INTERIM
 from parley.shared.addresses import Group, Recipient, User
-from parley.shared.trust.authors import KeysOf
+from parley.shared.trust.authors import KeysOf, edit_in
 from parley.shared.wire.messages import pb
 
 KNOWN: Final = 65_536
@@ -53,7 +54,16 @@ CONVERSATIONS: Final = 65_536
 ASKED: Final = 500
 """Keys that one statement asks for."""
 
-_OF_ONE: Final = ("messageSnowflake", "content", "proof", "historyOff", "revised", "inEffect", "tellRead")
+_OF_ONE: Final = (
+    "messageSnowflake",
+    "content",
+    "proof",
+    "historyOff",
+    "revised",
+    "inEffect",
+    "tellRead",
+    "groupNumber",
+)
 """Fields of a message that say nothing of who wrote to whom."""
 _NEW: Final = (
     "INSERT INTO conversation (person, is_group, name, server_id, last, place, read) VALUES (?, ?, ?, ?, 0, 0, 0)"
@@ -61,18 +71,25 @@ _NEW: Final = (
 _FIND: Final = "SELECT id, last, place, read FROM conversation WHERE " + OF_CONVERSATION  # noqa: S608 - a constant
 
 
-_Groups = dict[bytes, tuple[int, Group, pb.ChatMessage | None]]
-"""Messages to groups by their keys: where each stands, its group, and the edit that it is."""
+_Groups = dict[bytes, tuple[int, Group, pb.ChatMessage | None, int]]
+"""Messages to groups by their keys: where each stands, its group, the edit that it is, and its number."""
+_Understood = tuple["_Parties", str, pb.ChatMessage | None, int]
+"""The parties of a message, what is searched of it, an edit with its author, and its number in a group."""
+_LARGEST: Final = (1 << 62) - 1
+"""No number of another server's is larger: SQLite's have 63 bits."""
+_TOP: Final = "SELECT COALESCE(MAX(number), 0) FROM numbered WHERE conversation = ?"
 
 
 class _Head:
     """A conversation's row, while it is in memory."""
 
-    __slots__ = ("is_moved", "last", "number", "person", "place", "read")
+    __slots__ = ("is_moved", "last", "number", "person", "place", "read", "top")
 
     def __init__(self, person: str, number: int, last: int, at: int, read: int) -> None:
         self.person, self.number, self.last, self.place, self.read = person, number, last, at, read
         self.is_moved = False
+        self.top = -1
+        """The greatest number of a group's message there; -1: not looked up yet."""
 
 
 class _Parties:
@@ -107,10 +124,6 @@ class _Known:
         return marks & ~had
 
 
-_Understood = tuple[_Parties, str, pb.ChatMessage | None]
-"""The parties of a message, the text that is searched, and, of an edit, itself."""
-
-
 class _Pending(NamedTuple):
     """The line of a message that waits, or of which nobody knows what became."""
 
@@ -131,6 +144,8 @@ class Projection:
         self._known = _Known()
         self._gone: set[bytes] = set()
         """Lines of messages to groups that were blanked before this process began: they come back no more."""
+        self._revised: set[int] = set()
+        """Conversations with a message that was changed while it waited: it may come as it was first, too."""
         self.broken = 0
         """Records that could not be read, and were passed by."""
         self.touched: set[str] = set()
@@ -139,7 +154,8 @@ class Projection:
         self._altered: set[int] = set()
         """Conversations in which something was changed that stood there before."""
         self._lines: list[int] = []
-        """Row after row, as storage.insert takes them; and so are the next two."""
+        """Row after row, as storage.insert takes them; and so are the next three."""
+        self._numbered: list[int] = []
         self._terms: list[int | str] = []
         self._grams: list[int | str] = []
         self._statuses: list[tuple[int, int, int]] = []
@@ -164,7 +180,11 @@ class Projection:
             for entry in chain.from_iterable(map(self._entries, records)):
                 _offset, kind, marks, status, key, pair, data = entry
                 if kind == MESSAGE and (found := self._understood(pair, data)) is not None:
-                    self._new_marks(found[0], key, marks, status)
+                    parties, _text, edit, _number = found
+                    self._new_marks(parties, key, marks, status)
+                    if parties.group is None and edit is not None and _is_revised(edit):
+                        has = (self._known_head(each) for mark, each in parties.has.items() if mark & marks)
+                        self._revised.update(head.number for head in has if head is not None)
                 elif kind == COPY:
                     self._known.add(line_key(key, _person(data)), RECEIVED)
                 elif kind == BLANK:
@@ -191,14 +211,15 @@ class Projection:
 
     def _clear(self) -> None:
         """Hold nothing that is to be written."""
-        changes = self._moved, self._lines, self._statuses, self._edited, self._terms, self._grams, self._altered
-        for each in changes:
+        rows = self._lines, self._numbered, self._terms, self._grams
+        for each in (*rows, self._moved, self._statuses, self._edited, self._altered):
             each.clear()
         self._pending.clear()
         self._pending_changes.clear()
 
     def _forget_conversations(self) -> None:
         self._heads.clear()
+        self._revised.clear()
         self._parties.clear()
 
     # Reading ----------------------------------------------------------------------------------
@@ -228,13 +249,14 @@ class Projection:
                 elif kind == READ:
                     self._mark_read(_bytes(entry[6]))
 
-    def _understood(
-        self, pair: bytes | None, data: bytes | str
-    ) -> tuple[_Parties, str, pb.ChatMessage | None] | None:
-        """The parties of a message, what is searched of it, and an edit; None: it cannot be read."""
+    def _understood(self, pair: bytes | None, data: bytes | str) -> _Understood | None:
+        """Read a message; None: it cannot be read.
+
+        Of a message that was changed while it waited (`revised`) the edit is there, too, and names that message.
+        """
         if isinstance(data, str) and pair is not None:
             parties = self._parties.get(pair) or self._meet(pair)
-            return None if parties is None else (parties, searched(data), None)
+            return None if parties is None else (parties, searched(data), None, 0)
         message = message_of(_bytes(data))
         if message is None:
             return None
@@ -242,10 +264,15 @@ class Projection:
         if message.WhichOneof("content") == "edit":
             edit = pb.ChatMessage()
             edit.CopyFrom(message)
+        elif message.HasField("revised"):
+            edit = edit_in(message)
+            edit.messageSnowflake = edit.edit.target
+        number = min(message.groupNumber, _LARGEST)
         for others in _OF_ONE:
             message.ClearField(others)
         pair = message.SerializeToString()
-        return self._parties.get(pair) or self._parties.setdefault(pair, _Parties(message)), text, edit
+        parties = self._parties.get(pair) or self._parties.setdefault(pair, _Parties(message))
+        return parties, text, edit, number
 
     def _meet(self, pair: bytes) -> _Parties | None:
         """Know an author and a recipient; None: that is what the bytes are not."""
@@ -261,10 +288,14 @@ class Projection:
         if found is None:
             self.broken += 1
             return
-        parties, text, edit = found
+        parties, text, edit, number = found
+        before, edit = (edit, None) if edit is not None and _is_revised(edit) else (None, edit)
         marks = self._new_marks(parties, key, marks, status)
         if parties.group is not None and (marks or key not in groups):
-            groups[key] = at, parties.group, edit
+            groups[key] = at, parties.group, edit, number
+        comes_again = bool(entry[2] & AGAIN)
+        if marks and edit is None and (comes_again or (parties.group is None and (before or self._revised))):
+            marks = self._not_there(parties, marks, at, before, comes_again=comes_again)
         if not marks:
             return
         if edit is not None:
@@ -272,7 +303,9 @@ class Projection:
             return
         heads, names = parties.found.get(marks) or self._find(parties, marks)
         for head, is_author in heads:
-            self._add_line(head, at, status if is_author else RECEIVED_LINE)
+            self._add_line(
+                head, at, status if is_author else RECEIVED_LINE, None if parties.group is None else number
+            )
             if is_author and status in INTERIM:
                 self._set_pending(key, _Pending(head.number, head.last, day))
         if text:
@@ -296,6 +329,24 @@ class Projection:
             if is_spaceless(text):
                 self._grams += (at, text)
 
+    def _not_there(
+        self, parties: _Parties, marks: int, at: int, before: pb.ChatMessage | None, *, comes_again: bool
+    ) -> int:
+        """Those of the marks under which a message is in no list, as it was first or as it was changed to.
+
+        A server that had it unanswered gives it again as it is by then: with another text it has another key.
+        `before`: the edit that it was changed by while it waited; None: it was not.
+        """
+        heads = {mark: self._head(each) for mark, each in parties.has.items() if mark & marks}
+        if before is not None:
+            self._revised.update(head.number for head in heads.values())
+        heads = {mark: head for mark, head in heads.items() if comes_again or head.number in self._revised}
+        named = before or (self.edits.naming(at) if heads else None)
+        if named is not None:
+            self._write_lines()
+            marks &= ~sum(mark for mark, head in heads.items() if self.edits.is_there(head.number, named, at))
+        return marks
+
     def _find(self, parties: _Parties, marks: int) -> tuple[list[tuple[_Head, bool]], str]:
         has = {mark: each for mark, each in parties.has.items() if mark & marks}
         found = [(self._head(each), mark == SENT) for mark, each in has.items()], tokens(has.values())
@@ -304,6 +355,7 @@ class Projection:
 
     def _new_marks(self, parties: _Parties, key: bytes, marks: int, status: int) -> int:
         """Those of an entry's marks for which a line is to be made, as far as is known."""
+        marks &= SENT | RECEIVED
         if parties.group is not None:
             return sum(self._is_new(key, each.person, mark) for mark, each in parties.has.items() if mark & marks)
         if parties.is_one and marks & SENT:
@@ -322,18 +374,24 @@ class Projection:
         found = groups.get(key)
         if found is None or not self._is_new(key, person, RECEIVED):
             return
-        at, group, edit = found
+        at, group, edit, number = found
         if edit is not None:
             self._change([conversation(person, group)], edit, "", at)
         else:
-            self._add_line(self._head(conversation(person, group)), at, RECEIVED_LINE)
+            self._add_line(self._head(conversation(person, group)), at, RECEIVED_LINE, number)
 
-    def _add_line(self, head: _Head, at: int, status: int) -> None:
+    def _add_line(self, head: _Head, at: int, status: int, number: int | None) -> None:
+        """Add a line; of a group's the `number`, 0 where its server gave none: then it is behind all that came."""
         head.last += 1
         head.place = at
         if not head.is_moved:
             self._has_moved(head)
         self._lines += (head.number, head.last, at, status)
+        if number is not None:
+            if head.top < 0:
+                head.top = self._db.execute(_TOP, (head.number,)).fetchone()[0]
+            self._numbered += (head.number, head.last, number or head.top)
+            head.top = max(head.top, number)
 
     def _has_moved(self, head: _Head) -> None:
         head.is_moved = True
@@ -413,7 +471,9 @@ class Projection:
 
     def _write_lines(self) -> None:
         storage.insert(self._db, "line", 4, self._lines)
+        storage.insert(self._db, "numbered", 3, self._numbered)
         self._lines.clear()
+        self._numbered.clear()
 
     def _write_changes(self, last: int) -> None:
         """Write what changed of lines and conversations that were there before, with the record that did it."""
@@ -441,6 +501,11 @@ def write_terms(db: sqlite3.Connection, kind: str, day: int, rows: list[int | st
         f"(text, content='', columnsize=0, detail=none, tokenize='{tokenizer}')"
     )
     storage.insert(db, f"{kind}_{day} (rowid, text)", 2, rows)
+
+
+def _is_revised(edit: pb.ChatMessage) -> bool:
+    """Whether an edit is that by which a message was changed while it waited, and not a message of its own."""
+    return edit.edit.target == edit.messageSnowflake
 
 
 def _bytes(data: bytes | str) -> bytes:

@@ -52,6 +52,8 @@ class Line(NamedTuple):
     """The payload of the MESSAGE; empty: it is gone, deleted, or too large for this answer."""
     edit: bytes = b""
     """The payload of the MESSAGE that changed it last; empty: none did."""
+    number: int = 0
+    """Of a group's line: its place there, before the sequence."""
 
     @property
     def size(self) -> int:
@@ -114,7 +116,7 @@ class Reader:
         rows = self._db.execute(sql, (person, limit + 1)).fetchall()
         for is_group, name, server_id, number, last, _place, read in rows[:limit]:
             each = Conversation(person, bool(is_group), name, server_id)
-            line = next(self._lines(each, number, "sequence = ?", (last,), "", 1), None)
+            line = next(self._last_lines(each, number, last), None)
             size += line.size if line else 0
             if line is not None and size > BYTES:
                 line = line.without_bytes()
@@ -140,10 +142,12 @@ class Reader:
         if row is None:
             return Lines([])
         number, read = row
-        if after is not None:
-            found = self._lines(each, number, "sequence > ?", (_number(after),), "", limit + 1)
+        sign, order, begin = (">", "", _number(after)) if after is not None else ("<", "DESC", _number(before))
+        if each.is_group:
+            found = self._group_lines(each, number, sign, begin, order, limit + 1)
         else:
-            found = self._lines(each, number, "sequence < ?", (_number(before or 1 << 62),), "DESC", limit + 1)
+            begin = begin if after is not None or before else 1 << 62
+            found = self._lines(each, number, f"sequence {sign} ?", (begin,), order, limit + 1)
         lines: list[Line] = []
         size = 0
         try:
@@ -160,15 +164,46 @@ class Reader:
             return Lines(lines, more=True, read=read)
         return Lines(lines, read=read)
 
-    def _lines(
-        self, each: Conversation, number: int, where: str, values: tuple[int, ...], order: str, limit: int
+    def _last_lines(self, each: Conversation, number: int, last: int) -> Iterator[Line]:
+        """The last line of a conversation, if it is there."""
+        if each.is_group:
+            return self._group_lines(each, number, "<", 0, "DESC", 1)
+        return self._lines(each, number, "sequence = ?", (last,), "", 1)
+
+    def _group_lines(
+        self, each: Conversation, number: int, sign: str, begin: int, order: str, limit: int
     ) -> Iterator[Line]:
+        """Lines of a group's conversation before or behind that sequence, as the group has them; 0: all."""
+        before = self._db.execute(
+            "SELECT number FROM numbered WHERE conversation = ? AND sequence <= ? ORDER BY sequence DESC LIMIT 1",
+            (number, begin),
+        ).fetchone()
+        place = (before[0] if before else 0, begin) if begin or sign == ">" else (1 << 62, 0)
+        return self._lines(each, number, f"(number, sequence) {sign} (?, ?)", place, order, limit, by="number")
+
+    def _lines(
+        self,
+        each: Conversation,
+        number: int,
+        where: str,
+        values: tuple[int, ...],
+        order: str,
+        limit: int,
+        *,
+        by: str = "",
+    ) -> Iterator[Line]:
+        """Lines in the order of their sequence, or of a column before that."""
+        table, column = ("numbered CROSS JOIN line USING (conversation, sequence)", "number")
+        if not each.is_group:
+            table, column = "line", "0"
+        by = f"{by} {order}, " if by else ""
         sql = (
-            f"SELECT sequence, place, status, {_EDIT} FROM line WHERE conversation = ? AND {where}"  # noqa: S608 - all ours
-            f" ORDER BY sequence {order} LIMIT ?"
+            f"SELECT sequence, place, status, {_EDIT}, {column} FROM {table} WHERE conversation = ? AND {where}"  # noqa: S608 - all ours
+            f" ORDER BY {by}sequence {order} LIMIT ?"
         )
-        for sequence, at, status, changed_at in self._db.execute(sql, (number, *values, limit)).fetchall():
-            line = Line(each, sequence, status, *self._message(at))
+        rows = self._db.execute(sql, (number, *values, limit)).fetchall()
+        for sequence, at, status, changed_at, place_in_group in rows:
+            line = Line(each, sequence, status, *self._message(at), number=place_in_group)
             yield line if changed_at is None else self._changed(line, changed_at)
 
     def _changed(self, line: Line, at: int) -> Line:

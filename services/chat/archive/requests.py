@@ -287,7 +287,9 @@ def _named(each: Conversation, message: pb.HistoryLine | pb.ConversationSummary 
 
 
 def _line(line: Line) -> pb.HistoryLine:
-    found = pb.HistoryLine(sequence=line.sequence, at=line.at, message=line.message, edit=line.edit)
+    found = pb.HistoryLine(
+        sequence=line.sequence, at=line.at, message=line.message, edit=line.edit, groupNumber=line.number
+    )
     _named(line.conversation, found)
     if line.status == RECEIVED_LINE:
         found.received = True

@@ -74,7 +74,7 @@ def _remove_lines(db: sqlite3.Connection, number: int, end: int) -> None:
         "SELECT sequence FROM line WHERE conversation = ? AND place >= ? ORDER BY sequence LIMIT 1", (number, end)
     ).fetchone()
     until = kept[0] if kept else (1 << 62)
-    for table in ("line", "changed", "edit"):
+    for table in ("line", "changed", "edit", "numbered"):
         db.execute(f"DELETE FROM {table} WHERE conversation = ? AND sequence < ?", (number, until))  # noqa: S608 - ours
 
 
@@ -112,7 +112,7 @@ def _cleared(
         with storage.transaction(db, is_safe=number == rows[-1][0]):
             spots = _spots_of(db, number)
             db.execute("DELETE FROM conversation WHERE id = ?", (number,))
-            for table in ("line", "pending", "changed", "edit"):
+            for table in ("line", "pending", "changed", "edit", "numbered"):
                 db.execute(f"DELETE FROM {table} WHERE conversation = ?", (number,))  # noqa: S608 - ours
             kept = _of_others(db, Conversation(person, bool(is_group), name, other_server), other, server_id)
             blank = [at for at in spots if at not in kept]

@@ -34,7 +34,15 @@ CHECKPOINT: Final = 4096
 ROWS: Final = 500
 """Rows that one statement inserts."""
 
-_SCHEMA: Final = """
+_NUMBERED: Final = """
+CREATE TABLE numbered (
+    conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (conversation, sequence)
+) WITHOUT ROWID;
+CREATE INDEX numbered_order ON numbered (conversation, number, sequence);
+"""
+"""The place of each line of a group's: by the number that the group's server gave it, then as they came."""
+_SCHEMA: Final = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE record (
     id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, day INTEGER NOT NULL, clock REAL NOT NULL, at REAL NOT NULL,
@@ -59,7 +67,7 @@ CREATE TABLE edit (
     conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, revision INTEGER NOT NULL, place INTEGER NOT NULL,
     PRIMARY KEY (conversation, sequence)
 ) WITHOUT ROWID;
-CREATE TABLE erasure (place INTEGER PRIMARY KEY);
+{_NUMBERED}CREATE TABLE erasure (place INTEGER PRIMARY KEY);
 CREATE TABLE pending (
     key BLOB PRIMARY KEY, conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, day INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -116,6 +124,7 @@ def open_file(path: Path) -> sqlite3.Connection:
             found = db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
             if found is None or found[0] != FORMAT:
                 raise Unusable(f"{path} is of another format ({found and found[0]}, not {FORMAT})")  # noqa: TRY301 - it is closed
+            _add_numbered(db)
         except BaseException:
             db.close()
             raise
@@ -136,6 +145,13 @@ def _make(db: sqlite3.Connection) -> None:
     """Make the tables, and what is noted in them, at once: after a power cut there is all of it, or nothing."""
     values = f"('format', {FORMAT}), ('epoch', {secrets.randbits(62)}), ('projected', 0)"
     db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES {values}; COMMIT;")  # noqa: S608 - all ours
+
+
+def _add_numbered(db: sqlite3.Connection) -> None:
+    """Have a file from before lines were numbered tell them in the order in which they came."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'numbered'").fetchone() is None:
+        lines = "SELECT line.conversation, sequence, 0 FROM line JOIN conversation ON id = line.conversation"
+        db.executescript(f"BEGIN; {_NUMBERED} INSERT INTO numbered {lines} WHERE is_group; COMMIT;")
 
 
 @contextlib.contextmanager

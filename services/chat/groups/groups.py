@@ -242,7 +242,8 @@ def copies(
 ) -> Iterator[Envelope]:
     """A group message's copies, one for each of these members. protobuf merges fields in any order.
 
-    `history_off`: they tell their servers to keep nothing of it. The author does not decide that.
+    `history_off`: they tell their servers to keep nothing of it. The author does not decide that. The number of
+    the message in the group is in `message` already.
     """
     shared = pb.ChatMessage()
     shared.CopyFrom(message)

@@ -139,6 +139,8 @@ class Acknowledgements:
         if envelope is not None:
             if ack.historyOff and isinstance(envelope.recipient, Group):
                 self._statuses.leave_out(envelope.author, envelope.snowflake, envelope.recipient)
+            elif ack.groupNumber and isinstance(envelope.recipient, Group):
+                self._statuses.numbered(envelope.author, envelope.snowflake, envelope.recipient, ack.groupNumber)
             if status in INTERIM and author is None:
                 envelope.advance(Input.TAKEN)  # it names no author: we have to remember who it was
                 self._statuses.report(envelope, status, proof)
@@ -198,6 +200,8 @@ class Acknowledgements:
         if found is not None and ack.historyOff:
             self._statuses.leave_out(author, ack.messageSnowflake, group)
         elif found is not None:
+            if ack.groupNumber:
+                self._statuses.numbered(author, ack.messageSnowflake, group, ack.groupNumber)
             self._statuses.taken_by_group(found)
         self._statuses.relay(ack)
         while ack.complete and (envelope := self._dispatcher.find(*key)) is not None:

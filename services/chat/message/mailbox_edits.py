@@ -88,6 +88,8 @@ class MailboxEdits:
         self._refused = refused
         self._looked_for: set[tuple[Destination, Pair, int]] = set()
         self._queue: deque[_Edit] = deque()
+        self._first_id = mailbox.state.next_id
+        """Greater than the number of any message of the processes before."""
         self._changed: OrderedDict[Key, None] = OrderedDict()
         self._shared: tuple[Body, Body, Body] | None = None
         """The body of a group's message, that of its edit, and what the message's copies share from now on."""
@@ -212,7 +214,8 @@ class MailboxEdits:
         if not self._mailbox.remove(destination, envelope):
             return False
         self._mailbox.erase(envelope)
-        self._statuses.report(envelope, Status.UNKNOWN_STATUS if envelope.attempts else Status.OTHER_ERROR)
+        may_have_come = envelope.attempts or envelope.id < self._first_id  # what the last process sent is not known
+        self._statuses.report(envelope, Status.UNKNOWN_STATUS if may_have_come else Status.OTHER_ERROR)
         return True
 
     def _rewrite(self, new: _Edit, target: Envelope, message: pb.ChatMessage, changed: Body | None) -> bool:

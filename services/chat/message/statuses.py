@@ -17,8 +17,9 @@ from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.roster import ChatLink, Roster
 from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, Recipient, User
-from parley.shared.wire.framing import FrameReader, encode_frame
-from parley.shared.wire.messages import pb
+from parley.shared.errors import MalformedMessage
+from parley.shared.wire.framing import FrameReader, encode_frame, read_datagram
+from parley.shared.wire.messages import decode, pb
 
 UNCONFIRMED: Final = 100
 """Final statuses of one link that are told again if it turns out to be dead."""
@@ -30,6 +31,8 @@ FINAL: Final = frozenset(Status.Status.values()) - INTERIM
 _DELIVERED: Final = Status.DELIVERED
 LEFT_OUT: Final = 16_384
 """Messages of which it is remembered that no server keeps them."""
+NUMBERED: Final = 16_384
+"""Messages to groups of which the number is remembered, for their statuses."""
 _HISTORY_OFF: Final = pb.ChatMessageResponse(historyOff=True).SerializeToString()
 
 
@@ -61,6 +64,8 @@ class Statuses:
         self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Envelope]]] = {}
         self._left_out: OrderedDict[tuple[User, int, Group], None] = OrderedDict()
         """Messages to groups that no server keeps: their authors' servers and clients are told so."""
+        self._numbers: OrderedDict[tuple[User, int, Group], int] = OrderedDict()
+        """The latest messages to groups, with the numbers that the groups' servers gave them."""
         self._state = mailbox.state
         self.expected = ExpectedStatuses(lambda: hooks.limited("messages", "statuses"))
 
@@ -135,6 +140,8 @@ class Statuses:
     def repeat(self, envelope: Envelope) -> None:
         """A message came again: its author hears the present status again, if there is one."""
         status = self.recent.status(envelope.key)
+        if status is not None and self._collect is not None:
+            self._collect.note_again(envelope, status)
         if status is not None and envelope.group is not None:
             self._gather(envelope, status)
         elif status is not None:
@@ -154,6 +161,23 @@ class Statuses:
         if self._collect is not None:
             self._collect.leave_out(author, snowflake, group)
 
+    def numbered(self, author: User, snowflake: int, group: Group, number: int) -> None:
+        """The group's server gave this message its number: its statuses say so, and the archive goes by it."""
+        self._numbers[author, snowflake, group] = number
+        if len(self._numbers) > NUMBERED:
+            self._numbers.popitem(last=False)
+        if self._collect is not None:
+            self._collect.numbered(author, snowflake, group, number)
+
+    def _number_of(self, envelope: Envelope) -> int:
+        group = envelope.group or envelope.recipient
+        if not isinstance(group, Group):
+            return 0
+        number = self._numbers.get((envelope.author, envelope.snowflake, group), 0)
+        if number or envelope.group is None or group.server_id != self._server_id or not envelope.raw:
+            return number
+        return _message(envelope.raw).groupNumber  # a copy that waited when the last process ended
+
     def _is_left_out(self, envelope: Envelope) -> bool:
         group = envelope.group or envelope.recipient
         key = envelope.author, envelope.snowflake, group
@@ -171,6 +195,7 @@ class Statuses:
             if envelope.origin:
                 message.author.CopyFrom(envelope.author.to_pb())
             message.historyOff = self._is_left_out(envelope)
+            message.groupNumber = self._number_of(envelope)
             self._gathered[key] = message, []
         message, envelopes = self._gathered[key]
         if proof:
@@ -241,6 +266,8 @@ class Statuses:
         payload = _ack(author, envelope.snowflake, envelope.recipient, status) + proof
         if self._left_out and self._is_left_out(envelope):
             payload += _HISTORY_OFF
+        if self._numbers and (number := self._number_of(envelope)):
+            payload += pb.ChatMessageResponse(groupNumber=number).SerializeToString()
         self._send(envelope.reply_to, payload, for_certain=for_certain, is_final=status in FINAL)
 
     def _send(
@@ -267,6 +294,13 @@ class Statuses:
                 elif len(unconfirmed) >= UNCONFIRMED:
                     del unconfirmed[0]
                 unconfirmed.append(raw)
+
+
+def _message(raw: bytes) -> pb.ChatMessage:
+    try:
+        return decode(read_datagram(raw), pb.ChatMessage)
+    except MalformedMessage:
+        return pb.ChatMessage()
 
 
 def _fill(message: pb.ChatMessageResponse) -> None:

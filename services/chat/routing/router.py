@@ -22,7 +22,7 @@ from parley.services.chat.hooks import Hooks, Timing
 from parley.services.chat.message.acknowledgements import Acknowledgements
 from parley.services.chat.message.life import TAKEN, WAITING, Effect, Envelope
 from parley.services.chat.message.mailbox_edits import MailboxEdits
-from parley.services.chat.message.model import Destination
+from parley.services.chat.message.model import Destination, Key
 from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import FINAL, Status, Statuses
 from parley.services.chat.roster import ChatLink, LocalRoster
@@ -33,6 +33,7 @@ from parley.shared.compiled import core
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.runtime.steps import Task, run
 from parley.shared.spellings import Spellings
+from parley.shared.trust.authors import edit_in, signed_content
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import encode, pb
@@ -58,18 +59,23 @@ class Router:
         keys: MessageKeys,
         timing: Timing,
         hooks: Hooks,
+        number_of: Callable[[Key], int],
         *,
         fast_path: bool = core is not None,
         fan_out: Callable[[User, str, Task, int], bool] | None = None,
         spellings: Spellings | None = None,
     ) -> None:
-        """`fan_out` has a task of an author's done in its turn, or refuses it; None: it is done at once."""
+        """`number_of`: the number of a message to a group of this server (groups/group_numbers.py).
+
+        `fan_out` has a task of an author's done in its turn, or refuses it; None: it is done at once.
+        """
         self._fan_out = fan_out
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
         self._owed = owed
         self._groups = groups
+        self._number_of = number_of
         self._blocks = blocks
         self._keys = keys
         self._spellings = spellings or Spellings()
@@ -195,7 +201,9 @@ class Router:
             is_retried_by_origin=is_retried,
         )
         if group is not None and author.server_id == self._server_id:
-            original = self._keys.of(author, group, None, message)
+            # One that was changed while it waited says no more what we gave; its author gave us the edit, too.
+            known_by = edit_in(message) if message.HasField("revised") else message
+            original = self._keys.of(author, group, None, known_by)
             if not self._recent.knows(original):
                 self._unverified.hold(envelope, original)
                 self._doubted()
@@ -342,8 +350,11 @@ class Router:
         self._recent.note(envelope.key, None)
         is_off = self._groups.is_history_off(group.group_id) and not message.edit.deletes  # what was kept goes
         message.historyOff = is_off  # whatever its author wrote there
+        message.groupNumber = self._number_of(self._first_key(envelope, group, message))
         if is_off:
             self._statuses.leave_out(envelope.author, envelope.snowflake, group)
+        else:
+            self._statuses.numbered(envelope.author, envelope.snowflake, group, message.groupNumber)
         if not others:
             self._statuses.report(envelope, Status.DELIVERED)
             return
@@ -356,6 +367,11 @@ class Router:
             if is_edit and copy.state is WAITING:
                 self._mailbox_edits.came(self._destination(copy), copy, message)
             now = yield
+
+    def _first_key(self, envelope: Envelope, group: Group, message: pb.ChatMessage) -> Key:
+        """By which a message to a group is one, also where it comes with the text of an edit."""
+        first = pb.ChatMessage(messageSnowflake=envelope.snowflake, edit=pb.Edit(content=signed_content(message)))
+        return self._keys.of(envelope.author, group, None, first)
 
     # Who comes and goes ------------------------------------------------------------------------------
 

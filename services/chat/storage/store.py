@@ -22,6 +22,7 @@ from weakref import WeakValueDictionary
 
 from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
+from parley.services.chat.groups.group_numbers import GroupNumbers
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.message.statuses import Status
@@ -107,7 +108,7 @@ class Store:
             self._handed_over = self._one("SELECT COUNT(*) FROM handed_over")
             self.secret = queries.secret(self._reader)
             """The secret that messages' keys are made with."""
-            self._delivered = _open_delivered(directory)
+            self._delivered, self.group_numbers = _open_delivered(directory), GroupNumbers.open(directory)
         except sqlite3.Error as error:
             os.close(self._lock)
             raise schema.unusable(path, str(error)) from None
@@ -432,6 +433,7 @@ class Store:
         self._reader.close()
         if self._delivered is not None:
             self._delivered.close()
+        self.group_numbers.close()
         os.close(self._lock)
 
     def _ask(self, work: Work) -> None:
