@@ -45,6 +45,11 @@ CAUGHT_UP: Final = 30.0
 """Seconds within which every device has what its server has, once all is quiet."""
 LOOK: Final = 0.5
 PAGE: Final = 200
+TRIES: Final = 10
+
+
+class Silent(Exception):
+    """A server does not tell what it has."""
 
 
 class Device(Traveller):
@@ -315,13 +320,16 @@ class Owners:
             await asyncio.sleep(LOOK)
 
     async def _kept(self, owner: str) -> Lists:
-        """As the first device is told. A server that is busy is asked again."""
-        for _ in range(10):
+        """As the first device is told. A server that is busy is asked again. Silent."""
+        device = self.devices[owner][0]
+        for _ in range(TRIES):
             try:
-                return await self.devices[owner][0].kept()
-            except RequestFailed:
+                return await device.kept()
+            except RequestFailed as error:
+                why = error
                 await asyncio.sleep(PAUSE)
-        return await self.devices[owner][0].kept()
+        place = "not connected" if device.chat.link is None else f"connected: {device.chat.link!r}"
+        raise Silent(f"{device.name}, which is {place}, was not told its lists in {TRIES} tries: {why}")
 
     def leftovers(self, servers: dict[str, Lists]) -> list[Wrong]:
         """Bytes of what was deleted, at any device."""

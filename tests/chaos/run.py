@@ -19,7 +19,7 @@ from parley.shared.telemetry import logs
 from tests.chaos import conversations
 from tests.chaos.cluster import Asking, Cluster, own_address
 from tests.chaos.conversations import GRACE, Kill, Lists, Record
-from tests.chaos.devices import RATE, Device, Owners, draw_groups
+from tests.chaos.devices import RATE, Device, Owners, Silent, draw_groups
 from tests.chaos.faults import Done, Faults
 from tests.chaos.ledger import Ledger
 from tests.chaos.people import Client, People
@@ -266,7 +266,10 @@ class Run:
 
     async def _judge_lists(self, owners: Owners) -> list[str]:
         """What is wrong with the conversations, on the servers and on each device."""
-        self._lists, devices = await owners.lists()
+        try:
+            self._lists, devices = await owners.lists()
+        except Silent as error:
+            return [str(error)]
         wrong = [*self.record.wrong(self._lists, devices, kills_in(self._faults.done))]
         wrong += owners.leftovers(self._lists)
         with (self.directory / "conversations.txt").open("w", encoding="utf-8") as file:
