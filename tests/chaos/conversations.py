@@ -20,6 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tests.chaos.ledger import INTERIM, PROMISES, REFUSALS, person
@@ -36,6 +37,7 @@ KINDS: Final = {
     "missing": "promised, and not in a list; nothing was killed near it",
     "twice": "twice in a list, or shown or told of twice at one device",
     "disordered": "in a list before an earlier one of the same author's device",
+    "forgotten": "read so far, as its server confirmed, and no more in the end",
     "unequal": "in two members' lists of a group in two orders",
     "unrevised": "reads otherwise than its newest revision",
     "kept": "bytes of a deleted text are in a device's copy",
@@ -51,6 +53,10 @@ class Kill(NamedTuple):
     node: str
     began: float
     ended: float
+
+    def reaches(self, node: str, at: float) -> bool:
+        """Whether it may have taken what people of that node saw at that time."""
+        return node == self.node and self.began - GRACE <= at <= self.ended + LATE
 
 
 class Line(NamedTuple):
@@ -69,6 +75,12 @@ class Lists(NamedTuple):
 
     lines: dict[str, list[Line]]
     unread: dict[str, int]
+    read: Mapping[str, int] = MappingProxyType({})
+    """Up to which sequence each was read, as a server says; a device's copy does not tell."""
+
+    def is_like(self, other: Lists) -> bool:
+        """Whether they say the same."""
+        return self[:2] == other[:2]
 
 
 @dataclass(slots=True)
@@ -150,6 +162,8 @@ class Record:
         self.excused: Counter[str] = Counter()
         """How many messages, and changes, a killed process took with it, by server."""
         self._changes: dict[int, list[Post]] = defaultdict(list)
+        self._marks: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+        """When, and up to which sequence, a person's server confirmed that a conversation was read."""
 
     # As it goes -----------------------------------------------------------------------------------
 
@@ -173,6 +187,10 @@ class Record:
         if person(device) not in self._readers(post) or person(device) == post.author:
             self.noted.append(Wrong("strange", f"shown at {device}, whom it is not for", post))
         post.shown.append((at, device))
+
+    def read(self, reader: str, conversation: str, sequence: int, at: float) -> None:
+        """A person's server confirmed that they have read so far."""
+        self._marks[reader, conversation].append((at, sequence))
 
     def _known(self, snowflake: int, what: str) -> Post:
         post = self.posts.get(snowflake)
@@ -206,9 +224,20 @@ class Record:
             if not post.target:
                 yield from self._missing(post, present, kills)
         yield from self._unequal(servers)
+        yield from self._forgotten(servers, kills)
         for reader, lists in servers.items():
             for conversation, lines in lists.lines.items():
                 yield from self._in_list(reader, conversation, lines, kills)
+
+    def _forgotten(self, servers: Mapping[str, Lists], kills: Sequence[Kill]) -> Iterator[Wrong]:
+        """Where a server has a mark of reading no more, though no kill may have taken it."""
+        for (reader, conversation), marks in self._marks.items():
+            lists, node = servers[reader], reader.partition("@")[2]
+            last = max((line.sequence for line in lists.lines.get(conversation, ())), default=0)
+            sure = (mark for at, mark in marks if not any(kill.reaches(node, at) for kill in kills))
+            wanted, has = min(max(sure, default=0), last), lists.read.get(conversation, 0)
+            if has < wanted:
+                yield Wrong("forgotten", f"{reader} read {conversation} up to {wanted}, and in the end to {has}")
 
     def _unequal(self, servers: Mapping[str, Lists]) -> Iterator[Wrong]:
         """Where two members of a group have what both have in two orders: the first message of each two lists."""
@@ -257,8 +286,7 @@ class Record:
     def _is_excused(self, post: Post, reader: str, kills: Sequence[Kill]) -> bool:
         """Whether it may have gone with a process of this person's server; if so, count it."""
         node = reader.partition("@")[2]
-        near = (kill for kill in kills if kill.node == node)
-        excused = any(kill.began - GRACE <= at <= kill.ended + LATE for kill in near for at in post.moments)
+        excused = any(kill.reaches(node, at) for kill in kills for at in post.moments)
         self.excused[node] += excused
         return excused
 

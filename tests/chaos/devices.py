@@ -9,21 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from parley import Delivery
-from parley.client.outbox.history import HistoryLine
+from parley.client.outbox.history import HistoryLine, named
 from parley.client.outbox.questions import RequestFailed
 from parley.client.trust.new_device import DeviceLinking
 from parley.shared.addresses import Recipient
 from parley.shared.config import ClientConfig, Config
 from parley.shared.discovery.discovery import DiscoveryService
 from parley.shared.errors import PeerError
-from parley.shared.wire.messages import pb
+from parley.shared.wire.framing import Frame
+from parley.shared.wire.messages import decode, pb
 from tests.chaos.conversations import MOST_UNREAD, Line, Lists, Post, Record, Wrong
 from tests.chaos.ledger import person
 from tests.chaos.people import PADDING, PAUSE, TICK, CountingChat, Traveller
@@ -46,6 +48,22 @@ CAUGHT_UP: Final = 30.0
 LOOK: Final = 0.5
 PAGE: Final = 200
 TRIES: Final = 10
+SYNCED: Final = 4
+"""Lines that a device asks for at a time: whoever was away for some seconds needs several pages."""
+
+
+class _Program(CountingChat):
+    """A program on a device. `read` hears what its server confirms of reading."""
+
+    def __init__(self, read: Callable[[pb.ReadReceiptAck], None], *arguments: Any, **how: Any) -> None:
+        super().__init__(*arguments, **how)
+        self._read = read
+
+    def handle_message(self, frame: Frame) -> bool:
+        """Hear of a mark of reading before it is looked at."""
+        if frame.name == "READ_RECEIPT_ACK":
+            self._read(decode(frame, pb.ReadReceiptAck))
+        return super().handle_message(frame)
 
 
 class Silent(Exception):
@@ -78,7 +96,8 @@ class Device(Traveller):
         self.chat = self._program()
 
     def _program(self) -> CountingChat:
-        return CountingChat(
+        program = _Program(
+            self._read,
             person(self.name),
             self._config,
             on_message=self._show,
@@ -90,6 +109,11 @@ class Device(Traveller):
             on_forged_status=lambda delivery, _whose, _status: self._strange("a forged status", delivery.message),
             discovery=self._discovery,
         )
+        program.history.sync = partial(program.history.sync, limit=SYNCED)  # type: ignore[method-assign] # many pages
+        return program
+
+    def _read(self, receipt: pb.ReadReceiptAck) -> None:
+        self._record.read(person(self.name), str(named(receipt)), receipt.sequence, self.now())
 
     @property
     def frames(self) -> int:
@@ -199,7 +223,7 @@ class Device(Traveller):
 
     async def kept(self) -> Lists:
         """All conversations as the server has them. RequestFailed."""
-        history, found = self.chat.history, Lists({}, {})
+        history, found = self.chat.history, Lists({}, {}, read := {})
         for each in await history.conversations(limit=PAGE):
             lines: list[Line] = []
             page = await history.lines(each.conversation, after=0, limit=PAGE)
@@ -208,6 +232,7 @@ class Device(Traveller):
                 page = await history.lines(each.conversation, after=lines[-1].sequence, limit=PAGE)
             found.lines[str(each.conversation)] = lines
             found.unread[str(each.conversation)] = min(each.unread, MOST_UNREAD)
+            read[str(each.conversation)] = each.read
         return found
 
     def has_bytes(self, texts: Iterable[tuple[Post, str]]) -> list[Wrong]:
@@ -315,7 +340,8 @@ class Owners:
             servers = dict(zip(OWNERS, await asyncio.gather(*map(self._kept, OWNERS)), strict=True))
             copies = await asyncio.gather(*(device.copy() for device in self._all))
             devices = {device.name: copy for device, copy in zip(self._all, copies, strict=True)}
-            if all(copy == servers[person(name)] for name, copy in devices.items()) or loop.time() > end:
+            are_alike = all(copy.is_like(servers[person(name)]) for name, copy in devices.items())
+            if are_alike or loop.time() > end:
                 return servers, devices
             await asyncio.sleep(LOOK)
 

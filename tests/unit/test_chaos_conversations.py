@@ -157,6 +157,18 @@ def test_a_group_whose_messages_two_members_have_in_two_orders_is_found(story):
     assert story.wrong() == ["unequal", "unequal"]
 
 
+def test_a_mark_of_reading_that_a_server_confirmed_and_has_no_more_is_found(story):
+    for _ in range(3):
+        story.write()
+    story.servers[BEN] = story.servers[BEN]._replace(read={ADA: 2})
+    for sequence in (1, 2, 1):
+        story.record.read(BEN, ADA, sequence, 20.0)
+    assert story.wrong() == []
+    story.record.read(BEN, ADA, 9, 30.0)
+    assert story.wrong() == ["forgotten"]
+    assert story.wrong(Kill("beta", 30.5, 31.0)) == []
+
+
 def test_an_edit_that_is_not_everywhere_is_found(story):
     post = story.write()
     story.change(post, "hello", revision=2)
