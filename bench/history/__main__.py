@@ -1,14 +1,14 @@
 """Measure the archive: `python -m bench.history [MESSAGES] [--json FILE]`.
 
 An archive of a tenth of the messages is made at RATE a second, as long as that lasts; one of all of them in bursts
-of BURST at BURST_RATE. Chunks are handed over every 50 ms, as chat does (corpus.py), to the archive's own thread in
-this process. Then both are asked, and the process is what `memory` tells of, with all that makes the chunks.
+of BURST at BURST_RATE. Chunks are handed over every 50 ms, as chat does (corpus.py), to the archive's own process,
+which `memory` tells of. Then both are asked.
 
     rate       messages a second that were handed over
     lag        the longest for which a message was in no list, in seconds
     backlog    the most bytes that were in no list
     behind     seconds from the last message until all were in lists
-    cpu        microseconds of CPU a message, the making of chunks (about 1) included
+    cpu        microseconds of CPU a message in both processes, the making of chunks (about 1) included
     index      bytes of the file a message beyond the message itself
     start      seconds until the archive takes messages again
 
@@ -18,9 +18,10 @@ Exit code 1 where a target is missed.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -32,12 +33,14 @@ import structlog
 
 from bench.history.corpus import COMMON, PEOPLE, RARE, RARELY, Corpus
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.archive import COMMIT
+from parley.services.chat.archive.archive import COMMIT, Archive
 from parley.services.chat.archive.lists import conversation
+from parley.services.chat.archive.process.forker import Forker
 from parley.services.chat.archive.reader import Lines
 from parley.services.chat.archive.sync import Cursor, Synced, SyncReader
 from parley.services.chat.archive.texts import query_of
-from parley.services.chat.archive.worker import Chunk, Policy, Worker
+from parley.services.chat.archive.worker import Policy, Worker
+from parley.shared.runtime.supervised import Faults
 
 RATE: Final = 50_000
 BURST: Final = 1_000_000
@@ -46,6 +49,7 @@ ASKED: Final = 500
 SYNCED: Final = 100
 """Lines of a page of SYNC."""
 MIB: Final = 1024 * 1024
+AGE: Final = 5 * storage.DAY
 LARGE: Final = Policy(30.0, 1 << 40)
 
 Figures = dict[str, float]
@@ -59,17 +63,22 @@ class Target(NamedTuple):
     is_least: bool = False
 
 
-OF_RATE: Final = (Target("rate", 0.98 * RATE, is_least=True), Target("lag", 2.0), Target("dropped", 0))
+OF_RATE: Final = (
+    Target("rate", 0.98 * RATE, is_least=True),
+    Target("lag", 2.0),
+    Target("dropped", 0),
+    Target("memory MiB", 200),
+)
 OF_BURST: Final = (
     Target("rate", 0.98 * BURST_RATE, is_least=True),
     Target("backlog MiB", 256),
     Target("behind", 20.0),
     Target("dropped", 0),
+    Target("memory MiB", 200),
 )
 OF_FILE: Final = (
     Target("index", 150),
     Target("start", 1.0),
-    Target("memory MiB", 200),
     Target("history p99 ms", 20),
     Target("sync p99 ms", 30),
     Target("rare p99 ms", 50),
@@ -79,32 +88,76 @@ GROWTH: Final = 1.25
 """Times what a tenth of the messages takes."""
 
 
-def fill(worker: Worker, corpus: Corpus, messages: int, rate: int) -> Figures:
+class Filled:
+    """An archive in a process of its own."""
+
+    def __init__(self, directory: Path, forker: Forker) -> None:
+        self._forker = forker
+        self.archive = Archive(
+            directory, "alpha", LARGE, forker=forker, age=lambda: AGE, log=structlog.get_logger(), faults=Faults()
+        )
+        self.process = self.archive.process
+        self.handover = self.process.handover
+
+    async def until_listed(self) -> float:
+        """Wait until all is in lists; the lag, at most."""
+        lag = 0.0
+        while True:
+            lag = max(lag, self.process.lag)
+            if not self.handover.backlog:
+                return lag
+            await asyncio.sleep(COMMIT)
+
+    def pid(self) -> int:
+        """The process."""
+        return child_of(self._forker.pid)
+
+    def put(self, entries: bytes) -> None:
+        """Hand over a chunk."""
+        now = time.monotonic()
+        self.process.put(entries, AGE, time.time() - now, time.time(), now)
+
+
+def memory_of(pid: int) -> float:
+    """MiB that a process had at most."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def child_of(pid: int) -> int:
+    """The process that another one has forked."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of a processor that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def fill(archive: Filled, corpus: Corpus, messages: int, rate: int) -> Figures:
     """Hand messages over at that rate, and wait until they are in lists."""
-    before, dropped, cpu = worker.messages, worker.dropped, time.process_time()
+    handover, pid = archive.handover, archive.pid()
+    before, dropped, cpu = handover.messages, handover.dropped, time.process_time() + cpu_of(pid)
     begun, lag, backlog, done = time.monotonic(), 0.0, 0, 0
     while done < messages:
         now = time.monotonic()
-        ahead = begun + done / rate - now
-        if ahead > 0:
-            time.sleep(ahead)
-        worker.put(Chunk(corpus.block(), 5 * storage.DAY, time.time() - now, time.time(), time.monotonic()))
+        await asyncio.sleep(max(0.0, begun + done / rate - now))
+        archive.put(corpus.block())
         done += corpus.size
-        lag, backlog = max(lag, worker.lag), max(backlog, worker.backlog)
+        lag, backlog = max(lag, archive.process.lag), max(backlog, handover.backlog)
     ended = time.monotonic()
-    while worker.backlog:
-        time.sleep(COMMIT)
-        lag = max(lag, worker.lag)
+    lag = max(lag, await archive.until_listed())
     now = time.monotonic()
     return {
-        "messages": worker.messages - before,
+        "messages": handover.messages - before,
         "rate": done / (ended - begun),
         "listed a second": done / (now - begun),
         "lag": lag,
         "backlog MiB": backlog / MIB,
         "behind": now - ended,
-        "cpu": 1e6 * (time.process_time() - cpu) / done,
-        "dropped": worker.dropped - dropped,
+        "cpu": 1e6 * (time.process_time() + cpu_of(pid) - cpu) / done,
+        "dropped": handover.dropped - dropped,
     }
 
 
@@ -163,24 +216,24 @@ def of_file(path: Path, corpus: Corpus, messages: int) -> Figures:
     begun = time.perf_counter()
     worker = Worker(path, LARGE, structlog.get_logger())
     started = time.perf_counter() - begun
+    worker.start()
     worker.close()
-    found = {"index": size / messages - corpus.body, "start": started, **dict(questions(path))}
-    return found | {"memory MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"index": size / messages - corpus.body, "start": started, **dict(questions(path))}
 
 
-def archive(corpus: Corpus, messages: int, rate: int) -> tuple[Figures, Figures]:
+async def archive(forker: Forker, corpus: Corpus, messages: int, rate: int) -> tuple[Figures, Figures]:
     """Make an archive and measure it: while it was filled, and full."""
     with tempfile.TemporaryDirectory(prefix="parley-history-") as directory:
-        path = Path(directory) / storage.NAME
-        worker = Worker(path, LARGE, structlog.get_logger())
-        rare = b"".join(map(corpus.rare, range(RARELY)))
-        worker.put(Chunk(rare, 5 * storage.DAY, 0.0, time.time(), time.monotonic()))
-        filled, left = fill(worker, corpus, min(messages, BURST), rate), messages - BURST
+        each = Filled(Path(directory), forker)
+        each.put(b"".join(map(corpus.rare, range(RARELY))))
+        await each.until_listed()
+        filled, left = await fill(each, corpus, min(messages, BURST), rate), messages - BURST
         while left > 0:
-            fill(worker, corpus, min(left, BURST), rate)
+            await fill(each, corpus, min(left, BURST), rate)
             left -= BURST
-        worker.close()
-        return filled, of_file(path, corpus, worker.messages)
+        filled["memory MiB"] = memory_of(each.pid())
+        each.archive.close()
+        return filled, of_file(Path(directory) / storage.NAME, corpus, each.handover.messages)
 
 
 def show(what: str, figures: Figures, targets: tuple[Target, ...]) -> list[str]:
@@ -202,21 +255,29 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     arguments = parser.parse_args()
-    messages: int = max(100_000, arguments.messages)
+    forker = Forker()
+    forker.fork()
+    missed, figures = asyncio.run(measure(forker, max(100_000, arguments.messages)))
+    forker.close()
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures, indent=1))
+    for each in missed:
+        print(f"missed: {each}")
+    return 1 if missed else 0
+
+
+async def measure(forker: Forker, messages: int) -> tuple[list[str], list[Figures]]:
+    """Fill two archives and ask them; what was missed, and all figures."""
     paced, burst = Corpus(int(RATE * COMMIT)), Corpus(int(BURST_RATE * COMMIT))
-    small_filled, small = archive(paced, messages // 10, RATE)
+    small_filled, small = await archive(forker, paced, messages // 10, RATE)
     missed = show(f"{messages // 10:,} at {RATE:,}/s", small_filled, OF_RATE)
     missed += show(f"{messages // 10:,}, asked", small, OF_FILE)
-    large_filled, large = archive(burst, messages, BURST_RATE)
+    large_filled, large = await archive(forker, burst, messages, BURST_RATE)
     missed += show(f"{messages:,} at {BURST_RATE:,}/s", large_filled, OF_BURST)
     missed += show(f"{messages:,}, asked", large, OF_FILE)
     growth = {name: large[name] / small[name] for name in small if name.endswith("p99 ms")}
     missed += show("times a tenth's", growth, tuple(Target(name, GROWTH) for name in growth))
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps([small_filled, small, large_filled, large, growth], indent=1))
-    for each in missed:
-        print(f"missed: {each}")
-    return 1 if missed else 0
+    return missed, [small_filled, small, large_filled, large, growth]
 
 
 if __name__ == "__main__":

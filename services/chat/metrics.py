@@ -14,7 +14,7 @@ from parley.shared.trust.devices import ListVerdict
 
 if TYPE_CHECKING:
     from parley.services.chat.archive.archive import Archive
-    from parley.services.chat.archive.worker import Worker
+    from parley.services.chat.archive.process.archive_process import ArchiveProcess
 
 DELIVERY: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
@@ -101,28 +101,46 @@ class ChatMetrics:
     def watch_archive(self, metrics: Exporter, archive: Callable[[], Archive | None]) -> None:
         """Export the figures of the archive, where there is one."""
 
-        def figure(read: Callable[[Worker], float]) -> Callable[[], float]:
+        def figure(read: Callable[[ArchiveProcess], float]) -> Callable[[], float]:
             def value() -> float:
                 found = archive()
-                return read(found.worker) if found is not None else 0.0
+                return read(found.process) if found is not None else 0.0
 
             return value
 
-        is_stuck = figure(lambda worker: bool(worker.error or worker.is_full))
-        lag, size = figure(lambda worker: worker.lag), figure(lambda worker: worker.size)
-        metrics.watch_value("parley_archive_lag_seconds", "Since the oldest message that is in no list yet", lag)
-        metrics.watch_value("parley_archive_bytes", "Bytes of what is kept", size)
+        def is_stuck(process: ArchiveProcess) -> bool:
+            position = process.handover.position
+            return process.is_down or bool(position.error) or position.is_full
+
+        for name, meaning, read in (
+            (
+                "lag_seconds",
+                "Since the oldest message that is in no list yet",
+                lambda it: it.lag,
+            ),
+            ("backlog_bytes", "Bytes of messages that are in no list yet", lambda it: it.handover.backlog),
+            ("bytes", "Bytes of what is kept", lambda it: it.handover.position.size),
+        ):
+            metrics.watch_value(f"parley_archive_{name}", meaning, figure(read))
+        unusable = figure(is_stuck)
         metrics.watch_value(
             "parley_archive_unusable",
             "Whether the archive's file cannot be used or written",
-            lambda: float(self.archive_is_unusable or bool(is_stuck())),
+            lambda: float(self.archive_is_unusable or bool(unusable())),
         )
-        written, dropped = figure(lambda worker: worker.messages), figure(lambda worker: worker.dropped)
+        written = figure(lambda it: it.handover.messages)
+        dropped = figure(lambda it: it.handover.dropped)
         metrics.watch_counter(
             "parley_archive_entries",
             "Entries for the archive: written, or dropped because the disk took nothing, or there is no room",
             lambda: [(("written",), int(written())), (("dropped",), int(dropped()))],
             ("result",),
+        )
+        restarts = figure(lambda it: it.restarts)
+        metrics.watch_counter(
+            "parley_archive_restarts",
+            "How often the archive's process was started again",
+            lambda: [((), int(restarts()))],
         )
 
         metrics.watch_counter(
@@ -133,9 +151,9 @@ class ChatMetrics:
         )
 
     def _edit_samples(self, archive: Archive | None) -> Samples:
-        found = archive.worker.edits_without_effect if archive is not None else dict.fromkeys(WithoutEffect, 0)
-        for why, count in found.items():
-            yield ("archive", why.value), count
+        found = archive.process.handover.edits_without_effect if archive is not None else {}
+        for why in WithoutEffect:
+            yield ("archive", why.value), found.get(why.value, 0)
         yield ("mailbox", WithoutEffect.UNPROVEN.value), self._mail_edits_refused
 
     def _samples(self) -> Samples:

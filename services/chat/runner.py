@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from parley.services.chat.archive.archive import Archive, Policy, Unusable
+from parley.services.chat.archive.process.forker import Forker
 from parley.services.chat.archive.requests import HistoryRequests
 from parley.services.chat.authors.authors import Authors
 from parley.services.chat.engine import ChatEngine
@@ -55,6 +56,7 @@ class EngineOwner(Protocol):
     log: FilteringBoundLogger
     faults: Faults
     spellings: Spellings
+    forker: Forker
     subscribers: dict[User, list[Link]]
 
     def discover_now(self) -> None:
@@ -140,6 +142,7 @@ class EngineRunner:
                 directory,
                 owner.server_id,
                 policy,
+                forker=owner.forker,
                 age=lambda: self._store.age,
                 keys=owner.authors.devices_of,
                 log=owner.log,
@@ -199,8 +202,10 @@ class EngineRunner:
         self.engine.router.close()
         self.engine.note_used()
         if self.archive is not None:
+            self.archive.hand_over()
+        self._store.close()  # what people wait for is first
+        if self.archive is not None:
             self.archive.close()
-        self._store.close()
 
     def turn_over(self) -> None:
         """Tell what was gathered; be woken when something is due."""

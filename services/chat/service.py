@@ -9,6 +9,7 @@ from typing import ClassVar, Final, TypeVar
 
 from parley.services.chat.archive import requests as history_requests
 from parley.services.chat.archive.archive import Archive
+from parley.services.chat.archive.process.forker import Forker
 from parley.services.chat.authors.authors import Authors
 from parley.services.chat.engine import ChatEngine
 from parley.services.chat.federation.federation_metrics import FederationMetrics
@@ -73,6 +74,7 @@ class ChatService(ServiceBase):
         super().__init__(server_id, config)
         self.roster = self._new_roster()
         self._runner: EngineRunner | None = None
+        self.forker = Forker()
         self.gateways = GatewayLinks(self)
         self.devices = UserDevices(self)
         self._claims = SupervisedTimer("ending claims", self._expire_claims, self.faults)
@@ -112,6 +114,11 @@ class ChatService(ServiceBase):
         self.pairing = PairingRelay(
             self.metrics, self.faults, keys_of=self.user_admission.keys_of, links_of=self._links_of
         )
+
+    def before_loop(self) -> None:
+        """Fork what starts the archive's process."""
+        if self.config.history.keep:
+            self.forker.fork()
 
     def _links_of(self, user: User) -> Sequence[Link]:
         return self.subscribers.get(user, ())
@@ -211,6 +218,7 @@ class ChatService(ServiceBase):
                 self.authors.close()
                 self._claims.cancel()
                 self.close_mailbox()
+                self.forker.close()
 
     def servers_heard_of(self, servers: ServerList) -> None:
         """Know whom messages may be for."""

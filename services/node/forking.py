@@ -10,10 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Self
 
-try:
-    import setproctitle
-except ImportError:  # a node of a base installation's packages, or a system that it is not built for
-    setproctitle = None  # type: ignore[assignment]
+from parley.shared.runtime.process_title import set_title
 
 
 class Signals:
@@ -82,7 +79,7 @@ def _run(begin: Callable[[], None], signals: Signals, module: str) -> int:
     code = 1
     try:
         if module:
-            _rename(module)
+            set_title(module)
         code = _exit_code(begin, signals)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -102,10 +99,3 @@ def _exit_code(begin: Callable[[], None], signals: Signals) -> int:
         sys.stderr.write(f"{end.code}\n")
         return 1
     return 0
-
-
-def _rename(module: str) -> None:
-    """Be found by the name that the process has where it is started alone, if setproctitle is installed."""
-    if setproctitle is not None:
-        setproctitle.setproctitle(f"{sys.executable} -m {module}")
-        setproctitle.setthreadtitle(f"parley-{module.rpartition('.')[2]}")

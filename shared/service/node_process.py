@@ -142,6 +142,9 @@ class NodeProcess:
     def federation_seen(self) -> None:
         """The federation was just looked at."""
 
+    def before_loop(self) -> None:
+        """Do what cannot be done any more once there is an event loop: fork."""
+
     async def stop(self) -> None:
         """HANGUP(EXIT) to everyone; accept no more, close the links, then wait."""
         self._stopping = True

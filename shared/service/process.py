@@ -56,7 +56,9 @@ def main(service_type: type[ServiceBase]) -> None:
             write("core_is_absent", detail=why_absent())
         garbage.spare()
         _allow_links()
-        run_loop(_serve(service_type(config=config)))
+        service = service_type(config=config)
+        service.before_loop()
+        run_loop(_serve(service))
     except ConfigError as error:
         sys.stderr.write(f"parley: {error}\n")
         sys.exit(EXIT_CONFIG)

@@ -1,16 +1,13 @@
 """The archive: entries, lists and words from them, days that end, and what is erased; on real files."""
 
-import asyncio
 import contextlib
 import random
-import sqlite3
 import time
 
 import pytest
 from google.protobuf.message import DecodeError
 
 from parley.services.chat.archive import plain, projection, retention, storage
-from parley.services.chat.archive.archive import Archive, Policy
 from parley.services.chat.archive.collector import Collector, key_of, numbered
 from parley.services.chat.archive.edits import Edits
 from parley.services.chat.archive.entries import (
@@ -37,8 +34,6 @@ from parley.services.chat.message.mailbox_edits import revised
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
 from parley.shared.errors import ConfigError, StorageError
-from parley.shared.runtime.supervised import Faults
-from parley.shared.telemetry import logs
 from parley.shared.trust.authors import DeviceKeys, content_digest, sign_message
 from parley.shared.trust.keys import PrivateKey
 from parley.shared.wire.framing import encode_frame, read_datagram
@@ -965,37 +960,6 @@ def test_a_record_that_a_disk_changed_is_told_to_nobody(kept):
     [line] = kept.reader().history(conversation("alice", BOB)).lines
     assert line.edit == b""
     assert b"number 1" in line.message
-
-
-def test_a_question_that_fails_is_answered_and_the_fault_is_counted(tmp_path):
-    counted = []
-
-    async def story():
-        faults = Faults(count=lambda: counted.append(1))
-        archive = Archive(tmp_path, "alpha", Policy(30.0, 1 << 30), age=float, log=logs.get(), faults=faults)
-        answers = asyncio.Queue()
-        assert archive.ask(lambda _reader: [].pop(), answers.put_nowait)
-        assert await asyncio.wait_for(answers.get(), 10.0) is None
-        assert archive.ask(lambda reader: reader.conversations("alice", 1), answers.put_nowait)
-        assert await asyncio.wait_for(answers.get(), 10.0) == ([], False)
-        archive.close()
-
-    asyncio.run(story())
-    assert counted == [1]
-
-
-def test_nothing_is_cleared_while_some_of_it_would_come_later(tmp_path, monkeypatch):
-    def clear(_db):
-        raise AssertionError("it was cleared")
-
-    async def story():
-        archive = Archive(tmp_path, "alpha", Policy(30.0, 1 << 30), age=float, log=logs.get(), faults=Faults())
-        monkeypatch.setattr(archive.worker, "wait_for", lambda _put, _seconds: False)
-        with pytest.raises(sqlite3.OperationalError):
-            await archive.change(clear)
-        archive.close()
-
-    asyncio.run(story())
 
 
 def test_an_edit_that_holds_in_one_list_stays_though_another_list_has_a_newer_one(kept):

@@ -1,8 +1,7 @@
-"""The archive's thread: what it does at once, and what it leaves for later while chat is busy; on real files."""
+"""The archive's thread: what it has written, is asked to do, and leaves to others of the disk; on real files."""
 
-import math
-import threading
 import time
+from queue import Queue
 from types import SimpleNamespace
 
 import pytest
@@ -10,13 +9,10 @@ import structlog
 
 from parley.services.chat.archive import storage, worker
 from parley.services.chat.archive.entries import MESSAGE, entry_bytes
-from parley.services.chat.archive.worker import LEAST, LOOK, Chunk, Policy, Worker
+from parley.services.chat.archive.worker import LOOK, Chunk, Policy, Task, Worker
 from parley.services.chat.message.statuses import Status
-from parley.shared.runtime.thread_load import ThreadLoad
 from tests.support.kept_archive import ALICE, BOB, BOTH, message
 from tests.support.nodes import wait_until
-
-CHUNKS = 40
 
 
 def entry(number):
@@ -25,73 +21,58 @@ def entry(number):
 
 
 class Told:
-    """A worker, and how much was not in lists yet each time that lists were changed."""
+    """A worker, and how much was not in lists yet each time that it had come further."""
 
-    def __init__(self, path, load):
-        self.left = []
-        self.worker = Worker(path, Policy(30.0, 1 << 40), structlog.get_logger(), self.touched, lambda: load)
-
-    def touched(self, _people):
-        self.left.append(self.worker.backlog)
+    def __init__(self, path, session=0):
+        self.worker = Worker(path, Policy(30.0, 1 << 40), structlog.get_logger(), session=session)
+        self.worker.start()
 
     def put(self, number):
         parts = [entry(at) for at in range(16 * number, 16 * (number + 1))]
-        assert self.worker.put(Chunk(b"".join(parts), 86400.0, 0.0, 0.0, time.monotonic()))
+        self.worker.put(Chunk(b"".join(parts), 86400.0, 0.0, 0.0, time.monotonic()))
+
+    def do(self, run):
+        self.worker.do(Task(run, time.monotonic() + 30.0))
 
 
-@pytest.fixture(params=[0.0, 1.0])
-def told(tmp_path, request):
-    told = Told(tmp_path / "archive.db", request.param)
-    told.load = request.param
+@pytest.fixture
+def told(tmp_path):
+    told = Told(tmp_path / "archive.db")
     yield told
     told.worker.close()
 
 
-def test_while_chat_is_busy_little_is_projected_at_a_time_and_the_thread_rests(told):
-    for number in range(CHUNKS):
-        told.put(number)
-    assert told.worker.wait_for(CHUNKS, 30.0)
-    assert not told.worker.error
-    turns = len(told.left)
-    if told.load:
-        assert turns >= CHUNKS * 16 * 1000 // (LEAST + 16 * 1200)
-        assert told.worker._rests_until > 0.0
-    else:
-        assert turns < CHUNKS * 16 * 1000 // LEAST
-        assert told.worker._rests_until == 0.0
+def test_of_a_session_it_is_known_which_chunks_are_in_the_file_and_of_another_none(tmp_path):
+    path = tmp_path / "archive.db"
+    for session, known in ((7, 0), (7, 2), (8, 0), (7, 0)):
+        told = Told(path, session)
+        assert told.worker.position().written == known
+        told.put(0)
+        told.put(1)
+        told.worker.close()
 
 
-@pytest.mark.parametrize("told", [1.0], indirect=True)
-def test_who_asks_waits_for_no_rest(told):
-    told.worker._rests_until = math.inf
+def test_a_task_sees_all_that_was_put_before_it_and_is_told_where_that_takes_too_long(told):
+    seen = Queue()
     told.put(0)
-    assert not told.worker._is_due()
-    assert told.worker.wait_for(1, 30.0)
+    told.do(lambda db: seen.put(db.execute("SELECT COUNT(*) FROM line").fetchone()[0]))
+    assert seen.get(timeout=30.0) == 32
+    told.worker._is_due = lambda: False  # nothing is put into lists any more
+    told.put(1)
+    told.worker.do(Task(seen.put, time.monotonic()))
+    assert seen.get(timeout=30.0) is None
 
 
-def test_a_thread_that_computes_is_loaded_and_one_that_waits_is_not():
-    load = ThreadLoad()
-    until = time.monotonic() + 0.2
-    while time.monotonic() < until:
-        pass
-    assert load.part() > 0.5
-    threading.Event().wait(0.3)
-    assert load.part() < 0.5
-
-
-@pytest.mark.parametrize("told", [0.0], indirect=True)
-def test_without_room_nothing_more_is_kept_and_each_is_counted(told):
+def test_without_room_it_says_so_until_there_is_some(told):
     told.worker._policy = Policy(30.0, 1)
     told.put(0)
     told.worker._unseen = LOOK
-    assert told.worker.wait_for(1, 30.0)
-    wait_until(lambda: told.worker.is_full)
-    assert not told.worker.put(Chunk(entry(7), 86400.0, 0.0, 0.0, time.monotonic()))
-    assert told.worker.dropped == 1
+    told.do(lambda _db: None)  # the thread comes round
+    wait_until(lambda: told.worker.position().is_full)
     told.worker._policy = Policy(30.0, 1 << 40)
     told.worker._unseen = LOOK
-    told.worker.do(lambda _db: None)
-    wait_until(lambda: not told.worker.is_full)
+    told.do(lambda _db: None)
+    wait_until(lambda: not told.worker.position().is_full)
 
 
 def test_a_part_of_the_disk_is_left_to_others(told, monkeypatch):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from parley.services.chat.archive.changing import apply
 from parley.services.chat.archive.requests import OF_USER, HistoryRequests
 from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import FrameReader
@@ -65,7 +66,7 @@ class Asked:
         return True
 
     async def _change(self, change):
-        return change(self.kept.db)
+        return apply(self.kept.db, "alpha", change)
 
     def __call__(self, name, ask):
         """The answer, as a payload of its kind."""

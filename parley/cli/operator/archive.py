@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from parley.cli.operator.mailbox_access import NotRunningError, Running
 from parley.cli.options import ConfigFile, Json
 from parley.cli.terminal import line
 from parley.services.chat.archive import retention, storage
+from parley.services.chat.archive.changing import apply
 from parley.services.chat.archive.reader import Reader
-from parley.services.chat.operator.archive_commands import Change, change
+from parley.services.chat.operator.archive_commands import Change, change_of
 from parley.services.chat.storage import schema
 from parley.shared.addresses import User
 from parley.shared.errors import ConfigError
@@ -121,11 +123,8 @@ def _change(
         except NotRunningError:
             lock = schema.lock(directory)
             try:
-                db = storage.open_file(_path(directory))
-                try:
-                    return change(db, directory.name, request(directory)).count
-                finally:
-                    db.close()
+                with storage.locked(path := _path(directory)), contextlib.closing(storage.open_file(path)) as db:
+                    return apply(db, directory.name, change_of(request(directory)))
             finally:
                 os.close(lock)
 

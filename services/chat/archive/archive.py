@@ -1,26 +1,32 @@
-"""The archive as the chat process has it: told of messages, asked by clients, closed at the end.
+"""The archive as chat has it: told of messages, asked by clients, closed at the end.
 
-Where the file cannot be used, chat goes on without an archive, and says so: a log line, and a metric.
+A process of its own has the file (process/); questions are answered here, on a thread with a reader. Where the file
+cannot be used, chat goes on without an archive, and says so: a log line, and a metric.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import secrets
 import sqlite3
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
+from parley.services.chat.archive import storage
+from parley.services.chat.archive.changes import Change
 from parley.services.chat.archive.collector import Collector
+from parley.services.chat.archive.process.archive_process import ArchiveProcess, ChangeFailed
+from parley.services.chat.archive.process.forker import Forker
+from parley.services.chat.archive.process.messages import Begin, FromProcess, Position, Touched
 from parley.services.chat.archive.storage import NAME, Unusable
 from parley.services.chat.archive.sync import SyncReader
-from parley.services.chat.archive.worker import Chunk, Policy, Worker
+from parley.services.chat.archive.worker import Policy
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
-from parley.shared.runtime.thread_load import ThreadLoad
 from parley.shared.telemetry.logs import Log
 from parley.shared.trust.authors import KeysOf
 
@@ -31,12 +37,23 @@ FRESH: Final = 0.5
 ASKED: Final = 64
 """Questions that may wait for an answer."""
 SWITCH: Final = 0.0002
-"""Seconds for which the archive's threads may keep the interpreter while the event loop waits for it; Python's own
+"""Seconds for which the reader's thread may keep the interpreter while the event loop waits for it; Python's own
 5 ms would be added to a message's way at each turn of the loop."""
 STEP: Final = 0.5
 """Seconds by which the clock has to differ to be set again."""
+SESSION: Final = 62
+"""Bits of a session's number."""
 
 T = TypeVar("T")
+
+
+class _Question(NamedTuple):
+    """A question that waits until what was told before it is in lists."""
+
+    put: int
+    until: float
+    question: Callable[[SyncReader], Any]
+    answer: Callable[[Any], None]
 
 
 class Archive:
@@ -48,6 +65,7 @@ class Archive:
         server_id: str,
         policy: Policy,
         *,
+        forker: Forker,
         age: Callable[[], float],
         keys: KeysOf = lambda _user: None,
         log: Log,
@@ -55,29 +73,33 @@ class Archive:
     ) -> None:
         """Open, or make, `directory`/archive.db; `age` is the mailbox's (seconds), by which days count.
 
-        `keys` tells authors' devices, on the archive's thread.
+        `keys` tells authors' devices.
 
         Raises:
             Unusable: it cannot be used; the file is left as it is.
 
         """
         self._path = directory / NAME
+        storage.open_file(self._path).close()
         self._age = age
         self.policy = policy
         self._loop = asyncio.get_running_loop()
         sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
         self.news: Callable[[set[str]], None] = lambda _people: None
-        """Hears, on the loop, whose lists were changed."""
+        """Hears whose lists were changed."""
         self._is_open = True
-        self.worker = Worker(self._path, policy, log, self._touched, ThreadLoad().part, keys)
         self._faults = faults
         self._timer = SupervisedTimer("handing over entries", self.hand_over, faults)
+        self._late = SupervisedTimer("answering late questions", self._look, faults)
+        self._questions: deque[_Question] = deque()
         self.collector = Collector(server_id, self.begun)
         self._is_announced = False
         self._clock = time.time() - time.monotonic()
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="archive-reader")
         self._reader: SyncReader | None = None
         self._asked = 0
+        begin = Begin(str(self._path), server_id, secrets.randbits(SESSION), policy.days, policy.size)
+        self.process = ArchiveProcess(forker, begin, keys, log, faults, self._heard)
 
     def begun(self) -> None:
         """There is something to hand over soon; told again: much."""
@@ -95,15 +117,14 @@ class Archive:
         now, wall = time.monotonic(), time.time()
         if abs(wall - now - self._clock) > STEP:
             self._clock = wall - now
-        self.worker.put(Chunk(entries, self._age(), self._clock, wall, now))
+        self.process.put(entries, self._age(), self._clock, wall, now)
 
-    def _touched(self, people: set[str]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to be told
-            self._loop.call_soon_threadsafe(self._tell, people)
-
-    def _tell(self, people: set[str]) -> None:
-        if self._is_open:
-            self.news(people)
+    def _heard(self, message: FromProcess) -> None:
+        match message:
+            case Position():
+                self._look()
+            case Touched(people):
+                self.news(set(people))
 
     def ask(self, question: Callable[[SyncReader], T], answer: Callable[[T | None], None]) -> bool:
         """Have a question answered on the reader's thread, and `answer` called on the loop; None: it failed.
@@ -114,73 +135,64 @@ class Archive:
             return False
         self.hand_over()
         self._asked += 1
-        asked, until = self.worker.put_so_far, time.monotonic() + FRESH
+        put = self.process.handover.put_so_far
+        self.process.ask(put)
+        self._questions.append(_Question(put, time.monotonic() + FRESH, question, answer))
+        self._look()
+        return True
 
-        def read() -> T | None:
-            self.worker.wait_for(asked, until - time.monotonic())
+    def _look(self) -> None:
+        """Read for the questions that have waited for all that they are to see, or long enough."""
+        now, listed = time.monotonic(), self.process.handover.position.listed
+        while self._questions and (self._questions[0].put <= listed or self._questions[0].until <= now):
+            self._read(self._questions.popleft())
+        if self._questions:
+            self._late.set(self._questions[0].until)
+        else:
+            self._late.cancel()
+
+    def _read(self, asked: _Question) -> None:
+        def read() -> object:
             try:
                 if self._reader is None:
                     self._reader = SyncReader(self._path)
-                return question(self._reader)
+                return asked.question(self._reader)
             except sqlite3.Error:
                 return None
 
-        def answered(future: asyncio.Future[T | None]) -> None:
+        def answered(future: asyncio.Future[object]) -> None:
             self._asked -= 1
             if not self._is_open or future.cancelled():
                 return
             error = future.exception()
             if error is not None:  # whatever it is, who asks is not to wait for ever
                 self.failed("answering a question about history", error)
-            answer(None if error is not None else future.result())
+            asked.answer(None if error is not None else future.result())
 
         self._loop.run_in_executor(self._readers, read).add_done_callback(answered)
-        return True
 
     def failed(self, what: str, error: BaseException) -> None:
         """Log and count an error that nobody foresaw."""
         self._faults.stray(what, error)
 
-    async def change(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Have the file changed on its thread; what was told before is in it.
+    async def change(self, change: Change) -> int:
+        """Have the file changed; what was told before is in it. Its count: days, or messages.
 
-        sqlite3.Error: it cannot be changed, or is so far behind that some of that would come after the change.
+        ChangeFailed: it cannot be changed, or is so far behind that some of that would come after the change.
         """
         self.hand_over()
-        done: asyncio.Future[T] = self._loop.create_future()
-
-        def task(db: sqlite3.Connection) -> None:
-            try:
-                result = change(db)
-            except Exception as error:  # noqa: BLE001 - it is given to who asked
-                self._loop.call_soon_threadsafe(_fail, done, error)
-            else:
-                self._loop.call_soon_threadsafe(_succeed, done, result)
-
-        asked = self.worker.put_so_far
-        if not await self._loop.run_in_executor(self._readers, self.worker.wait_for, asked, 10 * FRESH):
-            raise sqlite3.OperationalError("the archive is behind, and cannot be changed now")
-        self.worker.do(task)
-        return await done
+        return await self.process.change(change)
 
     def close(self) -> None:
-        """Write all that was told, and close the file."""
+        """Have all that was told written, and wait for it."""
         self.hand_over()
         self._is_open = False
-        self.worker.close()
+        self._questions.clear()
+        self._late.cancel()
+        self.process.close()
         self._readers.shutdown(wait=True, cancel_futures=True)
         if self._reader is not None:
             self._reader.close()
 
 
-def _succeed(done: asyncio.Future[T], result: T) -> None:
-    if not done.done():
-        done.set_result(result)
-
-
-def _fail(done: asyncio.Future[T], error: Exception) -> None:
-    if not done.done():
-        done.set_exception(error)
-
-
-__all__ = ["Archive", "Policy", "Unusable"]
+__all__ = ["Archive", "ChangeFailed", "Policy", "Unusable"]

@@ -7,14 +7,13 @@ theirs.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from parley.services.chat.archive import retention
-from parley.services.chat.archive.archive import Archive
+from parley.services.chat.archive.archive import Archive, ChangeFailed
+from parley.services.chat.archive.changes import clearing
 from parley.services.chat.archive.followers import Followers
 from parley.services.chat.archive.lists import RECEIVED_LINE, Conversation, conversation
 from parley.services.chat.archive.reader import Line, Lines, Summary
@@ -132,8 +131,8 @@ class HistoryRequests:
         async def change() -> None:
             result = _Result.SUCCESS
             try:
-                await archive.change(lambda db: retention.clear(db, user.user_id, self._server_id, other))
-            except sqlite3.Error:
+                await archive.change(clearing(user.user_id, other))
+            except ChangeFailed:
                 result = _Result.UNKNOWN_ERROR
             except Exception as error:  # noqa: BLE001 - whatever it is, who asks is not to wait for ever
                 archive.failed("clearing history", error)

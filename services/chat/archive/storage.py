@@ -8,6 +8,8 @@ Records are committed with an fsync, projections without: what a power cut takes
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import secrets
 import sqlite3
 import zlib
@@ -104,6 +106,27 @@ def record_of(at: int) -> tuple[int, int]:
     return at >> OFFSET_BITS, at & (1 << OFFSET_BITS) - 1
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Have the file's directory locked, as whoever changes the file has: waits for another process to end.
+
+    The lock is on the directory: SQLite's own on the file would go with any descriptor of it that is closed.
+
+    Raises:
+        Unusable: there is no such directory.
+
+    """
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise Unusable(f"{path.parent} cannot be opened: {error}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def open_file(path: Path) -> sqlite3.Connection:
     """Open an archive, or make one.
 
@@ -174,10 +197,27 @@ def last_record(db: sqlite3.Connection) -> int:
     return int(found or 0)
 
 
+def handed_over(db: sqlite3.Connection, session: int) -> int:
+    """The number of the last chunk that was written in that session; 0: none was."""
+    found = db.execute("SELECT value FROM meta WHERE name = 'handed over'").fetchone()
+    noted, number = map(int, found[0].split()) if found is not None else (session, 0)
+    return number if noted == session else 0
+
+
 def write_chunks(
-    db: sqlite3.Connection, chunks: Iterable[bytes], number: int, day: int, clock: float, at: float
+    db: sqlite3.Connection,
+    chunks: Iterable[bytes],
+    number: int,
+    day: int,
+    clock: float,
+    at: float,
+    *,
+    handed_over: tuple[int, int] | None = None,
 ) -> list[int]:
-    """Write chunks as records from `number` on, in one commit that is safe; the number of the last one of each."""
+    """Write chunks as records from `number` on, in one commit that is safe; the number of the last one of each.
+
+    With them goes `handed_over`: a session, and the number of the last of these chunks in it.
+    """
     lasts: list[int] = []
     rows: list[object] = []
     last = number - 1
@@ -192,6 +232,9 @@ def write_chunks(
             "INSERT INTO day VALUES (?, ?, ?, ?) ON CONFLICT (day) DO UPDATE SET last = excluded.last",
             (day, number, last, at),
         )
+        if handed_over is not None:
+            noted = f"{handed_over[0]} {handed_over[1]}"
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('handed over', ?)", (noted,))
     return lasts
 
 

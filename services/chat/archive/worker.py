@@ -2,11 +2,8 @@
 
 It writes chunks first, then makes lines and words, then removes old days.
 
-What waits to be written is bounded, and beyond it dropped and counted: a disk that takes nothing must not fill
-the memory. What waits to be projected stands in the file, and needs no bound.
-
-It shares the interpreter and the processors with chat. So while chat is busy it projects a little at a time, and
-rests in between: lists and words come later then, and messages do not.
+It is a thread of the archive's own process (process/), which takes no more chunks than this one can write. What
+waits to be projected stands in the file, and needs no bound.
 """
 
 from __future__ import annotations
@@ -16,19 +13,16 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from parley.services.chat.archive import retention, storage
 from parley.services.chat.archive.entries import count
-from parley.services.chat.archive.interface import WithoutEffect
+from parley.services.chat.archive.process.messages import Position
 from parley.services.chat.archive.projection import Projection
-from parley.shared.telemetry.logs import Log
 from parley.shared.trust.authors import KeysOf
 
-MOST_UNWRITTEN: Final = 64 * 1024 * 1024
-"""Bytes that may wait to be written."""
 RETRY: Final = 1.0
 """Seconds between two attempts to write."""
 UPKEEP: Final = 60.0
@@ -47,11 +41,6 @@ LOOK: Final = 64 * 1024 * 1024
 """Bytes that are written at most between two looks at how large the file is, and how full the disk."""
 FREE, FREE_PART = 1024 * 1024 * 1024, 0.05
 """Bytes of the disk that are left to others, or this part of it where that is less: the mailbox is there, too."""
-BUSY_LOOP: Final = 0.25
-"""The part of its time for which the event loop is at work, from which on chat is busy."""
-RESTS: Final = ((5.0, 9.0), (30.0, 3.0))
-"""While it is: up to so many seconds of lag, a rest of so many times what projecting took; beyond these, LATEST."""
-LATEST: Final = 1.0
 QUIET: Final = 1.0
 """Seconds without a chunk after which no others come just now."""
 BUSY: Final = 8 * 1024 * 1024
@@ -79,30 +68,57 @@ class Chunk(NamedTuple):
     """When it was handed over (seconds, monotonic)."""
 
 
+class Interrupted(Exception):
+    """Nobody is there who knows authors' devices: what was begun is not made, and nothing more is begun."""
+
+
+class Task(NamedTuple):
+    """Something to be done with the file once all chunks before it are in lists."""
+
+    run: Callable[[sqlite3.Connection | None], None]
+    """None: they are not in time."""
+    until: float
+    """Seconds, monotonic."""
+    put: int = 0
+    """The last chunk before it."""
+
+
+class Log(Protocol):
+    """Where the thread tells what happens."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """Tell it."""
+
+    def error(self, event: str, **fields: object) -> object:
+        """It is a fault."""
+
+
 class Worker:
-    """One archive's thread. `figures` are read by metrics, from another thread."""
+    """One archive's thread: `start` begins it."""
 
     def __init__(
         self,
         path: Path,
         policy: Policy,
         log: Log,
+        *,
+        session: int = 0,
         touched: Callable[[set[str]], None] = lambda _people: None,
-        load: Callable[[], float] = lambda: 0.0,
         keys: KeysOf = lambda _user: None,
+        moved: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """Open or make the file. `touched` hears, on the thread, whose lists were changed.
+        """Open or make the file. `session` is the number of who hands chunks over, by which those are known again.
 
-        `load` tells it which part of its time the event loop is at work, `keys` on the thread authors' devices.
+        On the thread, `keys` tells authors' devices (Interrupted: nobody knows any more), `touched` hears whose
+        lists were changed, `moved` that `position` is another one, and `ended` that the thread is over.
 
         Raises:
             Unusable: it cannot be used.
 
         """
-        self._touched = touched
-        self._load = load
-        self._rests_until = 0.0
-        """When projecting goes on, unless somebody asks (seconds, monotonic)."""
+        self._touched, self._moved, self._ended = touched, moved, ended
+        self._session = session
         self._path, self._policy, self._log = path, policy, log
         self._db = storage.open_file(path)
         self._projected = storage.projected(self._db)
@@ -111,75 +127,88 @@ class Worker:
         self._changed = threading.Condition()
         self._unwritten: deque[Chunk] = deque()
         self._unwritten_bytes = 0
-        self._tasks: deque[Callable[[sqlite3.Connection], None]] = deque()
+        self._tasks: deque[Task] = deque()
         self._behind: deque[tuple[int, float]] = deque()
         """Last records of chunks that are not projected, and when they came."""
         self._unprojected_bytes = 0
         self._batch = LEAST
         """Bytes that were projected in a turn, as far as is known."""
-        self._put = self._written_puts = self._projected_puts = self._asked_puts = 0
+        self._put = self._written_puts = storage.handed_over(self._db, session)
+        self._projected_puts = self._asked_puts = 0
         self._put_at = 0.0
         """When the last one was."""
         self._put_ends: deque[tuple[int, int]] = deque()
         """Last records of chunks, and which put they were."""
-        self._is_closing = False
+        self._is_closing = self._is_interrupted = False
         if self._projected < self._last:
             self._behind.append((self._last, time.monotonic() - GATHER))
+            self._put_ends.append((self._last, self._put))
+        else:
+            self._projected_puts = self._put
         self._age = 0.0
         self._blank_at = 0.0
         self._unseen = 0
         """Bytes that were written since the last look at the disk."""
         self.is_full = False
         """Whether there is no room, though all days but the last have gone: nothing more is kept until there is."""
-        self.messages = self.dropped = 0
+        self.messages = 0
         self.size = storage.used_bytes(self._db)
         self.error = ""
         self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
+
+    # From another thread ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
-    # From the event loop ----------------------------------------------------------------------
-
-    def put(self, chunk: Chunk) -> bool:
-        """Have a chunk written; False: there is no room, it is dropped and counted."""
+    def put(self, chunk: Chunk) -> None:
+        """Have a chunk written."""
         with self._changed:
-            if self.is_full or self._unwritten_bytes + len(chunk.entries) > MOST_UNWRITTEN:
-                self.dropped += count(chunk.entries)
-                return False
             self._unwritten.append(chunk)
             self._unwritten_bytes += len(chunk.entries)
             self._put += 1
             self._put_at = chunk.put
             self._changed.notify_all()
-        return True
 
-    def do(self, task: Callable[[sqlite3.Connection], None]) -> None:
+    def has_room(self, most: int, seconds: float) -> bool:
+        """Whether at most so many bytes wait to be written, now or within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._unwritten_bytes <= most, seconds)
+
+    def do(self, task: Task) -> None:
         """Have something done on the thread, which alone may change the file."""
         with self._changed:
-            self._tasks.append(task)
+            self._tasks.append(task._replace(put=self._put))
+            self._asked_puts = self._put
             self._changed.notify_all()
 
-    @property
-    def put_so_far(self) -> int:
-        """How many chunks were put."""
-        return self._put
-
-    @property
-    def lag(self) -> float:
-        """Seconds for which the oldest message is not in the lists yet."""
+    def hurry(self, put: int) -> None:
+        """Put the chunks up to that one into lists as soon as can be: somebody waits."""
         with self._changed:
-            oldest = self._behind[0][1] if self._behind else self._unwritten[0].put if self._unwritten else None
-        return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
+            self._asked_puts = max(self._asked_puts, put)
+            self._changed.notify_all()
 
-    @property
-    def edits_without_effect(self) -> Mapping[WithoutEffect, int]:
-        """How many edits changed nothing in a list, by why."""
-        return self._projection.edits.without_effect
-
-    @property
-    def backlog(self) -> int:
-        """Bytes of entries that are in no list yet: those that wait to be written, and those in the file."""
+    def wait_for(self, put: int, seconds: float) -> bool:
+        """Wait until that many chunks are in the lists; whether they are."""
+        self.hurry(put)
         with self._changed:
-            return self._unwritten_bytes + (self._unprojected_bytes if self._behind else 0)
+            return self._changed.wait_for(lambda: self._projected_puts >= put or self._is_closing, seconds)
+
+    def position(self) -> Position:
+        """How far it has come."""
+        with self._changed:
+            return Position(
+                written=self._written_puts,
+                listed=self._projected_puts,
+                messages=self.messages,
+                size=self.size,
+                backlog=self._unprojected_bytes if self._behind else 0,
+                oldest=self._behind[0][1] if self._behind else 0.0,
+                is_full=self.is_full,
+                error=self.error,
+                without_effect={why.value: count for why, count in self._projection.edits.without_effect.items()},
+            )
 
     def close(self) -> None:
         """Write what waits, and end. What is not projected is so at the next start."""
@@ -188,26 +217,18 @@ class Worker:
             self._changed.notify_all()
         self._thread.join()
 
-    # From a reader's thread ---------------------------------------------------------------------
-
-    def wait_for(self, put: int, seconds: float) -> bool:
-        """Wait until that many chunks are in the lists; whether they are."""
-        with self._changed:
-            self._asked_puts = max(self._asked_puts, put)
-            self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._projected_puts >= put or self._is_closing, seconds)
-
     # The thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             self._projection.remember()
             self._serve()
-        except Exception as error:  # noqa: BLE001 - the thread's end is told by its metric, and chat goes on
+        except Exception as error:  # noqa: BLE001 - another process goes on with the file
             self.error = repr(error)
             self._log.error("archive_broken", path=str(self._path), exc_info=error)
         finally:
             self._db.close()
+            self._ended()
 
     def _serve(self) -> None:
         upkeep = 0.0
@@ -215,51 +236,66 @@ class Worker:
             with self._changed:
                 self._changed.wait_for(self._has_work, self._pause())
                 chunks, self._unwritten = self._unwritten, deque()
-                tasks, self._tasks = self._tasks, deque()
                 is_closing = self._is_closing
-            for task in tasks:
-                self._projection.forget()
-                task(self._db)
             try:
                 self._write(chunks)
                 if is_closing:
                     return
                 if self._is_due():
-                    self._project_some()
+                    self._project(BATCH if time.monotonic() - self._put_at > QUIET else self._batch)
+                self._do_tasks()
                 if time.monotonic() >= upkeep or self._unseen >= LOOK:
                     upkeep = time.monotonic() + UPKEEP
                     self._keep_up()
+            except Interrupted:
+                self._is_interrupted = True
             except sqlite3.Error as error:
                 self._failed(error, chunks)
                 if is_closing:
                     return
 
+    def _do_tasks(self) -> None:
+        """Do what all chunks before are in lists for, or are not in time."""
+        with self._changed:
+            due = [task for task in self._tasks if self._is_to_do(task)]
+            self._tasks = deque(task for task in self._tasks if task not in due)
+        for task in due:
+            if self._projected_puts < task.put:
+                task.run(None)
+            else:
+                self._projection.forget()
+                task.run(self._db)
+
+    def _is_to_do(self, task: Task) -> bool:
+        return self._projected_puts >= task.put or time.monotonic() >= task.until
+
     def _has_work(self) -> bool:
-        return bool(self._unwritten or self._tasks or self._is_closing or (self._is_due() and not self.error))
+        if self._unwritten or self._is_closing or any(map(self._is_to_do, self._tasks)):
+            return True
+        return self._is_due() and not self.error
 
     def _is_due(self) -> bool:
         """Whether there is something to project, and has been for long enough, or much, or is asked for."""
-        if not self._behind or self._unwritten_bytes >= BUSY:
+        if not self._behind or self._unwritten_bytes >= BUSY or self._is_interrupted:
             return False
         if self._projected_puts < self._asked_puts:
             return True
-        now = time.monotonic()
-        if now < self._rests_until:
-            return False
-        return self._unprojected_bytes >= BATCH or now - self._behind[0][1] >= GATHER
+        return self._unprojected_bytes >= BATCH or time.monotonic() - self._behind[0][1] >= GATHER
 
     def _pause(self) -> float:
         """Seconds until something is to be done, if nothing comes meanwhile."""
-        if self.error:
+        if self.error or self._is_interrupted:
             return RETRY
         if not self._behind:
             return UPKEEP
-        return max(0.0, self._rests_until - time.monotonic(), self._behind[0][1] + GATHER - time.monotonic())
+        return max(0.0, self._behind[0][1] + GATHER - time.monotonic())
 
     def _failed(self, error: sqlite3.Error, chunks: deque[Chunk]) -> None:
         if not self.error:
             self._log.error("archive_write_failed", error=str(error))
         self.error = str(error)
+        self._do_tasks()
+        self._moved()
         with self._changed:
             self._unwritten.extendleft(reversed(chunks))
             if not self._is_closing:
@@ -278,7 +314,10 @@ class Worker:
                 size += len(chunk.entries)
             day = int(first.age // storage.DAY)
             parts = [chunk.entries for chunk in taken]
-            lasts = storage.write_chunks(self._db, parts, self._last + 1, day, first.clock, first.at)
+            handed_over = self._session, self._written_puts + len(taken)
+            lasts = storage.write_chunks(
+                self._db, parts, self._last + 1, day, first.clock, first.at, handed_over=handed_over
+            )
             for _ in taken:
                 chunks.popleft()
             self._last, self._age = lasts[-1], first.age
@@ -292,17 +331,8 @@ class Worker:
                     self._written_puts += 1
                     self._behind.append((last, chunk.put))
                     self._put_ends.append((last, self._written_puts))
-
-    def _project_some(self) -> None:
-        """Project as much as the moment allows, and rest afterwards while chat is busy."""
-        began = time.monotonic()
-        if self._load() > BUSY_LOOP:
-            self._project(LEAST)
-            ended, lag = time.monotonic(), self.lag
-            times = next((times for seconds, times in RESTS if lag < seconds), LATEST)
-            self._rests_until = ended + times * (ended - began)
-        else:
-            self._project(BATCH if began - self._put_at > QUIET else self._batch)
+                self._changed.notify_all()
+            self._moved()
 
     def _project(self, most: int) -> None:
         """Project chunks of about `most` bytes."""
@@ -322,6 +352,7 @@ class Worker:
             self._unprojected_bytes = max(0, self._unprojected_bytes - size) if self._behind else 0
             self._changed.notify_all()
         people, self._projection.touched = self._projection.touched, set()
+        self._moved()
         if people:
             self._touched(people)
 
@@ -341,6 +372,7 @@ class Worker:
         if is_full and not self.is_full:
             self._log.error("archive_full", path=str(self._path), bytes=self.size, limit=limit)
         self.is_full = is_full
+        self._moved()
 
     def _limit(self) -> int:
         """Bytes that the file may have, by the policy and by what is left of the disk."""

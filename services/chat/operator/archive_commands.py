@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Annotated, Literal
 
 import msgspec
 
-from parley.services.chat.archive import retention
+from parley.services.chat.archive import changes
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,9 +24,6 @@ class Changed(msgspec.Struct, frozen=True):
     count: int
 
 
-def change(db: sqlite3.Connection, server_id: str, request: Change) -> Changed:
-    """Do it, on the thread that has the file. sqlite3.Error where that cannot be."""
-    if request.action == "erase":
-        return Changed(retention.erase(db, request.user_id, server_id))
-    latest = db.execute("SELECT MAX(day) FROM day").fetchone()[0]
-    return Changed(0 if latest is None else retention.remove_before(db, latest - request.days))
+def change_of(request: Change) -> changes.Change:
+    """The change that an operator asks for."""
+    return changes.Erase(request.user_id) if request.action == "erase" else changes.Prune(request.days)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from parley.services.chat.archive.archive import Archive
+from parley.services.chat.archive.archive import Archive, ChangeFailed
 from parley.services.chat.engine import ChatEngine
 from parley.services.chat.hooks import Hooks
 from parley.services.chat.operator import archive_commands, commands, inspection
@@ -149,14 +148,9 @@ class OperatorSocket:
         request = commands.parse(body, Change)
         if self._archive is None:
             raise ConfigError("nothing is kept here (history.keep is 0), or the archive cannot be used")
-        server_id = self._path.parent.name
-
-        def change(db: sqlite3.Connection) -> Changed:
-            return archive_commands.change(db, server_id, request)
-
         try:
-            done = await self._archive.change(change)
-        except sqlite3.Error as error:
+            done = Changed(await self._archive.change(archive_commands.change_of(request)))
+        except ChangeFailed as error:
             raise ConfigError(f"the archive cannot be changed: {error}") from None
         self._log.info("operator_changed_archive", action=request.action, count=done.count)
         return done

@@ -1,0 +1,198 @@
+"""Chat's side of handing chunks over: numbers them, and keeps each until it is in the file. Pure.
+
+A process comes (`begin`), says what it has (Ready), is given the rest, and may be lost at any time. Changes go in
+order with the chunks. One that a lost process was given may have been made or not: it fails, and may be asked for
+again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from parley.services.chat.archive.changes import Change
+from parley.services.chat.archive.entries import count
+from parley.services.chat.archive.process.messages import (
+    FROM_PROCESS,
+    Applied,
+    Apply,
+    Asked,
+    Begin,
+    Frames,
+    FromProcess,
+    Keys,
+    Position,
+    Put,
+    Ready,
+    frame,
+)
+
+MOST_UNWRITTEN: Final = 64 * 1024 * 1024
+"""Bytes of entries that may wait to be written."""
+
+
+class _Kept(NamedTuple):
+    """A chunk that is not in the file yet, as far as is known, or a change that no process was given."""
+
+    number: int
+    """0: a change."""
+    size: int
+    put: float
+    data: bytearray
+
+
+class Handover:
+    """All that is on its way to the archive's process."""
+
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
+        self._frames = Frames()
+        self._kept: deque[_Kept] = deque()
+        self._kept_bytes = 0
+        self._unsent: deque[bytearray] = deque()
+        self._sent = 0
+        """Bytes of the first of them that are sent."""
+        self.is_ready = False
+        """Whether the process has said what it has, and is given the rest."""
+        self._changes: set[int] = set()
+        """Numbers of changes that have no answer."""
+        self._change = 0
+        self._asked = 0
+        self._before = 0
+        """Entries that the processes before this one have written."""
+        self._without_effect: Mapping[str, int] = {}
+        """Edits that changed nothing there."""
+        self.put_so_far = 0
+        """The number of the last chunk."""
+        self.dropped = 0
+        """Entries that nobody had room for."""
+        self.position = Position()
+
+    # Chat -------------------------------------------------------------------------------------------
+
+    def put(self, entries: bytes, age: float, clock: float, at: float, now: float) -> bool:
+        """Take a chunk; False: there is no room, it is dropped and counted."""
+        if self.position.is_full or self._kept_bytes + len(entries) > MOST_UNWRITTEN:
+            self.dropped += count(entries)
+            return False
+        self.put_so_far += 1
+        data = frame(Put(self.put_so_far, entries, age, clock, at, now))
+        self._kept.append(_Kept(self.put_so_far, len(entries), now, data))
+        self._kept_bytes += len(entries)
+        if self.is_ready:
+            self._unsent.append(data)
+        return True
+
+    def ask(self, number: int) -> None:
+        """Have the chunks up to that one put into lists soon."""
+        if number > max(self._asked, self.position.listed):
+            self._asked = number
+            if self.is_ready:
+                self._unsent.append(frame(Asked(number)))
+
+    def change(self, change: Change) -> int:
+        """Have a change made; the number of its answer."""
+        self._change += 1
+        self._changes.add(self._change)
+        data = frame(Apply(self._change, change))
+        if self.is_ready:
+            self._unsent.append(data)
+        else:
+            self._kept.append(_Kept(0, 0, 0.0, data))
+        return self._change
+
+    def answer(self, keys: Keys) -> None:
+        """Say which devices a user has, before all that is not begun: the process waits for it."""
+        self._unsent.insert(1 if self._sent else 0, frame(keys))
+
+    @property
+    def messages(self) -> int:
+        """Entries that were written."""
+        return self._before + self.position.messages
+
+    @property
+    def edits_without_effect(self) -> Mapping[str, int]:
+        """How many edits changed nothing in a list, by why."""
+        now = self.position.without_effect
+        return {why: self._without_effect.get(why, 0) + now.get(why, 0) for why in {*now, *self._without_effect}}
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of entries that are in no list yet."""
+        return self._kept_bytes + self.position.backlog
+
+    def lag(self, now: float) -> float:
+        """Seconds for which the oldest message is not in the lists yet."""
+        oldest = self.position.oldest or next((each.put for each in self._kept if each.number), now)
+        return max(0.0, now - oldest)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file has all that was put."""
+        return not self._kept
+
+    # The process --------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """There is a process; it is told which file is its own."""
+        self._frames = Frames()
+        self._unsent.append(frame(self._begin))
+
+    def lost(self) -> list[int]:
+        """There is none any more; the numbers of changes that it was given, and never answered."""
+        self.is_ready = False
+        self._unsent.clear()
+        self._sent = 0
+        self._before, self._without_effect = self.messages, self.edits_without_effect
+        self.position = self._without_process()
+        failed = sorted(self._changes)
+        self._changes.clear()
+        self._kept = deque(each for each in self._kept if each.number)
+        return failed
+
+    def _without_process(self) -> Position:
+        found = self.position
+        return Position(found.written, found.listed, size=found.size, is_full=found.is_full)
+
+    def to_send(self) -> memoryview | None:
+        """Bytes for the process; None: there are none."""
+        return memoryview(self._unsent[0])[self._sent :] if self._unsent else None
+
+    def sent(self, size: int) -> None:
+        """Note that so many of them were sent."""
+        self._sent += size
+        if self._sent == len(self._unsent[0]):
+            self._unsent.popleft()
+            self._sent = 0
+
+    def receive(self, data: bytes) -> list[FromProcess]:
+        """Hear from the process; its messages, of which those about chunks are noted here."""
+        found = []
+        for payload in self._frames.feed(data):
+            message = FROM_PROCESS.decode(payload)
+            match message:
+                case Ready(written):
+                    self._ready(written)
+                case Position():
+                    self._moved(message)
+                case Applied(number):
+                    self._changes.discard(number)
+            found.append(message)
+        return found
+
+    def _ready(self, written: int) -> None:
+        self._written(written)
+        self.is_ready = True
+        self._unsent.extend(each.data for each in self._kept)
+        self._kept = deque(each for each in self._kept if each.number)
+        if self._asked > self.position.listed:
+            self._unsent.append(frame(Asked(self._asked)))
+
+    def _moved(self, position: Position) -> None:
+        self.position = position
+        self._written(position.written)
+
+    def _written(self, number: int) -> None:
+        while self._kept and self._kept[0].number and self._kept[0].number <= number:
+            self._kept_bytes -= self._kept.popleft().size
