@@ -269,6 +269,22 @@ def test_what_comes_again_after_a_restart_is_kept_before_what_comes_then(node):
     assert [each.messageSnowflake for each in kept] == [FIRST, EDIT]
 
 
+def test_the_statuses_of_a_copy_that_waited_at_a_restart_tell_the_number_of_the_message(node):
+    bob = node.connect(BOB)
+    node.link("beta")
+    node.from_server("beta", read_datagram(group_ask("JOIN_GROUP", CREW, user=CID)))
+    node.from_client(BOB, read_datagram(group_ask("JOIN_GROUP", CREW, user=BOB)), bob)
+    node.disk.commit_all()
+    node.disconnect(BOB, bob)
+    send(node, written(to=CREW, author=CID), "beta")
+    node.disk.crash()
+    node.start()
+    beta = node.link("beta")
+    (copy,) = come(node)
+    assert copy.groupNumber
+    assert {each.groupNumber for each in beta.take()} == {copy.groupNumber}
+
+
 def test_the_mailbox_counts_what_was_changed_as_it_is_now(settled, node):
     first = written("x" * 500)
     send(node, first)
