@@ -138,7 +138,7 @@ class EngineRunner:
             return None
         policy = Policy(settings.keep, settings.bytes)
         try:
-            return Archive(
+            archive = Archive(
                 directory,
                 owner.server_id,
                 policy,
@@ -152,6 +152,8 @@ class EngineRunner:
             owner.log.warning("archive_unusable", detail="nothing is kept until it is repaired", error=str(error))
             owner.chat_metrics.archive_is_unusable = True
             return None
+        archive.collector.file = self._store.file
+        return archive
 
     def _make_engine(self) -> ChatEngine:
         owner, config = self._owner, self._owner.config

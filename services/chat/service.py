@@ -93,6 +93,9 @@ class ChatService(ServiceBase):
             sizes=lambda: self._read(ChatEngine.sizes, {}),
         )
         self.chat_metrics.watch_files(self.metrics, "mailbox", self._mailbox_files)
+        self.chat_metrics.watch_files(
+            self.metrics, "archive", lambda: (0, 0, 0) if self._archive is None else self._archive.files
+        )
         self.chat_metrics.watch_archive(self.metrics, lambda: self._archive)
         self.authors = Authors(self)
         self.federation = self.trust.servers.federation

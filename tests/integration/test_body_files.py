@@ -69,7 +69,7 @@ class Opened:
 
     async def filed(self, message):
         found = asyncio.get_running_loop().create_future()
-        self.store.file(message, found.set_result)
+        self.store.file((message.content, message.digest), found.set_result)
         return await asyncio.wait_for(found, TIMEOUT)
 
     @property
@@ -175,7 +175,7 @@ def test_copies_for_a_group_share_one_file(tmp_path):
     run(story())
 
 
-def test_a_start_removes_what_no_record_refers_to_and_nothing_else(tmp_path):
+def test_a_start_removes_what_no_record_refers_to_and_nothing_else(tmp_path, monkeypatch):
     raw = frame(1)
 
     async def story():
@@ -187,6 +187,10 @@ def test_a_start_removes_what_no_record_refers_to_and_nothing_else(tmp_path):
         handed = tmp_path / ARCHIVE / HANDED
         handed.mkdir(parents=True)
         (handed / name(b"x")).write_bytes(b"x")
+        async with Opened(tmp_path) as it:
+            await it.load()
+            assert names(handed) == [name(b"x")], "who was to take it may still be there"
+        monkeypatch.setattr("parley.services.chat.storage.store.TAKEN_WITHIN", 0.0)
         async with Opened(tmp_path) as it:
             assert [each.raw for each in await it.load()] == [raw]
             assert it.names == [name(raw)]

@@ -63,7 +63,8 @@ def archived(directory: Path, known: Known) -> list[str]:
             found = {who: list(_lines(reader, who)) for who in ("ann", "bob", "cat")}
     except (ParleyError, sqlite3.Error) as error:
         return [f"the archive cannot be used: {error}"]
-    faults = [f"the archive has {verified}"] if verified["broken_records"] or verified["lost_lines"] else []
+    lost = ("broken_records", "lost_lines", "lost_files")
+    faults = [f"the archive has {verified}"] if any(verified[each] for each in lost) else []
     for who, numbers in found.items():
         faults += [
             f"{who} has {known.sent.get(n, n)} {times} times" for n, times in Counter(numbers).items() if times > 1

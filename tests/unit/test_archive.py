@@ -579,7 +579,13 @@ def test_days_that_are_over_go_with_their_lines_and_words_and_their_bytes(kept):
     assert kept.found("alice", "oldsecret") == []
     assert b"oldsecret" not in kept.bytes_on_disk()
     assert [line.sequence for line in kept.reader().history(conversation("bob", ALICE)).lines] == [3]
-    assert retention.verify(kept.db) == {"records": 1, "broken_records": 0, "lines": 2, "lost_lines": 0}
+    assert retention.verify(kept.db) == {
+        "records": 1,
+        "broken_records": 0,
+        "lines": 2,
+        "lost_lines": 0,
+        "lost_files": 0,
+    }
     kept.say("later")
     assert kept.texts("bob", ALICE) == ["later", "new"]
 

@@ -54,6 +54,7 @@ DRIVERS = {
         "archive/archive",
         "archive/changing",
         "archive/edits",
+        "archive/files",
         "archive/process/__main__",
         "archive/process/archive_process",
         "archive/process/forker",

@@ -68,7 +68,7 @@ def verify(
 
     found = _with(config, data_dir, server_id, read)
     _print(found, as_json=as_json)
-    if found["broken_records"] or found["lost_lines"]:
+    if found["broken_records"] or found["lost_lines"] or found["lost_files"]:
         raise typer.Exit(1)
 
 

@@ -15,6 +15,8 @@ records and words as whole tables. Whoever asks is answered by another thread wi
 
     collector.py     what chat tells → chunks         pure
     entries.py       a chunk and its entries          pure
+    filed.py         entries of large messages        pure
+    files.py         and the files of these
     plain.py         entries, without protobuf        pure
     lists.py         whose list an entry belongs to   pure
     texts.py         words of a text, and of a query  pure

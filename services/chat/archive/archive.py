@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from parley.services.chat.archive import storage
+from parley.services.chat.archive import files, storage
 from parley.services.chat.archive.changes import Change
 from parley.services.chat.archive.collector import Collector
 from parley.services.chat.archive.process.archive_process import ArchiveProcess, ChangeFailed
@@ -117,7 +117,8 @@ class Archive:
         now, wall = time.monotonic(), time.time()
         if abs(wall - now - self._clock) > STEP:
             self._clock = wall - now
-        self.process.put(entries, self._age(), self._clock, wall, now)
+        if not self.process.put(entries, self._age(), self._clock, wall, now):
+            files.discard(self._path.parent, entries)
 
     def _heard(self, message: FromProcess) -> None:
         match message:
@@ -183,8 +184,16 @@ class Archive:
         self.hand_over()
         return await self.process.change(change)
 
+    @property
+    def files(self) -> tuple[int, int, int]:
+        """How many large messages are files, their bytes, and how many were torn; looked at once a minute."""
+        position = self.process.handover.position
+        torn = position.torn + (self._reader.torn if self._reader is not None else 0)
+        return position.files, position.files_size, torn
+
     def close(self) -> None:
         """Have all that was told written, and wait for it."""
+        self.collector.end()
         self.hand_over()
         self._is_open = False
         self._questions.clear()

@@ -2,16 +2,20 @@
 
 Of a message between two the fast path and `note` add one entry, with the marks of who has it. Of a message to a
 group the author's is added with the first status of any copy, and then one for each member here: the message
-itself once in a chunk, and then only who has it, too. The group's server says with each copy, and with the author's
-statuses, whether the group's history is off: then there is no entry. So the author's waits for that server.
+itself once in a segment, and then only who has it, too. The group's server says with each copy, and with the
+author's statuses, whether the group's history is off: then there is no entry, so the author's waits for that one.
 
 A message is its author's as soon as it is accepted: DELIVERED, or kept for who is away, or on its way and
 unconfirmed. One that is refused is nobody's. Places (a MESSAGE with a `live_location`) are not kept.
+
+A large message is put into a file first (`file`), and its entry has the digest of that. Until it is known, all that
+came behind it waits, in segments that each begin with such an entry, so that entries keep their order. Where there
+can be no file, the entry has the bytes.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
@@ -19,16 +23,20 @@ from typing import Final
 from parley.services.chat.archive.entries import (
     AGAIN,
     COPY,
+    FILED,
     MESSAGE,
     NO_STATUS,
     READ,
     RECEIVED,
     SENT,
     STATUS,
+    count,
     entry_bytes,
 )
-from parley.services.chat.message.life import SAFE, Envelope
+from parley.services.chat.archive.filed import About
+from parley.services.chat.message.life import SAFE, Envelope, File
 from parley.services.chat.message.statuses import INTERIM, Status
+from parley.services.chat.storage.bodies import LARGE
 from parley.shared.addresses import Group, User
 from parley.shared.errors import MalformedMessage
 from parley.shared.wire.framing import encode_frame, read_datagram
@@ -40,6 +48,8 @@ REMEMBERED: Final = 16_384
 """Messages to groups of which it is remembered that their authors have them."""
 MOST_AGAIN: Final = 4096
 """Messages that came again and are noted."""
+MOST: Final = 64 * 1024 * 1024
+"""Bytes of entries that wait for files, and of these; beyond it entries are dropped, and counted."""
 MUCH: Final = 256 * 1024
 """Bytes of entries that are handed over at once, and not at the next commit."""
 _LOCATION: Final = bytes((0xB2, 0x01))
@@ -48,6 +58,17 @@ _DELIVERED: Final = Status.DELIVERED
 _NOT_THERE: Final = Status.OTHER_SERVER_TIMEOUT
 _OFF: Final = pb.ChatMessage(historyOff=True).SerializeToString()
 """The field by which a group's server says that nothing is to be kept of a copy."""
+
+
+class _Segment:
+    """Entries in order, the first of which may wait for a file."""
+
+    __slots__ = ("parts", "waits_for")
+
+    def __init__(self, waits_for: Callable[[], bytes] | None = None) -> None:
+        self.parts: list[bytes] = []
+        self.waits_for = waits_for
+        """Makes the entry with the bytes in it, if no file is to be waited for."""
 
 
 class Collector:
@@ -59,7 +80,12 @@ class Collector:
         self.begun: Final = begun
         self.take_fast: Callable[[], bytes] | None = None
         """Takes the entries of the fast path, if there is one: they came before what is told now."""
-        self._parts: list[bytes] = []
+        self.file: Callable[[File, Callable[[bytes | None], None]], None] | None = None
+        """Puts a large content into a file, whether or not its digest is known; then calls with that, or with None:
+        there can be no file."""
+        self.dropped = 0
+        """Entries for which there was no room."""
+        self._segments: deque[_Segment] = deque([_Segment()])
         self._size = 0
         self._authored: OrderedDict[bytes, None] = OrderedDict()
         """Keys of messages to groups that are their authors' by now, or are nobody's: nothing is kept of them."""
@@ -70,7 +96,7 @@ class Collector:
         self._numbers: OrderedDict[bytes, int] = OrderedDict()
         """The numbers of the latest messages to groups, by their keys."""
         self._in_chunk: set[bytes] = set()
-        """Keys of messages to groups that stand in this chunk."""
+        """Keys of messages to groups that stand in the last segment."""
 
     def note(self, envelope: Envelope, status: int) -> None:
         """Chat told, or is to tell, this status of a message."""
@@ -92,8 +118,7 @@ class Collector:
         if marks == SENT and envelope.last_status in ACCEPTED:
             self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
         elif marks and envelope.raw and not _is_location(envelope.raw):
-            marks |= self._mark
-            self._add(entry_bytes(MESSAGE, marks, status, envelope.arrived, envelope.key, envelope.raw))
+            self._add_message(envelope, marks | self._mark, status, envelope.key)
 
     def note_late(self, envelope: Envelope, status: int) -> None:
         """Another server told what became of a message that it has had for some time."""
@@ -146,10 +171,10 @@ class Collector:
         if marks & SENT:
             self._has_author(key)
         if key not in self._in_chunk or marks & SENT:  # an entry without the message is a recipient's alone
-            self._in_chunk.add(key)
             number = self._numbers.get(key, 0) if envelope.group is None else 0  # a copy has it
-            raw = numbered(envelope.raw, number) if number else envelope.raw
-            self._add(entry_bytes(MESSAGE, marks | self._mark, NO_STATUS, envelope.arrived, key, raw))
+            raw = numbered(envelope.raw, number) if number else b""
+            self._add_message(envelope, marks | self._mark, NO_STATUS, key, raw)
+            self._in_chunk.add(key)
         else:
             who = envelope.recipient[0].encode()
             self._add(entry_bytes(COPY, RECEIVED, NO_STATUS, envelope.arrived, key, who))
@@ -158,24 +183,70 @@ class Collector:
         """Somebody has read a conversation so far."""
         self._add(entry_bytes(READ, 0, NO_STATUS, now, bytes(16), mark.SerializeToString()))
 
+    def _add_message(self, envelope: Envelope, marks: int, status: int, key: bytes, raw: bytes = b"") -> None:
+        """Add the entry of a message, or of another frame of it."""
+        head = marks, status, envelope.arrived, key
+        content = raw or envelope.content
+        if self.file is None or len(content) < LARGE or self._size + len(content) > MOST:
+            self._add(entry_bytes(MESSAGE, *head, raw or envelope.raw))
+            return
+        self._gather_fast()
+        about = About.of(envelope, len(content))
+        segment = _Segment(lambda: entry_bytes(MESSAGE, *head, about.frame(content)))
+        self._segments.append(segment)
+        self._in_chunk.clear()
+        self._size += len(content)
+
+        def filed(digest: bytes | None) -> None:
+            if segment.waits_for is not None:
+                entry = entry_bytes(FILED, *head, about.data(digest)) if digest else segment.waits_for()
+                self._found(segment, entry, len(content))
+                self.begun()
+
+        self.file((content, b"" if raw else envelope.digest), filed)
+
+    def _found(self, segment: _Segment, entry: bytes, waited: int) -> None:
+        """A segment's first entry is there."""
+        segment.parts.insert(0, entry)
+        segment.waits_for = None
+        self._size += len(entry) - waited
+
+    def _gather_fast(self) -> None:
+        """Take what came on the fast path before what is told now."""
+        if self.take_fast is not None and (fast := self.take_fast()):
+            self._put(fast)
+
+    def _put(self, entries: bytes) -> None:
+        if self._size + len(entries) > MOST:
+            self.dropped += count(entries)
+            return
+        self._segments[-1].parts.append(entries)
+        self._size += len(entries)
+
     def _add(self, entry: bytes) -> None:
         was = self._size
-        if self.take_fast is not None and (fast := self.take_fast()):
-            self._parts.append(fast)
-            self._size += len(fast)
-        self._parts.append(entry)
-        self._size += len(entry)
+        self._gather_fast()
+        self._put(entry)
         if was == 0 or (was < MUCH <= self._size):
             self.begun()
 
     def take(self) -> bytes:
-        """The entries so far, those of the fast path among them, as one chunk."""
-        if self.take_fast is not None and (fast := self.take_fast()):
-            self._parts.append(fast)
-        chunk = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts, self._size = [], 0
-        self._in_chunk.clear()
-        return chunk
+        """The entries so far, those of the fast path among them, as one chunk; but none behind a file to come."""
+        self._gather_fast()
+        parts: list[bytes] = []
+        while self._segments and self._segments[0].waits_for is None:
+            parts += self._segments.popleft().parts
+        if not self._segments:
+            self._segments.append(_Segment())
+            self._in_chunk.clear()
+        self._size -= sum(map(len, parts))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def end(self) -> None:
+        """Wait for no file any more: entries have the bytes."""
+        for segment in self._segments:
+            if segment.waits_for is not None:
+                self._found(segment, segment.waits_for(), 0)
 
 
 def key_of(author: User, snowflake: int, group: Group) -> bytes:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from itertools import islice
+from struct import error as not_a_head
 from typing import Final
 
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.entries import HEAD, MESSAGE, entry_at
+from parley.services.chat.archive.entries import FILED, HEAD, entry_at
+from parley.services.chat.archive.files import beginning_of, message_in
 from parley.services.chat.archive.interface import WithoutEffect
-from parley.services.chat.archive.lists import message_of
 from parley.services.chat.archive.plain import length_at
 from parley.services.chat.archive.storage import record_of
 from parley.shared.addresses import User
@@ -120,8 +121,7 @@ class Edits:
             number, offset = record_of(at)
             record = storage.read_record(self._db, number)
             entry = entry_at(record.body, offset) if record is not None and record.is_whole else None
-            is_there = entry is not None and entry.kind == MESSAGE
-            self._read[1][at] = message_of(entry.data) if entry is not None and is_there else None
+            self._read[1][at] = message_in(self._db, entry)
         return self._read[1][at]
 
     def _erase(self, at: int) -> None:
@@ -155,13 +155,19 @@ class Edits:
         try:
             with self._db.blobopen("record", "body", number, readonly=True) as body:
                 frame = offset + HEAD.size
+                body.seek(offset)
+                length, kind, *_ = HEAD.unpack(body.read(HEAD.size))
+                if kind == FILED:
+                    beginning = beginning_of(self._db, body.read(length))
+                    begin = beginning[_begin(beginning) :]
+                    return begin[: _end_of_author(begin)]
                 body.seek(frame)
                 payload = frame + _begin(body.read(_FRAME + _MEMBER_HEAD))
                 body.seek(payload)
                 begin = body.read(_BEGIN)
                 end = _end_of_author(begin)
                 return begin[:end] if end <= len(begin) else begin + body.read(end - len(begin))
-        except (sqlite3.OperationalError, ValueError, IndexError):  # it is gone, or ends before
+        except (sqlite3.OperationalError, ValueError, IndexError, not_a_head):  # it is gone, or ends before
             return b""
 
 

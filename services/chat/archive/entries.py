@@ -10,6 +10,7 @@ record notes beside them. The compiled core writes the entries of the fast path
     COPY      nothing but whom it was delivered to: `userId`; the message is the one of that key, in the same chunk
     STATUS    nothing: what became of the message of that key
     READ      an encoded ReadMark: how far somebody has read a conversation
+    FILED     as MESSAGE, of a large one: its bytes are a file, of which the entry has the digest (filed.py)
     BLANK     a message that was erased: by what it is known if it comes again (`gone_digest`), and zeros
 """
 
@@ -29,6 +30,7 @@ COPY: Final = 2
 STATUS: Final = 3
 READ: Final = 4
 BLANK: Final = 5
+FILED: Final = 6
 SENT: Final = 1
 """One of our users sent it, and has it in their list."""
 RECEIVED: Final = 2

@@ -23,6 +23,7 @@ from parley.services.chat.archive.entries import (
     AGAIN,
     BLANK,
     COPY,
+    FILED,
     MESSAGE,
     READ,
     RECEIVED,
@@ -31,6 +32,8 @@ from parley.services.chat.archive.entries import (
     digests_of,
     gone_digest,
 )
+from parley.services.chat.archive.filed import filed_of
+from parley.services.chat.archive.files import frame_of
 from parley.services.chat.archive.lists import (
     RECEIVED_LINE,
     Conversation,
@@ -179,6 +182,8 @@ class Projection:
         while after < newest and (records := storage.read_chunks(self._db, after)):
             for entry in chain.from_iterable(map(self._entries, records)):
                 _offset, kind, marks, status, key, pair, data = entry
+                if kind == FILED and (filed := filed_of(_bytes(data))) is not None:
+                    kind, data = MESSAGE, filed.about.outline
                 if kind == MESSAGE and (found := self._understood(pair, data)) is not None:
                     parties, _text, edit, _number = found
                     self._new_marks(parties, key, marks, status)
@@ -240,7 +245,10 @@ class Projection:
             begin = place(record.number, 0)
             for entry in found:
                 kind = entry[1]
-                if kind == MESSAGE:
+                if kind == FILED:
+                    whole = (*entry[:6], frame_of(self._db, _bytes(entry[6])))
+                    self._message(whole, begin + entry[0], record.day, groups)
+                elif kind == MESSAGE:
                     self._message(entry, begin + entry[0], record.day, groups)
                 elif kind == COPY:
                     self._copy(entry, groups)
@@ -414,7 +422,7 @@ class Projection:
         """Know those of these messages that wait."""
         if self._db.execute("SELECT 1 FROM pending LIMIT 1").fetchone() is None:
             return
-        keys = [entry[4] for _record, found in batch for entry in found if entry[1] in (MESSAGE, STATUS)]
+        keys = [entry[4] for _record, found in batch for entry in found if entry[1] in (MESSAGE, FILED, STATUS)]
         for begin in range(0, len(keys), ASKED):
             some = keys[begin : begin + ASKED]
             sql = f"SELECT * FROM pending WHERE key IN ({', '.join('?' * len(some))})"  # noqa: S608 - ours

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.entries import MESSAGE, entry_at
+from parley.services.chat.archive.entries import FILED, MESSAGE, entry_at
+from parley.services.chat.archive.files import frame_of
 from parley.services.chat.archive.lists import RECEIVED_LINE, Conversation, conversation, group_of
 from parley.services.chat.archive.storage import record_of
 from parley.services.chat.archive.texts import Query, tokens
@@ -92,6 +93,11 @@ class Reader:
         self._until = 0.0
         self._record: storage.Record | None = None
         self._db.set_progress_handler(self._is_over, STEPS)
+
+    @property
+    def torn(self) -> int:
+        """Files that were read and are not what they were."""
+        return storage.files_of(self._db).torn
 
     def close(self) -> None:
         """Close the connection."""
@@ -220,10 +226,11 @@ class Reader:
             found = storage.read_record(self._db, number)
             self._record = found if found is not None and found.is_whole else None
         entry = entry_at(self._record.body, offset) if self._record is not None else None
-        if self._record is None or entry is None or entry.kind != MESSAGE:
+        if self._record is None or entry is None or entry.kind not in (MESSAGE, FILED):
             return 0.0, b""
-        begin = entry.data.find(b" ", entry.data.find(b" ") + 1) + 1
-        return entry.when + self._record.clock, entry.data[begin:-1]
+        frame = entry.data if entry.kind == MESSAGE else frame_of(self._db, entry.data)
+        begin = frame.find(b" ", frame.find(b" ") + 1) + 1
+        return entry.when + self._record.clock if frame else 0.0, frame[begin:-1]
 
     # Search -----------------------------------------------------------------------------------
 
@@ -358,12 +365,15 @@ class Reader:
         """How much there is."""
         self._until = time.monotonic() + 10 * SECONDS
         days = self._db.execute("SELECT COUNT(*), MIN(at) FROM day").fetchone()
+        files, size = storage.figures_of_files(self._db)
         return {
             "days": days[0],
             "oldest_at": days[1] or 0.0,
             "conversations": self._db.execute("SELECT COUNT(*) FROM conversation").fetchone()[0],
             "records": self._db.execute("SELECT COALESCE(MAX(last) - MIN(first) + 1, 0) FROM day").fetchone()[0],
             "bytes": storage.used_bytes(self._db),
+            "body_files": files,
+            "body_files_bytes": size,
             "unprojected_records": max(0, storage.last_record(self._db) - storage.projected(self._db)),
         }
 

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.entries import MESSAGE, blanked, entries, entry_at, gone_digest
+from parley.services.chat.archive.entries import blanked, entries, entry_at, gone_digest
+from parley.services.chat.archive.filed import filed_in
+from parley.services.chat.archive.files import end_at, end_before, message_in
 from parley.services.chat.archive.lists import (
     Conversation,
     conversation,
     conversations_of,
     group_of,
-    message_of,
 )
 from parley.services.chat.archive.projection import line_key, write_terms
 from parley.services.chat.archive.storage import place, record_of
@@ -66,6 +67,7 @@ def _remove_day(db: sqlite3.Connection, day: int) -> None:
             db.execute("DELETE FROM record WHERE id BETWEEN ? AND ?", (number, min(last, number + STEP - 1)))
     with storage.transaction(db, is_safe=True):
         db.execute("DELETE FROM day WHERE day = ?", (day,))
+    end_before(db, end)
 
 
 def _remove_lines(db: sqlite3.Connection, number: int, end: int) -> None:
@@ -167,7 +169,7 @@ def _undeleted(db: sqlite3.Connection, spots: Iterable[int]) -> set[int]:
         if record is None or not record.is_whole:
             continue
         for offset in offsets:
-            for each in _lists_of(record, offset):
+            for each in _lists_of(db, record, offset):
                 if each not in numbers:
                     numbers[each] = _numbers_of(db, each)
                 for number in numbers[each]:
@@ -183,10 +185,10 @@ def _undeleted(db: sqlite3.Connection, spots: Iterable[int]) -> set[int]:
     return found
 
 
-def _lists_of(record: storage.Record, offset: int) -> Iterable[Conversation]:
+def _lists_of(db: sqlite3.Connection, record: storage.Record, offset: int) -> Iterable[Conversation]:
     """The lists that a message may stand in; of a group without a person: those of all members."""
     entry = entry_at(record.body, offset)
-    message = message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
+    message = message_in(db, entry)
     if message is None or message.HasField("edit"):
         return ()
     group = group_of(message)
@@ -204,14 +206,14 @@ def _deletes(db: sqlite3.Connection, at: int | None) -> bool:
     """Whether the edit at a place is a deletion."""
     record = storage.read_record(db, record_of(at)[0]) if at is not None else None
     entry = entry_at(record.body, record_of(at)[1]) if record is not None and at is not None else None
-    message = message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
+    message = message_in(db, entry)
     return message is not None and message.edit.deletes
 
 
-def _known_by(record: storage.Record, offset: int) -> list[bytes]:
+def _known_by(db: sqlite3.Connection, record: storage.Record, offset: int) -> list[bytes]:
     """The digests by which a message to a group is known when it comes again; others have their key."""
     entry = entry_at(record.body, offset)
-    message = message_of(entry.data) if entry is not None and entry.kind == MESSAGE else None
+    message = message_in(db, entry)
     if entry is None or message is None or group_of(message) is None:
         return []
     has = conversations_of(message)
@@ -234,10 +236,11 @@ def _blank(db: sqlite3.Connection, spots: Iterable[int]) -> None:
         record = storage.read_record(db, number)
         if record is None:
             continue
-        body = blanked(record.body, {offset: _known_by(record, offset) for offset in each})
+        body = blanked(record.body, {offset: _known_by(db, record, offset) for offset in each})
         days.add(record.day)
         with storage.transaction(db, is_safe=False):
             db.execute("UPDATE record SET body = ?, crc = ? WHERE id = ?", (body, zlib.crc32(body), number))
+        end_at(db, (place(number, offset) for offset in each))
     for day in days:
         index_again(db, day)
 
@@ -258,7 +261,7 @@ def _write_terms_of(db: sqlite3.Connection, record: storage.Record) -> None:
     terms: list[int | str] = []
     grams: list[int | str] = []
     for entry in entries(record.body):
-        message = message_of(entry.data) if entry.kind == MESSAGE else None
+        message = message_in(db, entry)
         if message is None or not (text := text_of(message)):
             continue
         group = group_of(message)
@@ -277,13 +280,15 @@ def _write_terms_of(db: sqlite3.Connection, record: storage.Record) -> None:
 
 def verify(db: sqlite3.Connection) -> dict[str, int]:
     """Look at each record and each line: how many there are, and how many of them are broken."""
-    records = broken = lines = lost = 0
+    records = broken = lines = lost = gone = 0
     last = 0
     while row := db.execute("SELECT id FROM record WHERE id > ? ORDER BY id LIMIT 1", (last,)).fetchone():
         last = row[0]
         record = storage.read_record(db, last)
         records += 1
         broken += record is None or not record.is_whole
+        if record is not None:
+            gone += sum(storage.files_of(db).read(filed.digest) is None for _at, filed in filed_in(record.body))
     number, body = 0, b""
     for conversation_id, sequence, at in db.execute(
         "SELECT conversation, sequence, place FROM line ORDER BY place"
@@ -295,4 +300,4 @@ def verify(db: sqlite3.Connection) -> dict[str, int]:
         lines += 1
         entry = entry_at(body, offset)
         lost += entry is None or not (conversation_id and sequence)
-    return {"records": records, "broken_records": broken, "lines": lines, "lost_lines": lost}
+    return {"records": records, "broken_records": broken, "lines": lines, "lost_lines": lost, "lost_files": gone}

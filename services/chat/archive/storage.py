@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from parley.services.chat.archive.entries import divided
+from parley.services.chat.archive.filed import filed_in
+from parley.services.chat.storage.body_files import ARCHIVE, HANDED, BodyFiles
 from parley.shared.errors import StorageError
 
 NAME: Final = "archive.db"
@@ -74,10 +76,21 @@ CREATE TABLE pending (
     key BLOB PRIMARY KEY, conversation INTEGER NOT NULL, sequence INTEGER NOT NULL, day INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+_FILED: Final = """
+CREATE TABLE IF NOT EXISTS filed (place INTEGER PRIMARY KEY, digest BLOB NOT NULL, size INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS filed_digest ON filed (digest, size);
+"""
+"""Where messages stand that have a file: the tables of an earlier Parley's archive are without."""
 
 
 class Unusable(StorageError):
     """The archive's file cannot be used: it is left as it is, and nothing is kept."""
+
+
+class Connection(sqlite3.Connection):
+    """A connection to an archive, and its files."""
+
+    files: BodyFiles
 
 
 class Record(NamedTuple):
@@ -135,7 +148,7 @@ def open_file(path: Path) -> sqlite3.Connection:
 
     """
     try:
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        db = _connect(path)
         try:
             path.chmod(0o600)
             db.execute("PRAGMA journal_mode=WAL")
@@ -148,6 +161,7 @@ def open_file(path: Path) -> sqlite3.Connection:
             if found is None or found[0] != FORMAT:
                 raise Unusable(f"{path} is of another format ({found and found[0]}, not {FORMAT})")  # noqa: TRY301 - it is closed
             _add_numbered(db)
+            db.executescript(_FILED)
         except BaseException:
             db.close()
             raise
@@ -158,10 +172,23 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open a connection that changes nothing; sqlite3.Error where that cannot be."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db = _connect(path)
     db.execute("PRAGMA query_only=1")
     db.execute("PRAGMA cache_size=-8192")
     return db
+
+
+def _connect(path: Path) -> Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Connection)
+    db.files = BodyFiles(path.absolute().parent / ARCHIVE)
+    return db
+
+
+def files_of(db: sqlite3.Connection) -> BodyFiles:
+    """The archive's files: those of large messages (filed.py)."""
+    if isinstance(db, Connection):
+        return db.files
+    return BodyFiles(Path(db.execute("PRAGMA database_list").fetchone()[2]).parent / ARCHIVE)
 
 
 def _make(db: sqlite3.Connection) -> None:
@@ -220,14 +247,18 @@ def write_chunks(
     """
     lasts: list[int] = []
     rows: list[object] = []
+    filed: list[object] = []
     last = number - 1
     for chunk in chunks:
         first = last + 1
         for last, part in enumerate(divided(chunk, RECORD), first):
             rows += (last, first, day, clock, at, zlib.crc32(part), part)
+            filed += _take(db, last, part)
         lasts.append(last)
+    files_of(db).sync()
     with transaction(db, is_safe=True):
         insert(db, "record", 7, rows)
+        insert(db, "filed", 3, filed)
         db.execute(
             "INSERT INTO day VALUES (?, ?, ?, ?) ON CONFLICT (day) DO UPDATE SET last = excluded.last",
             (day, number, last, at),
@@ -235,7 +266,21 @@ def write_chunks(
         if handed_over is not None:
             noted = f"{handed_over[0]} {handed_over[1]}"
             db.execute("INSERT OR REPLACE INTO meta VALUES ('handed over', ?)", (noted,))
+    files_of(db).end_handing(bytes(each) for each in filed[1::3] if isinstance(each, bytes))
     return lasts
+
+
+def _take(db: sqlite3.Connection, number: int, part: bytes) -> list[object]:
+    """Have the files of a record be the archive's, safe but for their names: rows of `filed`, as insert's.
+
+    What is not there any more has no row, and reads as gone.
+    """
+    rows: list[object] = []
+    files = files_of(db)
+    for offset, found in filed_in(part):
+        if files.take(found.digest, files.directory / HANDED):
+            rows += (place(number, offset), found.digest, found.about.size)
+    return rows
 
 
 def projected(db: sqlite3.Connection) -> int:
@@ -293,11 +338,25 @@ def read_record(db: sqlite3.Connection, number: int) -> Record | None:
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
-    """Bytes of the file without its free pages."""
+    """Bytes of the file without its free pages, and of the files beside it."""
     pages, free, size = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
-    return int((pages - free) * size)
+    return int((pages - free) * size) + figures_of_files(db)[1]
+
+
+def figures_of_files(db: sqlite3.Connection) -> tuple[int, int]:
+    """How many files there are, and their bytes."""
+    if not _has_table(db):
+        return 0, 0
+    found = db.execute("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM (SELECT size FROM filed GROUP BY digest)")
+    count, size = found.fetchone()
+    return int(count), int(size)
+
+
+def _has_table(db: sqlite3.Connection) -> bool:
+    """Whether this Parley has written the archive, or one before it alone."""
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'filed'").fetchone() is not None
 
 
 def term_tables(db: sqlite3.Connection, kind: str) -> list[int]:

@@ -17,8 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from parley.services.chat.archive import files as archive_files
 from parley.services.chat.archive import retention, storage
 from parley.services.chat.archive.entries import count
+from parley.services.chat.archive.filed import size_in
 from parley.services.chat.archive.process.messages import Position
 from parley.services.chat.archive.projection import Projection
 from parley.shared.trust.authors import KeysOf
@@ -152,7 +154,10 @@ class Worker:
         self.is_full = False
         """Whether there is no room, though all days but the last have gone: nothing more is kept until there is."""
         self.messages = 0
+        archive_files.sweep(self._db)
         self.size = storage.used_bytes(self._db)
+        self.files = storage.figures_of_files(self._db)
+        """Large messages that are files, and their bytes."""
         self.error = ""
         self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
 
@@ -207,6 +212,9 @@ class Worker:
                 oldest=self._behind[0][1] if self._behind else 0.0,
                 is_full=self.is_full,
                 error=self.error,
+                files=self.files[0],
+                files_size=self.files[1],
+                torn=storage.files_of(self._db).torn,
                 without_effect={why.value: count for why, count in self._projection.edits.without_effect.items()},
             )
 
@@ -323,7 +331,7 @@ class Worker:
             self._last, self._age = lasts[-1], first.age
             self.messages += sum(map(count, parts))
             self.error = ""
-            self._unseen += size
+            self._unseen += size + size_in(parts)
             with self._changed:
                 self._unwritten_bytes -= size
                 self._unprojected_bytes += size
@@ -368,6 +376,7 @@ class Worker:
             self._projection.forget()
             self._log.info("archive_days_removed", days=removed)
         self.size, self._unseen = storage.used_bytes(self._db), 0
+        self.files = storage.figures_of_files(self._db)
         is_full = self.size > limit
         if is_full and not self.is_full:
             self._log.error("archive_full", path=str(self._path), bytes=self.size, limit=limit)

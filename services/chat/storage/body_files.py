@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Collection, Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +28,8 @@ MAILBOX: Final = "chat.bodies"
 ARCHIVE: Final = "archive.bodies"
 HANDED: Final = "new"
 """The part of the archive's directory in which it is given files: whoever writes the mailbox puts them there."""
+TAKEN_WITHIN: Final = 60.0
+"""Seconds within which they are taken there, also by a process that outlived its chat."""
 DIGEST: Final = 32
 """Bytes of a name, which is written in hexadecimal digits."""
 _UNFINISHED: Final = ".part"
@@ -81,15 +84,24 @@ class BodyFiles:
         return digest
 
     def take(self, digest: bytes, directory: Path) -> bool:
-        """Have what was handed over in a directory be here, and not there; False: it is in neither. OSError."""
+        """Have what was handed over in a directory be here, too; False: it is in neither. OSError."""
         self._make()
-        handed = directory / digest.hex()
+        if self.path(digest).exists():
+            return True
         try:
-            self._named(handed, digest)
+            os.link(directory / digest.hex(), self.path(digest))
         except FileNotFoundError:
-            return self.path(digest).exists()
-        handed.unlink(missing_ok=True)  # of two names of one file a rename removes none
+            return False
+        except OSError:
+            content = BodyFiles(directory).read(digest)
+            return content is not None and bool(self.put(content, digest))
+        self._added(digest)
         return True
+
+    def end_handing(self, digests: Iterable[bytes]) -> None:
+        """What was handed over is here for good: it needs its other name no more."""
+        for digest in digests:
+            (self.directory / HANDED / digest.hex()).unlink(missing_ok=True)
 
     def _named(self, before: Path, digest: bytes) -> None:
         """Give a file its name here, in place of one that may be torn."""
@@ -98,7 +110,10 @@ class BodyFiles:
         before.replace(path)
         if there is not None:
             self.count, self.size = self.count - 1, self.size - there
-        self.count, self.size = self.count + 1, self.size + path.stat().st_size
+        self._added(digest)
+
+    def _added(self, digest: bytes) -> None:
+        self.count, self.size = self.count + 1, self.size + self.path(digest).stat().st_size
         self._verified.add(digest)
         self._is_unsafe = True
 
@@ -118,14 +133,15 @@ class BodyFiles:
                 path.unlink(missing_ok=True)
                 self.count, self.size = self.count - 1, self.size - size
 
-    def sweep(self, known: Collection[bytes]) -> int:
-        """Remove what no record refers to, and count the rest; how many were removed."""
+    def sweep(self, known: Collection[bytes], seconds: float = 0.0) -> int:
+        """Remove what no record refers to, and was there for so long; count the rest. How many were removed."""
         self.count = self.size = removed = 0
         with contextlib.suppress(OSError), os.scandir(self.directory) as found:  # the next start may
             for each in found:
                 if not each.is_file(follow_symlinks=False):
                     continue
-                if _digest_of(each.name) in known:
+                is_young = seconds > 0.0 and time.time() - each.stat().st_ctime < seconds
+                if _digest_of(each.name) in known or is_young:
                     self.count, self.size = self.count + 1, self.size + each.stat().st_size
                 else:
                     Path(each.path).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
@@ -23,13 +24,13 @@ from weakref import WeakValueDictionary
 from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
 from parley.services.chat.groups.group_numbers import GroupNumbers
-from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.life import Envelope, File
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage import moves, queries, rows, schema
 from parley.services.chat.storage.back_pressure import BackPressure
 from parley.services.chat.storage.bodies import LARGE, Body, Known
-from parley.services.chat.storage.body_files import ARCHIVE, HANDED, MAILBOX, BodyFiles
+from parley.services.chat.storage.body_files import ARCHIVE, HANDED, MAILBOX, TAKEN_WITHIN, BodyFiles
 from parley.services.chat.storage.erasure import Erasure
 from parley.services.chat.storage.file_writes import FileWrites
 from parley.services.chat.storage.mailbox import Moves
@@ -121,6 +122,7 @@ class Store:
         self._unwritten = Unwritten()
         self._unread: list[Work] = []
         """Reads that could not be done yet."""
+        self._unfiled: deque[Work] = deque()
         self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
         self._thread.start()
         if schema.is_large(path):
@@ -365,9 +367,9 @@ class Store:
         statement = "DELETE FROM blocked WHERE user = ? AND other = ? AND other_server = ?"
         self._ask(Work(((statement, (user, *other)),), done=done))
 
-    def file(self, envelope: Envelope, then: Callable[[bytes | None], None]) -> None:
+    def file(self, file: File, then: Callable[[bytes | None], None]) -> None:
         """Give the archive the content of a message as a file; `then` hears its SHA-256, None: it cannot be."""
-        self._ask(Work(filed=envelope, found=then))
+        self._ask(Work(filed=file, found=then))
 
     def when_safe(self, then: Callable[[], None]) -> None:
         """Call when all that was put here so far is committed."""
@@ -464,7 +466,7 @@ class Store:
     def _run(self) -> None:
         try:
             self.files.sweep(queries.files(self._db))
-            BodyFiles(self._handed).sweep(())  # whoever was to take those is gone
+            BodyFiles(self._handed).sweep((), TAKEN_WITHIN)  # whoever was to take those is gone
             running = True
             while running:
                 batch, running = self._take()
@@ -482,7 +484,7 @@ class Store:
     def _take(self) -> tuple[list[Work], bool]:
         """All that is waiting, up to BATCH; and whether to go on. Nothing, where something is to be tried again."""
         batch, self._left = self._left, []
-        patience = RETRY if self.error or self._erasure.is_pending else None
+        patience = 0.0 if self._unfiled else RETRY if self.error or self._erasure.is_pending else None
         with contextlib.suppress(Empty):
             while len(batch) < BATCH:
                 asked = self._queue.get_nowait() if batch else self._queue.get(timeout=patience)
@@ -494,14 +496,19 @@ class Store:
         return batch, True
 
     def _file(self, batch: list[Work]) -> None:
-        """Hand over files to the archive, before any of them is deleted here."""
-        for work in batch:
+        """Hand over files to the archive, before any of them is deleted here: some, as the mailbox comes first."""
+        self._unfiled += [work for work in batch if work.filed is not None]
+        size = 0
+        while self._unfiled and size < rows.LOADED:
+            work = self._unfiled.popleft()
             if work.filed is None or work.found is None:
                 continue
-            digest = None
+            content, digest = work.filed
+            size += len(content)
+            handed = None
             with contextlib.suppress(OSError):
-                digest = self.files.hand(work.filed.content, work.filed.digest, self._handed)
-            self._tell(work.found, digest)
+                handed = self.files.hand(content, digest, self._handed)
+            self._tell(work.found, handed)
 
     def _write(self, batch: list[Work]) -> None:
         works = self._unwritten.drain() + [work for work in batch if work.read is None and work.filed is None]

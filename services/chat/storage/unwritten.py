@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from parley.services.chat.message.life import Envelope
+from parley.services.chat.message.life import Envelope, File
 from parley.services.chat.message.model import Destination, Pair
 from parley.services.chat.storage.rows import LOADED, Write
 
@@ -40,8 +40,8 @@ class Work:
     """Called with whether it was written; such work is not tried again. Other work without a message is."""
     safe: Callable[[], None] | None = None
     """Hears that all before it was written."""
-    filed: Envelope | None = None
-    """A message with a body that is to be given to the archive as a file; `found` hears its digest, or None."""
+    filed: File | None = None
+    """A large content, and its digest as far as it is known, for the archive; `found` hears the digest, or None."""
     read: Callable[[sqlite3.Connection], Any] | None = None
     """Reads, or changes what is there in a transaction of its own."""
     found: Callable[[Any], None] | None = None

@@ -153,7 +153,15 @@ class Handover:
 
     def _without_process(self) -> Position:
         found = self.position
-        return Position(found.written, found.listed, size=found.size, is_full=found.is_full)
+        return Position(
+            found.written,
+            found.listed,
+            size=found.size,
+            is_full=found.is_full,
+            files=found.files,
+            files_size=found.files_size,
+            torn=found.torn,
+        )
 
     def to_send(self) -> memoryview | None:
         """Bytes for the process; None: there are none."""

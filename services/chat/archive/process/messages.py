@@ -74,6 +74,12 @@ class Position(Struct, frozen=True, tag=True):
     is_full: bool = False
     error: str = ""
     """Why nothing can be written just now; empty: it can."""
+    files: int = 0
+    """Large messages that are files of their own."""
+    files_size: int = 0
+    """Their bytes."""
+    torn: int = 0
+    """Files that this process has read and that are not what they were."""
     without_effect: dict[str, int] = {}
     """Edits that changed nothing in a list, by why (`WithoutEffect`), of this process."""
 
