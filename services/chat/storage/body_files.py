@@ -99,7 +99,7 @@ class BodyFiles:
         return True
 
     def end_handing(self, digests: Iterable[bytes]) -> None:
-        """What was handed over is here for good: it needs its other name no more."""
+        """These are here for good: they need their names among what is handed over no more."""
         for digest in digests:
             (self.directory / HANDED / digest.hex()).unlink(missing_ok=True)
 
