@@ -271,6 +271,8 @@ class Record:
             if reader not in has and is_due and not self._is_excused(post, reader, kills):
                 yield Wrong("missing", f"not in the list of {reader}", post)
         refused = bool(post.told & REFUSALS) and not post.told & PROMISES
+        # A deletion gives up what waits, though a process before, which is gone, may have passed the same on.
+        refused = refused and not self.is_deleted(post.snowflake)
         for reader in has - {post.author}:
             if refused:
                 yield Wrong("denied", f"in the list of {reader}", post)

@@ -225,8 +225,11 @@ def test_a_message_without_a_word_to_its_author_is_found_and_so_is_a_line_that_w
 
 
 def test_a_message_that_was_refused_and_is_in_its_recipients_list_is_found(story):
-    story.write(status="OTHER_ERROR")
+    post = story.write(status="OTHER_ERROR")
     assert story.wrong() == ["denied"]
+    story.change(post, "")
+    story.read(post, "")
+    assert story.wrong() == []
 
 
 def test_lines_that_nobody_wrote_and_messages_shown_to_others_are_found(story):
