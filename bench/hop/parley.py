@@ -25,9 +25,12 @@ VARINT = 9
 """Bytes of every snowflake, as numbers of this century are."""
 
 
-def parley(stack: ExitStack, directory: Path, place: Place, *, is_secure: bool = False) -> Running:
-    """Start two nodes, connect one client to each; all links with TLS, or all in plain."""
-    settings = {"PARLEY_SECURITY__MODE": "mixed" if is_secure else "open"}
+def parley(stack: ExitStack, directory: Path, place: Place, *, is_secure: bool = False, keep: int = 0) -> Running:
+    """Start two nodes, connect one client to each; all links with TLS, or all in plain. `keep`: days of history."""
+    settings = {
+        "PARLEY_SECURITY__MODE": "mixed" if is_secure else "open",
+        "PARLEY_HISTORY__KEEP": str(keep),
+    }
     places = {ANN.server_id: place.one, BOB.server_id: place.two}
     nodes = [Node(name, address, directory, settings=settings) for name, address in places.items()]
     for node in nodes:

@@ -16,6 +16,7 @@ from bench.hop.xmpp import ejabberd, prosody
 SYSTEMS: dict[str, Start] = {
     "parley": parley,
     "parley-tls": partial(parley, is_secure=True),
+    "parley-history": partial(parley, keep=30),
     "parley-library": library,
     "parley-signed": partial(library, is_signed=True),
     "c-relay": c_relay,

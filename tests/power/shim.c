@@ -49,12 +49,15 @@ static long delay;
 static void lock(void) { pthread_mutex_lock(&mutex); }
 static void unlock(void) { pthread_mutex_unlock(&mutex); }
 
+/* A process that sets its title writes over its environment. */
+static const char *kept(const char *value) { return value == NULL ? NULL : strdup(value); }
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *wait = getenv("POWER_DELAY");
 
-    root = getenv("POWER_ROOT");
-    journal = getenv("POWER_JOURNAL");
+    root = kept(getenv("POWER_ROOT"));
+    journal = kept(getenv("POWER_JOURNAL"));
     if (root == NULL || journal == NULL)
         root = NULL;
     else
