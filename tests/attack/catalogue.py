@@ -12,6 +12,7 @@ from tests.attack.kinds import (
     frames,
     guesses,
     handshakes,
+    history,
     hostile_servers,
     http,
     proofs,
@@ -39,6 +40,7 @@ ATTACKS: Final[dict[str, type[Attack]]] = {
         handshakes,
         guesses,
         hostile_servers,
+        history,
     )
     for kind in module.KINDS
 }

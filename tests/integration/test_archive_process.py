@@ -8,12 +8,21 @@ import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from parley import ChatFeature, DiscoveryService
 from parley.services.chat.archive import retention, storage
-from parley.services.chat.archive.archive import Archive, ChangeFailed, Policy
+from parley.services.chat.archive.archive import (
+    BUSY_LOOP,
+    LONGEST_REST,
+    RESTS,
+    Archive,
+    ChangeFailed,
+    Policy,
+    rest_after,
+)
 from parley.services.chat.archive.changes import Prune
 from parley.services.chat.archive.entries import MESSAGE, entries, entry_bytes
 from parley.services.chat.archive.process.forker import Forker
@@ -209,6 +218,34 @@ def test_a_question_that_fails_is_answered_and_the_fault_is_counted(tmp_path):
             assert alone.counted == [1]
 
     asyncio.run(story())
+
+
+def test_questions_while_chat_is_busy_are_answered_with_rests_between(tmp_path):
+    async def story():
+        async with Alone(tmp_path) as alone:
+            answers, rests = asyncio.Queue(), []
+            alone.archive._load = lambda: 1.0
+            alone.archive._closing = SimpleNamespace(wait=rests.append, set=lambda: None)
+
+            def question(_reader):
+                until = time.monotonic() + 0.02
+                while time.monotonic() < until:
+                    pass
+
+            for _ in range(2):
+                assert alone.archive.ask(question, answers.put_nowait)
+                await asyncio.wait_for(answers.get(), TIMEOUT)
+            return rests
+
+    first, second = asyncio.run(story())
+    assert first == 0.0
+    assert 0.0 < second <= LONGEST_REST
+
+
+def test_the_reader_rests_after_an_answer_while_chat_is_busy_and_not_for_long():
+    assert rest_after(0.01, BUSY_LOOP) == 0.0
+    assert rest_after(0.01, 1.0) == pytest.approx(RESTS * 0.01)
+    assert rest_after(60.0, 1.0) == LONGEST_REST
 
 
 def test_what_is_in_the_file_and_was_not_acknowledged_is_not_written_again(tmp_path):

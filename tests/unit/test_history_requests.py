@@ -68,16 +68,20 @@ class Asked:
     async def _change(self, change):
         return apply(self.kept.db, "alpha", change)
 
-    def __call__(self, name, ask):
-        """The answer, as a payload of its kind."""
+    def say(self, name, message):
+        """It comes over the link."""
 
         async def story():
-            [frame] = FrameReader(1 << 20).feed(encode(name, ask))
+            [frame] = FrameReader(1 << 20).feed(encode(name, message))
             self.requests.handle(ALICE, frame, self.link)
             await asyncio.gather(*self.requests._changes)
 
         self.link.sent.clear()
         asyncio.run(story())
+
+    def __call__(self, name, ask):
+        """The answer, as a payload of its kind."""
+        self.say(name, ask)
         kind = {"CONVERSATIONS": pb.ConversationsAnswer, "SYNC": pb.SyncAnswer}.get(name, pb.HistoryAnswer)
         [frame] = (each for each in self.link.sent if each.name.endswith("_RESP"))
         return decode(frame, kind)
@@ -129,3 +133,12 @@ def test_a_question_beyond_all_that_may_wait_is_told_to_come_later(asked):
     for _ in range(OF_USER + 1):
         assert asked("CONVERSATIONS", KINDS["CONVERSATIONS"]).result == RESULT.BUSY
     assert asked.limited == [("requests", "archive")] * (OF_USER + 1)
+
+
+def test_a_device_that_nobody_approved_is_not_told_what_another_one_has_read(asked):
+    stranger = Link()
+    asked.withheld.add(stranger)
+    asked.requests._links_of = lambda _user: [asked.link, stranger]
+    asked.say("READ_RECEIPT", pb.ReadReceipt(user=BEA.to_pb(), sequence=1))
+    assert [frame.name for frame in asked.link.sent] == ["READ_RECEIPT_ACK"]
+    assert stranger.sent == []

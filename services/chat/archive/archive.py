@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import sqlite3
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from parley.services.chat.archive.storage import NAME, Unusable
 from parley.services.chat.archive.sync import SyncReader
 from parley.services.chat.archive.worker import Policy
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
+from parley.shared.runtime.thread_load import ThreadLoad
 from parley.shared.telemetry.logs import Log
 from parley.shared.trust.authors import KeysOf
 
@@ -36,6 +38,10 @@ FRESH: Final = 0.5
 """Seconds after a question for which its answer waits for what was told before."""
 ASKED: Final = 64
 """Questions that may wait for an answer."""
+BUSY_LOOP: Final = 0.25
+"""The part of its time for which the event loop is at work, from which on chat is busy."""
+RESTS, LONGEST_REST = 3.0, 0.5
+"""While it is, the reader rests so many times what an answer took, and so many seconds at most."""
 SWITCH: Final = 0.0002
 """Seconds for which the reader's thread may keep the interpreter while the event loop waits for it; Python's own
 5 ms would be added to a message's way at each turn of the loop."""
@@ -96,6 +102,10 @@ class Archive:
         self._is_announced = False
         self._clock = time.time() - time.monotonic()
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="archive-reader")
+        self._load = ThreadLoad().part
+        self._rests_until = 0.0
+        """When the reader goes on (seconds, monotonic)."""
+        self._closing = threading.Event()
         self._reader: SyncReader | None = None
         self._asked = 0
         begin = Begin(str(self._path), server_id, secrets.randbits(SESSION), policy.days, policy.size)
@@ -154,12 +164,17 @@ class Archive:
 
     def _read(self, asked: _Question) -> None:
         def read() -> object:
+            self._closing.wait(max(0.0, self._rests_until - time.monotonic()))
+            began = time.monotonic()
             try:
                 if self._reader is None:
                     self._reader = SyncReader(self._path)
                 return asked.question(self._reader)
             except sqlite3.Error:
                 return None
+            finally:
+                ended = time.monotonic()
+                self._rests_until = ended + rest_after(ended - began, self._load())
 
         def answered(future: asyncio.Future[object]) -> None:
             self._asked -= 1
@@ -193,6 +208,7 @@ class Archive:
 
     def close(self) -> None:
         """Have all that was told written, and wait for it."""
+        self._closing.set()
         self.collector.end()
         self.hand_over()
         self._is_open = False
@@ -202,6 +218,11 @@ class Archive:
         self._readers.shutdown(wait=True, cancel_futures=True)
         if self._reader is not None:
             self._reader.close()
+
+
+def rest_after(took: float, load: float) -> float:
+    """Seconds that the reader rests after an answer, by the load of the event loop: they share the interpreter."""
+    return min(RESTS * took, LONGEST_REST) if load > BUSY_LOOP else 0.0
 
 
 __all__ = ["Archive", "ChangeFailed", "Policy", "Unusable"]

@@ -32,6 +32,8 @@ LOOKED: Final = 2000
 """Lines among which a message is looked for, from the newest back."""
 ALIKE: Final = 16
 """Of those that begin as it does so many are read whole: who was given it can write more, with another end."""
+NOBODYS: Final = 0
+"""No conversation has this number."""
 REMEMBERED: Final = 32_768
 """Messages of which it is remembered whose they are, at least; at most twice as many."""
 _FRAME: Final = len(b"MESSAGE 123456789 ")
@@ -60,6 +62,8 @@ class Edits:
 
     def apply(self, conversation: int, message: pb.ChatMessage, at: int) -> int | None:
         """Note the edit that stands at a place; the sequence of the line it changes, None: it changes none.
+
+        NOBODYS: there is no such conversation.
 
         `message` is all of the edit.
         """

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from google.protobuf.message import DecodeError
 
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.edits import Edits
+from parley.services.chat.archive.edits import NOBODYS, Edits
 from parley.services.chat.archive.entries import (
     AGAIN,
     BLANK,
@@ -327,7 +327,7 @@ class Projection:
         is_applied = False
         for each in whose:
             head = self._known_head(each)
-            sequence = self.edits.apply(head.number, edit, at) if head is not None else None
+            sequence = self.edits.apply(head.number if head is not None else NOBODYS, edit, at)
             if head is not None and sequence is not None:
                 is_applied = True
                 self._altered.add(head.number)

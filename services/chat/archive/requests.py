@@ -251,7 +251,7 @@ class HistoryRequests:
         )
         raw = encode("READ_RECEIPT_ACK", receipt_back)
         for link in self._links_of(user):
-            if link.is_parley:
+            if link.is_parley and link not in self._withheld:
                 link.send(raw)
 
     def _other(self, ask: pb.QueryHistory | pb.ReadReceipt | pb.ClearHistory) -> Recipient:
