@@ -242,7 +242,7 @@ class Record:
     def _unequal(self, servers: Mapping[str, Lists]) -> Iterator[Wrong]:
         """Where two members of a group have what both have in two orders: the first message of each two lists."""
         for group, members in self.groups.items():
-            orders = [[line.snowflake for line in servers[each].lines.get(group, ())] for each in members]
+            orders = [[*self._in_order(servers[each].lines.get(group, ()))] for each in members]
             for (one, mine), (other, theirs) in combinations(zip(members, orders, strict=True), 2):
                 both = set(mine) & set(theirs)
                 pairs = zip(filter(both.__contains__, mine), filter(both.__contains__, theirs), strict=False)
@@ -251,6 +251,10 @@ class Record:
                         text = f"in {one}'s list of {group} where {there} is in {other}'s"
                         yield Wrong("unequal", text, self.posts.get(here))
                         break
+
+    def _in_order(self, lines: Iterable[Line]) -> Iterator[int]:
+        """The messages whose place is sure: one that is deleted while it waits may have no number yet."""
+        return (line.snowflake for line in lines if not self.is_deleted(line.snowflake))
 
     def _readers(self, post: Post) -> Sequence[str]:
         """Everybody who is to have it."""

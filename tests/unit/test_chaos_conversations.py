@@ -151,6 +151,11 @@ def test_a_group_whose_messages_two_members_have_in_two_orders_is_found(story):
     assert story.wrong() == []
     story.alter(CLEO, CREW, lambda lines: lines[::-1])
     assert story.wrong() == ["unequal", "unequal"]
+    deleted = story.write(CREW)
+    story.change(deleted, "")
+    story.read(deleted, "")
+    story.alter(ADA, CREW, lambda lines: [lines[-1], *lines[:-1]])  # it was given up there before it had its number
+    assert story.wrong() == ["unequal", "unequal"]
     story.write()
     story.write(ADA, device=f"{BEN}/1")
     story.alter(BEN, ADA, lambda lines: lines[::-1])
