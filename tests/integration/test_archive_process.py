@@ -109,7 +109,9 @@ def test_a_process_that_is_killed_under_load_loses_nothing_and_nothing_is_there_
         async with alice, bob:
             for _ in range(KILLS):
                 await say(alice, BETWEEN // 2)
-                os.kill(await asyncio.to_thread(archive_of, pid), signal.SIGKILL)
+                killed = await asyncio.to_thread(archive_of, pid)
+                os.kill(killed, signal.SIGKILL)
+                await asyncio.to_thread(wait_until, lambda: not is_there(killed))  # noqa: B023 - it is waited for
                 await say(alice, BETWEEN // 2)
             for each in (archive_of(pid), child_of(pid)):
                 os.kill(each, signal.SIGTERM)  # as a service manager does, to all at once
