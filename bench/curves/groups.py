@@ -1,4 +1,7 @@
-"""A message to a group, until each member has it; all members at one server, or half of them at another."""
+"""A message to a group, until each member has it: at one server, half at another, or all at ten others.
+
+Of those at ten others the CPU is that of the group's server alone, and somebody else there is pinged meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from bench.curves.curve import Curve, Quantity
 from bench.curves.members import fan_out
 from bench.curves.setting import ALPHA, BETA, Setting
 
-ONE, TWO = "one server", "half at a second server"
+ONE, TWO, TEN = "one server", "half at a second server", "ten other servers"
+OTHERS, OTHERS_SHORT = 10, 2
 
 
 def curve() -> Curve:
@@ -24,30 +28,41 @@ def curve() -> Curve:
             Quantity("told", "send → author knows", "s"),
             Quantity("cpu", "chat CPU per copy, answered", "s", at_most=0.15),
             Quantity("join_cpu", "chat CPU per joining member", "s", at_most=1.1),
+            Quantity("ping", "slowest PONG to another user meanwhile", "s", is_aside=True),
             Quantity("load", "load's share", "core", is_aside=True),
         ],
     )
 
 
 def measure(setting: Setting) -> Curve:
-    """Each size at the same two servers."""
+    """Each size at the same servers."""
     found = curve()
+    sizes = setting.sizes(10, 50, 200, 1000, 2000)
     with ExitStack() as stack:
         servers = pids(setting.pair(stack, "groups"), "chat")
         for variant in (ONE, TWO):
-            for members in setting.sizes(10, 50, 200, 1000, 2000):
-                found.add(members, _rounds(setting, members, servers, variant == TWO), variant)
+            for members in sizes:
+                where = [(BETA, "beta"), (ALPHA, "alpha")] if variant == TWO else [(ALPHA, "alpha")]
+                found.add(members, _rounds(setting, members, servers, where), variant)
+    with ExitStack() as stack:
+        alpha, *others = setting.star(stack, "star", OTHERS_SHORT if setting.is_short else OTHERS)
+        servers, where = pids([alpha], "chat"), [(node.address, node.server_id) for node in others]
+        for members in sizes:
+            found.add(members, _rounds(setting, members, servers, where), TEN)
     return found
 
 
-def _rounds(setting: Setting, size: int, servers: list[int], is_split: bool) -> list[dict[str, float]]:
-    people: list[Where] = [
-        (BETA, f"m{i}@beta") if is_split and i % 2 else (ALPHA, f"m{i}@alpha") for i in range(size)
-    ]
+def _rounds(
+    setting: Setting, size: int, servers: list[int], where: list[tuple[str, str]]
+) -> list[dict[str, float]]:
+    """The author is at alpha, and the members at those addresses and servers in turn."""
+    homes = [where[i % len(where)] for i in range(size - 1)]
+    people: list[Where] = [(address, f"m{i}@{server_id}") for i, (address, server_id) in enumerate(homes)]
     rounds = []
     for i in range(setting.rounds):
-        group = f"#crew-{size}-{is_split}-{i}@alpha"
-        done = setting.loader.call(fan_out, people[0], people[1:], group, servers, seconds=setting.seconds)
+        group = f"#crew-{size}-{len(where)}-{i}@alpha"
+        author = ALPHA, f"author-{size}@alpha"
+        done = setting.loader.call(fan_out, author, people, group, servers, seconds=setting.seconds)
         messages = len(done.told)
         copies = messages * (size - 1)
         seconds = sum(each.seconds for each in done.told)
@@ -57,6 +72,7 @@ def _rounds(setting: Setting, size: int, servers: list[int], is_split: bool) -> 
                 "told": seconds / messages,
                 "cpu": sum(each.servers for each in done.told) / copies,
                 "join_cpu": done.joined.servers / size,
+                "ping": max(done.pings),
                 "load": sum(each.loading for each in done.told) / seconds,
             }
         )

@@ -10,13 +10,17 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from bench.curves.clients import ACKNOWLEDGED, Cost, Stopwatch, Where
-from bench.load import READ, Connection, leave, serve, varint
+from bench.load import PATIENCE, READ, Connection, leave, serve, varint
 from parley.shared.addresses import Group, User
 from parley.shared.wire.framing import FrameReader, encode_frame
 from parley.shared.wire.messages import encode, pb
 
 LEAST = 3
 """Messages to a group: the first, and two that count."""
+JOINING = 100
+"""Members who join at a time: each is told all others, and waits for it no longer than a server does."""
+EVERY = 0.005
+"""Seconds between two PINGs."""
 
 
 class Joined(Connection):
@@ -25,26 +29,59 @@ class Joined(Connection):
     def __init__(self, address: str, user: User, group: Group) -> None:
         super().__init__(address, user)
         self.is_member = False
+        self._unanswered = 2
         self.out += encode("JOIN_GROUP", pb.JoinGroup(group=group.to_pb(), user=user.to_pb()))
         self.out += encode("QUERY_GROUP_MEMBERS", pb.QueryGroupMembers(group=group.to_pb()))
 
     @property
     def is_done(self) -> bool:
-        """Whether it is a member."""
-        return super().is_done and self.is_member
+        """Whether it is a member, and nothing more will come."""
+        return super().is_done and not self._unanswered
 
     def handle(self, name: str, payload: bytes) -> None:
         """Hear whether it is one."""
         if name == "GROUP_MEMBERS":
+            self._unanswered -= 1
             self.is_member = pb.GroupMembers.FromString(payload).result == pb.GroupMembers.SUCCESS
 
 
+class Bystander(Connection):
+    """Somebody who is in no group, and pings: one PING unanswered at a time, and EVERY seconds between them."""
+
+    def __init__(self, address: str, user: User) -> None:
+        super().__init__(address, user)
+        self.slowest = 0.0
+        """Seconds until the latest PONG."""
+        self._sent: float | None = None
+        self._next = 0.0
+
+    def ping(self) -> None:
+        """Ask, if it is time."""
+        now = time.perf_counter()
+        if self._sent is None and now >= self._next:
+            self._sent, self._next = now, now + EVERY
+            self.sock.send(encode_frame("PING"))
+
+    def handle(self, name: str, payload: bytes) -> None:
+        """Take the answer's time."""
+        if name == "PONG" and self._sent is not None:
+            self.slowest = max(self.slowest, time.perf_counter() - self._sent)
+            self._sent = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer is owed."""
+        return self._sent is not None
+
+
 class FanOut(NamedTuple):
-    """What joining cost; for each message the seconds until all had it, and its cost until its author knew."""
+    """What joining cost; for each message the seconds until all had it, its cost until its author knew, and pings."""
 
     joined: Cost
     arrived: list[float]
     told: list[Cost]
+    pings: list[float]
+    """Seconds of the slowest PONG to somebody else at the author's server meanwhile."""
 
 
 def fan_out(
@@ -55,17 +92,25 @@ def fan_out(
     first = time.time_ns() // 1_000_000 << 22
     with ExitStack() as stack:
         watch = Stopwatch(servers)
-        links = [Joined(address, User.parse(name), crew) for address, name in (author, *members)]
-        for each in links:
-            stack.callback(leave, each)
-        serve(links)
+        people = [author, *members]
+        links: list[Joined] = []
+        for start in range(0, len(people), JOINING):
+            some = [Joined(address, User.parse(name), crew) for address, name in people[start : start + JOINING]]
+            for each in some:
+                stack.callback(leave, each)
+            serve(some)
+            links += some
         joined = watch.stop()
+        bystander = Bystander(author[0], User(f"bystander-{author[1].partition('@')[0]}", links[0].user.server_id))
+        stack.callback(leave, bystander)
+        serve([bystander])
         assert all(each.is_member for each in links), f"{sum(not e.is_member for e in links)} could not join"
         poll = stack.enter_context(select.epoll())
-        for each in links:
+        for each in (*links, bystander):
             poll.register(each.sock, select.EPOLLIN)
         arrived: list[float] = []
         told: list[Cost] = []
+        pings: list[float] = []
         end = time.perf_counter() + seconds
         for i in itertools.count():
             if len(told) >= LEAST and time.perf_counter() > end:
@@ -76,10 +121,12 @@ def fan_out(
                 group=crew.to_pb(),
                 textContent="x" * 100,
             )
-            took, cost = _fan_one(links[0], links[1:], poll, message, servers)
+            bystander.slowest = 0.0
+            took, cost = _fan_one(links[0], links[1:], poll, message, servers, bystander)
             arrived.append(took)
             told.append(cost)
-    return FanOut(joined, arrived[1:], told[1:])
+            pings.append(bystander.slowest)
+    return FanOut(joined, arrived[1:], told[1:], pings[1:])
 
 
 def _fan_one(
@@ -88,6 +135,7 @@ def _fan_one(
     poll: select.epoll,
     message: pb.ChatMessage,
     servers: Sequence[int],
+    bystander: Bystander,
 ) -> tuple[float, Cost]:
     """One message: until all have it, and until its author knows that. Members answer without looking closely."""
     by_fd = {each.sock.fileno(): each.sock for each in members}
@@ -97,19 +145,23 @@ def _fan_one(
     watch = Stopwatch(servers)
     began = time.perf_counter()
     author.sock.sendall(encode("MESSAGE", message))
-    while left or not is_complete or told < len(members):
-        ready = poll.poll(10.0)
-        if not ready:
+    while left or not is_complete or told < len(members) or bystander.is_waiting:
+        if left or not is_complete or told < len(members):
+            bystander.ping()
+        ready = poll.poll(EVERY)
+        if time.perf_counter() - began > PATIENCE:
             raise TimeoutError(f"{left} of {len(members)} members have no copy; {told} statuses, {is_complete}")
         for fd, _events in ready:
-            if fd != own:
+            if fd == bystander.sock.fileno():
+                bystander.read()
+            elif fd != own:
                 assert by_fd[fd].recv(READ).startswith(b"MESSAGE ")
                 last = time.perf_counter()
                 by_fd[fd].send(answer)
                 left -= 1
-                continue
-            for frame in reader.feed(author.sock.recv(READ)):
-                ack = pb.ChatMessageResponse.FromString(frame.payload)
-                told += len(ack.statuses)
-                is_complete |= ack.complete
+            else:
+                for frame in reader.feed(author.sock.recv(READ)):
+                    ack = pb.ChatMessageResponse.FromString(frame.payload)
+                    told += len(ack.statuses)
+                    is_complete |= ack.complete
     return last - began, watch.stop()

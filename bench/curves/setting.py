@@ -40,3 +40,12 @@ class Setting:
         )
         wait_linked([alpha, beta], ["chat"])
         return alpha, beta
+
+    def star(self, stack: ExitStack, name: str, others: int) -> list[Node]:
+        """Start alpha and so many others, discovery and chat, and wait until all are linked."""
+        nodes = [
+            stack.enter_context(Node(server_id, f"127.0.205.{i + 1}", self.directory / name, CHAT))
+            for i, server_id in enumerate(["alpha", *(f"far{i:02}" for i in range(others))])
+        ]
+        wait_linked(nodes, ["chat"])
+        return nodes

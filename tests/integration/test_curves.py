@@ -9,7 +9,7 @@ import pytest
 from tests.support.nodes import ROOT
 
 
-@pytest.mark.parametrize(("name", "sizes"), [("connects", 2), ("groups", 4), ("payloads", 4)])
+@pytest.mark.parametrize(("name", "sizes"), [("connects", 2), ("groups", 6), ("payloads", 4)])
 def test_a_curve_is_measured_and_written(tmp_path, name, sizes):
     file = tmp_path / "curves.json"
     command = [sys.executable, "-m", "bench.curves", name, "--short", "--json", str(file)]
