@@ -62,7 +62,7 @@ class Spellings:
 
 
 _ONE: Final[dict[str, tuple[str, ...]]] = {
-    "ChatMessage": ("author", "user", "group", "userOfGroup"),
+    "ChatMessage": ("author", "user", "group", "userOfGroup", "members"),
     "ChatMessageResponse": ("author", "group"),
     "JoinGroup": ("group", "user"),
     "LeaveGroup": ("group", "user"),
@@ -74,6 +74,7 @@ _ONE: Final[dict[str, tuple[str, ...]]] = {
     "ClearHistory": ("user", "group"),
     "ReadReceipt": ("user", "group"),
     "UserOfGroup": ("user", "group"),
+    "MembersOfGroup": ("group",),
     "DeliveryStatus": ("user",),
     "TypingEvent": ("user", "to_user", "to_group", "to_member"),
     "LiveLocation": ("author", "user", "group", "userOfGroup"),

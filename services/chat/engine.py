@@ -98,7 +98,7 @@ class ChatEngine:
             hooks,
             store.group_numbers.of,
             fast_path=fast_path,
-            fan_out=fair_order.fanouts.add if fair_order is not None else None,
+            fan_out=fair_order.fanouts if fair_order is not None else None,
             spellings=spellings,
         )
         self.requests = Requests(

@@ -10,6 +10,7 @@ from parley.services.chat.archive.interface import Collector
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
+from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.shared.addresses import User
 from parley.shared.trust.authors import KeysOf
 
@@ -54,7 +55,7 @@ class Hooks:
     """A status was told: its scope (`local` or `remote`), and the status."""
     limited: Callable[[str, str], None] = _nothing
     """Something was refused: what it was, and where."""
-    delivered: Callable[[list[Envelope]], None] = _nothing
+    delivered: Callable[[list[Envelope | SharedCopy]], None] = _nothing
     """These were delivered in this turn."""
     delivered_run: DeliveredRun | None = None
     """Counts what the fast path delivers."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from parley.services.chat.archive.interface import WithoutEffect
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
+from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.shared.compiled import core
 from parley.shared.telemetry.tallies import Exporter, Samples
 from parley.shared.trust.devices import ListVerdict
@@ -184,7 +185,7 @@ class ChatMetrics:
         """A search for people is over; whether nobody can have been left out."""
         self._searches["whole" if is_whole else "part"] += 1
 
-    def delivered(self, envelopes: Iterable[Envelope], server_id: str, now: float) -> None:
+    def delivered(self, envelopes: Iterable[Envelope | SharedCopy], server_id: str, now: float) -> None:
         """Recipients have these; one that waited counts as the mailbox's, whoever it is for."""
         buckets, arrived, run = self._local, now, 0
         for envelope in envelopes:

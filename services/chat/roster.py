@@ -48,6 +48,10 @@ class ChatLink(Protocol):
         """Whether the other side is told what was read."""
 
     @property
+    def takes_shared_copies(self) -> bool:
+        """Whether the other side takes one MESSAGE for several members of a group."""
+
+    @property
     def dialect(self) -> Dialect:
         """The dialect that the other side speaks."""
 

@@ -636,7 +636,8 @@ class ChatService(ServiceBase):
 
     def _message_from_server(self, link: Link, server_id: str, frame: Frame, router: Router) -> None:
         message, checks = decode(frame, pb.ChatMessage), self.authors.checks
-        if message.HasField("proof") and (message.HasField("userOfGroup") or next(checks.samples)):
+        is_copy = message.HasField("userOfGroup") or message.HasField("members")
+        if message.HasField("proof") and (is_copy or next(checks.samples)):
             checks.look_at(message, router.batch_came)
         if message.HasField("edit"):
             is_copy = message.HasField("userOfGroup")

@@ -49,7 +49,7 @@ from parley.shared.sockets import tcp
 from parley.shared.sockets.segments import may_have_stalled
 from parley.shared.telemetry.tallies import Frames
 from parley.shared.trust.assurance import ENCRYPTED, PLAIN, Assurance
-from parley.shared.wire.capabilities import AUTHORS, OURS, PIECES, READ_RECEIPTS, SEARCH
+from parley.shared.wire.capabilities import AUTHORS, OURS, PIECES, READ_RECEIPTS, SEARCH, SHARED_COPIES
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import pb
 
@@ -293,6 +293,11 @@ class Link(LinkBacklog, asyncio.Protocol):
     def takes_read_receipts(self) -> bool:
         """Whether the other side is a Parley that is told what was read."""
         return self.is_parley and bool(self.identity.capabilities & READ_RECEIPTS)
+
+    @property
+    def takes_shared_copies(self) -> bool:
+        """Whether the other side is a Parley that takes one MESSAGE for several members of a group."""
+        return self.is_parley and bool(self.identity.capabilities & SHARED_COPIES)
 
     @property
     def tells_devices(self) -> bool:

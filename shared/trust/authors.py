@@ -33,6 +33,8 @@ AUTHOR_PROOF: Final = 125
 STATUS_PROOF: Final = 115
 """Bytes of one of ChatMessageResponse's field 140."""
 same_as_compiled(AUTHOR_PROOF=AUTHOR_PROOF, STATUS_PROOF=STATUS_PROOF)
+_PROOF_HEAD: Final = 3
+"""Bytes of its tag and length."""
 _MOST_TIME: Final = (1 << 56) - 1
 """A time's highest byte, which stands last, is 0."""
 _DOUBLES: Final = Struct(">4d")
@@ -41,8 +43,10 @@ _FIELDS: Final = {name: field.number for name, field in pb.ChatMessage.DESCRIPTO
 
 
 def conversation_of(message: pb.ChatMessage) -> Recipient:
-    """To whom the author wrote: a user, or a group; of a member's copy the group."""
+    """To whom the author wrote: a user, or a group; of a copy for members the group."""
     which = message.WhichOneof("recipient")
+    if which is None and message.HasField("members"):
+        return Group.of(message.members.group)
     if which == "group":
         return Group.of(message.group)
     return Group.of(message.userOfGroup.group) if which == "userOfGroup" else User.of(message.user)
@@ -230,6 +234,18 @@ def proof_fields(ack: pb.ChatMessageResponse) -> list[bytes]:
     if len(ack.proofs) != len(ack.statuses):
         return [b""] * len(ack.statuses)
     return [_field(proof) for proof in ack.proofs]
+
+
+def are_whole(ack: pb.ChatMessageResponse) -> bool:
+    """Whether each status of an acknowledgement has a proof of the one shape."""
+    size = STATUS_PROOF - _PROOF_HEAD
+    return len(ack.proofs) == len(ack.statuses) and all(
+        proof.ByteSize() == size
+        and len(proof.key) == KEY
+        and len(proof.signature) == SIGNATURE
+        and 0 < proof.time <= _MOST_TIME
+        for proof in ack.proofs
+    )
 
 
 def _field(proof: pb.StatusProof) -> bytes:

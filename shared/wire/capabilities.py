@@ -25,8 +25,12 @@ AUTHORS: Final = 1 << 6
 """Answers DEVICES_OF: which devices speak for a user."""
 READ_RECEIPTS: Final = 1 << 7
 """Takes RELAY_READ_RECEIPT, and READ_RECEIPT for an author; a client announces it where its user wants that."""
+SHARED_COPIES: Final = 1 << 8
+"""Takes a MESSAGE that is for several members of a group: from the group's server."""
 
-OURS: Final = PIECES | SEARCH | VISITORS | DEVICES | FEDERATION | EVENTS_ON_LINK | AUTHORS | READ_RECEIPTS
+OURS: Final = (
+    PIECES | SEARCH | VISITORS | DEVICES | FEDERATION | EVENTS_ON_LINK | AUTHORS | READ_RECEIPTS | SHARED_COPIES
+)
 """The abilities of this version."""
 
 

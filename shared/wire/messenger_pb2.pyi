@@ -550,8 +550,16 @@ class Document(_message.Message):
     data: bytes
     def __init__(self, documentId: _Optional[str] = ..., filename: _Optional[str] = ..., mimeType: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
+class MembersOfGroup(_message.Message):
+    __slots__ = ("group", "userIds")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    USERIDS_FIELD_NUMBER: _ClassVar[int]
+    group: Group
+    userIds: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, group: _Optional[_Union[Group, _Mapping]] = ..., userIds: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class ChatMessage(_message.Message):
-    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "revised", "inEffect", "tellRead", "assurance", "historyOff", "groupNumber")
+    __slots__ = ("messageSnowflake", "author", "user", "group", "userOfGroup", "textContent", "document", "live_location", "edit", "proof", "revised", "inEffect", "tellRead", "assurance", "historyOff", "groupNumber", "members")
     class Assurance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNSIGNED: _ClassVar[ChatMessage.Assurance]
@@ -582,6 +590,7 @@ class ChatMessage(_message.Message):
     ASSURANCE_FIELD_NUMBER: _ClassVar[int]
     HISTORYOFF_FIELD_NUMBER: _ClassVar[int]
     GROUPNUMBER_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     messageSnowflake: int
     author: User
     user: User
@@ -598,7 +607,8 @@ class ChatMessage(_message.Message):
     assurance: ChatMessage.Assurance
     historyOff: bool
     groupNumber: int
-    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., revised: _Optional[_Union[Revision, _Mapping]] = ..., inEffect: _Optional[bool] = ..., tellRead: _Optional[bool] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ..., groupNumber: _Optional[int] = ...) -> None: ...
+    members: MembersOfGroup
+    def __init__(self, messageSnowflake: _Optional[int] = ..., author: _Optional[_Union[User, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., userOfGroup: _Optional[_Union[UserOfGroup, _Mapping]] = ..., textContent: _Optional[str] = ..., document: _Optional[_Union[Document, _Mapping]] = ..., live_location: _Optional[_Union[LiveLocation, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., proof: _Optional[_Union[AuthorProof, _Mapping]] = ..., revised: _Optional[_Union[Revision, _Mapping]] = ..., inEffect: _Optional[bool] = ..., tellRead: _Optional[bool] = ..., assurance: _Optional[_Union[ChatMessage.Assurance, str]] = ..., historyOff: _Optional[bool] = ..., groupNumber: _Optional[int] = ..., members: _Optional[_Union[MembersOfGroup, _Mapping]] = ...) -> None: ...
 
 class Edit(_message.Message):
     __slots__ = ("target", "content", "revision", "text", "deletes")

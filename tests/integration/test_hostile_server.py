@@ -57,6 +57,11 @@ def forged(node, kind):
     return node.metrics("chat").value("parley_forged_messages_total", kind=kind)
 
 
+def reported_remote(node):
+    """How many statuses were told of users elsewhere, and here."""
+    return node.metrics("chat").value("parley_messages_total")
+
+
 _numbers = iter(range(int(time.time() * 1000) << 22, 1 << 63, 1 << 22))
 
 
@@ -142,6 +147,61 @@ def test_a_forged_status_of_a_member_of_its_group_is_not_believed(environment, e
         evil.say("MESSAGE_ACK", told)
         alice.wait_error("not believed: DELIVERED of carol@beta")
         assert not any("DELIVERED: carol@beta" in line for line in alice.errors)
+
+
+@pytest.mark.parametrize(
+    ("group", "names", "reason"),
+    [
+        (pb.Group(groupId="crew", serverId="beta"), ["alice"], "foreign_user"),
+        (pb.Group(groupId="crew", serverId="alpha"), ["alice"], "foreign_user"),
+        (CREW.to_pb(), [str(n) for n in range(100_000)], "too_large"),
+        (CREW.to_pb(), ["alice", ""], "no_recipient"),
+        (CREW.to_pb(), [], "no_recipient"),
+    ],
+)
+def test_a_message_for_members_who_are_not_its_to_name_is_refused_and_counted(nodes, evil, group, names, reason):
+    before, reported = rejected(nodes, reason), reported_remote(nodes)
+    author = pb.User(userId="eve", serverId="evil")
+    members = pb.MembersOfGroup(group=group, userIds=names)
+    evil.say("MESSAGE", pb.ChatMessage(messageSnowflake=next(_numbers), author=author, members=members))
+    wait_until(lambda: rejected(nodes, reason) == before + 1)
+    assert reported_remote(nodes) == reported
+
+
+def test_members_whom_nobody_knows_are_reported_and_cost_no_place(nodes, evil):
+    known = nodes.metrics("chat").value("parley_names", table="users")
+    names = [f"nobody-{n}" for n in range(1000)]
+    members = pb.MembersOfGroup(group=CREW.to_pb(), userIds=names)
+    author = pb.User(userId="eve", serverId="evil")
+    number = next(_numbers)
+    evil.say("MESSAGE", pb.ChatMessage(messageSnowflake=number, author=author, members=members))
+
+    def refused():
+        answers = [each for each in evil.payloads("MESSAGE_ACK", 1) if each.messageSnowflake == number]
+        told = [status for answer in answers for status in answer.statuses]
+        return len(told) == len(names) and told
+
+    assert {each.status for each in wait_until(refused)} == {STATUS.USER_NOT_FOUND}
+    assert nodes.metrics("chat").value("parley_names", table="users") == known
+
+
+def test_a_server_that_announced_nothing_gets_a_copy_for_each_member(evil):
+    """Its users are in a group of ours, and one of them writes there."""
+    group = pb.Group(groupId="mixed", serverId="alpha")
+    people = [pb.User(userId=name, serverId="evil") for name in ("eve", "mal", "zed")]
+    evil.say("JOIN_GROUP", *(pb.JoinGroup(handle=n, group=group, user=each) for n, each in enumerate(people, 1)))
+    evil.payloads("GROUP_MEMBERS", len(people))
+    number = next(_numbers)
+    sent = pb.ChatMessage(messageSnowflake=number, author=people[0], group=group, textContent="to each")
+    evil.say("MESSAGE", sent)
+
+    def copies():
+        came = [each for each in evil.payloads("MESSAGE", 2) if each.messageSnowflake == number]
+        return len(came) == len(people) - 1 and came
+
+    came = wait_until(copies)
+    assert sorted(each.userOfGroup.user.userId for each in came) == ["mal", "zed"]
+    assert not any(each.HasField("members") for each in came)
 
 
 def test_an_old_message_that_it_sends_again_is_not_shown_again_even_after_a_restart(environment, evil):

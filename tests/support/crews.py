@@ -119,6 +119,14 @@ class GroupWorld(DurableWorld):
                 person.ask("JOIN_GROUP")
         self.carry_all()
 
+    def carry_all(self):
+        """Everything arrives; and so do statuses that wait for others of the same message."""
+        super().carry_all()
+        while waits := [node for node in self.nodes.values() if node.waits_until is not None]:
+            for node in waits:
+                node.pass_time(max(0.0, node.waits_until - node.now))
+            super().carry_all()
+
     def note_lost(self, raw, author=None):
         if read_datagram(raw).name == "MESSAGE_ACK":
             super().note_lost(raw, author)

@@ -46,6 +46,8 @@ class FakeDisk:
         self.kept = self.not_persisted = self.handed_over = lambda _items: None
         self.messages = {}
         """id → Row"""
+        self.in_shared = {}
+        """id of a shared copy → the rows of its members' copies, if nobody says before that it is over."""
         self.final = {}
         """key → status of what was on disk"""
         self.elsewhere = {}
@@ -111,6 +113,24 @@ class FakeDisk:
         self._waiting.append(("keep", item, write))
         if item.is_retried_by_origin:
             self._places[item.id] = destination
+
+    def keep_shared(self, shared):
+        first_id, shared.first_id = shared.first_id, 0
+        made = list(shared.copies())
+        shared.first_id = first_id
+        copies = [
+            Row(shared.server_id, c.author, c.snowflake, c.recipient, c.raw, c.origin, c.group, c.key, c.body)
+            for c in made
+        ]
+
+        def write():
+            if shared.missing:
+                self.in_shared[shared.row_id] = copies
+
+        self._put(write)
+
+    def forget_shared(self, shared):
+        self._put(lambda: self.in_shared.pop(shared.row_id, None))
 
     def rewrite(self, item, _before):
         number, raw, body = item.id, item.raw, item.body
@@ -307,7 +327,18 @@ class FakeDisk:
             elif kind == "move":
                 do(tells=False)
         self._waiting.clear()
+        self._expand()
         self.kept = self.not_persisted = self.handed_over = lambda _items: None
+
+    def _expand(self):
+        """What was in flight in shared copies waits by itself for the next process."""
+        for number, rows in self.in_shared.items():
+            places = range(number - len(rows), number)
+            known = {self.messages[place].key for place in places if place in self.messages}
+            free = (place for place in places if place not in self.messages)
+            self.messages |= {next(free): row for row in rows if row.key not in known}
+        self.messages = dict(sorted(self.messages.items()))
+        self.in_shared.clear()
 
     def _take(self, count):
         count = len(self._waiting) if count is None else min(count, len(self._waiting))

@@ -21,6 +21,7 @@ class ServersLink:
     has_arrived = True
     is_parley = False
     takes_pieces = False
+    takes_shared_copies = False
     window = 0
 
     def __init__(self, model):

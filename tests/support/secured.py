@@ -10,7 +10,7 @@ from typing import Self
 from parley.shared.addresses import User
 from parley.shared.trust.keys import PrivateKey
 from parley.shared.trust.proofs import CLIENT, SERVER, Channel, Dialler, prove, read_hello
-from parley.shared.wire.capabilities import OURS
+from parley.shared.wire.capabilities import OURS, SHARED_COPIES
 from parley.shared.wire.framing import Frame, FrameReader
 from parley.shared.wire.messages import decode, encode, pb
 
@@ -83,7 +83,7 @@ class Secured:
     ) -> pb.ConnectResponse:
         """CONNECT_CLIENT with a proof of that key, and what became of it."""
         message = pb.ConnectClient(user=User.parse(user).to_pb(), **fields)  # type: ignore[arg-type]
-        message.terms.capabilities = OURS
+        message.terms.capabilities = OURS & ~SHARED_COPIES  # it is older
         if key is not None:
             message.identity.CopyFrom(self.proof(key, Dialler(CLIENT, feature, user, "")))
         self.send(encode("CONNECT_CLIENT", message))
@@ -94,7 +94,7 @@ class Secured:
     ) -> pb.ConnectResponse:
         """CONNECT_SERVER with a proof of that key, and what became of it."""
         message = pb.ConnectServer(serverId=server_id, features=[feature], instanceId=instance)
-        message.terms.capabilities = OURS
+        message.terms.capabilities = OURS & ~SHARED_COPIES  # it is older
         if key is not None:
             message.identity.CopyFrom(self.proof(key, Dialler(SERVER, feature, server_id, instance)))
         self.send(encode("CONNECT_SERVER", message))

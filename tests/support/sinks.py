@@ -74,6 +74,7 @@ class Sink:
         self.takes_read_receipts = is_parley
         self.dialect = PARLEY if is_parley else OLD_SERVER
         self.takes_pieces = False
+        self.takes_shared_copies = False
         self.window = 0
         self.is_paced = False
         """Whether what is sent waits for its turn, which does not come."""
@@ -197,6 +198,11 @@ class Node:
         fast_path = self.router.fast_path
         return fast_path is not None and self.router.route_fast(source, [frame], 0, self.now, sink) == 1
 
+    @property
+    def waits_until(self):
+        """Until when statuses wait for others of a message that came for several at once; None: none do."""
+        return min(self.router._statuses.together.due(), default=None)
+
     def end_turn(self):
         """What the event loop does when a batch is handled."""
         self.router.flush()
@@ -221,9 +227,13 @@ class Node:
         self.router.client_disconnected(user, sink, self.now)
         self.end_turn()
 
+    takes_shared_copies = True
+    """Whether other Parleys take one message for several members of a group."""
+
     def link(self, server_id, sink=None, *, confirms=True, takes_pieces=False):
         sink = sink or Sink(is_parley=confirms)
         sink.takes_pieces = takes_pieces
+        sink.takes_shared_copies = confirms and self.takes_shared_copies
         self.know(server_id)
         self.roster.add_server(server_id, LinkedServer(sink, confirms=confirms))
         self.router.server_connected(server_id, self.now)

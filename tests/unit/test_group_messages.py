@@ -33,6 +33,13 @@ MEMBERS = ("ann", "bob", "cid", "dan")
 OTHERS = MEMBERS[1:]
 
 
+@pytest.fixture(params=[True, False], ids=["shared", "apart"], autouse=True)
+def is_shared(request, monkeypatch):
+    """Whether servers take one message for several members, or a copy each."""
+    monkeypatch.setattr(Node, "takes_shared_copies", request.param)
+    return request.param
+
+
 @pytest.fixture(params=WHERE.values(), ids=WHERE.keys())
 def world(request):
     """Everybody is a member."""
@@ -309,12 +316,12 @@ def test_a_copy_says_whose_it_is_for_which_group_and_has_the_content(world):
         assert Group.of(copy.userOfGroup.group) == world.group
 
 
-def test_a_remote_server_gets_one_copy_for_each_of_its_members(far):
+def test_a_remote_server_gets_one_copy_for_all_its_members_or_for_each(far, is_shared):
     far["ann"].write()
     far["ann"].clients[0].up.carry()
     pipes = {each.nodes[0].server_id + each.nodes[1].server_id: each.pipes for each in far.pairs}
     pipes["alphagamma"][0].carry()
-    assert len(pipes["betagamma"][1].sent) == 3
+    assert len(pipes["betagamma"][1].sent) == (1 if is_shared else 3)
     assert not pipes["alphabeta"][0].sent
     assert not pipes["alphagamma"][1].sent
 

@@ -84,6 +84,7 @@ DRIVERS = {
         "storage/moves",
         "storage/queries",
         "storage/schema",
+        "storage/shared_rows",
         "storage/store",
         "users/devices",
     },

@@ -57,7 +57,8 @@ class AuthorChecks:
             return True
         is_good = self._is_good(message, now)
         if not is_good:
-            self._forged("copy" if message.HasField("userOfGroup") else "message")
+            is_copy = message.HasField("userOfGroup") or message.HasField("members")
+            self._forged("copy" if is_copy else "message")
         return is_good
 
     def _is_good(self, message: pb.ChatMessage, now: float) -> bool:

@@ -24,13 +24,15 @@ from typing import Final
 
 from parley.services.chat.delivery.fast_path_interface import FastPathInterface, NoFastPath, Sent
 from parley.services.chat.delivery.lanes import Lanes, Stuck
-from parley.services.chat.delivery.persist_timer import PersistTimer, Watched
+from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR, PersistTimer, Watched
 from parley.services.chat.delivery.retries import Retries
 from parley.services.chat.message.in_flight import SERVER_WINDOWS, InFlight
 from parley.services.chat.message.life import MEMORY, Envelope
 from parley.services.chat.message.model import Destination, Pair
 from parley.services.chat.roster import ChatLink, Roster, retries_messages
+from parley.services.chat.shared_copies.in_flight import SharedCopies, SharedCopy
 from parley.services.chat.state import number
+from parley.services.chat.storage.bodies import Copy
 from parley.services.chat.storage.mailbox import Kept, Mailbox
 from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
@@ -79,6 +81,10 @@ class Dispatcher:
             save=mailbox.save,
             save_all=lambda destination: self._save_before(destination, []),
         )
+        self.shared: Final = SharedCopies(
+            persist_delay, ANSWERING_FACTOR * persist_delay, ack_timeout, self._persist_timer.has_answered
+        )
+        """The shared copies in flight: whatever happens to one but an answer, its copies are in flight here."""
         self._retries = Retries(ack_timeout)
         self._lanes = Lanes(roster, mailbox, stuck_ttl=stuck_ttl, send_next=self._send_next, stuck=stuck)
         self._state = mailbox.state
@@ -87,7 +93,7 @@ class Dispatcher:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        return len(self.fast_path) == 0 and not any(map(len, self._in_flight.values()))
+        return len(self.fast_path) == 0 and not self.shared.sent and not any(map(len, self._in_flight.values()))
 
     # Out ------------------------------------------------------------------------------------
 
@@ -99,9 +105,7 @@ class Dispatcher:
         is_clear = lane is None and self._mailbox.is_clear(destination)
         if is_clear and (links := self.writable_links(destination)):
             in_flight = self.in_flight_to(destination)
-            if self._has_room(in_flight) and not (
-                envelope.snowflake in in_flight.by_number and in_flight.must_wait(envelope)
-            ):
+            if self._has_room(in_flight) and not self._must_wait(destination, in_flight, envelope):
                 self._send(destination, in_flight, envelope, links, now)
                 return True
         if is_clear or (lane is not None and not lane.is_kept) or self._persist_timer.is_behind(destination):
@@ -124,7 +128,7 @@ class Dispatcher:
             envelope = self._mailbox.pop(destination)
             if envelope is None:
                 break
-            if in_flight.must_wait(envelope):
+            if self._must_wait(destination, in_flight, envelope):
                 self._lanes.hold(destination, envelope)
             else:
                 self._send(destination, in_flight, envelope, links, now)
@@ -137,11 +141,95 @@ class Dispatcher:
         envelope = self._mailbox.pop(destination, pair) if links else None
         if envelope is None:
             return None
-        if in_flight.must_wait(envelope):
+        if self._must_wait(destination, in_flight, envelope):
             self._lanes.hold(destination, envelope)
             return None
         self._send(destination, in_flight, envelope, links, now)
         return envelope
+
+    def _must_wait(self, destination: Destination, in_flight: InFlight, envelope: Envelope) -> bool:
+        """Whether another message is to be answered first, with which answers would confuse it."""
+        if self.shared.sent and self.shared.holds_number(destination, envelope):
+            self._adopt_shared(self.shared.settle(destination))
+        return envelope.snowflake in in_flight.by_number and in_flight.must_wait(envelope)
+
+    # Shared copies ---------------------------------------------------------------------------
+
+    def takes_shared(self, destination: Destination) -> bool:
+        """Whether a shared copy could be sent there at once: it is taken there, and nothing waits."""
+        links = self.writable_links(destination) if self._mailbox.is_empty(destination) else ()
+        return bool(links) and all(link.takes_shared_copies for link in links)
+
+    def dispatch_shared(self, shared: SharedCopy, now: float) -> bool:
+        """Send it at once; False where that cannot be: nothing was done, and each copy is to be dispatched."""
+        destination = shared.server_id
+        if not shared.snowflake or not self.takes_shared(destination) or self.shared.clashes(shared):
+            return False
+        if len(self.fast_path):
+            self.adopt(self.fast_path.settle(destination))
+        in_flight, members = self.in_flight_to(destination), len(shared.missing)
+        if shared.snowflake in in_flight.by_number or not self._has_room(in_flight):
+            return False
+        raw = shared.frame()
+        if not self.shared.has_room(shared, len(raw)):
+            return False
+        shared.first_id = self._state.next_id
+        shared.row_id = shared.first_id + members
+        self._state.next_id = shared.row_id + 1
+        [link] = self.writable_links(destination)
+        link.send(raw)
+        self.shared.hold(shared, link, len(raw), now)
+        self._state.in_flight += members
+        self._state.in_flight_bytes += len(raw)
+        return True
+
+    def answered_shared(self, shared: SharedCopy, members: int) -> None:
+        """So many members of one have a status, and are in it no more."""
+        self._state.in_flight -= members
+        if self.shared.is_over(shared, members):
+            self._end(shared)
+
+    def take_out(self, shared: SharedCopy, member: User, now: float) -> None:
+        """Have one member's copy in flight by itself, as something else happens to it."""
+        copy = shared.copy_for(member)
+        del shared.missing[member]
+        is_last = self.shared.is_over(shared, 1)
+        self._state.in_flight_bytes += copy.size
+        self._hold(shared, copy)
+        self._persist_timer.watch(shared.server_id, copy, now)
+        if shared.is_written:
+            self._mailbox.save(shared.server_id, copy)
+        if is_last:
+            self._end(shared)
+
+    def _end(self, shared: SharedCopy) -> None:
+        self._state.in_flight_bytes -= shared.size
+        if shared.is_written:
+            self._mailbox.over_shared(shared)
+
+    def _adopt_shared(self, settled: Iterable[SharedCopy]) -> None:
+        """From now on each member's copy is in flight as if it had been sent by itself."""
+        for shared in settled:
+            copies = list(shared.copies())
+            self._state.in_flight_bytes += sum(copy.size for copy in copies)
+            for copy in copies:
+                self._hold(shared, copy)
+                if shared.is_written:
+                    self._mailbox.save(shared.server_id, copy)
+            self._end(shared)
+            self._persist_timer.watch_earlier([(shared.sent_at, shared.server_id, copy) for copy in copies])
+
+    def _hold(self, shared: SharedCopy, copy: Copy) -> None:
+        last = self._unanswered[-1][0] if self._unanswered else 0.0  # deadlines ascend
+        deadline = max(shared.sent_at + self._ack_timeout, last)
+        self.in_flight_to(shared.server_id).hold(copy, shared.links, deadline, whole=True)
+        self._unanswered.append((copy.due, shared.server_id, copy))
+
+    def heard(self, destination: Destination, now: float) -> None:
+        """A destination answered something."""
+        self.in_flight_to(destination).answered_at = now
+
+    # Room ------------------------------------------------------------------------------------
 
     def _has_room(self, in_flight: InFlight) -> bool:
         if (
@@ -185,6 +273,8 @@ class Dispatcher:
         """All that is on its way there, if anything ever was."""
         if len(self.fast_path):
             self.adopt(self.fast_path.settle(destination))
+        if self.shared.sent:
+            self._adopt_shared(self.shared.settle(destination))
         return self._in_flight.get(destination)
 
     def adopt(self, sent: Iterable[Sent]) -> None:
@@ -286,7 +376,8 @@ class Dispatcher:
         in_flight = self._in_flight.get(destination)
         envelope = in_flight.find(snowflake, recipient, author) if in_flight is not None else None
         if envelope is None and len(self.fast_path):  # what is there was sent later
-            in_flight = self._unanswered_by(destination)
+            self.adopt(self.fast_path.settle(destination))
+            in_flight = self._in_flight.get(destination)
             envelope = in_flight.find(snowflake, recipient, author) if in_flight is not None else None
         return envelope
 
@@ -307,7 +398,7 @@ class Dispatcher:
         envelopes = in_flight.remove_link(link) if in_flight is not None else []
         self._state.in_flight -= len(envelopes)
         self._state.in_flight_bytes -= sum(envelope.size for envelope in envelopes)
-        return envelopes
+        return sorted(envelopes, key=lambda envelope: envelope.id)  # those of shared copies came to it late
 
     def forget_lanes(self, destination: Destination) -> None:
         """All that waits there waits in one queue again."""
@@ -364,6 +455,8 @@ class Dispatcher:
 
     def drop_deadlines(self) -> None:
         """At the end of a batch: drop those that matter no more, as they come to the front."""
+        if self.shared.sent:
+            self.shared.drop_answered()
         unanswered = self._unanswered
         while unanswered:
             deadline, _destination, envelope = unanswered[0]
@@ -383,6 +476,8 @@ class Dispatcher:
     def due(self) -> Iterable[float]:
         """When `handle_timeout` must be called at the latest."""
         due = [*self._persist_timer.due(), *self._retries.due(), *self._lanes.due()]
+        if self.shared.sent:
+            due += self.shared.due()
         if self._unanswered:
             due.append(self._unanswered[0][0])
         due_fast = self.fast_path.due(self._persist_delay)
@@ -391,6 +486,10 @@ class Dispatcher:
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; tell of what has been unanswered for too long."""
         self.adopt(self.fast_path.settle_due(now, self._persist_delay))
+        if self.shared.sent:
+            for shared in self.shared.write_due(now):
+                self._mailbox.save_shared(shared)
+            self._adopt_shared(self.shared.settle_due(now))
         self._persist_timer.handle_timeout(now)
         while self._unanswered and self._unanswered[0][0] <= now:
             deadline, destination, envelope = self._unanswered.popleft()

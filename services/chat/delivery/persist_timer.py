@@ -137,7 +137,12 @@ class PersistTimer:
 
     def _is_answering(self, destination: Destination, now: float) -> bool:
         in_flight = self._in_flight.get(destination)
-        return in_flight is not None and len(in_flight) > 0 and in_flight.answered_at + self._delay > now
+        return in_flight is not None and len(in_flight) > 0 and self.has_answered(destination, now)
+
+    def has_answered(self, destination: Destination, now: float) -> bool:
+        """Whether a destination answered anything a moment ago."""
+        in_flight = self._in_flight.get(destination)
+        return in_flight is not None and in_flight.answered_at + self._delay > now
 
     def _write(self, destination: Destination, envelope: Envelope) -> None:
         """Unless it was answered meanwhile."""

@@ -40,6 +40,7 @@ class RemoteLink:
     window = 0
     answers_searches = False
     takes_read_receipts = False
+    takes_shared_copies = False
     has_arrived = False
     """Nothing is written to it again while it stands: the server would take it for another message."""
 

@@ -74,6 +74,10 @@ class Fanouts:
         if not self._counts[origin]:
             del self._counts[origin], self._sizes[origin]
 
+    def is_busy(self, author: User, origin: str) -> bool:
+        """Whether something is not done yet that comes before what another server sends of this author's."""
+        return (origin, hash(author) % TURNS) in self.sources
+
     def holds(self, author: User) -> bool:
         """Whether so much of one of our authors is not done yet that nothing more is to be read of them."""
         return len(self.sources.get(author, ())) >= HELD_AT

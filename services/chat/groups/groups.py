@@ -231,6 +231,16 @@ def _encode(members: Iterable[User]) -> bytes:
     return pb.GroupMembers(user=[member.to_pb() for member in members]).SerializeToString()
 
 
+def body_of(message: pb.ChatMessage, *, history_off: bool) -> Body:
+    """All of a group message but whom it is for."""
+    shared = pb.ChatMessage()
+    shared.CopyFrom(message)
+    shared.ClearField("recipient")
+    shared.ClearField("members")
+    shared.historyOff = history_off
+    return Body(shared.SerializeToString())
+
+
 def copies(
     message: pb.ChatMessage,
     group: Group,
@@ -239,17 +249,13 @@ def copies(
     original: Envelope,
     *,
     history_off: bool = False,
-) -> Iterator[Envelope]:
+) -> Iterator[Copy]:
     """A group message's copies, one for each of these members. protobuf merges fields in any order.
 
     `history_off`: they tell their servers to keep nothing of it. The author does not decide that. The number of
     the message in the group is in `message` already.
     """
-    shared = pb.ChatMessage()
-    shared.CopyFrom(message)
-    shared.ClearField("recipient")
-    shared.historyOff = history_off
-    body = Body(shared.SerializeToString())
+    body = body_of(message, history_off=history_off)
     author, snowflake = User.of(message.author), message.messageSnowflake
     return (
         Copy(

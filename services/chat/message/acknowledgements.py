@@ -12,6 +12,7 @@ from parley.services.chat.message.life import Envelope, Input
 from parley.services.chat.message.model import TO_GROUP, HandedOver, Name, kind_of, name_of
 from parley.services.chat.message.statuses import FINAL, INTERIM, Status, Statuses
 from parley.services.chat.roster import ChatLink, Roster
+from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
@@ -23,6 +24,8 @@ GIVEN: Final = 50_000
 """Messages that were on broken links and are remembered."""
 MOST: Final = 20_000
 """Statuses in one answer: twice the members that a group has by default. An answer with more is refused whole."""
+LONGEST: Final = 64 * 1024
+"""Bytes of an answer for members of one shared copy that is passed on as it is; a longer one is read in parts."""
 NO_STATUS: Final = -1
 """No status."""
 _DELIVERED: Final = Status.DELIVERED
@@ -113,6 +116,8 @@ class Acknowledgements:
         if group is not None and group.server_id == server_id:
             self._for_members(server_id, group, ack, now)
             return None
+        if group is not None and author is not None and self._dispatcher.shared.sent:
+            statuses = self._for_shared(server_id, ack, author, group, statuses, now)
         envelope, proofs = None, proof_fields(ack) if ack.proofs else ()
         for at, (user, status) in enumerate(statuses):
             if user is not None and user[1] != server_id:
@@ -123,6 +128,47 @@ class Acknowledgements:
         if len(statuses) != 1 or receipt or group is not None or was_misspelt:
             return None
         return envelope if status == _DELIVERED else None
+
+    def _for_shared(
+        self,
+        server_id: str,
+        ack: pb.ChatMessageResponse,
+        author: User,
+        group: Group,
+        statuses: list[tuple[User | None, int]],
+        now: float,
+    ) -> list[tuple[User | None, int]]:
+        """Read what is said of members in shared copies in flight; the statuses that are left, as `ack` has them.
+
+        What was read is taken out of `ack`. What is not DELIVERED is a copy's, which has a life of its own.
+        """
+        is_short = ack.ByteSize() <= LONGEST
+        for shared in list(self._dispatcher.shared.find(server_id, author, ack.messageSnowflake, group)):
+            self._dispatcher.heard(server_id, now)
+            delivered: dict[User, int] = {}
+            others: dict[User, None] = {}
+            for at, (user, status) in enumerate(statuses):
+                if user is not None and user in shared.missing and user not in delivered:
+                    if status == _DELIVERED and is_short:
+                        delivered[user] = at
+                    else:
+                        others[user] = None
+            for user in others.keys() - delivered.keys():
+                self._dispatcher.take_out(shared, user, now)
+            if delivered and len(delivered) == len(statuses):
+                self._shared_delivered(shared, list(delivered), ack)
+                return []
+            if delivered:
+                which = set(delivered.values())
+                answer, left = _divided(ack, which)
+                self._shared_delivered(shared, list(delivered), answer)
+                statuses = [each for at, each in enumerate(statuses) if at not in which]
+                ack.CopyFrom(left)
+        return statuses
+
+    def _shared_delivered(self, shared: SharedCopy, members: list[User], ack: pb.ChatMessageResponse) -> None:
+        self._statuses.report_delivered(shared, members, ack)
+        self._dispatcher.answered_shared(shared, len(members))
 
     def _for_one(
         self,
@@ -224,6 +270,20 @@ class Acknowledgements:
         self._mailbox.when_safe(is_safe)
 
 
+def _divided(ack: pb.ChatMessageResponse, which: set[int]) -> tuple[pb.ChatMessageResponse, pb.ChatMessageResponse]:
+    """An acknowledgement of these statuses of another's, and one of the rest; proofs go with their statuses."""
+    parts = pb.ChatMessageResponse(), pb.ChatMessageResponse()
+    has_proofs = len(ack.proofs) == len(ack.statuses)
+    parts[1].CopyFrom(ack)
+    del parts[1].statuses[:], parts[1].proofs[:]
+    for at, status in enumerate(ack.statuses):
+        part = parts[at not in which]
+        part.statuses.append(status)
+        if has_proofs:
+            part.proofs.append(ack.proofs[at])
+    return parts
+
+
 def _author(ack: pb.ChatMessageResponse) -> User | None:
     """The author of the message that it answers; existing clients do not say."""
     return User.of(ack.author) if ack.HasField("author") else None
@@ -238,7 +298,8 @@ def _read(
     is_spelt = (author is None or author[1] in exact) and (group is None or group[1] in exact)
     statuses: list[tuple[User | None, int]] = []
     for each in ack.statuses[: MOST + 1]:
-        user = User.of(each.user) if each.HasField("user") else None
-        is_spelt = is_spelt and (user is None or user[1] in exact)
+        named = User.of(each.user)
+        user = named if named[0] or named[1] or each.HasField("user") else None
+        is_spelt = is_spelt and (user is None or named[1] in exact)
         statuses.append((user, each.status))
     return author, group, statuses, is_spelt

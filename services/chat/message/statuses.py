@@ -6,6 +6,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Final
 
 from parley.services.chat.deduplication.recent import REMEMBERED, RecentMessages
@@ -15,9 +16,12 @@ from parley.services.chat.message.life import MEMORY, SAFE, Envelope
 from parley.services.chat.message.model import Destination
 from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.roster import ChatLink, Roster
+from parley.services.chat.shared_copies.answers import AnswersTogether
+from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.errors import MalformedMessage
+from parley.shared.trust.authors import are_whole, proof_fields
 from parley.shared.wire.framing import FrameReader, encode_frame, read_datagram
 from parley.shared.wire.messages import decode, pb
 
@@ -34,6 +38,19 @@ LEFT_OUT: Final = 16_384
 NUMBERED: Final = 16_384
 """Messages to groups of which the number is remembered, for their statuses."""
 _HISTORY_OFF: Final = pb.ChatMessageResponse(historyOff=True).SerializeToString()
+
+
+class _Gathered:
+    """The statuses of one message's copies that are to be told at once."""
+
+    __slots__ = ("envelopes", "group", "message", "recipients")
+
+    def __init__(self, of: Envelope | SharedCopy, message: pb.ChatMessageResponse) -> None:
+        self.message = message
+        self.group = of.group
+        self.recipients: list[Recipient] = []
+        self.envelopes: list[Envelope] = []
+        """Those copies that have an envelope each."""
 
 
 class Statuses:
@@ -58,10 +75,12 @@ class Statuses:
         self._delivered = hooks.delivered
         self._sign = hooks.sign
         self._collect = hooks.collect
-        self._done: list[Envelope] = []
+        self._now = hooks.now
+        self._done: list[Envelope | SharedCopy] = []
         """Messages that were delivered in this turn: told at its end, so that it costs little."""
         self.recent = RecentMessages(mailbox.find, REMEMBERED)
-        self._gathered: dict[tuple[Destination, User, int], tuple[pb.ChatMessageResponse, list[Envelope]]] = {}
+        self._gathered: dict[tuple[Destination, User, int], _Gathered] = {}
+        self.together: Final = AnswersTogether()
         self._left_out: OrderedDict[tuple[User, int, Group], None] = OrderedDict()
         """Messages to groups that no server keeps: their authors' servers and clients are told so."""
         self._numbers: OrderedDict[tuple[User, int, Group], int] = OrderedDict()
@@ -169,16 +188,22 @@ class Statuses:
         if self._collect is not None:
             self._collect.numbered(author, snowflake, group, number)
 
-    def _number_of(self, envelope: Envelope) -> int:
+    def _number_of(self, envelope: Envelope | SharedCopy) -> int:
         group = envelope.group or envelope.recipient
         if not isinstance(group, Group):
             return 0
         number = self._numbers.get((envelope.author, envelope.snowflake, group), 0)
-        if number or envelope.group is None or group.server_id != self._server_id or not envelope.raw:
+        if (
+            number
+            or isinstance(envelope, SharedCopy)
+            or envelope.group is None
+            or group.server_id != self._server_id
+            or not envelope.raw
+        ):
             return number
         return _message(envelope.raw).groupNumber  # a copy that waited when the last process ended
 
-    def _is_left_out(self, envelope: Envelope) -> bool:
+    def _is_left_out(self, envelope: Envelope | SharedCopy) -> bool:
         group = envelope.group or envelope.recipient
         key = envelope.author, envelope.snowflake, group
         return isinstance(group, Group) and key in self._left_out
@@ -187,47 +212,75 @@ class Statuses:
         """The message is complete, and its author told so, when each of these members has a status."""
         self.expected.add(author, (snowflake, group), members)
 
+    def report_delivered(self, shared: SharedCopy, members: Sequence[User], ack: pb.ChatMessageResponse) -> None:
+        """Tell that so many members of a shared copy have it; `ack` says so of these and of nobody else."""
+        if self._collect is not None and not shared.is_noted:
+            shared.is_noted = True
+            self._collect.note(shared.copy_for(members[0]), _DELIVERED)
+        for member in members:
+            self.recent.note(shared.missing.pop(member), _DELIVERED)
+            self._count("remote", _DELIVERED)
+        self._done.extend(repeat(shared, len(members)))
+        gathered = self._gathered_of(shared)
+        if ack.proofs:
+            _fill(gathered.message)
+            _add_proofs(gathered.message, ack)
+        gathered.message.statuses.extend(ack.statuses)
+        gathered.recipients.extend(members)
+
+    def _gathered_of(self, of: Envelope | SharedCopy) -> _Gathered:
+        key = of.reply_to, of.author, of.snowflake
+        gathered = self._gathered.get(key)
+        if gathered is None:
+            group = (of.group or Group("", "")).to_pb()
+            message = pb.ChatMessageResponse(messageSnowflake=of.snowflake, group=group)
+            if of.origin:
+                message.author.CopyFrom(of.author.to_pb())
+            message.historyOff = self._is_left_out(of)
+            message.groupNumber = self._number_of(of)
+            gathered = self._gathered[key] = _Gathered(of, message)
+        return gathered
+
     def _gather(self, envelope: Envelope, status: int, proof: bytes = b"") -> None:
-        key = envelope.reply_to, envelope.author, envelope.snowflake
-        if key not in self._gathered:
-            group = (envelope.group or Group("", "")).to_pb()
-            message = pb.ChatMessageResponse(messageSnowflake=envelope.snowflake, group=group)
-            if envelope.origin:
-                message.author.CopyFrom(envelope.author.to_pb())
-            message.historyOff = self._is_left_out(envelope)
-            message.groupNumber = self._number_of(envelope)
-            self._gathered[key] = message, []
-        message, envelopes = self._gathered[key]
+        gathered = self._gathered_of(envelope)
+        message = gathered.message
         if proof:
             _fill(message)
             message.MergeFromString(proof)
         message.statuses.add(user=_user(envelope.recipient), status=Status.Status.Name(status))
-        envelopes.append(envelope)
+        gathered.recipients.append(envelope.recipient)
+        gathered.envelopes.append(envelope)
+
+    def comes_for_many(self, origin: str, author: User, snowflake: int, group: Group, members: int) -> None:
+        """A message came that is for so many members here: say so at once; their statuses are told together."""
+        self.together.came((origin, author, snowflake), members)
+        coming = pb.ChatMessageResponse(messageSnowflake=snowflake, author=author.to_pb(), group=group.to_pb())
+        if (server := self._roster.linked(origin)) is not None:
+            server.link.send(encode_frame("MESSAGE_ACK", coming.SerializeToString()))
 
     def flush(self) -> None:
-        """Tell what was gathered in this turn."""
+        """Tell what was gathered in this turn, but for what waits for more of the same message."""
         if self._done:
             done, self._done = self._done, []
             self._delivered(done)
-        while self._gathered:
-            key = next(iter(self._gathered))  # in the order in which they came: an author's list has that order
-            reply_to, (message, envelopes) = key[0], self._gathered.pop(key)
-            message.complete = self._is_complete(envelopes)
-            if message.proofs:
-                _fill(message)
-            self._send(
-                reply_to,
-                message.SerializeToString(),
-                for_certain=any(each.durability is not MEMORY and each.last_status in FINAL for each in envelopes),
-            )
+        if not self._gathered:
+            return
+        gathered, self._gathered = self._gathered, {}
+        now = self._now() if self.together.missing else 0.0
+        for key, each in gathered.items():  # in the order in which they came: an author's list has that order
+            if self.together.missing and not self.together.may_go(key, len(each.recipients), now):
+                self._gathered[key] = each
+            else:
+                self._tell(key, each)
 
-    def _is_complete(self, envelopes: Sequence[Envelope]) -> bool:
-        """Whether these were the last members without a status."""
-        first = envelopes[0]
-        if first.group is None:
-            return False
-        recipients = (envelope.recipient for envelope in envelopes)
-        return self.expected.note(first.author, (first.snowflake, first.group), recipients)
+    def _tell(self, key: tuple[Destination, User, int], gathered: _Gathered) -> None:
+        (reply_to, author, snowflake), message = key, gathered.message
+        if gathered.group is not None:  # whether these were the last members without a status
+            message.complete = self.expected.note(author, (snowflake, gathered.group), gathered.recipients)
+        if message.proofs:
+            _fill(message)
+        is_certain = any(each.durability is not MEMORY and each.last_status in FINAL for each in gathered.envelopes)
+        self._send(reply_to, message.SerializeToString(), for_certain=is_certain)
 
     def taken_by_group(self, envelope: Envelope) -> None:
         """Another server has a message to one of its groups."""
@@ -307,6 +360,18 @@ def _fill(message: pb.ChatMessageResponse) -> None:
     """Have as many proofs as statuses: those in between were signed by nobody."""
     for _ in range(len(message.statuses) - len(message.proofs)):
         message.proofs.add()
+
+
+def _add_proofs(message: pb.ChatMessageResponse, ack: pb.ChatMessageResponse) -> None:
+    """Add the proofs of all statuses of another acknowledgement; one that has not the shape of one is left out."""
+    if are_whole(ack):
+        message.proofs.extend(ack.proofs)
+        return
+    for proof in proof_fields(ack):
+        if proof:
+            message.MergeFromString(proof)
+        else:
+            message.proofs.add()
 
 
 def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:

@@ -7,7 +7,7 @@ or kept. DELIVERED, USER_NOT_FOUND, OTHER_SERVER_NOT_FOUND, USER_BLOCKED, OTHER_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -17,7 +17,8 @@ from parley.services.chat.delivery.fast_path import FastPath
 from parley.services.chat.gateways import answers
 from parley.services.chat.gateways.remote_users import RemoteUsers
 from parley.services.chat.groups.blocks import Blocks
-from parley.services.chat.groups.groups import Groups, copies
+from parley.services.chat.groups.fanout import Fanouts
+from parley.services.chat.groups.groups import Groups, body_of, copies
 from parley.services.chat.hooks import Hooks, Timing
 from parley.services.chat.message.acknowledgements import Acknowledgements
 from parley.services.chat.message.life import TAKEN, WAITING, Effect, Envelope
@@ -27,6 +28,9 @@ from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import FINAL, Status, Statuses
 from parley.services.chat.roster import ChatLink, LocalRoster
 from parley.services.chat.routing.awaited_servers import AwaitedServers
+from parley.services.chat.shared_copies.frames import LARGEST, is_shared, portions
+from parley.services.chat.shared_copies.in_flight import SharedCopy
+from parley.services.chat.shared_copies.incoming import read_shared
 from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.compiled import core
@@ -40,6 +44,10 @@ from parley.shared.wire.messages import encode, pb
 
 LOOKUP_TIME: Final = 1.0
 """Seconds for which an unlinked or unknown server is looked for before the author is answered."""
+
+
+KEYS: Final = 8
+"""Members whose keys are looked up in one step."""
 
 
 class Router:
@@ -62,12 +70,12 @@ class Router:
         number_of: Callable[[Key], int],
         *,
         fast_path: bool = core is not None,
-        fan_out: Callable[[User, str, Task, int], bool] | None = None,
+        fan_out: Fanouts | None = None,
         spellings: Spellings | None = None,
     ) -> None:
         """`number_of`: the number of a message to a group of this server (groups/group_numbers.py).
 
-        `fan_out` has a task of an author's done in its turn, or refuses it; None: it is done at once.
+        `fan_out` has tasks of authors' done in their turns, or refuses them; None: they are done at once.
         """
         self._fan_out = fan_out
         self._server_id = server_id
@@ -177,6 +185,9 @@ class Router:
             UnexpectedMessage: it speaks for others than its own users and groups, or to others than ours.
 
         """
+        if message.HasField("members") and is_shared(message):
+            self._shared_from_server(server_id, message, raw, now, is_retried=is_retried)
+            return
         author, (recipient, group) = User.of(message.author), _addressed(message)
         if not self._is_spelt(author, recipient, group) and self._spellings.correct(message):
             author, (recipient, group) = User.of(message.author), _addressed(message)
@@ -200,15 +211,58 @@ class Router:
             arrived=self.batch_came,
             is_retried_by_origin=is_retried,
         )
-        if group is not None and author.server_id == self._server_id:
-            # One that was changed while it waited says no more what we gave; its author gave us the edit, too.
-            known_by = edit_in(message) if message.HasField("revised") else message
-            original = self._keys.of(author, group, None, known_by)
-            if not self._recent.knows(original):
-                self._unverified.hold(envelope, original)
-                self._doubted()
-                return
-        self._accept(envelope, message, now)
+        if group is not None and not self._is_original_known(author, group, message, [envelope]):
+            return
+        if group is not None and self._fan_out is not None and self._fan_out.is_busy(author, server_id):
+            self._do_in_turn(self._copy_to_each([envelope], message), envelope, [envelope], now)
+        else:
+            self._accept(envelope, message, now)
+
+    def _shared_from_server(
+        self, server_id: str, message: pb.ChatMessage, raw: bytes, now: float, *, is_retried: bool
+    ) -> None:
+        """Route what a group's server sent for several members here: each has a copy."""
+        if not is_retried:
+            raise UnexpectedMessage(f"{server_id} is no Parley, and writes to many at once", "unexpected")
+        self._spellings.correct(message)
+        came = read_shared(message, raw, server_id, self._server_id, self.batch_came, is_retried=is_retried)
+        original, made = came.original, came.copies(self._keys)
+        if not self._is_original_known(original.author, came.group, message, made):
+            return
+        count = len(came.members)
+        self._statuses.comes_for_many(server_id, original.author, original.snowflake, came.group, count)
+        self._do_in_turn(self._copy_to_each(made, message), original, made, now)
+
+    def _is_original_known(
+        self, author: User, group: Group, message: pb.ChatMessage, made: Iterable[Envelope]
+    ) -> bool:
+        """Whether a group's copies are of what their author wrote; of one of ours that is not known, they wait."""
+        if author.server_id != self._server_id:
+            return True
+        # One that was changed while it waited says no more what we gave; its author gave us the edit, too.
+        known_by = edit_in(message) if message.HasField("revised") else message
+        original = self._keys.of(author, group, None, known_by)
+        if self._recent.knows(original):
+            return True
+        for copy in made:
+            self._unverified.hold(copy, original)
+        self._doubted()
+        return False
+
+    def _do_in_turn(self, task: Task, of: Envelope, copies: Iterable[Envelope], now: float) -> None:
+        """Have these copies of another server's group taken in their author's turn; refuse each without room."""
+        if self._fan_out is None:
+            run(task, now)
+        elif not self._fan_out.add(of.author, of.origin, task, of.size):
+            self._limited("messages", "router")
+            for copy in copies:
+                self._refuse(copy)
+
+    def _copy_to_each(self, made: Iterable[Envelope], message: pb.ChatMessage) -> Task:
+        now = yield
+        for copy in made:
+            self._accept(copy, message, now)
+            now = yield
 
     def _is_spelt(self, *names: Recipient | None) -> bool:
         """Whether these are at servers that are spelt as they spell themselves."""
@@ -315,7 +369,7 @@ class Router:
         task = self._copy_to(envelope, group, message, (members, tuple(former)), (is_member, was_member))
         if self._fan_out is None:
             run(task, now)
-        elif not self._fan_out(envelope.author, envelope.origin, task, envelope.size):
+        elif not self._fan_out.add(envelope.author, envelope.origin, task, envelope.size):
             self._refuse(envelope)
 
     def _copy_to(
@@ -331,14 +385,15 @@ class Router:
         Of a message that comes again, those too get a copy who have left since. One that we know gets nobody new;
         one that we do not, after a restart, may not have gone to all.
         """
-        now = yield
+        yield
         (members, former), (is_member, was_member) = people, author_is
         sent, everybody, keys = [], (*members, *former), {}
         for each, key in zip(everybody, self._keys.each(envelope.author, everybody, group, message), strict=True):
             keys[each] = key
             if self._recent.knows(key):
                 sent.append(each)
-            now = yield
+            if len(keys) % KEYS == 0:
+                yield
         others = sent
         if not sent or not self._recent.knows(envelope.key):
             may_send = is_member or (sent and was_member)  # it was a member when the message was taken
@@ -360,13 +415,58 @@ class Router:
             return
         self._groups.spoke(group.group_id)
         self._statuses.expect(envelope.author, envelope.snowflake, group, others)
-        is_edit = message.HasField("edit")
-        made = copies(message, group, others, [keys[each] for each in others], envelope, history_off=is_off)
-        for copy in made:
-            self._accept_one(copy, now)
-            if is_edit and copy.state is WAITING:
-                self._mailbox_edits.came(self._destination(copy), copy, message)
-            now = yield
+        yield from self._send_copies(envelope, group, message, {each: keys[each] for each in others}, sent)
+
+    def _send_copies(
+        self,
+        envelope: Envelope,
+        group: Group,
+        message: pb.ChatMessage,
+        keys: dict[User, Key],
+        sent: Sequence[User],
+    ) -> Task:
+        """Send each of those whose keys these are a copy, or several at one server one for them all."""
+        now = yield
+        apart, together = self._divide(keys, sent)
+        body = body_of(message, history_off=message.historyOff)
+        for server_id, some in together:
+            shared = SharedCopy(envelope, group, server_id, body, {each: keys[each] for each in some})
+            if body.size <= LARGEST and self._send_shared(shared, now):
+                now = yield
+            else:
+                apart += some
+        made = copies(
+            message, group, apart, [keys[each] for each in apart], envelope, history_off=message.historyOff
+        )
+        yield from self._copy_to_each(made, message)
+
+    def _divide(
+        self, others: Iterable[User], sent: Iterable[User]
+    ) -> tuple[list[User], list[tuple[str, Sequence[User]]]]:
+        """The members who get a copy each, and those at one server who may share one; of `sent` it is no news."""
+        apart: list[User] = []
+        by_server: dict[str, list[User]] = {}
+        known = set(sent)
+        takes: dict[str, list[User] | None] = {}
+        for member in others:
+            server_id = member[1]
+            if server_id not in takes:
+                is_elsewhere = server_id != self._server_id and self._dispatcher.takes_shared(server_id)
+                takes[server_id] = by_server.setdefault(server_id, []) if is_elsewhere else None
+            members = takes[server_id]
+            (apart if members is None or member in known else members).append(member)
+        return apart, [(name, some) for name, members in by_server.items() for some in portions(members)]
+
+    def _send_shared(self, shared: SharedCopy, now: float) -> bool:
+        """Send one MESSAGE for several members, where it can be sent at once."""
+        keys = list(shared.missing.values())
+        if not self._dispatcher.dispatch_shared(shared, now):
+            return False
+        for key in keys:
+            self._recent.note(key, None)
+        if shared.author in self._roster.users.unused:
+            self._roster.use(shared.author)
+        return True
 
     def _first_key(self, envelope: Envelope, group: Group, message: pb.ChatMessage) -> Key:
         """By which a message to a group is one, also where it comes with the text of an edit."""
@@ -621,7 +721,10 @@ class Router:
     def next_timeout(self) -> float | None:
         """When `handle_timeout` must be called, or None."""
         first_missing = list(islice(self._missing.values(), 1))  # all are looked for as long: in order
-        return min([*self._dispatcher.due(), *first_missing], default=None)
+        due = [*self._dispatcher.due(), *first_missing]
+        if self._statuses.together.missing:
+            due += self._statuses.together.due()
+        return min(due, default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Write what was not answered soon; answer for what has been unanswered for too long."""

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from parley.services.chat.message.life import MEMORY, SAFE, Envelope, Input
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
+from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.state import ChatState, number
 from parley.services.chat.storage.bodies import LARGE, Body
 from parley.services.chat.storage.mailbox import Kept, Moves
@@ -34,6 +35,12 @@ class Disk(Protocol):
 
     def keep(self, destination: Destination, envelope: Envelope) -> None:
         """Write a message."""
+
+    def keep_shared(self, shared: SharedCopy) -> None:
+        """Write a shared copy: its copies wait in its place, if nobody says before that it is over."""
+
+    def forget_shared(self, shared: SharedCopy) -> None:
+        """A shared copy that was written is over."""
 
     def forget(self, envelope: Envelope, status: int, *, erases: bool = False) -> None:
         """A message that was written is over; `erases`: none of its bytes is to be left."""
@@ -222,17 +229,28 @@ class DiskMailbox:
             self._limited(why)
         return bool(why)
 
-    def _number_body(self, envelope: Envelope) -> None:
-        if envelope.body is not None and not envelope.body.number:
-            envelope.body.number = self._next_body
+    def _number_body(self, body: Body | None) -> None:
+        if body is not None and not body.number:
+            body.number = self._next_body
             self._next_body += 1
 
     def save(self, destination: Destination, envelope: Envelope) -> Kept:
         """Write an envelope, once."""
         if envelope.persist():
-            self._number_body(envelope)
+            self._number_body(envelope.body)
             self._disk.keep(destination, envelope)
         return Kept.SAFE if envelope.durability is SAFE else Kept.SOON
+
+    def save_shared(self, shared: SharedCopy) -> None:
+        """Write a shared copy, once."""
+        if not shared.is_written:
+            shared.is_written = True
+            self._number_body(shared.body)
+            self._disk.keep_shared(shared)
+
+    def over_shared(self, shared: SharedCopy) -> None:
+        """Nothing of it needs to be kept any more."""
+        self._disk.forget_shared(shared)
 
     def over(self, envelope: Envelope, status: int) -> None:
         """Nothing of it needs to be kept any more."""
@@ -525,7 +543,7 @@ class DiskMailbox:
         """The bytes of the body that the first copy brings, and the last takes with it."""
         if envelope.body is None:
             return 0
-        self._number_body(envelope)
+        self._number_body(envelope.body)
         number = envelope.body.number
         copies = self._copies.get(number, 0)
         if copies + sign:

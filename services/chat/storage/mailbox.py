@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair
+from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.state import ChatState
 from parley.services.chat.storage.bodies import Body
 from parley.shared.addresses import User
@@ -62,6 +63,12 @@ class Mailbox(Protocol):
 
     def save(self, destination: Destination, envelope: Envelope) -> Kept:
         """Write an envelope that is on its way and was not answered soon: it would survive us."""
+
+    def save_shared(self, shared: SharedCopy) -> None:
+        """Write a shared copy that is on its way and was not answered soon."""
+
+    def over_shared(self, shared: SharedCopy) -> None:
+        """A shared copy that is written, or being written, is answered, or its copies are written."""
 
     def over(self, envelope: Envelope, status: int) -> None:
         """A message that is written, or being written, was answered finally: nothing of it needs to be kept."""

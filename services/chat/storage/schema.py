@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from parley.services.chat.message.model import COPY, TO_GROUP
-from parley.services.chat.storage import queries, rows
+from parley.services.chat.storage import queries, rows, shared_rows
 from parley.services.chat.storage.age import Ages
 from parley.shared.addresses import Group, User
 from parley.shared.directories import make_directory, sync_directory
@@ -239,7 +239,7 @@ def unusable(path: Path, why: str) -> ConfigError:
 
 
 def _migrate(db: sqlite3.Connection, version: int) -> None:
-    """Bring an older file to this version, a version at a time, each wholly or not at all."""
+    """Bring an older file to this version, a version at a time, each wholly or not at all; end shared copies."""
     for number in range(version, VERSION):
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -249,6 +249,7 @@ def _migrate(db: sqlite3.Connection, version: int) -> None:
         except BaseException:
             db.execute("ROLLBACK")
             raise
+    shared_rows.expand(db, MessageKeys(queries.secret(db)))
 
 
 def _statements(db: sqlite3.Connection, script: str) -> None:

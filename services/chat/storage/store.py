@@ -27,7 +27,8 @@ from parley.services.chat.groups.group_numbers import GroupNumbers
 from parley.services.chat.message.life import Envelope, File
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.storage import moves, queries, rows, schema
+from parley.services.chat.shared_copies.in_flight import SharedCopy
+from parley.services.chat.storage import moves, queries, rows, schema, shared_rows
 from parley.services.chat.storage.back_pressure import BackPressure
 from parley.services.chat.storage.bodies import LARGE, Body, Known
 from parley.services.chat.storage.body_files import ARCHIVE, HANDED, MAILBOX, TAKEN_WITHIN, BodyFiles
@@ -254,6 +255,15 @@ class Store:
         if envelope.body is not None:
             self._bodies[envelope.body.number] = envelope.body
         self._ask(Work(((rows.INSERT, rows.values(destination, envelope, self._ages.now)),), envelope, destination))
+
+    def keep_shared(self, shared: SharedCopy) -> None:
+        """Write a shared copy that is in flight: nobody waits for that."""
+        self._bodies[shared.body.number] = shared.body
+        self._ask(Work(((rows.INSERT, shared_rows.values(shared, self._ages.now)),), shared=shared))
+
+    def forget_shared(self, shared: SharedCopy) -> None:
+        """It is answered, or its copies are written."""
+        self._put((rows.DELETE, (shared.row_id,)))
 
     def forget(self, envelope: Envelope, status: int, *, erases: bool = False) -> None:
         """A kept message was answered finally; `erases`: none of its bytes is to be left."""
@@ -537,16 +547,17 @@ class Store:
     def _commit(self, works: list[Work]) -> None:
         """Write messages first and delete them last; other changes come between, in the order of their requests."""
         kept = [work for work in works if work.envelope is not None and not work.envelope.is_over]
+        shared = [work for work in works if work.shared is not None and work.shared.missing]
         bodies = {
             work.envelope.body.number: work.envelope.body for work in kept if work.envelope and work.envelope.body
-        }
-        others = [write for work in works if work.envelope is None for write in work.writes]
+        } | {work.shared.body.number: work.shared.body for work in shared if work.shared}
+        others = [write for work in works if work.envelope is None and work.shared is None for write in work.writes]
         deleted = [write for write in others if write[0] is rows.DELETE]
         settled = [write for write in others if write[0] is rows.SETTLE]
         handed_over = [write for write in others if write[0] is rows.HAND_OVER]
         many_at_a_time = (rows.DELETE, rows.SETTLE, rows.HAND_OVER)
         others = [write for write in others if write[0] not in many_at_a_time]
-        if not kept and not deleted and not others and not self.error:
+        if not kept and not shared and not deleted and not others and not self.error:
             return
         if self.error and len(works) > MANY:
             self._db.execute(_CLOCK, self._ages.to_write())  # as all of them are tried often
@@ -554,6 +565,7 @@ class Store:
         with self._erasure.of(erases=any(work.erases for work in works)), self._file_writes.of(works):
             in_file = self._file_writes.in_file
             messages = [in_file(work.writes[0], work.envelope) for work in kept]
+            messages += [work.writes[0] for work in shared]
             shares = [in_file((rows.SHARE, rows.shared(body)), body) for body in bodies.values()]
             others = [in_file(write) for write in others]
             self._file_writes.sync()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from parley.services.chat.message.life import Envelope, File
 from parley.services.chat.message.model import Destination, Pair
+from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.storage.rows import LOADED, Write
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Work:
     """The message that is written."""
     destination: Destination | None = None
     """Where it waits."""
+    shared: SharedCopy | None = None
+    """The shared copy that is written; such work is not tried again."""
     handed_over: Envelope | None = None
     """The message that another server has."""
     done: Callable[[bool], None] | None = None
@@ -64,7 +67,7 @@ class Unwritten:
         refused = []
         for work in works:
             envelope = work.envelope
-            if envelope is None and work.done is None:
+            if envelope is None and work.shared is None and work.done is None:
                 self._works.append(work)
             elif envelope is not None and is_passing and _is_held(envelope) and count < MESSAGES and size < BYTES:
                 count, size = count + 1, size + envelope.size
