@@ -216,7 +216,9 @@ def test_a_torn_file_reads_as_gone_and_verify_says_so(kept, damage):
 def test_a_start_removes_files_without_a_record_and_no_others(kept):
     one = kept.letter(LONG)
     kept.write(kept.filed(one))
-    BodyFiles(kept.directory / ARCHIVE).put(b"its record never came")
+    left = BodyFiles(kept.directory / ARCHIVE)
+    left.put(b"its record never came")
+    left.sync()
     files.sweep(kept.db)
     assert kept.names == [name(one)]
 

@@ -183,6 +183,7 @@ def test_a_start_removes_what_no_record_refers_to_and_nothing_else(tmp_path, mon
             await it.keep(envelope(1, raw))
         left = BodyFiles(tmp_path / MAILBOX)
         left.put(b"a file whose record never came")
+        left.sync()
         (tmp_path / MAILBOX / f"{name(b'half')}.part").write_bytes(b"ha")
         handed = tmp_path / ARCHIVE / HANDED
         handed.mkdir(parents=True)

@@ -72,5 +72,8 @@ class FileWrites:
         return rows.in_file(write, put)
 
     def sync(self) -> None:
-        """Have all of them be safe."""
-        self._files.sync()
+        """Have all of them be safe. sqlite3.OperationalError: they cannot be."""
+        try:
+            self._files.sync()
+        except OSError as error:
+            raise sqlite3.OperationalError(f"{self._files.directory}: {error}") from error
