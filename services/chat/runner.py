@@ -152,7 +152,7 @@ class EngineRunner:
             owner.log.warning("archive_unusable", detail="nothing is kept until it is repaired", error=str(error))
             owner.chat_metrics.archive_is_unusable = True
             return None
-        archive.collector.file = self._store.file
+        archive.collector.write_file = self._store.file
         return archive
 
     def _make_engine(self) -> ChatEngine:

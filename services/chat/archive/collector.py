@@ -80,7 +80,7 @@ class Collector:
         self.begun: Final = begun
         self.take_fast: Callable[[], bytes] | None = None
         """Takes the entries of the fast path, if there is one: they came before what is told now."""
-        self.file: Callable[[File, Callable[[bytes | None], None]], None] | None = None
+        self.write_file: Callable[[File, Callable[[bytes | None], None]], None] | None = None
         """Puts a large content into a file, whether or not its digest is known; then calls with that, or with None:
         there can be no file."""
         self.dropped = 0
@@ -187,7 +187,7 @@ class Collector:
         """Add the entry of a message, or of another frame of it."""
         head = marks, status, envelope.arrived, key
         content = raw or envelope.content
-        if self.file is None or len(content) < LARGE or self._size + len(content) > MOST:
+        if self.write_file is None or len(content) < LARGE or self._size + len(content) > MOST:
             self._add(entry_bytes(MESSAGE, *head, raw or envelope.raw))
             return
         self._gather_fast()
@@ -203,7 +203,7 @@ class Collector:
                 self._found(segment, entry, len(content))
                 self.begun()
 
-        self.file((content, b"" if raw else envelope.digest), filed)
+        self.write_file((content, b"" if raw else envelope.digest), filed)
 
     def _found(self, segment: _Segment, entry: bytes, waited: int) -> None:
         """A segment's first entry is there."""
