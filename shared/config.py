@@ -103,8 +103,8 @@ class ChatConfig(Section, frozen=True):
 class HistoryConfig(Section, frozen=True):
     """The part of conversations that chat keeps for its users: docs/privacy.md."""
 
-    keep: Days = 0.0
-    """Days for which messages are kept, for those who sent or received them (`30`); 0: nothing is kept once it is
+    keep: Days = 30.0
+    """Days for which messages are kept, for those who sent or received them; 0: nothing is kept once it is
     delivered. Whole days are removed: a message stays for up to a day longer.
     """
     bytes: Bytes = 16 * 1024 * 1024 * 1024

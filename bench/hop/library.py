@@ -38,7 +38,7 @@ TURN: Final = 64
 def library(stack: ExitStack, directory: Path, place: Place, *, is_signed: bool = False) -> Running:
     """Start two nodes, and a process with a client at each; all with keys, or all in plain."""
     users = SIGNED if is_signed else PLAIN
-    settings = {"PARLEY_SECURITY__MODE": "mixed" if is_signed else "open"}
+    settings = {"PARLEY_SECURITY__MODE": "mixed" if is_signed else "open", "PARLEY_HISTORY__KEEP": "0"}
     places = zip(users, (place.one, place.two), strict=True)
     nodes = [Node(user.server_id, address, directory, settings=settings) for user, address in places]
     for node in nodes:

@@ -91,7 +91,13 @@ def walk(root: Path, directory: Path, *, back: bool = False) -> list[Leg]:
     turns = Turns()
     servers, services = [], {}
     for name in SERVERS:
-        settings = {"SERVER_ID": name, "ADDRESS": LOOPBACK, "DATA_DIR": str(directory / name), "CONFIG": os.devnull}
+        settings = {
+            "SERVER_ID": name,
+            "ADDRESS": LOOPBACK,
+            "DATA_DIR": str(directory / name),
+            "CONFIG": os.devnull,
+            "HISTORY__KEEP": "0",
+        }
         port = free_port()
         environ = {f"PARLEY_{key}": value for key, value in settings.items()} | {"PARLEY_CHAT__PORT": str(port)}
         services[name] = chat.ChatService(name, config.load(environ=environ))
