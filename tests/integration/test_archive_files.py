@@ -258,7 +258,7 @@ def test_an_archive_of_before_has_its_messages_and_takes_files(tmp_path):
 def collector():
     made, begun, asked = None, [], []
     made = Collector("alpha", lambda: begun.append(True))
-    made.file = lambda file, then: asked.append((file, then))
+    made.write_file = lambda file, then: asked.append((file, then))
     return made, asked
 
 

@@ -8,7 +8,7 @@ from parley.services.chat.message.life import Envelope
 from parley.services.chat.service import ChatService
 from parley.services.chat.storage.back_pressure import OF_AUTHOR, UNWRITTEN, BackPressure
 from parley.shared.addresses import User
-from parley.shared.config import Config
+from parley.shared.config import Config, HistoryConfig
 
 ANN, BOB, EVE, FAR = User("ann", "alpha"), User("bob", "alpha"), User("eve", "alpha"), User("far", "beta")
 
@@ -88,7 +88,7 @@ def test_a_chat_process_and_its_store_count_the_same(tmp_path):
 
     async def story():
         (tmp_path / "alpha").mkdir()
-        service = ChatService("alpha", Config(data_dir=str(tmp_path)))
+        service = ChatService("alpha", Config(data_dir=str(tmp_path), history=HistoryConfig(keep=0.0)))
         runner = service.open_mailbox()
         try:
             assert runner.engine.store.pressure is runner.fair_order.pressure

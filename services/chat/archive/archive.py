@@ -34,8 +34,8 @@ from parley.shared.trust.authors import KeysOf
 
 COMMIT: Final = 0.05
 """Seconds for which entries are gathered."""
-FRESH: Final = 0.5
-"""Seconds after a question for which its answer waits for what was told before."""
+FRESH: Final = 2.0
+"""Seconds for which an answer waits for what was told before the question: on a busy machine messages go first."""
 ASKED: Final = 64
 """Questions that may wait for an answer."""
 BUSY_LOOP: Final = 0.25
