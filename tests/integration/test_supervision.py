@@ -18,6 +18,8 @@ pytestmark = pytest.mark.timed
 
 ALPHA, BETA = "127.0.24.1", "127.0.24.2"
 FEATURES = (MESSAGES, TYPING, LOCATION)
+FAMILY = len(SERVICES) + 3
+"""Processes of a node: who watches it for people, and chat's two: the archive's, and the one that forks that."""
 RELINKED = 1.0
 """Seconds from being ready to being linked again."""
 
@@ -109,7 +111,7 @@ def test_a_stopped_node_hangs_up_on_everybody_in_time_and_leaves_no_process(tmp_
         wait_linked([node, beta])
         before = {service: exits(beta, service) for service in SERVICES[1:]}
         links = [ann.connect(feature) for feature in FEATURES]
-        assert len(node.command.family()) == len(SERVICES) + 1  # and who watches the node for people
+        wait_until(lambda: len(node.command.family()) == FAMILY, what="all of its processes")
         began = time.monotonic()
         if how == "ctrl-c":
             node.command.interrupt()
@@ -130,7 +132,7 @@ def test_a_stopped_node_hangs_up_on_everybody_in_time_and_leaves_no_process(tmp_
 
 def test_nothing_outlives_a_killed_supervisor(tmp_path):
     with ServedNode("delta", "127.0.24.4", tmp_path) as node:
-        assert len(node.command.family()) == len(SERVICES) + 1  # and who watches the node for people
+        wait_until(lambda: len(node.command.family()) == FAMILY, what="all of its processes")
         node.command.signal(signal.SIGKILL)
         assert node.command.wait_exit() == -signal.SIGKILL
         wait_until(lambda: not node.command.survivors(), what="its children's end")
@@ -165,8 +167,9 @@ def test_a_signal_to_one_process_is_not_one_to_the_node(served, number, words):
 
 
 def test_who_watches_the_node_for_people_is_started_again_too(served):
-    features = {served.pid(service) for service in SERVICES}
-    (watcher,) = [child for child in served.command.family() if child.pid not in features]
+    supervisor, features = served.command.popen.pid, {served.pid(service) for service in SERVICES}
+    family = served.command.family()
+    (watcher,) = [each for each in family if each.ppid() == supervisor and each.pid not in features]
     watcher.kill()
     served.command.wait_line("watcher ended (SIGKILL); starting it again")
     wait_until(lambda: len([line for line in served.command.lines if line.startswith("ready: alpha")]) > 1)
@@ -175,7 +178,7 @@ def test_who_watches_the_node_for_people_is_started_again_too(served):
 def test_nothing_outlives_a_killed_supervisor_that_has_started_something_again(tmp_path):
     with ServedNode("epsilon", "127.0.24.5", tmp_path) as node:
         kill_and_wait(node, "chat")
-        assert len(node.command.family()) == len(SERVICES) + 1
+        wait_until(lambda: len(node.command.family()) == FAMILY, what="all of its processes")
         node.command.signal(signal.SIGKILL)
         node.command.wait_exit()
         wait_until(lambda: not node.command.survivors(), what="its children's end")
