@@ -17,7 +17,7 @@ from typing import NamedTuple
 from bench.hop.parley import varint
 from parley.services.chat import ChatService
 from parley.shared.addresses import User
-from parley.shared.config import ChatConfig, Config
+from parley.shared.config import ChatConfig, Config, HistoryConfig
 from parley.shared.limits.bounds import Bounds
 from parley.shared.link.link import Link
 from parley.shared.link.turn import turn_of
@@ -119,7 +119,12 @@ async def inside(kind: type[ChatService] = ChatService) -> AsyncIterator[Inside]
     # What is counted must not depend on the clock: under valgrind a turn would be over before a batch is.
     turn_of(asyncio.get_running_loop(), Bounds(slice=math.inf, round=math.inf))
     with tempfile.TemporaryDirectory() as directory:
-        config = Config(address="127.0.0.1", data_dir=str(Path(directory)), chat=ChatConfig(port=0))
+        config = Config(
+            address="127.0.0.1",
+            data_dir=str(Path(directory)),
+            chat=ChatConfig(port=0),
+            history=HistoryConfig(keep=0.0),  # what a message costs before it is kept; docs/performance.md has both
+        )
         async with kind(ALICE.server_id, config) as service:
             found = Inside(service)
             try:
