@@ -21,10 +21,10 @@ MOST: Final = 40_000
 MOST_BYTES: Final = 32 * 1024 * 1024
 BATCH: Final = 64
 """Jobs that the thread is given at a time."""
-RATE, BURST = 1000.0, 64.0
-"""Jobs that are worked on in the event loop, in a second and at once, but never two in one turn of it: with 140 µs
-each, a seventh of its time at most. A quick conversation is a few dozen messages, and then a pause.
-"""
+SHARE: Final = 1 / 7
+"""Of the event loop's time, for jobs that are worked on in it: one in a turn at most."""
+SAVED: Final = 0.01
+"""Seconds of that share which may be saved up: a conversation is a few dozen messages, and then a pause."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -42,7 +42,8 @@ class OffLoop(Generic[Job, Result]):
         self._size = 0
         self._thread: ThreadPoolExecutor | None = None
         self._task: asyncio.Task[None] | None = None
-        self._bucket = TokenBucket(RATE, BURST, time.monotonic())
+        self._bucket = TokenBucket(SHARE, SAVED, time.monotonic())
+        self._rests_until = 0.0
         self._has_worked = False
         """Whether a job was worked on in this turn of the event loop."""
 
@@ -69,11 +70,14 @@ class OffLoop(Generic[Job, Result]):
 
         None where others came before it, or in the same turn, or the loop's share is used up.
         """
-        if not self.is_idle or self._has_worked or not self._bucket.consume(time.monotonic()):
+        if not self.is_idle or self._has_worked or time.monotonic() < self._rests_until:
             return None
         self._has_worked = True
         asyncio.get_running_loop().call_soon(self._next_turn)
+        began = time.thread_time()
         (result,) = self._work([job])
+        now = time.monotonic()
+        self._rests_until = now + self._bucket.spend(now, time.thread_time() - began)
         return result
 
     def _next_turn(self) -> None:
