@@ -172,8 +172,7 @@ def test_a_member_whose_status_is_forged_is_not_told_to_have_the_message():
 
 def test_where_too_much_waits_a_status_counts_as_one_that_nobody_signed(monkeypatch):
     monkeypatch.setattr(off_loop, "MOST", 0)
-    monkeypatch.setattr(off_loop, "SHARE", 1e-9)
-    monkeypatch.setattr(off_loop, "SAVED", 0.0)
+    monkeypatch.setattr(off_loop, "REST", 3600.0)
 
     async def story(home, heard):
         first, second = home.feature.send("bob@beta", "hi"), home.feature.send("bob@beta", "ho")
