@@ -15,6 +15,7 @@ import pytest
 from parley import ChatFeature, DiscoveryService
 from parley.services.chat.archive import retention, storage
 from parley.services.chat.archive.archive import (
+    ASKED,
     BUSY_LOOP,
     LONGEST_REST,
     RESTS,
@@ -26,15 +27,18 @@ from parley.services.chat.archive.archive import (
 from parley.services.chat.archive.changes import Prune
 from parley.services.chat.archive.entries import MESSAGE, entries, entry_bytes
 from parley.services.chat.archive.process.forker import Forker
+from parley.services.chat.archive.requests import OF_USER
 from parley.shared.addresses import User
 from parley.shared.config import ClientConfig, Config, DiscoveryConfig, LinkConfig
 from parley.shared.runtime.supervised import Faults
 from parley.shared.telemetry import logs
+from parley.shared.wire.messages import encode, pb
+from tests.support.attackers import dialled
 from tests.support.kept_archive import ALICE, BOTH, message
 from tests.support.kept_archive import BOB as LOCAL_BOB
 from tests.support.nodes import COUNTED, TIMEOUT, Node, wait_until
 
-ALPHA, CLIENT = "127.0.187.1", "127.0.187.50"
+ALPHA, CLIENT, EVES = "127.0.187.1", "127.0.187.50", "127.0.187.66"
 CONFIG = Config(
     address=CLIENT,
     link=LinkConfig(backoff_max=0.5),
@@ -88,6 +92,17 @@ def texts_in(path):
 def node(directory):
     settings = COUNTED | {"PARLEY_HISTORY__KEEP": "30", "PARLEY_SECURITY__USERS": "open"}
     return Node("alpha", ALPHA, directory, ("discovery", "chat"), settings=settings)
+
+
+def connected_from(source, user_id, server_id):
+    """A Parley client's connection, without a client."""
+    sock = dialled(ALPHA, source)
+    terms = pb.Terms(capabilities=1 << 63)
+    sock.sendall(
+        encode("CONNECT_CLIENT", pb.ConnectClient(user=pb.User(userId=user_id, serverId=server_id), terms=terms))
+    )
+    assert sock.recv(4096).startswith(b"CONNECTED ")
+    return sock
 
 
 async def connected(name):
@@ -329,3 +344,36 @@ def test_a_change_that_the_process_dies_over_fails_and_the_next_one_is_made(tmp_
             assert await alone.archive.change(Prune(0.0)) == 0
 
     asyncio.run(story())
+
+
+def test_many_users_of_one_address_leave_places_for_questions_to_others(tmp_path):
+    async def story():
+        alice, bob = await connected("alice@alpha"), await connected("bob@alpha")
+        async with alice, bob:
+            await say(alice, 1)
+            eves = [connected_from(EVES, f"eve{number}", "alpha") for number in range(ASKED // OF_USER)]
+            before = archive_of(alpha.pid("chat"))
+            os.kill(before, signal.SIGSTOP)  # so that questions wait
+            try:
+                await say(alice, 1)
+                ask = encode("HISTORY", pb.QueryHistory(user=pb.User(userId="bob", serverId="alpha")))
+                for eve in eves:
+                    await asyncio.to_thread(eve.sendall, ask * OF_USER + b"PING 0 \n")
+                    await asyncio.to_thread(answers, eve, b"PONG 0 \n")
+                async with asyncio.timeout(TIMEOUT):
+                    asked = [asyncio.ensure_future(alice.history.lines(BOB)) for _ in range(OF_USER)]
+                    await asyncio.gather(*asked)  # RequestFailed: there was no place
+            finally:
+                os.kill(before, signal.SIGCONT)
+            for eve in eves:
+                eve.close()
+
+    def answers(sock, end):
+        data = b""
+        while end not in data:
+            data += sock.recv(65536)
+
+    with node(tmp_path) as alpha:
+        asyncio.run(story())
+        limited = alpha.metrics("chat").value("parley_limited_total", what="requests", where="archive")
+        assert limited == OF_USER

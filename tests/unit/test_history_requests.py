@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from parley.services.chat.archive.changing import apply
-from parley.services.chat.archive.requests import OF_USER, HistoryRequests
+from parley.services.chat.archive.requests import OF_USER, UNMADE, HistoryRequests
+from parley.shared.addresses import User
 from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import FrameReader
 from parley.shared.wire.messages import decode, encode, pb
@@ -27,8 +28,9 @@ class Link:
 
     is_parley = True
 
-    def __init__(self):
+    def __init__(self, remote_host="192.0.2.1"):
         self.sent = []
+        self.remote_host = remote_host
 
     def send(self, raw):
         self.sent += FrameReader(1 << 20).feed(raw)
@@ -41,7 +43,7 @@ class Asked:
         self.kept = Kept(directory)
         self.kept.say("number 1", "number 2", to=BEA, marks=SENT)
         self.link, self.withheld, self.marks = Link(), set(), []
-        self.failures, self.has_room, self.limited = [], True, []
+        self.failures, self.has_room, self.limited, self.waiting = [], True, [], None
         collector = SimpleNamespace(read=lambda mark, _now: self.marks.append(mark))
         self.archive = SimpleNamespace(
             ask=self._ask,
@@ -59,10 +61,13 @@ class Asked:
     def _limit(self, *where):
         self.limited.append(where)
 
-    def _ask(self, question, answer):
+    def _ask(self, question, answer, *, origin, displaced):
         if not self.has_room:
             return False
-        answer(question(self.kept.reader()))
+        if self.waiting is not None:
+            self.waiting.append((origin, displaced))
+        else:
+            answer(question(self.kept.reader()))
         return True
 
     async def _change(self, change):
@@ -74,7 +79,8 @@ class Asked:
         async def story():
             [frame] = FrameReader(1 << 20).feed(encode(name, message))
             self.requests.handle(ALICE, frame, self.link)
-            await asyncio.gather(*self.requests._changes)
+            while self.requests._change is not None:
+                await asyncio.gather(self.requests._change)
 
         self.link.sent.clear()
         asyncio.run(story())
@@ -133,6 +139,44 @@ def test_a_question_beyond_all_that_may_wait_is_told_to_come_later(asked):
     for _ in range(OF_USER + 1):
         assert asked("CONVERSATIONS", KINDS["CONVERSATIONS"]).result == RESULT.BUSY
     assert asked.limited == [("requests", "archive")] * (OF_USER + 1)
+
+
+def test_a_question_that_gives_its_place_up_to_another_address_is_told_to_come_later_and_is_done(asked):
+    asked.waiting = []
+    for _ in range(OF_USER + 1):
+        asked.say("HISTORY", KINDS["HISTORY"])
+        [(origin, displaced)] = asked.waiting
+        asked.waiting.clear()
+        assert origin == asked.link.remote_host
+        assert asked.link.sent == []
+        displaced()
+        [frame] = asked.link.sent
+        assert decode(frame, pb.HistoryAnswer).result == RESULT.BUSY
+    assert asked.limited == [("requests", "archive")] * (OF_USER + 1)
+
+
+def test_changes_of_many_users_of_one_address_hold_up_nobody_of_another_one(asked):
+    links = {f"eve{number}": Link("192.0.2.66") for number in range(UNMADE)} | {"ann": Link("192.0.2.2")}
+    asked.requests._links_of = lambda user: {links[user.user_id]}
+    made, limited = [], asked.limited
+
+    async def change(change):
+        await asyncio.sleep(0)
+        made.append(change.user_id)
+
+    async def story():
+        [frame] = FrameReader(1 << 20).feed(encode("CLEAR_HISTORY", pb.ClearHistory()))
+        for name, link in links.items():
+            asked.requests.handle(User(name, "alpha"), frame, link)
+        while asked.requests._change is not None:
+            await asyncio.gather(asked.requests._change)
+
+    asked.archive.change = change
+    asyncio.run(story())
+    assert made == ["eve0", "eve1", "ann", *(f"eve{number}" for number in range(2, UNMADE - 1))]
+    [busy] = links[f"eve{UNMADE - 1}"].sent
+    assert decode(busy, pb.HistoryAnswer).result == RESULT.BUSY
+    assert limited == [("requests", "archive")]
 
 
 def test_a_device_that_nobody_approved_is_not_told_what_another_one_has_read(asked):

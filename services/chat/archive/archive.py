@@ -12,8 +12,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -27,6 +26,7 @@ from parley.services.chat.archive.process.messages import Begin, FromProcess, Po
 from parley.services.chat.archive.storage import NAME, Unusable
 from parley.services.chat.archive.sync import SyncReader
 from parley.services.chat.archive.worker import Policy
+from parley.shared.limits.queues import SharedQueue
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.runtime.thread_load import ThreadLoad
 from parley.shared.telemetry.logs import Log
@@ -37,7 +37,7 @@ COMMIT: Final = 0.05
 FRESH: Final = 2.0
 """Seconds for which an answer waits for what was told before the question: on a busy machine messages go first."""
 ASKED: Final = 64
-"""Questions that may wait for an answer."""
+"""Questions that may wait for an answer; the addresses that ask share these places."""
 BUSY_LOOP: Final = 0.25
 """The part of its time for which the event loop is at work, from which on chat is busy."""
 RESTS, LONGEST_REST = 3.0, 0.5
@@ -54,12 +54,13 @@ T = TypeVar("T")
 
 
 class _Question(NamedTuple):
-    """A question that waits until what was told before it is in lists."""
+    """A question that waits until what was told before it is in lists, and for its turn."""
 
     put: int
     until: float
     question: Callable[[SyncReader], Any]
     answer: Callable[[Any], None]
+    displaced: Callable[[], None]
 
 
 class Archive:
@@ -97,7 +98,8 @@ class Archive:
         self._faults = faults
         self._timer = SupervisedTimer("handing over entries", self.hand_over, faults)
         self._late = SupervisedTimer("answering late questions", self._look, faults)
-        self._questions: deque[_Question] = deque()
+        self._questions: SharedQueue[_Question] = SharedQueue(ASKED)
+        """By the address that asks."""
         self.collector = Collector(server_id, self.begun)
         self._is_announced = False
         self._clock = time.time() - time.monotonic()
@@ -107,7 +109,7 @@ class Archive:
         """When the reader goes on (seconds, monotonic)."""
         self._closing = threading.Event()
         self._reader: SyncReader | None = None
-        self._asked = 0
+        self._is_reading = False
         begin = Begin(str(self._path), server_id, secrets.randbits(SESSION), policy.days, policy.size)
         self.process = ArchiveProcess(forker, begin, keys, log, faults, self._heard)
 
@@ -137,32 +139,49 @@ class Archive:
             case Touched(people):
                 self.news(set(people))
 
-    def ask(self, question: Callable[[SyncReader], T], answer: Callable[[T | None], None]) -> bool:
+    def ask(
+        self,
+        question: Callable[[SyncReader], T],
+        answer: Callable[[T | None], None],
+        *,
+        origin: str = "",
+        displaced: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Have a question answered on the reader's thread, and `answer` called on the loop; None: it failed.
 
-        It sees all that was told so far, unless that takes too long. False: too many wait.
+        It sees all that was told so far, unless that takes too long. False: too many wait. Addresses (`origin`) are
+        answered in turn; `displaced` is called instead of `answer` where it gave its place up to another one.
         """
-        if self._asked >= ASKED or not self._is_open:
+        if not self._is_open:
             return False
         self.hand_over()
-        self._asked += 1
         put = self.process.handover.put_so_far
+        asked = _Question(put, time.monotonic() + FRESH, question, answer, displaced)
+        without = self._questions.add(origin, asked)
+        if without is asked:
+            return False
         self.process.ask(put)
-        self._questions.append(_Question(put, time.monotonic() + FRESH, question, answer))
         self._look()
+        if without is not None:
+            without.displaced()
         return True
 
     def _look(self) -> None:
-        """Read for the questions that have waited for all that they are to see, or long enough."""
+        """Read for the next question that has waited for all that it is to see, or long enough."""
+        if self._is_reading:
+            return
         now, listed = time.monotonic(), self.process.handover.position.listed
-        while self._questions and (self._questions[0].put <= listed or self._questions[0].until <= now):
-            self._read(self._questions.popleft())
-        if self._questions:
-            self._late.set(self._questions[0].until)
+        found = self._questions.take(lambda asked: asked.put <= listed or asked.until <= now)
+        if found is not None:
+            self._is_reading = True
+            self._late.cancel()
+            self._read(*found)
+        elif (until := self._questions.oldest(lambda asked: asked.until)) is not None:
+            self._late.set(until)
         else:
             self._late.cancel()
 
-    def _read(self, asked: _Question) -> None:
+    def _read(self, origin: Hashable, asked: _Question) -> None:
         def read() -> object:
             self._closing.wait(max(0.0, self._rests_until - time.monotonic()))
             began = time.monotonic()
@@ -177,9 +196,11 @@ class Archive:
                 self._rests_until = ended + rest_after(ended - began, self._load())
 
         def answered(future: asyncio.Future[object]) -> None:
-            self._asked -= 1
+            self._is_reading = False
+            self._questions.done(origin)
             if not self._is_open or future.cancelled():
                 return
+            self._look()
             error = future.exception()
             if error is not None:  # whatever it is, who asks is not to wait for ever
                 self.failed("answering a question about history", error)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from parley.services.chat.archive.archive import Archive, ChangeFailed
 from parley.services.chat.archive.changes import clearing
@@ -23,6 +23,7 @@ from parley.services.chat.message.statuses import Status
 from parley.services.chat.roster import ChatLink
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.errors import ConfigError, UnexpectedMessage
+from parley.shared.limits.queues import SharedQueue
 from parley.shared.spellings import Spellings
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.messages import decode, encode, pb
@@ -30,8 +31,26 @@ from parley.shared.wire.messages import decode, encode, pb
 NAMES: Final = frozenset({"CONVERSATIONS", "HISTORY", "SEARCH_HISTORY", "CLEAR_HISTORY", "SYNC", "READ_RECEIPT"})
 OF_USER: Final = 4
 """Questions of one user that may wait for an answer."""
+UNMADE: Final = 64
+"""Changes that may wait to be made; the addresses that ask for them share these places."""
 _Result = pb.HistoryAnswer
 _NEWS: Final = encode("SYNC_NEWS", pb.SyncNews())
+
+
+class AskingLink(ChatLink, Protocol):
+    """A link over which a client asks."""
+
+    @property
+    def remote_host(self) -> str:
+        """The address that it comes from."""
+
+
+class _Change(NamedTuple):
+    """A change that waits for its turn."""
+
+    make: Callable[[], Coroutine[None, None, None]]
+    busy: Callable[[], None]
+    """Called instead, where there is no place for it."""
 
 
 class HistoryRequests:
@@ -59,12 +78,14 @@ class HistoryRequests:
         self._limited = limited
         self._asked: Counter[User] = Counter()
         self._server_id = server_id
-        self._changes: set[asyncio.Task[None]] = set()
+        self._unmade: SharedQueue[_Change] = SharedQueue(UNMADE)
+        """By the address that asks for them."""
+        self._change: asyncio.Task[None] | None = None
         self._followers = Followers()
         if archive is not None:
             archive.news = self._news
 
-    def handle(self, user: User, frame: Frame, link: ChatLink) -> None:
+    def handle(self, user: User, frame: Frame, link: AskingLink) -> None:
         """Answer one question, now or soon.
 
         Raises:
@@ -86,7 +107,7 @@ class HistoryRequests:
 
     # Questions --------------------------------------------------------------------------------
 
-    def _conversations(self, user: User, ask: pb.QueryConversations, link: ChatLink) -> None:
+    def _conversations(self, user: User, ask: pb.QueryConversations, link: AskingLink) -> None:
         def question(reader: SyncReader) -> bytes:
             found, more = reader.conversations(user.user_id, ask.limit)
             answer = pb.ConversationsAnswer(handle=ask.handle, result=_Result.SUCCESS, more=more)
@@ -98,7 +119,7 @@ class HistoryRequests:
 
         self._ask(user, link, question, refusal)
 
-    def _history(self, user: User, ask: pb.QueryHistory, link: ChatLink) -> None:
+    def _history(self, user: User, ask: pb.QueryHistory, link: AskingLink) -> None:
         each = conversation(user.user_id, self._other(ask))
         after = ask.after if ask.HasField("after") else None
 
@@ -108,7 +129,7 @@ class HistoryRequests:
 
         self._ask(user, link, question, lambda result: _refusal("HISTORY_RESP", ask.handle, result))
 
-    def _search(self, user: User, ask: pb.QueryText, link: ChatLink) -> None:
+    def _search(self, user: User, ask: pb.QueryText, link: AskingLink) -> None:
         name = "SEARCH_HISTORY_RESP"
         try:
             query = query_of(ask.query)
@@ -122,7 +143,7 @@ class HistoryRequests:
 
         self._ask(user, link, question, lambda result: _refusal(name, ask.handle, result))
 
-    def _clear(self, user: User, ask: pb.ClearHistory, link: ChatLink) -> None:
+    def _clear(self, user: User, ask: pb.ClearHistory, link: AskingLink) -> None:
         archive, name = self._archive, "CLEAR_HISTORY_RESP"
         other = self._other(ask) if ask.WhichOneof("conversation") else None
         if not self._may_ask(user, link, lambda result: _refusal(name, ask.handle, result)) or archive is None:
@@ -140,11 +161,28 @@ class HistoryRequests:
             self._answered(user, link, _refusal(name, ask.handle, result))
             self._news({user.user_id})
 
-        task = asyncio.get_running_loop().create_task(change())
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
+        def busy() -> None:
+            self._limited("requests", "archive")
+            self._answered(user, link, _refusal(name, ask.handle, _Result.BUSY))
 
-    def _sync(self, user: User, ask: pb.QuerySync, link: ChatLink) -> None:
+        without = self._unmade.add(link.remote_host, _Change(change, busy))
+        if without is not None:
+            without.busy()
+        self._make_next()
+
+    def _make_next(self) -> None:
+        """Have the next change made: one after another, addresses in turn."""
+        if self._change is None and (found := self._unmade.take()) is not None:
+            origin, change = found
+            self._change = asyncio.get_running_loop().create_task(change.make())
+            self._change.add_done_callback(lambda _task: self._made(origin))
+
+    def _made(self, origin: Hashable) -> None:
+        self._change = None
+        self._unmade.done(origin)
+        self._make_next()
+
+    def _sync(self, user: User, ask: pb.QuerySync, link: AskingLink) -> None:
         archive = self._archive
         if archive is not None and link not in self._withheld:
             self._followers.asked(link, follows=ask.follow)
@@ -184,7 +222,7 @@ class HistoryRequests:
     def _ask(
         self,
         user: User,
-        link: ChatLink,
+        link: AskingLink,
         question: Callable[[SyncReader], bytes],
         refusal: Callable[[pb.HistoryAnswer.Result], bytes],
     ) -> None:
@@ -195,9 +233,12 @@ class HistoryRequests:
         def answer(found: bytes | None) -> None:
             self._answered(user, link, refusal(_Result.UNKNOWN_ERROR) if found is None else found)
 
-        if not self._archive.ask(question, answer):
+        def busy() -> None:
             self._limited("requests", "archive")
             self._answered(user, link, refusal(_Result.BUSY))
+
+        if not self._archive.ask(question, answer, origin=link.remote_host, displaced=busy):
+            busy()
 
     def _may_ask(self, user: User, link: ChatLink, refusal: Callable[[pb.HistoryAnswer.Result], bytes]) -> bool:
         """Count a question, or refuse it."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import threading
 import time
+from collections import Counter as Count
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+from parley.services.chat.archive.requests import OF_USER
 from parley.services.chat.groups.asks import Reason
 from parley.shared.trust.authors import content_digest
 from parley.shared.trust.keys import PrivateKey
@@ -19,7 +22,7 @@ from tests.attack.kinds.requests import CHAT, Asking
 from tests.attack.kinds.user_names import HONEST
 from tests.attack.links import PATIENCE, Talk
 from tests.attack.people import ONCE
-from tests.attack.places import ATTACKER
+from tests.attack.places import ATTACKER, THIRD
 from tests.attack.visits import EVE, MALLORY, STRANGER
 
 LINES: Final = 1000
@@ -28,6 +31,8 @@ OTHER: Final = "adam@alpha"
 """To whom it wrote them."""
 MOST: Final = (1 << 32) - 1
 """The greatest limit that can be asked for."""
+PAUSE: Final = 0.1
+"""Seconds between somebody's questions beside an attack."""
 KEEPS: Final = MappingProxyType({"PARLEY_HISTORY__KEEP": "30"})
 """Of the attacked node: it keeps its users' history for so many days."""
 BUSY: Final = limited("chat", "requests", "archive")
@@ -124,6 +129,46 @@ class SearchHistory(Sync):
     name = "history-searches"
     links = 20
     frame = encode("SEARCH_HISTORY", pb.QueryText(handle=7, query="a* f* 7* 75*", limit=MOST))
+
+
+class HistoryPlaces(SearchHistory):
+    """Sixteen users of one address who take all places for questions, while somebody at another one asks, too."""
+
+    name = "history-places"
+    rate = 4000.0
+    links = 16
+    per_block = OF_USER
+    asker = "asker@alpha"
+
+    def prepare(self) -> None:
+        """Each has much to look through; somebody else asks, from when the attack begins."""
+        for index in range(1, self.links):
+            fill(f"eve{index}@alpha", OTHER)
+        super().prepare()
+        self._told: Count[int] = Count()
+        self._honest = threading.Thread(target=self._ask, daemon=True)
+        self._is_over = threading.Event()
+
+    def act(self, count: int) -> int:
+        """The first time it begins."""
+        if not self._honest.ident:
+            self._honest.start()
+        return super().act(count)
+
+    def _ask(self) -> None:
+        """Ask for a page, read the answer, and ask again a moment later."""
+        with Talk(CHAT, THIRD, client(self.asker)) as talk:
+            talk.wait("CONNECTED")
+            while not self._is_over.wait(PAUSE):
+                talk.send(encode("HISTORY", pb.QueryHistory(handle=7, user=user(OTHER), limit=50)))
+                self._told[decode(talk.wait("HISTORY_RESP"), pb.HistoryAnswer).result] += 1
+
+    def faults(self) -> list[str]:
+        """Whether the other one had to do without an answer."""
+        self._is_over.set()
+        self._honest.join(PATIENCE)
+        told = {pb.HistoryAnswer.Result.Name(result): count for result, count in self._told.items()}
+        return [] if set(told) == {"SUCCESS"} else [f"who asks from another address is told {told}"]
 
 
 class ClearHistory(Sync):
@@ -339,6 +384,7 @@ class GroupChanges(Asking):
 
 
 KINDS = (
-    Sync, SyncUnread, OddCursors, Pages, SearchHistory, ClearHistory, EditsOfOthers, EditsAsOthers, EditsInGroup,
-    EditsFlood, HostileEdits, HostileEditsOfMail, HostileEditsForOthers, Receipts, HostileReceipts, GroupChanges,
+    Sync, SyncUnread, OddCursors, Pages, SearchHistory, HistoryPlaces, ClearHistory, EditsOfOthers, EditsAsOthers,
+    EditsInGroup, EditsFlood, HostileEdits, HostileEditsOfMail, HostileEditsForOthers, Receipts, HostileReceipts,
+    GroupChanges,
 )  # fmt: skip
