@@ -42,6 +42,6 @@ def sign(message: pb.ServerAnnounce, identity: PrivateKey) -> None:
 
 
 def is_signed(message: pb.ServerAnnounce) -> bool:
-    """Whether the key that is announced signed this announcement, for this nonce (130 µs)."""
+    """Whether the key that is announced signed this announcement, for this nonce (60 µs)."""
     proof = message.identity
     return is_signed_by(proof.key, proof.signature, announcement_bytes(message, proof.key))

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from parley.shared.trust.keys import PrivateKey
+from parley.shared.trust.keys import PrivateKey, is_signed_by
 
 DAYS: Final = 90
 """Days for which a leaf is made."""
@@ -79,12 +78,10 @@ def is_endorsed(der: bytes, identity: bytes) -> bool:
     """Whether that identity key signed the certificate. False for what is no certificate."""
     try:
         certificate = x509.load_der_x509_certificate(der)
-        Ed25519PublicKey.from_public_bytes(identity).verify(
-            certificate.signature, certificate.tbs_certificate_bytes
-        )
-    except (InvalidSignature, ValueError, TypeError):
+        signature, signed = certificate.signature, certificate.tbs_certificate_bytes
+    except (ValueError, TypeError):
         return False
-    return True
+    return is_signed_by(identity, signature, signed)
 
 
 def renew_at(leaf_begin: float) -> float:

@@ -202,7 +202,7 @@ def test_a_base_installation_needs_few_packages(base):
     names = "from importlib import metadata; print(*(each.name.lower() for each in metadata.distributions()))"
     found = set(run(base, "-c", names).stdout.replace("_", "-").split()) - {"typing-extensions"}
     assert found == {"parley-lan", "msgspec", "protobuf", "psutil", "pyyaml", "structlog", "proto-plus"} | {
-        "cffi", "cryptography", "pycparser", "spake2",  # keys, and pairing of devices
+        "cffi", "cryptography", "pycparser", "pynacl", "spake2",  # keys, and pairing of devices
     }  # fmt: skip
 
 

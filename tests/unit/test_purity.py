@@ -16,7 +16,7 @@ PURE_MAY_IMPORT = {
     "__future__", "argon2", "array", "base64", "binascii", "bisect", "collections", "cryptography", "dataclasses",
     "datetime", "enum",
     "functools", "google", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "json", "math", "msgspec",
-    "operator", "parley", "random", "re", "secrets", "spake2", "string", "struct", "sys", "types", "typing",
+    "nacl", "operator", "parley", "random", "re", "secrets", "spake2", "string", "struct", "sys", "types", "typing",
     "unicodedata", "weakref", "xml",
 }  # fmt: skip
 """What computes and no more: no clock, no file, no socket, no thread, no log."""

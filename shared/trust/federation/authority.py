@@ -47,7 +47,7 @@ class Signer:
         return pb.FederationSigner(serverId=self.server_id, key=self.key, signature=self.signature)
 
     def is_signed(self, authority: bytes) -> bool:
-        """Whether that authority signed it (130 µs)."""
+        """Whether that authority signed it (60 µs)."""
         return is_signed_by(authority, self.signature, _signer_bytes(authority, self.server_id, self.key))
 
 

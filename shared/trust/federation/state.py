@@ -23,7 +23,7 @@ REVOKED: Final = 2 * REVOCATIONS
 
 
 CHECKED: Final = 64
-"""Revocations by the authority that are checked of one list (130 µs each); it has to revoke SIGNERS only."""
+"""Revocations by the authority that are checked of one list (60 µs each); it has to revoke SIGNERS only."""
 
 
 class Verdict(Enum):
