@@ -53,6 +53,7 @@ DRIVERS = {
         "runner",
         "archive/archive",
         "archive/changing",
+        "archive/early_edits",
         "archive/edits",
         "archive/files",
         "archive/process/__main__",

@@ -22,6 +22,7 @@ records and words as whole tables. Whoever asks is answered by another thread wi
     texts.py         words of a text, and of a query  pure
     storage.py       the file: records, days
     edits.py         which line an edit is of
+    early_edits.py   edits that came before their messages
     projection.py    lines and words from records
     worker.py        the thread that writes and projects
     reader.py        questions to the file

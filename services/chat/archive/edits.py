@@ -3,6 +3,7 @@
 An edit is a message of its own, kept where it stands in a record; a line that was changed has the place of the edit
 that holds: a deletion for good, else the one with the greatest revision (`rank`). A message may be changed while it
 is among the last lines of its conversation (LOOKED), by an edit that is as certainly its author's (`EditChecks`).
+An edit that finds no message there waits for it (early_edits.py).
 What was deleted is blanked in its record within hours, with all that it was edited to.
 
 Each list of a group is looked through for itself. So it is remembered by whom the messages are that were looked at:
@@ -18,6 +19,7 @@ from struct import error as not_a_head
 from typing import Final
 
 from parley.services.chat.archive import storage
+from parley.services.chat.archive.early_edits import EarlyEdits, GivenUp
 from parley.services.chat.archive.entries import FILED, HEAD, entry_at
 from parley.services.chat.archive.files import beginning_of, message_in
 from parley.services.chat.archive.interface import WithoutEffect
@@ -32,8 +34,8 @@ LOOKED: Final = 2000
 """Lines among which a message is looked for, from the newest back."""
 ALIKE: Final = 16
 """Of those that begin as it does so many are read whole: who was given it can write more, with another end."""
-NOBODYS: Final = 0
-"""No conversation has this number."""
+EARLY: Final = 0
+"""In place of a sequence: an edit is kept until its message comes (early_edits.py)."""
 REMEMBERED: Final = 32_768
 """Messages of which it is remembered whose they are, at least; at most twice as many."""
 _FRAME: Final = len(b"MESSAGE 123456789 ")
@@ -55,6 +57,7 @@ class Edits:
         self._db = db
         self._checks = EditChecks(keys)
         self._begins = _Begins()
+        self._early = EarlyEdits(db)
         self._read: tuple[int, dict[int, pb.ChatMessage | None]] = 0, {}
         """The place of the last edit, or of what was looked for last, and the messages that were read for it."""
         self.without_effect: dict[WithoutEffect, int] = dict.fromkeys(WithoutEffect, 0)
@@ -63,16 +66,16 @@ class Edits:
     def apply(self, conversation: int, message: pb.ChatMessage, at: int) -> int | None:
         """Note the edit that stands at a place; the sequence of the line it changes, None: it changes none.
 
-        NOBODYS: there is no such conversation.
-
-        `message` is all of the edit.
+        EARLY: the message may come later, and then `put`. `message` is all of the edit.
         """
         edit = message.edit
         self._begin(at)
         found = self._find(conversation, edit, User.of(message.author))
         if found is None:
-            self._is_nothing(at, WithoutEffect.NO_SUCH_MESSAGE)
-            return None
+            author = User.of(message.author)
+            key = author.to_pb().SerializeToString(), _beginning(edit, author), edit.content
+            self._given_up(self._early.add(conversation, *key, at))
+            return EARLY
         sequence, target, changed = found
         if not self._checks.allows(message, changed):
             self._is_nothing(at, WithoutEffect.UNPROVEN)
@@ -90,6 +93,37 @@ class Edits:
         if edit.deletes:
             self._erase(target)
         return sequence
+
+    def load(self) -> None:
+        """Know which edits wait for their messages; before all that is asked in a transaction."""
+        self._given_up(self._early.load())
+
+    def forget(self) -> None:
+        """Hold nothing of that: the file was changed, or what was noted was not written."""
+        self._early.forget()
+
+    def are_early(self, conversation: int, at: int) -> bool:
+        """Whether edits may wait for the message that stands at a place and is put into a list now."""
+        return self._early.may_be_of(conversation, lambda: self._begins.of(at, self._begin_of))
+
+    def put(self, conversation: int, at: int) -> None:
+        """Note the edits that waited for a message, which is in its list by now."""
+        self._begin(at)
+        message = self._message_at(at)
+        if message is None:
+            return
+        begin = self._begins.of(at, self._begin_of)
+        for edit_at in self._early.of(conversation, begin, signed_content(message)):
+            edit = self._message_at(edit_at)
+            self._early.remove(conversation, edit_at)
+            if edit is not None:
+                self.apply(conversation, edit, edit_at)
+
+    def _given_up(self, edits: list[GivenUp]) -> None:
+        """Edits wait for their messages no longer."""
+        for each in edits:
+            self.without_effect[WithoutEffect.NO_SUCH_MESSAGE] += each.lists
+            self._erase(each.place)
 
     def _begin(self, at: int) -> None:
         if self._read[0] != at:
@@ -137,13 +171,11 @@ class Edits:
 
         Of other messages the first bytes are read alone: large documents are looked through as texts are.
         """
-        name = author.to_pb().SerializeToString()
-        wanted = b"\x08" + varint(edit.target) + b"\x12" + varint(len(name)) + name
         lines = self._db.execute(
             "SELECT sequence, place FROM line WHERE conversation = ? ORDER BY sequence DESC LIMIT ?",
             (conversation, LOOKED),
         )
-        begins, read, begin = self._begins.of, self._begin_of, hash(wanted)
+        begins, read, begin = self._begins.of, self._begin_of, hash(_beginning(edit, author))
         alike = ((sequence, at) for sequence, at in lines.fetchall() if begins(at, read) == begin)
         for sequence, at in islice(alike, ALIKE):
             message = self._message_at(at)
@@ -173,6 +205,12 @@ class Edits:
                 return begin[:end] if end <= len(begin) else begin + body.read(end - len(begin))
         except (sqlite3.OperationalError, ValueError, IndexError, not_a_head):  # it is gone, or ends before
             return b""
+
+
+def _beginning(edit: pb.Edit, author: User) -> bytes:
+    """With what the payload of the message begins that an edit names: number and author."""
+    name = author.to_pb().SerializeToString()
+    return b"\x08" + varint(edit.target) + b"\x12" + varint(len(name)) + name
 
 
 class _Begins:

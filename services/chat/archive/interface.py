@@ -15,7 +15,7 @@ class WithoutEffect(Enum):
     """Why an edit changes nothing in a list; the value is the metric's label."""
 
     NO_SUCH_MESSAGE = "no_such_message"
-    """Its author wrote none there of that number and content, or not lately."""
+    """Its author wrote none there of that number and content, lately or since; or too many wait for theirs."""
     UNPROVEN = "unproven"
     """The message is signed, and the edit is not, or by a device that may not speak for its author."""
     OLDER = "older"

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from google.protobuf.message import DecodeError
 
 from parley.services.chat.archive import storage
-from parley.services.chat.archive.edits import NOBODYS, Edits
+from parley.services.chat.archive.edits import EARLY, Edits
 from parley.services.chat.archive.entries import (
     AGAIN,
     BLANK,
@@ -213,6 +213,7 @@ class Projection:
         """Hold nothing of the file in memory: it was changed, or what was made was not written."""
         self._forget_conversations()
         self._clear()
+        self.edits.forget()
 
     def _clear(self) -> None:
         """Hold nothing that is to be written."""
@@ -238,6 +239,7 @@ class Projection:
         return found
 
     def _read(self, records: list[Record]) -> None:
+        self.edits.load()
         batch = [(record, self._entries(record)) for record in records]
         self._find_pending(batch)
         groups: _Groups = {}
@@ -324,15 +326,15 @@ class Projection:
     def _change(self, whose: list[Conversation], edit: pb.ChatMessage, text: str, at: int) -> None:
         """Apply an edit to these lists."""
         self._write_lines()
-        is_applied = False
+        is_found = False
         for each in whose:
-            head = self._known_head(each)
-            sequence = self.edits.apply(head.number if head is not None else NOBODYS, edit, at)
-            if head is not None and sequence is not None:
-                is_applied = True
+            head = self._head(each)
+            sequence = self.edits.apply(head.number, edit, at)
+            is_found |= sequence is not None
+            if sequence is not None and sequence != EARLY:
                 self._altered.add(head.number)
                 self._edited.append((head.number, sequence))
-        if is_applied and text:
+        if is_found and text:
             self._terms += (at, f"{text} {tokens(whose)}")
             if is_spaceless(text):
                 self._grams += (at, text)
@@ -400,6 +402,9 @@ class Projection:
                 head.top = self._db.execute(_TOP, (head.number,)).fetchone()[0]
             self._numbered += (head.number, head.last, number or head.top)
             head.top = max(head.top, number)
+        if self.edits.are_early(head.number, at):
+            self._write_lines()
+            self.edits.put(head.number, at)
 
     def _has_moved(self, head: _Head) -> None:
         head.is_moved = True

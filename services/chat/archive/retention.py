@@ -114,7 +114,7 @@ def _cleared(
         with storage.transaction(db, is_safe=number == rows[-1][0]):
             spots = _spots_of(db, number)
             db.execute("DELETE FROM conversation WHERE id = ?", (number,))
-            for table in ("line", "pending", "changed", "edit", "numbered"):
+            for table in ("line", "pending", "changed", "edit", "numbered", "early_list"):
                 db.execute(f"DELETE FROM {table} WHERE conversation = ?", (number,))  # noqa: S608 - ours
             kept = _of_others(db, Conversation(person, bool(is_group), name, other_server), other, server_id)
             blank = [at for at in spots if at not in kept]
@@ -140,7 +140,8 @@ def _of_others(db: sqlite3.Connection, mine: Conversation, other: User | Group, 
 
 def _spots_of(db: sqlite3.Connection, number: int) -> list[int]:
     """Where a conversation's messages stand, and the edits of them."""
-    sql = "SELECT place FROM line WHERE conversation = ?1 UNION SELECT place FROM edit WHERE conversation = ?1"
+    tables = "line", "edit", "early_list"
+    sql = " UNION ".join(f"SELECT place FROM {each} WHERE conversation = ?1" for each in tables)  # noqa: S608 - ours
     return [row[0] for row in db.execute(sql, (number,))]
 
 
@@ -149,7 +150,8 @@ def blank_due(db: sqlite3.Connection) -> int:
 
     What is deleted in one list and not yet in another here waits for the deletion there: it is found by its words.
     """
-    db.execute("DELETE FROM erasure WHERE place IN (SELECT place FROM edit)")  # it still holds in somebody's list
+    holds = "SELECT place FROM edit UNION SELECT place FROM early_list"  # in somebody's list, or may do so yet
+    db.execute(f"DELETE FROM erasure WHERE place IN ({holds})")  # noqa: S608 - ours
     due = {row[0] for row in db.execute("SELECT place FROM erasure")}
     due -= _undeleted(db, due)
     if due:

@@ -82,6 +82,17 @@ CREATE INDEX IF NOT EXISTS filed_digest ON filed (digest, size);
 """
 """Where messages stand that have a file: the tables of an earlier Parley's archive are without."""
 
+_EARLY: Final = """
+CREATE TABLE IF NOT EXISTS early (
+    place INTEGER PRIMARY KEY, author BLOB NOT NULL, begin BLOB NOT NULL, content BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS early_author ON early (author, place);
+CREATE TABLE IF NOT EXISTS early_list (
+    place INTEGER NOT NULL, conversation INTEGER NOT NULL, PRIMARY KEY (place, conversation)
+) WITHOUT ROWID;
+"""
+"""Edits that came before their messages (early_edits.py)."""
+
 
 class Unusable(StorageError):
     """The archive's file cannot be used: it is left as it is, and nothing is kept."""
@@ -161,7 +172,7 @@ def open_file(path: Path) -> sqlite3.Connection:
             if found is None or found[0] != FORMAT:
                 raise Unusable(f"{path} is of another format ({found and found[0]}, not {FORMAT})")  # noqa: TRY301 - it is closed
             _add_numbered(db)
-            db.executescript(_FILED)
+            db.executescript(_FILED + _EARLY)
         except BaseException:
             db.close()
             raise

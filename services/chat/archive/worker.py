@@ -372,6 +372,7 @@ class Worker:
         if time.monotonic() >= self._blank_at:
             self._blank_at = time.monotonic() + BLANK
             retention.blank_due(self._db)
+            self._projection.edits.forget()  # those whose messages come no more are given up
         if removed:
             self._projection.forget()
             self._log.info("archive_days_removed", days=removed)
