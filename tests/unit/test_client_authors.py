@@ -495,7 +495,7 @@ def test_what_waited_to_be_verified_at_the_end_is_shown_when_it_comes_again():
 
 
 def test_a_message_that_comes_alone_is_verified_at_once_and_of_several_but_one():
-    """The rest goes to the thread: the event loop is not kept for more than a seventh of its time."""
+    """The rest goes to the thread: the event loop is not kept for more than a fourteenth of its time."""
 
     async def story(home, told):
         await home.tell("MESSAGE", text(1, "first"))

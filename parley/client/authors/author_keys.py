@@ -17,6 +17,7 @@ from parley.client.authors.judgement import Keys
 from parley.client.contacts.contacts import Contacts
 from parley.shared.addresses import User
 from parley.shared.link.link import Link
+from parley.shared.trust.authors import DeviceKeys
 from parley.shared.trust.devices import DeviceLists, ListVerdict
 from parley.shared.wire.messages import encode, pb
 
@@ -57,6 +58,8 @@ class AuthorKeys:
         self._contacts = contacts
         self._tasks: set[asyncio.Task[None]] = set()
         self._lists = DeviceLists()
+        self._read: dict[User, tuple[pb.DeviceList, DeviceKeys]] = {}
+        """The keys in the newest of them."""
         self._questions: OrderedDict[User, _Question] = OrderedDict()
         self._link: Link | None = None
 
@@ -73,13 +76,26 @@ class AuthorKeys:
 
     def known(self, author: User) -> Keys | None:
         """An author's keys, as far as they are known now; None: nothing is."""
-        found = self._lists.of(author)
-        return None if found is None else frozenset(device.key for device in found.devices)
+        found = self._listed(author)
+        return None if found is None else found.now
 
     def revoked(self, author: User) -> Keys:
         """The keys that were an author's and are revoked, as far as they are known now."""
-        found = self._lists.of(author)
-        return () if found is None else frozenset(found.revoked)
+        found = self._listed(author)
+        return () if found is None else found.revoked
+
+    def _listed(self, author: User) -> DeviceKeys | None:
+        """Both, from the newest list, each of which is read once: every message of its author is judged by it."""
+        newest = self._lists.of(author)
+        if newest is None:
+            return None
+        read = self._read.get(author)
+        if read is None or read[0] is not newest:
+            if len(self._read) >= MOST:
+                self._read.clear()
+            keys = DeviceKeys(frozenset(device.key for device in newest.devices), frozenset(newest.revoked))
+            read = self._read[author] = newest, keys
+        return read[1]
 
     def of_server(self, server_id: str) -> bytes | None:
         """The key of a server; None: it is not known."""
@@ -87,8 +103,8 @@ class AuthorKeys:
 
     def has(self, author: User, key: bytes) -> bool:
         """Whether it is known already that this key speaks for an author, or did."""
-        found = self._lists.of(author)
-        return found is not None and (key in found.revoked or any(each.key == key for each in found.devices))
+        found = self._listed(author)
+        return found is not None and (key in found.now or key in found.revoked)
 
     def is_settled(self, author: User, key: bytes) -> bool:
         """Whether `find` would wait for nothing: the key is known, or nobody is being asked."""

@@ -47,8 +47,10 @@ def judge(
         return MISSING if keys else UNSIGNED
     if not is_valid:
         return FORGED
-    found = [_judge_key(key, keys, revoked) for key in keys_in(message)]
-    return min(found, key=_WORST_FIRST.index)
+    found = _judge_key(message.proof.key, keys, revoked)
+    if message.HasField("revised"):
+        found = min(found, _judge_key(message.revised.proof.key, keys, revoked), key=_WORST_FIRST.index)
+    return found
 
 
 def _judge_key(key: bytes, keys: Keys | None, revoked: Keys) -> pb.ChatMessage.Assurance:

@@ -9,7 +9,7 @@ as one that nobody verified: somebody between could have taken the proof away as
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from parley.client.authors.author_keys import AuthorKeys
@@ -70,11 +70,24 @@ class StatusVerification:
         if not is_known and self._bucket.consume(time.monotonic()):
             self._keys.want(recipient, key, may_dial=False)
 
-    async def _verified(self, answer: _Answer, valid: list[bool]) -> None:
-        for recipient, proof, is_valid in zip(answer.recipients, answer.ack.proofs, valid, strict=False):
-            user = User(*recipient)
-            if is_valid and proof.key not in self._servers(user, answer.message)[0]:
-                await self._keys.find(user, proof.key)
+    def _verified(self, answer: _Answer, valid: list[bool]) -> Awaitable[None] | None:
+        unsettled = [
+            (User(*recipient), proof.key)
+            for recipient, proof, is_valid in zip(answer.recipients, answer.ack.proofs, valid, strict=False)
+            if is_valid
+            and not self._keys.is_settled(User(*recipient), proof.key)
+            and proof.key not in self._servers(User(*recipient), answer.message)[0]
+        ]
+        if unsettled:
+            return self._judge_later(answer, valid, unsettled)
+        self._judge(answer, valid)
+        return None
+
+    async def _judge_later(
+        self, answer: _Answer, valid: list[bool], unsettled: Sequence[tuple[User, bytes]]
+    ) -> None:
+        for user, key in unsettled:
+            await self._keys.find(user, key)
         self._judge(answer, valid)
 
     def _judge(self, answer: _Answer, valid: Sequence[bool]) -> None:

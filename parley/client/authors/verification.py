@@ -6,7 +6,7 @@ verified at once, unless its author's keys are being asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from parley.client.authors.author_keys import AuthorKeys
@@ -41,7 +41,7 @@ class Verification:
         author, size, keys = User.of(message.author), message.ByteSize(), keys_in(message)
         for key in keys or [b""]:
             self._keys.want(author, key)
-        if not message.HasField("proof"):
+        if not keys:
             is_valid = False if self._queue.is_idle else None
         elif size <= SMALL and all(self._keys.is_settled(author, key) for key in keys):
             is_valid = self._queue.work_now((message, tag))
@@ -52,12 +52,19 @@ class Verification:
         self._judge(message, tag, is_valid=is_valid)
         return True
 
-    async def _verified(self, tagged: _Tagged, is_valid: bool) -> None:
+    def _verified(self, tagged: _Tagged, is_valid: bool) -> Awaitable[None] | None:
         """Judge it when its author's keys are known, or will not be."""
         message, tag = tagged
-        for key in keys_in(message) if is_valid else ():
-            await self._keys.find(User.of(message.author), key)
+        author, keys = User.of(message.author), keys_in(message) if is_valid else []
+        if not all(self._keys.is_settled(author, key) for key in keys):
+            return self._judge_later(tagged, author, keys)
         self._judge(message, tag, is_valid=is_valid)
+        return None
+
+    async def _judge_later(self, tagged: _Tagged, author: User, keys: Sequence[bytes]) -> None:
+        for key in keys:
+            await self._keys.find(author, key)
+        self._judge(*tagged, is_valid=True)
 
     def _judge(self, message: pb.ChatMessage, tag: bytes, *, is_valid: bool) -> None:
         author = User.of(message.author)
