@@ -1,5 +1,6 @@
 """Settings for all tests, and a home of their own for the keys of the clients that they run."""
 
+import gc
 import os
 import signal
 
@@ -18,6 +19,12 @@ def pytest_configure():
         signal.signal(each, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Set aside what stays until the end: thousands of tests, which the collector would look through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

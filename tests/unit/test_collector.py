@@ -24,7 +24,7 @@ def spared():
     yield
     gc.callbacks[:] = callbacks
     gc.set_threshold(*threshold)
-    gc.unfreeze()
+    garbage.collect_all()
 
 
 @pytest.mark.usefixtures("spared")

@@ -252,6 +252,7 @@ def cores_of(service):
 ALL_PURE = PURE + [core for service in SERVICES for core in cores_of(service)]
 
 
+@functools.cache
 def path_of(module):
     """The file of a module of this project; a package's is its __init__."""
     path = ROOT.joinpath(*module.split("."))
@@ -312,20 +313,20 @@ def names_in(source):
     return found
 
 
-def of_ours(path):
+@functools.cache
+def of_ours(path, imports=imports_of):
     """The modules of this project that a file imports, as their files have it: names in modules are left away."""
-    return {name for name in imports_of(path) if name.startswith("parley") and path_of(name).is_file()}
+    return {name for name in imports(path) if name.startswith("parley") and path_of(name).is_file()}
 
 
+@functools.cache
 def reachable_from(module, imports=imports_of):
     """A module and what it imports of this project, directly or not; packages' own heads are not followed."""
-    seen, waiting = set(), [module]
+    seen, waiting = {module}, [module]
     while waiting:
-        module = waiting.pop()
-        path = path_of(module)
-        if module not in seen and path.is_file() and module.startswith("parley"):
-            seen.add(module)
-            waiting += imports(path)
+        new = of_ours(path_of(waiting.pop()), imports) - seen
+        seen |= new
+        waiting += new
     return {module for module in seen if path_of(module).name != "__init__.py"}
 
 
