@@ -20,8 +20,12 @@ ALL_EVERY: Final = 3600.0
 
 
 def spare() -> None:
-    """Look at nothing that was imported, and from now on at little at once."""
-    collect_all()
+    """Look at nothing that was imported, and from now on at little at once.
+
+    Nor at what was set aside before a fork: looking would copy each of its pages, which all the children share.
+    """
+    gc.collect()
+    gc.freeze()
     gc.set_threshold(AFTER, YOUNG, 1)
     if _set_aside not in gc.callbacks:
         gc.callbacks.append(_set_aside)

@@ -6,6 +6,7 @@
 What runs is in a session of its own, so that `interrupt` is a terminal's Ctrl-C: a SIGINT to all of it.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -82,7 +83,8 @@ class Command:
         self.popen.kill()
         self.popen.wait()
         for process in self.survivors():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                process.kill()
         if self.popen.stdin is not None:
             self.popen.stdin.close()
         self._out.close()

@@ -38,6 +38,20 @@ def test_of_many_that_live_only_the_newest_are_ever_looked_at():
     assert gc.get_freeze_count() > LIVING // 2
 
 
+def test_what_was_set_aside_before_a_fork_is_not_looked_at_by_each_child():
+    before = Knot()
+    left = weakref.ref(before)
+    gc.freeze()
+    del before
+    threshold, callbacks = gc.get_threshold(), list(gc.callbacks)
+    garbage.spare()
+    gc.callbacks[:] = callbacks
+    gc.set_threshold(*threshold)
+    assert left() is not None
+    garbage.collect_all()
+    assert left() is None
+
+
 @pytest.mark.usefixtures("spared")
 def test_a_cycle_is_collected_soon_while_it_is_young_and_later_where_it_is_not():
     young = weakref.ref(Knot())
