@@ -22,7 +22,7 @@ def pytest_configure():
 
 
 def pytest_collection_finish():
-    """Set aside what stays until the end: thousands of tests, which the collector would look through again and again."""
+    """Set aside what stays until the end: the collector would look through thousands of tests again and again."""
     gc.collect()
     gc.freeze()
 
