@@ -109,6 +109,9 @@ class ChatMetrics:
 
             return value
 
+        def journal_figure(read: Callable[[Archive], float]) -> Callable[[], float]:
+            return lambda: float(read(found)) if (found := archive()) is not None else 0.0
+
         def is_stuck(process: ArchiveProcess) -> bool:
             position = process.handover.position
             return process.is_down or bool(position.error) or position.is_full
@@ -129,12 +132,24 @@ class ChatMetrics:
             "Whether the archive's file cannot be used or written",
             lambda: float(self.archive_is_unusable or bool(unusable())),
         )
+        for name, meaning, value in (
+            (
+                "bytes",
+                "Bytes of what was told as delivered and is not in the archive's file yet",
+                lambda it: it.journal.unreleased,
+            ),
+            (
+                "unusable",
+                "Whether the archive's journal is in memory alone: a killed process loses what is in it",
+                lambda it: bool(it.segments.why_unusable),
+            ),
+        ):
+            metrics.watch_value(f"parley_archive_journal_{name}", meaning, journal_figure(value))
         written = figure(lambda it: it.handover.messages)
-        dropped = figure(lambda it: it.handover.dropped)
         metrics.watch_counter(
             "parley_archive_entries",
             "Entries for the archive: written, or dropped because the disk took nothing, or there is no room",
-            lambda: [(("written",), int(written())), (("dropped",), int(dropped()))],
+            lambda: [(("written",), int(written())), (("dropped",), self._dropped(archive()))],
             ("result",),
         )
         restarts = figure(lambda it: it.restarts)
@@ -150,6 +165,10 @@ class ChatMetrics:
             lambda: self._edit_samples(archive()),
             ("where", "why"),
         )
+
+    @staticmethod
+    def _dropped(archive: Archive | None) -> int:
+        return 0 if archive is None else archive.collector.dropped + archive.process.handover.dropped
 
     def _edit_samples(self, archive: Archive | None) -> Samples:
         found = archive.process.handover.edits_without_effect if archive is not None else {}

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from parley.services.chat.archive.archive import Archive, Policy, Unusable
+from parley.services.chat.archive.journal.segment_files import discard
 from parley.services.chat.archive.process.forker import Forker
 from parley.services.chat.archive.requests import HistoryRequests
 from parley.services.chat.authors.authors import Authors
@@ -24,6 +25,7 @@ from parley.services.chat.operator.server import Operations, OperatorSocket
 from parley.services.chat.operator.user_commands import UserChange
 from parley.services.chat.roster import LocalRoster
 from parley.services.chat.routing.fair_order import FairOrder
+from parley.services.chat.storage.body_files import JOURNAL
 from parley.services.chat.storage.store import Store
 from parley.shared.addresses import User
 from parley.shared.config import Config
@@ -135,6 +137,7 @@ class EngineRunner:
         """Open the archive, if anything is to be kept and its file can be used; else chat goes on without."""
         owner, settings = self._owner, self._owner.config.history
         if not settings.keep:
+            discard(directory / JOURNAL)
             return None
         policy = Policy(settings.keep, settings.bytes)
         try:

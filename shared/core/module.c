@@ -21,7 +21,7 @@
 #include "io/tallies.h"
 #include "io/turn.h"
 
-#define INTERFACE 117759583 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+#define INTERFACE 318027603 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
@@ -38,14 +38,15 @@ static struct PyModuleDef definition = {
 /* What Python has written once more: compiled.py compares them when a twin is imported. */
 static PyObject *constants(void)
 {
-    return Py_BuildValue("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "LONGEST_NAME", LONGEST_NAME,
+    return Py_BuildValue("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "LONGEST_NAME", LONGEST_NAME,
                          "MOST_DIGITS", MOST_DIGITS, "KEY_LONG", KEY_LONG, "KEY_IS_LONG", KEY_IS_LONG, "KEY_DIGEST",
                          KEY_DIGEST, "KEY_HEAD", KEY_HEAD, "KEY_TO_PRIME", KEY_TO_PRIME, "KEYS_PER_BUCKET",
                          KEYS_PER_BUCKET, "PART_BITS", PART_BITS, "SNOWFLAKE", SNOWFLAKE, "AUTHOR", AUTHOR, "USER",
                          USER, "TEXT", TEXT, "AUTHOR_PROOF", AUTHOR_PROOF, "STATUS_PROOF", STATUS_PROOF,
                          "TLS_PIECE", TLS_PIECE, "TLS_RECORDS", TLS_RECORDS, "TLS_RECORD", TLS_RECORD, "TLS_BARREN",
                          TLS_BARREN, "ENTRY_HEAD", ENTRY_HEAD, "ENTRY_MESSAGE", ENTRY_MESSAGE, "ENTRY_SENT", ENTRY_SENT,
-                         "ENTRY_RECEIVED", ENTRY_RECEIVED);
+                         "ENTRY_RECEIVED", ENTRY_RECEIVED, "SEGMENT_HEAD", SEGMENT_HEAD, "SEGMENT_USED", SEGMENT_USED,
+                         "SEGMENT_RESERVE", SEGMENT_RESERVE);
 }
 
 static int add_type(PyObject *module, PyTypeObject *type)

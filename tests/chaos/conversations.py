@@ -9,9 +9,9 @@ promised of their order today (docs/reliability.md):
   from person to person, but not in a group: its server gives its messages one order, which all members' lists have.
 - A message that its author deleted is deleted everywhere, and others read as the greatest revision says.
 
-A chat process that is killed takes with it what its archive was told of in the last moment before. So a message
-or an edit may be missing at a server if something happened to it near a kill of its chat process (`Kill`), and for
-no other reason. How many are is counted.
+A chat process that is killed while its disk is full takes with it what its archive was told of in the last moment
+before: its journal had no room. So a message or an edit may be missing at a server if something happened to it near
+such a kill (`Kill`), and for no other reason. How many are is counted.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ KINDS: Final = {
 
 
 class Kill(NamedTuple):
-    """A chat process that ended without a word, as far as the archive's grace and what followed reach."""
+    """A chat process that ended without a word, and what it could not write: as far as what followed reaches."""
 
     node: str
     began: float

@@ -43,8 +43,8 @@ KEPT: Final = 30
 """Days for which history is kept, where it is."""
 KILLS: Final = frozenset({"kill", "down", "restart", "epoch"})
 """Faults by which a process ends without a word."""
-STALLS: Final = frozenset({"stop", "pause", "disk"})
-"""Faults during which a chat process writes nothing, so that a kill soon after them takes more with it."""
+FULL: Final = "disk"
+"""The fault during which a chat process can write nothing, so that a kill takes with it what is to be kept."""
 
 
 @dataclass(frozen=True)
@@ -278,16 +278,14 @@ class Run:
 
 
 def kills_in(done: Sequence[Done]) -> list[Kill]:
-    """When chat processes ended without a word; from before what had kept one from writing, where that was near."""
+    """When chat processes ended without a word while their disk was full, or had just been; from when it was."""
     found = []
     for each in done:
         for node in {node for node, service in each.fault.targets if service == CHAT and each.fault.kind in KILLS}:
-            began = each.began
-            stalls = (d for d in done if d.fault.kind in STALLS and (node, CHAT) in d.fault.targets)
-            for stall in sorted(stalls, key=lambda stall: stall.began, reverse=True):
-                if stall.began < began <= stall.ended + GRACE:
-                    began = stall.began
-            found.append(Kill(node, began, each.ended))
+            full = [d for d in done if d.fault.kind == FULL and (node, CHAT) in d.fault.targets]
+            began = [d.began for d in full if d.began < each.ended and each.began <= d.ended + GRACE]
+            if began:
+                found.append(Kill(node, min(began), each.ended))
     return found
 
 

@@ -198,7 +198,9 @@ class Alone:
         self.number += 1
         frame = message(ALICE, LOCAL_BOB, f"number {self.number}", self.number)
         entry = entry_bytes(MESSAGE, BOTH, 1, 5.0, self.number.to_bytes(16, "little"), frame)
-        assert self.archive.process.put(entry, 86400.0, 0.0, 0.0, time.monotonic())
+        assert self.archive.process.put(
+            self.archive.process.handover.put_so_far + 1, entry, 86400.0, 0.0, 0.0, time.monotonic()
+        )
 
     @property
     def pid(self):
@@ -377,3 +379,34 @@ def test_many_users_of_one_address_leave_places_for_questions_to_others(tmp_path
         asyncio.run(story())
         limited = alpha.metrics("chat").value("parley_limited_total", what="requests", where="archive")
         assert limited == OF_USER
+
+
+def test_a_whole_node_that_is_killed_has_all_that_was_told_as_delivered(tmp_path):
+    """Chat, and whoever would have written what chat handed over, are killed within the 50 ms that chat gathers."""
+
+    async def story(pids):
+        alice, bob = await connected("alice@alpha"), await connected("bob@alpha")
+        async with alice, bob:
+            await say(alice, BETWEEN)
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+
+    async def listed():
+        async with await connected("alice@alpha") as alice, asyncio.timeout(TIMEOUT):
+            while (await alice.history.lines(BOB, limit=1)).lines[0].sequence < KILLS * BETWEEN:
+                pass  # it takes the messages before
+
+    with node(tmp_path) as alpha:
+        for _ in range(KILLS):
+            chat = alpha.pid("chat")
+            forker, process = child_of(chat), archive_of(chat)
+            asyncio.run(story([process, forker, chat]))
+            alpha.kill("chat")
+            alpha.start("chat")
+            alpha.wait_ready("chat")
+        asyncio.run(listed())
+        assert alpha.logged("chat", "archive_journal_replayed")
+    records, lines = texts_in(next(tmp_path.rglob("archive.db")))
+    assert records == [1] * KILLS * BETWEEN
+    assert lines == 2 * KILLS * BETWEEN
+    assert not list(tmp_path.rglob("archive.journal/*"))

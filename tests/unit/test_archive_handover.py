@@ -55,7 +55,11 @@ def handover():
 
 
 def put(handover, *numbers):
-    return [handover.put(ENTRY * number, 1.0, 2.0, 3.0, float(number)) for number in numbers]
+    next_number = handover.put_so_far + 1
+    return [
+        handover.put(next_number + at, ENTRY * number, 1.0, 2.0, 3.0, float(number))
+        for at, number in enumerate(numbers)
+    ]
 
 
 def numbers(messages):

@@ -255,7 +255,7 @@ def test_the_report_tells_of_each_kind():
     assert lines[-1] == "    … and 1 more"
 
 
-def test_a_kill_reaches_back_to_what_had_stopped_the_process():
+def test_a_kill_takes_something_only_where_the_disk_was_full():
     def done(kind, began, ended, *targets):
         return Done(Fault(1, began, kind, targets), began, ended)
 
@@ -265,10 +265,12 @@ def test_a_kill_reaches_back_to_what_had_stopped_the_process():
         done("kill", 9.5, 10.0, chat),
         done("kill", 20.0, 21.0, ("alpha", "typing")),
         done("disk", 25.0, 30.0, ("beta", "chat")),
+        done("kill", 26.0, 27.0, chat),
+        done("kill", 28.0, 29.0, ("beta", "chat")),
+        done("kill", 30.5, 31.0, ("beta", "chat")),
         done("restart", 40.0, 41.0, chat, ("beta", "chat")),
     ]
     assert sorted(kills_in(faults)) == [
-        Kill("alpha", 5.0, 10.0),
-        Kill("alpha", 40.0, 41.0),
-        Kill("beta", 40.0, 41.0),
+        Kill("beta", 25.0, 29.0),
+        Kill("beta", 25.0, 31.0),
     ]

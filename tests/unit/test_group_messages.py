@@ -100,7 +100,9 @@ def archived(request):
 
 def kept(world):
     """How many people have a message more in their lists since the last look."""
-    return sum(each.marks.bit_count() for node in world.nodes.values() for each in entries(node.collector.take()))
+    return sum(
+        each.marks.bit_count() for node in world.nodes.values() for each in entries(node.collector.take().entries)
+    )
 
 
 def switch(world, *, off, who="ann"):
@@ -222,7 +224,9 @@ def test_who_is_alone_in_a_group_has_a_number_for_each_message_too():
 
 
 def numbers_of(node):
-    return [message_of(each.data).groupNumber for each in entries(node.collector.take()) if each.kind == MESSAGE]
+    return [
+        message_of(each.data).groupNumber for each in entries(node.collector.take().entries) if each.kind == MESSAGE
+    ]
 
 
 @pytest.mark.parametrize("how", ["asked again", "the group's server died"])

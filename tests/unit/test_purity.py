@@ -17,7 +17,7 @@ PURE_MAY_IMPORT = {
     "datetime", "enum",
     "functools", "google", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "json", "math", "msgspec",
     "nacl", "operator", "parley", "random", "re", "secrets", "spake2", "string", "struct", "sys", "types", "typing",
-    "unicodedata", "weakref", "xml",
+    "unicodedata", "weakref", "xml", "zlib",
 }  # fmt: skip
 """What computes and no more: no clock, no file, no socket, no thread, no log."""
 READ_ONCE = {
@@ -51,11 +51,13 @@ DRIVERS = {
         "service",
         "engine",
         "runner",
+        "archive/alone",
         "archive/archive",
         "archive/changing",
         "archive/early_edits",
         "archive/edits",
         "archive/files",
+        "archive/journal/segment_files",
         "archive/process/__main__",
         "archive/process/archive_process",
         "archive/process/forker",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -15,8 +14,7 @@ from parley.cli.operator.mailbox import DataDir, ServerId, located
 from parley.cli.operator.mailbox_access import NotRunningError, Running
 from parley.cli.options import ConfigFile, Json
 from parley.cli.terminal import line
-from parley.services.chat.archive import retention, storage
-from parley.services.chat.archive.changing import apply
+from parley.services.chat.archive import alone, retention, storage
 from parley.services.chat.archive.reader import Reader
 from parley.services.chat.operator.archive_commands import Change, change_of
 from parley.services.chat.storage import schema
@@ -123,8 +121,8 @@ def _change(
         except NotRunningError:
             lock = schema.lock(directory)
             try:
-                with storage.locked(path := _path(directory)), contextlib.closing(storage.open_file(path)) as db:
-                    return apply(db, directory.name, change_of(request(directory)))
+                _path(directory)
+                return alone.change(directory, change_of(request(directory)))
             finally:
                 os.close(lock)
 

@@ -7,7 +7,7 @@ cannot be used, chat goes on without an archive, and says so: a log line, and a 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import contextlib
 import sqlite3
 import sys
 import threading
@@ -20,12 +20,17 @@ from typing import Any, Final, NamedTuple, TypeVar
 from parley.services.chat.archive import files, storage
 from parley.services.chat.archive.changes import Change
 from parley.services.chat.archive.collector import Collector
+from parley.services.chat.archive.entries import count
+from parley.services.chat.archive.journal.journal import Journal
+from parley.services.chat.archive.journal.segment_files import SegmentFiles
 from parley.services.chat.archive.process.archive_process import ArchiveProcess, ChangeFailed
 from parley.services.chat.archive.process.forker import Forker
-from parley.services.chat.archive.process.messages import Begin, FromProcess, Position, Touched
+from parley.services.chat.archive.process.handover import Handover
+from parley.services.chat.archive.process.messages import Begin, FromProcess, Position, Put, Ready, Touched
 from parley.services.chat.archive.storage import NAME, Unusable
 from parley.services.chat.archive.sync import SyncReader
 from parley.services.chat.archive.worker import Policy
+from parley.services.chat.storage.body_files import JOURNAL
 from parley.shared.limits.queues import SharedQueue
 from parley.shared.runtime.supervised import Faults, SupervisedTimer
 from parley.shared.runtime.thread_load import ThreadLoad
@@ -47,8 +52,8 @@ SWITCH: Final = 0.0002
 5 ms would be added to a message's way at each turn of the loop."""
 STEP: Final = 0.5
 """Seconds by which the clock has to differ to be set again."""
-SESSION: Final = 62
-"""Bits of a session's number."""
+SYNC: Final = 0.5
+"""Seconds after which what is not in the archive yet is made safe from a power cut in the journal."""
 
 T = TypeVar("T")
 
@@ -87,8 +92,16 @@ class Archive:
 
         """
         self._path = directory / NAME
-        storage.open_file(self._path).close()
+        self._clock = time.time() - time.monotonic()
+        self.segments = SegmentFiles(directory / JOURNAL, self._clock)
+        self.segments.began_unusable = lambda why: log.error(
+            "archive_journal_unusable", detail="a killed process loses what the archive does not have", error=why
+        )
+        with contextlib.closing(storage.open_file(self._path)) as db:
+            # The journal may have lost what the archive has: its numbers must go on behind both.
+            base = max(self.segments.end_of_left, storage.handed_over(db, self.segments.session))
         self._age = age
+        self._log = log
         self.policy = policy
         self._loop = asyncio.get_running_loop()
         sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
@@ -100,9 +113,11 @@ class Archive:
         self._late = SupervisedTimer("answering late questions", self._look, faults)
         self._questions: SharedQueue[_Question] = SharedQueue(ASKED)
         """By the address that asks."""
-        self.collector = Collector(server_id, self.begun)
+        self.journal = Journal(self.segments, base)
+        self.collector = Collector(server_id, self.begun, self.journal)
         self._is_announced = False
-        self._clock = time.time() - time.monotonic()
+        self._syncs: ThreadPoolExecutor | None = None
+        self._sync = SupervisedTimer("syncing the archive's journal", self._sync_journal, faults)
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="archive-reader")
         self._load = ThreadLoad().part
         self._rests_until = 0.0
@@ -110,8 +125,9 @@ class Archive:
         self._closing = threading.Event()
         self._reader: SyncReader | None = None
         self._is_reading = False
-        begin = Begin(str(self._path), server_id, secrets.randbits(SESSION), policy.days, policy.size)
-        self.process = ArchiveProcess(forker, begin, keys, log, faults, self._heard)
+        begin = Begin(str(self._path), server_id, self.segments.session, policy.days, policy.size)
+        handover = Handover(begin, base, self._left)
+        self.process = ArchiveProcess(forker, begin, keys, log, faults, self._heard, handover)
 
     def begun(self) -> None:
         """There is something to hand over soon; told again: much."""
@@ -123,18 +139,52 @@ class Archive:
         """Have all that was told written."""
         self._is_announced = False
         self._timer.cancel()
-        entries = self.collector.take()
+        number, entries = self.collector.take()
         if not entries:
             return
         now, wall = time.monotonic(), time.time()
         if abs(wall - now - self._clock) > STEP:
             self._clock = wall - now
-        if not self.process.put(entries, self._age(), self._clock, wall, now):
+            self.segments.set_clock(self._clock)
+        if not self.process.put(number, entries, self._age(), self._clock, wall, now):
             files.discard(self._path.parent, entries)
+            self._release()
+        else:
+            self._sync.set(now + SYNC)
+
+    def _left(self, written: int) -> list[Put]:
+        """The chunks that the process before left, behind what it had written."""
+        now, wall = time.monotonic(), time.time()
+        found = [
+            Put(each.number, each.entries, self._age(), each.clock, wall, now)
+            for each in self.segments.left(written)
+        ]
+        if found:
+            self._log.info("archive_journal_replayed", entries=sum(count(each.entries) for each in found))
+        return found
+
+    def _release(self) -> None:
+        """Let the journal go as far as the archive has it."""
+        done = self.process.handover.done
+        self.segments.release(done)
+        self.journal.release(done)
+
+    def _sync_journal(self) -> None:
+        """Have what waits for long be safe from a power cut, if anything does."""
+        oldest = self.process.handover.oldest
+        if oldest is None or not self._is_open:
+            return
+        now = time.monotonic()
+        if now - oldest >= SYNC:
+            if self._syncs is None:
+                self._syncs = ThreadPoolExecutor(1, thread_name_prefix="archive-journal")
+            self._syncs.submit(self.segments.syncing())
+        self._sync.set(max(oldest, now) + SYNC)
 
     def _heard(self, message: FromProcess) -> None:
         match message:
-            case Position():
+            case Position() | Ready():
+                self._release()
                 self._look()
             case Touched(people):
                 self.news(set(people))
@@ -235,8 +285,15 @@ class Archive:
         self._is_open = False
         self._questions.clear()
         self._late.cancel()
+        self._sync.cancel()
         self.process.close()
+        done = self.process.handover.done
+        self.segments.release(done)
+        self.journal.close(done)
         self._readers.shutdown(wait=True, cancel_futures=True)
+        if self._syncs is not None:
+            self._syncs.shutdown(wait=True)
+        self.segments.close()
         if self._reader is not None:
             self._reader.close()
 

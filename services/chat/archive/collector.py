@@ -8,9 +8,10 @@ author's statuses, whether the group's history is off: then there is no entry, s
 A message is its author's as soon as it is accepted: DELIVERED, or kept for who is away, or on its way and
 unconfirmed. One that is refused is nobody's. Places (a MESSAGE with a `live_location`) are not kept.
 
-A large message is put into a file first (`file`), and its entry has the digest of that. Until it is known, all that
-came behind it waits, in segments that each begin with such an entry, so that entries keep their order. Where there
-can be no file, the entry has the bytes.
+All of them stand in the journal (journal/) as soon as they are told, so before a status is passed on.
+
+A large message is put into a file first (`file`), and its entry has the digest of that. Until it is known, a chunk
+ends before it, so that entries keep their order. Where there can be no file, the entry has the bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from parley.services.chat.archive.entries import (
     AGAIN,
@@ -30,10 +31,10 @@ from parley.services.chat.archive.entries import (
     RECEIVED,
     SENT,
     STATUS,
-    count,
     entry_bytes,
 )
 from parley.services.chat.archive.filed import About
+from parley.services.chat.archive.journal.journal import Journal
 from parley.services.chat.message.life import SAFE, Envelope, File
 from parley.services.chat.message.statuses import INTERIM, Status
 from parley.services.chat.storage.bodies import LARGE
@@ -49,7 +50,7 @@ REMEMBERED: Final = 16_384
 MOST_AGAIN: Final = 4096
 """Messages that came again and are noted."""
 MOST: Final = 64 * 1024 * 1024
-"""Bytes of entries that wait for files, and of these; beyond it entries are dropped, and counted."""
+"""Bytes of entries that wait to be taken, and of files to come; beyond it entries are dropped, and counted."""
 MUCH: Final = 256 * 1024
 """Bytes of entries that are handed over at once, and not at the next commit."""
 _LOCATION: Final = bytes((0xB2, 0x01))
@@ -60,33 +61,44 @@ _OFF: Final = pb.ChatMessage(historyOff=True).SerializeToString()
 """The field by which a group's server says that nothing is to be kept of a copy."""
 
 
-class _Segment:
-    """Entries in order, the first of which may wait for a file."""
+class _Awaited:
+    """A large message whose file is not there yet."""
 
-    __slots__ = ("parts", "waits_for")
+    __slots__ = ("entry", "make", "position", "size")
 
-    def __init__(self, waits_for: Callable[[], bytes] | None = None) -> None:
-        self.parts: list[bytes] = []
-        self.waits_for = waits_for
+    def __init__(self, position: int, size: int, make: Callable[[], bytes]) -> None:
+        self.position = position
+        self.size = size
+        self.make = make
         """Makes the entry with the bytes in it, if no file is to be waited for."""
+        self.entry = b""
+        """Empty: it is not known."""
+
+
+class Chunk(NamedTuple):
+    """Entries that were taken."""
+
+    number: int
+    """The position behind them in the journal."""
+    entries: bytes
 
 
 class Collector:
     """Gathers entries until `take`."""
 
-    def __init__(self, server_id: str, begun: Callable[[], None]) -> None:
+    def __init__(self, server_id: str, begun: Callable[[], None], journal: Journal | None = None) -> None:
         """`begun` hears of the first entry since `take`, and again once there are many."""
         self._server_id = server_id
         self.begun: Final = begun
-        self.take_fast: Callable[[], bytes] | None = None
-        """Takes the entries of the fast path, if there is one: they came before what is told now."""
+        self.journal: Final = journal or Journal()
+        self._fast_taken: Callable[[], int] = lambda: 0
         self.write_file: Callable[[File, Callable[[bytes | None], None]], None] | None = None
         """Puts a large content into a file, whether or not its digest is known; then calls with that, or with None:
         there can be no file."""
         self.dropped = 0
         """Entries for which there was no room."""
-        self._segments: deque[_Segment] = deque([_Segment()])
-        self._size = 0
+        self._awaited: deque[_Awaited] = deque()
+        self._awaited_bytes = 0
         self._authored: OrderedDict[bytes, None] = OrderedDict()
         """Keys of messages to groups that are their authors' by now, or are nobody's: nothing is kept of them."""
         self._again: set[bytes] = set()
@@ -96,7 +108,20 @@ class Collector:
         self._numbers: OrderedDict[bytes, int] = OrderedDict()
         """The numbers of the latest messages to groups, by their keys."""
         self._in_chunk: set[bytes] = set()
-        """Keys of messages to groups that stand in the last segment."""
+        """Keys of messages to groups that stand in the chunk that is being gathered."""
+
+    def share(self, into: Callable[[memoryview], None], taken: Callable[[], int]) -> None:
+        """Have the fast path append, too: it is told `into` which segment, and that all was `taken`."""
+        self._fast_taken = taken
+        self.journal.moved = into
+
+    def make_room(self, size: int) -> None:
+        """Have another segment for the fast path, if there may be one."""
+        if self._has_room(size):
+            self.journal.make_room(size)
+
+    def _has_room(self, size: int) -> bool:
+        return self.journal.size + self._awaited_bytes + size <= MOST
 
     def note(self, envelope: Envelope, status: int) -> None:
         """Chat told, or is to tell, this status of a message."""
@@ -187,66 +212,65 @@ class Collector:
         """Add the entry of a message, or of another frame of it."""
         head = marks, status, envelope.arrived, key
         content = raw or envelope.content
-        if self.write_file is None or len(content) < LARGE or self._size + len(content) > MOST:
+        size = len(content)
+        if self.write_file is None or size < LARGE or not self._has_room(size):
             self._add(entry_bytes(MESSAGE, *head, raw or envelope.raw))
             return
-        self._gather_fast()
-        about = About.of(envelope, len(content))
-        segment = _Segment(lambda: entry_bytes(MESSAGE, *head, about.frame(content)))
-        self._segments.append(segment)
+        position = self.journal.await_file(*head)
+        if position is None:
+            self.dropped += 1
+            return
+        about = About.of(envelope, size)
+        awaited = _Awaited(position, size, lambda: entry_bytes(MESSAGE, *head, about.frame(content)))
+        self._awaited.append(awaited)
+        self._awaited_bytes += size
         self._in_chunk.clear()
-        self._size += len(content)
 
         def filed(digest: bytes | None) -> None:
-            if segment.waits_for is not None:
-                entry = entry_bytes(FILED, *head, about.data(digest)) if digest else segment.waits_for()
-                self._found(segment, entry, len(content))
+            if not awaited.entry:
+                entry = entry_bytes(FILED, *head, about.data(digest)) if digest else awaited.make()
+                self._found(awaited, entry)
                 self.begun()
 
         self.write_file((content, b"" if raw else envelope.digest), filed)
 
-    def _found(self, segment: _Segment, entry: bytes, waited: int) -> None:
-        """A segment's first entry is there."""
-        segment.parts.insert(0, entry)
-        segment.waits_for = None
-        self._size += len(entry) - waited
-
-    def _gather_fast(self) -> None:
-        """Take what came on the fast path before what is told now."""
-        if self.take_fast is not None and (fast := self.take_fast()):
-            self._put(fast)
-
-    def _put(self, entries: bytes) -> None:
-        if self._size + len(entries) > MOST:
-            self.dropped += count(entries)
-            return
-        self._segments[-1].parts.append(entries)
-        self._size += len(entries)
+    def _found(self, awaited: _Awaited, entry: bytes) -> None:
+        """The entry of a large message is there."""
+        awaited.entry = entry
+        self._awaited_bytes -= awaited.size
+        self.journal.put_in_place(awaited.position, entry)
 
     def _add(self, entry: bytes) -> None:
-        was = self._size
-        self._gather_fast()
-        self._put(entry)
-        if was == 0 or (was < MUCH <= self._size):
+        was = self.journal.size
+        if not self._has_room(len(entry)) or not self.journal.append(entry):
+            self.dropped += 1
+        elif was == 0 or (was < MUCH <= self.journal.size):
             self.begun()
 
-    def take(self) -> bytes:
+    def take(self) -> Chunk:
         """The entries so far, those of the fast path among them, as one chunk; but none behind a file to come."""
-        self._gather_fast()
-        parts: list[bytes] = []
-        while self._segments and self._segments[0].waits_for is None:
-            parts += self._segments.popleft().parts
-        if not self._segments:
-            self._segments.append(_Segment())
-            self._in_chunk.clear()
-        self._size -= sum(map(len, parts))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        self.dropped += self._fast_taken()
+        parts: list[bytes | memoryview] = []
+        while self._awaited and self._awaited[0].entry:
+            awaited = self._awaited.popleft()
+            parts += self.journal.take(awaited.position)
+            parts.append(awaited.entry)
+        if self._awaited:
+            end = self._awaited[0].position
+            parts += self.journal.take(end)
+            self.journal.mark(is_whole=False)
+            return Chunk(end, b"".join(parts))
+        parts += self.journal.take(self.journal.end)
+        entries = b"".join(parts)
+        self.journal.mark(is_whole=True)
+        self._in_chunk.clear()
+        return Chunk(self.journal.end, entries)
 
     def end(self) -> None:
         """Wait for no file any more: entries have the bytes."""
-        for segment in self._segments:
-            if segment.waits_for is not None:
-                self._found(segment, segment.waits_for(), 0)
+        for awaited in self._awaited:
+            if not awaited.entry:
+                self._found(awaited, awaited.make())
 
 
 def key_of(author: User, snowflake: int, group: Group) -> bytes:

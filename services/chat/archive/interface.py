@@ -25,8 +25,11 @@ class WithoutEffect(Enum):
 class Collector(Protocol):
     """Gathers what chat tells."""
 
-    take_fast: Callable[[], bytes] | None
-    """Takes the entries that the fast path has gathered."""
+    def share(self, into: Callable[[memoryview], None], taken: Callable[[], int]) -> None:
+        """Have the fast path append, too: it is told `into` which segment to, and that all was `taken`."""
+
+    def make_room(self, size: int) -> None:
+        """Give the fast path another segment, with room for so many bytes, if there may be one."""
 
     def begun(self) -> None:
         """Hear that the fast path has gathered something."""

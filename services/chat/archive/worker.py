@@ -68,6 +68,8 @@ class Chunk(NamedTuple):
     """Unix time."""
     put: float
     """When it was handed over (seconds, monotonic)."""
+    number: int = 0
+    """It grows; 0: one more than that of the chunk before."""
 
 
 class Interrupted(Exception):
@@ -170,9 +172,9 @@ class Worker:
     def put(self, chunk: Chunk) -> None:
         """Have a chunk written."""
         with self._changed:
-            self._unwritten.append(chunk)
+            self._put = chunk.number or self._put + 1
+            self._unwritten.append(chunk._replace(number=self._put))
             self._unwritten_bytes += len(chunk.entries)
-            self._put += 1
             self._put_at = chunk.put
             self._changed.notify_all()
 
@@ -195,7 +197,7 @@ class Worker:
             self._changed.notify_all()
 
     def wait_for(self, put: int, seconds: float) -> bool:
-        """Wait until that many chunks are in the lists; whether they are."""
+        """Wait until the chunks up to that one are in the lists; whether they are."""
         self.hurry(put)
         with self._changed:
             return self._changed.wait_for(lambda: self._projected_puts >= put or self._is_closing, seconds)
@@ -322,7 +324,7 @@ class Worker:
                 size += len(chunk.entries)
             day = int(first.age // storage.DAY)
             parts = [chunk.entries for chunk in taken]
-            handed_over = self._session, self._written_puts + len(taken)
+            handed_over = self._session, taken[-1].number
             lasts = storage.write_chunks(
                 self._db, parts, self._last + 1, day, first.clock, first.at, handed_over=handed_over
             )
@@ -336,7 +338,7 @@ class Worker:
                 self._unwritten_bytes -= size
                 self._unprojected_bytes += size
                 for last, chunk in zip(lasts, taken, strict=True):
-                    self._written_puts += 1
+                    self._written_puts = chunk.number
                     self._behind.append((last, chunk.put))
                     self._put_ends.append((last, self._written_puts))
                 self._changed.notify_all()

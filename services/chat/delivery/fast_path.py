@@ -98,9 +98,10 @@ class FastPath:
             patience=ANSWERING_FACTOR,
             delivered_status=Status.DELIVERED,
             collect=None if hooks.collect is None else hooks.collect.begun,
+            collect_room=None if hooks.collect is None else hooks.collect.make_room,
         )
         if hooks.collect is not None:
-            hooks.collect.take_fast = self.core.take_collected
+            hooks.collect.share(self.core.collect_into, self.core.collected)
         self.route: Callable[[Destination, list[Frame], int, float, ChatLink | None], int] = self.core.route
         """route(source, frames, start, now, link): handle frames from `start` on; the first that is left."""
         self.settle: Callable[[Destination], Iterable[Sent]] = self.core.settle

@@ -28,6 +28,8 @@ MAILBOX: Final = "chat.bodies"
 ARCHIVE: Final = "archive.bodies"
 HANDED: Final = "new"
 """The part of the archive's directory in which it is given files: whoever writes the mailbox puts them there."""
+JOURNAL: Final = "archive.journal"
+"""The directory of what the archive does not have yet: what is left in it may name files in `new`."""
 TAKEN_WITHIN: Final = 60.0
 """Seconds within which they are taken there, also by a process that outlived its chat."""
 DIGEST: Final = 32

@@ -31,7 +31,7 @@ from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.storage import moves, queries, rows, schema, shared_rows
 from parley.services.chat.storage.back_pressure import BackPressure
 from parley.services.chat.storage.bodies import LARGE, Body, Known
-from parley.services.chat.storage.body_files import ARCHIVE, HANDED, MAILBOX, TAKEN_WITHIN, BodyFiles
+from parley.services.chat.storage.body_files import ARCHIVE, HANDED, JOURNAL, MAILBOX, TAKEN_WITHIN, BodyFiles
 from parley.services.chat.storage.erasure import Erasure
 from parley.services.chat.storage.file_writes import FileWrites
 from parley.services.chat.storage.mailbox import Moves
@@ -135,6 +135,7 @@ class Store:
         self.files = BodyFiles(directory / MAILBOX)
         """Large messages; the thread alone changes them."""
         self._handed = directory / ARCHIVE / HANDED
+        self._is_journal_left = (directory / JOURNAL).is_dir() and any((directory / JOURNAL).iterdir())
         self._contents = queries.Reading(self._db, self._bodies, self.files)
         self._file_writes = FileWrites(self._db, self.files)
 
@@ -476,7 +477,8 @@ class Store:
     def _run(self) -> None:
         try:
             self.files.sweep(queries.files(self._db))
-            BodyFiles(self._handed).sweep((), TAKEN_WITHIN)  # whoever was to take those is gone
+            if not self._is_journal_left:
+                BodyFiles(self._handed).sweep((), TAKEN_WITHIN)  # whoever was to take those is gone
             running = True
             while running:
                 batch, running = self._take()

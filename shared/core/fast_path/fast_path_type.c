@@ -23,14 +23,14 @@ static PyObject *fast_path_new(PyTypeObject *type, PyObject *arguments, PyObject
 {
     static char *kwlist[] = {"chat", "recent", "delivered", "arm", "multipliers", "most", "most_bytes",
                              "most_unconfirmed", "most_produced", "first_window", "largest", "patience",
-                             "delivered_status", "collect", NULL};
-    PyObject *chat, *recent, *delivered, *arm, *multipliers, *collect;
+                             "delivered_status", "collect", "collect_room", NULL};
+    PyObject *chat, *recent, *delivered, *arm, *multipliers, *collect, *collect_room;
     FastPathLimits limits;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OOOLLnLLLiiO", kwlist, &ChatStateType, &chat,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OOOLLnLLLiiOO", kwlist, &ChatStateType, &chat,
                                      &RecentMessagesType, &recent, &delivered, &arm, &multipliers, &limits.most,
                                      &limits.most_bytes, &limits.most_unconfirmed, &limits.most_produced,
                                      &limits.first_window, &limits.largest, &limits.patience, &limits.delivered,
-                                     &collect))
+                                     &collect, &collect_room))
         return NULL;
     FastPath *self = (FastPath *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -41,6 +41,7 @@ static PyObject *fast_path_new(PyTypeObject *type, PyObject *arguments, PyObject
     self->delivered = Py_NewRef(delivered);
     self->arm = Py_NewRef(arm);
     self->collect = Py_NewRef(collect);
+    self->collect_room = Py_NewRef(collect_room);
     self->limits = limits;
     self->stored =
         (StoredLookup){.stored_keys = self->chat->stored_keys, .delivered_keys = self->chat->delivered_keys};
@@ -58,6 +59,7 @@ static int fast_path_traverse(FastPath *self, visitproc visit, void *arg)
     Py_VISIT(self->arm);
     Py_VISIT(self->delivered);
     Py_VISIT(self->collect);
+    Py_VISIT(self->collect_room);
     for (const Envelope *envelope = self->oldest; envelope != NULL; envelope = envelope->younger)
         Py_VISIT(envelope->links);
     PyObject *name, *each;
@@ -87,6 +89,7 @@ static int fast_path_clear(FastPath *self)
     Py_CLEAR(self->arm);
     Py_CLEAR(self->delivered);
     Py_XSETREF(self->collect, Py_NewRef(Py_None)); /* as above: it is compared once more */
+    Py_XSETREF(self->collect_room, Py_NewRef(Py_None));
     return 0;
 }
 
@@ -98,6 +101,7 @@ static void fast_path_dealloc(FastPath *self)
     Py_CLEAR(self->chat);
     Py_CLEAR(self->recent);
     Py_CLEAR(self->collect);
+    Py_CLEAR(self->collect_room);
     while (self->spare != NULL) {
         Envelope *envelope = self->spare;
         self->spare = envelope->chain;
@@ -106,7 +110,7 @@ static void fast_path_dealloc(FastPath *self)
     PyMem_Free(self->table);
     PyMem_Free(self->touched);
     PyMem_Free(self->multipliers);
-    PyMem_Free(self->collected.bytes);
+    collected_release(self);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -119,7 +123,9 @@ static PyMethodDef fast_path_methods[] = {
     {"learn_answer", (PyCFunction)fast_path_learn_answer, METH_VARARGS, "Know an answer that says DELIVERED."},
     {"settle", (PyCFunction)fast_path_settle, METH_O, "Hand over what is on its way to a destination."},
     {"settle_due", (PyCFunction)fast_path_settle_due, METH_VARARGS, "Hand over what was sent so long before now."},
-    {"take_collected", (PyCFunction)collected_take, METH_NOARGS, "Take what was delivered, as the archive's entries."},
+    {"collect_into", (PyCFunction)collected_into, METH_O, "Append what is delivered to that segment of the archive's."},
+    {"collected", (PyCFunction)collected_taken, METH_NOARGS,
+     "Tell anew of what comes; how many entries had no room since."},
     {"due", (PyCFunction)fast_path_due, METH_O, "When `settle_due` must be called, or None."},
     {"forget", (PyCFunction)fast_path_forget, METH_NOARGS, "Handle nothing any more that is not learnt anew."},
     {"leave", (PyCFunction)fast_path_leave, METH_O, "The same of one source."},

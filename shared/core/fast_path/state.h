@@ -24,10 +24,10 @@ typedef struct {
     int patience, delivered;
 } FastPathLimits;
 
-/* What was delivered, for the archive, until Python takes it. */
+/* What was delivered, for the archive: into a segment of its journal, which Python gives and reads. */
 typedef struct {
-    char *bytes;
-    Py_ssize_t length, room;
+    Py_buffer segment; /* `buf` is NULL: there is none */
+    Py_ssize_t unannounced, dropped;
     int is_announced;
 } Collected;
 
@@ -49,7 +49,8 @@ typedef struct {
     ChatState *chat;
     RecentMessages *recent;
     PyObject *delivered, *arm;
-    PyObject *collect; /* hears that `collected` has something; None: nothing is collected */
+    PyObject *collect;       /* hears that `collected` has something; None: nothing is collected */
+    PyObject *collect_room;  /* gives another segment, with room for so many bytes, by `collect_into`; or does not */
     FastPathLimits limits;
     MessageKey *multipliers; /* of messages' keys */
     PyObject *parties;       /* destination → Party */

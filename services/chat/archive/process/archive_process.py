@@ -57,6 +57,7 @@ class ArchiveProcess:
         log: Log,
         faults: Faults,
         heard: Callable[[FromProcess], None],
+        handover: Handover | None = None,
     ) -> None:
         """Start it; `heard` is told of each message, on the loop, and `keys` asked for authors' devices."""
         self._keys = keys
@@ -72,7 +73,7 @@ class ArchiveProcess:
         self._again = SupervisedTimer("starting the archive's process", self._start, faults)
         self._answers: dict[int, asyncio.Future[int]] = {}
         self._why = ""
-        self.handover = Handover(begin)
+        self.handover = handover or Handover(begin)
         self.restarts = 0
         self._start()
 
@@ -86,9 +87,9 @@ class ArchiveProcess:
         """Seconds for which the oldest message is not in the lists yet."""
         return self.handover.lag(time.monotonic())
 
-    def put(self, entries: bytes, age: float, clock: float, at: float, now: float) -> bool:
+    def put(self, number: int, entries: bytes, age: float, clock: float, at: float, now: float) -> bool:
         """Hand over a chunk; False: there is no room, it is dropped and counted."""
-        is_taken = self.handover.put(entries, age, clock, at, now)
+        is_taken = self.handover.put(number, entries, age, clock, at, now)
         self._write()
         return is_taken
 

@@ -1,6 +1,7 @@
-"""Chat's side of handing chunks over: numbers them, and keeps each until it is in the file. Pure.
+"""Chat's side of handing chunks over: keeps each until it is in the file. Pure.
 
-A process comes (`begin`), says what it has (Ready), is given the rest, and may be lost at any time. Changes go in
+A chunk's number is its end's position in the journal. A process comes (`begin`), says what it has (Ready), is given
+the rest, and may be lost at any time. The first one is given what the chat process before left, too. Changes go in
 order with the chunks. One that a lost process was given may have been made or not: it fails, and may be asked for
 again.
 """
@@ -8,7 +9,7 @@ again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from parley.services.chat.archive.changes import Change
@@ -37,6 +38,8 @@ class _Kept(NamedTuple):
 
     number: int
     """0: a change."""
+    begin: int
+    """The number of the one before it."""
     size: int
     put: float
     data: bytearray
@@ -45,8 +48,13 @@ class _Kept(NamedTuple):
 class Handover:
     """All that is on its way to the archive's process."""
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(
+        self, begin: Begin, base: int = 0, left: Callable[[int], Iterable[Put]] = lambda _written: ()
+    ) -> None:
+        """Begin behind position `base`; `left` tells the chunks up to there that are behind what is written."""
         self._begin = begin
+        self._left: Callable[[int], Iterable[Put]] | None = left
+        self._base = self._passed = base
         self._frames = Frames()
         self._kept: deque[_Kept] = deque()
         self._kept_bytes = 0
@@ -71,14 +79,15 @@ class Handover:
 
     # Chat -------------------------------------------------------------------------------------------
 
-    def put(self, entries: bytes, age: float, clock: float, at: float, now: float) -> bool:
+    def put(self, number: int, entries: bytes, age: float, clock: float, at: float, now: float) -> bool:
         """Take a chunk; False: there is no room, it is dropped and counted."""
+        before, self._passed = self._passed, number
         if self.position.is_full or self._kept_bytes + len(entries) > MOST_UNWRITTEN:
             self.dropped += count(entries)
             return False
-        self.put_so_far += 1
-        data = frame(Put(self.put_so_far, entries, age, clock, at, now))
-        self._kept.append(_Kept(self.put_so_far, len(entries), now, data))
+        self.put_so_far = number
+        data = frame(Put(number, entries, age, clock, at, now))
+        self._kept.append(_Kept(number, before, len(entries), now, data))
         self._kept_bytes += len(entries)
         if self.is_ready:
             self._unsent.append(data)
@@ -99,7 +108,7 @@ class Handover:
         if self.is_ready:
             self._unsent.append(data)
         else:
-            self._kept.append(_Kept(0, 0, 0.0, data))
+            self._kept.append(_Kept(0, 0, 0, 0.0, data))
         return self._change
 
     def answer(self, keys: Keys) -> None:
@@ -124,13 +133,24 @@ class Handover:
 
     def lag(self, now: float) -> float:
         """Seconds for which the oldest message is not in the lists yet."""
-        oldest = self.position.oldest or next((each.put for each in self._kept if each.number), now)
-        return max(0.0, now - oldest)
+        return max(0.0, now - (self.position.oldest or self.oldest or now))
 
     @property
     def is_empty(self) -> bool:
         """Whether the file has all that was put."""
         return not self._kept
+
+    @property
+    def done(self) -> int:
+        """The position up to which all is in the file, or was dropped."""
+        if self._left is not None:
+            return 0
+        return next((each.begin for each in self._kept if each.number), self._passed)
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest was put that is not in the file, as far as is known (seconds); None: there is none."""
+        return next((each.put for each in self._kept if each.number), None)
 
     # The process --------------------------------------------------------------------------------------
 
@@ -190,12 +210,25 @@ class Handover:
         return found
 
     def _ready(self, written: int) -> None:
+        if self._left is not None:
+            self._take_left(self._left(written))
         self._written(written)
         self.is_ready = True
         self._unsent.extend(each.data for each in self._kept)
         self._kept = deque(each for each in self._kept if each.number)
         if self._asked > self.position.listed:
             self._unsent.append(frame(Asked(self._asked)))
+
+    def _take_left(self, left: Iterable[Put]) -> None:
+        """Give the process what the last chat process left, before all that is put by this one."""
+        self._left = None
+        kept = []
+        begin = 0
+        for put in left:
+            kept.append(_Kept(put.number, begin, len(put.entries), put.put, frame(put)))
+            self._kept_bytes += len(put.entries)
+            begin = put.number
+        self._kept.extendleft(reversed(kept))
 
     def _moved(self, position: Position) -> None:
         self.position = position

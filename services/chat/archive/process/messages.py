@@ -19,7 +19,7 @@ class Begin(Struct, frozen=True, tag=True):
     path: str
     server_id: str
     session: int
-    """A number by which this chat process is known from the one before."""
+    """By which the numbers of chunks are known from those of another journal."""
     days: float
     size: int
     """Bytes of the file, at most."""
@@ -29,7 +29,7 @@ class Put(Struct, frozen=True, tag=True):
     """A chunk to be written."""
 
     number: int
-    """1, 2, 3, … in a session."""
+    """It grows in a session: the position of its end in chat's journal."""
     entries: bytes
     age: float
     clock: float

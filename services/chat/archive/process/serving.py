@@ -168,7 +168,10 @@ def _serve(chat: Chat, begin: Begin, messages: Iterator[FromChat]) -> None:
         for message in messages:
             match message:
                 case Put():
-                    worker.put(Chunk(message.entries, message.age, message.clock, message.at, message.put))
+                    chunk = Chunk(
+                        message.entries, message.age, message.clock, message.at, message.put, message.number
+                    )
+                    worker.put(chunk)
                     while not worker.has_room(HELD, LOOK) and not chat.is_over and not devices.is_asked:
                         pass
                 case Keys():
