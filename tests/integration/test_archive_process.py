@@ -199,7 +199,7 @@ class Alone:
         frame = message(ALICE, LOCAL_BOB, f"number {self.number}", self.number)
         entry = entry_bytes(MESSAGE, BOTH, 1, 5.0, self.number.to_bytes(16, "little"), frame)
         assert self.archive.process.put(
-            self.archive.process.handover.put_so_far + 1, entry, 86400.0, 0.0, 0.0, time.monotonic()
+            self.archive.process.handover.put_so_far + 1, [entry], 86400.0, 0.0, 0.0, time.monotonic()
         )
 
     @property

@@ -183,7 +183,7 @@ def test_lines_of_a_group_that_are_removed_leave_no_place(kept):
 
 
 def collected(collector):
-    return [(e.kind, e.marks, e.status, e.data) for e in entries(collector.take().entries)]
+    return [(e.kind, e.marks, e.status, e.data) for e in entries(b"".join(collector.take().entries))]
 
 
 def test_what_waits_and_is_delivered_then_is_its_authors_once_and_its_recipients_once():
@@ -234,7 +234,7 @@ def test_a_message_to_a_group_stands_once_in_a_chunk_and_its_author_has_it_once(
     for member in (BOB, EVE):
         copy = Envelope(ALICE, 1, member, raw, member[0].encode().ljust(16), group=CREW)
         collector.note(copy, Status.DELIVERED)
-    chunk = collector.take().entries
+    chunk = b"".join(collector.take().entries)
     assert chunk.count(raw) == 1
     assert [(e.kind, e.marks, e.data) for e in entries(chunk)][1][2] == b"eve"
     copy = Envelope(ALICE, 1, User("dan", "alpha"), raw, bytes(16), group=CREW)

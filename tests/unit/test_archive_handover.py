@@ -57,7 +57,7 @@ def handover():
 def put(handover, *numbers):
     next_number = handover.put_so_far + 1
     return [
-        handover.put(next_number + at, ENTRY * number, 1.0, 2.0, 3.0, float(number))
+        handover.put(next_number + at, [ENTRY] * number, 1.0, 2.0, 3.0, float(number))
         for at, number in enumerate(numbers)
     ]
 
@@ -89,6 +89,7 @@ def test_the_next_process_is_given_what_is_not_in_the_file_and_nothing_twice(han
 def test_half_a_frame_that_a_lost_process_was_given_is_given_to_the_next_as_a_whole(handover):
     Process(handover)
     put(handover, 1)
+    handover.to_send()
     handover.sent(3)
     handover.lost()
     assert numbers(Process(handover).given()) == [1]
@@ -198,6 +199,7 @@ def test_what_is_no_message_is_an_error(handover):
 def test_an_answer_about_devices_goes_before_all_that_is_not_begun(handover):
     process = Process(handover)
     put(handover, 1, 2)
+    handover.to_send()
     handover.sent(3)
     handover.answer(Keys(is_known=True, now=[b"key"]))
     given = []

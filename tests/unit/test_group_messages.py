@@ -101,7 +101,9 @@ def archived(request):
 def kept(world):
     """How many people have a message more in their lists since the last look."""
     return sum(
-        each.marks.bit_count() for node in world.nodes.values() for each in entries(node.collector.take().entries)
+        each.marks.bit_count()
+        for node in world.nodes.values()
+        for each in entries(b"".join(node.collector.take().entries))
     )
 
 
@@ -225,7 +227,9 @@ def test_who_is_alone_in_a_group_has_a_number_for_each_message_too():
 
 def numbers_of(node):
     return [
-        message_of(each.data).groupNumber for each in entries(node.collector.take().entries) if each.kind == MESSAGE
+        message_of(each.data).groupNumber
+        for each in entries(b"".join(node.collector.take().entries))
+        if each.kind == MESSAGE
     ]
 
 

@@ -265,7 +265,7 @@ def test_what_comes_again_after_a_restart_is_kept_before_what_comes_then(node):
     node.connect(ANN)
     for each in (first, first, edit):
         send(node, each)
-    kept = [message_of(each.data) for each in entries(node.collector.take().entries)]
+    kept = [message_of(each.data) for each in entries(b"".join(node.collector.take().entries))]
     assert [each.messageSnowflake for each in kept] == [FIRST, EDIT]
 
 

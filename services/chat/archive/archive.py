@@ -147,7 +147,7 @@ class Archive:
             self._clock = wall - now
             self.segments.set_clock(self._clock)
         if not self.process.put(number, entries, self._age(), self._clock, wall, now):
-            files.discard(self._path.parent, entries)
+            files.discard(self._path.parent, b"".join(entries))
             self._release()
         else:
             self._sync.set(now + SYNC)

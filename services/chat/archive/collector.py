@@ -17,7 +17,7 @@ ends before it, so that entries keep their order. Where there can be no file, th
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -80,7 +80,8 @@ class Chunk(NamedTuple):
 
     number: int
     """The position behind them in the journal."""
-    entries: bytes
+    entries: Sequence[bytes | memoryview]
+    """In parts, some of which are the journal's: they are gone from there once they are released."""
 
 
 class Collector:
@@ -259,12 +260,11 @@ class Collector:
             end = self._awaited[0].position
             parts += self.journal.take(end)
             self.journal.mark(is_whole=False)
-            return Chunk(end, b"".join(parts))
+            return Chunk(end, parts)
         parts += self.journal.take(self.journal.end)
-        entries = b"".join(parts)
         self.journal.mark(is_whole=True)
         self._in_chunk.clear()
-        return Chunk(self.journal.end, entries)
+        return Chunk(self.journal.end, parts)
 
     def end(self) -> None:
         """Wait for no file any more: entries have the bytes."""

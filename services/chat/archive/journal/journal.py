@@ -34,6 +34,9 @@ class Segments(Protocol):
     def make(self, base: int, size: int) -> memoryview:
         """Make an empty one of that size, its head included, whose first entry is at position `base`."""
 
+    def filled(self, base: int) -> None:
+        """Nothing more is appended to that one."""
+
     def end(self, base: int) -> None:
         """Nobody needs that one any more."""
 
@@ -44,6 +47,9 @@ class Volatile:
     def make(self, base: int, size: int) -> memoryview:
         """Make one."""
         return volatile(Head(0, bytes(16), base, 0.0, 0), size)
+
+    def filled(self, base: int) -> None:
+        """It stays where it is."""
 
     def end(self, base: int) -> None:
         """It goes with the last reference to it."""
@@ -139,9 +145,11 @@ class Journal:
             self.mark(is_whole=False)
             base = self._last.end
         data = self._makes.make(base, max(SEGMENT, LAYOUT.size + size + RESERVE))
-        self._last = _Segment(base, data)
+        before, self._last = self._last, _Segment(base, data)
         self._segments.append(self._last)
         self.moved(data)
+        if before is not None:
+            self._makes.filled(before.base)
         return True
 
     def await_file(self, marks: int, status: int, when: float, key: bytes) -> int | None:

@@ -43,7 +43,7 @@ class SegmentFiles:
         self._directory = directory
         self._boot = _boot()
         self._clock = clock
-        self._files: dict[int, tuple[int, memoryview]] = {}
+        self._files: dict[int, tuple[int, memoryview, mmap.mmap]] = {}
         self._unsynced = False
         """Whether the directory has names that are not safe."""
         found = sorted(self._find(), key=lambda each: each.head.base)
@@ -99,21 +99,28 @@ class SegmentFiles:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, size)
-            segment = memoryview(mmap.mmap(descriptor, size))
+            mapped = mmap.mmap(descriptor, size)
         except OSError:
             os.close(descriptor)
             path.unlink(missing_ok=True)
             raise
-        self._files[base] = descriptor, segment
+        segment = memoryview(mapped)
+        self._files[base] = descriptor, segment, mapped
         self._unsynced = True
         return segment
 
     def _path(self, base: int) -> Path:
         return self._directory / f"{base:016x}"
 
+    def filled(self, base: int) -> None:
+        """Leave its pages to the system's cache: they are this process's memory again when they are read."""
+        if base in self._files:
+            with contextlib.suppress(OSError):
+                self._files[base][2].madvise(mmap.MADV_DONTNEED)
+
     def end(self, base: int) -> None:
         """Nobody needs that one any more."""
-        descriptor, segment = self._files.pop(base, (-1, None))
+        descriptor, segment, _mapped = self._files.pop(base, (-1, None, None))
         if segment is not None:
             with contextlib.suppress(BufferError):  # else it goes with the last who looks at it
                 segment.release()
@@ -128,12 +135,12 @@ class SegmentFiles:
     def set_clock(self, clock: float) -> None:
         """The clock was set."""
         self._clock = clock
-        for _descriptor, segment in self._files.values():
+        for _descriptor, segment, _mapped in self._files.values():
             _CLOCK.pack_into(segment, _CLOCK_AT, clock)
 
     def syncing(self) -> Callable[[], None]:
         """Return the work, for another thread, that makes all that stands there now safe from a power cut."""
-        descriptors = [os.dup(descriptor) for descriptor, _segment in self._files.values()]
+        descriptors = [os.dup(descriptor) for descriptor, _segment, _mapped in self._files.values()]
         is_new, self._unsynced = self._unsynced, False
 
         def sync() -> None:
@@ -151,7 +158,7 @@ class SegmentFiles:
 
     def close(self) -> None:
         """Leave what is not in the archive to the next process."""
-        for descriptor, segment in self._files.values():
+        for descriptor, segment, _mapped in self._files.values():
             with contextlib.suppress(BufferError):
                 segment.release()
             os.close(descriptor)

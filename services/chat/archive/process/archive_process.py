@@ -13,7 +13,7 @@ import msgspec
 
 from parley.services.chat.archive.changes import Change
 from parley.services.chat.archive.process.forker import Forker
-from parley.services.chat.archive.process.handover import Handover
+from parley.services.chat.archive.process.handover import Handover, Parts
 from parley.services.chat.archive.process.messages import (
     Applied,
     Begin,
@@ -87,7 +87,7 @@ class ArchiveProcess:
         """Seconds for which the oldest message is not in the lists yet."""
         return self.handover.lag(time.monotonic())
 
-    def put(self, number: int, entries: bytes, age: float, clock: float, at: float, now: float) -> bool:
+    def put(self, number: int, entries: Parts, age: float, clock: float, at: float, now: float) -> bool:
         """Hand over a chunk; False: there is no room, it is dropped and counted."""
         is_taken = self.handover.put(number, entries, age, clock, at, now)
         self._write()

@@ -9,7 +9,8 @@ again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from parley.services.chat.archive.changes import Change
@@ -21,6 +22,7 @@ from parley.services.chat.archive.process.messages import (
     Asked,
     Begin,
     Frames,
+    FromChat,
     FromProcess,
     Keys,
     Position,
@@ -31,6 +33,8 @@ from parley.services.chat.archive.process.messages import (
 
 MOST_UNWRITTEN: Final = 64 * 1024 * 1024
 """Bytes of entries that may wait to be written."""
+Parts = Sequence[bytes | memoryview]
+"""Entries, which may still be where they were appended."""
 
 
 class _Kept(NamedTuple):
@@ -42,7 +46,8 @@ class _Kept(NamedTuple):
     """The number of the one before it."""
     size: int
     put: float
-    data: bytearray
+    frame: Callable[[], bytearray]
+    """Makes its bytes for the process: until these are sent, what is in it is in the journal alone."""
 
 
 class Handover:
@@ -58,9 +63,10 @@ class Handover:
         self._frames = Frames()
         self._kept: deque[_Kept] = deque()
         self._kept_bytes = 0
-        self._unsent: deque[bytearray] = deque()
+        self._unsent: deque[Callable[[], bytearray]] = deque()
+        self._sending: bytearray | None = None
         self._sent = 0
-        """Bytes of the first of them that are sent."""
+        """Bytes of it that are sent."""
         self.is_ready = False
         """Whether the process has said what it has, and is given the rest."""
         self._changes: set[int] = set()
@@ -79,18 +85,19 @@ class Handover:
 
     # Chat -------------------------------------------------------------------------------------------
 
-    def put(self, number: int, entries: bytes, age: float, clock: float, at: float, now: float) -> bool:
-        """Take a chunk; False: there is no room, it is dropped and counted."""
+    def put(self, number: int, entries: Parts, age: float, clock: float, at: float, now: float) -> bool:
+        """Take a chunk, in parts; False: there is no room, it is dropped and counted."""
         before, self._passed = self._passed, number
-        if self.position.is_full or self._kept_bytes + len(entries) > MOST_UNWRITTEN:
-            self.dropped += count(entries)
+        size = sum(map(len, entries))
+        if self.position.is_full or self._kept_bytes + size > MOST_UNWRITTEN:
+            self.dropped += count(b"".join(entries))
             return False
         self.put_so_far = number
-        data = frame(Put(number, entries, age, clock, at, now))
-        self._kept.append(_Kept(number, before, len(entries), now, data))
-        self._kept_bytes += len(entries)
+        kept = _Kept(number, before, size, now, lambda: frame(Put(number, b"".join(entries), age, clock, at, now)))
+        self._kept.append(kept)
+        self._kept_bytes += size
         if self.is_ready:
-            self._unsent.append(data)
+            self._unsent.append(kept.frame)
         return True
 
     def ask(self, number: int) -> None:
@@ -98,7 +105,11 @@ class Handover:
         if number > max(self._asked, self.position.listed):
             self._asked = number
             if self.is_ready:
-                self._unsent.append(frame(Asked(number)))
+                self._send(Asked(number))
+
+    def _send(self, message: FromChat) -> None:
+        data = frame(message)
+        self._unsent.append(lambda: data)
 
     def change(self, change: Change) -> int:
         """Have a change made; the number of its answer."""
@@ -106,14 +117,18 @@ class Handover:
         self._changes.add(self._change)
         data = frame(Apply(self._change, change))
         if self.is_ready:
-            self._unsent.append(data)
+            self._unsent.append(lambda: data)
         else:
-            self._kept.append(_Kept(0, 0, 0, 0.0, data))
+            self._kept.append(_Kept(0, 0, 0, 0.0, lambda: data))
         return self._change
 
     def answer(self, keys: Keys) -> None:
         """Say which devices a user has, before all that is not begun: the process waits for it."""
-        self._unsent.insert(1 if self._sent else 0, frame(keys))
+        data = frame(keys)
+        if self._sending is not None and not self._sent:
+            self._unsent.appendleft(partial(bytearray, self._sending))
+            self._sending = None
+        self._unsent.appendleft(lambda: data)
 
     @property
     def messages(self) -> int:
@@ -157,13 +172,13 @@ class Handover:
     def begin(self) -> None:
         """There is a process; it is told which file is its own."""
         self._frames = Frames()
-        self._unsent.append(frame(self._begin))
+        self._send(self._begin)
 
     def lost(self) -> list[int]:
         """There is none any more; the numbers of changes that it was given, and never answered."""
         self.is_ready = False
         self._unsent.clear()
-        self._sent = 0
+        self._sending, self._sent = None, 0
         self._before, self._without_effect = self.messages, self.edits_without_effect
         self.position = self._without_process()
         failed = sorted(self._changes)
@@ -185,14 +200,17 @@ class Handover:
 
     def to_send(self) -> memoryview | None:
         """Bytes for the process; None: there are none."""
-        return memoryview(self._unsent[0])[self._sent :] if self._unsent else None
+        if self._sending is None:
+            if not self._unsent:
+                return None
+            self._sending = self._unsent.popleft()()
+        return memoryview(self._sending)[self._sent :]
 
     def sent(self, size: int) -> None:
         """Note that so many of them were sent."""
         self._sent += size
-        if self._sent == len(self._unsent[0]):
-            self._unsent.popleft()
-            self._sent = 0
+        if self._sending is not None and self._sent == len(self._sending):
+            self._sending, self._sent = None, 0
 
     def receive(self, data: bytes) -> list[FromProcess]:
         """Hear from the process; its messages, of which those about chunks are noted here."""
@@ -214,10 +232,10 @@ class Handover:
             self._take_left(self._left(written))
         self._written(written)
         self.is_ready = True
-        self._unsent.extend(each.data for each in self._kept)
+        self._unsent.extend(each.frame for each in self._kept)
         self._kept = deque(each for each in self._kept if each.number)
         if self._asked > self.position.listed:
-            self._unsent.append(frame(Asked(self._asked)))
+            self._send(Asked(self._asked))
 
     def _take_left(self, left: Iterable[Put]) -> None:
         """Give the process what the last chat process left, before all that is put by this one."""
@@ -225,7 +243,7 @@ class Handover:
         kept = []
         begin = 0
         for put in left:
-            kept.append(_Kept(put.number, begin, len(put.entries), put.put, frame(put)))
+            kept.append(_Kept(put.number, begin, len(put.entries), put.put, partial(frame, put)))
             self._kept_bytes += len(put.entries)
             begin = put.number
         self._kept.extendleft(reversed(kept))
