@@ -206,9 +206,12 @@ class SecureTransport(SecureIO, asyncio.Protocol):
             self._break("tls_flood", f"over {BARREN} bytes of records without data")
 
     def _go_on_later(self, rest: bytes) -> None:
-        """Others have their turn first."""
+        """Others have their turn first, and all whom a handshake does not concern."""
         self._rest_with(rest)
-        asyncio.get_running_loop().call_soon(self.go_on)
+        if self._is_secured:
+            asyncio.get_running_loop().call_soon(self.go_on)
+        else:
+            handshakes().wait(self, self._address)
 
     def _rest_with(self, data: bytes) -> None:
         """Keep these bytes until `go_on`; meanwhile nothing more is read."""

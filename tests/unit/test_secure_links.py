@@ -221,6 +221,36 @@ def test_handshakes_that_come_together_take_a_slice_each_behind_who_is_linked(tm
     run(story)
 
 
+def test_handshakes_of_links_that_rested_take_a_slice_each_when_all_are_listened_to_again(tmp_path):
+    """As those of an address that connects too often: who came together is listened to again together."""
+
+    async def story():
+        trust = trust_of(tmp_path)
+        turn_of(asyncio.get_running_loop(), Bounds(round=0.0, pause=1e9))  # every round is used up
+        newcomers = [Pair(trust) for _ in range(10)]
+        answered = [pair.ends[pair.acceptor].log for pair in newcomers]
+        for pair in newcomers:
+            pair.acceptor.hold()
+            pair.carry(pair.acceptor)
+        for pair in newcomers:
+            pair.acceptor.release()
+        for turn in range(5):
+            assert sum(map(bool, answered)) <= turn
+            await asyncio.sleep(0)
+        newcomers[-1].acceptor.hold()  # it waits for longer than its slice
+        for _ in range(2 * len(newcomers)):
+            await asyncio.sleep(0)
+        assert all(answered[:-1])
+        assert not answered[-1]
+        newcomers[-1].acceptor.release()
+        for pair in newcomers:
+            while not pair.dialler.is_open:
+                await pair.settle()
+            pair.end()
+
+    run(story)
+
+
 def test_the_compiled_link_never_writes_past_the_encryption(tmp_path):
     async def story():
         pair = Pair(trust_of(tmp_path))
