@@ -85,7 +85,7 @@ class Admission:
         self._connections.went(link)
 
     def _look(self) -> None:
-        """Those that say nothing have had their moment."""
+        """Those that say nothing have had their moment; what is left of them goes with the loop's next turns."""
         now = _now()
         for link in self._connections.silent(now):
             self._give_up(link, "connections", now)
