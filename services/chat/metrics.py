@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from parley.services.chat.archive.interface import WithoutEffect
+from parley.services.chat.archive.interface import Refused, WithoutEffect
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.shared_copies.in_flight import SharedCopy
@@ -152,6 +152,12 @@ class ChatMetrics:
             lambda: [(("written",), int(written())), (("dropped",), self._dropped(archive()))],
             ("result",),
         )
+        metrics.watch_counter(
+            "parley_archive_not_kept",
+            "Entries that are not kept, because their author, or its server, has all of its share",
+            lambda: self._not_kept_samples(archive()),
+            ("whose",),
+        )
         restarts = figure(lambda it: it.restarts)
         metrics.watch_counter(
             "parley_archive_restarts",
@@ -169,6 +175,11 @@ class ChatMetrics:
     @staticmethod
     def _dropped(archive: Archive | None) -> int:
         return 0 if archive is None else archive.collector.dropped + archive.process.handover.dropped
+
+    @staticmethod
+    def _not_kept_samples(archive: Archive | None) -> Samples:
+        found = archive.process.handover.not_kept if archive is not None else {}
+        return [((whose.value,), found.get(whose.value, 0)) for whose in Refused]
 
     def _edit_samples(self, archive: Archive | None) -> Samples:
         found = archive.process.handover.edits_without_effect if archive is not None else {}

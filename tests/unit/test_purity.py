@@ -68,6 +68,7 @@ DRIVERS = {
         "archive/retention",
         "archive/storage",
         "archive/sync",
+        "archive/usage",
         "archive/worker",
         "authors/authors",
         "deduplication/delivered_keys",

@@ -23,6 +23,8 @@ records and words as whole tables. Whoever asks is answered by another thread wi
     storage.py       the file: records, days
     edits.py         which line an edit is of
     early_edits.py   edits that came before their messages
+    shares.py        how much of whom is kept         pure
+    usage.py         and who has how much
     projection.py    lines and words from records
     worker.py        the thread that writes and projects
     reader.py        questions to the file

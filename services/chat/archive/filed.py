@@ -12,7 +12,7 @@ does (files.py). Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from struct import Struct
 from typing import Final, NamedTuple, Self
 
@@ -89,8 +89,3 @@ def filed_in(chunk: bytes) -> Iterator[tuple[int, Filed]]:
                 yield entry.offset, found
     except StorageError:
         return
-
-
-def size_in(chunks: Iterable[bytes]) -> int:
-    """Bytes of files that chunks refer to."""
-    return sum(found.about.size for chunk in chunks for _offset, found in filed_in(chunk))

@@ -22,6 +22,13 @@ class WithoutEffect(Enum):
     """One that holds against it came before."""
 
 
+class Refused(Enum):
+    """The share of the archive's room that is used up, by the one who has it; the value is the metric's label."""
+
+    AUTHOR = "author"
+    SERVER = "server"
+
+
 class Collector(Protocol):
     """Gathers what chat tells."""
 

@@ -93,6 +93,11 @@ CREATE TABLE IF NOT EXISTS early_list (
 """
 """Edits that came before their messages (early_edits.py)."""
 
+_USAGE: Final = """
+CREATE TABLE IF NOT EXISTS usage (day INTEGER PRIMARY KEY, until INTEGER NOT NULL, sizes BLOB NOT NULL);
+"""
+"""The bytes that each author and server has (usage.py)."""
+
 
 class Unusable(StorageError):
     """The archive's file cannot be used: it is left as it is, and nothing is kept."""
@@ -172,7 +177,7 @@ def open_file(path: Path) -> sqlite3.Connection:
             if found is None or found[0] != FORMAT:
                 raise Unusable(f"{path} is of another format ({found and found[0]}, not {FORMAT})")  # noqa: TRY301 - it is closed
             _add_numbered(db)
-            db.executescript(_FILED + _EARLY)
+            db.executescript(_FILED + _EARLY + _USAGE)
         except BaseException:
             db.close()
             raise

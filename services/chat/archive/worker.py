@@ -20,9 +20,9 @@ from typing import Final, NamedTuple, Protocol
 from parley.services.chat.archive import files as archive_files
 from parley.services.chat.archive import retention, storage
 from parley.services.chat.archive.entries import count
-from parley.services.chat.archive.filed import size_in
 from parley.services.chat.archive.process.messages import Position
 from parley.services.chat.archive.projection import Projection
+from parley.services.chat.archive.usage import Usage
 from parley.shared.trust.authors import KeysOf
 
 RETRY: Final = 1.0
@@ -39,8 +39,9 @@ LEAST: Final = 64 * 1024
 """Bytes of them at least."""
 TURN: Final = 0.3
 """Seconds that projecting some may take while others come: meanwhile nothing is written."""
-LOOK: Final = 64 * 1024 * 1024
-"""Bytes that are written at most between two looks at how large the file is, and how full the disk."""
+LOOK, LOOKS = 64 * 1024 * 1024, 16
+"""Bytes that are written at most between two looks at how large the file is, and how full the disk; or, where that
+is less, such a part of the room."""
 FREE, FREE_PART = 1024 * 1024 * 1024, 0.05
 """Bytes of the disk that are left to others, or this part of it where that is less: the mailbox is there, too."""
 QUIET: Final = 1.0
@@ -106,6 +107,7 @@ class Worker:
         policy: Policy,
         log: Log,
         *,
+        server_id: str = "",
         session: int = 0,
         touched: Callable[[set[str]], None] = lambda _people: None,
         keys: KeysOf = lambda _user: None,
@@ -113,6 +115,8 @@ class Worker:
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Open or make the file. `session` is the number of who hands chunks over, by which those are known again.
+
+        `server_id` is this server's: the others have a share each (shares.py).
 
         On the thread, `keys` tells authors' devices (Interrupted: nobody knows any more), `touched` hears whose
         lists were changed, `moved` that `position` is another one, and `ended` that the thread is over.
@@ -128,6 +132,9 @@ class Worker:
         self._projected = storage.projected(self._db)
         self._last = max(storage.last_record(self._db), self._projected)
         self._projection = Projection(self._db, keys)
+        self._usage = Usage(self._db, server_id, self._last)
+        self._room = policy.size
+        """Bytes that the file may have, as they were looked at last."""
         self._changed = threading.Condition()
         self._unwritten: deque[Chunk] = deque()
         self._unwritten_bytes = 0
@@ -218,6 +225,7 @@ class Worker:
                 files_size=self.files[1],
                 torn=storage.files_of(self._db).torn,
                 without_effect={why.value: count for why, count in self._projection.edits.without_effect.items()},
+                not_kept={whose.value: count for whose, count in self._usage.shares.refused.items()},
             )
 
     def close(self) -> None:
@@ -250,11 +258,14 @@ class Worker:
             try:
                 self._write(chunks)
                 if is_closing:
+                    self._usage.save()
                     return
                 if self._is_due():
                     self._project(BATCH if time.monotonic() - self._put_at > QUIET else self._batch)
                 self._do_tasks()
-                if time.monotonic() >= upkeep or self._unseen >= LOOK:
+                if self._usage.is_behind:
+                    self._usage.step()
+                if time.monotonic() >= upkeep or self._unseen >= min(LOOK, max(LEAST, self._room // LOOKS)):
                     upkeep = time.monotonic() + UPKEEP
                     self._keep_up()
             except Interrupted:
@@ -281,6 +292,8 @@ class Worker:
 
     def _has_work(self) -> bool:
         if self._unwritten or self._is_closing or any(map(self._is_to_do, self._tasks)):
+            return True
+        if self._usage.is_behind and not self.error:
             return True
         return self._is_due() and not self.error
 
@@ -323,17 +336,22 @@ class Worker:
                 taken.append(chunk)
                 size += len(chunk.entries)
             day = int(first.age // storage.DAY)
-            parts = [chunk.entries for chunk in taken]
+            used = self.size + self._unseen
+            sifted = [self._usage.shares.sift(chunk.entries, used, self._room) for chunk in taken]
+            parts = [each.kept for each in sifted]
             handed_over = self._session, taken[-1].number
             lasts = storage.write_chunks(
                 self._db, parts, self._last + 1, day, first.clock, first.at, handed_over=handed_over
             )
             for _ in taken:
                 chunks.popleft()
+            self._usage.wrote(day, [each.held for each in sifted], lasts[-1])
+            for each in sifted:
+                archive_files.discard(self._path.parent, each.left_out)
             self._last, self._age = lasts[-1], first.age
             self.messages += sum(map(count, parts))
             self.error = ""
-            self._unseen += size + size_in(parts)
+            self._unseen += sum(max(len(each.kept), sum(each.held.values())) for each in sifted)
             with self._changed:
                 self._unwritten_bytes -= size
                 self._unprojected_bytes += size
@@ -371,6 +389,9 @@ class Worker:
         today = int(self._age // storage.DAY)
         removed = retention.remove_before(self._db, today - self._policy.days) if self._age else 0
         removed += retention.shrink(self._db, limit := self._limit())
+        self._room = limit
+        self._usage.forget_days()
+        self._usage.save()
         if time.monotonic() >= self._blank_at:
             self._blank_at = time.monotonic() + BLANK
             retention.blank_due(self._db)

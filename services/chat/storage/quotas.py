@@ -11,7 +11,7 @@ them count as one: with few senders that does not happen, and with very many it 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,18 +53,30 @@ class Tally:
 
     def add(self, key: Hashable, count: int, size: int) -> None:
         """Count so much, or less."""
-        one, other = _slots(key)
+        one, other = slots_of(key)
         self._counts[one] += count
         self._counts[other] += count
         self._sizes[one] += size
         self._sizes[other] += size
+
+    def add_sizes(self, sizes: Iterable[int], sign: int) -> None:
+        """Count bytes for each place, or (-1) less."""
+        for slot, size in enumerate(sizes):
+            if size:
+                self._sizes[slot] += sign * size
+
+    @property
+    def sizes(self) -> array[int]:
+        """The bytes of each place."""
+        return self._sizes
 
     def at(self, slot: int) -> Amount:
         """The amount that is counted in a place."""
         return self._counts[slot], self._sizes[slot]
 
 
-def _slots(key: Hashable) -> tuple[int, int]:
+def slots_of(key: Hashable) -> tuple[int, int]:
+    """The two places of a key in the tables."""
     number = hash(key)
     return number & (WIDTH - 1), WIDTH + (number >> 32 & (WIDTH - 1))
 
@@ -95,7 +107,7 @@ class Quotas:
 
     def of(self, key: Hashable) -> Amount:
         """The amount of a key."""
-        slots = _slots(key)
+        slots = slots_of(key)
         found = [self._tally.at(slot) for slot in slots]
         if self._before is not None:
             earlier = map(self._before.at, slots)

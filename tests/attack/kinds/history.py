@@ -29,6 +29,8 @@ LINES: Final = 1000
 """Lines that the attacker has in a list, so that there is something to look through."""
 OTHER: Final = "adam@alpha"
 """To whom it wrote them."""
+SPOKEN: Final = 20
+"""Messages of others that are to stay."""
 MOST: Final = (1 << 32) - 1
 """The greatest limit that can be asked for."""
 PAUSE: Final = 0.1
@@ -182,6 +184,55 @@ class ClearHistory(Sync):
     def block(self) -> bytes:
         """Both."""
         return self.frame * (self.per_block // 2)
+
+
+class HistoryFlood(Asking):
+    """Twenty users who write large texts without end, at a server that keeps little; two others spoke before."""
+
+    name = "history-flood"
+    unit = "messages"
+    settings = MappingProxyType({**KEEPS, "PARLEY_HISTORY__BYTES": str(16 << 20)})
+    rate = 400.0
+    per_block = 20
+    seen = (Counter("chat", "parley_archive_not_kept_total", (("whose", "author"),)),)
+    speaker, listener = "speaker@alpha", "listener@alpha"
+
+    def prepare(self) -> None:
+        """Have them speak."""
+        self._numbers = numbers()
+        self._said: list[str] = []
+        for name in (self.listener, *(f"away{index}@alpha" for index in range(self.links))):
+            with Talk(CHAT, THIRD, client(name)) as talk:
+                talk.wait("CONNECTED")
+        self._speak(*(f"before it {number}" for number in range(SPOKEN)))
+        super().prepare()
+
+    def block(self) -> bytes:
+        """Texts of the link that is next, to somebody who is away."""
+        index = (self.crowd._next + 1) % self.links
+        to, text = f"away{index}@alpha", secrets.token_hex(2000)
+        texts = (written(f"eve{index}@alpha", to, text, next(self._numbers)) for _ in range(self.per_block))
+        return b"".join([encode("MESSAGE", each) for each in texts])
+
+    def _speak(self, *texts: str) -> list[str]:
+        """Say this; all that the speaker has in the list, the oldest first, once that is in it, or much later."""
+        with Talk(CHAT, THIRD, client(self.speaker)) as talk:
+            talk.wait("CONNECTED")
+            for text in texts:
+                talk.send(encode("MESSAGE", written(self.speaker, self.listener, text, next(self._numbers))))
+            self._said += texts
+            end = time.monotonic() + PATIENCE
+            while True:
+                talk.send(encode("HISTORY", pb.QueryHistory(user=user(self.listener), limit=2 * SPOKEN)))
+                answer = decode(talk.wait("HISTORY_RESP"), pb.HistoryAnswer)
+                found = [pb.ChatMessage.FromString(line.message).textContent for line in reversed(answer.lines)]
+                if found == self._said or time.monotonic() > end:
+                    return found
+
+    def faults(self) -> list[str]:
+        """Whether what they said before is still there, and what they say now."""
+        found = self._speak("after it")
+        return [] if found == self._said else [f"of {len(self._said)} messages of others {len(found)} are kept"]
 
 
 # Edits ---------------------------------------------------------------------------------------------------
@@ -384,7 +435,7 @@ class GroupChanges(Asking):
 
 
 KINDS = (
-    Sync, SyncUnread, OddCursors, Pages, SearchHistory, HistoryPlaces, ClearHistory, EditsOfOthers, EditsAsOthers,
-    EditsInGroup, EditsFlood, HostileEdits, HostileEditsOfMail, HostileEditsForOthers, Receipts, HostileReceipts,
-    GroupChanges,
+    Sync, SyncUnread, OddCursors, Pages, SearchHistory, HistoryPlaces, ClearHistory, HistoryFlood, EditsOfOthers,
+    EditsAsOthers, EditsInGroup, EditsFlood, HostileEdits, HostileEditsOfMail, HostileEditsForOthers, Receipts,
+    HostileReceipts, GroupChanges,
 )  # fmt: skip

@@ -77,6 +77,8 @@ class Handover:
         """Entries that the processes before this one have written."""
         self._without_effect: Mapping[str, int] = {}
         """Edits that changed nothing there."""
+        self._not_kept: Mapping[str, int] = {}
+        """Entries that were not kept there."""
         self.put_so_far = 0
         """The number of the last chunk."""
         self.dropped = 0
@@ -138,8 +140,12 @@ class Handover:
     @property
     def edits_without_effect(self) -> Mapping[str, int]:
         """How many edits changed nothing in a list, by why."""
-        now = self.position.without_effect
-        return {why: self._without_effect.get(why, 0) + now.get(why, 0) for why in {*now, *self._without_effect}}
+        return _sum(self._without_effect, self.position.without_effect)
+
+    @property
+    def not_kept(self) -> Mapping[str, int]:
+        """How many entries were not kept, by whose share is used up."""
+        return _sum(self._not_kept, self.position.not_kept)
 
     @property
     def backlog(self) -> int:
@@ -180,6 +186,7 @@ class Handover:
         self._unsent.clear()
         self._sending, self._sent = None, 0
         self._before, self._without_effect = self.messages, self.edits_without_effect
+        self._not_kept = self.not_kept
         self.position = self._without_process()
         failed = sorted(self._changes)
         self._changes.clear()
@@ -255,3 +262,7 @@ class Handover:
     def _written(self, number: int) -> None:
         while self._kept and self._kept[0].number and self._kept[0].number <= number:
             self._kept_bytes -= self._kept.popleft().size
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {*one, *other}}

@@ -82,6 +82,8 @@ class Position(Struct, frozen=True, tag=True):
     """Files that this process has read and that are not what they were."""
     without_effect: dict[str, int] = {}
     """Edits that changed nothing in a list, by why (`WithoutEffect`), of this process."""
+    not_kept: dict[str, int] = {}
+    """Entries that are not kept, by whose share of the room is used up (`Refused`), of this process."""
 
 
 class Touched(Struct, frozen=True, tag=True):

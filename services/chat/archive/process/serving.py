@@ -156,6 +156,7 @@ def _serve(chat: Chat, begin: Begin, messages: Iterator[FromChat]) -> None:
         Path(begin.path),
         Policy(begin.days, begin.size),
         chat,
+        server_id=begin.server_id,
         session=begin.session,
         keys=devices.of,
         touched=partial(_tell_people, chat),
