@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import yaml
 
 from parley.shared.errors import ConfigError
 from parley.shared.names import why_odd
@@ -395,15 +394,29 @@ def _read_file(path: str | None) -> dict[str, Any]:
     if path is None and not file.exists():
         return {}
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read {file}: {' '.join(str(error).split())}") from None
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _cannot_read(file, error) from None
+    values = _values_in(file, text) if text.strip() else None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{file} holds no mapping of keys to values")
     _check_names(file, values)
     return values
+
+
+def _values_in(file: Path, text: str) -> Any:
+    import yaml  # noqa: PLC0415 - 13 ms, for a file alone
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise _cannot_read(file, error) from None
+
+
+def _cannot_read(file: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"cannot read {file}: {' '.join(str(error).split())}")
 
 
 def _check_names(file: Path, values: dict[Any, Any], section: str = "") -> None:

@@ -12,9 +12,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from getpass import getpass
-from typing import Any, Final, NoReturn, TextIO, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar
 
-import structlog
 import typer
 
 from parley.cli.output import Output, OutputError, fault
@@ -31,7 +30,7 @@ from parley.shared.names import fold, spell
 from parley.shared.peering.connector import resolve
 from parley.shared.printable import one_line, printable, to_json
 from parley.shared.runtime.event_loop import run_loop
-from parley.shared.telemetry.logs import StandardError
+from parley.shared.telemetry import logs
 from parley.shared.wire.messages import MESSAGES
 
 T = TypeVar("T")
@@ -118,11 +117,7 @@ def stop() -> None:
 
 def run(make: Callable[[Config], Coroutine[Any, Any, T]], config_file: str | None = None) -> T:
     """Run a command's coroutine; Ctrl-C ends it cleanly, Parley's errors end in one line."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(50),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", StandardError())),
-        cache_logger_on_first_use=True,
-    )
+    logs.leave_to_words()
     result: list[T] = []
     try:
         config = load(config_file)

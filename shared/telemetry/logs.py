@@ -91,6 +91,15 @@ def configure(config: LogConfig) -> None:
     )
 
 
+def leave_to_words() -> None:
+    """Log what is critical alone: a command for people says everything else itself."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", StandardError())),
+        cache_logger_on_first_use=True,
+    )
+
+
 def is_terminal() -> bool:
     """Whether people read standard error at a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()

@@ -13,7 +13,6 @@ from parley.cli.options import As, ConfigFile, Json, ServerOption
 from parley.cli.people import chat as chatting
 from parley.cli.people import groups, receive
 from parley.cli.people import send as sending
-from parley.cli.people import servers as discovered
 from parley.cli.people import users as connected
 from parley.cli.terminal import fail, run
 from parley.shared.errors import EXIT_CONFIG
@@ -56,6 +55,8 @@ def servers(
 
         parley servers --server 192.168.1.20
     """
+    from parley.cli.people import servers as discovered  # noqa: PLC0415 - its table takes 40 ms
+
     sys.exit(run(lambda c: discovered.servers(c, server or (), timeout, in_json=as_json), config))
 
 
