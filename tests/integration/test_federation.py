@@ -161,7 +161,7 @@ def test_each_attack_on_invitations_is_refused_and_counted(inviter):
     counted(result="joined")
     assert reason(ask, inviter, token, joiner("mallory")) == "used"
     counted(result="used")
-    short = read_token(federation(inviter, "invite", "--expires", "0.1"))
+    short = read_token(federation(inviter, "invite", "--expires", "0.001"))
     assert reason(ask, inviter, short, joiner("late")) == "expired"
     counted(result="expired")
     other = read_token(federation(inviter, "invite"))

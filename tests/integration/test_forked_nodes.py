@@ -1,10 +1,12 @@
 """A node's processes in tests are forked: nobody can tell them from such as were started alone."""
 
+import os
 import signal
 import subprocess
 
 import psutil
 
+from tests.support.commands import Command, client_environment, run_parley
 from tests.support.forking import Forked
 from tests.support.nodes import Node
 
@@ -40,3 +42,16 @@ def test_what_an_interpreter_reads_at_its_start_is_not_forked(tmp_path):
         node = Node("alpha", ADDRESS, tmp_path, ["discovery"], settings)
         with node:
             assert isinstance(node._processes["discovery"].popen, subprocess.Popen)
+
+
+def test_a_forked_command_has_the_streams_the_session_and_the_end_of_one_that_was_started(tmp_path):
+    environment = client_environment(ADDRESS, tmp_path)
+    for _ in range(2):
+        ended = run_parley("send", "--as", "ann@alpha", environment=environment, text="nobody reads this\n")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "parley send --help" in ended.stderr
+    with Command("chat", "--as", "ann@alpha", environment=environment) as command:
+        assert isinstance(command.popen, Forked)
+        assert os.getsid(command.popen.pid) == command.popen.pid
+        command.interrupt()
+        assert command.wait_exit() in (130, -signal.SIGINT)

@@ -3,24 +3,24 @@
     with Command("listen", "--as", "bob@beta", environment=beta.environment) as listener:
         listener.wait_error("listening as bob@beta")
 
-What runs is in a session of its own, so that `interrupt` is a terminal's Ctrl-C: a SIGINT to all of it.
+What runs is in a session of its own, so that `interrupt` is a terminal's Ctrl-C: a SIGINT to all of it. But for
+`parley serve`, it is forked from a process that has imported what most commands need.
 """
 
 import contextlib
 import os
 import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self, cast
 
 import psutil
 
+from tests.support.forking import PARLEY, Forked, start_forked_command
 from tests.support.nodes import ROOT, SERVICES, TIMEOUT, Node, wait_until
-
-PARLEY = str(Path(sys.executable).with_name("parley"))
 
 
 def client_environment(address: str, directory: Path, **settings: str) -> dict[str, str]:
@@ -44,7 +44,7 @@ def run_parley(
     *arguments: str, environment: Mapping[str, str], text: str = "", timeout: float = TIMEOUT
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, `text` on its standard input; TimeoutExpired where it does not end."""
-    return subprocess.run(
+    return _run_forked(arguments, environment, text, timeout) or subprocess.run(
         [PARLEY, *arguments],
         cwd=ROOT,
         env=dict(environment),
@@ -56,19 +56,59 @@ def run_parley(
     )
 
 
+def _run_forked(
+    arguments: Sequence[str], environment: Mapping[str, str], text: str, timeout: float
+) -> subprocess.CompletedProcess[str] | None:
+    """The same in a forked process; None where there is nothing to fork it from."""
+    with ThreadPoolExecutor(3) as readers:
+        (out, to_out), (err, to_err) = os.pipe(), os.pipe()
+        said = [readers.submit(_read_all, each) for each in (out, err)]
+        try:
+            process = _forked(arguments, environment, to_out, to_err)
+        finally:
+            os.close(to_out)
+            os.close(to_err)
+        if process is None:
+            return None
+        readers.submit(_write_all, process, text)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        return subprocess.CompletedProcess([PARLEY, *arguments], code, *(each.result(timeout) for each in said))
+
+
+def _forked(arguments: Sequence[str], environment: Mapping[str, str], out: int, err: int) -> Forked | None:
+    """The process, unless that is a supervisor: its own start is part of what is tried."""
+    return start_forked_command(arguments, environment, out, err) if arguments[:1] != ("serve",) else None
+
+
+def _read_all(descriptor: int) -> str:
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        return file.read()
+
+
+def _write_all(process: Forked, text: str) -> None:
+    with contextlib.suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as stdin:  # it may not want it
+        stdin.write(text.encode())
+
+
 class Command:
     """A command that goes on until it is told to stop; a context manager that leaves nothing behind."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
-        self._arguments = [PARLEY, *arguments]
+        self._arguments = arguments
         self._environment = dict(environment)
         self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._err = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._family: dict[int, psutil.Process] = {}
 
     def __enter__(self) -> Self:
-        self.popen = subprocess.Popen(
-            self._arguments,
+        descriptors = self._out.fileno(), self._err.fileno()
+        self.popen = _forked(self._arguments, self._environment, *descriptors) or subprocess.Popen(
+            [PARLEY, *self._arguments],
             cwd=ROOT,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -151,7 +191,7 @@ class Command:
             return line
 
         return str(
-            wait_until(found, timeout, f"{part!r} in {where} of {self._arguments[1:]}: {self.lines} {self.errors}")
+            wait_until(found, timeout, f"{part!r} in {where} of {self._arguments}: {self.lines} {self.errors}")
         )
 
 

@@ -1,10 +1,11 @@
-"""A node's processes, there at once: forked, as `parley serve` does, from one that has imported what they need.
+"""Processes that are there at once: forked, as `parley serve` does, from one that has imported what they need.
 
     popen = start_forked("chat", environment, file) or subprocess.Popen(…)
+    popen = start_forked_command(["status"], environment, out, err) or subprocess.Popen(…)
 
 The tests start thousands of processes, and each would import for longer than most of them live. What they are
 forked from is started with the first of them, in its network, with what an interpreter reads of an environment at
-its start.
+its start. Commands are forked from what most of them import, and import what is their own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import traceback
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,9 +33,13 @@ from parley.services.node.forking import Signals, fork
 from parley.services.node.supervisor import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
+PARLEY = str(Path(sys.executable).with_name("parley"))
+NODE = ("uvloop", *(f"parley.services.{service}" for service in SERVICES))
+COMMANDS = ("pydantic", "parley.cli.people.commands")
+"""Modules of a node's processes, and of most commands."""
 REQUEST = 1 << 17
 """Bytes of a request at most: an environment."""
-LATER = ("PARLEY_", "PYTEST_", "XDG_")
+LATER = ("HOME", "PARLEY_", "PYTEST_", "XDG_")
 """Variables that begin so are read by what was imported, not while it is."""
 AT_ONCE = ("PARLEY_PURE",)
 """But these, which decide what is imported."""
@@ -68,27 +75,31 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        """End it, if it has not ended."""
+        self.send_signal(signal.SIGKILL)
+
 
 class Origin:
     """What processes are forked from, seen from the tests."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], modules: Sequence[str]) -> None:
         self._lock = threading.Lock()
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.forking", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.support.forking", str(theirs.fileno()), *modules],
                 cwd=ROOT,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
 
-    def start(self, service: str, environment: Mapping[str, str], file: IO[bytes]) -> Forked:
-        """Fork a process; `file` takes what it writes."""
+    def start(self, what: Mapping[str, Any], environment: Mapping[str, str], out: int, err: int) -> Forked:
+        """Fork a process; these descriptors take what it writes."""
         readable, writable = os.pipe()
         try:
-            pid = self._ask({"service": service, "environment": dict(environment)}, readable, file.fileno())
+            pid = self._ask({**what, "environment": dict(environment)}, readable, out, err)
         except BaseException:
             os.close(writable)
             raise
@@ -115,7 +126,9 @@ class Origin:
 
 
 _origin: dict[str, Origin] = {}
-"""What all are forked from, once there is one, by what it has of an environment and of a place."""
+"""What all are forked from, by what it has imported, and what it has of an environment and of a place."""
+_asked: Counter[str] = Counter()
+"""How often each of them was asked for."""
 
 
 def start_forked(service: str, environment: Mapping[str, str], file: IO[bytes]) -> Forked | None:
@@ -123,27 +136,42 @@ def start_forked(service: str, environment: Mapping[str, str], file: IO[bytes]) 
 
     None where there is nothing to fork it from: with what few tests have, processes import for themselves.
     """
+    origin = _origin_of(NODE, environment)
+    return origin and origin.start({"service": service}, environment, file.fileno(), file.fileno())
+
+
+def start_forked_command(
+    arguments: Sequence[str], environment: Mapping[str, str], out: int, err: int
+) -> Forked | None:
+    """`parley` with these arguments, in a session of its own, writing to these descriptors; None as above."""
+    origin = _origin_of(COMMANDS, environment)
+    return origin and origin.start({"arguments": list(arguments)}, environment, out, err)
+
+
+def _origin_of(modules: Sequence[str], environment: Mapping[str, str]) -> Origin | None:
+    """The one to fork from, which is made where it was wanted before; the first of all at once."""
     if not hasattr(os, "pidfd_open"):
         return None
     own = {k: v for k, v in sorted(environment.items()) if k in AT_ONCE or not k.startswith(LATER)}
-    key = json.dumps([own, *(str(Path("/proc/thread-self/ns", kind).readlink()) for kind in ("net", "mnt"))])
-    if not _origin:
-        _origin[key] = Origin(own)
+    place = [str(Path("/proc/thread-self/ns", kind).readlink()) for kind in ("net", "mnt")]
+    key = json.dumps([modules, own, *place])
+    _asked[key] += 1
+    if key not in _origin and (_asked[key] > 1 or not _origin):
+        _origin[key] = Origin(own, modules)
         atexit.register(_origin[key].end)
-    return _origin[key].start(service, environment, file) if key in _origin else None
+    return _origin.get(key)
 
 
 def main() -> None:
-    """Import what a node needs, then fork what is asked for, until nobody can ask any more."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module("uvloop")
-    for service in SERVICES:
-        importlib.import_module(f"parley.services.{service}")
+    """Import what is needed, then fork what is asked for, until nobody can ask any more."""
+    for module in sys.argv[2:]:
+        with contextlib.nullcontext() if module.startswith("parley.") else contextlib.suppress(ImportError):
+            importlib.import_module(module)
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as connection, Signals() as signals:
         while True:
-            said, descriptors, _, _ = socket.recv_fds(connection, REQUEST, 2)
+            said, descriptors, _, _ = socket.recv_fds(connection, REQUEST, 3)
             if not said:
                 return
             request = json.loads(said)
@@ -155,24 +183,52 @@ def main() -> None:
 
 
 def _fork(connection: socket.socket, signals: Signals, request: Mapping[str, Any], descriptors: list[int]) -> int:
-    name = f"services.{request['service']}"
+    name = f"services.{request['service']}" if "service" in request else ""
+    begun, beginning = os.pipe()
 
     def begin() -> None:
         connection.close()
-        stdin, file = descriptors
-        for number, descriptor in ((0, stdin), (1, file), (2, file)):
+        if not name:
+            os.setsid()
+        os.close(begun)
+        for number, descriptor in enumerate(descriptors):
             os.dup2(descriptor, number)
         for descriptor in descriptors:
             os.close(descriptor)
         os.environ.clear()
         os.environ.update(request["environment"])
-        runpy.run_module(name, run_name="__main__", alter_sys=True)
+        if name:
+            os.close(beginning)
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        else:
+            _run_command(request["arguments"], beginning)
 
     try:
-        return fork(begin, signals, name)
+        pid = fork(begin, signals, name)
     finally:
-        for descriptor in descriptors:
+        for descriptor in (*descriptors, beginning):
             os.close(descriptor)
+    os.read(begun, 1)  # who knows its pid may signal it
+    os.close(begun)
+    return pid
+
+
+def _run_command(arguments: Sequence[str], beginning: int) -> None:
+    """Run the script, and end as an interpreter does: with its last thread, by the signal that interrupts it."""
+    sys.argv = [PARLEY, *arguments]
+    is_interrupted = False
+    try:
+        os.close(beginning)
+        runpy.run_path(PARLEY, run_name="__main__")
+    except KeyboardInterrupt:
+        traceback.print_exc()
+        is_interrupted = True
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    if is_interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":
