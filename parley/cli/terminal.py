@@ -117,7 +117,7 @@ def stop() -> None:
 
 def run(make: Callable[[Config], Coroutine[Any, Any, T]], config_file: str | None = None) -> T:
     """Run a command's coroutine; Ctrl-C ends it cleanly, Parley's errors end in one line."""
-    logs.leave_to_words()
+    logs.tell_critical_alone()
     result: list[T] = []
     try:
         config = load(config_file)

@@ -91,7 +91,7 @@ def configure(config: LogConfig) -> None:
     )
 
 
-def leave_to_words() -> None:
+def tell_critical_alone() -> None:
     """Log what is critical alone: a command for people says everything else itself."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
