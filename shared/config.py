@@ -108,8 +108,8 @@ class HistoryConfig(Section, frozen=True):
     """
     bytes: Bytes = 16 * 1024 * 1024 * 1024
     """Bytes of the file of them. Where there is more, or less than a twentieth of the disk is free (1 GiB of a
-    large one), the oldest days go first, and then nothing more is kept. Of whom a 4096th of it is kept, or of which
-    other server sixteen of these, more is kept only while enough is free: docs/operations.md#limits.
+    large one), the oldest days go first, and then nothing more is kept. Of an author, or another server, of whom
+    more is kept than of others, more is kept only while enough is free: docs/operations.md#limits.
     """
 
 

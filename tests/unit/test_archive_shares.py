@@ -1,6 +1,7 @@
 """Shares of the archive's room: whoever floods it, others' days and new messages are kept; on real files."""
 
 import time
+import zlib
 from array import array
 
 import pytest
@@ -21,7 +22,19 @@ from parley.services.chat.archive.entries import (
 )
 from parley.services.chat.archive.interface import Refused
 from parley.services.chat.archive.lists import conversation
-from parley.services.chat.archive.shares import FREE, HIGHEST, STEPS, Shares, has_room, level_of
+from parley.services.chat.archive.shares import (
+    DELETION,
+    HIGHEST,
+    LEAST,
+    MOST,
+    SMALL,
+    SPARE,
+    STEPS,
+    Shares,
+    level_of,
+    needed,
+    without_level,
+)
 from parley.services.chat.archive.sync import SyncReader
 from parley.services.chat.archive.usage import ALL, Usage
 from parley.services.chat.archive.worker import Chunk, Policy, Worker
@@ -39,36 +52,38 @@ GANG = Group("gang", "mallory")
 
 
 def test_each_doubling_is_a_level_and_each_level_leaves_a_part_of_the_room_to_those_below():
-    part = ROOM // FREE
-    assert [level_of(held, ROOM) for held in (0, part, part + 1, 2 * part, 4 * part, ROOM)] == [
-        0,
-        0,
-        1,
-        2,
-        3,
-        HIGHEST,
-    ]
-    assert level_of(5, 0) > 0
-    for level in range(HIGHEST + 1):
-        most = ROOM * (STEPS - level) // STEPS
-        assert has_room(level, most, ROOM)
-        assert has_room(level, most + 1, ROOM) is (level == 0)
+    free = without_level(5000, ROOM)
+    assert [level_of(held, free) for held in (0, free, free + 1, 2 * free, 4 * free)] == [0, 0, 1, 2, 3]
+    assert level_of(ROOM, free) == HIGHEST
+    assert [needed(held, free, ROOM) for held in (0, free // 2, free)] == [0, ROOM // SMALL // 2, ROOM // SMALL]
+    sixteenths = [needed(held, free, ROOM) * STEPS // ROOM for held in (free + 1, 2 * free, 4 * free)]
+    assert sixteenths == [1, 2, 3]
+    of_all = [needed(ROOM >> n, free, ROOM) for n in range(20, -1, -1)]
+    assert of_all == sorted(of_all)
+    assert ROOM // SMALL < ROOM // SPARE < ROOM // DELETION < ROOM // STEPS
 
 
-def filled(names, room=1 << 30, others=0):
+def test_where_few_write_each_may_have_more_without_a_level():
+    parts = [ROOM // without_level(people, ROOM) for people in (0, 1, 4, 10, 100, 1024, 5000)]
+    assert parts == [MOST, MOST, MOST, 40, 400, LEAST, LEAST]
+    assert without_level(10, 0) == 1
+
+
+def filled(names, others, room):
     """How much each of so many names gets who all write as much as they can, and how much is used then."""
-    used, held, step = others, 0, room // 65_536
-    while has_room(level_of(held, room), used, room) and used < room:
+    used, held, step, free = 0, 0, room // 1000 // names, without_level(names + others, room)
+    while used + needed(held, free, room) <= room:
         held, used = held + step, used + step * names
-    return held, used / room
+    return held, used, free
 
 
-@pytest.mark.parametrize(("names", "part"), [(1, 0.32), (4, 0.45), (64, 0.7), (1000, 0.96)])
-def test_however_many_names_flood_there_is_room_for_who_has_less_than_each_of_them(names, part):
-    room = 1 << 30
-    held, used = filled(names, room)
-    assert used <= part
-    assert has_room(level_of(held // 4, room), int(used * room) + room // STEPS // 2, room)
+@pytest.mark.parametrize("others", [1, 50, 5000])
+@pytest.mark.parametrize("names", [1, 4, 64, 1000, 10_000])
+def test_however_many_names_flood_there_is_room_for_who_has_less_than_each_of_them(names, others):
+    room = 4 << 30
+    held, used, free = filled(names, others, room)
+    assert used <= room * (0.752 if names == 1 else 0.997)
+    assert used + needed(held // 4, free, room) < room
 
 
 # Who has what ---------------------------------------------------------------------------------------
@@ -299,6 +314,38 @@ def test_the_next_process_knows_who_has_how_much_whether_or_not_the_tables_were_
         while flooded.worker._usage.is_behind and time.monotonic() < until:
             flooded.say(2, (BEA, BOB, "still"))
         assert held(flooded) == before
+
+
+@pytest.mark.parametrize("broken", [b"", b"no table", zlib.compress(bytes(8))], ids=["empty", "torn", "small"])
+def test_a_table_that_is_not_whole_is_made_again(tmp_path, broken):
+    kept = Kept(tmp_path)
+    kept.write(*(kept.entry(EVE, BOB, "x" * 1000) for _ in range(10)))
+    usage = Usage(kept.db, "alpha", 1)
+    while usage.is_behind:
+        usage.step()
+    usage.save()
+    key = usage.shares.author(EVE).author
+    kept.db.execute("UPDATE usage SET sizes = ? WHERE day = 1", (broken,))
+    again = Usage(kept.db, "alpha", 1)
+    while again.is_behind:
+        again.step()
+    assert again.shares.of(key) == usage.shares.of(key) > 0
+    kept.db.close()
+
+
+def test_where_all_have_little_the_oldest_days_go_and_all_that_is_new_is_kept(flooded):
+    people = [User(f"u{n}", "alpha") for n in range(8000)]
+    for day in range(1, 13):
+        for begin in range(0, len(people), 2000):
+            flooded.say(day, *((who, who, "z" * 150) for who in people[begin : begin + 2000]))
+        flooded.say(day, (ALICE, BOB, f"day {day}"))
+    position = flooded.worker.position()
+    assert not position.is_full
+    assert position.size < ROOM
+    assert position.not_kept["author"] < 0.02 * flooded.number
+    said = flooded.texts("alice", BOB)
+    assert said == [f"day {day}" for day in range(int(said[0][4:]), 13)]
+    assert 3 < len(said) < 11
 
 
 def test_what_a_day_had_is_free_again_once_that_is_removed(tmp_path):

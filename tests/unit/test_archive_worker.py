@@ -84,3 +84,23 @@ def test_a_part_of_the_disk_is_left_to_others(told, monkeypatch):
     assert told.worker._limit() == max(0, used - (1 << 30))
     total, free = 1 << 30, 1 << 28
     assert told.worker._limit() == used + (1 << 28) - int(total * 0.05)
+
+
+def test_a_disk_that_others_fill_costs_no_day_more_than_there_has_to_be_room_for(told, monkeypatch):
+    """The pages of a day that is gone are the file's own: the disk is as full as before."""
+    for day in range(1, 9):
+        told.worker.put(Chunk(entry(day) * 1000, day * storage.DAY, 0.0, 0.0, time.monotonic()))
+        told.worker.wait_for(told.worker._put, 30.0)
+    total = 100 << 30
+    monkeypatch.setattr(
+        worker.shutil, "disk_usage", lambda _path: SimpleNamespace(total=total, free=(1 << 30) - 10)
+    )
+    days = []
+    for _ in range(4):
+        told.worker._unseen = LOOK
+        seen = Queue()
+        told.do(lambda db: seen.put(db.execute("SELECT COUNT(*) FROM day").fetchone()[0]))  # noqa: B023 - at once
+        days.append(seen.get(timeout=30.0))
+    told.do(seen.put)
+    seen.get(timeout=30.0)
+    assert days[-1] == days[-2] >= 6

@@ -1,18 +1,20 @@
 """Shares of the archive's room: who has much of it may have more only while others have little. Pure.
 
-Each author has a level, by what is kept of theirs: none up to a 4096th of the room, and from there on one more each
-time that it has doubled; a group of another server is one author, and another server counts as sixteen. Each level
-leaves a sixteenth of the room more to those below:
+Each author has a level, by what is kept of theirs: none up to a fourth of what each would have if all had as much,
+and from there on one more each time that it has doubled. That fourth is a 4096th of the room at least (4 MiB of
+16 GiB), and a 16th at most. A group of another server is one author, and another server counts as sixteen.
 
-    kept of an author      more of theirs is kept while the archive has at most
-    a 4096th (4 MiB)       all of the room
-    up to a 2048th         15 sixteenths of it
-    up to a 1024th         14 sixteenths
+    level     more is kept while of the room is free
+    0         a 64th, or less in proportion
+    1         a sixteenth
+    2         two sixteenths
     …
-    up to a half           5 sixteenths
+    11        eleven sixteenths
 
-So whoever floods an archive, under however many names, stops before the room of those is touched who send less than
-each of these names has. What is not kept is counted. Recipients have no share: whoever writes to them would use it.
+The oldest day goes where less than a 32nd is free: before anybody is refused who has no level, and not for those
+who have one. So whoever floods an archive, under however many names, stops before the room of those is touched who
+send less than each of these names has. What is not kept is counted. Recipients have no share: whoever writes to
+them would use it.
 
 Who has how much is counted in tables of a fixed size (storage/quotas.py), whoever writes whatever.
 """
@@ -44,13 +46,21 @@ from parley.services.chat.storage.quotas import WIDTH, Tally, slots_of
 from parley.shared.addresses import User
 from parley.shared.wire.messages import pb
 
-FREE: Final = 4096
-"""This part of the room anybody may have as long as there is any."""
+LEAST, MOST = 4096, 16
+"""Between these parts of the room is what anybody may have without a level."""
+PART: Final = 4
+"""This part of what each would have if all had as much."""
 SERVER: Final = 16
 """As so many authors another server counts."""
 STEPS: Final = 16
 """Each level leaves this part of the room to those below it."""
-HIGHEST: Final = FREE.bit_length()
+DELETION: Final = 21
+"""This part of the room has to be free for a deletion, whoever has how much."""
+SPARE: Final = 32
+"""Where less than this part of the room is free, the oldest day goes."""
+SMALL: Final = 64
+"""An author who has all that is without a level leaves this part of the room to those who have less."""
+HIGHEST: Final = LEAST.bit_length()
 """The level of who has the whole room."""
 LINE: Final = 50
 """Bytes that a message takes for each list in which it is, besides its own: line and words."""
@@ -89,14 +99,20 @@ _Groups = dict[bytes, _Message]
 NOBODY: Final = Holder(0, 0)
 
 
-def level_of(held: int, room: int) -> int:
-    """The level of who has so many bytes of the room."""
-    return (held * FREE // max(room, 1)).bit_length() if held * FREE > room else 0
+def without_level(people: int, room: int) -> int:
+    """The bytes of the room that anybody may have without a level, where so many have something."""
+    return max(1, room // LEAST, min(room // MOST, room // (PART * max(people, 1))))
 
 
-def has_room(level: int, used: int, room: int) -> bool:
-    """Whether more is kept of somebody of that level while so much is used."""
-    return level == 0 or used * STEPS <= room * (STEPS - level)
+def level_of(held: int, free: int) -> int:
+    """The level of who has so many bytes, of which `free` are without."""
+    return (held // free).bit_length() if held > free else 0
+
+
+def needed(held: int, free: int, room: int) -> int:
+    """The bytes of the room that have to be unused, so that more is kept of somebody who has so many."""
+    level = level_of(held, free)
+    return room * level // STEPS if level else room * held // (SMALL * free)
 
 
 class Shares:
@@ -107,6 +123,8 @@ class Shares:
         self._server_id = server_id
         self._seed = seed
         self.tally = Tally()
+        self.people = LEAST
+        """Of how many something is kept, about: as it was looked at last (`measure`)."""
         self._pairs: dict[bytes, Holder] = {}
         self._before: dict[Holder, tuple[int, int]] = {}
         """The bytes of authors and their servers when a chunk began."""
@@ -151,11 +169,12 @@ class Shares:
         before = self._before.get(holder)
         if before is None:
             before = self._before[holder] = self.of(holder.author), self.of(holder.server) if holder.server else 0
-        of_author = level_of(before[0] + more, room)
-        of_server = level_of((before[1] + more) // SERVER, room) if holder.server else 0
+        free = without_level(self.people, room)
+        of_author = needed(before[0] + more, free, room)
+        of_server = needed((before[1] + more) // SERVER, free, room) if holder.server else 0
         if is_deletion:  # what its author deletes is to go, however much that is
-            of_author, of_server = min(of_author, 1), min(of_server, 1)
-        if has_room(max(of_author, of_server), used, room):
+            of_author, of_server = min(of_author, room // DELETION), min(of_server, room // DELETION)
+        if used + max(of_author, of_server) <= room:
             return False
         self.refused[Refused.AUTHOR if of_author >= of_server else Refused.SERVER] += 1
         return True
@@ -186,6 +205,10 @@ class Shares:
     def of(self, key: int) -> int:
         """The bytes of a key: never less than there are, and hardly ever more."""
         return max(0, min(self.tally.at(slot)[1] for slot in slots_of(key)))
+
+    def measure(self) -> None:
+        """Look of how many something is kept: as many as have places in one of the tables, or a few more."""
+        self.people = sum(size > 0 for size in self.tally.sizes[:WIDTH])
 
     def author(self, user: User) -> Holder:
         """The one for whom it counts that a user writes something."""

@@ -355,10 +355,14 @@ def read_record(db: sqlite3.Connection, number: int) -> Record | None:
 
 def used_bytes(db: sqlite3.Connection) -> int:
     """Bytes of the file without its free pages, and of the files beside it."""
-    pages, free, size = (
-        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * size) + figures_of_files(db)[1]
+    free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
+    return all_bytes(db) - int(free * size)
+
+
+def all_bytes(db: sqlite3.Connection) -> int:
+    """Bytes of the file with its free pages, which the disk does not have back, and of the files beside it."""
+    pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return int(pages * size) + figures_of_files(db)[1]
 
 
 def figures_of_files(db: sqlite3.Connection) -> tuple[int, int]:

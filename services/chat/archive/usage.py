@@ -16,6 +16,7 @@ from typing import Final
 
 from parley.services.chat.archive import storage
 from parley.services.chat.archive.shares import Holder, Shares, empty_sizes
+from parley.services.chat.storage.quotas import WIDTH
 
 STEP: Final = 1 << 20
 """Bytes of records that are counted in one step."""
@@ -30,12 +31,11 @@ class Usage:
         """`last`: the last record there is."""
         self._db = db
         self.shares = Shares(server_id, self._seed())
-        found = db.execute("SELECT until, sizes FROM usage WHERE day = ?", (ALL,)).fetchone()
-        self._until, self._last = (found[0] if found else 0), last
+        until, sizes = self._saved()
+        self.shares.tally.add_sizes(sizes, 1)
+        self._until, self._last = until, last
         """Records are counted up to the one, and then from behind the other: that was the last one at the start."""
         self._counted = last
-        if found:
-            self.shares.tally.add_sizes(_unpacked(found[1]), 1)
         self._days: dict[int, array[int]] = {}
         """The tables of days that were counted in, until they are saved."""
         self.forget_days()
@@ -43,6 +43,20 @@ class Usage:
     def _seed(self) -> bytes:
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('shares', ?)", (secrets.token_bytes(32),))
         return bytes(self._db.execute("SELECT value FROM meta WHERE name = 'shares'").fetchone()[0])
+
+    def _saved(self) -> tuple[int, array[int]]:
+        """The last record that was counted in the saved table of all, and that; none is used that is not whole."""
+        rows = {
+            day: (until, sizes) for day, until, sizes in self._db.execute("SELECT day, until, sizes FROM usage")
+        }
+        try:
+            for _until, sizes in rows.values():
+                _unpacked(sizes)
+            until, sizes = rows[ALL]
+        except (KeyError, ValueError):
+            self._db.execute("DELETE FROM usage")
+            return 0, empty_sizes()
+        return until, _unpacked(sizes)
 
     @property
     def is_behind(self) -> bool:
@@ -109,4 +123,11 @@ def _packed(sizes: array[int]) -> bytes:
 
 
 def _unpacked(data: bytes) -> array[int]:
-    return array("q", zlib.decompress(data))
+    """A saved table; ValueError: it is none, or of another size."""
+    try:
+        sizes = array("q", zlib.decompress(data))
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    if len(sizes) != 2 * WIDTH:
+        raise ValueError(f"a table of {len(sizes)} places")
+    return sizes

@@ -22,6 +22,7 @@ from parley.services.chat.archive import retention, storage
 from parley.services.chat.archive.entries import count
 from parley.services.chat.archive.process.messages import Position
 from parley.services.chat.archive.projection import Projection
+from parley.services.chat.archive.shares import SPARE
 from parley.services.chat.archive.usage import Usage
 from parley.shared.trust.authors import KeysOf
 
@@ -39,7 +40,7 @@ LEAST: Final = 64 * 1024
 """Bytes of them at least."""
 TURN: Final = 0.3
 """Seconds that projecting some may take while others come: meanwhile nothing is written."""
-LOOK, LOOKS = 64 * 1024 * 1024, 16
+LOOK, LOOKS = 64 * 1024 * 1024, 64
 """Bytes that are written at most between two looks at how large the file is, and how full the disk; or, where that
 is less, such a part of the room."""
 FREE, FREE_PART = 1024 * 1024 * 1024, 0.05
@@ -388,10 +389,11 @@ class Worker:
         """Remove the days that are over, and the oldest while the file is too large."""
         today = int(self._age // storage.DAY)
         removed = retention.remove_before(self._db, today - self._policy.days) if self._age else 0
-        removed += retention.shrink(self._db, limit := self._limit())
+        removed += retention.shrink(self._db, (limit := self._limit()) // SPARE * (SPARE - 1))
         self._room = limit
         self._usage.forget_days()
         self._usage.save()
+        self._usage.shares.measure()
         if time.monotonic() >= self._blank_at:
             self._blank_at = time.monotonic() + BLANK
             retention.blank_due(self._db)
@@ -411,4 +413,4 @@ class Worker:
         """Bytes that the file may have, by the policy and by what is left of the disk."""
         disk = shutil.disk_usage(self._path.parent)
         left = disk.free - min(FREE, int(disk.total * FREE_PART))
-        return min(self._policy.size, max(0, storage.used_bytes(self._db) + left))
+        return min(self._policy.size, max(0, storage.all_bytes(self._db) + left))
