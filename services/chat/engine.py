@@ -99,6 +99,7 @@ class ChatEngine:
             store.group_numbers.of,
             fast_path=fast_path,
             fan_out=fair_order.fanouts if fair_order is not None else None,
+            in_turns=fair_order.reports.add if fair_order is not None else lambda task: run(task, 0.0),
             spellings=spellings,
         )
         self.requests = Requests(

@@ -5,8 +5,10 @@ import pytest
 from parley.services.chat.delivery import dispatcher
 from parley.services.chat.message import in_flight
 from parley.services.chat.message.statuses import RecentMessages, Status
+from parley.services.chat.routing.fair_order import AT_A_TIME
 from parley.shared.addresses import User
 from parley.shared.errors import UnexpectedMessage
+from parley.shared.runtime.steps import LOOK_EVERY, Steps
 from parley.shared.wire.messages import encode, pb
 from tests.support.sinks import ACK_TIMEOUT, Node, Sink, ack, message
 
@@ -333,6 +335,44 @@ def test_who_never_answers_is_sent_a_window_and_the_rest_is_answered_for_at_once
     send_all(node, ANN, BOB, (1, 2, 3))
     assert bob.snowflakes() == [1, 2]
     assert ann.statuses() == [(3, BOB, "USER_AWAY")]
+
+
+class Turns:
+    """Has tasks done a few steps in each turn, as the event loop's queue does."""
+
+    def __init__(self):
+        self.steps = Steps(self, lambda: 0.0, lambda _now: True, lambda _size: None)
+
+    def add(self, _steps):
+        """It is asked to go on when it is to."""
+
+
+def test_thousands_that_wait_for_one_who_left_are_told_of_a_few_at_a_time(node, ann, bob):
+    turns, a_turn = Turns(), LOOK_EVERY * AT_A_TIME
+    node.router._in_turns = turns.steps.add
+    send_all(node, ANN, BOB, range(1, 3 * a_turn + 1))
+    node.disconnect(BOB, bob)
+    assert ann.statuses() == []
+    assert turns.steps.go_on()
+    node.end_turn()
+    told = [number for number, *_ in ann.statuses()]
+    assert told == list(range(1, len(told) + 1))
+    assert 0 < len(told) <= a_turn
+    again = node.connect(BOB)  # is back meanwhile, and gets all
+    assert not turns.steps.go_on()
+    assert again.snowflakes() == list(range(1, 3 * a_turn + 1))
+    assert ann.statuses() == []
+    node.ack(BOB, 3 * a_turn)
+    node.disconnect(BOB, again)
+    node.disconnect(BOB, node.connect(BOB))  # and leaves once more before anybody is told
+    assert len(turns.steps) == 1
+    while turns.steps.go_on():
+        pass
+    node.end_turn()
+    assert ann.statuses() == [
+        (3 * a_turn, BOB, "DELIVERED"),
+        *((number, BOB, "USER_AWAY") for number in range(len(told) + 1, 3 * a_turn)),
+    ]
 
 
 @pytest.mark.usefixtures("ann")

@@ -28,6 +28,7 @@ from parley.services.chat.message.owed_statuses import OwedStatuses
 from parley.services.chat.message.statuses import FINAL, Status, Statuses
 from parley.services.chat.roster import ChatLink, LocalRoster
 from parley.services.chat.routing.awaited_servers import AwaitedServers
+from parley.services.chat.routing.fair_order import AT_A_TIME
 from parley.services.chat.shared_copies.frames import LARGEST, is_shared, portions
 from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.shared_copies.incoming import read_shared
@@ -71,13 +72,18 @@ class Router:
         *,
         fast_path: bool = core is not None,
         fan_out: Fanouts | None = None,
+        in_turns: Callable[[Task], None] = lambda task: run(task, 0.0),
         spellings: Spellings | None = None,
     ) -> None:
         """`number_of`: the number of a message to a group of this server (groups/group_numbers.py).
 
         `fan_out` has tasks of authors' done in their turns, or refuses them; None: they are done at once.
+        `in_turns` has our own tasks done a step at a time.
         """
         self._fan_out = fan_out
+        self._in_turns = in_turns
+        self._to_tell_away: set[User] = set()
+        """Users who left, of whom nobody was told yet."""
         self._server_id = server_id
         self._roster = roster
         self._mailbox = mailbox
@@ -495,8 +501,22 @@ class Router:
             if self.fast_path is not None:
                 self.fast_path.leave(user)
             self._dispatcher.leave(user)
-            for envelope in self._mailbox.messages_in_memory(user):
-                self._statuses.report_when_safe(envelope, Status.USER_AWAY)
+            if user not in self._to_tell_away:
+                self._to_tell_away.add(user)
+                self._in_turns(self._tell_away(user))
+
+    def _tell_away(self, user: User) -> Task:
+        """Tell the authors of what waits for a user who left, a few in each step: there may be thousands."""
+        yield
+        self._to_tell_away.discard(user)
+        envelopes = list(self._mailbox.messages_in_memory(user))
+        for start in range(0, len(envelopes), AT_A_TIME):
+            if self._roster.clients(user):
+                return  # back again: what waits goes out
+            for envelope in envelopes[start : start + AT_A_TIME]:
+                if not (envelope.is_over or envelope.is_in_flight):
+                    self._statuses.report_when_safe(envelope, Status.USER_AWAY)
+            yield
 
     def server_connected(self, server_id: str, now: float) -> None:
         """A server is in the roster."""
