@@ -560,12 +560,16 @@ class ChatService(ServiceBase):
         return True
 
     def _message_from_client(self, link: Link, user: User, frame: Frame) -> None:
-        runner, message = self.runner, decode(frame, pb.ChatMessage)
+        runner = self._runner or self.runner
+        router, now = runner.engine.router, self._now()
+        if link.is_parley and router.plain_from_client(user, frame, now):
+            return
+        message = decode(frame, pb.ChatMessage)
         if not link.is_parley:
             self._recognize_client(link, by_number(link.recognized, message.messageSnowflake, time.time()))
         if message.HasField("edit"):
             self.guard.counts(link, "edits", 1)
-        runner.engine.router.message_from_client(user, message, frame.raw, self._now())
+        router.message_from_client(user, message, frame.raw, now)
         fanouts = runner.fair_order.fanouts
         if fanouts.sources and fanouts.holds(user):
             link.hold()

@@ -1,7 +1,7 @@
 /* parley.shared._core: all that is compiled of Parley. Everything here has a twin in Python, which is used where
  * this is absent; the twin of FastPath is the router with its dispatcher.
  *
- * What is below knows nothing of what is above: module.c, fast_path/, deduplication/ and io/, in this order. In
+ * What is below knows nothing of what is above: module.c, fast_path/, quotas/, deduplication/ and io/, in this order. In
  * each folder python_side.h lists all that it touches of Python's. tests/unit/test_core_layers.py looks after both.
  */
 #include "deduplication/keys.h"
@@ -10,6 +10,7 @@
 #include "deduplication/stored.h"
 #include "fast_path/collected.h"
 #include "fast_path/fast_path_type.h"
+#include "fast_path/plain.h"
 #include "fast_path/python_side.h"
 #include "fast_path/read_entries.h"
 #include "fast_path/simple_frames.h"
@@ -20,14 +21,17 @@
 #include "io/secure_io.h"
 #include "io/tallies.h"
 #include "io/turn.h"
+#include "quotas/mail_tally.h"
 
-#define INTERFACE 318027603 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+#define INTERFACE 617016314 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
     {"count_sent", (PyCFunction)(void (*)(void))count_sent, METH_FASTCALL, "Count a list of framed bytes by name."},
     {"key_of", (PyCFunction)key_of, METH_VARARGS, "The key of a message: pair, number, kind, content."},
     {"read_entries", read_entries, METH_O, "The archive's entries in a record, and where they end."},
+    {"read_plain", (PyCFunction)(void (*)(void))read_plain, METH_FASTCALL, "Read a plain message of a known head."},
+    {"status_frame", (PyCFunction)(void (*)(void))status_frame, METH_FASTCALL, "The frame of a status: number, tail."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -60,7 +64,7 @@ static int fill(PyObject *module)
 {
     PyTypeObject *types[] = {&FrameType,          &ReaderType,    &CountsType,        &BucketsType,
                              &DeliveriesType,     &TurnType,      &LinkIOType,        &SecureIOType,   &FrameTakerType,
-                             &RecentMessagesType, &ChatStateType, &InFlightTableType, &FastPathType};
+                             &RecentMessagesType, &MailTallyType, &ChatStateType,     &InFlightTableType, &FastPathType};
     if (io_python_ready() || dedup_python_ready() || fast_path_python_ready() || fast_path_type_ready())
         return -1;
     link_type_ready();

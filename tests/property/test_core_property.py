@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
 from parley.services.chat.deduplication.recent import PureRecentMessages
+from parley.services.chat.deduplication.stored_keys import StoredKeys, fingerprint
+from parley.services.chat.message.statuses import status_frame_pure
+from parley.services.chat.storage.quotas import Part, PureMailTally
 from parley.shared.addresses import Group, User
 from parley.shared.compiled import core
 from parley.shared.telemetry.tallies import PureBuckets, PureCounts
 from parley.shared.wire.framing import PureFrameReader, count_pure, count_sent_pure, encode_frame
+from parley.shared.wire.message_keys import MessageKeys
+from parley.shared.wire.messages import pb
 
 pytestmark = pytest.mark.skipif(core is None, reason="the compiled core is not here")
 
@@ -155,3 +161,109 @@ def test_the_memories_remember_and_forget_the_same(limit, on_disk, story):
     for name, *values in story:
         assert getattr(compiled, name)(*values) == getattr(pure, name)(*values)
         assert len(compiled) == len(pure) <= limit
+
+
+@settings(deadline=None)
+@given(st.lists(keys.filter(bool)), st.lists(keys.filter(bool)), st.lists(keys))
+def test_what_is_in_no_table_is_not_looked_for(on_disk, delivered, asked):
+    stored, table = StoredKeys(), DeliveredKeys(bytearray(64 * 8))
+    for key in on_disk:
+        stored.add(fingerprint(key))
+    for key in delivered:
+        table.add(key)
+    looked_for = []
+
+    def find(key):
+        looked_for.append(key)
+        return 0 if key in on_disk else 5 if key in table else None
+
+    compiled, pure = core.RecentMessages(find, 100, stored, table), PureRecentMessages(find, 100)
+    for key in asked:
+        looked_for.clear()
+        assert compiled.knows(key) == pure.knows(key)
+        assert compiled.status(key) == pure.status(key)
+        if key and key not in on_disk and key not in table:
+            assert looked_for == [key], "by the pure one alone"
+
+
+# Plain messages -------------------------------------------------------------------------------------------
+
+short = st.text(max_size=5)
+heads = st.builds(User, short, short)
+extras = st.sampled_from(
+    [{}, {"inEffect": True}, {"historyOff": True}, {"edit": pb.Edit(text="y")}, {"groupNumber": 5}]
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(heads, heads, st.integers(0, 2**64 - 1), st.text(max_size=40), extras, st.binary(max_size=3))
+def test_a_plain_message_is_read_as_any_other_is(author, recipient, number, text, extra, garbage):
+    message = pb.ChatMessage(
+        messageSnowflake=number, author=author.to_pb(), user=recipient.to_pb(), textContent=text
+    )
+    message.MergeFrom(pb.ChatMessage(**extra))
+    payload = message.SerializeToString() + garbage
+    [frame] = core.FrameReader(1 << 16).feed(encode_frame("MESSAGE", payload))
+    secret = MessageKeys(b"s" * 32)
+    head = core.read_plain(frame, {}, secret.multipliers)
+    if head is None:
+        return
+    read, whole = pb.ChatMessage.FromString(head), pb.ChatMessage.FromString(payload)
+    assert (User.of(read.author), User.of(read.user)) == (User.of(whole.author), User.of(whole.user))
+    assert whole.WhichOneof("content") != "edit"
+    known = {head: (author, recipient, secret.pair(author, recipient, None))}
+    key = secret.of(author, recipient, None, whole)
+    assert core.read_plain(frame, known, secret.multipliers) == (author, recipient, whole.messageSnowflake, key)
+
+
+def test_most_messages_are_plain():
+    message = pb.ChatMessage(messageSnowflake=1, textContent="x")
+    message.author.CopyFrom(User("ann", "alpha").to_pb())
+    message.user.CopyFrom(User("bob", "alpha").to_pb())
+    [frame] = core.FrameReader(1 << 16).feed(encode_frame("MESSAGE", message.SerializeToString()))
+    assert isinstance(core.read_plain(frame, {}, MessageKeys(b"s" * 32).multipliers), bytes)
+    message.edit.text = "y"
+    [frame] = core.FrameReader(1 << 16).feed(encode_frame("MESSAGE", message.SerializeToString()))
+    assert core.read_plain(frame, {}, MessageKeys(b"s" * 32).multipliers) is None
+
+
+@given(st.integers(0, 2**64 - 1), st.binary(max_size=200))
+def test_a_status_has_the_same_frame(number, rest):
+    assert core.status_frame(number, rest) == status_frame_pure(number, rest)
+
+
+# Quotas ------------------------------------------------------------------------------------------------------
+
+parts = st.lists(st.builds(Part, st.booleans(), st.tuples(st.integers(0, 3), st.integers(4, 7))), max_size=3).map(
+    tuple
+)
+amounts = st.tuples(st.integers(0, 40), st.integers(0, 4000))
+shares = st.sampled_from([0.1, 0.5, 0.65, 1.0])
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.tuples(st.booleans(), parts, st.integers(-2, 3), st.integers(-100, 400)), max_size=12),
+    st.lists(st.tuples(parts, shares, shares, amounts, amounts, st.integers(0, 500)), max_size=12),
+)
+def test_the_tallies_count_and_refuse_the_same(counted, asked):
+    (compiled, earlier), (pure, before) = ((kind(4, 4), kind(4, 4)) for kind in (core.MailTally, PureMailTally))
+    for is_earlier, *what in counted:
+        (earlier if is_earlier else compiled).count(*what)
+        (before if is_earlier else pure).count(*what)
+    for places in [(one, other) for one in range(4) for other in range(4, 8)]:
+        assert compiled.amount(places, None) == pure.amount(places, None)
+        assert compiled.amount(places, earlier) == pure.amount(places, before)
+    for *what, room, used, more in asked:
+        if min(room):
+            for one, other in ((None, None), (earlier, before)):
+                found = compiled.why_over_share(*what, room, used, more, one)
+                assert found == pure.why_over_share(*what, room, used, more, other)
+
+
+@pytest.mark.parametrize("place", [-1, 8, 2**70, "0"])
+def test_a_tally_has_no_other_places(place):
+    tally = core.MailTally(4, 4)
+    with pytest.raises((IndexError, OverflowError, TypeError)):
+        tally.count(((True, (0, place)),), 1, 1)
+    assert tally.amount((0, 4), None) == (0, 0)

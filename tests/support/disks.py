@@ -11,7 +11,7 @@ from parley.services.chat.message.model import HandedOver, name_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.storage.bodies import Copy
 from parley.services.chat.storage.mailbox import Moved, Moves
-from parley.services.chat.storage.quotas import Tally, count
+from parley.services.chat.storage.quotas import count, new_tally
 from parley.services.chat.storage.rows import edit_mark
 from parley.shared.addresses import Group, User
 
@@ -379,7 +379,7 @@ class FakeDisk:
         ]
 
     def count_by_author(self, found):
-        tally = Tally()
+        tally = new_tally()
         bodies = {}
         for row in self.messages.values():
             own = len(row.raw) - (row.body.size if row.body else 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).parents[2] / "shared" / "core"
-FOLDERS = ["io", "deduplication", "fast_path", ""]
+FOLDERS = ["io", "deduplication", "quotas", "fast_path", ""]
 """Each may include what is in those before it, and the headers beside module.c, which include none of them."""
 INCLUDE = re.compile(r'^#include "(.+)\.h"$', re.MULTILINE)
 FUNCTION = re.compile(r"^(?!static)[A-Za-z][\w ]*?[ *](\w+)\([^;{]*\)\n\{", re.MULTILINE)

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Final
 from parley.services.chat.message.model import Key
 from parley.shared.compiled import core
 
+if TYPE_CHECKING:
+    from parley.services.chat.deduplication.delivered_keys import DeliveredKeys
+    from parley.services.chat.deduplication.stored_keys import StoredKeys
+
 REMEMBERED: Final = 50_000
 """Messages."""
 
@@ -20,7 +24,14 @@ class RecentMessages:
     (shared/core/deduplication/recent.c).
     """
 
-    def __init__(self, find: Callable[[Key], int | None], limit: int = REMEMBERED) -> None:
+    def __init__(
+        self,
+        find: Callable[[Key], int | None],
+        limit: int = REMEMBERED,
+        stored_keys: StoredKeys | None = None,  # noqa: ARG002 - `find` asks these itself
+        delivered_keys: DeliveredKeys | None = None,  # noqa: ARG002
+    ) -> None:
+        """`stored_keys`, `delivered_keys`: of what is in neither, the compiled class does not ask `find`."""
         self._find = find
         self._limit = limit
         self._seen: OrderedDict[Key, int | None] = OrderedDict()

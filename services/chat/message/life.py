@@ -171,6 +171,10 @@ MEMORY: Final = Durability.MEMORY
 SAFE: Final = Durability.SAFE
 _SENT: Final = {state: rows[Input.SENT][0] for state, rows in LIFE.items() if Input.SENT in rows}
 _ANSWERED: Final = {state: rows[Input.ANSWERED][0] for state, rows in LIFE.items()}
+_KEPT: Final = {state: rows[Input.KEPT] for state, rows in LIFE.items() if Input.KEPT in rows}
+_PERSISTED: Final = {state: rows[Input.PERSISTED] for state, rows in LIFE.items() if Input.PERSISTED in rows}
+_BEGUN: Final = {durability: rows[Write.BEGUN] for durability, rows in DURABILITY.items()}
+_DONE: Final = {durability: rows[Write.DONE][0] for durability, rows in DURABILITY.items()}
 _RETURNED: Final = {state: rows[Input.RETURNED][0] for state, rows in LIFE.items() if Input.RETURNED in rows}
 
 
@@ -336,7 +340,8 @@ class Envelope:
     def kept(self) -> Effect:
         """It waits in the mailbox."""
         self.was_kept = True
-        return self.advance(Input.KEPT)
+        self.state, effect = _KEPT[self.state]
+        return effect
 
     def pieces(self, *, begin: bool) -> None:
         """It begins to travel in pieces, or ends."""
@@ -363,13 +368,14 @@ class Envelope:
 
     def persist(self) -> bool:
         """Whether it has to be written: from now on it is being written."""
-        self.durability, effect = DURABILITY[self.durability][Write.BEGUN]
+        self.durability, effect = _BEGUN[self.durability]
         return effect is Effect.PERSIST
 
     def persisted(self) -> Effect:
         """It is safe: this alone makes it so."""
-        self.durability = DURABILITY[self.durability][Write.DONE][0]
-        return self.advance(Input.PERSISTED)
+        self.durability = _DONE[self.durability]
+        self.state, effect = _PERSISTED[self.state]
+        return effect
 
     def not_persisted(self) -> Effect:
         """It could not be written."""

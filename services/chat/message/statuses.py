@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Final
@@ -20,6 +20,7 @@ from parley.services.chat.shared_copies.answers import AnswersTogether
 from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.storage.mailbox import Mailbox
 from parley.shared.addresses import Group, Recipient, User
+from parley.shared.compiled import core
 from parley.shared.errors import MalformedMessage
 from parley.shared.trust.authors import are_whole, proof_fields
 from parley.shared.wire.framing import FrameReader, encode_frame, read_datagram
@@ -78,7 +79,8 @@ class Statuses:
         self._now = hooks.now
         self._done: list[Envelope | SharedCopy] = []
         """Messages that were delivered in this turn: told at its end, so that it costs little."""
-        self.recent = RecentMessages(mailbox.find, REMEMBERED)
+        stored_keys, delivered_keys = mailbox.state.stored_keys, mailbox.state.delivered_keys
+        self.recent = RecentMessages(mailbox.find, REMEMBERED, stored_keys, delivered_keys)
         self._gathered: dict[tuple[Destination, User, int], _Gathered] = {}
         self.together: Final = AnswersTogether()
         self._left_out: OrderedDict[tuple[User, int, Group], None] = OrderedDict()
@@ -315,32 +317,37 @@ class Statuses:
     def _report_one(
         self, envelope: Envelope, status: int, *, for_certain: bool = False, proof: bytes = b""
     ) -> None:
-        author = envelope.author if envelope.origin else None
-        payload = _ack(author, envelope.snowflake, envelope.recipient, status) + proof
+        rest = tail(envelope.author if envelope.origin else None, envelope.recipient, status) + proof
         if self._left_out and self._is_left_out(envelope):
-            payload += _HISTORY_OFF
+            rest += _HISTORY_OFF
         if self._numbers and (number := self._number_of(envelope)):
-            payload += pb.ChatMessageResponse(groupNumber=number).SerializeToString()
-        self._send(envelope.reply_to, payload, for_certain=for_certain, is_final=status in FINAL)
-
-    def _send(
-        self, destination: Destination, payload: bytes, *, for_certain: bool = False, is_final: bool = False
-    ) -> None:
-        """Tell now where that will do; else note it as owed, which tells as soon as somebody is there."""
-        is_unconfirmed = False
-        if isinstance(destination, User):
-            links: Sequence[ChatLink] = self._roster.clients(destination)
-            is_unconfirmed = is_final
+            rest += pb.ChatMessageResponse(groupNumber=number).SerializeToString()
+        reply_to = envelope.reply_to
+        if links := self._links_to(reply_to, for_certain=for_certain):
+            self._write(reply_to, links, status_frame(envelope.snowflake, rest), is_final=status in FINAL)
         else:
-            server = self._roster.linked(destination)
-            links = () if server is None or (for_certain and server.confirms) else (server.link,)
-        if not links:
+            self._owed.owe(reply_to, _number(envelope.snowflake) + rest)
+
+    def _send(self, destination: Destination, payload: bytes, *, for_certain: bool = False) -> None:
+        """Tell now where that will do; else note it as owed, which tells as soon as somebody is there."""
+        if links := self._links_to(destination, for_certain=for_certain):
+            self._write(destination, links, encode_frame("MESSAGE_ACK", payload))
+        else:
             self._owed.owe(destination, payload)
-            return
-        raw = encode_frame("MESSAGE_ACK", payload)
+
+    def _links_to(self, destination: Destination, *, for_certain: bool) -> Sequence[ChatLink]:
+        """Where a status is told now; nowhere: it has to be owed."""
+        if isinstance(destination, User):
+            return self._roster.clients(destination)
+        server = self._roster.linked(destination)
+        return () if server is None or (for_certain and server.confirms) else (server.link,)
+
+    def _write(
+        self, destination: Destination, links: Sequence[ChatLink], raw: bytes, *, is_final: bool = False
+    ) -> None:
         for link in links:
             link.send(raw)
-            if is_unconfirmed:
+            if is_final and isinstance(destination, User):
                 unconfirmed = self._state.unconfirmed_statuses.get(link)
                 if unconfirmed is None:
                     unconfirmed = self._state.unconfirmed_statuses[link] = []
@@ -376,7 +383,19 @@ def _add_proofs(message: pb.ChatMessageResponse, ack: pb.ChatMessageResponse) ->
 
 def _ack(author: User | None, snowflake: int, recipient: Recipient | None, status: int) -> bytes:
     """A MESSAGE_ACK's payload: its number, and behind it what many have in common."""
-    return pb.ChatMessageResponse(messageSnowflake=snowflake).SerializeToString() + tail(author, recipient, status)
+    return _number(snowflake) + tail(author, recipient, status)
+
+
+def _number(snowflake: int) -> bytes:
+    return pb.ChatMessageResponse(messageSnowflake=snowflake).SerializeToString()
+
+
+def status_frame_pure(snowflake: int, rest: bytes) -> bytes:
+    """The frame of a MESSAGE_ACK of that number; `rest`: its payload behind the number."""
+    return encode_frame("MESSAGE_ACK", _number(snowflake) + rest)
+
+
+status_frame: Callable[[int, bytes], bytes] = status_frame_pure if core is None else core.status_frame
 
 
 @lru_cache(maxsize=1 << 12)

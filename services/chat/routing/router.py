@@ -42,6 +42,7 @@ from parley.shared.trust.authors import edit_in, signed_content
 from parley.shared.wire.framing import Frame
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import encode, pb
+from parley.shared.wire.plain_messages import PlainMessages
 
 LOOKUP_TIME: Final = 1.0
 """Seconds for which an unlinked or unknown server is looked for before the author is answered."""
@@ -94,6 +95,7 @@ class Router:
         self._keys = keys
         self._spellings = spellings or Spellings()
         self._exact = self._spellings.exact
+        self._plain = PlainMessages(keys)
         self._unverified = UnverifiedCopies()
         self._doubted = hooks.doubted
         self._look_for = hooks.look_for
@@ -160,6 +162,19 @@ class Router:
         return after
 
     # Messages -------------------------------------------------------------------------------
+
+    def plain_from_client(self, user: User, frame: Frame, now: float) -> bool:
+        """Route a plain message of one of our users; False: `message_from_client` has to."""
+        plain = self._plain.read(user, frame)
+        if plain is None:
+            return False
+        author, recipient, snowflake, key = plain
+        if author != user or recipient[1] not in self._exact:
+            return False
+        self._accept_one(Envelope(author, snowflake, recipient, frame.raw, key, self.batch_came), now)
+        if self._unverified.held:
+            self._accept_held(author, now)
+        return True
 
     def message_from_client(self, user: User, message: pb.ChatMessage, raw: bytes, now: float) -> None:
         """Route what one of our users sent; raises UnexpectedMessage after answering what may not be."""
@@ -282,8 +297,12 @@ class Router:
             if envelope.state is WAITING and message.HasField("edit"):
                 self._mailbox_edits.came(self._destination(envelope), envelope, message)
         if self._unverified.held:
-            for copy in self._unverified.known(envelope.author, self._recent.knows):
-                self._accept_one(copy, now)
+            self._accept_held(envelope.author, now)
+
+    def _accept_held(self, author: User, now: float) -> None:
+        """Take the copies of an author's that are known by now."""
+        for copy in self._unverified.known(author, self._recent.knows):
+            self._accept_one(copy, now)
 
     def _accept_one(self, envelope: Envelope, now: float) -> None:
         """Take a message once; one that comes again is answered with its present status."""

@@ -16,7 +16,7 @@ from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.services.chat.state import ChatState, number
 from parley.services.chat.storage.bodies import LARGE, Body
 from parley.services.chat.storage.mailbox import Kept, Moves
-from parley.services.chat.storage.quotas import Limits, Quotas, Tally
+from parley.services.chat.storage.quotas import Limits, MailTally, Quotas
 from parley.shared.addresses import User
 
 IN_MEMORY: Final = 512
@@ -174,7 +174,7 @@ class DiskMailbox:
         self._copies[body] = copies
         self._bytes -= (copies - 1) * size
 
-    def counted_at_start(self, tally: Tally) -> None:
+    def counted_at_start(self, tally: MailTally) -> None:
         """Add the authors of what waited at the start: counting them takes a while."""
         self._quotas.found_at_start(tally)
 

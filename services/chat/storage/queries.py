@@ -10,10 +10,11 @@ from parley.services.chat.deduplication.stored_keys import Table, table_of
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.storage import rows
+from parley.services.chat.storage import mail_keys, rows
 from parley.services.chat.storage.bodies import Body, Known
 from parley.services.chat.storage.body_files import BodyFiles
-from parley.services.chat.storage.quotas import Tally, count
+from parley.services.chat.storage.mail_keys import MailKeys
+from parley.services.chat.storage.quotas import MailTally, count, new_tally
 from parley.shared.addresses import User
 
 TRIMMED: Final = 5_000
@@ -29,7 +30,6 @@ _MESSAGES: Final = rows.select("kept_at", rows.WHOLE, "destination = ? AND id > 
 _OF_PAIR: Final = "AND author = ? AND author_server = ? AND recipient = ? AND recipient_server = ?"
 _OLDEST: Final = rows.select("kept_at, destination", rows.OUTLINE, "id > ? ORDER BY id LIMIT ?")
 _STATUS: Final = "SELECT status FROM settled WHERE key = ? AND key_rest = ? ORDER BY rowid DESC LIMIT 1"
-_WAITS: Final = "SELECT destination FROM message WHERE key = ? AND key_rest = ?"
 _IS_ELSEWHERE: Final = "SELECT status FROM handed_over WHERE key = ? AND key_rest = ?"
 _HANDED_OVER: Final = (
     "SELECT key, key_rest, status FROM handed_over WHERE snowflake = ? AND author = ? AND author_server = ? "
@@ -83,9 +83,9 @@ _BODIES_BY_AUTHOR: Final = (
 )
 
 
-def tally(db: sqlite3.Connection) -> Tally:
+def tally(db: sqlite3.Connection) -> MailTally:
     """How much mail waits, by author and destination."""
-    counted = Tally()
+    counted = new_tally()
     for name, author, server, origin, messages, size, own in db.execute(_BY_AUTHOR):
         count(counted, rows.destination(name), User(author, server), origin, messages, size, own)
     for name, author, server, origin, size in db.execute(_BODIES_BY_AUTHOR):
@@ -98,15 +98,15 @@ def secret(db: sqlite3.Connection) -> bytes:
     return bytes(db.execute("SELECT secret FROM identity").fetchone()[0])
 
 
-def find(db: sqlite3.Connection, key: Key) -> int | None:
+def find(db: sqlite3.Connection, key: Key, mail_keys: MailKeys) -> int | None:
     """The status of a message that waits, was settled or is at another server; None: there is no such message."""
     halves = rows.halves(key)
     for query in (_STATUS, _IS_ELSEWHERE):
         if (row := db.execute(query, halves).fetchone()) is not None:
             return int(row[0])
-    if (row := db.execute(_WAITS, halves).fetchone()) is None:
+    if (name := mail_keys.find(db, *halves)) is None:
         return None
-    is_for_user = isinstance(rows.destination(row[0]), User)
+    is_for_user = isinstance(rows.destination(name), User)
     return Status.USER_AWAY if is_for_user else Status.OTHER_SERVER_TIMEOUT
 
 
@@ -228,6 +228,10 @@ def expired(db: sqlite3.Connection, before: float, after: int, limit: int) -> li
 
 def fingerprints(db: sqlite3.Connection) -> Table:
     """Those of all that is on disk."""
-    tables = ("message", "settled", "handed_over")
-    found = [array("q", (n for (n,) in db.execute(f"SELECT key FROM {table} ORDER BY key"))) for table in tables]  # noqa: S608 - ours
-    return table_of(found)
+    queries = (
+        mail_keys.IN_TABLE,
+        mail_keys.IN_MEMORY,
+        "SELECT key FROM settled ORDER BY key",
+        "SELECT key FROM handed_over ORDER BY key",
+    )
+    return table_of([array("q", (first for (first,) in db.execute(query))) for query in queries])

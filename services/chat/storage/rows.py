@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
+from struct import Struct
 from typing import Final, Protocol
 
-from parley.services.chat.deduplication.stored_keys import fingerprint, rest
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import COPY, TO_GROUP, Destination, Key, Name, kind_of, name_of
 from parley.services.chat.storage.bodies import LARGE, Body, Copy
@@ -48,6 +48,8 @@ END_BODY: Final = (
 """A body that no copy shares any more."""
 DELETE: Final = "DELETE FROM message WHERE id IN "
 """Frequent writes are of many rows at a time: each statement lets go of the interpreter's lock once."""
+_HALVES: Final = Struct("<qq")
+_NO_GROUP: Final = ("", "")
 _KIND_AT: Final = 10
 _LARGE_AT: Final = {INSERT: 15, SHARE: 1, REWRITE: 0}
 """Where, among a statement's values, that stands which may be large."""
@@ -88,19 +90,19 @@ def in_file(write: Write, put: Callable[[bytes], bytes]) -> Write:
 
 def _content(envelope: Envelope) -> tuple[bytes, int | None]:
     """The bytes of its own, and the number of the body that it shares."""
-    if isinstance(envelope, Copy):
-        return envelope.head, envelope.body.number
-    return envelope.raw, None
+    if envelope.body is None:
+        return envelope.raw, None
+    return (envelope.head if isinstance(envelope, Copy) else envelope.raw), envelope.body.number
 
 
 def values(destination: Destination, envelope: Envelope, age: float) -> tuple[object, ...]:
     """An envelope as INSERT takes it."""
-    group = envelope.group or ("", "")
-    kind = SHARED if isinstance(envelope, Copy) else kind_of(envelope.recipient, envelope.group)
+    group, recipient, snowflake = envelope.group, envelope.recipient, envelope.snowflake
     raw, body = _content(envelope)
+    kind = SHARED if body is not None else kind_of(recipient, group)
     return (
-        envelope.id, name(destination), *halves(envelope.key), *envelope.author, signed(envelope.snowflake),
-        *envelope.recipient, envelope.origin, kind, *group, envelope.size, age, raw, body,
+        envelope.id, name(destination), *halves(envelope.key), *envelope.author, signed(snowflake),
+        *recipient, envelope.origin, kind, *(group or _NO_GROUP), envelope.size, age, raw, body,
     )  # fmt: skip
 
 
@@ -121,7 +123,7 @@ def name_values(name: Name) -> tuple[object, ...]:
 
 def halves(key: Key) -> tuple[int, int]:
     """A key as two of SQLite's integers; 0 and 0 of a message that is recognised by nothing."""
-    return (fingerprint(key), rest(key)) if key else (0, 0)
+    return _HALVES.unpack(key) if key else (0, 0)
 
 
 def key(first: int, second: int) -> Key:

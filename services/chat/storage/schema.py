@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from parley.services.chat.message.model import COPY, TO_GROUP
-from parley.services.chat.storage import queries, rows, shared_rows
+from parley.services.chat.storage import mail_keys, queries, rows, shared_rows
 from parley.services.chat.storage.age import Ages
 from parley.shared.addresses import Group, User
 from parley.shared.directories import make_directory, sync_directory
@@ -22,7 +22,7 @@ from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import decode, pb
 
-VERSION: Final = 6
+VERSION: Final = 7
 FRAME_PARTS: Final = 3
 """Name, length and the rest: version 1 had whole frames."""
 FULL: Final = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM", "SQLITE_IOERR_TRUNCATE")
@@ -39,8 +39,9 @@ CREATE TABLE message (
     size INTEGER NOT NULL, kept_at REAL NOT NULL, raw BLOB NOT NULL{more}
 );
 CREATE INDEX message_destination ON message (destination, id, size);
-CREATE INDEX message_key ON message (key);
 """
+_MESSAGE_KEY: Final = "CREATE INDEX message_key ON message (key);"
+"""Until version 6."""
 _SETTLED: Final = """
 CREATE TABLE settled (
     key INTEGER NOT NULL, key_rest INTEGER NOT NULL, status INTEGER NOT NULL, at REAL NOT NULL
@@ -100,7 +101,7 @@ _ADDED_IN_4: Final = {
 """Columns. Whoever is known from before counts as somebody who is there in earnest."""
 _ADDED_IN_6: Final = {"body": ("size INTEGER",)}
 
-_MESSAGE_2: Final = _MESSAGE_3.replace(" key_rest INTEGER NOT NULL,", "")
+_MESSAGE_2: Final = (_MESSAGE_3 + _MESSAGE_KEY).replace(" key_rest INTEGER NOT NULL,", "")
 _SETTLED_2: Final = """
 CREATE TABLE settled (
     key INTEGER NOT NULL, author TEXT NOT NULL, author_server TEXT NOT NULL, snowflake INTEGER NOT NULL,
@@ -127,6 +128,8 @@ SCHEMA: Final = (
     + _with_added(_BODY, "body")
     + _HISTORY_OFF
     + _FILES
+    + mail_keys.SCHEMA
+    + mail_keys.TRIGGER
 )
 
 
@@ -295,7 +298,7 @@ def _from_2(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     for index in ("message_destination", "message_key", "settled_key"):
         db.execute(f"DROP INDEX {index}")
-    _statements(db, _MESSAGE_3 + _SETTLED + _HANDED_OVER + _IDENTITY)
+    _statements(db, _MESSAGE_3 + _MESSAGE_KEY + _SETTLED + _HANDED_OVER + _IDENTITY)
     keys = MessageKeys(queries.secret(db))
     for row in db.execute(f"SELECT {_COLUMNS_2} FROM old_message ORDER BY id"):  # noqa: S608 - ours
         number, destination, *parts, raw = row
@@ -352,11 +355,20 @@ def _from_5(db: sqlite3.Connection) -> None:
     _statements(db, _FILES)
 
 
+def _from_6(db: sqlite3.Connection) -> None:
+    """Keys in a table of their own, which is written many at a time, instead of an index of all messages."""
+    _statements(db, mail_keys.SCHEMA)
+    db.execute(mail_keys.TRIGGER)
+    mail_keys.index_all(db)
+    db.execute("DROP INDEX message_key")
+
+
 MIGRATIONS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {
     1: _from_1,
     2: _from_2,
     3: _from_3,
     4: _from_4,
     5: _from_5,
+    6: _from_6,
 }
 """Version of a file → the function that brings it to the next."""

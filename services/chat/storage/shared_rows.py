@@ -14,7 +14,7 @@ from typing import Final
 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.shared_copies.in_flight import SharedCopy
-from parley.services.chat.storage import rows
+from parley.services.chat.storage import mail_keys, rows
 from parley.services.chat.storage.bodies import Body, Copy, head_of
 from parley.shared.addresses import Group, User
 from parley.shared.wire.message_keys import MessageKeys
@@ -46,8 +46,11 @@ def expand(db: sqlite3.Connection, keys: MessageKeys) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         for number, *parts in found:
+            made = []
             for row in _copies(db, keys, number, parts):
                 db.execute(rows.statement(rows.INSERT, len(row), 1), row)
+                made.append(int(str(row[0])))
+            mail_keys.index_late(db, made)
             db.execute(rows.statement(rows.DELETE, 1, 1), (number,))
         db.execute("COMMIT")
     except BaseException:

@@ -28,14 +28,15 @@ from parley.services.chat.message.life import Envelope, File
 from parley.services.chat.message.model import Destination, HandedOver, Key, Name, Pair, name_of
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.shared_copies.in_flight import SharedCopy
-from parley.services.chat.storage import moves, queries, rows, schema, shared_rows
+from parley.services.chat.storage import mail_keys, moves, queries, rows, schema, shared_rows
 from parley.services.chat.storage.back_pressure import BackPressure
 from parley.services.chat.storage.bodies import LARGE, Body, Known
 from parley.services.chat.storage.body_files import ARCHIVE, HANDED, JOURNAL, MAILBOX, TAKEN_WITHIN, BodyFiles
 from parley.services.chat.storage.erasure import Erasure
 from parley.services.chat.storage.file_writes import FileWrites
+from parley.services.chat.storage.mail_keys import MailKeys
 from parley.services.chat.storage.mailbox import Moves
-from parley.services.chat.storage.quotas import Tally
+from parley.services.chat.storage.quotas import MailTally
 from parley.services.chat.storage.rows import Write
 from parley.services.chat.storage.unwritten import Unwritten, Work
 from parley.shared.addresses import User
@@ -103,7 +104,7 @@ class Store:
             self._erasure = Erasure(self._db, is_pending=has_journal)
             self._reader = sqlite3.connect(path, isolation_level=None)
             self._reader.execute("PRAGMA query_only=1")
-            self._ages = schema.ages(self._db)
+            self._ages, self._mail_keys = schema.ages(self._db), MailKeys(self._db)
             self._seen = StoredKeys()
             self._seen.renew(1, queries.fingerprints(self._db))
             self._settled = self._one("SELECT COUNT(*) FROM settled")
@@ -168,7 +169,7 @@ class Store:
         """(body, how many copies share it, its bytes)."""
         return self._reader.execute(queries.SHARED).fetchall()
 
-    def count_by_author(self, found: Callable[[Tally], None]) -> None:
+    def count_by_author(self, found: Callable[[MailTally], None]) -> None:
         """Count the mail that waits now by author, beside everything else; `found` hears it on the event loop."""
         counter = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         counter.execute("BEGIN")
@@ -238,7 +239,7 @@ class Store:
         if not key:
             return None
         if fingerprint(key) in self._seen:
-            status = queries.find(self._reader, key)
+            status = queries.find(self._reader, key, self._mail_keys)
             if status is not None:
                 return status
         if self._delivered is not None and key in self._delivered:
@@ -251,11 +252,16 @@ class Store:
 
     def keep(self, destination: Destination, envelope: Envelope) -> None:
         """Write a message; `persisted` tells when it is safe, `not_persisted` that it could not be."""
-        self._note(envelope)
+        if envelope.key:
+            first = fingerprint(envelope.key)
+            self._seen.add(first)
+            self._mail_keys.add(first, envelope.id, envelope.size)
         self.pressure.add(envelope)
         if envelope.body is not None:
             self._bodies[envelope.body.number] = envelope.body
         self._ask(Work(((rows.INSERT, rows.values(destination, envelope, self._ages.now)),), envelope, destination))
+        if self._mail_keys.is_due:
+            self._ask(Work(read=self._mail_keys.begin(), found=self._mail_keys.written))
 
     def keep_shared(self, shared: SharedCopy) -> None:
         """Write a shared copy that is in flight: nobody waits for that."""
@@ -548,17 +554,9 @@ class Store:
 
     def _commit(self, works: list[Work]) -> None:
         """Write messages first and delete them last; other changes come between, in the order of their requests."""
-        kept = [work for work in works if work.envelope is not None and not work.envelope.is_over]
-        shared = [work for work in works if work.shared is not None and work.shared.missing]
-        bodies = {
-            work.envelope.body.number: work.envelope.body for work in kept if work.envelope and work.envelope.body
-        } | {work.shared.body.number: work.shared.body for work in shared if work.shared}
-        others = [write for work in works if work.envelope is None and work.shared is None for write in work.writes]
-        deleted = [write for write in others if write[0] is rows.DELETE]
-        settled = [write for write in others if write[0] is rows.SETTLE]
-        handed_over = [write for write in others if write[0] is rows.HAND_OVER]
-        many_at_a_time = (rows.DELETE, rows.SETTLE, rows.HAND_OVER)
-        others = [write for write in others if write[0] not in many_at_a_time]
+        sorted_ = _Sorted(works)
+        kept, shared, others = sorted_.kept, sorted_.shared, sorted_.others
+        deleted, settled, handed_over = (sorted_.many[head] for head in (rows.DELETE, rows.SETTLE, rows.HAND_OVER))
         if not kept and not shared and not deleted and not others and not self.error:
             return
         if self.error and len(works) > MANY:
@@ -566,9 +564,9 @@ class Store:
         began = time.monotonic()
         with self._erasure.of(erases=any(work.erases for work in works)), self._file_writes.of(works):
             in_file = self._file_writes.in_file
-            messages = [in_file(work.writes[0], work.envelope) for work in kept]
-            messages += [work.writes[0] for work in shared]
-            shares = [in_file((rows.SHARE, rows.shared(body)), body) for body in bodies.values()]
+            messages = [in_file(write, of) if of.size >= LARGE else write for write, of in kept]
+            messages += shared
+            shares = [in_file((rows.SHARE, rows.shared(body)), body) for body in sorted_.bodies.values()]
             others = [in_file(write) for write in others]
             self._file_writes.sync()
             self._transact((messages, settled, handed_over, deleted), shares + others)
@@ -580,6 +578,7 @@ class Store:
         try:
             for many in rows_of:
                 self._write_many(many)
+            mail_keys.index_late(self._db, self._mail_keys.late(rows_of[0]))
             for statement, values in others:
                 self._db.execute(statement, values)
             self._db.execute(_CLOCK, self._ages.to_write())  # after an error: whether it can be written
@@ -654,6 +653,35 @@ class Store:
     def _loop_call(self, whom: Callable[..., None], *what: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(whom, *what)
+
+
+class _Sorted:
+    """Works by what is written, in the order of their requests."""
+
+    def __init__(self, works: list[Work]) -> None:
+        self.kept: list[tuple[Write, Envelope]] = []
+        """Messages that are not over meanwhile."""
+        self.shared: list[Write] = []
+        self.bodies: dict[int, Body] = {}
+        """The bodies that they share."""
+        self.many: dict[str, list[Write]] = {rows.DELETE: [], rows.SETTLE: [], rows.HAND_OVER: []}
+        """Writes that are done many at a time."""
+        self.others: list[Write] = []
+        for work in works:
+            if (envelope := work.envelope) is not None:
+                if not envelope.is_over:
+                    self.kept.append((work.writes[0], envelope))
+                    self._note(envelope.body)
+            elif (shared := work.shared) is None:
+                for write in work.writes:
+                    self.many.get(write[0], self.others).append(write)
+            elif shared.missing:
+                self.shared.append(work.writes[0])
+                self._note(shared.body)
+
+    def _note(self, body: Body | None) -> None:
+        if body is not None:
+            self.bodies[body.number] = body
 
 
 def _is_there(path: Path) -> bool:

@@ -89,6 +89,21 @@ MessageKey *multipliers_read(PyObject *bytes)
     return found;
 }
 
+const MessageKey *multipliers_of(PyObject *bytes)
+{
+    static PyObject *last = NULL;
+    static MessageKey *read = NULL;
+    if (bytes != last) {
+        MessageKey *found = multipliers_read(bytes);
+        if (found == NULL)
+            return NULL;
+        PyMem_Free(read);
+        read = found;
+        Py_XSETREF(last, Py_NewRef(bytes));
+    }
+    return read;
+}
+
 /* For Python --------------------------------------------------------------------------------------------------- */
 
 int message_key_read(PyObject *bytes, MessageKey *key)
@@ -128,12 +143,8 @@ PyObject *key_of(PyObject *Py_UNUSED(module), PyObject *arguments)
     MessageKey pair, key;
     if (PyErr_Occurred() || message_key_read(pair_bytes, &pair))
         return NULL;
-    MessageKey *multipliers = multipliers_read(multipliers_bytes);
-    if (multipliers == NULL)
-        return NULL;
-    int failed = message_key(multipliers, &pair, number, kind, content, length, &key);
-    PyMem_Free(multipliers);
-    if (failed)
+    const MessageKey *multipliers = multipliers_of(multipliers_bytes);
+    if (multipliers == NULL || message_key(multipliers, &pair, number, kind, content, length, &key))
         return NULL;
     unsigned char bytes[16];
     message_key_write(&key, bytes);

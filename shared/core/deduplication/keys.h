@@ -12,6 +12,8 @@ typedef struct {
 } MessageKey;
 
 MessageKey *multipliers_read(PyObject *bytes); /* PyMem_Free it; NULL: with an error */
+/* The same, until it is asked for others: who makes many keys has one secret. */
+const MessageKey *multipliers_of(PyObject *bytes);
 int message_key(const MessageKey *multipliers, const MessageKey *pair, uint64_t number, int kind,
                 const char *content, Py_ssize_t length, MessageKey *key);
 int message_key_read(PyObject *bytes, MessageKey *key); /* -1: with an error */

@@ -5,6 +5,8 @@
  */
 #include "deduplication/recent.h"
 
+#include "deduplication/stored.h"
+
 typedef struct {
     MessageKey key;
     uint32_t next; /* in its chain: the index after, plus one */
@@ -13,7 +15,7 @@ typedef struct {
 
 struct RecentMessages {
     PyObject_HEAD
-    PyObject *find;
+    PyObject *find, *stored_keys, *delivered_keys;
     Entry *ring;
     uint32_t *chains; /* index of the first, plus one */
     uint32_t limit, used, oldest, mask;
@@ -71,10 +73,11 @@ void recent_note(RecentMessages *self, const MessageKey *key, int status)
 
 static PyObject *recent_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *kwlist[] = {"find", "limit", NULL};
-    PyObject *find;
+    static char *kwlist[] = {"find", "limit", "stored_keys", "delivered_keys", NULL};
+    PyObject *find, *stored_keys = Py_None, *delivered_keys = Py_None;
     unsigned int limit = 50000;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|I", kwlist, &find, &limit))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|IOO", kwlist, &find, &limit, &stored_keys,
+                                     &delivered_keys))
         return NULL;
     if (limit == 0 || limit > 1u << 30) {
         PyErr_SetString(PyExc_ValueError, "no such limit");
@@ -87,6 +90,8 @@ static PyObject *recent_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     while (self->mask < limit)
         self->mask <<= 1;
     self->find = Py_NewRef(find);
+    self->stored_keys = Py_NewRef(stored_keys);
+    self->delivered_keys = Py_NewRef(delivered_keys);
     self->limit = limit;
     self->ring = calloc(limit, sizeof(Entry)); /* the system gives pages as they are used */
     self->chains = calloc(self->mask, sizeof(uint32_t));
@@ -101,6 +106,8 @@ static PyObject *recent_new(PyTypeObject *type, PyObject *arguments, PyObject *k
 static int recent_traverse(RecentMessages *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->find);
+    Py_VISIT(self->stored_keys);
+    Py_VISIT(self->delivered_keys);
     return 0;
 }
 
@@ -114,6 +121,8 @@ static void recent_dealloc(RecentMessages *self)
 {
     PyObject_GC_UnTrack(self);
     Py_XDECREF(self->find);
+    Py_XDECREF(self->stored_keys);
+    Py_XDECREF(self->delivered_keys);
     free(self->ring);
     free(self->chains);
     Py_TYPE(self)->tp_free((PyObject *)self);
@@ -157,6 +166,17 @@ static PyObject *recent_py_note(RecentMessages *self, PyObject *const *arguments
     Py_RETURN_NONE;
 }
 
+/* Whether it may be on disk, or have been: `find` is asked then. 0: it is not; -1: an error. */
+static int may_be_found(RecentMessages *self, const MessageKey *key)
+{
+    if (self->stored_keys == Py_None)
+        return 1;
+    StoredLookup stored = {.stored_keys = self->stored_keys, .delivered_keys = self->delivered_keys};
+    int found = stored_has(&stored, key);
+    stored_close(&stored);
+    return found;
+}
+
 static PyObject *recent_py_knows(RecentMessages *self, PyObject *bytes)
 {
     MessageKey key;
@@ -167,6 +187,9 @@ static PyObject *recent_py_knows(RecentMessages *self, PyObject *bytes)
         Py_RETURN_FALSE;
     if (recent_status(self, &key) != UNKNOWN_MESSAGE)
         Py_RETURN_TRUE;
+    int may_be = may_be_found(self, &key);
+    if (may_be <= 0)
+        return may_be < 0 ? NULL : Py_NewRef(Py_False);
     PyObject *found = PyObject_CallOneArg(self->find, bytes);
     if (found == NULL)
         return NULL;

@@ -136,9 +136,9 @@ static char *write_number(char *at, unsigned number)
 static inline char *begin_status(Run *run, uint64_t snowflake, Py_ssize_t more)
 {
     static const char name[] = "MESSAGE_ACK ";
-    char number[11], *number_end;
-    number[0] = SNOWFLAKE;
-    number_end = write_varint(number + 1, snowflake);
+    char number[11] = {SNOWFLAKE}, *number_end = number;
+    if (snowflake) /* protobuf does not write a 0 */
+        number_end = write_varint(number + 1, snowflake);
     Py_ssize_t number_length = number_end - number;
     char *at = run_room(run, (Py_ssize_t)sizeof name + 12 + number_length + more);
     if (at == NULL)
