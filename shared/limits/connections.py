@@ -16,7 +16,7 @@ UNCONNECTED: Final = 64
 UNCONNECTED_BURST: Final = 1024
 """The same for MOMENT seconds: as many as the system holds that wait to be accepted."""
 MOMENT: Final = 1.0
-AT_ONCE: Final = 16
+OF_TURN: Final = 16
 """Of those that have had it, so many are given up in one turn of the loop: a millisecond's work."""
 USED: Final = 0.8
 """The share of the process's descriptors at which connections are given up."""
@@ -99,14 +99,14 @@ class Connections(Generic[T]):
         return len(self._unconnected.get(address, ())) > UNCONNECTED_BURST
 
     def silent(self, now: float) -> list[T]:
-        """Those beyond UNCONNECTED of an address that have had their moment, the oldest first; AT_ONCE at most."""
+        """Those beyond UNCONNECTED of an address that have had their moment, the oldest first; OF_TURN at most."""
         found: list[T] = []
         for unconnected in self._unconnected.values():
             excess = len(unconnected) - UNCONNECTED
             for connection, came in unconnected.items():
                 if excess <= 0 or now - came < MOMENT:
                     break
-                if len(found) == AT_ONCE:
+                if len(found) == OF_TURN:
                     return found
                 found.append(connection)
                 excess -= 1

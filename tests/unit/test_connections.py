@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parley.shared.limits.connections import (
-    AT_ONCE,
     MOMENT,
+    OF_TURN,
     OF_USER,
     QUIET,
     UNCONNECTED,
@@ -35,15 +35,15 @@ def test_those_who_say_nothing_have_a_moment_and_then_the_oldest_go(connections)
 
 def test_of_many_that_came_together_a_few_go_in_each_turn(connections):
     """A thousand that are closed in one turn of the loop would keep everybody for a tenth of a second."""
-    fill(connections, UNCONNECTED + 2 * AT_ONCE + 3)
+    fill(connections, UNCONNECTED + 2 * OF_TURN + 3)
     fill(connections, UNCONNECTED + 1, "10.0.0.2", first=1000)
-    for went in (list(range(AT_ONCE)), list(range(AT_ONCE, 2 * AT_ONCE))):
+    for went in (list(range(OF_TURN)), list(range(OF_TURN, 2 * OF_TURN))):
         assert connections.next_look() == MOMENT
         assert connections.silent(MOMENT) == went
         for each in went:
             connections.went(each)
     last = connections.silent(MOMENT)
-    assert last == [2 * AT_ONCE, 2 * AT_ONCE + 1, 2 * AT_ONCE + 2, 1000]
+    assert last == [2 * OF_TURN, 2 * OF_TURN + 1, 2 * OF_TURN + 2, 1000]
     for each in last:
         connections.went(each)
     assert connections.next_look() is None
