@@ -322,3 +322,28 @@ def test_a_file_of_another_format_is_left_alone_and_chat_goes_on(tmp_path):
         assert alpha.metrics("chat").value("parley_archive_unusable") == 1
         assert "of another format (99, not 1)" in alpha.stderr("chat")
     assert path.read_bytes() == before
+
+
+def test_who_writes_without_end_fills_nobody_elses_history(tmp_path):
+    async def story():
+        alice = await connected("alice@alpha", on_message=ignore)
+        eve = await connected("eve@alpha", on_message=ignore)
+        bob = await connected("bob@alpha", on_message=ignore)
+        async with alice, eve, bob:
+            for number in range(3):
+                sent = [eve.send(BOB, f"{number} {at} {'flood ' * 300}") for at in range(500)]
+                for each in sent:
+                    assert await in_time(each.final) == "DELIVERED"
+                assert await in_time(alice.send(BOB, f"number {number}").final) == "DELIVERED"
+            for _ in range(2):  # the first may come before the lists
+                mine = texts(await in_time(alice.history.lines(BOB)))
+                his = texts(await in_time(bob.history.lines(User("alice", "alpha"))))
+            assert mine == his == ["number 2", "number 1", "number 0"]
+            assert not texts(await in_time(eve.history.lines(BOB)))[0].startswith("2 499")
+
+    with node("alpha", ALPHA, tmp_path, PARLEY_HISTORY__BYTES=str(1 << 20)) as alpha:
+        asyncio.run(story())
+        metrics = alpha.metrics("chat")
+        assert metrics.value("parley_archive_not_kept_total", whose="author") > 100
+        assert metrics.value("parley_archive_not_kept_total", whose="server") == 0
+        assert metrics.value("parley_archive_unusable") == 0

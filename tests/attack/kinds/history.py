@@ -191,7 +191,7 @@ class HistoryFlood(Asking):
 
     name = "history-flood"
     unit = "messages"
-    settings = MappingProxyType({**KEEPS, "PARLEY_HISTORY__BYTES": str(16 << 20)})
+    settings = MappingProxyType({**KEEPS, "PARLEY_HISTORY__BYTES": str(8 << 20)})
     rate = 400.0
     per_block = 20
     seen = (Counter("chat", "parley_archive_not_kept_total", (("whose", "author"),)),)
