@@ -60,7 +60,7 @@ fi
 # Most of the rest waits more than it computes. Several at a time where each can be in a network of its own, which takes
 # root; what is timed comes alone.
 workers=
-if unshare --net ip link set lo up 2>/dev/null; then workers="-n 5 --dist loadfile --no-loadscope-reorder"; fi
+if unshare --net ip link set lo up 2>/dev/null; then workers="-n 6 --dist loadfile --no-loadscope-reorder"; fi
 # The fuzzers have what those leave of the processors, and so twice the time.
 idle=
 if chrt --idle 0 true 2>/dev/null; then idle="chrt --idle 0"; fi

@@ -10,16 +10,26 @@ from tests.support.namespaces import leave
 FIGURE = "figure"
 LONGEST = (
     "test_monitoring_alerts.py",
+    "test_cli_streams.py",
+    "test_federation.py",
+    "test_broken_lines.py",
+    "test_bench_hop.py",
+    "test_user_names.py",
+    "test_refusals.py",
+    "test_package.py",
+    "test_server_keys.py",
+    "test_device_pairing.py",
+    "test_store.py",
+    "test_same_name.py",
+    "test_data_directory_table.py",
+    "test_bounded_answers.py",
+    "test_bad_input.py",
     "test_mailbox_cli.py",
     "test_cli.py",
-    "test_bench_hop.py",
-    "test_federation.py",
-    "test_cli_streams.py",
     "test_wall_clocks.py",
-    "test_user_names.py",
-    "test_user_search.py",
-    "test_groups_cli.py",
-    "test_server_keys.py",
+    "test_power_cut.py",
+    "test_dialects.py",
+    "test_history.py",
 )
 
 

@@ -344,11 +344,11 @@ def test_a_client_and_a_server_that_come_later_learn_what_is_for_them(client, no
 
 
 def test_an_expired_location_is_told_to_nobody(client, north):
-    alice = client("alice@north", north, LOCATION)
+    alice, other = client("alice@north", north, LOCATION), client("y@north", north, LOCATION)
     before = north.status("location")["streams"]
     alice.send_location({"user": user("x@north")}, 3.0, 3.0, seconds=0.5)
-    alice.send_location({"user": user("y@north")}, 4.0, 4.0)
-    wait_until(lambda: north.status("location")["streams"] == before + 2, what="both streams")
+    alice.send_location({"user": other.user}, 4.0, 4.0)
+    other.wait_for(lambda: ("alice@north", 4.0) in seen(other))  # and so the first has come, too
     wait_until(lambda: north.status("location")["streams"] == before + 1, what="one expired")
     late = client("x@north", north, LOCATION)
     alice.send_location({"user": late.user}, 5.0, 5.0)
