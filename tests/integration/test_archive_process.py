@@ -26,12 +26,14 @@ from parley.services.chat.archive.archive import (
 )
 from parley.services.chat.archive.changes import Prune
 from parley.services.chat.archive.entries import MESSAGE, entries, entry_bytes
+from parley.services.chat.archive.lists import conversation
 from parley.services.chat.archive.process.forker import Forker
 from parley.services.chat.archive.requests import OF_USER
 from parley.shared.addresses import User
 from parley.shared.config import ClientConfig, Config, DiscoveryConfig, LinkConfig
 from parley.shared.runtime.supervised import Faults
 from parley.shared.telemetry import logs
+from parley.shared.trust.authors import content_digest
 from parley.shared.wire.messages import encode, pb
 from tests.support.attackers import dialled
 from tests.support.kept_archive import ALICE, BOTH, message
@@ -194,9 +196,9 @@ class Alone:
         )
         self.number = 0
 
-    def put(self):
+    def put(self, frame=b""):
         self.number += 1
-        frame = message(ALICE, LOCAL_BOB, f"number {self.number}", self.number)
+        frame = frame or message(ALICE, LOCAL_BOB, f"number {self.number}", self.number)
         entry = entry_bytes(MESSAGE, BOTH, 1, 5.0, self.number.to_bytes(16, "little"), frame)
         assert self.archive.process.put(
             self.archive.process.handover.put_so_far + 1, [entry], 86400.0, 0.0, 0.0, time.monotonic()
@@ -327,6 +329,33 @@ def test_a_file_that_cannot_be_used_is_tried_again_and_what_came_meanwhile_is_in
             await alone.listed()
             assert not process.is_down
         assert texts_in(alone.path) == ([1, 1], 4)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_an_edit_that_came_first_waits_for_its_message_over_the_end_of_the_process(tmp_path, deletes):
+    edit = pb.ChatMessage(messageSnowflake=1, author=ALICE.to_pb(), user=LOCAL_BOB.to_pb())
+    digest = content_digest(pb.ChatMessage(textContent="number 2"))
+    edit.edit.CopyFrom(
+        pb.Edit(target=2, content=digest, revision=1, deletes=deletes, text="" if deletes else "new")
+    )
+
+    async def story():
+        async with Alone(tmp_path) as alone:
+            alone.put(encode("MESSAGE", edit))
+            await alone.listed()
+            os.kill(alone.pid, signal.SIGKILL)
+            alone.put()
+            await alone.listed()
+            assert alone.archive.process.handover.edits_without_effect.get("no_such_message", 0) == 0
+            answers = asyncio.Queue()
+            for one, other in ((ALICE, LOCAL_BOB), (LOCAL_BOB, ALICE)):
+                each = conversation(one.user_id, other)
+                assert alone.archive.ask(lambda reader: reader.history(each).lines, answers.put_nowait)  # noqa: B023
+                [line] = await asyncio.wait_for(answers.get(), TIMEOUT)
+                assert pb.ChatMessage.FromString(line.edit) == edit
+                assert (line.message == b"") is deletes
 
     asyncio.run(story())
 

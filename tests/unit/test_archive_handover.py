@@ -217,3 +217,10 @@ def test_edits_without_effect_are_counted_over_all_processes(handover):
     handover.lost()
     Process(handover).say(Position(without_effect={"older": 1, "unproven": 3}))
     assert handover.edits_without_effect == {"older": 3, "unproven": 3}
+
+
+def test_what_is_not_kept_is_counted_over_all_processes(handover):
+    Process(handover).say(Position(not_kept={"author": 2}))
+    handover.lost()
+    Process(handover).say(Position(not_kept={"author": 1, "server": 3}))
+    assert handover.not_kept == {"author": 3, "server": 3}
