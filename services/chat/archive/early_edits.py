@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from parley.services.chat.archive.storage import place
@@ -44,7 +43,7 @@ class EarlyEdits:
         """With what a message begins, as a hash → edits of it."""
         self._begins: dict[int, tuple[bytes, int]] = {}
         """Edit → its author, and that hash."""
-        self._lists: dict[int, int] = {}
+        self.lists: Final[dict[int, int]] = {}
         """Conversation → how many wait there."""
         self._counts: Counter[bytes] = Counter()
         """Author → in how many lists theirs wait."""
@@ -59,7 +58,7 @@ class EarlyEdits:
         if self._is_loaded:
             return []
         self._is_loaded = True
-        for each in (self._by_begin, self._begins, self._lists, self._counts):
+        for each in (self._by_begin, self._begins, self.lists, self._counts):
             each.clear()
         self._all = 0
         self._db.execute("DELETE FROM early WHERE place NOT IN (SELECT place FROM early_list)")
@@ -87,9 +86,9 @@ class EarlyEdits:
             found += self._shrink()
         return found
 
-    def may_be_of(self, conversation: int, begin: Callable[[], int]) -> bool:
-        """Whether an edit may wait in a list for a message that begins so, as a hash; asked where any waits."""
-        return conversation in self._lists and begin() in self._by_begin
+    def may_be_of(self, begin: int) -> bool:
+        """Whether an edit may wait anywhere for a message that begins so, as a hash."""
+        return begin in self._by_begin
 
     def of(self, conversation: int, begin: int, content: bytes) -> list[int]:
         """The edits that wait in a list for a message that begins so and has that content, as they came."""
@@ -109,19 +108,19 @@ class EarlyEdits:
     def _count(self, conversation: int, at: int, author: bytes, begin: int) -> None:
         self._by_begin.setdefault(begin, set()).add(at)
         self._begins[at] = author, begin
-        self._lists[conversation] = self._lists.get(conversation, 0) + 1
+        self.lists[conversation] = self.lists.get(conversation, 0) + 1
         self._counts[author] += 1
         self._all += 1
 
     def _uncount(self, conversation: int, at: int) -> None:
         author, _begin = self._begins[at]
         self._counts[author] -= 1
-        self._lists[conversation] -= 1
+        self.lists[conversation] -= 1
         self._all -= 1
         if not self._counts[author]:
             del self._counts[author]
-        if not self._lists[conversation]:
-            del self._lists[conversation]
+        if not self.lists[conversation]:
+            del self.lists[conversation]
 
     def _end(self, at: int) -> None:
         self._db.execute("DELETE FROM early WHERE place = ?", (at,))

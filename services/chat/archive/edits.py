@@ -58,6 +58,8 @@ class Edits:
         self._checks = EditChecks(keys)
         self._begins = _Begins()
         self._early = EarlyEdits(db)
+        self.early_lists: Final = self._early.lists
+        """The conversations in which edits wait for their messages."""
         self._read: tuple[int, dict[int, pb.ChatMessage | None]] = 0, {}
         """The place of the last edit, or of what was looked for last, and the messages that were read for it."""
         self.without_effect: dict[WithoutEffect, int] = dict.fromkeys(WithoutEffect, 0)
@@ -102,9 +104,9 @@ class Edits:
         """Hold nothing of that: the file was changed, or what was noted was not written."""
         self._early.forget()
 
-    def are_early(self, conversation: int, at: int) -> bool:
-        """Whether edits may wait for the message that stands at a place and is put into a list now."""
-        return self._early.may_be_of(conversation, lambda: self._begins.of(at, self._begin_of))
+    def are_early(self, at: int) -> bool:
+        """Whether edits may wait for the message that stands at a place."""
+        return self._early.may_be_of(self._begins.of(at, self._begin_of))
 
     def put(self, conversation: int, at: int) -> None:
         """Note the edits that waited for a message, which is in its list by now."""

@@ -163,6 +163,7 @@ class Projection:
         self._grams: list[int | str] = []
         self._statuses: list[tuple[int, int, int]] = []
         self.edits: Final = Edits(db, keys)
+        self._early_lists = self.edits.early_lists
         self._edited: list[tuple[int, int]] = []
         """Lines that were changed, by conversation and sequence."""
         self._pending: dict[bytes, _Pending] = {}
@@ -402,7 +403,7 @@ class Projection:
                 head.top = self._db.execute(_TOP, (head.number,)).fetchone()[0]
             self._numbered += (head.number, head.last, number or head.top)
             head.top = max(head.top, number)
-        if self.edits.are_early(head.number, at):
+        if head.number in self._early_lists and self.edits.are_early(at):
             self._write_lines()
             self.edits.put(head.number, at)
 
