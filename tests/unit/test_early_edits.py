@@ -97,6 +97,23 @@ def test_a_deletion_that_came_first_holds_against_edits_before_it_and_behind(kep
     assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == [None]
 
 
+@pytest.mark.parametrize("deletes", [False, True])
+def test_an_edit_of_what_was_deleted_and_blanked_waits_for_nothing(kept, deletes):
+    text = kept.entry(ALICE, BOB, "zanzibar")
+    deletion = edit_entry(kept, ALICE, BOB, 1, deletes=True, content="zanzibar")
+    tell(kept, "chunks", text, deletion)
+    retention.blank_due(kept.db)
+    kept.again()
+    later = edit_entry(kept, ALICE, BOB, 1, "" if deletes else "timbuktu", deletes=deletes, content="zanzibar")
+    tell(kept, "chunks", later, edit_entry(kept, BOB, ALICE, 1, "of another's", content="zanzibar"))
+    assert edited(kept, "alice", BOB) == edited(kept, "bob", ALICE) == [None]
+    assert without_effect(kept) == {"older": 2}
+    assert rows(kept) == [1, 2]
+    retention.blank_due(kept.db)
+    kept.projection.forget()
+    assert b"timbuktu" not in kept.bytes_on_disk()
+
+
 def test_a_message_that_comes_again_is_there_once_as_it_was_changed(kept):
     text, edit = kept.entry(ALICE, BOB, "number 1"), edit_entry(kept, ALICE, BOB, 1, "new")
     for _ in range(2):

@@ -75,6 +75,9 @@ class Edits:
         found = self._find(conversation, edit, User.of(message.author))
         if found is None:
             author = User.of(message.author)
+            if self._is_deleted(conversation, edit, author):
+                self._is_nothing(at, WithoutEffect.OLDER)
+                return None
             key = author.to_pb().SerializeToString(), _beginning(edit, author), edit.content
             self._given_up(self._early.add(conversation, *key, at))
             return EARLY
@@ -95,6 +98,16 @@ class Edits:
         if edit.deletes:
             self._erase(target)
         return sequence
+
+    def _is_deleted(self, conversation: int, edit: pb.Edit, author: User) -> bool:
+        """Whether the message that an edit names was deleted and blanked, among the last ALIKE that changed."""
+        sql = "SELECT place FROM edit WHERE conversation = ? ORDER BY sequence DESC LIMIT ?"
+        changes = [self._message_at(row[0]) for row in self._db.execute(sql, (conversation, ALIKE)).fetchall()]
+        return any(
+            each.edit.deletes and _named(each.edit) == _named(edit) and User.of(each.author) == author
+            for each in changes
+            if each is not None
+        )
 
     def load(self) -> None:
         """Know which edits wait for their messages; before all that is asked in a transaction."""
@@ -213,6 +226,11 @@ def _beginning(edit: pb.Edit, author: User) -> bytes:
     """With what the payload of the message begins that an edit names: number and author."""
     name = author.to_pb().SerializeToString()
     return b"\x08" + varint(edit.target) + b"\x12" + varint(len(name)) + name
+
+
+def _named(edit: pb.Edit) -> tuple[int, bytes]:
+    """The message that an edit names: its number and content."""
+    return edit.target, edit.content
 
 
 class _Begins:
