@@ -25,7 +25,7 @@ from parley.client.inbox.inbox import Application, Inbox, Refused
 from parley.client.inbox.readers import FAILED, Messages, OnMessage
 from parley.client.inbox.reading import ReadReceipts
 from parley.client.outbox import history, searches
-from parley.client.outbox.deliveries import Delivery, without_forged
+from parley.client.outbox.deliveries import Delivery, without_false_certainty, without_forged
 from parley.client.outbox.edits import NotEditable, Revisions, edited_in
 from parley.client.outbox.outbox import Outbox
 from parley.client.outbox.requests import NAMES, TIMEOUT, GroupState, Requests
@@ -475,6 +475,8 @@ class ChatFeature(FeatureBase):
             self.refused.statuses += 1
             self.log.warning("status_forged", recipient_server=whose.server_id)
             self._call(self._on_forged_status, delivery, whose, status)
+        if self._outbox.was_sent(delivery.snowflake):
+            without_false_certainty(delivery, ack)
         heard = delivery.add_statuses(ack)
         delivery.is_history_off = delivery.is_history_off or ack.historyOff
         if self.cache is not None and delivery.first_status.done():

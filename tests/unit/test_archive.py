@@ -208,6 +208,22 @@ def test_what_is_given_up_after_a_restart_has_that_status_in_its_authors_list(ho
     assert [each[:3] for each in collected(collector)] == [(STATUS, SENT, Status.OTHER_ERROR)]
 
 
+def test_what_is_about_to_be_kept_has_its_place_before_what_comes_later_and_its_status_when_there_is_one(kept):
+    collector = Collector("alpha", lambda: None)
+    first, second = (Envelope(ALICE, n, BEA, message(ALICE, BEA, f"number {n}"), bytes([n] * 16)) for n in (1, 2))
+    for each in (first, second, first):
+        collector.accepted(each)
+    collector.note(second, Status.DELIVERED)
+    kept.write(b"".join(collector.take().entries))
+    kept.project()
+    assert kept.texts("alice", BEA) == ["number 2", "number 1"]
+    collector.note(first, Status.OTHER_ERROR)
+    kept.write(b"".join(collector.take().entries))
+    kept.project()
+    lines = kept.reader().history(conversation("alice", BEA), limit=9).lines
+    assert [line.status for line in lines] == [Status.DELIVERED, Status.OTHER_ERROR]
+
+
 def test_a_refused_message_a_place_and_what_is_for_others_alone_are_not_kept():
     collector = Collector("alpha", lambda: None)
     collector.note(Envelope(ALICE, 1, BOB, message(ALICE, BOB, "hello"), bytes(16)), Status.USER_NOT_FOUND)
@@ -407,6 +423,21 @@ def test_what_comes_twice_stands_once_after_a_restart_too(kept):
     kept.write(twice)
     kept.project()
     assert kept.texts("alice", BOB) == kept.texts("bob", ALICE) == ["once"]
+
+
+@pytest.mark.parametrize("to", [BOB, CREW])
+def test_what_comes_twice_stands_once_after_the_disk_was_full_too(kept, to, monkeypatch):
+    once = kept.entry(ALICE, to, "once")
+    kept.write(once)
+    kept.project()
+    kept.write(kept.entry(ALICE, to, "next"))
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "set_projected", lambda _db, _number: [].pop())
+        with pytest.raises(IndexError):
+            kept.project()
+    kept.write(once)
+    kept.project()
+    assert kept.texts("alice", to) == ["next", "once"]
 
 
 @pytest.mark.parametrize("to", [BOB, CREW])

@@ -181,6 +181,28 @@ def test_what_has_no_final_status_goes_out_again_in_order_over_the_next_link():
     run(story())
 
 
+def test_a_refusal_is_certain_unless_a_link_was_lost_before_there_was_any_status():
+    """Whoever had it on that link may have passed it on; who was started since does not know."""
+
+    async def story():
+        async with at_home(alice()) as home:
+            nothing, waits = [home.feature.send("bob@beta", text) for text in ("1", "2")]
+            await home.turns()
+            await home.tell("MESSAGE_ACK", status(waits.snowflake, "USER_AWAY"))
+            await home.cut()
+            new = home.feature.send("bob@beta", "3")
+            await home.connect()
+            for each in (nothing, waits, new):
+                await home.tell("MESSAGE_ACK", status(each.snowflake, "OTHER_ERROR"))
+            assert [each.final.result() for each in (nothing, waits, new)] == [
+                "UNKNOWN_STATUS",
+                "OTHER_ERROR",
+                "OTHER_ERROR",
+            ]
+
+    run(story())
+
+
 def test_an_outbox_larger_than_a_link_can_hold_goes_out_as_the_server_reads():
     """More at once would be given up by the link itself, again and again."""
 

@@ -118,6 +118,17 @@ def without_forged(
     return forged
 
 
+def without_false_certainty(delivery: Delivery, ack: pb.ChatMessageResponse) -> None:
+    """Take the refusal of a message for UNKNOWN_STATUS that was lost with a link before it had any status.
+
+    Whoever had it then may have sent it on, and a process that was started since does not know of that.
+    """
+    if not delivery.statuses:
+        for entry in ack.statuses:
+            if entry.status == Status.OTHER_ERROR and delivery.whose(entry, ack) is delivery.recipient:
+                entry.status = Status.UNKNOWN_STATUS
+
+
 def _name(status: int) -> str:
     """The status' name; a number that we do not know is a status that we do not know."""
     return Status.Status.Name(status) if status in Status.Status.values() else "UNKNOWN_STATUS"

@@ -86,6 +86,11 @@ class Outbox:
             self._stop()
             self.pump()
 
+    def was_sent(self, number: int) -> bool:
+        """Whether a frame was on a link that was lost before it was answered."""
+        frame = self._unanswered.get(number)
+        return frame is not None and frame.was_sent
+
     async def wait_written(self, number: int) -> None:
         """Wait until a frame was given to a link: the first, or the next where there is none now."""
         frame = self._unanswered.get(number)

@@ -5,8 +5,8 @@ group the author's is added with the first status of any copy, and then one for 
 itself once in a segment, and then only who has it, too. The group's server says with each copy, and with the
 author's statuses, whether the group's history is off: then there is no entry, so the author's waits for that one.
 
-A message is its author's as soon as it is accepted: DELIVERED, or kept for who is away, or on its way and
-unconfirmed. One that is refused is nobody's. Places (a MESSAGE with a `live_location`) are not kept.
+A message is its author's as soon as it is accepted: about to be kept, or DELIVERED, or on its way and unconfirmed.
+One that is refused at once is nobody's. Places (a MESSAGE with a `live_location`) are not kept.
 
 All of them stand in the journal (journal/) as soon as they are told, so before a status is passed on.
 
@@ -124,6 +124,17 @@ class Collector:
     def _has_room(self, size: int) -> bool:
         return self.journal.size + self._awaited_bytes + size <= MOST
 
+    def accepted(self, envelope: Envelope) -> None:
+        """A message is about to be written, or another server has it: so it has its place in its author's list.
+
+        Statuses come later, and not always in the order in which an author wrote.
+        """
+        is_for_user = envelope.group is None and envelope.recipient.__class__ is not Group
+        is_new = envelope.last_status is None and not envelope.was_accepted and not envelope.is_repeat
+        if is_for_user and is_new and not envelope.origin and envelope.raw and not _is_location(envelope.raw):
+            envelope.accepted()
+            self._add_message(envelope, SENT, NO_STATUS, envelope.key)
+
     def note(self, envelope: Envelope, status: int) -> None:
         """Chat told, or is to tell, this status of a message."""
         recipient = envelope.recipient
@@ -135,13 +146,13 @@ class Collector:
         if status not in ACCEPTED:
             # What waited when the last process ended may have had a status that this one does not know.
             had_one = envelope.last_status in ACCEPTED or envelope.durability is SAFE or envelope.is_repeat
-            if is_authored_here and had_one:
+            if is_authored_here and (had_one or envelope.was_accepted):
                 self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
             return
         marks = SENT if is_authored_here else 0
         if is_here and status == _DELIVERED:
             marks |= RECEIVED
-        if marks == SENT and envelope.last_status in ACCEPTED:
+        if marks == SENT and (envelope.last_status in ACCEPTED or envelope.was_accepted):
             self._add(entry_bytes(STATUS, SENT, status, envelope.arrived, envelope.key))
         elif marks and envelope.raw and not _is_location(envelope.raw):
             self._add_message(envelope, marks | self._mark, status, envelope.key)

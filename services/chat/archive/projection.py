@@ -25,6 +25,7 @@ from parley.services.chat.archive.entries import (
     COPY,
     FILED,
     MESSAGE,
+    NO_STATUS,
     READ,
     RECEIVED,
     SENT,
@@ -145,6 +146,8 @@ class Projection:
         self._parties: dict[bytes, _Parties] = {}
         """By author and recipient, encoded."""
         self._known = _Known()
+        self._is_remembered = True
+        """Whether it has what it had before something failed."""
         self._gone: set[bytes] = set()
         """Lines of messages to groups that were blanked before this process began: they come back no more."""
         self._revised: set[int] = set()
@@ -197,9 +200,12 @@ class Projection:
                     self._known.add(key, marks)
                     self._gone.update(digests_of(_bytes(data)))
             after = records[-1].number
+        self._is_remembered = True
 
     def project(self, records: list[Record]) -> None:
         """Make the lines and words of whole chunks of one day. sqlite3.Error: nothing was made."""
+        if not self._is_remembered:
+            self.remember()
         try:
             with storage.transaction(self._db, is_safe=False):
                 self._read(records)
@@ -207,7 +213,7 @@ class Projection:
                 storage.set_projected(self._db, records[-1].number)
         except BaseException:
             self.forget()
-            self._known = _Known()
+            self._known, self._is_remembered = _Known(), False  # it has keys of what is in no list
             raise
 
     def forget(self) -> None:
@@ -317,7 +323,7 @@ class Projection:
             self._add_line(
                 head, at, status if is_author else RECEIVED_LINE, None if parties.group is None else number
             )
-            if is_author and status in INTERIM:
+            if is_author and (status in INTERIM or (status == NO_STATUS and parties.group is None)):
                 self._set_pending(key, _Pending(head.number, head.last, day))
         if text:
             self._terms += (at, f"{text} {names}")

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from parley.services.chat.delivery.fast_path_interface import FastPathInterface, NoFastPath, Sent
@@ -44,6 +45,8 @@ BYTES_ON_THEIR_WAY: Final = 64 * 1024 * 1024
 SHARE: Final = 64
 """Messages of that share, to one destination."""
 SHARE_BYTES: Final = 256 * 1024
+LOOKED_AT: Final = 64
+"""Messages that are looked through for those that were sent before one with an answer: mostly it is the first."""
 SLACK: Final = 1000
 """Deadlines of messages that were answered meanwhile, held at most beyond as many as are on their way."""
 
@@ -268,6 +271,16 @@ class Dispatcher:
         in_flight = self._in_flight.get(user)
         if in_flight is not None and len(in_flight) == 0:
             del self._in_flight[user]
+
+    def before(self, destination: Destination, envelope: Envelope) -> list[Envelope]:
+        """The messages of its pair that were sent there before it, of the oldest LOOKED_AT, and have no answer."""
+        found: list[Envelope] = []
+        for each in islice(self.in_flight_to(destination).envelopes, LOOKED_AT):
+            if each is envelope:
+                break
+            if each.pair == envelope.pair:
+                found.append(each)
+        return found
 
     def _unanswered_by(self, destination: Destination) -> InFlight | None:
         """All that is on its way there, if anything ever was."""

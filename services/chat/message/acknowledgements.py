@@ -183,6 +183,7 @@ class Acknowledgements:
         """The message in flight that was answered, if there is one."""
         envelope = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if envelope is not None:
+            self._statuses.accepted(self._dispatcher.before(server_id, envelope))
             if ack.historyOff and isinstance(envelope.recipient, Group):
                 self._statuses.leave_out(envelope.author, envelope.snowflake, envelope.recipient)
             elif ack.groupNumber and isinstance(envelope.recipient, Group):

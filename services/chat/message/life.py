@@ -193,7 +193,7 @@ class Envelope:
     __slots__ = (
         "arrived", "attempts", "author", "due", "durability", "file", "group", "id", "in_pieces", "is_repeat",
         "is_retried_by_origin", "key", "last_status", "origin", "promised", "promised_proof", "raw", "recipient",
-        "reply_to", "sent_to", "size", "snowflake", "state", "was_kept", "was_whole",
+        "reply_to", "sent_to", "size", "snowflake", "state", "was_accepted", "was_kept", "was_whole",
     )  # fmt: skip
 
     body: Body | None = None
@@ -253,6 +253,8 @@ class Envelope:
         """The file that has its content (body_files.py), if one was written or read."""
         self.was_kept = False
         """Whether it ever waited in the mailbox: being written while it is in flight is not that."""
+        self.was_accepted = False
+        """Whether the archive has it in its author's list, with no status yet."""
         self.is_repeat = False
         """Whether its author sent it before, and another server has it or had it."""
 
@@ -354,6 +356,10 @@ class Envelope:
     def promise(self, status: int, proof: bytes | None = None) -> None:
         """Have its author told an interim status once it is safe; `proof` as in Statuses.report."""
         self.promised, self.promised_proof = status, proof
+
+    def accepted(self) -> None:
+        """The archive has it from now on, whatever becomes of it."""
+        self.was_accepted = True
 
     def reported(self, status: int) -> None:
         """Its author was given this status, and nothing ends by it."""

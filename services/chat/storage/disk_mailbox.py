@@ -137,9 +137,11 @@ class DiskMailbox:
         loaded: Callable[[Destination], None],
         limited: Callable[[str], None] = lambda _what: None,
         gone: Callable[[Envelope], None] = lambda _envelope: None,
+        accepted: Callable[[Envelope], None] = lambda _envelope: None,
     ) -> None:
         self._disk = disk
         self._gone = gone
+        self._accepted = accepted
         self.find = disk.find
         """find(key): the status of a message that is, or lately was, on disk."""
         self._quotas = Quotas(limits)
@@ -237,6 +239,7 @@ class DiskMailbox:
     def save(self, destination: Destination, envelope: Envelope) -> Kept:
         """Write an envelope, once."""
         if envelope.persist():
+            self._accepted(envelope)
             self._number_body(envelope.body)
             self._disk.keep(destination, envelope)
         return Kept.SAFE if envelope.durability is SAFE else Kept.SOON
@@ -260,6 +263,7 @@ class DiskMailbox:
     def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it: that is known after a restart, too."""
         envelope.advance(Input.HANDED_OVER)
+        self._accepted(envelope)
         self._disk.hand_over(envelope, status)
         self._handed_over[name_of(envelope)] = HandedOver(envelope.key, status)
         if len(self._handed_over) > RECENT:
