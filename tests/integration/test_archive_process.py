@@ -25,7 +25,7 @@ from parley.services.chat.archive.archive import (
     rest_after,
 )
 from parley.services.chat.archive.changes import Prune
-from parley.services.chat.archive.entries import MESSAGE, entries, entry_bytes
+from parley.services.chat.archive.entries import MESSAGE, RECEIVED, entries, entry_bytes
 from parley.services.chat.archive.lists import conversation
 from parley.services.chat.archive.process.forker import Forker
 from parley.services.chat.archive.requests import OF_USER
@@ -77,7 +77,7 @@ def is_there(pid):
 
 
 def texts_in(path):
-    """How often each text stands in a record, and how often in a line; the file is whole."""
+    """How often each text stands in a record as delivered, and how often in a line; the file is whole."""
     db = storage.open_reader(path)
     with contextlib.closing(db):
         found = retention.verify(db)
@@ -86,7 +86,7 @@ def texts_in(path):
             bytes(entry.data)
             for (body,) in db.execute("SELECT body FROM record")
             for entry in entries(body)
-            if entry.kind == MESSAGE
+            if entry.kind == MESSAGE and entry.marks & RECEIVED  # on a busy machine it may have waited before
         )
         return list(records.values()), found["lines"]
 
@@ -161,7 +161,7 @@ def test_what_a_killed_chat_handed_over_is_written_and_its_successor_waits_for_t
 
     with node(tmp_path) as alpha:
         asyncio.run(story())
-        wait_until(lambda: alpha.metrics("chat").value("parley_archive_entries_total", result="written") == BETWEEN)
+        wait_until(lambda: alpha.metrics("chat").value("parley_archive_entries_total", result="written") >= BETWEEN)
         before = archive_of(alpha.pid("chat"))
         os.kill(before, signal.SIGSTOP)
         try:

@@ -183,7 +183,6 @@ class Acknowledgements:
         """The message in flight that was answered, if there is one."""
         envelope = self._dispatcher.find(server_id, ack.messageSnowflake, user, author)
         if envelope is not None:
-            self._statuses.accepted(self._dispatcher.before(server_id, envelope))
             if ack.historyOff and isinstance(envelope.recipient, Group):
                 self._statuses.leave_out(envelope.author, envelope.snowflake, envelope.recipient)
             elif ack.groupNumber and isinstance(envelope.recipient, Group):
@@ -192,6 +191,7 @@ class Acknowledgements:
                 envelope.advance(Input.TAKEN)  # it names no author: we have to remember who it was
                 self._statuses.report(envelope, status, proof)
             elif status in INTERIM:
+                self._statuses.accepted(self._dispatcher.before(server_id, envelope))
                 self._dispatcher.answered(server_id, envelope, now)
                 # Told once this is on disk: else a restart would make its final status unknown.
                 envelope.promise(status, proof)
