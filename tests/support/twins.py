@@ -70,7 +70,7 @@ class TwinNode(Node):
 
     def keep(self):
         """All that was gathered for the archive so far."""
-        chunk = self.collector.take()
+        chunk = b"".join(self.collector.take().entries)
         self.kept.update((each.kind, each.marks, each.status, each.data) for each in entries(chunk))
         return self.kept
 
