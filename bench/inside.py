@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.hop.parley import varint
-from parley.services.chat import ChatService
+from parley.services.chat.service import ChatService
 from parley.shared.addresses import User
 from parley.shared.config import ChatConfig, Config, HistoryConfig
 from parley.shared.limits.bounds import Bounds

@@ -21,7 +21,7 @@ from bench.guard.instructions import instructions
 from bench.hop.processes import UnavailableError
 from bench.inside import Inside, inside
 from bench.uncounted import COUNTED, SIZES, TURNS, UNCOUNTED, Uncounted, label
-from parley.services.chat import ChatService
+from parley.services.chat.service import ChatService
 from tests.support.nodes import Samples
 
 PER_ROUND = 1_600

@@ -10,7 +10,7 @@ from typing import Any
 from bench.guard.instructions import Marks
 from bench.guard.work import WARM_UP, count_of, repeat
 from bench.inside import inside
-from parley.services.chat import ChatService
+from parley.services.chat.service import ChatService
 
 SIZES = (1, 16, 64, 300)
 """Messages in one read."""

@@ -1,6 +1,6 @@
 """`python -m services.chat`."""
 
-from parley.services.chat import ChatService
+from parley.services.chat.service import ChatService
 from parley.shared.service.process import main
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def _import_all(services: Sequence[str]) -> None:
     with contextlib.suppress(ImportError):
         importlib.import_module("uvloop")
     for name in services:
-        importlib.import_module(f"parley.services.{name}")
+        importlib.import_module(f"parley.services.{name}.service")
     gc.collect()
     gc.freeze()
 

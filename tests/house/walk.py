@@ -86,7 +86,7 @@ def walk(root: Path, directory: Path, *, back: bool = False) -> list[Leg]:
     prefix = "parley." if (root / "parley" / "__init__.py").exists() else ""
     chat, client, config, addresses = (
         importlib.import_module(prefix + name)
-        for name in ("services.chat", "client.chat", "shared.config", "shared.addresses")
+        for name in ("services.chat.service", "client.chat", "shared.config", "shared.addresses")
     )
     turns = Turns()
     servers, services = [], {}

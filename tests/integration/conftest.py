@@ -10,6 +10,7 @@ from tests.support.namespaces import leave
 FIGURE = "figure"
 LONGEST = (
     "test_monitoring_alerts.py",
+    "test_handling.py",
     "test_cli_streams.py",
     "test_federation.py",
     "test_broken_lines.py",

@@ -34,7 +34,7 @@ from parley.services.node.supervisor import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 PARLEY = str(Path(sys.executable).with_name("parley"))
-NODE = ("uvloop", *(f"parley.services.{service}" for service in SERVICES))
+NODE = ("uvloop", *(f"parley.services.{service}.service" for service in SERVICES))
 COMMANDS = ("pydantic", "parley.cli.people.commands")
 """Modules of a node's processes, and of most commands."""
 REQUEST = 1 << 17

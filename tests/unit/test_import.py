@@ -141,3 +141,9 @@ def test_without_a_node_s_packages_the_commands_for_people_are_there():
 def test_what_few_need_is_loaded_by_those_alone(module):
     """Tables, colours and YAML: a third of the time that `parley send` took to begin."""
     assert not named(loaded(f"import {module}"), {"rich", "pygments", "yaml", "parley.cli.tables"})
+
+
+@pytest.mark.parametrize("module", ["parley.services.chat.archive.process.__main__", "parley.cli.operator.mailbox"])
+def test_who_needs_a_part_of_chat_loads_no_whole_service(module):
+    """An interpreter that is started for the archive's process would take twice as long."""
+    assert "parley.services.chat.service" not in loaded(f"import {module}")
