@@ -32,7 +32,7 @@ def table() -> set[str]:
 def found(directory: Path) -> set[str]:
     files = (path.relative_to(directory) for path in directory.rglob("*") if not path.is_dir())
     named = (re.sub("^alpha/", "NAME/", str(path)) for path in files)
-    return {re.sub(r"(\.bodies)/.*", r"\1", path) for path in named}  # the table has these directories
+    return {re.sub(r"(\.bodies|\.journal)/.*", r"\1", path) for path in named}  # the table has these directories
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_backup_of_a_running_node_is_whole(alpha, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "al@alpha" in done.stdout
-    made_again = {"-wal", "-shm", "lock", "sock", "delivered.keys", "group.numbers"}
+    made_again = {"-wal", "-shm", "lock", "sock", "delivered.keys", "group.numbers", "archive.journal"}
     data, backup = alpha.directory / "data", alpha.directory / "backup"
     wanted = {path for path in found(data) if not any(path.endswith(end) for end in made_again)}
     assert wanted <= found(backup)
