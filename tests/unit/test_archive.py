@@ -224,6 +224,25 @@ def test_what_is_about_to_be_kept_has_its_place_before_what_comes_later_and_its_
     assert [line.status for line in lines] == [Status.DELIVERED, Status.OTHER_ERROR]
 
 
+def test_what_another_process_takes_in_once_more_keeps_the_status_that_it_had(kept):
+    collectors = [Collector("alpha", lambda: None) for _ in range(2)]
+
+    def told(collector, *statuses):
+        envelope = Envelope(ALICE, 1, BEA, message(ALICE, BEA, "once"), bytes(16))
+        collector.accepted(envelope)
+        for status in statuses:
+            collector.note(envelope, status)
+        kept.write(b"".join(collector.take().entries))
+        kept.project()
+        (line,) = kept.reader().history(conversation("alice", BEA), limit=9).lines
+        return line.status
+
+    assert told(collectors[0], Status.USER_AWAY) == Status.USER_AWAY
+    kept.again()
+    assert told(collectors[1]) == Status.USER_AWAY
+    assert told(collectors[1], Status.DELIVERED) == Status.DELIVERED
+
+
 def test_a_refused_message_a_place_and_what_is_for_others_alone_are_not_kept():
     collector = Collector("alpha", lambda: None)
     collector.note(Envelope(ALICE, 1, BOB, message(ALICE, BOB, "hello"), bytes(16)), Status.USER_NOT_FOUND)

@@ -448,6 +448,8 @@ class Projection:
         line = self._pending.get(key)
         if line is None:
             return False
+        if status == NO_STATUS:
+            return True  # another process took it in once more: what was told of it before still holds
         self._statuses.append((status, line.conversation, line.sequence))
         self._altered.add(line.conversation)
         if status not in INTERIM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Final
@@ -89,12 +89,6 @@ class Statuses:
         """The latest messages to groups, with the numbers that the groups' servers gave them."""
         self._state = mailbox.state
         self.expected = ExpectedStatuses(lambda: hooks.limited("messages", "statuses"))
-
-    def accepted(self, envelopes: Iterable[Envelope]) -> None:
-        """These were written before one that has a status now: their author's list has them first."""
-        if self._collect is not None:
-            for envelope in envelopes:
-                self._collect.accepted(envelope)
 
     def report(self, envelope: Envelope, status: int, proof: bytes | None = None) -> None:
         """Tell an envelope's author its status; what has a final one needs to be kept no longer.

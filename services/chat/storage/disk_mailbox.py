@@ -236,6 +236,11 @@ class DiskMailbox:
             body.number = self._next_body
             self._next_body += 1
 
+    def accepted(self, envelopes: Iterable[Envelope]) -> None:
+        """These came before one that is kept, or has a status: so their author's list has them first."""
+        for envelope in envelopes:
+            self._accepted(envelope)
+
     def save(self, destination: Destination, envelope: Envelope) -> Kept:
         """Write an envelope, once."""
         if envelope.persist():

@@ -73,6 +73,9 @@ class Mailbox(Protocol):
     def over(self, envelope: Envelope, status: int) -> None:
         """A message that is written, or being written, was answered finally: nothing of it needs to be kept."""
 
+    def accepted(self, envelopes: Iterable[Envelope]) -> None:
+        """These came before one that is kept, or has a status."""
+
     def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it, and its author was told so: that is known after a restart, too."""
 
