@@ -127,6 +127,14 @@ def test_who_floods_stops_and_others_go_on():
     assert sieve.shares.refused[Refused.SERVER] == 0
 
 
+def test_who_floods_stops_within_a_chunk_too():
+    sieve = Sieve()
+    kept = sieve(*(sieve.entry(EVE, BOB, 4000) for _ in range(ROOM // 4000)), sieve.entry(ALICE, BOB))
+    assert 0.25 < sieve.used / ROOM < 0.33
+    assert kept[-1]
+    assert not kept[-2]
+
+
 def test_nobody_is_hurt_by_what_others_write_to_them():
     sieve = Sieve()
     sieve.fill(*((User(f"eve{n}", "mallory"), BOB) for n in range(50)))

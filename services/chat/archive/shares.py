@@ -142,7 +142,7 @@ class Shares:
         held: dict[Holder, int] = {}
         left_out: list[Kept] = []
         self._before.clear()
-        is_tight = used * STEPS > room * (STEPS - HIGHEST) or self._left_out[0]
+        is_tight = (used + len(chunk)) * STEPS > room * (STEPS - HIGHEST) or self._left_out[0]
         for entry in found:
             kind, key = entry[1], entry[4]
             holder, is_deletion = self._holder(entry, groups)
@@ -154,7 +154,9 @@ class Shares:
             else:
                 is_over = bool(is_tight) and self._is_over(holder, more, used, room, is_deletion=is_deletion)
             if not is_over:
-                held[holder] = more + weight(entry)
+                size = weight(entry)
+                held[holder] = more + size
+                used += size
                 continue
             left_out.append(entry)
             if kind in (MESSAGE, FILED):

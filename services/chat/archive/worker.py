@@ -338,7 +338,10 @@ class Worker:
                 size += len(chunk.entries)
             day = int(first.age // storage.DAY)
             used = self.size + self._unseen
-            sifted = [self._usage.shares.sift(chunk.entries, used, self._room) for chunk in taken]
+            sifted = []
+            for chunk in taken:
+                sifted.append(self._usage.shares.sift(chunk.entries, used, self._room))
+                used += sum(sifted[-1].held.values())
             parts = [each.kept for each in sifted]
             handed_over = self._session, taken[-1].number
             lasts = storage.write_chunks(
