@@ -92,6 +92,17 @@ def owed(node):
         return db.execute("SELECT COUNT(*) FROM owed").fetchone()[0]
 
 
+def wait_forgotten(node):
+    """Nothing that was delivered comes again if a process dies now: an existing client would show it again."""
+    path = node.directory / "data" / node.server_id / "chat.db"
+
+    def waiting():
+        with closing(sqlite3.connect(path)) as db:
+            return db.execute("SELECT COUNT(*) FROM message").fetchone()[0]
+
+    wait_until(lambda: waiting() == 0, what=f"that nothing waits at {node}")
+
+
 def wait_texts(client, texts):
     """All of these came, in this order, each once."""
     texts = list(texts)
@@ -127,6 +138,7 @@ def test_what_waits_for_a_server_that_is_away_survives_the_death_of_the_authors(
     alpha, beta = nodes
     with bob(beta):
         pass
+    wait_forgotten(beta)
     beta.kill("chat")
     with ann(alpha) as author:
         sent = send_all(author, "for a server that is away")

@@ -347,3 +347,20 @@ def test_an_edit_that_a_program_cannot_be_sent_is_delivered_where_it_is_in_effec
     node.end_turn()
     assert sorted(ann.statuses()) == [(FIRST, BOB, "DELIVERED"), (EDIT, BOB, "DELIVERED")]
     assert found.textContent == "first"
+
+
+def test_what_is_on_its_way_stands_before_what_is_kept_behind_it_whichever_has_a_status_first(node):
+    node.collector = Collector("alpha", lambda: None)
+    node.start()
+    node.connect(ANN)
+    sink = node.connect(BOB)
+    for number in range(FIRST, FIRST + 300):
+        node.from_client(ANN, read_datagram(encode("MESSAGE", written(f"number {number}", number=number))))
+    sink.writable = False
+    send(node, written("kept", number=LATER + 300))
+    kept = [each for each in entries(b"".join(node.collector.take().entries)) if each.kind == MESSAGE]
+    numbers = [message_of(each.data).messageSnowflake for each in kept]
+    assert numbers[-1] == LATER + 300
+    assert len(numbers) > 1
+    assert numbers == sorted(numbers)
+    assert FIRST + 299 in numbers

@@ -116,7 +116,7 @@ class Dispatcher:
         if lane is not None:
             lane.is_kept = True
         if destination in self._in_flight:
-            self._mailbox.accepted(self.before(destination, envelope))
+            self._mailbox.accepted(self._in_flight[destination].newest_first)
         if self._mailbox.put(destination, envelope) is Kept.FULL:
             return False
         self.pump(destination, now)
