@@ -129,12 +129,10 @@ class Collector:
 
         Statuses come later, and not always in the order in which an author wrote.
         """
-        if envelope.was_accepted or envelope.is_repeat:
-            return
-        envelope.accepted()
         is_for_user = envelope.group is None and envelope.recipient.__class__ is not Group
-        is_new = envelope.last_status is None and not envelope.origin
-        if is_for_user and is_new and envelope.raw and not _is_location(envelope.raw):
+        is_new = envelope.last_status is None and not envelope.was_accepted and not envelope.is_repeat
+        if is_for_user and is_new and not envelope.origin and envelope.raw and not _is_location(envelope.raw):
+            envelope.accepted()
             self._add_message(envelope, SENT, NO_STATUS, envelope.key)
 
     def note(self, envelope: Envelope, status: int) -> None:

@@ -115,8 +115,6 @@ class Dispatcher:
             self._save_before(destination, [])
         if lane is not None:
             lane.is_kept = True
-        if destination in self._in_flight:
-            self._mailbox.accepted(self._in_flight[destination].newest_first)
         if self._mailbox.put(destination, envelope) is Kept.FULL:
             return False
         self.pump(destination, now)

@@ -191,7 +191,7 @@ class Acknowledgements:
                 envelope.advance(Input.TAKEN)  # it names no author: we have to remember who it was
                 self._statuses.report(envelope, status, proof)
             elif status in INTERIM:
-                self._mailbox.accepted(reversed(self._dispatcher.before(server_id, envelope)))
+                self._mailbox.accepted(self._dispatcher.before(server_id, envelope))
                 self._dispatcher.answered(server_id, envelope, now)
                 # Told once this is on disk: else a restart would make its final status unknown.
                 envelope.promise(status, proof)

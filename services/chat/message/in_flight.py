@@ -45,11 +45,6 @@ class InFlight(InFlightTable):
         """All of them, in that order."""
         return self.held
 
-    @property
-    def newest_first(self) -> Iterable[Envelope]:
-        """The same, from the last that was sent."""
-        return reversed(self.held)
-
     def must_wait(self, envelope: Envelope) -> bool:
         """Whether the author's message of this number to the same recipient, another one, is to be answered first.
 

@@ -254,7 +254,7 @@ class Envelope:
         self.was_kept = False
         """Whether it ever waited in the mailbox: being written while it is in flight is not that."""
         self.was_accepted = False
-        """Whether the archive has it in its author's list, if it is to be there, with no status yet."""
+        """Whether the archive has it in its author's list, with no status yet."""
         self.is_repeat = False
         """Whether its author sent it before, and another server has it or had it."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from itertools import chain, islice
+from itertools import chain
 from typing import Final, Protocol
 
 from parley.services.chat.message.life import MEMORY, SAFE, Envelope, Input
@@ -26,8 +26,6 @@ FIRST_READ: Final = 32
 ALL_IN_MEMORY: Final = 50_000
 """Waiting messages of all destinations in memory: beyond it what comes waits on disk alone."""
 ALL_BYTES_IN_MEMORY: Final = 32 * 1024 * 1024
-LOOKED_AT: Final = 256
-"""Messages in flight that are looked through for those which no list has yet."""
 RECENT: Final = 50_000
 """Messages handed over to other servers that are known without a look at the disk."""
 
@@ -139,7 +137,7 @@ class DiskMailbox:
         loaded: Callable[[Destination], None],
         limited: Callable[[str], None] = lambda _what: None,
         gone: Callable[[Envelope], None] = lambda _envelope: None,
-        accepted: Callable[[Envelope], None] | None = None,
+        accepted: Callable[[Envelope], None] = lambda _envelope: None,
     ) -> None:
         self._disk = disk
         self._gone = gone
@@ -238,22 +236,15 @@ class DiskMailbox:
             body.number = self._next_body
             self._next_body += 1
 
-    def accepted(self, newest_first: Iterable[Envelope]) -> None:
+    def accepted(self, envelopes: Iterable[Envelope]) -> None:
         """These came before one that is kept, or has a status: so their author's list has them first."""
-        if self._accepted is None:
-            return
-        found: list[Envelope] = []
-        for envelope in islice(newest_first, LOOKED_AT):
-            if envelope.was_accepted:
-                break  # so were those before it
-            found.append(envelope)
-        for envelope in reversed(found):
+        for envelope in envelopes:
             self._accepted(envelope)
 
     def save(self, destination: Destination, envelope: Envelope) -> Kept:
         """Write an envelope, once."""
         if envelope.persist():
-            self.accepted((envelope,))
+            self._accepted(envelope)
             self._number_body(envelope.body)
             self._disk.keep(destination, envelope)
         return Kept.SAFE if envelope.durability is SAFE else Kept.SOON
@@ -277,7 +268,7 @@ class DiskMailbox:
     def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it: that is known after a restart, too."""
         envelope.advance(Input.HANDED_OVER)
-        self.accepted((envelope,))
+        self._accepted(envelope)
         self._disk.hand_over(envelope, status)
         self._handed_over[name_of(envelope)] = HandedOver(envelope.key, status)
         if len(self._handed_over) > RECENT:

@@ -73,7 +73,7 @@ class Mailbox(Protocol):
     def over(self, envelope: Envelope, status: int) -> None:
         """A message that is written, or being written, was answered finally: nothing of it needs to be kept."""
 
-    def accepted(self, newest_first: Iterable[Envelope]) -> None:
+    def accepted(self, envelopes: Iterable[Envelope]) -> None:
         """These came before one that is kept, or has a status."""
 
     def handed_over(self, envelope: Envelope, status: int) -> None:
