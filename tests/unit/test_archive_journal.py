@@ -228,6 +228,21 @@ def test_the_next_process_finds_what_is_in_the_files_and_goes_on_behind(tmp_path
     second.close()
 
 
+def test_a_segment_in_which_nothing_stands_yet_leaves_its_name_to_the_next(tmp_path):
+    first = SegmentFiles(tmp_path / "j", 0.0)
+    journal = Journal(first)
+    journal.append(entry(1))
+    first.make(journal.end, module.SEGMENT)  # and then it was killed
+    second = SegmentFiles(tmp_path / "j", 0.0)
+    then = Journal(second, second.end_of_left)
+    then.append(entry(2))
+    second.release(second.end_of_left)
+    third = SegmentFiles(tmp_path / "j", 0.0)
+    assert texts(third.left(journal.end)) == entry(2)
+    first.close()
+    second.close()
+
+
 def test_files_are_their_owners_alone_and_go_with_the_last_entry(tmp_path):
     files = SegmentFiles(tmp_path / "j", 0.0)
     journal = Journal(files)

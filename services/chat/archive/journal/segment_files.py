@@ -62,10 +62,11 @@ class SegmentFiles:
         with contextlib.suppress(FileNotFoundError):
             for path in self._directory.iterdir():
                 head = _head(path)
-                if head is not None:
+                if head is not None and head.used:
                     found.append(_Found(head, path))
                 else:
-                    path.unlink(missing_ok=True)  # whoever made it was killed before it was one
+                    # Whoever made it was killed before anything stood there: the next one is to have its name.
+                    path.unlink(missing_ok=True)
         return found
 
     def left(self, written: int) -> list[Left]:
