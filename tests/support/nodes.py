@@ -313,7 +313,10 @@ class Node:
     def wait_ready(self, *services: str, timeout: float = TIMEOUT) -> None:
         """Wait until these services, or all that were started, are ready."""
         for service in services or tuple(self._processes):
-            wait_until(partial(self.is_ready, service), timeout, f"{service} of {self} ready")
+            try:
+                wait_until(partial(self.is_ready, service), timeout, f"{service} of {self} ready")
+            except TimeoutError as error:
+                raise TimeoutError(f"{error}\n{self._why_not_ready(service)}\n{self._describe(service)}") from None
 
     def wait_linked(self, service: str, *server_ids: str, timeout: float = TIMEOUT) -> None:
         """Wait until a process is linked with these servers."""
@@ -326,6 +329,12 @@ class Node:
         """Wait until a sum of samples (see `Samples.value`) is so large."""
         what = f"{name} {labels} of {service} of {self} ≥ {at_least}"
         wait_until(lambda: self._read_metrics(service).value(name, **labels) >= at_least, timeout, what)
+
+    def _why_not_ready(self, service: str) -> str:
+        try:
+            return self.get(service, "/readyz")[1].decode()
+        except OSError as error:
+            return repr(error)
 
     def _describe(self, service: str) -> str:
         process = self._processes[service]
