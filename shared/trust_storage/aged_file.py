@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
+from parley.shared import write_ahead
 from parley.shared.directories import make_directory
 from parley.shared.runtime.moments import Moment, moment
 from parley.shared.trust.ages import passed
@@ -58,14 +59,21 @@ class AgedFile:
         self._db.close()
 
     def _prepare(self, schema: str, version: int) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
+        write_ahead.turn_on(self._db)
         self._db.execute("PRAGMA synchronous=FULL")
-        found = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found > version:
+        if self._schema_version() > version:
             raise sqlite3.DatabaseError(f"{self.path} is of a newer Parley")
-        if found < version:
-            self._db.executescript(f"BEGIN IMMEDIATE; {schema} {CLOCK} PRAGMA user_version={version}; COMMIT;")
+        if self._schema_version() < version:
+            self._db.execute("BEGIN IMMEDIATE")
+            if self._schema_version() < version:  # no other process has made it meanwhile
+                for statement in f"{schema} {CLOCK}".split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={version}")
+            self._db.execute("COMMIT")
         self._age, self._written = self._clock() or (0.0, moment())
+
+    def _schema_version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     # Time ------------------------------------------------------------------------------------------------
 

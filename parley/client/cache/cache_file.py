@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from parley.client.outbox.history import HistoryLine, line_of, named, time_of
+from parley.shared import write_ahead
 from parley.shared.addresses import Group, Recipient, User
 from parley.shared.wire.messages import pb
 
@@ -87,7 +88,7 @@ class CacheFile:
             raise
 
     def _prepare(self, path: Path) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
+        write_ahead.turn_on(self._db)
         self._db.execute("PRAGMA synchronous=NORMAL")  # the server has it all
         self._db.execute("PRAGMA secure_delete=ON")
         if self._version() > VERSION:

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from parley.services.chat.archive.entries import divided
 from parley.services.chat.archive.filed import filed_in
 from parley.services.chat.storage.body_files import ARCHIVE, HANDED, BodyFiles
+from parley.shared import write_ahead
 from parley.shared.errors import StorageError
 
 NAME: Final = "archive.db"
@@ -167,7 +168,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         db = _connect(path)
         try:
             path.chmod(0o600)
-            db.execute("PRAGMA journal_mode=WAL")
+            write_ahead.turn_on(db)
             db.execute("PRAGMA secure_delete=ON")
             db.execute("PRAGMA cache_size=-16384")
             db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
