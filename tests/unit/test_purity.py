@@ -217,6 +217,7 @@ ROOMS_OF_SHARED = [
         "compiled",
         "config",
         "directories",
+        "write_ahead",
         "errors",
         "extras",
         "names",
