@@ -457,3 +457,23 @@ def test_rounds_of_everything_leave_nothing_behind():
     assert all(late < early + ROUNDS for early, late in zip(before[:-1], after[:-1], strict=True)), found
     a_round = (after[-1] - before[-1]) / (len(found) - 1)
     assert a_round < 100, f"{found}: bytes; Python itself remembers the names that it looked up lately"
+
+
+def test_one_that_the_router_took_later_than_its_read_came_is_written_before_the_next_of_the_read():
+    """Reads have one time, which is that of the fast path's; the router looks at the clock for each message."""
+    node = Node("alpha")
+    node.commits = False
+    for each in (ANN, AMY):
+        node.connect(each)
+    node.link("beta")
+    there = User("bob", "beta")
+    node.send(AMY, 1, there)  # the next that has its number is left to the router
+    read = frames(*written(1, 2, to=there))
+    assert not node.takes_the_fast_path(ANN, read[0])
+    came, node.now = node.now, node.now + 0.001
+    node.route_from_client(ANN, read[0])
+    node.now = came
+    assert node.takes_the_fast_path(ANN, read[1])
+    node.pass_time(1.0)
+    node.disk.commit_all()
+    assert [row.snowflake for row in node.disk.messages.values() if row.author == ANN] == [1, 2]

@@ -313,7 +313,9 @@ class Dispatcher:
             self._state.in_flight += 1
             self._state.in_flight_bytes += envelope.size
             self._unanswered.append((envelope.due, destination, envelope))
-            adopted.append((at, destination, envelope))
+            # All of one read have the time of that, and one before it that came here may have a later one.
+            in_flight.sent_at = max(at, in_flight.sent_at)
+            adopted.append((in_flight.sent_at, destination, envelope))
         self._persist_timer.watch_earlier(adopted)
 
     def writable_links(self, destination: Destination) -> list[ChatLink]:
@@ -340,6 +342,7 @@ class Dispatcher:
         now: float,
     ) -> None:
         number(self._state, envelope)
+        in_flight.sent_at = now
         deadline = now + self._ack_timeout  # not the persist timer's time: that one counts from `now`
         is_in_pieces = envelope.size > SUSPECT and self._lanes.carries(destination, envelope, links)
         if is_in_pieces:

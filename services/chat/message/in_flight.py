@@ -8,6 +8,7 @@ written to; it is lost when the last of these links has gone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.roster import ChatLink
@@ -27,10 +28,12 @@ SERVER_WINDOWS = 16
 class InFlight(InFlightTable):
     """The unanswered messages of one destination, in the order in which they were sent."""
 
-    __slots__ = ()
+    __slots__ = ("sent_at",)
 
     def __init__(self, windows: int = 1) -> None:
         super().__init__(WINDOW * windows, BURST * WINDOW * windows, WINDOW_BYTES * windows)
+        self.sent_at = -inf
+        """When the last of them was sent (seconds, monotonic)."""
 
     def set_window(self, window: int) -> None:
         """A user's client asks for at most so many messages, in a burst, too; 0: for no less than others."""
