@@ -92,7 +92,7 @@ def test_it_is_one_server_to_others(scattered, witness):
         return [each["features"] for each in directory if each["server_id"] == scattered.server_id]
 
     wait_until(lambda: heard() == [places])
-    assert linked_at(witness, "chat", "scattered") == places[MESSAGES]
+    wait_until(lambda: linked_at(witness, "chat", "scattered") == places[MESSAGES])
 
 
 def test_a_client_reaches_each_feature_where_it_is(scattered, witness):
