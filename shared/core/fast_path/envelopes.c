@@ -62,12 +62,15 @@ Envelope *envelope_add(FastPath *self, Flow *flow, const Frame *frame, uint64_t 
         .id = (uint64_t)self->chat->next_id++,
         .sent = self->now,
         .before = to->newest,
+        .ahead = flow->newest,
         .older = self->youngest,
         .chain = *at,
     };
     *at = envelope;
     *(to->newest ? &to->newest->after : &to->oldest) = envelope;
     to->newest = envelope;
+    *(flow->newest ? &flow->newest->behind : &flow->oldest) = envelope;
+    flow->newest = envelope;
     *(self->youngest ? &self->youngest->younger : &self->oldest) = envelope;
     self->youngest = envelope;
     to->count++;
@@ -79,13 +82,16 @@ Envelope *envelope_add(FastPath *self, Flow *flow, const Frame *frame, uint64_t 
 
 void envelope_remove(FastPath *self, Envelope *envelope)
 {
-    Party *to = envelope->flow->to;
+    Flow *flow = envelope->flow;
+    Party *to = flow->to;
     Envelope **at = bucket(self, to, envelope->snowflake);
     while (*at != envelope)
         at = &(*at)->chain;
     *at = envelope->chain;
     *(envelope->before ? &envelope->before->after : &to->oldest) = envelope->after;
     *(envelope->after ? &envelope->after->before : &to->newest) = envelope->before;
+    *(envelope->ahead ? &envelope->ahead->behind : &flow->oldest) = envelope->behind;
+    *(envelope->behind ? &envelope->behind->ahead : &flow->newest) = envelope->ahead;
     *(envelope->older ? &envelope->older->younger : &self->oldest) = envelope->younger;
     *(envelope->younger ? &envelope->younger->older : &self->youngest) = envelope->older;
     to->count--;
@@ -94,7 +100,7 @@ void envelope_remove(FastPath *self, Envelope *envelope)
     self->size -= envelope->end - envelope->start;
     Py_DECREF(envelope->buffer);
     Py_DECREF(envelope->links);
-    Py_DECREF(envelope->flow); /* last: it holds the destination */
+    Py_DECREF(flow); /* last: it holds the destination */
     envelope->chain = self->spare;
     self->spare = envelope;
 }

@@ -128,6 +128,9 @@ static int take_answer(FastPath *self, Party *source, PyObject *link, const Fram
     if (envelope == NULL || !is_on(envelope, link))
         return 0;
     Flow *flow = envelope->flow;
+    const int is_sent_here = PyUnicode_GET_LENGTH(flow->origin) == 0;
+    if (self->collect != Py_None && is_sent_here && flow->oldest != envelope)
+        return 0; /* the author's list has those before it first */
     const char *proof = NULL;
     if (!says_delivered(flow, rest, length) &&
         ((proof = proof_of_answer(rest, length)) == NULL || !says_delivered(flow, rest, proof - rest)))
@@ -143,8 +146,7 @@ static int take_answer(FastPath *self, Party *source, PyObject *link, const Fram
     if (flow->is_local && stored_add(&self->stored, &envelope->key))
         return -1;
     recent_note(self->recent, &envelope->key, self->limits.delivered);
-    if (self->collect != Py_None && (flow->is_local || PyUnicode_GET_LENGTH(flow->origin) == 0) &&
-        collected_add(self, envelope))
+    if (self->collect != Py_None && (flow->is_local || is_sent_here) && collected_add(self, envelope))
         return -1;
     source->in_flight->answered_at = self->now;
     source->trust++;

@@ -39,6 +39,7 @@ struct Flow {
     PyObject *answers[ANSWERS]; /* the same of acknowledgements that say so; NULL: no other is known */
     MessageKey pair;            /* its messages' keys have in common */
     int is_local;
+    Envelope *oldest, *newest; /* what is in flight of it, in order */
 };
 
 extern PyTypeObject PartyType;

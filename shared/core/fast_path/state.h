@@ -40,6 +40,7 @@ struct Envelope {
     uint64_t snowflake, id;
     double sent;               /* when it came and went: in the same call */
     Envelope *before, *after;  /* to the same destination */
+    Envelope *ahead, *behind;  /* of the same flow */
     Envelope *older, *younger; /* of all */
     Envelope *chain;
 };
