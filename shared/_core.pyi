@@ -137,6 +137,7 @@ class FastPath(FrameTaker):
         most_produced: int,
         first_window: int,
         largest: int,
+        looked_at: int,
         patience: int,
         delivered_status: int,
         collect: Callable[[], None] | None,

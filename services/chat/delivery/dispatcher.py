@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Final
 
 from parley.services.chat.delivery.fast_path_interface import FastPathInterface, NoFastPath, Sent
@@ -45,8 +44,6 @@ BYTES_ON_THEIR_WAY: Final = 64 * 1024 * 1024
 SHARE: Final = 64
 """Messages of that share, to one destination."""
 SHARE_BYTES: Final = 256 * 1024
-LOOKED_AT: Final = 64
-"""Messages that are looked through for those that were sent before one with an answer: mostly it is the first."""
 SLACK: Final = 1000
 """Deadlines of messages that were answered meanwhile, held at most beyond as many as are on their way."""
 
@@ -272,16 +269,6 @@ class Dispatcher:
         if in_flight is not None and len(in_flight) == 0:
             del self._in_flight[user]
 
-    def before(self, destination: Destination, envelope: Envelope) -> list[Envelope]:
-        """The messages of its pair that were sent there before it, of the oldest LOOKED_AT, and have no answer."""
-        found: list[Envelope] = []
-        for each in islice(self.in_flight_to(destination).envelopes, LOOKED_AT):
-            if each is envelope:
-                break
-            if each.pair == envelope.pair:
-                found.append(each)
-        return found
-
     def _unanswered_by(self, destination: Destination) -> InFlight | None:
         """All that is on its way there, if anything ever was."""
         if len(self.fast_path):
@@ -400,9 +387,11 @@ class Dispatcher:
     def answered(self, destination: Destination, envelope: Envelope, now: float | None = None) -> None:
         """An envelope is no longer in flight: its destination answered at `now`, or (None) it is given up."""
         in_flight = self._in_flight[destination]
-        in_flight.remove(envelope)
         if now is not None:
             in_flight.answered_at = now
+            if not envelope.origin and in_flight.oldest is not envelope:
+                self._mailbox.accepted(in_flight.before(envelope))  # its author's list has those first
+        in_flight.remove(envelope)
         self._state.in_flight -= 1
         self._state.in_flight_bytes -= envelope.size
         if self._lanes.paths:

@@ -28,7 +28,7 @@ from parley.services.chat.delivery.fast_path_interface import Sent
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR
 from parley.services.chat.groups.blocks import Blocks
 from parley.services.chat.hooks import Hooks
-from parley.services.chat.message.in_flight import BURST, WINDOW
+from parley.services.chat.message.in_flight import BURST, LOOKED_AT, WINDOW
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
 from parley.services.chat.message.statuses import UNCONFIRMED, Status, Statuses, tail
@@ -95,6 +95,7 @@ class FastPath:
             most_produced=Bounds().produced,
             first_window=WINDOW,
             largest=WHOLE,
+            looked_at=LOOKED_AT,
             patience=ANSWERING_FACTOR,
             delivered_status=Status.DELIVERED,
             collect=None if hooks.collect is None else hooks.collect.begun,

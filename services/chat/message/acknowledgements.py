@@ -9,7 +9,7 @@ from typing import Final
 from parley.services.chat.delivery.dispatcher import Dispatcher
 from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.life import Envelope, Input
-from parley.services.chat.message.model import TO_GROUP, Destination, HandedOver, Name, kind_of, name_of
+from parley.services.chat.message.model import TO_GROUP, HandedOver, Name, kind_of, name_of
 from parley.services.chat.message.statuses import FINAL, INTERIM, Status, Statuses
 from parley.services.chat.roster import ChatLink, Roster
 from parley.services.chat.shared_copies.in_flight import SharedCopy
@@ -89,7 +89,6 @@ class Acknowledgements:
             return None
         if link is not None and link not in envelope.sent_to:
             raise UnexpectedMessage(f"a client of {user} answers a message that it was never given", "never_given")
-        self._accept_before(user, envelope)
         self._dispatcher.answered(user, envelope, now)
         status = ack.statuses[0].status
         proof = proof_fields(ack)[0] if ack.proofs else b""
@@ -192,24 +191,16 @@ class Acknowledgements:
                 envelope.advance(Input.TAKEN)  # it names no author: we have to remember who it was
                 self._statuses.report(envelope, status, proof)
             elif status in INTERIM:
-                self._accept_before(server_id, envelope)
                 self._dispatcher.answered(server_id, envelope, now)
                 # Told once this is on disk: else a restart would make its final status unknown.
                 envelope.promise(status, proof)
                 self._mailbox.handed_over(envelope, status)
             elif status != _USER_NOT_FOUND or not self._refusal_waits(server_id, envelope):
-                if status == _DELIVERED:
-                    self._accept_before(server_id, envelope)
                 self._dispatcher.answered(server_id, envelope, now)
                 self._statuses.report(envelope, status, proof)
         elif user is not None and author is not None and author.is_complete:
             self._late(ack, author, user, status, proof)
         return envelope
-
-    def _accept_before(self, destination: Destination, envelope: Envelope) -> None:
-        """It is told of: so its author's list has first what is unanswered of those before it."""
-        if not envelope.origin:
-            self._mailbox.accepted(self._dispatcher.before(destination, envelope))
 
     def refused(self, server_id: str, envelope: Envelope, now: float) -> None:
         """A server does not know whom a message is for, and that is certain by now."""

@@ -8,6 +8,7 @@ written to; it is lost when the last of these links has gone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from math import inf
 
 from parley.services.chat.message.life import Envelope
@@ -21,6 +22,8 @@ WINDOW_BYTES = 8 * 1024 * 1024
 """The same in bytes: what is begun below it may end above it by one message."""
 BURST = 8
 """So many windows may be in flight at once while they are answered within `persist_delay`."""
+LOOKED_AT = 64
+"""Messages that are looked through for those that were sent before one with an answer: mostly it is the first."""
 SERVER_WINDOWS = 16
 """How many such windows there are to a server: a user of it who never answers fills one, and holds up nobody."""
 
@@ -47,6 +50,22 @@ class InFlight(InFlightTable):
     def envelopes(self) -> Iterable[Envelope]:
         """All of them, in that order."""
         return self.held
+
+    @property
+    def oldest(self) -> Envelope:
+        """The one that was sent first. StopIteration: there is none."""
+        return next(iter(self.held))
+
+    def before(self, envelope: Envelope) -> list[Envelope]:
+        """The messages of its pair that were sent before it, of the oldest LOOKED_AT."""
+        author, recipient = envelope.pair
+        found: list[Envelope] = []
+        for each in islice(self.held, LOOKED_AT):
+            if each is envelope:
+                break
+            if each.author == author and each.recipient == recipient:
+                found.append(each)
+        return found
 
     def must_wait(self, envelope: Envelope) -> bool:
         """Whether the author's message of this number to the same recipient, another one, is to be answered first.

@@ -117,6 +117,41 @@ static int is_on(const Envelope *envelope, PyObject *link)
     return 0;
 }
 
+/* Whether two attributes are those of a flow: who wrote, and for whom; -1 with an error. */
+static int is_of(PyObject *envelope, const Flow *flow)
+{
+    PyObject *author = PyObject_GetAttr(envelope, fast_name.author);
+    int is_its = author == NULL ? -1 : PyObject_RichCompareBool(author, flow->author, Py_EQ);
+    Py_XDECREF(author);
+    if (is_its <= 0)
+        return is_its;
+    PyObject *recipient = PyObject_GetAttr(envelope, fast_name.recipient);
+    is_its = recipient == NULL ? -1 : PyObject_RichCompareBool(recipient, flow->recipient, Py_EQ);
+    Py_XDECREF(recipient);
+    return is_its;
+}
+
+/* Whether nothing in flight was written before it by the same author to the same recipient: that would have to come
+ * first in the author's list. What the dispatcher has in flight was sent before; its oldest are looked at. -1 with an
+ * error. */
+static int is_first(FastPath *self, const Envelope *envelope)
+{
+    Flow *flow = envelope->flow;
+    if (flow->oldest != envelope)
+        return 0;
+    if (PyDict_GET_SIZE(flow->to->in_flight->held) == 0 || flow->looked_for == self->call)
+        return 1;
+    PyObject *held = NULL;
+    Py_ssize_t at = 0;
+    for (Py_ssize_t i = 0; i < self->limits.looked_at && PyDict_Next(flow->to->in_flight->held, &at, &held, NULL); i++) {
+        int is_its = is_of(held, flow);
+        if (is_its)
+            return is_its < 0 ? -1 : 0;
+    }
+    flow->looked_for = self->call;
+    return 1;
+}
+
 static int take_answer(FastPath *self, Party *source, PyObject *link, const Frame *frame)
 {
     uint64_t snowflake;
@@ -129,13 +164,13 @@ static int take_answer(FastPath *self, Party *source, PyObject *link, const Fram
         return 0;
     Flow *flow = envelope->flow;
     const int is_sent_here = PyUnicode_GET_LENGTH(flow->origin) == 0;
-    if (self->collect != Py_None && is_sent_here && flow->oldest != envelope)
-        return 0; /* the author's list has those before it first */
     const char *proof = NULL;
     if (!says_delivered(flow, rest, length) &&
         ((proof = proof_of_answer(rest, length)) == NULL || !says_delivered(flow, rest, proof - rest)))
         return 0;
-    int outcome = may_reply(self, flow->reply_to);
+    int outcome = self->collect == Py_None || !is_sent_here ? 1 : is_first(self, envelope);
+    if (outcome > 0)
+        outcome = may_reply(self, flow->reply_to);
     if (outcome <= 0)
         return outcome;
     Run *statuses = &flow->reply_to->statuses;

@@ -11,6 +11,7 @@ int fast_path_python_ready(void)
 {
     static const Name names[] = {
         {&fast_name.link, "link"},       {&fast_name.writable, "writable"},       {&fast_name.send_run, "send_run"},
+        {&fast_name.author, "author"},   {&fast_name.recipient, "recipient"},
         {&fast_name.MESSAGE, "MESSAGE"}, {&fast_name.MESSAGE_ACK, "MESSAGE_ACK"},
     };
     return make_names(names, sizeof names / sizeof *names);

@@ -37,7 +37,7 @@ extern PyTypeObject ChatStateType;
 extern PyTypeObject InFlightTableType;
 
 typedef struct {
-    PyObject *link, *writable, *send_run, *MESSAGE, *MESSAGE_ACK;
+    PyObject *link, *writable, *send_run, *author, *recipient, *MESSAGE, *MESSAGE_ACK;
 } FastPathNames;
 
 extern FastPathNames fast_name;
