@@ -51,6 +51,10 @@ class Hooks:
     """The time (seconds, monotonic), for who is called without it."""
     loaded: Callable[[Destination], None] = _nothing
     """More of what waits for a destination is in memory."""
+    hold: Callable[[User], None] = _nothing
+    """One of our users is not to be listened to, until `release`."""
+    release: Callable[[User], None] = _nothing
+    """They are listened to again."""
     count: Callable[[str, int], None] = _nothing
     """A status was told: its scope (`local` or `remote`), and the status."""
     limited: Callable[[str, str], None] = _nothing

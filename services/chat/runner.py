@@ -171,6 +171,8 @@ class EngineRunner:
                 collect=self.archive.collector if self.archive is not None else None,
                 confirmed=owner.gateway_metrics.confirmed,
                 loaded=self._while_open(self._loaded),
+                hold=self.fair_order.hold,
+                release=self.fair_order.release,
                 count=owner.chat_metrics.count_status,
                 limited=owner.metrics.limited,
                 delivered=lambda done: owner.chat_metrics.delivered(done, owner.server_id, time.monotonic()),

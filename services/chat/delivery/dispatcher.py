@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from parley.services.chat.delivery.author_windows import AuthorWindows
 from parley.services.chat.delivery.fast_path_interface import FastPathInterface, NoFastPath, Sent
 from parley.services.chat.delivery.lanes import Lanes, Stuck
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR, PersistTimer, Watched
@@ -44,6 +45,8 @@ BYTES_ON_THEIR_WAY: Final = 64 * 1024 * 1024
 SHARE: Final = 64
 """Messages of that share, to one destination."""
 SHARE_BYTES: Final = 256 * 1024
+FEW: Final = 64
+"""Messages in flight to a server beyond which it is counted whose they are."""
 SLACK: Final = 1000
 """Deadlines of messages that were answered meanwhile, held at most beyond as many as are on their way."""
 
@@ -66,6 +69,7 @@ class Dispatcher:
         stuck_ttl: float,
         overdue: Callable[[Destination, Envelope], None],
         stuck: Stuck,
+        author_windows: AuthorWindows,
     ) -> None:
         self._roster = roster
         self._mailbox = mailbox
@@ -78,7 +82,7 @@ class Dispatcher:
             self._in_flight,
             delay=persist_delay,
             retry=ack_timeout,
-            save=mailbox.save,
+            save=self._save_late,
             save_all=lambda destination: self._save_before(destination, []),
         )
         self.shared: Final = SharedCopies(
@@ -88,6 +92,7 @@ class Dispatcher:
         self._retries = Retries(ack_timeout)
         self._lanes = Lanes(roster, mailbox, stuck_ttl=stuck_ttl, send_next=self._send_next, stuck=stuck)
         self._state = mailbox.state
+        self._author_windows = author_windows
         self.fast_path: FastPathInterface = NoFastPath()
 
     @property
@@ -303,6 +308,8 @@ class Dispatcher:
             # All of one read have the time of that, and one before it that came here may have a later one.
             in_flight.sent_at = max(at, in_flight.sent_at)
             adopted.append((in_flight.sent_at, destination, envelope))
+            if not origin and destination.__class__ is str:
+                self._author_windows.add(envelope, at)
         self._persist_timer.watch_earlier(adopted)
 
     def writable_links(self, destination: Destination) -> list[ChatLink]:
@@ -339,6 +346,8 @@ class Dispatcher:
         self._state.in_flight += 1
         self._state.in_flight_bytes += envelope.size
         self._unanswered.append((envelope.due, destination, envelope))
+        if len(in_flight.held) > FEW and not envelope.origin and isinstance(destination, str):
+            self._author_windows.add(envelope, now)
         if envelope.durability is MEMORY:
             self._persist_timer.watch(destination, envelope, now)
         if is_in_pieces:
@@ -392,6 +401,8 @@ class Dispatcher:
             if not envelope.origin and in_flight.oldest is not envelope:
                 self._mailbox.accepted(in_flight.before(envelope))  # its author's list has those first
         in_flight.remove(envelope)
+        if envelope.author in self._author_windows.of:
+            self._author_windows.remove(envelope)
         self._state.in_flight -= 1
         self._state.in_flight_bytes -= envelope.size
         if self._lanes.paths:
@@ -401,6 +412,8 @@ class Dispatcher:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
         in_flight = self._unanswered_by(destination)
         envelopes = in_flight.remove_link(link) if in_flight is not None else []
+        for envelope in envelopes if destination.__class__ is str else ():
+            self._author_windows.remove(envelope)
         self._state.in_flight -= len(envelopes)
         self._state.in_flight_bytes -= sum(envelope.size for envelope in envelopes)
         return sorted(envelopes, key=lambda envelope: envelope.id)  # those of shared copies came to it late
@@ -441,6 +454,12 @@ class Dispatcher:
         if in_flight is None:
             return 0
         return in_flight.send_again()
+
+    def _save_late(self, destination: Destination, envelope: Envelope) -> Kept:
+        """Write what is not answered soon."""
+        if not envelope.origin and isinstance(destination, str):
+            self._author_windows.add(envelope, envelope.due - self._ack_timeout)
+        return self._mailbox.save(destination, envelope)
 
     def not_saved(self, destination: Destination) -> None:
         """Something on its way there could not be written."""
@@ -483,6 +502,8 @@ class Dispatcher:
         due = [*self._persist_timer.due(), *self._retries.due(), *self._lanes.due()]
         if self.shared.sent:
             due += self.shared.due()
+        if self._author_windows.look_at:
+            due.append(self._author_windows.look_at)
         if self._unanswered:
             due.append(self._unanswered[0][0])
         due_fast = self.fast_path.due(self._persist_delay)
@@ -506,5 +527,7 @@ class Dispatcher:
                     self._retries.add(envelope, now, immediately=isinstance(destination, User))
                 self.pump(destination, now)
         self._retries.handle_timeout(now)
+        if self._author_windows.look_at:
+            self._author_windows.handle_timeout(now)
         for destination in self._lanes.handle_timeout(now):
             self.pump(destination, now)

@@ -40,7 +40,7 @@ class FairOrder:
         """The disk's results that are still to be told to others."""
         self.searches = self._make_steps(lambda _size: None)
         """Searches for people among those who are connected."""
-        self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), self._release)
+        self.fanouts = Fanouts(lambda done: self._make_steps(done, self._is_behind), self.release)
 
     def _make_steps(self, done: Callable[[int], None], is_behind: Callable[[], bool] = lambda: False) -> Steps:
         def task_done(size: int) -> None:
@@ -52,8 +52,13 @@ class FairOrder:
     def _is_behind(self) -> bool:
         return self.pressure.is_behind
 
-    def _release(self, author: User) -> None:
-        """An author whose messages to groups were too many at a time is listened to again."""
+    def hold(self, author: User) -> None:
+        """An author has too many messages under way, and is not listened to."""
+        for link in self._links_of(author):
+            link.hold()
+
+    def release(self, author: User) -> None:
+        """An author who had too many under way is listened to again."""
         for link in self._links_of(author):
             link.release()
 

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Final
 
 from parley.services.chat.deduplication.unverified_copies import UnverifiedCopies
+from parley.services.chat.delivery.author_windows import AuthorWindows
 from parley.services.chat.delivery.dispatcher import Dispatcher
 from parley.services.chat.delivery.fast_path import FastPath
 from parley.services.chat.gateways import answers
@@ -111,6 +112,7 @@ class Router:
             stuck_ttl=timing.stuck_ttl,
             overdue=self._overdue,
             stuck=self._stuck,
+            author_windows=AuthorWindows(hooks.hold, hooks.release, lambda: hooks.limited("messages", "link")),
         )
         self._awaited = AwaitedServers()
         self._missing: dict[str, float] = {}
