@@ -320,6 +320,28 @@ def test_the_archive_is_given_another_name_of_the_same_file_and_keeps_it(tmp_pat
     run(story())
 
 
+def test_a_message_that_the_archive_has_before_it_is_kept_is_one_file_all_the_same(tmp_path, monkeypatch):
+    """Its author's list has it as soon as it is accepted, so the archive asks for it first. It is hashed once."""
+    raw, hashed = frame(1), []
+
+    def hashing(content):
+        hashed.append(len(content))
+        return sha256(content)
+
+    async def story():
+        async with Opened(tmp_path) as it:
+            monkeypatch.setattr("parley.services.chat.storage.body_files.sha256", hashing)
+            message, filed = envelope(1, raw), asyncio.get_running_loop().create_future()
+            it.store.file((message.content, message.digest), filed.set_result)
+            await it.keep(message)
+            assert await asyncio.wait_for(filed, TIMEOUT) == sha256(raw).digest()
+            theirs = tmp_path / ARCHIVE / HANDED / name(raw)
+            assert theirs.samefile(tmp_path / MAILBOX / name(raw))
+            assert hashed == [len(raw)]
+
+    run(story())
+
+
 @pytest.mark.parametrize("waits", [True, False])
 def test_where_nothing_can_be_linked_the_archive_is_given_a_copy(tmp_path, monkeypatch, waits):
     raw = frame(1)

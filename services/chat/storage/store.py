@@ -13,11 +13,12 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -124,7 +125,6 @@ class Store:
         self._unwritten = Unwritten()
         self._unread: list[Work] = []
         """Reads that could not be done yet."""
-        self._unfiled: deque[Work] = deque()
         self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
         self._thread.start()
         if schema.is_large(path):
@@ -139,6 +139,10 @@ class Store:
         self._is_journal_left = (directory / JOURNAL).is_dir() and any((directory / JOURNAL).iterdir())
         self._contents = queries.Reading(self._db, self._bodies, self.files)
         self._file_writes = FileWrites(self._db, self.files)
+        self._unfiled: deque[Work] = deque()
+        """Contents for the archive that have no file in the mailbox, or have it with the commit that comes next."""
+        self._unlinked: deque[Work] = deque()
+        """Those that have one, which goes as soon as their messages do."""
 
     # At the start, on the caller's thread --------------------------------------------------
 
@@ -488,8 +492,10 @@ class Store:
             running = True
             while running:
                 batch, running = self._take()
-                self._file(batch)
+                self._sort_files(batch)
+                self._file(self._unlinked)  # before any of them is deleted here
                 self._write(batch)
+                self._file(self._unfiled, _digests(batch))  # behind what is kept: of that it is another name
                 reads = self._unread + [work for work in batch if work.read is not None]
                 self._unread = [work for work in reads if not self._read(work)]
                 self._erasure.cut_journal(time.monotonic())
@@ -502,7 +508,8 @@ class Store:
     def _take(self) -> tuple[list[Work], bool]:
         """All that is waiting, up to BATCH; and whether to go on. Nothing, where something is to be tried again."""
         batch, self._left = self._left, []
-        patience = 0.0 if self._unfiled else RETRY if self.error or self._erasure.is_pending else None
+        has_files = self._unfiled or self._unlinked
+        patience = 0.0 if has_files else RETRY if self.error or self._erasure.is_pending else None
         with contextlib.suppress(Empty):
             while len(batch) < BATCH:
                 asked = self._queue.get_nowait() if batch else self._queue.get(timeout=patience)
@@ -513,19 +520,24 @@ class Store:
             del batch[BATCH:]
         return batch, True
 
-    def _file(self, batch: list[Work]) -> None:
-        """Hand over files to the archive, before any of them is deleted here: some, as the mailbox comes first."""
-        self._unfiled += [work for work in batch if work.filed is not None]
+    def _sort_files(self, batch: list[Work]) -> None:
+        """Take what the archive is to have as files, by whether the mailbox has a file of it already."""
+        for work in batch:
+            if work.filed is not None:
+                (self._unlinked if work.filed[1] else self._unfiled).append(work)
+
+    def _file(self, works: deque[Work], digests: Mapping[int, bytes] = MappingProxyType({})) -> None:
+        """Hand over files to the archive: some, as the mailbox comes first. `digests`: what `_digests` found."""
         size = 0
-        while self._unfiled and size < rows.LOADED:
-            work = self._unfiled.popleft()
+        while works and size < rows.LOADED:
+            work = works.popleft()
             if work.filed is None or work.found is None:
                 continue
             content, digest = work.filed
             size += len(content)
             handed = None
             with contextlib.suppress(OSError):
-                handed = self.files.hand(content, digest, self._handed)
+                handed = self.files.hand(content, digest or digests.get(id(content), b""), self._handed)
             self._tell(work.found, handed)
 
     def _write(self, batch: list[Work]) -> None:
@@ -682,6 +694,12 @@ class _Sorted:
     def _note(self, body: Body | None) -> None:
         if body is not None:
             self.bodies[body.number] = body
+
+
+def _digests(works: Iterable[Work]) -> dict[int, bytes]:
+    """The digests of large contents that were written just now, by the identity of each content."""
+    kept = [work.envelope for work in works if work.envelope is not None and work.envelope.size >= LARGE]
+    return {id(each.content): each.digest for each in kept}
 
 
 def _is_there(path: Path) -> bool:
