@@ -85,6 +85,8 @@ class Hooks:
     """The keys of a user's devices; None: none are known here."""
     edit_refused: Callable[[], None] = _nothing
     """An edit may not change a message that waits."""
+    taken_for_forged: Callable[[Envelope], None] = _nothing
+    """Its recipient's client refused a message of another server's user, as it does with what is forged."""
     doubted: Callable[[], None] = _nothing
     """Somebody answered what they are not known to have been given."""
     refusal_waits: Callable[[str, Envelope], bool] = _never

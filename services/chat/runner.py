@@ -186,6 +186,7 @@ class EngineRunner:
                 refusal_waits=owner.refusal_waits,
                 sign=owner.authors.sign,
                 keys_of=owner.authors.devices_of,
+                taken_for_forged=lambda each: owner.authors.taken_for_forged(each, self.engine.router.batch_came),
                 edit_refused=owner.chat_metrics.edit_refused,
             ),
             caps=config.limits,

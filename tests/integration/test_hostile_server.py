@@ -132,6 +132,34 @@ def test_what_a_server_says_in_the_name_of_other_servers_users_is_refused_or_sho
         assert shown(alice) == [("it is me", "signed"), ("still me", "signed")]
 
 
+def test_a_message_of_its_own_user_that_was_changed_is_refused_and_each_is_counted_once(nodes, environment, evil):
+    """They take the fast path, on which nothing is verified: what the recipient's client refuses is, then."""
+    sent = [
+        pb.ChatMessage(
+            messageSnowflake=next(_numbers), author=MALLORY.to_pb(), user=ALICE.to_pb(), textContent=text
+        )
+        for text in ("as it was", *["to be changed"] * 40)
+    ]
+    for message in sent:
+        sign_message(DEVICE, message, 0, int(time.time() * 1000))
+    for message in sent[1:]:
+        message.textContent = "changed"
+    with listen(environment) as alice:
+        alice.wait_error("listening as alice@alpha")
+        evil.say("MESSAGE", sent[0])
+        wait_shown(alice, "as it was")
+        before = forged(nodes, "message")
+        for count, message in enumerate(sent[1:], 1):
+            evil.say("MESSAGE", message)
+            wait_until(lambda n=count: forged(nodes, "message") >= before + n, what=f"forged message {count}")
+        wait_until(
+            lambda: {(each.messageSnowflake, "OTHER_ERROR") for each in sent[1:]} <= set(evil.statuses()),
+            what="all of them refused",
+        )
+        assert forged(nodes, "message") == before + len(sent) - 1
+        assert [text for text, _ in shown(alice)] == ["as it was"]
+
+
 def test_a_forged_status_of_a_member_of_its_group_is_not_believed(environment, evil):
     with Command("chat", "--as", "alice@alpha", environment=environment) as alice:
         alice.wait_error("you are alice@alpha")

@@ -142,6 +142,7 @@ class Node:
         """The servers that announced themselves as no Parley."""
         self.counted = []
         self.doubted = 0
+        self.taken_for_forged = []
         self.limited = []
         self.settings = ChatConfig(ack_timeout=ACK_TIMEOUT, mailbox_messages=mailbox, **settings)
         self.disk = FakeDisk()
@@ -173,6 +174,7 @@ class Node:
                 searched=self.searched.append,
                 is_existing=self.existing.__contains__,
                 doubted=self.note_doubt,
+                taken_for_forged=self.taken_for_forged.append,
                 sign=self.sign,
             ),
             fast_path=self.fast_path,

@@ -91,6 +91,23 @@ def test_of_other_messages_some_are_verified(world):
     assert world.forged == ["message"] * 3
 
 
+def test_what_its_recipient_refused_is_looked_at_and_counts_once(world):
+    forged, good = direct(1), direct(2)
+    forged.textContent = "ho"
+    for message in (forged, good):
+        world.checks.look_at_refused(message, now=0.0)
+    assert (world.verified, world.forged) == (2, ["message"])
+    sampled = direct(3)
+    sampled.textContent = "ho"
+    world.look_at(sampled, now=1.0)
+    world.checks.look_at_refused(sampled, now=2.0)
+    assert world.forged == ["message"] * 2
+    unsigned = direct(4)
+    unsigned.ClearField("proof")
+    world.checks.look_at_refused(unsigned, now=3.0)
+    assert (world.verified, world.forged) == (3, ["message"] * 2)
+
+
 def test_no_turn_and_no_second_has_more_than_its_share(world):
     for number in range(OF_TURN + 2):
         assert world.look_at(copy(number))

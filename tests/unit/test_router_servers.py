@@ -7,6 +7,7 @@ from parley.services.chat.message import in_flight
 from parley.services.chat.message.statuses import Status
 from parley.services.chat.routing.router import LOOKUP_TIME
 from parley.shared.addresses import Group, User
+from parley.shared.compiled import core
 from parley.shared.errors import UnexpectedMessage
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import encode, pb
@@ -361,6 +362,26 @@ def test_a_status_of_a_message_that_its_server_was_never_given_is_told_to_nobody
     node.answer("beta", 2, (BOB, Status.Status.Value(status)), author=ANN)
     assert not ann.sent
     assert node.doubted == 2
+
+
+@pytest.mark.parametrize("fast_path", {False, core is not None})
+def test_what_a_client_refuses_of_another_servers_user_is_told_of(fast_path):
+    """Also what took the fast path, on which nothing is verified; but no group's copy, nor what is said here."""
+    node = Node("alpha", fast_path=fast_path)
+    node.connect(ANN), node.connect(AMY), node.link("beta")
+    node.receive("beta", message(BOB, 1, ANN, "known from now on"))
+    node.ack(ANN, 1)
+    changed = message(BOB, 2, ANN, "changed")
+    node.receive("beta", changed)
+    assert fast_path == bool(node.router.fast_path)
+    node.ack(ANN, 2, Status.OTHER_ERROR)
+    assert [each.raw for each in node.taken_for_forged] == [encode("MESSAGE", changed)]
+    crew = pb.UserOfGroup(user=ANN.to_pb(), group=Group("crew", "beta").to_pb())
+    node.receive("beta", message(BOB, 3, None, "to the crew", userOfGroup=crew))
+    node.ack(ANN, 3, Status.OTHER_ERROR)
+    node.send(AMY, 4, ANN, "of here")
+    node.ack(ANN, 4, Status.OTHER_ERROR)
+    assert len(node.taken_for_forged) == 1
 
 
 def test_a_groups_server_tells_statuses_of_what_it_was_given_only(node, ann):

@@ -3,6 +3,9 @@
 Whoever receives a message checks its signature in any case. A server only finds out early, and says so in a metric,
 that another one forges: so what is wrong goes on, is shown as forged, and is answered as not taken. A signature
 takes 70 µs: no turn has more than a few, and no second more than RATE; the copies of one body are one.
+
+Nearly all messages take the fast path, which verifies nothing: of these, one is looked at once its recipient's
+client has refused it.
 """
 
 from __future__ import annotations
@@ -45,6 +48,8 @@ class AuthorChecks:
         self.samples: Iterator[bool] = itertools.cycle([*[False] * (SAMPLE - 1), True])
         """For each message that is no copy, whether it is one of the sample."""
         self._known: OrderedDict[bytes, bool] = OrderedDict()
+        self._counted: OrderedDict[bytes, None] = OrderedDict()
+        """Forged bodies of the sample: their recipients are about to refuse them."""
 
     def look_at(self, message: pb.ChatMessage, now: float) -> bool:
         """Look at what another server sent; False: it is forged. True: nothing speaks against it.
@@ -59,7 +64,16 @@ class AuthorChecks:
         if not is_good:
             is_copy = message.HasField("userOfGroup") or message.HasField("members")
             self._forged("copy" if is_copy else "message")
+            if not is_copy:
+                self._counted[_body(message)] = None
+                if len(self._counted) > REMEMBERED:
+                    self._counted.popitem(last=False)
         return is_good
+
+    def look_at_refused(self, message: pb.ChatMessage, now: float) -> None:
+        """Look at a message, no copy, that its recipient's client refused; one that was counted counts no more."""
+        if message.HasField("proof") and _body(message) not in self._counted:
+            self.look_at(message, now)
 
     def _is_good(self, message: pb.ChatMessage, now: float) -> bool:
         known = self._keys(User.of(message.author))

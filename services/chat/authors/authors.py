@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 from typing import Protocol
 
-from parley.services.chat.authors.author_checks import AuthorChecks
+from parley.services.chat.authors.author_checks import LARGEST, AuthorChecks
 from parley.services.chat.authors.device_questions import DeviceQuestions
 from parley.services.chat.authors.status_signer import StatusSigner
 from parley.services.chat.message.life import Envelope
@@ -20,7 +20,7 @@ from parley.shared.service.user_admission import UserAdmission
 from parley.shared.spellings import Spellings
 from parley.shared.telemetry.metrics import Metrics
 from parley.shared.trust.authors import DeviceKeys
-from parley.shared.wire.framing import Frame
+from parley.shared.wire.framing import Frame, read_datagram
 from parley.shared.wire.messages import decode, pb
 
 
@@ -87,6 +87,11 @@ class Authors:
             return DeviceKeys([owner.key for owner in name.owners], name.revoked)
         known = store.lists.look_at(user)
         return None if known is None else DeviceKeys([device.key for device in known.devices], known.revoked)
+
+    def taken_for_forged(self, envelope: Envelope, now: float) -> None:
+        """A recipient's client refused what another server's user sent; `now`: when the turn began."""
+        if envelope.size <= LARGEST:
+            self.checks.look_at_refused(decode(read_datagram(envelope.raw), pb.ChatMessage), now)
 
     # Devices ------------------------------------------------------------------------------------------------
 

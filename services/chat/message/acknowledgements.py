@@ -29,6 +29,7 @@ LONGEST: Final = 64 * 1024
 NO_STATUS: Final = -1
 """No status."""
 _DELIVERED: Final = Status.DELIVERED
+_OTHER_ERROR: Final = Status.OTHER_ERROR
 _USER_NOT_FOUND: Final = Status.USER_NOT_FOUND
 
 
@@ -53,6 +54,7 @@ class Acknowledgements:
         self._spellings = spellings
         self._doubted = hooks.doubted
         self._refusal_waits = hooks.refusal_waits
+        self._taken_for_forged = hooks.taken_for_forged
         self._receipts: dict[ChatLink, int] = {}
         """Links over which statuses came in this batch that want a receipt → the last one's number."""
         self._given: OrderedDict[Name, HandedOver] = OrderedDict()
@@ -91,6 +93,8 @@ class Acknowledgements:
             raise UnexpectedMessage(f"a client of {user} answers a message that it was never given", "never_given")
         self._dispatcher.answered(user, envelope, now)
         status = ack.statuses[0].status
+        if status == _OTHER_ERROR and envelope.origin and envelope.group is None:
+            self._taken_for_forged(envelope)
         proof = proof_fields(ack)[0] if ack.proofs else b""
         self._statuses.report(envelope, status if status in FINAL else Status.UNKNOWN_STATUS, proof)
         return envelope if status == _DELIVERED and not was_misspelt else None
