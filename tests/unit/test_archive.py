@@ -243,6 +243,20 @@ def test_what_another_process_takes_in_once_more_keeps_the_status_that_it_had(ke
     assert told(collectors[1], Status.DELIVERED) == Status.DELIVERED
 
 
+def test_an_edit_that_is_kept_and_then_refused_changes_no_list():
+    collector = Collector("alpha", lambda: None)
+    edit = pb.ChatMessage(messageSnowflake=2, author=ALICE.to_pb(), user=BOB.to_pb())
+    edit.edit.target, edit.edit.text = 1, "otherwise"
+    envelope = Envelope(ALICE, 2, BOB, encode("MESSAGE", edit), bytes(16))
+    collector.accepted(envelope)
+    collector.note(envelope, Status.OTHER_ERROR)
+    assert collected(collector) == []
+    collector.note(envelope, Status.USER_AWAY)
+    assert [(kind, marks, status) for kind, marks, status, _data in collected(collector)] == [
+        (MESSAGE, SENT, Status.USER_AWAY)
+    ]
+
+
 def test_a_refused_message_a_place_and_what_is_for_others_alone_are_not_kept():
     collector = Collector("alpha", lambda: None)
     collector.note(Envelope(ALICE, 1, BOB, message(ALICE, BOB, "hello"), bytes(16)), Status.USER_NOT_FOUND)

@@ -55,6 +55,8 @@ MUCH: Final = 256 * 1024
 """Bytes of entries that are handed over at once, and not at the next commit."""
 _LOCATION: Final = bytes((0xB2, 0x01))
 """The tag of `live_location`, field 22."""
+_EDIT: Final = pb.ChatMessage(edit=pb.Edit()).SerializeToString()[:-1]
+"""The tag of `edit`."""
 _DELIVERED: Final = Status.DELIVERED
 _NOT_THERE: Final = Status.OTHER_SERVER_TIMEOUT
 _OFF: Final = pb.ChatMessage(historyOff=True).SerializeToString()
@@ -127,11 +129,12 @@ class Collector:
     def accepted(self, envelope: Envelope) -> None:
         """A message is about to be written, or another server has it: so it has its place in its author's list.
 
-        Statuses come later, and not always in the order in which an author wrote.
+        Statuses come later, and not always in the order in which an author wrote. An edit needs none: it changes a
+        line, and may still be refused.
         """
         is_for_user = envelope.group is None and envelope.recipient.__class__ is not Group
         is_new = envelope.last_status is None and not envelope.was_accepted and not envelope.is_repeat
-        if is_for_user and is_new and not envelope.origin and envelope.raw and not _is_location(envelope.raw):
+        if is_for_user and is_new and not envelope.origin and envelope.raw and not _has_no_line(envelope.raw):
             envelope.accepted()
             self._add_message(envelope, SENT, NO_STATUS, envelope.key)
 
@@ -302,6 +305,14 @@ def _is_location(raw: bytes) -> bool:
         return False
     message = _message(raw)
     return message is None or message.HasField("live_location")
+
+
+def _has_no_line(raw: bytes) -> bool:
+    """Whether a MESSAGE's frame has a place or an edit in it; most are told by their bytes."""
+    if _EDIT not in raw:
+        return _is_location(raw)
+    message = _message(raw)
+    return message is None or message.WhichOneof("content") in ("edit", "live_location")
 
 
 def _is_off(raw: bytes) -> bool:
