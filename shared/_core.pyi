@@ -138,6 +138,7 @@ class FastPath(FrameTaker):
         first_window: int,
         largest: int,
         looked_at: int,
+        of_author: int,
         patience: int,
         delivered_status: int,
         collect: Callable[[], None] | None,

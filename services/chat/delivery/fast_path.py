@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from parley.services.chat.delivery.author_windows import MOST
 from parley.services.chat.delivery.dispatcher import BYTES_ON_THEIR_WAY, ON_THEIR_WAY, Dispatcher
 from parley.services.chat.delivery.fast_path_interface import Sent
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR
@@ -96,6 +97,7 @@ class FastPath:
             first_window=WINDOW,
             largest=WHOLE,
             looked_at=LOOKED_AT,
+            of_author=MOST,
             patience=ANSWERING_FACTOR,
             delivered_status=Status.DELIVERED,
             collect=None if hooks.collect is None else hooks.collect.begun,

@@ -71,6 +71,7 @@ Envelope *envelope_add(FastPath *self, Flow *flow, const Frame *frame, uint64_t 
     to->newest = envelope;
     *(flow->newest ? &flow->newest->behind : &flow->oldest) = envelope;
     flow->newest = envelope;
+    flow->count++;
     *(self->youngest ? &self->youngest->younger : &self->oldest) = envelope;
     self->youngest = envelope;
     to->count++;
@@ -92,6 +93,7 @@ void envelope_remove(FastPath *self, Envelope *envelope)
     *(envelope->after ? &envelope->after->before : &to->newest) = envelope->before;
     *(envelope->ahead ? &envelope->ahead->behind : &flow->oldest) = envelope->behind;
     *(envelope->behind ? &envelope->behind->ahead : &flow->newest) = envelope->ahead;
+    flow->count--;
     *(envelope->older ? &envelope->older->younger : &self->oldest) = envelope->younger;
     *(envelope->younger ? &envelope->younger->older : &self->youngest) = envelope->older;
     to->count--;

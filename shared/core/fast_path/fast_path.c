@@ -30,6 +30,14 @@ static int is_known(FastPath *self, Flow *flow, uint64_t snowflake, const Messag
     return stored_has(&self->stored, key);
 }
 
+/* Whether an author has many unanswered messages at a server that does not just say DELIVERED: the dispatcher is to
+ * count them. */
+static int has_many(const FastPath *self, const Flow *flow)
+{
+    return flow->count >= self->limits.of_author && PyUnicode_Check(flow->to->destination) &&
+           PyDict_GET_SIZE(flow->to->in_flight->held) >= self->limits.of_author / 4;
+}
+
 /* 1: it is on its way. 0: not by the fast path. -1: an error. */
 static int take_message(FastPath *self, Party *source, const Frame *frame)
 {
@@ -42,6 +50,8 @@ static int take_message(FastPath *self, Party *source, const Frame *frame)
     if (flow == NULL)
         return PyErr_Occurred() ? -1 : 0;
     Party *to = flow->to;
+    if (has_many(self, flow))
+        return 0;
     int outcome = may_send(self, to);
     if (outcome <= 0 || self->left <= 0 || self->bytes_left <= 0 || self->produced >= self->limits.most_produced)
         return outcome < 0 ? -1 : 0;

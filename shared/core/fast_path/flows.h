@@ -40,6 +40,7 @@ struct Flow {
     MessageKey pair;            /* its messages' keys have in common */
     int is_local;
     Envelope *oldest, *newest; /* what is in flight of it, in order */
+    Py_ssize_t count;
     uint64_t looked_for;       /* the last call in which the dispatcher had none of it in flight */
 };
 

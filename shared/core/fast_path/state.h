@@ -20,7 +20,7 @@ typedef struct {
 /* What it was made with, and is not to be otherwise: fast_path.py says what each is. */
 typedef struct {
     long long most, most_bytes, most_produced, first_window, largest;
-    Py_ssize_t most_unconfirmed, looked_at;
+    Py_ssize_t most_unconfirmed, looked_at, of_author;
     int patience, delivered;
 } FastPathLimits;
 

@@ -172,6 +172,7 @@ class DocumentsUnread(MessagesUnread):
 
     name = "documents-unread"
     rate = 20.0
+    settings = MappingProxyType({"PARLEY_CHAT__MAILBOX_USER_BYTES": str(64 << 20)})
 
     def messages(self) -> Messages:
         """To whom does not read."""
