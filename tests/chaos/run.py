@@ -271,6 +271,7 @@ class Run:
         except Silent as error:
             return [str(error)]
         wrong = [*self.record.wrong(self._lists, devices, kills_in(self._faults.done))]
+        await owners.close()  # what was deleted leaves the file then, or within a minute
         wrong += owners.leftovers(self._lists)
         with (self.directory / "conversations.txt").open("w", encoding="utf-8") as file:
             file.writelines(f"{each.kind}: {each}\n" for each in wrong)
