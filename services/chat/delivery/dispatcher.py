@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from parley.services.chat.delivery.author_windows import AuthorWindows
+from parley.services.chat.delivery.author_windows import MOST, AuthorWindows
 from parley.services.chat.delivery.fast_path_interface import FastPathInterface, NoFastPath, Sent
 from parley.services.chat.delivery.lanes import Lanes, Stuck
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR, PersistTimer, Watched
@@ -45,8 +45,6 @@ BYTES_ON_THEIR_WAY: Final = 64 * 1024 * 1024
 SHARE: Final = 64
 """Messages of that share, to one destination."""
 SHARE_BYTES: Final = 256 * 1024
-FEW: Final = 64
-"""Messages in flight to a server beyond which it is counted whose they are."""
 SLACK: Final = 1000
 """Deadlines of messages that were answered meanwhile, held at most beyond as many as are on their way."""
 
@@ -346,7 +344,7 @@ class Dispatcher:
         self._state.in_flight += 1
         self._state.in_flight_bytes += envelope.size
         self._unanswered.append((envelope.due, destination, envelope))
-        if len(in_flight.held) > FEW and not envelope.origin and isinstance(destination, str):
+        if len(in_flight.held) >= MOST and not envelope.origin and isinstance(destination, str):
             self._author_windows.add(envelope, now)
         if envelope.durability is MEMORY:
             self._persist_timer.watch(destination, envelope, now)
@@ -398,10 +396,10 @@ class Dispatcher:
         in_flight = self._in_flight[destination]
         if now is not None:
             in_flight.answered_at = now
-            if not envelope.origin and in_flight.oldest is not envelope:
+            if not envelope.origin and next(iter(in_flight.held)) is not envelope:
                 self._mailbox.accepted(in_flight.before(envelope))  # its author's list has those first
         in_flight.remove(envelope)
-        if envelope.author in self._author_windows.of:
+        if self._author_windows.of and envelope.author in self._author_windows.of:
             self._author_windows.remove(envelope)
         self._state.in_flight -= 1
         self._state.in_flight_bytes -= envelope.size

@@ -51,11 +51,6 @@ class InFlight(InFlightTable):
         """All of them, in that order."""
         return self.held
 
-    @property
-    def oldest(self) -> Envelope:
-        """The one that was sent first. StopIteration: there is none."""
-        return next(iter(self.held))
-
     def before(self, envelope: Envelope) -> list[Envelope]:
         """The messages of its pair that were sent before it, of the oldest LOOKED_AT."""
         author, recipient = envelope.pair
