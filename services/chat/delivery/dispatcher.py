@@ -54,7 +54,7 @@ Due = tuple[float, Destination, Envelope]
 class Dispatcher:
     """One window per destination. `overdue` hears of what is unanswered for `ack_timeout` seconds.
 
-    `stuck` gives up what did not pass for `stuck_ttl` seconds (lanes.py).
+    `stuck` gives up what did not pass for `stuck_ttl` seconds (lanes.py). `has_lists`: there is an archive.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Dispatcher:
         overdue: Callable[[Destination, Envelope], None],
         stuck: Stuck,
         author_windows: AuthorWindows,
+        has_lists: bool,
     ) -> None:
         self._roster = roster
         self._mailbox = mailbox
@@ -91,6 +92,8 @@ class Dispatcher:
         self._lanes = Lanes(roster, mailbox, stuck_ttl=stuck_ttl, send_next=self._send_next, stuck=stuck)
         self._state = mailbox.state
         self._author_windows = author_windows
+        self._counted = author_windows.of
+        self._has_lists = has_lists
         self.fast_path: FastPathInterface = NoFastPath()
 
     @property
@@ -396,10 +399,10 @@ class Dispatcher:
         in_flight = self._in_flight[destination]
         if now is not None:
             in_flight.answered_at = now
-            if not envelope.origin and next(iter(in_flight.held)) is not envelope:
+            if self._has_lists and not envelope.origin and next(iter(in_flight.held)) is not envelope:
                 self._mailbox.accepted(in_flight.before(envelope))  # its author's list has those first
         in_flight.remove(envelope)
-        if self._author_windows.of and envelope.author in self._author_windows.of:
+        if self._counted and envelope.author in self._counted:
             self._author_windows.remove(envelope)
         self._state.in_flight -= 1
         self._state.in_flight_bytes -= envelope.size

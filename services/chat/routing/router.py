@@ -113,6 +113,7 @@ class Router:
             overdue=self._overdue,
             stuck=self._stuck,
             author_windows=AuthorWindows(hooks.hold, hooks.release, lambda: hooks.limited("messages", "link")),
+            has_lists=hooks.collect is not None,
         )
         self._awaited = AwaitedServers()
         self._missing: dict[str, float] = {}
