@@ -144,6 +144,8 @@ class Node:
         self.doubted = 0
         self.taken_for_forged = []
         self.limited = []
+        self.held = []
+        """Whose links were held, and released: ("hold", user), ("release", user)."""
         self.settings = ChatConfig(ack_timeout=ACK_TIMEOUT, mailbox_messages=mailbox, **settings)
         self.disk = FakeDisk()
         self.start()
@@ -168,6 +170,8 @@ class Node:
                 collect=self.collector,
                 loaded=lambda destination: self.router.loaded(destination, self.now),
                 limited=lambda what, where: self.limited.append((what, where)),
+                hold=lambda user: self.held.append(("hold", user)),
+                release=lambda user: self.held.append(("release", user)),
                 count=lambda scope, status: self.counted.append((scope, status)),
                 delivered_run=self.count_run,
                 look_for=self.looked_for.append,

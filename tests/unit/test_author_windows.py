@@ -3,7 +3,6 @@
 import pytest
 
 from parley.services.chat.delivery.author_windows import AGAIN, MOST, PATIENCE, AuthorWindows
-from parley.services.chat.hooks import Hooks
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import User
@@ -83,32 +82,30 @@ def test_nothing_is_remembered_of_who_is_answered(authors):
     assert not authors.windows.of
 
 
+def test_nothing_is_remembered_of_what_counts_no_more(authors):
+    written = authors.write(MOST)
+    authors.windows.handle_timeout(PATIENCE)
+    assert not authors.windows.of
+    authors.answer(written)
+    assert not authors.windows.of
+
+
 @pytest.mark.parametrize("fast_path", [False, True])
-def test_what_waits_for_another_servers_answers_counts_until_it_has_them(monkeypatch, fast_path):
-    calls = []
-    made = Hooks.__init__
-    monkeypatch.setattr(
-        Hooks,
-        "__init__",
-        lambda self, **hooks: made(self, **hooks, hold=lambda _user: calls.append("hold"), release=calls.append),
-    )
+def test_what_waits_for_another_servers_answers_counts_until_it_has_them(fast_path):
     node = Node("alpha", fast_path=fast_path)
     node.connect(ANN)
     link = node.link("beta")
     for number in range(1, MOST + 1):
         node.send(ANN, number, BOB)
     node.pass_time(0.06)  # the fast path hands over what is not answered
-    assert calls == ["hold"]
+    assert node.held == [("hold", ANN)]
     assert len(link.snowflakes()) == MOST
     for number in range(1, MOST + 1):
         node.answer("beta", number, (BOB, Status.USER_AWAY), author=ANN)
-    assert calls == ["hold", ANN]
+    assert node.held == [("hold", ANN), ("release", ANN)]
 
 
-def test_what_was_on_a_lost_link_counts_no_more(monkeypatch):
-    calls = []
-    made = Hooks.__init__
-    monkeypatch.setattr(Hooks, "__init__", lambda self, **hooks: made(self, **hooks, release=calls.append))
+def test_what_was_on_a_lost_link_counts_no_more():
     node = Node("alpha", fast_path=False)
     node.connect(ANN)
     link = node.link("beta")
@@ -116,4 +113,4 @@ def test_what_was_on_a_lost_link_counts_no_more(monkeypatch):
         node.send(ANN, number, BOB)
     node.pass_time(0.06)
     node.unlink("beta", link)
-    assert calls == [ANN]
+    assert node.held == [("hold", ANN), ("release", ANN)]

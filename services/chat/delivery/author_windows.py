@@ -49,7 +49,7 @@ class AuthorWindows:
         if envelope in mine:
             return
         mine[envelope] = now
-        if len(mine) >= MOST and len(mine) % AGAIN == 0 and self._count(mine, now) >= MOST:
+        if len(mine) >= MOST and len(mine) % AGAIN == 0 and self._count(author, now) >= MOST:
             if author not in self._held:
                 self._limited()
                 self.look_at = self.look_at or now + PATIENCE
@@ -67,11 +67,13 @@ class AuthorWindows:
         if not mine:
             del self.of[author]
 
-    @staticmethod
-    def _count(mine: dict[Envelope, float], now: float) -> int:
-        """How many count still; the others are forgotten."""
+    def _count(self, author: User, now: float) -> int:
+        """How many of an author's count still; the others are forgotten."""
+        mine = self.of.get(author, {})
         while mine and next(iter(mine.values())) + PATIENCE <= now:
             del mine[next(iter(mine))]
+        if not mine:
+            self.of.pop(author, None)
         return len(mine)
 
     def _let_go(self, author: User) -> None:
@@ -86,5 +88,5 @@ class AuthorWindows:
             return
         self.look_at = now + PATIENCE / 4
         for author in list(self._held):
-            if self._count(self.of.get(author, {}), now) <= MOST // 2:
+            if self._count(author, now) <= MOST // 2:
                 self._let_go(author)

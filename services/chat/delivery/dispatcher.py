@@ -306,7 +306,7 @@ class Dispatcher:
             self._state.in_flight += 1
             self._state.in_flight_bytes += envelope.size
             self._unanswered.append((envelope.due, destination, envelope))
-            # All of one read have the time of that, and one before it that came here may have a later one.
+            # It has the time of its read. What the router sent before it, of the same read, may have a later one.
             in_flight.sent_at = max(at, in_flight.sent_at)
             adopted.append((in_flight.sent_at, destination, envelope))
             if not origin and destination.__class__ is str:
@@ -413,7 +413,7 @@ class Dispatcher:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
         in_flight = self._unanswered_by(destination)
         envelopes = in_flight.remove_link(link) if in_flight is not None else []
-        for envelope in envelopes if destination.__class__ is str else ():
+        for envelope in envelopes if self._counted else ():
             self._author_windows.remove(envelope)
         self._state.in_flight -= len(envelopes)
         self._state.in_flight_bytes -= sum(envelope.size for envelope in envelopes)
