@@ -141,9 +141,9 @@ static int is_of(PyObject *envelope, const Flow *flow)
     return is_its;
 }
 
-/* Whether nothing in flight was written before it by the same author to the same recipient: that would have to come
- * first in the author's list. What the dispatcher has in flight was sent before; its oldest are looked at. -1 with an
- * error. */
+/* Whether nothing in flight was written before it by the same author to the same recipient: that would have to
+ * come first in the author's list. What the dispatcher has in flight was sent before; its oldest are looked at.
+ * -1 with an error. */
 static int is_first(FastPath *self, const Envelope *envelope)
 {
     Flow *flow = envelope->flow;
@@ -151,10 +151,10 @@ static int is_first(FastPath *self, const Envelope *envelope)
         return 0;
     if (PyDict_GET_SIZE(flow->to->in_flight->held) == 0 || flow->looked_for == self->call)
         return 1;
-    PyObject *held = NULL;
+    PyObject *held = flow->to->in_flight->held, *each = NULL;
     Py_ssize_t at = 0;
-    for (Py_ssize_t i = 0; i < self->limits.looked_at && PyDict_Next(flow->to->in_flight->held, &at, &held, NULL); i++) {
-        int is_its = is_of(held, flow);
+    for (Py_ssize_t i = 0; i < self->limits.looked_at && PyDict_Next(held, &at, &each, NULL); i++) {
+        int is_its = is_of(each, flow);
         if (is_its)
             return is_its < 0 ? -1 : 0;
     }

@@ -22,15 +22,15 @@ static Py_ssize_t fast_path_length(FastPath *self)
 static PyObject *fast_path_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *kwlist[] = {"chat", "recent", "delivered", "arm", "multipliers", "most", "most_bytes",
-                             "most_unconfirmed", "most_produced", "first_window", "largest", "looked_at", "of_author", "patience",
-                             "delivered_status", "collect", "collect_room", NULL};
+                             "most_unconfirmed", "most_produced", "first_window", "largest", "looked_at",
+                             "of_author", "patience", "delivered_status", "collect", "collect_room", NULL};
     PyObject *chat, *recent, *delivered, *arm, *multipliers, *collect, *collect_room;
     FastPathLimits limits;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OOOLLnLLLnniiOO", kwlist, &ChatStateType, &chat,
                                      &RecentMessagesType, &recent, &delivered, &arm, &multipliers, &limits.most,
                                      &limits.most_bytes, &limits.most_unconfirmed, &limits.most_produced,
-                                     &limits.first_window, &limits.largest, &limits.looked_at, &limits.of_author, &limits.patience, &limits.delivered,
-                                     &collect, &collect_room))
+                                     &limits.first_window, &limits.largest, &limits.looked_at, &limits.of_author,
+                                     &limits.patience, &limits.delivered, &collect, &collect_room))
         return NULL;
     FastPath *self = (FastPath *)type->tp_alloc(type, 0);
     if (self == NULL)
