@@ -14,7 +14,7 @@ from parley.services.chat.storage import disk_mailbox
 from parley.shared.addresses import User
 from parley.shared.wire.framing import read_datagram
 from parley.shared.wire.messages import decode, encode, pb
-from tests.property.test_durable_property import DurableHappenings
+from tests.property.test_durable_property import happened
 from tests.property.test_router_property import some
 from tests.support.durable_people import DurablePerson, DurableWorld
 from tests.support.sinks import message
@@ -85,12 +85,7 @@ class ListedWorld(DurableWorld):
 @example(WHO[0], WITHOUT_ORDER)
 @example(("ann@alpha", "amy@alpha"), WITHOUT_ORDER)
 def test_whatever_happens_what_one_writes_to_another_is_listed_in_the_order_in_which_it_was_written(names, story):
-    world = ListedWorld(names)
-    world.bring_up()
-    world.carry_all()
-    happenings = DurableHappenings(world)
-    for name, *numbers in story:
-        getattr(happenings, name)(*numbers)
+    world = happened(names, story, ListedWorld)
     world.settle()
     for numbers in world.lists():
         assert numbers == sorted(numbers)

@@ -128,9 +128,9 @@ def test_whatever_dies_every_message_arrives_once_in_order_and_its_author_hears_
     check(world)
 
 
-def happened(names, story):
+def happened(names, story, kind=DurableWorld):
     """A world in which everybody has been once, after a story."""
-    world = DurableWorld(names)
+    world = kind(names)
     world.bring_up()
     world.carry_all()
     happenings = DurableHappenings(world)
