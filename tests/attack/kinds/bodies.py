@@ -172,7 +172,6 @@ class DocumentsUnread(MessagesUnread):
 
     name = "documents-unread"
     rate = 20.0
-    settings = MappingProxyType({"PARLEY_CHAT__MAILBOX_USER_BYTES": str(64 << 20)})
 
     def messages(self) -> Messages:
         """To whom does not read."""
