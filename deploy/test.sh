@@ -5,15 +5,17 @@ set -eu
 bin=$1
 
 bytecode=
+installed=
+installing=
 said=
 preparing=
 fuzzed=
 fuzzing=
 clean_up() {
-    for each in $preparing $fuzzing; do
+    for each in $installing $preparing $fuzzing; do
         if kill "$each" 2>/dev/null; then wait "$each" || true; fi
     done
-    rm -rf ${said:+"$said"} ${fuzzed:+"$fuzzed"} ${bytecode:+"$bytecode"}
+    rm -rf ${installed:+"$installed"} ${said:+"$said"} ${fuzzed:+"$fuzzed"} ${bytecode:+"$bytecode"}
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
@@ -26,25 +28,31 @@ if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
     unset PYTHONDONTWRITEBYTECODE
 fi
 
+# To fetch and unpack what some tests run against takes its time, and the first checks need none of it.
+installed=$(mktemp)
+deploy/test-tools.sh >"$installed" 2>&1 &
+installing=$!
+wait_for_tools() {
+    wait "$installing" || true # it says itself what is not there
+    installing=
+    cat "$installed"
+}
+
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
-deploy/test-tools.sh
 if "$bin/python" -c 'import parley.shared._core' 2>/dev/null; then
     has_core=1
-elif deploy/core-tools.sh "$bin/python" | grep .; then
-    has_core=
-    echo "Testing without the compiled core."
 else
-    echo "The compiled core was not built, though there is a compiler: import parley.shared._core says why." >&2
-    exit 1
+    wait_for_tools # apt-get installs for one at a time
+    if deploy/core-tools.sh "$bin/python" | grep .; then
+        has_core=
+        echo "Testing without the compiled core."
+    else
+        echo "The compiled core was not built, though there is a compiler: import parley.shared._core says why." >&2
+        exit 1
+    fi
 fi
-
-# What the image of tests/federation is made from takes minutes, so it is made meanwhile. Not sooner: apt-get installs for
-# one at a time.
-said=$(mktemp)
-"$bin/python" -m tests.support.containers >"$said" 2>&1 &
-preparing=$!
 
 if [ -n "$has_core" ]; then
     echo "Testing without the compiled core what it does, then everything with it."
@@ -55,19 +63,27 @@ if [ -n "$has_core" ]; then
         $unit/test_owed_statuses.py $unit/test_expiry.py $unit/test_group_messages.py \
         $property/test_framing_property.py $property/test_router_property.py $property/test_durable_property.py
 fi
+[ -z "$installing" ] || wait_for_tools
+
+# What the image of tests/federation is made from takes minutes, so it is made meanwhile. Not sooner: apt-get installs for
+# one at a time.
+said=$(mktemp)
+"$bin/python" -m tests.support.containers >"$said" 2>&1 &
+preparing=$!
+
 "$bin/pytest" -q --no-header -n auto --dist worksteal tests/unit tests/property tests/house
 
 # Most of the rest waits more than it computes. Several at a time where each can be in a network of its own, which takes
 # root; what is timed comes alone.
 workers=
 if unshare --net ip link set lo up 2>/dev/null; then workers="-n 6 --dist loadfile --no-loadscope-reorder"; fi
-# The fuzzers have what those leave of the processors, and so twice the time.
+# The fuzzers have what those leave of the processors, and so three at a time, for half as long again as alone.
 idle=
 if chrt --idle 0 true 2>/dev/null; then idle="chrt --idle 0"; fi
 fuzzed=$(mktemp)
 failed=
 # shellcheck disable=SC2086 # several words, or none
-$idle "$bin/python" -m tests.fuzz --seconds 22 >"$fuzzed" 2>&1 &
+$idle "$bin/python" -m tests.fuzz --seconds 22 --jobs 3 >"$fuzzed" 2>&1 &
 fuzzing=$!
 # shellcheck disable=SC2086 # several words, or none
 "$bin/pytest" --durations=10 -m "not timed" $workers tests/integration
