@@ -52,6 +52,21 @@ def test_of_a_session_it_is_known_which_chunks_are_in_the_file_and_of_another_no
         told.worker.close()
 
 
+def test_what_an_earlier_one_left_in_no_list_is_behind_until_it_is_in_them(tmp_path):
+    path = tmp_path / "archive.db"
+    earlier = Told(path)
+    earlier.worker._is_due = lambda: False
+    earlier.put(0)
+    earlier.worker.close()
+    later = Worker(path, Policy(30.0, 1 << 40), structlog.get_logger())
+    left = later.position()
+    assert left.backlog == len(b"".join(map(entry, range(16))))
+    later.start()
+    assert later.wait_for(left.written, 30.0)
+    assert later.position().backlog == 0
+    later.close()
+
+
 def test_a_task_sees_all_that_was_put_before_it_and_is_told_where_that_takes_too_long(told):
     seen = Queue()
     told.put(0)

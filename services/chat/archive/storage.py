@@ -241,6 +241,12 @@ def last_record(db: sqlite3.Connection) -> int:
     return int(found or 0)
 
 
+def bytes_behind(db: sqlite3.Connection, number: int) -> int:
+    """The bytes of the records behind one."""
+    found = db.execute("SELECT SUM(length(body)) FROM record WHERE id > ?", (number,)).fetchone()[0]
+    return int(found or 0)
+
+
 def handed_over(db: sqlite3.Connection, session: int) -> int:
     """The number of the last chunk that was written in that session; 0: none was."""
     found = db.execute("SELECT value FROM meta WHERE name = 'handed over'").fetchone()

@@ -142,7 +142,7 @@ class Worker:
         self._tasks: deque[Task] = deque()
         self._behind: deque[tuple[int, float]] = deque()
         """Last records of chunks that are not projected, and when they came."""
-        self._unprojected_bytes = 0
+        self._unprojected_bytes = storage.bytes_behind(self._db, self._projected)
         self._batch = LEAST
         """Bytes that were projected in a turn, as far as is known."""
         self._put = self._written_puts = storage.handed_over(self._db, session)

@@ -163,7 +163,9 @@ def _serve(chat: Chat, begin: Begin, messages: Iterator[FromChat]) -> None:
         moved=lambda: chat.tell(worker.position()),
         ended=chat.end,
     )
-    chat.tell(Ready(worker.position().written))
+    position = worker.position()
+    chat.tell(Ready(position.written))
+    chat.tell(position)
     worker.start()
     try:
         for message in messages:
