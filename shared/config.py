@@ -85,7 +85,7 @@ class ChatConfig(Section, frozen=True):
     """Messages that may wait for one user; one more gets OTHER_ERROR."""
     mailbox_user_bytes: Bytes = 1024 * 1024 * 1024
     """Bytes of messages that may wait for one user."""
-    mailbox_author_share: Share = 0.5
+    mailbox_author_share: Share = 0.2
     """Part of each of these four that one author may fill alone; the less others leave, the less it is; beyond
     it OTHER_ERROR.
     """
