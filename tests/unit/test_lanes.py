@@ -79,7 +79,7 @@ class Beta:
 
 @pytest.fixture
 def node():
-    return Node("alpha", mailbox=10_000, stuck_ttl=TTL)
+    return Node("alpha", mailbox=20_000, stuck_ttl=TTL)
 
 
 @pytest.fixture(autouse=True)
