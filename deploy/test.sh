@@ -77,13 +77,13 @@ preparing=$!
 # root; what is timed comes alone.
 workers=
 if unshare --net ip link set lo up 2>/dev/null; then workers="-n 6 --dist loadfile --no-loadscope-reorder"; fi
-# The fuzzers have what those leave of the processors, and so three at a time, for half as long again as alone.
+# The fuzzers have what those leave of the processors, and so four at a time, for half as long again as alone.
 idle=
 if chrt --idle 0 true 2>/dev/null; then idle="chrt --idle 0"; fi
 fuzzed=$(mktemp)
 failed=
 # shellcheck disable=SC2086 # several words, or none
-$idle "$bin/python" -m tests.fuzz --seconds 22 --jobs 3 >"$fuzzed" 2>&1 &
+$idle "$bin/python" -m tests.fuzz --seconds 22 --jobs 4 >"$fuzzed" 2>&1 &
 fuzzing=$!
 # shellcheck disable=SC2086 # several words, or none
 "$bin/pytest" --durations=10 -m "not timed" $workers tests/integration
