@@ -258,7 +258,7 @@ def test_code_base_2_loses_what_comes_in_one_piece_with_something_else(reader):
 def test_code_base_2_cannot_take_what_is_longer_than_it_reads_at_once(reader):
     eve, link = reader
     link.send_bytes(message("x" * AT_ONCE, eve.user))
-    eve.wait_for(lambda: len(eve.lost) == 2)  # what it reads at once, and the rest: with that, the next would be lost
+    eve.wait_for(lambda: len(eve.lost) == 2)  # what is read at once, and the rest: the next would be lost with it
     link.send_bytes(message("short", eve.user))
     eve.wait_for(lambda: eve.messages)
     assert [each["textContent"] for each in eve.messages] == ["short"]
