@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "fuzz"
 SANITIZED = ("framing", "keys", "chat", "client-chat", "registration")
 """What runs through shared/core."""
+SANITIZED_CORE = BUILD / "sanitized" / "shared" / ("_core" + sysconfig.get_config_var("EXT_SUFFIX"))
+"""The core that is built for them."""
 BLIND = "no interesting inputs were found"
 """What libFuzzer says where no import was instrumented: its inputs would be guided by nothing."""
 COUNT = re.compile(r"number_of_executed_units: (\d+)|: (\d+) inputs")
@@ -50,13 +52,16 @@ def main():
         print("There is no atheris for this Python: inputs are mutated by chance.", flush=True)
     targets = asked.targets or list(TARGETS)
     alone = [(name, plain, {}) for name in targets] if plain else []
-    if set(targets) & set(SANITIZED):
-        alone += sanitized(targets)
+    alone += sanitized(targets)
     together = [] if plain else targets
     share = asked.runs / sum(TARGETS[name].share for name in [*together, *(name for name, _, _ in alone)])
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="parley-fuzz-") as scratch, ThreadPoolExecutor(asked.jobs) as pool:
+        # It takes longer than some targets are fed, where others have the processors.
+        built = pool.submit(build_sanitized) if any(environment for _, _, environment in alone) else None
         ends = run_together(together, asked, share, scratch) if together else []
+        if built is not None:
+            built.result()
         ends += pool.map(lambda job: run(*job, asked, share, scratch), alone)
     total = sum(count for _, count in ends)
     failed = sum(not ok for ok, _ in ends)
@@ -133,26 +138,30 @@ def told(label, code, said, took):
 
 def sanitized(targets):
     """The same for the compiled core, built so that it tells of each byte that is not its own."""
-    library = sanitizer()
-    if not library:
+    names = [name for name in SANITIZED if name in targets]
+    library = sanitizer() if names else ""
+    if names and not library:
         print("The compiled core is not fuzzed under AddressSanitizer: there is no gcc with it.", flush=True)
-        return []
-    place = BUILD / "sanitized" / "shared"
-    place.mkdir(parents=True, exist_ok=True)
-    module = place / ("_core" + sysconfig.get_config_var("EXT_SUFFIX"))
-    core = ROOT / "shared" / "core"
-    sources = sorted(core.rglob("*.c"))
-    if not module.exists() or module.stat().st_mtime < max(each.stat().st_mtime for each in core.rglob("*.[ch]")):
-        flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g", "-fPIC", "-shared"]
-        include = [f"-I{sysconfig.get_path('include')}", f"-I{core}"]
-        subprocess.run(["gcc", *flags, *include, *map(str, sources), "-o", str(module)], check=True)
     environment = {
         "LD_PRELOAD": library,
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
         "PYTHONMALLOC": "malloc",
-        "PARLEY_FUZZ_CORE": str(module),
+        "PARLEY_FUZZ_CORE": str(SANITIZED_CORE),
     }
-    return [(name, ["--plain"], environment) for name in SANITIZED if name in targets]
+    return [(name, ["--plain"], environment) for name in names if library]
+
+
+def build_sanitized():
+    """Build it, where it is not newer than what it is built from."""
+    core = ROOT / "shared" / "core"
+    SANITIZED_CORE.parent.mkdir(parents=True, exist_ok=True)
+    newest = max(each.stat().st_mtime for each in core.rglob("*.[ch]"))
+    if SANITIZED_CORE.exists() and SANITIZED_CORE.stat().st_mtime >= newest:
+        return
+    flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g", "-fPIC", "-shared"]
+    include = [f"-I{sysconfig.get_path('include')}", f"-I{core}"]
+    sources = map(str, sorted(core.rglob("*.c")))
+    subprocess.run(["gcc", *flags, *include, *sources, "-o", str(SANITIZED_CORE)], check=True)
 
 
 def sanitizer():
