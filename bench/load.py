@@ -17,7 +17,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ParamSpec, Self, TypeVar
@@ -218,7 +218,11 @@ class Loader:
 
     def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call a function of a module in the loading process, and return what it returns."""
-        return self._pool.submit(function, *arguments, **named).result()
+        return self.begin(function, *arguments, **named).result()
+
+    def begin(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Future[T]:
+        """The same, and do not wait for it."""
+        return self._pool.submit(function, *arguments, **named)
 
     def introduce(self, address: str, users: Sequence[str]) -> None:
         """Have users connect once and leave: their server knows them then."""

@@ -10,8 +10,10 @@ from contextlib import ExitStack
 from bench.cost import pids
 from bench.curves.clients import Where
 from bench.curves.curve import Curve, Quantity
-from bench.curves.members import fan_out
+from bench.curves.members import Bystander, fan_out
 from bench.curves.setting import ALPHA, BETA, Setting
+from bench.load import leave, serve
+from parley.shared.addresses import User
 
 ONE, TWO, TEN = "one server", "half at a second server", "ten other servers"
 OTHERS, OTHERS_SHORT = 10, 2
@@ -62,7 +64,13 @@ def _rounds(
     for i in range(setting.rounds):
         group = f"#crew-{size}-{len(where)}-{i}@alpha"
         author = ALPHA, f"author-{size}@alpha"
-        done = setting.loader.call(fan_out, author, people, group, servers, seconds=setting.seconds)
+        call = setting.loader.begin(fan_out, author, people, group, servers, seconds=setting.seconds)
+        bystander = Bystander(ALPHA, User(f"bystander-{size}", "alpha"))  # not in the loading process: it is busy
+        serve([bystander])
+        bystander.ping_until(call.done)
+        leave(bystander)
+        done = call.result()
+        began, ended = done.sending
         messages = len(done.told)
         copies = messages * (size - 1)
         seconds = sum(each.seconds for each in done.told)
@@ -72,7 +80,7 @@ def _rounds(
                 "told": seconds / messages,
                 "cpu": sum(each.servers for each in done.told) / copies,
                 "join_cpu": done.joined.servers / size,
-                "ping": max(done.pings),
+                "ping": max(pong.took for pong in bystander.pongs if began <= pong.sent < ended),
                 "load": sum(each.loading for each in done.told) / seconds,
             }
         )

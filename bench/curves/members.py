@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -50,28 +50,31 @@ class Bystander(Connection):
 
     def __init__(self, address: str, user: User) -> None:
         super().__init__(address, user)
-        self.slowest = 0.0
-        """Seconds until the latest PONG."""
+        self.pongs: list[Pong] = []
         self._sent: float | None = None
-        self._next = 0.0
-
-    def ping(self) -> None:
-        """Ask, if it is time."""
-        now = time.perf_counter()
-        if self._sent is None and now >= self._next:
-            self._sent, self._next = now, now + EVERY
-            self.sock.send(encode_frame("PING"))
 
     def handle(self, name: str, payload: bytes) -> None:  # noqa: ARG002 - a PONG has none
         """Take the answer's time."""
         if name == "PONG" and self._sent is not None:
-            self.slowest = max(self.slowest, time.perf_counter() - self._sent)
+            self.pongs.append(Pong(self._sent, time.perf_counter() - self._sent))
             self._sent = None
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether an answer is owed."""
-        return self._sent is not None
+    def ping_until(self, is_over: Callable[[], bool]) -> None:
+        """Ask again and again."""
+        while not is_over():
+            if self._sent is None:
+                self._sent = time.perf_counter()
+                self.sock.send(encode_frame("PING"))
+            if select.select([self.sock], [], [], EVERY)[0]:
+                self.read()
+                time.sleep(EVERY)
+
+
+class Pong(NamedTuple):
+    """When a PING was sent, and the seconds until its PONG."""
+
+    sent: float
+    took: float
 
 
 class FanOut(NamedTuple):
@@ -80,8 +83,8 @@ class FanOut(NamedTuple):
     joined: Cost
     arrived: list[float]
     told: list[Cost]
-    pings: list[float]
-    """Seconds of the slowest PONG to somebody else at the author's server meanwhile."""
+    sending: tuple[float, float]
+    """From when until when messages were under way, the first left out."""
 
 
 def fan_out(
@@ -101,16 +104,13 @@ def fan_out(
             serve(some)
             links += some
         joined = watch.stop()
-        bystander = Bystander(author[0], User(f"bystander-{author[1].partition('@')[0]}", links[0].user.server_id))
-        stack.callback(leave, bystander)
-        serve([bystander])
         assert all(each.is_member for each in links), f"{sum(not e.is_member for e in links)} could not join"
         poll = stack.enter_context(select.epoll())
-        for each in (*links, bystander):
+        for each in links:
             poll.register(each.sock, select.EPOLLIN)
         arrived: list[float] = []
         told: list[Cost] = []
-        pings: list[float] = []
+        began = 0.0
         end = time.perf_counter() + seconds
         for i in itertools.count():
             if len(told) >= LEAST and time.perf_counter() > end:
@@ -121,12 +121,12 @@ def fan_out(
                 group=crew.to_pb(),
                 textContent="x" * 100,
             )
-            bystander.slowest = 0.0
-            took, cost = _fan_one(links[0], links[1:], poll, message, servers, bystander)
+            took, cost = _fan_one(links[0], links[1:], poll, message, servers)
             arrived.append(took)
             told.append(cost)
-            pings.append(bystander.slowest)
-    return FanOut(joined, arrived[1:], told[1:], pings[1:])
+            began = began or time.perf_counter()
+        sending = began, time.perf_counter()
+    return FanOut(joined, arrived[1:], told[1:], sending)
 
 
 def _fan_one(
@@ -135,7 +135,6 @@ def _fan_one(
     poll: select.epoll,
     message: pb.ChatMessage,
     servers: Sequence[int],
-    bystander: Bystander,
 ) -> tuple[float, Cost]:
     """One message: until all have it, and until its author knows that. Members answer without looking closely."""
     by_fd = {each.sock.fileno(): each.sock for each in members}
@@ -145,16 +144,12 @@ def _fan_one(
     watch = Stopwatch(servers)
     began = time.perf_counter()
     author.sock.sendall(encode("MESSAGE", message))
-    while left or not is_complete or told < len(members) or bystander.is_waiting:
-        if left or not is_complete or told < len(members):
-            bystander.ping()
-        ready = poll.poll(EVERY)
+    while left or not is_complete or told < len(members):
+        ready = poll.poll(1.0)
         if time.perf_counter() - began > PATIENCE:
             raise TimeoutError(f"{left} of {len(members)} members have no copy; {told} statuses, {is_complete}")
         for fd, _events in ready:
-            if fd == bystander.sock.fileno():
-                bystander.read()
-            elif fd != own:
+            if fd != own:
                 assert by_fd[fd].recv(READ).startswith(b"MESSAGE ")
                 last = time.perf_counter()
                 by_fd[fd].send(answer)
