@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from parley.shared.addresses import User
 from parley.shared.errors import RemoteProtocolError
 
 INTERFACE: int
@@ -48,6 +49,7 @@ def key_of(multipliers: bytes, pair: bytes, number: int, kind: int, content: byt
 def read_plain(
     frame: Frame, known: dict[bytes, tuple[object, object, bytes]], multipliers: bytes, /
 ) -> tuple[object, object, int, bytes] | bytes | None: ...
+def read_statuses(payload: bytes, most: int, kind: type[User], /) -> list[tuple[User | None, int]] | None: ...
 def status_frame(number: int, tail: bytes, /) -> bytes: ...
 
 class LinkIO:

@@ -10,7 +10,6 @@ from parley.services.chat.archive.interface import Collector
 from parley.services.chat.delivery.fast_path_interface import DeliveredRun
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.model import Destination
-from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.shared.addresses import User
 from parley.shared.trust.authors import KeysOf
 
@@ -59,8 +58,13 @@ class Hooks:
     """A status was told: its scope (`local` or `remote`), and the status."""
     limited: Callable[[str, str], None] = _nothing
     """Something was refused: what it was, and where."""
-    delivered: Callable[[list[Envelope | SharedCopy]], None] = _nothing
+    delivered: Callable[[list[Envelope]], None] = _nothing
     """These were delivered in this turn."""
+    delivered_together: Callable[[float, int], None] = _nothing
+    """A message that arrived then (seconds, monotonic) was delivered to so many members at another server.
+
+    It counts the statuses, too.
+    """
     delivered_run: DeliveredRun | None = None
     """Counts what the fast path delivers."""
     arm: Callable[[float], None] = _nothing

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from parley.services.chat.archive.interface import Refused, WithoutEffect
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
-from parley.services.chat.shared_copies.in_flight import SharedCopy
 from parley.shared.compiled import core
 from parley.shared.telemetry.tallies import Exporter, Samples
 from parley.shared.trust.devices import ListVerdict
@@ -215,7 +214,7 @@ class ChatMetrics:
         """A search for people is over; whether nobody can have been left out."""
         self._searches["whole" if is_whole else "part"] += 1
 
-    def delivered(self, envelopes: Iterable[Envelope | SharedCopy], server_id: str, now: float) -> None:
+    def delivered(self, envelopes: Iterable[Envelope], server_id: str, now: float) -> None:
         """Recipients have these; one that waited counts as the mailbox's, whoever it is for."""
         buckets, arrived, run = self._local, now, 0
         for envelope in envelopes:
@@ -229,6 +228,11 @@ class ChatMetrics:
                 buckets.observe(now - arrived, run)
                 buckets, arrived, run = wanted, envelope.arrived, 1
         buckets.observe(now - arrived, run)
+
+    def delivered_together(self, arrived: float, count: int, now: float) -> None:
+        """So many members of a group, at another server, have a message that none of them waited for."""
+        self._reported_remote[Status.DELIVERED] += count
+        self._remote.observe(now - arrived, count)
 
     def committed(self, seconds: float, writes: int) -> None:
         """So much was written at once; called on the mailbox's thread, and nowhere else."""

@@ -176,6 +176,9 @@ class EngineRunner:
                 count=owner.chat_metrics.count_status,
                 limited=owner.metrics.limited,
                 delivered=lambda done: owner.chat_metrics.delivered(done, owner.server_id, time.monotonic()),
+                delivered_together=lambda arrived, count: owner.chat_metrics.delivered_together(
+                    arrived, count, time.monotonic()
+                ),
                 delivered_run=owner.chat_metrics.fast_path,
                 arm=lambda now: self._timer.set(now + config.chat.persist_delay),
                 look_for=lambda _server_id: owner.discover_now(),

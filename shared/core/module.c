@@ -13,6 +13,7 @@
 #include "fast_path/plain.h"
 #include "fast_path/python_side.h"
 #include "fast_path/read_entries.h"
+#include "fast_path/read_statuses.h"
 #include "fast_path/simple_frames.h"
 #include "io/frame_taker.h"
 #include "io/frames.h"
@@ -23,7 +24,7 @@
 #include "io/turn.h"
 #include "quotas/mail_tally.h"
 
-#define INTERFACE 1149536057 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+#define INTERFACE 1413235480 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},
@@ -31,6 +32,7 @@ static PyMethodDef functions[] = {
     {"key_of", (PyCFunction)key_of, METH_VARARGS, "The key of a message: pair, number, kind, content."},
     {"read_entries", read_entries, METH_O, "The archive's entries in a record, and where they end."},
     {"read_plain", (PyCFunction)(void (*)(void))read_plain, METH_FASTCALL, "Read a plain message of a known head."},
+    {"read_statuses", (PyCFunction)(void (*)(void))read_statuses, METH_FASTCALL, "Who has which status."},
     {"status_frame", (PyCFunction)(void (*)(void))status_frame, METH_FASTCALL, "The frame of a status: number, tail."},
     {NULL, NULL, 0, NULL},
 };

@@ -124,8 +124,9 @@ class MessageKeys:
         kind, content = content_of(message)
         if len(content) > LONG:
             kind, content = kind | IS_LONG, blake2b(content, digest_size=_DIGEST).digest()
+        multipliers, pair, make = self.multipliers, self.pair, key_of
         for recipient in recipients:
-            yield key_of(self.multipliers, self.pair(author, recipient, group), number, kind, content)
+            yield make(multipliers, pair(author, recipient, group), number, kind, content)
 
 
 def content_of(message: pb.ChatMessage) -> tuple[int, bytes]:

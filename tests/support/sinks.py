@@ -172,6 +172,7 @@ class Node:
                 limited=lambda what, where: self.limited.append((what, where)),
                 hold=lambda user: self.held.append(("hold", user)),
                 release=lambda user: self.held.append(("release", user)),
+                delivered_together=self.count_together,
                 count=lambda scope, status: self.counted.append((scope, status)),
                 delivered_run=self.count_run,
                 look_for=self.looked_for.append,
@@ -198,6 +199,9 @@ class Node:
 
     def count_run(self, is_local, _arrived, count):
         self.counted += [("local" if is_local else "remote", Status.DELIVERED)] * count
+
+    def count_together(self, _arrived, count):
+        self.counted += [("remote", Status.DELIVERED)] * count
 
     def takes_the_fast_path(self, source, frame, sink=None):
         """Whether a frame is handled by the compiled core."""

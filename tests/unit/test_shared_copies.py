@@ -8,7 +8,7 @@ from parley.services.chat.shared_copies.answers import FIRST, LATER, AnswersToge
 from parley.services.chat.shared_copies.frames import MEMBERS, MOST, NAMES, portions, read_members
 from parley.shared.addresses import Group, User
 from parley.shared.errors import UnexpectedMessage
-from parley.shared.wire.framing import read_datagram
+from parley.shared.wire.framing import encode_frame, read_datagram
 from parley.shared.wire.messages import decode, encode, pb
 from tests.support.sinks import ACK_TIMEOUT, Node, Sink, message
 
@@ -390,3 +390,35 @@ def test_a_frame_is_what_the_other_side_reads():
     came = decode(read_datagram(raw), pb.ChatMessage)
     assert frames.is_shared(came)
     assert read_members(came, "beta") == ([BOB, CID], CREW)
+
+
+def test_proofs_stay_with_their_statuses_where_others_of_the_turn_have_none(alpha, ann):
+    write(alpha)
+    ann.take()
+    for member, key in ((BOB, b""), (CID, b"c" * 32), (DAN, b"")):
+        told_ = pb.ChatMessageResponse(messageSnowflake=7, author=ANN.to_pb(), group=CREW.to_pb(), receipt=0)
+        told_.statuses.add(user=member.to_pb(), status=Status.DELIVERED)
+        if key:
+            told_.proofs.add(key=key, signature=b"s" * 64, time=5)
+        alpha.route_from_server("beta", read_datagram(encode("MESSAGE_ACK", told_)))
+    alpha.end_turn()
+    [ack] = ann.take()
+    assert ack.complete
+    keys = {User.of(each.user): proof.key for each, proof in zip(ack.statuses, ack.proofs, strict=True)}
+    assert keys == {BOB: b"", CID: b"c" * 32, DAN: b""}
+
+
+def test_of_an_answer_nothing_but_its_statuses_is_passed_on(alpha, ann):
+    write(alpha)
+    ann.take()
+    said = pb.ChatMessageResponse(
+        messageSnowflake=7, author=ANN.to_pb(), group=CREW.to_pb(), receipt=5, groupNumber=99
+    )
+    said.statuses.add(user=BOB.to_pb(), status=Status.DELIVERED)
+    raw = said.SerializeToString() + b"\xa2\x7d\x03odd"
+    alpha.from_server("beta", read_datagram(encode_frame("MESSAGE_ACK", raw)))
+    [ack] = ann.take()
+    assert (ack.receipt, ack.HasField("author"), ack.complete) == (0, False, False)
+    assert ack.groupNumber not in (0, 99)
+    assert b"odd" not in ack.SerializeToString()
+    assert [User.of(each.user) for each in ack.statuses] == [BOB]

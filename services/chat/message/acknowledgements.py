@@ -19,6 +19,7 @@ from parley.shared.errors import UnexpectedMessage
 from parley.shared.spellings import Spellings
 from parley.shared.trust.authors import proof_fields
 from parley.shared.wire.messages import encode, pb
+from parley.shared.wire.statuses import StatusesByUser, read_statuses, statuses_of
 
 GIVEN: Final = 50_000
 """Messages that were on broken links and are remembered."""
@@ -99,8 +100,10 @@ class Acknowledgements:
         self._statuses.report(envelope, status if status in FINAL else Status.UNKNOWN_STATUS, proof)
         return envelope if status == _DELIVERED and not was_misspelt else None
 
-    def from_server(self, server_id: str, ack: pb.ChatMessageResponse, now: float) -> Envelope | None:
-        """Another server answered for its users, or for the members of one of its groups.
+    def from_server(
+        self, server_id: str, ack: pb.ChatMessageResponse, now: float, payload: bytes = b""
+    ) -> Envelope | None:
+        """Another server answered for its users, or for the members of one of its groups; `payload`: its bytes.
 
         Returns what was delivered, if the answer says that of one message and nothing else, and is as it came.
 
@@ -111,7 +114,7 @@ class Acknowledgements:
         receipt = ack.receipt
         if receipt and (server := self._roster.server(server_id)) is not None and server.link.is_parley:
             self._receipts[server.link] = receipt
-        author, group, statuses, is_spelt = _read(ack, self._spellings.exact)
+        author, group, statuses, is_spelt = _read(ack, self._spellings.exact, payload)
         if len(statuses) > MOST:
             raise UnexpectedMessage(f"{server_id} tells too many statuses at once", "too_large")
         was_misspelt = not is_spelt and self._spellings.correct(ack)
@@ -139,9 +142,9 @@ class Acknowledgements:
         ack: pb.ChatMessageResponse,
         author: User,
         group: Group,
-        statuses: list[tuple[User | None, int]],
+        statuses: StatusesByUser,
         now: float,
-    ) -> list[tuple[User | None, int]]:
+    ) -> StatusesByUser:
         """Read what is said of members in shared copies in flight; the statuses that are left, as `ack` has them.
 
         What was read is taken out of `ack`. What is not DELIVERED is a copy's, which has a life of its own.
@@ -149,6 +152,9 @@ class Acknowledgements:
         is_short = ack.ByteSize() <= LONGEST
         for shared in list(self._dispatcher.shared.find(server_id, author, ack.messageSnowflake, group)):
             self._dispatcher.heard(server_id, now)
+            if is_short and (members := _all_delivered(statuses, shared)):  # as a rule
+                self._shared_delivered(shared, members, ack)
+                return []
             delivered: dict[User, int] = {}
             others: dict[User, None] = {}
             for at, (user, status) in enumerate(statuses):
@@ -196,7 +202,7 @@ class Acknowledgements:
                 self._statuses.report(envelope, status, proof)
             elif status in INTERIM:
                 self._dispatcher.answered(server_id, envelope, now)
-                # Told once this is on disk: else a restart would make its final status unknown.
+                # StatusesByUser once this is on disk: else a restart would make its final status unknown.
                 envelope.promise(status, proof)
                 self._mailbox.handed_over(envelope, status)
             elif status != _USER_NOT_FOUND or not self._refusal_waits(server_id, envelope):
@@ -274,6 +280,13 @@ class Acknowledgements:
         self._mailbox.when_safe(is_safe)
 
 
+def _all_delivered(statuses: StatusesByUser, shared: SharedCopy) -> list[User]:
+    """The members who are named, if each of these says DELIVERED of another member without a status; else none."""
+    members = [user for user, status in statuses if status == _DELIVERED and user is not None]
+    each = set(members)
+    return members if len(each) == len(statuses) and shared.missing.keys() >= each else []
+
+
 def _divided(ack: pb.ChatMessageResponse, which: set[int]) -> tuple[pb.ChatMessageResponse, pb.ChatMessageResponse]:
     """An acknowledgement of these statuses of another's, and one of the rest; proofs go with their statuses."""
     parts = pb.ChatMessageResponse(), pb.ChatMessageResponse()
@@ -294,16 +307,12 @@ def _author(ack: pb.ChatMessageResponse) -> User | None:
 
 
 def _read(
-    ack: pb.ChatMessageResponse, exact: set[str]
-) -> tuple[User | None, Group | None, list[tuple[User | None, int]], bool]:
+    ack: pb.ChatMessageResponse, exact: set[str], payload: bytes = b""
+) -> tuple[User | None, Group | None, StatusesByUser, bool]:
     """The author of the message, its group, the statuses by recipient; whether all is in `exact`."""
     author = User.of(ack.author) if ack.HasField("author") else None
     group = Group.of(ack.group) if ack.HasField("group") else None
     is_spelt = (author is None or author[1] in exact) and (group is None or group[1] in exact)
-    statuses: list[tuple[User | None, int]] = []
-    for each in ack.statuses[: MOST + 1]:
-        named = User.of(each.user)
-        user = named if named[0] or named[1] or each.HasField("user") else None
-        is_spelt = is_spelt and (user is None or named[1] in exact)
-        statuses.append((user, each.status))
+    statuses = read_statuses(payload, ack, MOST + 1) if payload else statuses_of(ack, MOST + 1)
+    is_spelt = is_spelt and exact.issuperset([user[1] for user, _status in statuses if user is not None])
     return author, group, statuses, is_spelt

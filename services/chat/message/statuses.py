@@ -6,7 +6,6 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import repeat
 from typing import Final
 
 from parley.services.chat.deduplication.recent import REMEMBERED, RecentMessages
@@ -38,13 +37,16 @@ LEFT_OUT: Final = 16_384
 """Messages of which it is remembered that no server keeps them."""
 NUMBERED: Final = 16_384
 """Messages to groups of which the number is remembered, for their statuses."""
+_BESIDE_STATUSES: Final = [
+    field.name for field in pb.ChatMessageResponse.DESCRIPTOR.fields if field.name != "statuses"
+]
 _HISTORY_OFF: Final = pb.ChatMessageResponse(historyOff=True).SerializeToString()
 
 
 class _Gathered:
     """The statuses of one message's copies that are to be told at once."""
 
-    __slots__ = ("envelopes", "group", "message", "recipients")
+    __slots__ = ("envelopes", "group", "message", "passed_on", "recipients")
 
     def __init__(self, of: Envelope | SharedCopy, message: pb.ChatMessageResponse) -> None:
         self.message = message
@@ -52,6 +54,8 @@ class _Gathered:
         self.recipients: list[Recipient] = []
         self.envelopes: list[Envelope] = []
         """Those copies that have an envelope each."""
+        self.passed_on: list[bytes] = []
+        """Statuses behind those of `message`, which nobody signed: encoded, as they came."""
 
 
 class Statuses:
@@ -74,10 +78,11 @@ class Statuses:
         self._owed = owed
         self._count = hooks.count
         self._delivered = hooks.delivered
+        self._delivered_together = hooks.delivered_together
         self._sign = hooks.sign
         self._collect = hooks.collect
         self._now = hooks.now
-        self._done: list[Envelope | SharedCopy] = []
+        self._done: list[Envelope] = []
         """Messages that were delivered in this turn: told at its end, so that it costs little."""
         stored_keys, delivered_keys = mailbox.state.stored_keys, mailbox.state.delivered_keys
         self.recent = RecentMessages(mailbox.find, REMEMBERED, stored_keys, delivered_keys)
@@ -215,19 +220,21 @@ class Statuses:
         self.expected.add(author, (snowflake, group), members)
 
     def report_delivered(self, shared: SharedCopy, members: Sequence[User], ack: pb.ChatMessageResponse) -> None:
-        """Tell that so many members of a shared copy have it; `ack` says so of these and of nobody else."""
+        """Tell that so many members of a shared copy have it; `ack`, which is used up, says so of nobody else."""
         if self._collect is not None and not shared.is_noted:
             shared.is_noted = True
             self._collect.note(shared.copy_for(members[0]), _DELIVERED)
+        note, key_of = self.recent.note, shared.missing.pop
         for member in members:
-            self.recent.note(shared.missing.pop(member), _DELIVERED)
-            self._count("remote", _DELIVERED)
-        self._done.extend(repeat(shared, len(members)))
+            note(key_of(member), _DELIVERED)
+        self._delivered_together(shared.arrived, len(members))
         gathered = self._gathered_of(shared)
         if ack.proofs:
             _fill(gathered.message)
             _add_proofs(gathered.message, ack)
-        gathered.message.statuses.extend(ack.statuses)
+            gathered.message.statuses.extend(ack.statuses)
+        else:
+            gathered.passed_on.append(_statuses_alone(ack))
         gathered.recipients.extend(members)
 
     def _gathered_of(self, of: Envelope | SharedCopy) -> _Gathered:
@@ -279,10 +286,13 @@ class Statuses:
         (reply_to, author, snowflake), message = key, gathered.message
         if gathered.group is not None:  # whether these were the last members without a status
             message.complete = self.expected.note(author, (snowflake, gathered.group), gathered.recipients)
+        passed_on = b"".join(gathered.passed_on)
         if message.proofs:
+            message.MergeFromString(passed_on)
+            passed_on = b""
             _fill(message)
         is_certain = any(each.durability is not MEMORY and each.last_status in FINAL for each in gathered.envelopes)
-        self._send(reply_to, message.SerializeToString(), for_certain=is_certain)
+        self._send(reply_to, message.SerializeToString() + passed_on, for_certain=is_certain)
 
     def taken_by_group(self, envelope: Envelope) -> None:
         """Another server has a message to one of its groups."""
@@ -361,6 +371,14 @@ def _message(raw: bytes) -> pb.ChatMessage:
         return decode(read_datagram(raw), pb.ChatMessage)
     except MalformedMessage:
         return pb.ChatMessage()
+
+
+def _statuses_alone(ack: pb.ChatMessageResponse) -> bytes:
+    """The statuses of an acknowledgement, encoded, and nothing else of it: less work than to copy each."""
+    for name in _BESIDE_STATUSES:
+        ack.ClearField(name)
+    ack.DiscardUnknownFields()
+    return ack.SerializeToString()
 
 
 def _fill(message: pb.ChatMessageResponse) -> None:

@@ -415,18 +415,21 @@ class Router:
         """
         yield
         (members, former), (is_member, was_member) = people, author_is
-        sent, everybody, keys = [], (*members, *former), {}
-        for each, key in zip(everybody, self._keys.each(envelope.author, everybody, group, message), strict=True):
-            keys[each] = key
-            if self._recent.knows(key):
-                sent.append(each)
-            if len(keys) % KEYS == 0:
-                yield
+        everybody, knows = (*members, *former), self._recent.knows
+        sent: list[User] = []
+        keys: dict[User, Key] = {}
+        made = self._keys.each(envelope.author, everybody, group, message)
+        for at in range(0, len(everybody), KEYS):
+            some = dict(zip(everybody[at : at + KEYS], made, strict=False))
+            sent += [each for each, key in some.items() if knows(key)]
+            keys.update(some)
+            yield
         others = sent
-        if not sent or not self._recent.knows(envelope.key):
+        if not sent or not knows(envelope.key):
             may_send = is_member or (sent and was_member)  # it was a member when the message was taken
             others = [each for each in members if each != envelope.author] if may_send else []
-            others = list(dict.fromkeys([*others, *sent]))
+            if sent:
+                others = list(dict.fromkeys([*others, *sent]))
         if not others and not is_member:
             self._statuses.report(envelope, Status.USER_BLOCKED if members else Status.USER_NOT_FOUND)
             return
@@ -443,19 +446,20 @@ class Router:
             return
         self._groups.spoke(group.group_id)
         self._statuses.expect(envelope.author, envelope.snowflake, group, others)
-        yield from self._send_copies(envelope, group, message, {each: keys[each] for each in others}, sent)
+        yield from self._send_copies(envelope, group, message, others, keys, sent)
 
     def _send_copies(
         self,
         envelope: Envelope,
         group: Group,
         message: pb.ChatMessage,
+        others: Sequence[User],
         keys: dict[User, Key],
         sent: Sequence[User],
     ) -> Task:
-        """Send each of those whose keys these are a copy, or several at one server one for them all."""
+        """Send each of the others a copy, or several at one server one for them all; `keys`: the copies'."""
         now = yield
-        apart, together = self._divide(keys, sent)
+        apart, together = self._divide(others, sent)
         body = body_of(message, history_off=message.historyOff)
         for server_id, some in together:
             shared = SharedCopy(envelope, group, server_id, body, {each: keys[each] for each in some})
@@ -475,14 +479,13 @@ class Router:
         apart: list[User] = []
         by_server: dict[str, list[User]] = {}
         known = set(sent)
-        takes: dict[str, list[User] | None] = {}
+        takes: dict[str, list[User]] = {}
         for member in others:
             server_id = member[1]
-            if server_id not in takes:
+            if (members := takes.get(server_id)) is None:
                 is_elsewhere = server_id != self._server_id and self._dispatcher.takes_shared(server_id)
-                takes[server_id] = by_server.setdefault(server_id, []) if is_elsewhere else None
-            members = takes[server_id]
-            (apart if members is None or member in known else members).append(member)
+                members = takes[server_id] = by_server.setdefault(server_id, []) if is_elsewhere else apart
+            (apart if known and member in known else members).append(member)
         return apart, [(name, some) for name, members in by_server.items() for some in portions(members)]
 
     def _send_shared(self, shared: SharedCopy, now: float) -> bool:
@@ -490,8 +493,9 @@ class Router:
         keys = list(shared.missing.values())
         if not self._dispatcher.dispatch_shared(shared, now):
             return False
+        note = self._recent.note
         for key in keys:
-            self._recent.note(key, None)
+            note(key, None)
         if shared.author in self._roster.users.unused:
             self._roster.use(shared.author)
         return True
@@ -614,7 +618,8 @@ class Router:
             UnexpectedMessage: it answers for others.
 
         """
-        delivered = self._acknowledgements.from_server(server_id, ack, now)
+        payload = b"" if frame is None else frame.payload
+        delivered = self._acknowledgements.from_server(server_id, ack, now, payload)
         if delivered is None:
             if self._roster.is_reached_by_gateway(server_id):
                 self._of_remote_user(answers.of_server(server_id, ack, self._spellings), now)

@@ -29,7 +29,7 @@ def portions(members: Sequence[User]) -> Iterator[Sequence[User]]:
     """Members of one server, divided among as few frames as may be, in their order."""
     for start in range(0, len(members), MEMBERS):
         some = members[start : start + MEMBERS]
-        most = sum(len(user_id) for user_id, _server_id in some) * _OF_CHARACTER + len(some) * _NAME
+        most = sum(map(len, [user_id for user_id, _server_id in some])) * _OF_CHARACTER + len(some) * _NAME
         if most <= NAMES:
             yield some
         else:

@@ -1,0 +1,34 @@
+"""Reads the statuses of a MESSAGE_ACK, which may be of many members of a group. Pure.
+
+A group's server reads one for each member of each message. The compiled core does the same
+(shared/core/fast_path/read_statuses.c), and says None where it has to be read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+from parley.shared.addresses import User
+from parley.shared.compiled import core
+from parley.shared.wire.messages import pb
+
+StatusesByUser = list[tuple[User | None, int]]
+"""Users, None where a status names nobody, and their statuses: as numbers, also those that this version has not."""
+
+
+def statuses_of(ack: pb.ChatMessageResponse, most: int) -> StatusesByUser:
+    """The first statuses of an acknowledgement, `most` of them."""
+    return [
+        (User.of(each.user) if each.HasField("user") else None, each.status) for each in islice(ack.statuses, most)
+    ]
+
+
+_Read = Callable[[bytes, int, type[User]], StatusesByUser | None]
+_compiled: _Read | None = None if core is None else core.read_statuses
+
+
+def read_statuses(payload: bytes, ack: pb.ChatMessageResponse, most: int) -> StatusesByUser:
+    """The same of one that was read from a payload."""
+    found: StatusesByUser | None = None if _compiled is None else _compiled(payload, most, User)
+    return statuses_of(ack, most) if found is None else found
