@@ -7,7 +7,7 @@ import time
 import pytest
 from google.protobuf.message import DecodeError
 
-from parley.services.chat.archive import plain, projection, retention, storage
+from parley.services.chat.archive import plain, projection, retention, storage, unnumbered
 from parley.services.chat.archive.collector import Collector, key_of, numbered
 from parley.services.chat.archive.edits import Edits
 from parley.services.chat.archive.entries import (
@@ -1023,3 +1023,49 @@ def test_erasing_a_person_erases_their_edits(kept):
     retention.erase(kept.db, "alice", "alpha")
     assert b"timbuktu" not in kept.bytes_on_disk()
     assert kept.db.execute("SELECT count(*) FROM edit").fetchone() == (0,)
+
+
+# Numbers that come late ---------------------------------------------------------------------------
+
+
+def unconfirmed(collector, number, arrived, text="Hello"):
+    """A message to a group elsewhere that may have been taken there."""
+    raw = encode("MESSAGE", pb.ChatMessage(messageSnowflake=number, author=ALICE.to_pb(), textContent=text))
+    envelope = Envelope(ALICE, number, Group("crew", "beta"), raw, bytes(16), arrived=arrived)
+    collector.note(envelope, Status.UNKNOWN_STATUS)
+    return envelope
+
+
+def listed(collector):
+    """(number, the group's number) of each message that was added."""
+    found = [decode(read_datagram(data), pb.ChatMessage) for *_, data in collected(collector)]
+    return [(each.messageSnowflake, each.groupNumber) for each in found]
+
+
+def test_what_a_group_elsewhere_may_have_taken_is_listed_once_its_number_comes():
+    collector = Collector("alpha", lambda: None)
+    for number in (1, 2):
+        unconfirmed(collector, number, 10.0)
+    assert listed(collector) == []
+    collector.numbered(ALICE, 2, Group("crew", "beta"), 77)
+    assert listed(collector) == [(2, 77)]
+    collector.numbered(ALICE, 2, Group("crew", "beta"), 77)
+    collector.note(unconfirmed(collector, 2, 11.0), Status.USER_AWAY)
+    assert listed(collector) == []
+    collector.end()
+    assert listed(collector) == [(1, 0)]
+
+
+def test_no_number_is_waited_for_long_nor_for_many_nor_for_what_is_large():
+    collector = Collector("alpha", lambda: None)
+    unconfirmed(collector, 1, 10.0)
+    unconfirmed(collector, 2, 10.0 + unnumbered.PATIENCE)
+    assert listed(collector) == [(1, 0)]
+    unconfirmed(collector, 3, 75.0, "x" * unnumbered.LARGEST)
+    assert listed(collector) == [(3, 0)]
+    for number in range(4, 3 + unnumbered.MOST):
+        unconfirmed(collector, number, 75.0)
+    assert listed(collector) == []
+    unconfirmed(collector, 9999, 75.0)
+    assert listed(collector) == [(2, 0)]
+    assert len(collector._unnumbered) == unnumbered.MOST

@@ -2,12 +2,14 @@
 
 import pytest
 
+from parley.services.chat.archive.collector import Collector
+from parley.services.chat.archive.entries import entries
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR
 from parley.services.chat.message.statuses import Status
-from parley.shared.addresses import User
+from parley.shared.addresses import Group, User
 from parley.shared.compiled import core
 from parley.shared.wire.framing import read_datagram
-from parley.shared.wire.messages import encode
+from parley.shared.wire.messages import decode, encode, pb
 from tests.support.durable_people import DurableNode
 from tests.support.sinks import ACK_TIMEOUT, message
 
@@ -380,3 +382,30 @@ def test_what_a_server_sent_that_offers_nothing_again_is_refused_while_the_disk_
     offer(node, 1)
     node.disk.fail()
     assert [status for _, _, status in beta.statuses()] == ["OTHER_ERROR"]
+
+
+def test_what_a_group_elsewhere_may_have_taken_is_listed_by_its_number_and_not_before(node, ann):
+    node.collector = Collector("alpha", lambda: None)
+    node.start()
+    ann = node.connect(ANN)
+    node.link("beta")
+    node.disk.commit_all()
+    crew = Group("crew", "beta")
+
+    def listed():
+        found = entries(b"".join(node.collector.take().entries))
+        return [decode(read_datagram(entry.data), pb.ChatMessage).groupNumber for entry in found]
+
+    node.send(ANN, 1, None, group=crew.to_pb())
+    for _ in range(3):
+        node.pass_time(ACK_TIMEOUT)
+        node.disk.fail()
+        node.end_turn()
+    assert [status for *_, status in ann.statuses()] == ["UNKNOWN_STATUS"]
+    assert listed() == []
+    told = pb.ChatMessageResponse(
+        messageSnowflake=1, author=ANN.to_pb(), group=crew.to_pb(), groupNumber=77, complete=True
+    )
+    told.statuses.add(user=pb.User(userId="eva", serverId="beta"), status=Status.DELIVERED)
+    node.from_server("beta", read_datagram(encode("MESSAGE_ACK", told)))
+    assert listed() == [77]

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from math import inf
 from typing import Final, NamedTuple
 
 from parley.services.chat.archive.entries import (
@@ -35,6 +36,7 @@ from parley.services.chat.archive.entries import (
 )
 from parley.services.chat.archive.filed import About
 from parley.services.chat.archive.journal.journal import Journal
+from parley.services.chat.archive.unnumbered import Unnumbered
 from parley.services.chat.message.life import SAFE, Envelope, File
 from parley.services.chat.message.statuses import INTERIM, Status
 from parley.services.chat.storage.bodies import LARGE
@@ -59,6 +61,7 @@ _EDIT: Final = pb.ChatMessage(edit=pb.Edit()).SerializeToString()[:-1]
 """The tag of `edit`."""
 _DELIVERED: Final = Status.DELIVERED
 _NOT_THERE: Final = Status.OTHER_SERVER_TIMEOUT
+_UNKNOWN: Final = Status.UNKNOWN_STATUS
 _OFF: Final = pb.ChatMessage(historyOff=True).SerializeToString()
 """The field by which a group's server says that nothing is to be kept of a copy."""
 
@@ -110,6 +113,7 @@ class Collector:
         """AGAIN while one of those is noted."""
         self._numbers: OrderedDict[bytes, int] = OrderedDict()
         """The numbers of the latest messages to groups, by their keys."""
+        self._unnumbered = Unnumbered()
         self._in_chunk: set[bytes] = set()
         """Keys of messages to groups that stand in the chunk that is being gathered."""
 
@@ -184,9 +188,12 @@ class Collector:
 
     def numbered(self, author: User, snowflake: int, group: Group, number: int) -> None:
         """The group's server numbered a message: the author's frame, which has no number, is kept with it."""
-        self._numbers[key_of(author, snowflake, group)] = number
+        key = key_of(author, snowflake, group)
+        self._numbers[key] = number
         if len(self._numbers) > REMEMBERED:
             self._numbers.popitem(last=False)
+        if (envelope := self._unnumbered.pop(key)) is not None:
+            self._note_of_group(envelope, _UNKNOWN)
 
     def _has_author(self, key: bytes) -> None:
         self._authored[key] = None
@@ -197,9 +204,25 @@ class Collector:
         if status not in ACCEPTED or not envelope.raw:
             return
         group = envelope.group or Group(*envelope.recipient)
-        if envelope.group is None and group.server_id != self._server_id and status == _NOT_THERE:
+        is_elsewhere = envelope.group is None and group.server_id != self._server_id
+        if is_elsewhere and status == _NOT_THERE:
             return  # the group's server does not have it yet, and says whether it may be kept
         key = key_of(envelope.author, envelope.snowflake, group)
+        if len(self._unnumbered):
+            self._end_waiting(envelope.arrived)
+        has_place = key in self._numbers or key in self._authored
+        if is_elsewhere and status == _UNKNOWN and not has_place and self._unnumbered.hold(key, envelope):
+            return
+        self._list_of_group(envelope, status, key)
+
+    def _end_waiting(self, now: float) -> None:
+        """List those without a number that has not come."""
+        for envelope in self._unnumbered.overdue(now):
+            group = Group(*envelope.recipient)
+            self._list_of_group(envelope, _UNKNOWN, key_of(envelope.author, envelope.snowflake, group))
+
+    def _list_of_group(self, envelope: Envelope, status: int, key: bytes) -> None:
+        """Add what a message to a group is in its author's list, or in that of a member who has it."""
         marks = 0
         if envelope.author.server_id == self._server_id and not envelope.origin and key not in self._authored:
             marks = SENT
@@ -281,7 +304,8 @@ class Collector:
         return Chunk(self.journal.end, parts)
 
     def end(self) -> None:
-        """Wait for no file any more: entries have the bytes."""
+        """Wait for no number and no file any more: entries have the bytes."""
+        self._end_waiting(inf)
         for awaited in self._awaited:
             if not awaited.entry:
                 self._found(awaited, awaited.make())
