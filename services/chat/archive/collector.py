@@ -209,13 +209,13 @@ class Collector:
             return  # the group's server does not have it yet, and says whether it may be kept
         key = key_of(envelope.author, envelope.snowflake, group)
         if len(self._unnumbered):
-            self._end_waiting(envelope.arrived)
+            self._list_overdue(envelope.arrived)
         has_place = key in self._numbers or key in self._authored
         if is_elsewhere and status == _UNKNOWN and not has_place and self._unnumbered.hold(key, envelope):
             return
         self._list_of_group(envelope, status, key)
 
-    def _end_waiting(self, now: float) -> None:
+    def _list_overdue(self, now: float) -> None:
         """List those without a number that has not come."""
         for envelope in self._unnumbered.overdue(now):
             group = Group(*envelope.recipient)
@@ -305,7 +305,7 @@ class Collector:
 
     def end(self) -> None:
         """Wait for no number and no file any more: entries have the bytes."""
-        self._end_waiting(inf)
+        self._list_overdue(inf)
         for awaited in self._awaited:
             if not awaited.entry:
                 self._found(awaited, awaited.make())

@@ -1,9 +1,9 @@
 """Messages to groups at other servers that may have been taken there, before their numbers are known. Pure.
 
-A group's order is its server's, which tells an author the number of a message with its first answer. Where the link
-breaks before that, and nothing can be kept, the author is told UNKNOWN_STATUS; a client that sends it again has the
-answer then. In its author's list it would stand where it was written, and in all others where it was numbered. So it
-waits for its number.
+A group's order is its server's, which tells an author the number of a message with its first answer. Where the
+link breaks before that, and nothing can be kept, the author is told UNKNOWN_STATUS; a client that sends it again
+has the answer then. In its author's list it would stand where it was written, and in all others where it was
+numbered: so it waits for its number.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ class Unnumbered:
     """They wait by their keys, the oldest first."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[bytes, Envelope] = OrderedDict()
+        self._held: OrderedDict[bytes, Envelope] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._held)
 
     def hold(self, key: bytes, envelope: Envelope) -> bool:
         """Have one wait; False: it is too large."""
         if envelope.size <= LARGEST:
-            self._waiting.setdefault(key, envelope)
-        return key in self._waiting
+            self._held.setdefault(key, envelope)
+        return key in self._held
 
     def pop(self, key: bytes) -> Envelope | None:
         """Take one that waits no longer, if it did."""
-        return self._waiting.pop(key, None)
+        return self._held.pop(key, None)
 
     def overdue(self, now: float) -> Iterator[Envelope]:
         """Take those that have waited for too long, and what is too many."""
-        while self._waiting:
-            key, oldest = next(iter(self._waiting.items()))
-            if len(self._waiting) < MOST and oldest.arrived + PATIENCE > now:
+        while self._held:
+            key, oldest = next(iter(self._held.items()))
+            if len(self._held) < MOST and oldest.arrived + PATIENCE > now:
                 return
-            del self._waiting[key]
+            del self._held[key]
             yield oldest
