@@ -66,7 +66,7 @@ class ChatEngine:
             loaded=hooks.loaded,
             limited=lambda what: hooks.limited(what, "mailbox"),
             gone=self._gone,
-            accepted=(lambda _envelope: None) if hooks.collect is None else hooks.collect.accepted,
+            accepted=(lambda _envelope, _has_status: None) if hooks.collect is None else hooks.collect.accepted,
         )
         self.owed = OwedStatuses(
             roster,

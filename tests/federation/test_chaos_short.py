@@ -1,7 +1,4 @@
-"""The crash test's short form: a minute of faults, with a seed of its own; see docs/reliability.md.
-
-With history, and people with two devices each: as `make chaos HISTORY=1`.
-"""
+"""The crash test's short form: a minute of faults, with a seed of its own; see docs/reliability.md."""
 
 import asyncio
 import os
@@ -15,13 +12,12 @@ from tests.chaos.run import Options, Run, new_seed, tell
 
 SECONDS = 60.0
 PER_MINUTE = 20.0
-RATE = 100.0
 
 
 @pytest.mark.skipif(shutil.which(COMPILER) is None, reason="the nodes' clocks take a C compiler")
 def test_nothing_promised_is_lost_or_shown_twice_whatever_is_killed(engine, measured):
     seed = int(os.environ.get("CHAOS_SEED") or new_seed())
-    options = Options(seed, SECONDS, RATE, PER_MINUTE, history=True)
+    options = Options(seed, SECONDS, per_minute=PER_MINUTE)
     outcome = asyncio.run(Run(engine, options, lambda line: print(line, file=sys.stderr)).run())  # noqa: T201
     measured(f"crash test, seed {seed}:")
     tell(outcome, measured)

@@ -212,7 +212,7 @@ def test_what_is_about_to_be_kept_has_its_place_before_what_comes_later_and_its_
     collector = Collector("alpha", lambda: None)
     first, second = (Envelope(ALICE, n, BEA, message(ALICE, BEA, f"number {n}"), bytes([n] * 16)) for n in (1, 2))
     for each in (first, second, first):
-        collector.accepted(each)
+        collector.accepted(each, has_status=False)
     collector.note(second, Status.DELIVERED)
     kept.write(b"".join(collector.take().entries))
     kept.project()
@@ -229,7 +229,7 @@ def test_what_another_process_takes_in_once_more_keeps_the_status_that_it_had(ke
 
     def told(collector, *statuses):
         envelope = Envelope(ALICE, 1, BEA, message(ALICE, BEA, "once"), bytes(16))
-        collector.accepted(envelope)
+        collector.accepted(envelope, has_status=False)
         for status in statuses:
             collector.note(envelope, status)
         kept.write(b"".join(collector.take().entries))
@@ -248,7 +248,7 @@ def test_an_edit_that_is_kept_and_then_refused_changes_no_list():
     edit = pb.ChatMessage(messageSnowflake=2, author=ALICE.to_pb(), user=BOB.to_pb())
     edit.edit.target, edit.edit.text = 1, "otherwise"
     envelope = Envelope(ALICE, 2, BOB, encode("MESSAGE", edit), bytes(16))
-    collector.accepted(envelope)
+    collector.accepted(envelope, has_status=False)
     collector.note(envelope, Status.OTHER_ERROR)
     assert collected(collector) == []
     collector.note(envelope, Status.USER_AWAY)

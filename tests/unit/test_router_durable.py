@@ -3,7 +3,7 @@
 import pytest
 
 from parley.services.chat.archive.collector import Collector
-from parley.services.chat.archive.entries import entries
+from parley.services.chat.archive.entries import MESSAGE, NO_STATUS, STATUS, entries
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import Group, User
@@ -409,3 +409,20 @@ def test_what_a_group_elsewhere_may_have_taken_is_listed_by_its_number_and_not_b
     told.statuses.add(user=pb.User(userId="eva", serverId="beta"), status=Status.DELIVERED)
     node.from_server("beta", read_datagram(encode("MESSAGE_ACK", told)))
     assert listed() == [77]
+
+
+def test_an_edit_is_kept_that_another_server_took_and_answered_before_that_was_on_disk(node, ann):
+    node.collector = Collector("alpha", lambda: None)
+    node.start()
+    ann = node.connect(ANN)
+    node.link("beta")
+    node.disk.commit_all()
+    edit = message(ANN, 2, CID)
+    edit.edit.CopyFrom(pb.Edit(target=1, content=b"c" * 32, revision=1, text="better"))
+    node.from_client(ANN, read_datagram(encode("MESSAGE", edit)))
+    node.answer("beta", 2, (CID, Status.USER_AWAY), author=ANN)
+    node.answer("beta", 2, (CID, Status.DELIVERED), author=ANN)
+    node.disk.commit_all()
+    assert ann.statuses() == [(2, CID, "DELIVERED")]
+    found = [(entry.kind, entry.status) for entry in entries(b"".join(node.collector.take().entries))]
+    assert found == [(MESSAGE, NO_STATUS), (STATUS, Status.DELIVERED)]

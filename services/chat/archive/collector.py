@@ -130,15 +130,17 @@ class Collector:
     def _has_room(self, size: int) -> bool:
         return self.journal.size + self._awaited_bytes + size <= MOST
 
-    def accepted(self, envelope: Envelope) -> None:
+    def accepted(self, envelope: Envelope, has_status: bool) -> None:
         """A message is about to be written, or another server has it: so it has its place in its author's list.
 
-        Statuses come later, and not always in the order in which an author wrote. An edit needs none: it changes a
-        line, and may still be refused.
+        Statuses are told later, and not always in the order in which an author wrote. An edit needs no place before
+        it has a status: it changes a line, and may still be refused.
         """
         is_for_user = envelope.group is None and envelope.recipient.__class__ is not Group
         is_new = envelope.last_status is None and not envelope.was_accepted and not envelope.is_repeat
-        if is_for_user and is_new and not envelope.origin and envelope.raw and not _has_no_line(envelope.raw):
+        if not is_for_user or not is_new or envelope.origin or not envelope.raw:
+            return
+        if not _has_no_line(envelope.raw) or (has_status and not _is_location(envelope.raw)):
             envelope.accepted()
             self._add_message(envelope, SENT, NO_STATUS, envelope.key)
 

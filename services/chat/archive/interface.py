@@ -41,8 +41,8 @@ class Collector(Protocol):
     def begun(self) -> None:
         """Hear that the fast path has gathered something."""
 
-    def accepted(self, envelope: Envelope, /) -> None:
-        """Note a message that is about to be written, before it has any status."""
+    def accepted(self, envelope: Envelope, has_status: bool, /) -> None:
+        """Note a message that is about to be written, or that another server has: before its status is told."""
 
     def note(self, envelope: Envelope, status: int, /) -> None:
         """Note a status, before its author is given it."""

@@ -137,7 +137,7 @@ class DiskMailbox:
         loaded: Callable[[Destination], None],
         limited: Callable[[str], None] = lambda _what: None,
         gone: Callable[[Envelope], None] = lambda _envelope: None,
-        accepted: Callable[[Envelope], None] = lambda _envelope: None,
+        accepted: Callable[[Envelope, bool], None] = lambda _envelope, _has_status: None,
     ) -> None:
         self._disk = disk
         self._gone = gone
@@ -239,12 +239,12 @@ class DiskMailbox:
     def accepted(self, envelopes: Iterable[Envelope]) -> None:
         """These came before one that is kept, or has a status: so their author's list has them first."""
         for envelope in envelopes:
-            self._accepted(envelope)
+            self._accepted(envelope, False)
 
     def save(self, destination: Destination, envelope: Envelope) -> Kept:
         """Write an envelope, once."""
         if envelope.persist():
-            self._accepted(envelope)
+            self._accepted(envelope, False)
             self._number_body(envelope.body)
             self._disk.keep(destination, envelope)
         return Kept.SAFE if envelope.durability is SAFE else Kept.SOON
@@ -268,7 +268,7 @@ class DiskMailbox:
     def handed_over(self, envelope: Envelope, status: int) -> None:
         """Another server has it: that is known after a restart, too."""
         envelope.advance(Input.HANDED_OVER)
-        self._accepted(envelope)
+        self._accepted(envelope, True)
         self._disk.hand_over(envelope, status)
         self._handed_over[name_of(envelope)] = HandedOver(envelope.key, status)
         if len(self._handed_over) > RECENT:
