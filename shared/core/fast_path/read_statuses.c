@@ -71,14 +71,14 @@ static PyObject *read_user(Reading *reading, const char *at, Py_ssize_t size)
         return NULL;
     PyObject *user_text = PyUnicode_DecodeUTF8(user, user_length, NULL);
     PyObject *text = user_text == NULL ? NULL : server_text(reading, server, server_length);
-    PyObject *found = text == NULL ? NULL : reading->user_type->tp_alloc(reading->user_type, 2);
-    if (found == NULL) {
-        Py_XDECREF(user_text);
-        Py_XDECREF(text);
-        return NULL;
-    }
-    PyTuple_SET_ITEM(found, 0, user_text);
-    PyTuple_SET_ITEM(found, 1, text);
+    PyObject *pair = text == NULL ? NULL : PyTuple_Pack(2, user_text, text);
+    PyObject *arguments = pair == NULL ? NULL : PyTuple_Pack(1, pair);
+    /* As tuple.__new__ does it, which knows what a tuple has inside: newer Pythons' have their hash there. */
+    PyObject *found = arguments == NULL ? NULL : PyTuple_Type.tp_new(reading->user_type, arguments, NULL);
+    Py_XDECREF(user_text);
+    Py_XDECREF(text);
+    Py_XDECREF(pair);
+    Py_XDECREF(arguments);
     return found;
 }
 
