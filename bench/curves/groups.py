@@ -64,13 +64,14 @@ def _rounds(
     for i in range(setting.rounds):
         group = f"#crew-{size}-{len(where)}-{i}@alpha"
         author = ALPHA, f"author-{size}@alpha"
-        call = setting.loader.begin(fan_out, author, people, group, servers, seconds=setting.seconds)
         bystander = Bystander(ALPHA, User(f"bystander-{size}", "alpha"))  # not in the loading process: it is busy
         serve([bystander])
+        call = setting.loader.begin(fan_out, author, people, group, servers, seconds=setting.seconds)
         bystander.ping_until(call.done)
         leave(bystander)
         done = call.result()
         began, ended = done.sending
+        pongs = [pong.took for pong in bystander.pongs if began < pong.came and pong.sent < ended]
         messages = len(done.told)
         copies = messages * (size - 1)
         seconds = sum(each.seconds for each in done.told)
@@ -80,7 +81,7 @@ def _rounds(
                 "told": seconds / messages,
                 "cpu": sum(each.servers for each in done.told) / copies,
                 "join_cpu": done.joined.servers / size,
-                "ping": max(pong.took for pong in bystander.pongs if began <= pong.sent < ended),
+                "ping": max(pongs, default=0.0),  # none, where a short round was over before the next PING
                 "load": sum(each.loading for each in done.told) / seconds,
             }
         )

@@ -19,7 +19,7 @@ LEAST = 3
 """Messages to a group: the first, and two that count."""
 JOINING = 100
 """Members who join at a time: each is told all others, and waits for it no longer than a server does."""
-EVERY = 0.02
+EVERY = 0.005
 """Seconds between two PINGs."""
 
 
@@ -61,11 +61,11 @@ class Bystander(Connection):
 
     def ping_until(self, is_over: Callable[[], bool]) -> None:
         """Ask again and again."""
-        while not is_over():
+        while not is_over() or self._sent is not None:
             if self._sent is None:
                 self._sent = time.perf_counter()
                 self.sock.send(encode_frame("PING"))
-            if select.select([self.sock], [], [], EVERY)[0]:
+            if select.select([self.sock], [], [], 1.0)[0]:
                 self.read()
                 time.sleep(EVERY)
 
@@ -75,6 +75,11 @@ class Pong(NamedTuple):
 
     sent: float
     took: float
+
+    @property
+    def came(self) -> float:
+        """When the PONG came."""
+        return self.sent + self.took
 
 
 class FanOut(NamedTuple):

@@ -45,10 +45,10 @@ async def converse(mode="mixed"):
     came = []
     alice = await connected("alice@alpha", "127.0.58.11", mode)
     bob = await connected(
-        "bob@beta", "127.0.58.12", mode, on_message=lambda message: came.append(message.textContent)
+        "robert@beta", "127.0.58.12", mode, on_message=lambda message: came.append(message.textContent)
     )
     async with alice, bob:
-        assert await asyncio.wait_for(alice.send("bob@beta", TEXT).final, TIMEOUT) == "DELIVERED"
+        assert await asyncio.wait_for(alice.send("robert@beta", TEXT).final, TIMEOUT) == "DELIVERED"
     assert came == [TEXT]
 
 
@@ -73,7 +73,7 @@ def test_a_recorder_sees_no_text_and_no_name(tmp_path, recorder):
     with nodes(tmp_path):
         asyncio.run(converse())
     recorder.stop()
-    assert spoken(recorder, TEXT.encode(), b"alice", b"bob") == []
+    assert spoken(recorder, TEXT.encode(), b"alice", b"robert") == []
     assert spoken(recorder, b"CONNECT_", b"SERVER_LIST ", b"PROOF ", b"MESSAGE ", b"MESSAGE_ACK ") == []
     streams = {(packet.source, packet.to) for packet in recorder.packets if packet.protocol == TCP}
     assert {port for ends in streams for _, port in ends} >= PORTS  # it was all there to be recorded
@@ -102,10 +102,10 @@ def test_an_existing_program_talks_with_a_parley_of_the_default_mode(tmp_path):
         async def story():
             came = asyncio.get_running_loop().create_future()
             bob = await connected(
-                "bob@beta", "127.0.58.12", on_message=lambda message: came.set_result(message.textContent)
+                "robert@beta", "127.0.58.12", on_message=lambda message: came.set_result(message.textContent)
             )
             async with bob:
-                snowflake = await asyncio.to_thread(eve.send_text, "bob", "beta", "hello")
+                snowflake = await asyncio.to_thread(eve.send_text, "robert", "beta", "hello")
                 assert await asyncio.wait_for(came, TIMEOUT) == "hello"
                 await asyncio.to_thread(eve.wait_status, snowflake, "DELIVERED")
 
