@@ -7,7 +7,6 @@ A group's server reads one for each member of each message. The compiled core do
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 
 from parley.shared.addresses import User
 from parley.shared.compiled import core
@@ -17,11 +16,16 @@ StatusesByUser = list[tuple[User | None, int]]
 """Users, None where a status names nobody, and their statuses: as numbers, also those that this version has not."""
 
 
+def user_of(status: pb.ChatMessageResponse.DeliveryStatus) -> User | None:
+    """Whose status it is; None: it names nobody."""
+    user = status.user
+    named: User = tuple.__new__(User, (user.userId, user.serverId))  # User.of, in this function
+    return named if named[0] or named[1] or status.HasField("user") else None
+
+
 def statuses_of(ack: pb.ChatMessageResponse, most: int) -> StatusesByUser:
     """The first statuses of an acknowledgement, `most` of them."""
-    return [
-        (User.of(each.user) if each.HasField("user") else None, each.status) for each in islice(ack.statuses, most)
-    ]
+    return [(user_of(each), each.status) for each in ack.statuses[:most]]
 
 
 _Read = Callable[[bytes, int, type[User]], StatusesByUser | None]

@@ -19,7 +19,7 @@ from parley.shared.errors import UnexpectedMessage
 from parley.shared.spellings import Spellings
 from parley.shared.trust.authors import proof_fields
 from parley.shared.wire.messages import encode, pb
-from parley.shared.wire.statuses import StatusesByUser, read_statuses, statuses_of
+from parley.shared.wire.statuses import StatusesByUser, read_statuses, statuses_of, user_of
 
 GIVEN: Final = 50_000
 """Messages that were on broken links and are remembered."""
@@ -313,6 +313,10 @@ def _read(
     author = User.of(ack.author) if ack.HasField("author") else None
     group = Group.of(ack.group) if ack.HasField("group") else None
     is_spelt = (author is None or author[1] in exact) and (group is None or group[1] in exact)
+    entries = ack.statuses
+    if len(entries) == 1:  # as a rule
+        user = user_of(entries[0])
+        return author, group, [(user, entries[0].status)], is_spelt and (user is None or user[1] in exact)
     statuses = read_statuses(payload, ack, MOST + 1) if payload else statuses_of(ack, MOST + 1)
     is_spelt = is_spelt and exact.issuperset([user[1] for user, _status in statuses if user is not None])
     return author, group, statuses, is_spelt
