@@ -188,7 +188,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     take_over(fill_standard_streams())
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _program(given)(args=given or ["--help"], prog_name="parley", standalone_mode=False)
+        # Typer returns the code of its Exit, which it makes of Ctrl-C, too, before a command runs its coroutine.
+        ended = _program(given)(args=given or ["--help"], prog_name="parley", standalone_mode=False)
+        if isinstance(ended, int) and ended:
+            sys.exit(ended)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # the help was asked for, by asking for nothing
             sys.exit(0)
