@@ -18,8 +18,7 @@ StatusesByUser = list[tuple[User | None, int]]
 
 def user_of(status: pb.ChatMessageResponse.DeliveryStatus) -> User | None:
     """The user whose status this is; None: it names nobody."""
-    user = status.user
-    named: User = tuple.__new__(User, (user.userId, user.serverId))  # User.of, in this function
+    named = User.of(status.user)
     return named if named[0] or named[1] or status.HasField("user") else None
 
 

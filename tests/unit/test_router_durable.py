@@ -384,12 +384,18 @@ def test_what_a_server_sent_that_offers_nothing_again_is_refused_while_the_disk_
     assert [status for _, _, status in beta.statuses()] == ["OTHER_ERROR"]
 
 
-def test_what_a_group_elsewhere_may_have_taken_is_listed_by_its_number_and_not_before(node, ann):
+@pytest.fixture
+def listing(node):
+    """The node, with a collector, and linked with beta."""
     node.collector = Collector("alpha", lambda: None)
     node.start()
-    ann = node.connect(ANN)
     node.link("beta")
     node.disk.commit_all()
+    return node
+
+
+def test_what_a_group_elsewhere_may_have_taken_is_listed_by_its_number_and_not_before(listing, ann):
+    node = listing
     crew = Group("crew", "beta")
 
     def listed():
@@ -411,12 +417,8 @@ def test_what_a_group_elsewhere_may_have_taken_is_listed_by_its_number_and_not_b
     assert listed() == [77]
 
 
-def test_an_edit_is_kept_that_another_server_took_and_answered_before_that_was_on_disk(node, ann):
-    node.collector = Collector("alpha", lambda: None)
-    node.start()
-    ann = node.connect(ANN)
-    node.link("beta")
-    node.disk.commit_all()
+def test_an_edit_is_kept_that_another_server_took_and_answered_before_that_was_on_disk(listing, ann):
+    node = listing
     edit = message(ANN, 2, CID)
     edit.edit.CopyFrom(pb.Edit(target=1, content=b"c" * 32, revision=1, text="better"))
     node.from_client(ANN, read_datagram(encode("MESSAGE", edit)))

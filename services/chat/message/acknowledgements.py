@@ -165,9 +165,6 @@ class Acknowledgements:
                         others[user] = None
             for user in others.keys() - delivered.keys():
                 self._dispatcher.take_out(shared, user, now)
-            if delivered and len(delivered) == len(statuses):
-                self._shared_delivered(shared, list(delivered), ack)
-                return []
             if delivered:
                 which = set(delivered.values())
                 answer, left = _divided(ack, which)
