@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, cast
 from parley.shared.errors import InsecureLink
 from parley.shared.link.handshakes import handshakes
 from parley.shared.link.secure_io import BARREN, PIECE, RECORDS, SecureIO
+from parley.shared.wire.messages import encode, pb
 
 HANDSHAKE: Final = 64 * 1024
 """Bytes from the other side within which the handshake must be over."""
@@ -24,6 +25,14 @@ HANDSHAKE: Final = 64 * 1024
 
 SPEAKS_PLAIN: Final = "it speaks plain here, though its name has a key"
 """The fault of an acceptor that answers TLS with something else."""
+
+_NO_RECORD: Final = ("WRONG_VERSION_NUMBER", "HTTPS_PROXY_REQUEST", "HTTP_REQUEST")
+"""OpenSSL's reasons for bytes that are no TLS; CONNECTED begins as a request to an HTTP proxy does."""
+
+_GOODBYES: Final = tuple(
+    encode("HANGUP", pb.HangUp(reason=reason)) for reason in (pb.HangUp.EXIT, pb.HangUp.TIMEOUT)
+)
+"""Said in plain by an acceptor that closes before a first byte told it that we speak TLS."""
 
 
 class SecuredLink(Protocol):
@@ -141,6 +150,9 @@ class SecureTransport(SecureIO, asyncio.Protocol):
     # The handshake ---------------------------------------------------------------------------------------
 
     def _handshake(self, data: bytes) -> None:
+        if data in _GOODBYES and not (self._fed or self.certificate):
+            self._hung_up(data)
+            return
         self._fed += len(data)
         if self._fed > HANDSHAKE:
             self._break("tls_flood", f"no handshake within {HANDSHAKE} bytes")
@@ -149,6 +161,12 @@ class SecureTransport(SecureIO, asyncio.Protocol):
         self._shake_hands()
         if self._is_secured and self._incoming.pending:
             self._decrypt(b"")
+
+    def _hung_up(self, data: bytes) -> None:
+        """Pass the acceptor's HANGUP on: no other frame is believed in plain."""
+        self._is_broken = True
+        if self._link is not None:
+            self._link.data_received(data)
 
     def _shake_hands(self) -> None:
         try:
@@ -170,7 +188,7 @@ class SecureTransport(SecureIO, asyncio.Protocol):
 
     def _explained(self, error: ssl.SSLError) -> str:
         """Words for a handshake that failed."""
-        if error.reason == "WRONG_VERSION_NUMBER" and not self.certificate:  # we dialled, and no record came
+        if error.reason in _NO_RECORD and not self.certificate:  # we dialled
             return SPEAKS_PLAIN
         return str(error.reason or error)
 

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from parley.shared.errors import PeerUnproven
+from parley.shared.errors import PeerUnproven, PeerUnreachable
 from parley.shared.limits.bounds import Bounds
 from parley.shared.link.credentials import Credentials, expect_key
 from parley.shared.link.secure_io import BARREN, PIECE, QUIET, RECORDS
@@ -362,6 +362,45 @@ def test_open_knows_no_tls(tmp_path):
         assert pair.theirs.closed.reason == "malformed"
         await pair.settle()
         assert pair.ours.closed.reason == "insecure"
+        assert pair.ours.closed.detail == "it speaks plain here, though its name has a key"
+        pair.end()
+
+    run(story)
+
+
+@pytest.mark.parametrize(("reason", "word"), [(pb.HangUp.EXIT, "exit"), (pb.HangUp.TIMEOUT, "timeout")])
+def test_an_acceptor_that_closes_before_it_read_a_byte_is_not_one_that_speaks_plain(tmp_path, reason, word):
+    """It cannot know yet that we speak TLS, so its HANGUP is plain."""
+
+    async def story():
+        pair = Pair(trust_of(tmp_path))
+        waiting = asyncio.ensure_future(pair.dialler.wait_open())
+        await asyncio.sleep(0)
+        pair.acceptor.hang_up(reason)
+        await pair.settle()
+        assert (pair.ours.closed.reason, pair.ours.closed.by_us, pair.ours.rejected) == (word, False, [])
+        assert pair.ends[pair.dialler].is_closed
+        with pytest.raises(PeerUnreachable, match=word):
+            await waiting
+        pair.end()
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        encode("HANGUP", pb.HangUp(reason=pb.HangUp.MESSAGE_MALFORMED)),
+        encode("CONNECTED", pb.ConnectResponse(result=pb.ConnectResponse.CONNECTED)),
+        encode("HANGUP", pb.HangUp(reason=pb.HangUp.EXIT)) + encode("PING"),
+    ],
+)
+def test_nothing_else_is_believed_in_plain_of_who_should_speak_tls(tmp_path, said):
+    async def story():
+        pair = Pair(trust_of(tmp_path))
+        await asyncio.sleep(0)
+        pair.ends[pair.dialler].protocol.data_received(said)
+        assert (pair.ours.closed.reason, pair.ours.closed.by_us) == ("insecure", True)
         assert pair.ours.closed.detail == "it speaks plain here, though its name has a key"
         pair.end()
 
