@@ -12,12 +12,13 @@ from tests.chaos.run import Options, Run, new_seed, tell
 
 SECONDS = 60.0
 PER_MINUTE = 20.0
+RATE = 100.0
 
 
 @pytest.mark.skipif(shutil.which(COMPILER) is None, reason="the nodes' clocks take a C compiler")
 def test_nothing_promised_is_lost_or_shown_twice_whatever_is_killed(engine, measured):
     seed = int(os.environ.get("CHAOS_SEED") or new_seed())
-    options = Options(seed, SECONDS, per_minute=PER_MINUTE)
+    options = Options(seed, SECONDS, rate=RATE, per_minute=PER_MINUTE, history=True)
     outcome = asyncio.run(Run(engine, options, lambda line: print(line, file=sys.stderr)).run())  # noqa: T201
     measured(f"crash test, seed {seed}:")
     tell(outcome, measured)

@@ -281,10 +281,10 @@ class Collector:
         self.journal.put_in_place(awaited.position, entry)
 
     def _add(self, entry: bytes) -> None:
-        was = self.journal.size
-        if not self._has_room(len(entry)) or not self.journal.append(entry):
+        was = self.journal.append_within(MOST - self._awaited_bytes, entry)
+        if was < 0:
             self.dropped += 1
-        elif was == 0 or (was < MUCH <= self.journal.size):
+        elif was == 0 or was < MUCH <= was + len(entry):
             self.begun()
 
     def take(self) -> Chunk:

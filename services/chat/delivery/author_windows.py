@@ -17,9 +17,9 @@ from typing import Final
 from parley.services.chat.message.life import Envelope
 from parley.shared.addresses import User
 
-MOST: Final = 256
+MOST: Final = 64
 """Unanswered messages of one author."""
-AGAIN: Final = 64
+AGAIN: Final = 16
 """So many more, and an author is held once more: over a link that was opened meanwhile, say."""
 PATIENCE: Final = 1.0
 """Seconds for which a message counts."""

@@ -27,6 +27,8 @@ SEGMENT: Final = 1 << 20
 MOST: Final = 128 * 1024 * 1024
 """Bytes that may be in it and not released; beyond it nothing is appended."""
 
+_HEAD: Final = LAYOUT.size
+
 
 class Segments(Protocol):
     """Makes segments, and ends them."""
@@ -65,11 +67,13 @@ def volatile(head: Head, size: int) -> memoryview:
 class _Segment:
     """One that is in use."""
 
-    __slots__ = ("base", "data", "marked", "released")
+    __slots__ = ("base", "data", "marked", "most", "released")
 
     def __init__(self, base: int, data: memoryview) -> None:
         self.base = base
         self.data = data
+        self.most = len(data) - LAYOUT.size - RESERVE
+        """Bytes of entries that it has room for, beside its last mark."""
         self.marked = 0
         """Bytes of entries that have a mark behind them."""
         self.released = 0
@@ -79,18 +83,16 @@ class _Segment:
     def end(self) -> int:
         return self.base + used_of(self.data)
 
-    def room(self) -> int:
-        return len(self.data) - LAYOUT.size - RESERVE - used_of(self.data)
-
     def read(self, begin: int, end: int) -> memoryview:
         at = LAYOUT.size - self.base
         return self.data[at + begin : at + end]
 
-    def append(self, entry: bytes) -> None:
-        used = used_of(self.data)
-        at = LAYOUT.size + used
-        self.data[at : at + len(entry)] = entry
-        set_used(self.data, used + len(entry))
+    def write(self, used: int, entry: bytes) -> None:
+        """Put an entry behind the `used` bytes of others: then it counts."""
+        at = _HEAD + used
+        end = at + len(entry)
+        self.data[at:end] = entry
+        set_used(self.data, end - _HEAD)
 
 
 class Journal:
@@ -127,14 +129,27 @@ class Journal:
 
     def append(self, entry: bytes) -> bool:
         """Append an entry; False: there is no room."""
-        last = self._last
-        if last is None or last.room() < len(entry):
-            if not self.make_room(len(entry)):
-                return False
-            last = self._last
-            assert last is not None  # noqa: S101 - for mypy
-        last.append(entry)
-        return True
+        return self.append_within(MOST, entry) >= 0
+
+    def append_within(self, most: int, entry: bytes) -> int:
+        """Append an entry, if no more than `most` bytes were not taken then; how many were not before it.
+
+        Below 0: there is no room. It is called for each message, so the segment is looked at once.
+        """
+        last, size = self._last, len(entry)
+        if last is None:
+            used, was = 0, self._base - self.taken
+        else:
+            used = used_of(last.data)
+            was = last.base + used - self.taken
+        if was + size > most:
+            return -1
+        if last is None or used + size > last.most:
+            if not self.make_room(size):
+                return -1
+            last, used = self._segments[-1], 0
+        last.write(used, entry)
+        return was
 
     def make_room(self, size: int) -> bool:
         """Begin another segment, for an entry of that size; False: too much is in it."""
@@ -200,7 +215,7 @@ class Journal:
         if last is None or used_of(last.data) <= last.marked:
             return
         raw = mark(last.read(last.base + last.marked, last.end), is_whole=is_whole)
-        last.append(raw)
+        last.write(used_of(last.data), raw)
         last.marked = used_of(last.data)
         self._skip(last.end - len(raw), last.end)
         if is_whole:
