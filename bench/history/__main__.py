@@ -1,8 +1,8 @@
 """Measure the archive: `python -m bench.history [MESSAGES] [--json FILE]`.
 
 An archive of a tenth of the messages is made at RATE a second, as long as that lasts; one of all of them in bursts
-of BURST at BURST_RATE. Chunks are handed over every 50 ms, as chat does (corpus.py), to the archive's own process,
-which `memory` tells of. Then both are asked.
+of BURST at BURST_RATE; both are asked. A third one is made at RATE for SUSTAINED seconds. Chunks are handed over
+every 50 ms, as chat does (corpus.py), to the archive's own process, which `memory` tells of.
 
     rate       messages a second that were handed over
     lag        the longest for which a message was in no list, in seconds
@@ -43,6 +43,7 @@ from parley.services.chat.archive.worker import Policy, Worker
 from parley.shared.runtime.supervised import Faults
 
 RATE: Final = 50_000
+SUSTAINED: Final = 60
 BURST: Final = 1_000_000
 BURST_RATE: Final = 150_000
 ASKED: Final = 500
@@ -277,7 +278,9 @@ async def measure(forker: Forker, messages: int) -> tuple[list[str], list[Figure
     missed += show(f"{messages:,}, asked", large, OF_FILE)
     growth = {name: large[name] / small[name] for name in small if name.endswith("p99 ms")}
     missed += show("times a tenth's", growth, tuple(Target(name, GROWTH) for name in growth))
-    return missed, [small_filled, small, large_filled, large, growth]
+    sustained, _ = await archive(forker, paced, SUSTAINED * RATE, RATE)
+    missed += show(f"{SUSTAINED} s at {RATE:,}/s", sustained, OF_RATE)
+    return missed, [small_filled, small, large_filled, large, growth, sustained]
 
 
 if __name__ == "__main__":

@@ -58,6 +58,9 @@ CONVERSATIONS: Final = 65_536
 ASKED: Final = 500
 """Keys that one statement asks for."""
 
+GATHERED: Final = 8 * 1024 * 1024
+"""Bytes of words that SQLite gathers, to write them as one piece of the index; at most those of a transaction."""
+
 _OF_ONE: Final = (
     "messageSnowflake",
     "content",
@@ -159,11 +162,11 @@ class Projection:
         self._moved: list[_Head] = []
         self._altered: set[int] = set()
         """Conversations in which something was changed that stood there before."""
-        self._lines: list[int] = []
-        """Row after row, as storage.insert takes them; and so are the next three."""
+        self._lines: list[tuple[int, int, int, int]] = []
         self._numbered: list[int] = []
-        self._terms: list[int | str] = []
-        self._grams: list[int | str] = []
+        """Row after row, as storage.insert takes them."""
+        self._terms: list[tuple[int, str]] = []
+        self._grams: list[tuple[int, str]] = []
         self._statuses: list[tuple[int, int, int]] = []
         self.edits: Final = Edits(db, keys)
         self._early_lists = self.edits.early_lists
@@ -326,9 +329,9 @@ class Projection:
             if is_author and (status in INTERIM or (status == NO_STATUS and parties.group is None)):
                 self._set_pending(key, _Pending(head.number, head.last, day))
         if text:
-            self._terms += (at, f"{text} {names}")
+            self._terms.append((at, f"{text} {names}"))
             if not text.isascii() and is_spaceless(text):
-                self._grams += (at, text)
+                self._grams.append((at, text))
 
     def _change(self, whose: list[Conversation], edit: pb.ChatMessage, text: str, at: int) -> None:
         """Apply an edit to these lists."""
@@ -342,9 +345,9 @@ class Projection:
                 self._altered.add(head.number)
                 self._edited.append((head.number, sequence))
         if is_found and text:
-            self._terms += (at, f"{text} {tokens(whose)}")
+            self._terms.append((at, f"{text} {tokens(whose)}"))
             if is_spaceless(text):
-                self._grams += (at, text)
+                self._grams.append((at, text))
 
     def _not_there(
         self, parties: _Parties, marks: int, at: int, before: pb.ChatMessage | None, *, comes_again: bool
@@ -403,7 +406,7 @@ class Projection:
         head.place = at
         if not head.is_moved:
             self._has_moved(head)
-        self._lines += (head.number, head.last, at, status)
+        self._lines.append((head.number, head.last, at, status))
         if number is not None:
             if head.top < 0:
                 head.top = self._db.execute(_TOP, (head.number,)).fetchone()[0]
@@ -492,7 +495,8 @@ class Projection:
             self._forget_conversations()
 
     def _write_lines(self) -> None:
-        storage.insert(self._db, "line", 4, self._lines)
+        self._lines.sort()  # each page of the table is changed once, and written once
+        storage.insert(self._db, "line", 4, [*chain.from_iterable(self._lines)])
         storage.insert(self._db, "numbered", 3, self._numbered)
         self._lines.clear()
         self._numbered.clear()
@@ -513,16 +517,20 @@ class Projection:
                 db.execute("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?)", (key, *line))
 
 
-def write_terms(db: sqlite3.Connection, kind: str, day: int, rows: list[int | str]) -> None:
+def write_terms(db: sqlite3.Connection, kind: str, day: int, rows: list[tuple[int, str]]) -> None:
     """Put places, each with its text, into a day's index of that kind: `terms` or `grams`."""
     if not rows:
         return
-    tokenizer = "unicode61 remove_diacritics 2" if kind == "terms" else "trigram"
-    db.execute(
-        f"CREATE VIRTUAL TABLE IF NOT EXISTS {kind}_{day} USING fts5"
-        f"(text, content='', columnsize=0, detail=none, tokenize='{tokenizer}')"
-    )
-    storage.insert(db, f"{kind}_{day} (rowid, text)", 2, rows)
+    table = f"{kind}_{day}"
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is None:
+        tokenizer = "unicode61 remove_diacritics 2" if kind == "terms" else "trigram"
+        db.execute(
+            f"CREATE VIRTUAL TABLE {table} USING fts5"
+            f"(text, content='', columnsize=0, detail=none, tokenize='{tokenizer}')"
+        )
+        db.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('hashsize', {GATHERED})")  # noqa: S608 - ours
+    # A statement of several rows would have what was gathered before it written as a piece of the index by itself.
+    db.executemany(f"INSERT INTO {table} (rowid, text) VALUES (?, ?)", rows)  # noqa: S608 - ours
 
 
 def _is_revised(edit: pb.ChatMessage) -> bool:

@@ -260,8 +260,8 @@ def index_again(db: sqlite3.Connection, day: int) -> None:
 
 
 def _write_terms_of(db: sqlite3.Connection, record: storage.Record) -> None:
-    terms: list[int | str] = []
-    grams: list[int | str] = []
+    terms: list[tuple[int, str]] = []
+    grams: list[tuple[int, str]] = []
     for entry in entries(record.body):
         message = message_in(db, entry)
         if message is None or not (text := text_of(message)):
@@ -273,9 +273,9 @@ def _write_terms_of(db: sqlite3.Connection, record: storage.Record) -> None:
         else:
             who = [conversation(author.user_id, user), conversation(user.user_id, author)]
         at = place(record.number, entry.offset)
-        terms += (at, f"{text} {tokens(who)}")
+        terms.append((at, f"{text} {tokens(who)}"))
         if is_spaceless(text):
-            grams += (at, text)
+            grams.append((at, text))
     write_terms(db, "terms", record.day, terms)
     write_terms(db, "grams", record.day, grams)
 

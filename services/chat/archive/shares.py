@@ -97,6 +97,8 @@ class _Message(NamedTuple):
 
 _Groups = dict[bytes, _Message]
 NOBODY: Final = Holder(0, 0)
+_HEAD: Final = HEAD.size
+_LINES: Final = SENT | RECEIVED
 
 
 def without_level(people: int, room: int) -> int:
@@ -143,8 +145,14 @@ class Shares:
         left_out: list[Kept] = []
         self._before.clear()
         is_tight = (used + len(chunk)) * STEPS > room * (STEPS - HIGHEST) or self._left_out[0]
+        pairs = self._pairs
         for entry in found:
-            kind, key = entry[1], entry[4]
+            _offset, kind, marks, _status, key, pair, data = entry
+            if not is_tight and kind == MESSAGE and pair is not None and (known := pairs.get(pair)) is not None:
+                size = _HEAD + len(data) + len(pair) + LINE * (marks & _LINES).bit_count()  # as `weight` does
+                held[known] = held.get(known, 0) + size
+                used += size
+                continue
             holder, is_deletion = self._holder(entry, groups)
             more = held.get(holder, 0)
             if kind == COPY and key in groups:
@@ -260,10 +268,10 @@ class Shares:
 def weight(entry: Kept) -> int:
     """Bytes that an entry takes, with its lines and words."""
     _offset, kind, marks, _status, _key, pair, data = entry
-    size = HEAD.size + len(data) + (len(pair) if pair is not None else 0)
+    size = _HEAD + len(data) + (len(pair) if pair is not None else 0)
     if kind == FILED and isinstance(data, bytes) and (filed := filed_of(data)) is not None:
         size += filed.about.size
-    return size + LINE * (marks & (SENT | RECEIVED)).bit_count()
+    return size + LINE * (marks & _LINES).bit_count()
 
 
 def empty_sizes() -> array[int]:
