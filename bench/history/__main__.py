@@ -25,7 +25,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -47,6 +47,8 @@ SUSTAINED: Final = 60
 BURST: Final = 1_000_000
 BURST_RATE: Final = 150_000
 ASKED: Final = 500
+"""Times that each question is asked in a turn."""
+TURNS: Final = 6
 SYNCED: Final = 100
 """Lines of a page of SYNC."""
 MIB: Final = 1024 * 1024
@@ -162,79 +164,108 @@ async def fill(archive: Filled, corpus: Corpus, messages: int, rate: int) -> Fig
     }
 
 
-def asked(times: int, ask: Callable[[], object]) -> tuple[float, float]:
-    """The median and the 99th percentile of questions, in milliseconds."""
-    took = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        ask()
-        took.append(1000 * (time.perf_counter() - begun))
-    took.sort()
-    return took[len(took) // 2], took[-max(1, len(took) // 100)]
+class Questions:
+    """Asks an archive: 50 lines somewhere in a conversation, a page for a device that was away, and searches."""
 
+    def __init__(self, path: Path) -> None:
+        self._reader, self._chance, self._db = SyncReader(path), random.Random(2), storage.open_reader(path)
+        self._newest_record = storage.projected(self._db)
+        self._took: dict[str, list[float]] = {"history": [], "sync": [], "rare": [], "common": []}
+        """Milliseconds, by what was asked."""
 
-def questions(path: Path) -> Iterator[tuple[str, float]]:
-    """What answers take: 50 lines somewhere in a conversation, a page for a device that was away, and searches."""
-    reader, chance, db = SyncReader(path), random.Random(2), storage.open_reader(path)
-    newest_record = storage.projected(db)
+    def ask(self) -> None:
+        """Ask each question ASKED times."""
+        for name, took in self._took.items():
+            question = getattr(self, f"_{name}")
+            for _ in range(ASKED):
+                begun = time.perf_counter()
+                question()
+                took.append(1000 * (time.perf_counter() - begun))
 
-    def history() -> Lines:
-        number = chance.randrange(len(PEOPLE))
+    def figures(self) -> Figures:
+        """The medians and the 99th percentiles, in milliseconds."""
+        found = {}
+        for name, took in self._took.items():
+            found[f"{name} p50 ms"] = sorted(took)[len(took) // 2]
+            found[f"{name} p99 ms"] = sorted(took)[-max(1, len(took) // 100)]
+        return found
+
+    def _history(self) -> Lines:
+        number = self._chance.randrange(len(PEOPLE))
         each = conversation(PEOPLE[number].user_id, PEOPLE[number ^ 1])
-        newest = reader.history(each, limit=1).lines[0].sequence
-        return reader.history(each, before=chance.randrange(1, newest + 1), limit=50)
+        newest = self._reader.history(each, limit=1).lines[0].sequence
+        return self._reader.history(each, before=self._chance.randrange(1, newest + 1), limit=50)
 
-    def sync() -> Synced:
-        person = chance.choice(PEOPLE).user_id
-        last_told = storage.read_record(db, chance.randrange(1, newest_record // 2))
+    def _sync(self) -> Synced:
+        person = self._chance.choice(PEOPLE).user_id
+        last_told = storage.read_record(self._db, self._chance.randrange(1, self._newest_record // 2))
         if last_told is None:
             raise SystemExit("a record is gone, though nothing is old")
-        cursor = Cursor(storage.epoch(db, person), last_told.number, last_told.crc, newest_record)
-        found = reader.sync(person, cursor.to_bytes(), limit=SYNCED)
+        epoch = storage.epoch(self._db, person)
+        cursor = Cursor(epoch, last_told.number, last_told.crc, self._newest_record)
+        found = self._reader.sync(person, cursor.to_bytes(), limit=SYNCED)
         if found.starts_over or not found.lines or (found.more and len(found.lines) < SYNCED):
             raise SystemExit(f"a device that missed half of all was told {len(found.lines)} lines")
         return found
 
-    def rare() -> Lines:
-        found = reader.search(PEOPLE[0].user_id, query_of(RARE), limit=50)
+    def _rare(self) -> Lines:
+        found = self._reader.search(PEOPLE[0].user_id, query_of(RARE), limit=50)
         if len(found.lines) != RARELY:
             raise SystemExit(f"{len(found.lines)} messages have the rare word, and not {RARELY}")
         return found
 
-    def common() -> Lines:
-        return reader.search(chance.choice(PEOPLE).user_id, query_of(COMMON), limit=50)
+    def _common(self) -> Lines:
+        return self._reader.search(self._chance.choice(PEOPLE).user_id, query_of(COMMON), limit=50)
 
-    for name, ask in (("history", history), ("sync", sync), ("rare", rare), ("common", common)):
-        yield f"{name} p50 ms", (found := asked(ASKED, ask))[0]
-        yield f"{name} p99 ms", found[1]
-    reader.close()
-    db.close()
-
-
-def of_file(path: Path, corpus: Corpus, messages: int) -> Figures:
-    """Figures of an archive that is there."""
-    size = sum(each.stat().st_size for each in path.parent.iterdir())
-    begun = time.perf_counter()
-    worker = Worker(path, LARGE, structlog.get_logger())
-    started = time.perf_counter() - begun
-    worker.start()
-    worker.close()
-    return {"index": size / messages - corpus.body, "start": started, **dict(questions(path))}
+    def close(self) -> None:
+        """Ask no more."""
+        self._reader.close()
+        self._db.close()
 
 
-async def archive(forker: Forker, corpus: Corpus, messages: int, rate: int) -> tuple[Figures, Figures]:
-    """Make an archive and measure it: while it was filled, and full."""
-    with tempfile.TemporaryDirectory(prefix="parley-history-") as directory:
-        each = Filled(Path(directory), forker)
-        each.put(b"".join(map(corpus.rare, range(RARELY))))
-        await each.until_listed()
-        filled, left = await fill(each, corpus, min(messages, BURST), rate), messages - BURST
-        while left > 0:
-            await fill(each, corpus, min(left, BURST), rate)
-            left -= BURST
-        filled["memory MiB"] = memory_of(each.pid())
-        each.archive.close()
-        return filled, of_file(Path(directory) / storage.NAME, corpus, each.handover.messages)
+class Made(NamedTuple):
+    """An archive that was filled."""
+
+    path: Path
+    filled: Figures
+    """While it was."""
+    messages: int
+    body: float
+    """Bytes of a message as it is sent."""
+
+    def opened(self) -> Figures:
+        """Its size beyond the messages' own, and how long it takes to be opened."""
+        size = sum(each.stat().st_size for each in self.path.parent.iterdir())
+        begun = time.perf_counter()
+        worker = Worker(self.path, LARGE, structlog.get_logger())
+        started = time.perf_counter() - begun
+        worker.start()
+        worker.close()
+        return {"index": size / self.messages - self.body, "start": started}
+
+
+async def archive(stack: ExitStack, forker: Forker, corpus: Corpus, rate: int, messages: list[int]) -> Made:
+    """Make an archive in laps of so many messages: the figures are the first lap's."""
+    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="parley-history-"))
+    each = Filled(Path(directory), forker)
+    each.put(b"".join(map(corpus.rare, range(RARELY))))
+    await each.until_listed()
+    laps = [await fill(each, corpus, lap, rate) for lap in messages]
+    laps[0]["memory MiB"] = memory_of(each.pid())
+    each.archive.close()
+    return Made(Path(directory) / storage.NAME, laps[0], each.handover.messages, corpus.body)
+
+
+def ask(archives: list[Made]) -> list[Figures]:
+    """Open each archive, and ask all of them in turns: what happens beside that concerns all."""
+    opened = [each.opened() for each in archives]
+    asked = [Questions(each.path) for each in archives]
+    for _ in range(TURNS):
+        for each in asked:
+            each.ask()
+    for each in asked:
+        each.close()
+    return [figures | each.figures() for figures, each in zip(opened, asked, strict=True)]
 
 
 def show(what: str, figures: Figures, targets: tuple[Target, ...]) -> list[str]:
@@ -270,17 +301,21 @@ def main() -> int:
 async def measure(forker: Forker, messages: int) -> tuple[list[str], list[Figures]]:
     """Fill two archives and ask them; what was missed, and all figures."""
     paced, burst = Corpus(int(RATE * COMMIT)), Corpus(int(BURST_RATE * COMMIT))
-    small_filled, small = await archive(forker, paced, messages // 10, RATE)
-    missed = show(f"{messages // 10:,} at {RATE:,}/s", small_filled, OF_RATE)
-    missed += show(f"{messages // 10:,}, asked", small, OF_FILE)
-    large_filled, large = await archive(forker, burst, messages, BURST_RATE)
-    missed += show(f"{messages:,} at {BURST_RATE:,}/s", large_filled, OF_BURST)
-    missed += show(f"{messages:,}, asked", large, OF_FILE)
-    growth = {name: large[name] / small[name] for name in small if name.endswith("p99 ms")}
-    missed += show("times a tenth's", growth, tuple(Target(name, GROWTH) for name in growth))
-    sustained, _ = await archive(forker, paced, SUSTAINED * RATE, RATE)
-    missed += show(f"{SUSTAINED} s at {RATE:,}/s", sustained, OF_RATE)
-    return missed, [small_filled, small, large_filled, large, growth, sustained]
+    laps = [min(BURST, messages - begin) for begin in range(0, messages, BURST)]
+    with ExitStack() as stack:
+        small = await archive(stack, forker, paced, RATE, [messages // 10])
+        missed = show(f"{messages // 10:,} at {RATE:,}/s", small.filled, OF_RATE)
+        large = await archive(stack, forker, burst, BURST_RATE, laps)
+        missed += show(f"{messages:,} at {BURST_RATE:,}/s", large.filled, OF_BURST)
+        of_small, of_large = ask([small, large])
+        missed += show(f"{messages // 10:,}, asked", of_small, OF_FILE)
+        missed += show(f"{messages:,}, asked", of_large, OF_FILE)
+        growth = {name: of_large[name] / of_small[name] for name in of_small if name.endswith("p99 ms")}
+        missed += show("times a tenth's", growth, tuple(Target(name, GROWTH) for name in growth))
+    with ExitStack() as stack:
+        sustained = await archive(stack, forker, paced, RATE, [SUSTAINED * RATE])
+        missed += show(f"{SUSTAINED} s at {RATE:,}/s", sustained.filled, OF_RATE)
+    return missed, [small.filled, of_small, large.filled, of_large, growth, sustained.filled]
 
 
 if __name__ == "__main__":
