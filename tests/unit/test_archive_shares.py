@@ -212,7 +212,7 @@ def test_a_chunk_that_is_cut_off_is_left_as_it_is():
     sieve = Sieve()
     sieve.used = ROOM
     chunk = sieve.entry(EVE, BOB)[:-1]
-    assert sieve.shares.sift(chunk, ROOM, ROOM) == (chunk, b"", {})
+    assert sieve.shares.sift(chunk, ROOM, ROOM) == (chunk, b"", {}, 0)
 
 
 def test_what_is_counted_is_about_what_the_file_takes(tmp_path):

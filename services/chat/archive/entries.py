@@ -37,6 +37,7 @@ RECEIVED: Final = 2
 """It was delivered to one of our users."""
 AGAIN: Final = 4
 """It came again, and may stand in the lists from before this process."""
+_length: Final = Struct("<I").unpack_from
 NO_STATUS: Final = 255
 DIGEST: Final = 16
 """Bytes of a digest in a BLANK entry."""
@@ -125,9 +126,9 @@ def divided(chunk: bytes, most: int) -> list[bytes]:
     """A chunk in parts of whole entries, each of `most` bytes unless one entry alone is longer."""
     if len(chunk) <= most:
         return [chunk] if chunk else []
-    parts, begin, at, size = [], 0, 0, HEAD.size
-    while at < len(chunk):
-        end = at + size + int.from_bytes(chunk[at : at + 4], "little")
+    parts, begin, at, size, all_of_it = [], 0, 0, HEAD.size, len(chunk)
+    while at < all_of_it:
+        end = at + size + _length(chunk, at)[0]
         if end - begin > most and at > begin:
             parts.append(chunk[begin:at])
             begin = at

@@ -86,6 +86,8 @@ class Sifted(NamedTuple):
     left_out: bytes
     held: dict[Holder, int]
     """The bytes of what is kept, by the one they count for."""
+    entries: int
+    """Of what is kept."""
 
 
 class _Message(NamedTuple):
@@ -139,7 +141,7 @@ class Shares:
         """Divide a chunk into what is kept and what is left out, while so many bytes of the room are used."""
         found, size = read_entries(chunk)
         if size != len(chunk):
-            return Sifted(chunk, b"", {})  # cut off: whoever reads it counts it as broken
+            return Sifted(chunk, b"", {}, len(found))  # cut off: whoever reads it counts it as broken
         groups: _Groups = {}
         held: dict[Holder, int] = {}
         left_out: list[Kept] = []
@@ -172,7 +174,7 @@ class Shares:
                 if key in groups:
                     groups[key] = groups[key]._replace(is_left_out=True)
         held.pop(NOBODY, None)
-        return Sifted(*_divided(chunk, left_out), held)
+        return Sifted(*_divided(chunk, left_out), held, len(found) - len(left_out))
 
     def _is_over(self, holder: Holder, more: int, used: int, room: int, *, is_deletion: bool) -> bool:
         """Whether somebody's share is used up, who has so much more than is counted; it is counted then."""
@@ -206,11 +208,13 @@ class Shares:
 
     def count(self, held: dict[Holder, int], sizes: array[int]) -> None:
         """Count bytes that were written, and in the table of their day, too."""
-        for holder, size in held.items():
-            for key in {*holder} - {0}:
-                self.tally.add(key, 0, size)
-                for slot in slots_of(key):
-                    sizes[slot] += size
+        add = self.tally.add_at
+        for (author, server), size in held.items():
+            for key in (author, server) if server else (author,):
+                slots = one, other = slots_of(key)
+                add(slots, 0, size)
+                sizes[one] += size
+                sizes[other] += size
 
     def of(self, key: int) -> int:
         """The bytes of a key: never less than there are, and hardly ever more."""

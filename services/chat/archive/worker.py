@@ -19,7 +19,6 @@ from typing import Final, NamedTuple, Protocol
 
 from parley.services.chat.archive import files as archive_files
 from parley.services.chat.archive import retention, storage
-from parley.services.chat.archive.entries import count
 from parley.services.chat.archive.process.messages import Position
 from parley.services.chat.archive.projection import Projection
 from parley.services.chat.archive.shares import SPARE
@@ -353,7 +352,7 @@ class Worker:
             for each in sifted:
                 archive_files.discard(self._path.parent, each.left_out)
             self._last, self._age = lasts[-1], first.age
-            self.messages += sum(map(count, parts))
+            self.messages += sum(each.entries for each in sifted)
             self.error = ""
             self._unseen += sum(max(len(each.kept), sum(each.held.values())) for each in sifted)
             with self._changed:
