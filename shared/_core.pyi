@@ -1,6 +1,6 @@
 # What is compiled of Parley (shared/core); each has a twin in Python, where it is described.
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from parley.shared.addresses import User
 from parley.shared.errors import RemoteProtocolError
@@ -145,6 +145,7 @@ class FastPath(FrameTaker):
         delivered_status: int,
         collect: Callable[[], None] | None,
         collect_room: Callable[[int], None] | None,
+        counted: Mapping[User, Mapping[object, float]],
     ) -> None: ...
     def __len__(self) -> int: ...
     def route(self, source: object, frames: list[Frame], start: int, now: float, /) -> int: ...

@@ -9,7 +9,7 @@ import os
 from types import ModuleType
 from typing import Final
 
-INTERFACE: Final = 1413235480
+INTERFACE: Final = 2039186909
 """Which interface (_core.pyi) this Python was written for; module.c has the same number. Sources that are newer
 than what was compiled, as after `git pull`, would call what is not there."""
 

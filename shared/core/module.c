@@ -24,7 +24,7 @@
 #include "io/turn.h"
 #include "quotas/mail_tally.h"
 
-#define INTERFACE 1413235480 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
+#define INTERFACE 2039186909 /* shared/compiled.py has the same; tests/unit/test_compiled.py says which it has to be */
 
 static PyMethodDef functions[] = {
     {"count_frames", (PyCFunction)(void (*)(void))count_frames, METH_FASTCALL, "Count a list of Frames by name."},

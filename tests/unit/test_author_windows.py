@@ -6,6 +6,7 @@ from parley.services.chat.delivery.author_windows import AGAIN, MOST, PATIENCE, 
 from parley.services.chat.message.life import Envelope
 from parley.services.chat.message.statuses import Status
 from parley.shared.addresses import User
+from parley.shared.compiled import core
 from tests.support.sinks import Node
 
 ANN, BOB = User("ann", "alpha"), User("bob", "beta")
@@ -51,7 +52,6 @@ def test_who_has_too_many_unanswered_is_held_until_half_are_answered(authors):
     assert authors.calls == [("hold", ANN)]
     authors.answer(written[MOST // 2 - 1 :])
     assert authors.calls == [("hold", ANN), ("release", ANN)]
-    assert authors.windows.look_at == 0.0
 
 
 def test_a_link_that_was_opened_meanwhile_is_held_too_and_it_is_counted_once(authors):
@@ -78,7 +78,27 @@ def test_a_server_that_does_not_answer_is_held_against_nobody_for_long(authors):
 
 
 def test_nothing_is_remembered_of_who_is_answered(authors):
-    authors.answer(authors.write(MOST + 3))
+    authors.answer(authors.write(MOST - 1))
+    assert not authors.windows.of
+    assert authors.windows.look_at == 0.0
+
+
+def test_who_was_held_is_remembered_for_a_moment_without_a_message(authors):
+    authors.answer(authors.write(MOST + 3, now=5.0))
+    assert authors.windows.of == {ANN: {}}
+    authors.windows.handle_timeout(5.0 + PATIENCE - 0.01)
+    assert authors.windows.of == {ANN: {}}
+    authors.windows.handle_timeout(authors.windows.look_at)
+    assert not authors.windows.of
+    assert authors.windows.look_at == 0.0
+
+
+def test_who_is_held_again_is_remembered_anew(authors):
+    authors.answer(authors.write(MOST, now=5.0))
+    authors.answer(authors.write(MOST, now=5.5))
+    authors.windows.handle_timeout(5.0 + PATIENCE)
+    assert authors.windows.of == {ANN: {}}
+    authors.windows.handle_timeout(5.5 + PATIENCE)
     assert not authors.windows.of
 
 
@@ -103,6 +123,23 @@ def test_what_waits_for_another_servers_answers_counts_until_it_has_them(fast_pa
     for number in range(1, MOST + 1):
         node.answer("beta", number, (BOB, Status.USER_AWAY), author=ANN)
     assert node.held == [("hold", ANN), ("release", ANN)]
+
+
+@pytest.mark.skipif(core is None, reason="the compiled core is not here")
+def test_the_fast_path_takes_no_whole_read_of_who_was_held_a_moment_ago():
+    node = Node("alpha", fast_path=True)
+    node.connect(ANN)
+    link = node.link("beta")
+    for number in range(1, MOST + 1):
+        node.send(ANN, number, BOB)
+    node.pass_time(0.06)
+    for number in range(1, MOST + 1):
+        node.answer("beta", number, (BOB, Status.USER_AWAY), author=ANN)
+    assert node.held == [("hold", ANN), ("release", ANN)]
+    for number in range(MOST + 1, 2 * MOST + 2):
+        node.send(ANN, number, BOB)
+    assert node.held == [("hold", ANN), ("release", ANN), ("hold", ANN)]
+    assert len(link.snowflakes()) == 2 * MOST + 1
 
 
 def test_what_was_on_a_lost_link_counts_no_more():

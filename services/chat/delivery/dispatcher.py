@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from parley.services.chat.delivery.author_windows import MOST, AuthorWindows
+from parley.services.chat.delivery.author_windows import MANY, AuthorWindows
 from parley.services.chat.delivery.fast_path_interface import FastPathInterface, NoFastPath, Sent
 from parley.services.chat.delivery.lanes import Lanes, Stuck
 from parley.services.chat.delivery.persist_timer import ANSWERING_FACTOR, PersistTimer, Watched
@@ -92,7 +92,8 @@ class Dispatcher:
         self._lanes = Lanes(roster, mailbox, stuck_ttl=stuck_ttl, send_next=self._send_next, stuck=stuck)
         self._state = mailbox.state
         self._author_windows = author_windows
-        self._counted = author_windows.of
+        self.counted: Final = author_windows.of
+        """The authors whose messages to other servers are counted, and these."""
         self._has_lists = has_lists
         self.fast_path: FastPathInterface = NoFastPath()
 
@@ -347,7 +348,7 @@ class Dispatcher:
         self._state.in_flight += 1
         self._state.in_flight_bytes += envelope.size
         self._unanswered.append((envelope.due, destination, envelope))
-        if len(in_flight.held) >= MOST and not envelope.origin and isinstance(destination, str):
+        if len(in_flight.held) >= MANY and not envelope.origin and isinstance(destination, str):
             self._author_windows.add(envelope, now)
         if envelope.durability is MEMORY:
             self._persist_timer.watch(destination, envelope, now)
@@ -402,7 +403,7 @@ class Dispatcher:
             if self._has_lists and not envelope.origin and next(iter(in_flight.held)) is not envelope:
                 self._mailbox.accepted(in_flight.before(envelope))  # its author's list has those first
         in_flight.remove(envelope)
-        if self._counted and envelope.author in self._counted:
+        if self.counted and envelope.author in self.counted:
             self._author_windows.remove(envelope)
         self._state.in_flight -= 1
         self._state.in_flight_bytes -= envelope.size
@@ -413,7 +414,7 @@ class Dispatcher:
         """A link is gone: what was on it alone, in order, is no longer on its way."""
         in_flight = self._unanswered_by(destination)
         envelopes = in_flight.remove_link(link) if in_flight is not None else []
-        for envelope in envelopes if self._counted else ():
+        for envelope in envelopes if self.counted else ():
             self._author_windows.remove(envelope)
         self._state.in_flight -= len(envelopes)
         self._state.in_flight_bytes -= sum(envelope.size for envelope in envelopes)

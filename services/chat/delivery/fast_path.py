@@ -43,6 +43,7 @@ from parley.shared.wire.framing import Frame
 from parley.shared.wire.message_keys import MessageKeys
 from parley.shared.wire.messages import decode, pb
 from parley.shared.wire.pieces import WHOLE
+from parley.shared.wire.plain_messages import PlainMessages
 
 _PLAIN: Final = tail(None, None, Status.DELIVERED)
 """The acknowledgement of existing clients: a status that names nobody."""
@@ -74,6 +75,7 @@ class FastPath:
         statuses: Statuses,
         blocks: Blocks,
         keys: MessageKeys,
+        plain: PlainMessages,
         hooks: Hooks,
     ) -> None:
         if core is None:
@@ -83,6 +85,7 @@ class FastPath:
         self._dispatcher = dispatcher
         self._blocks = blocks
         self._keys = keys
+        self._plain = plain
         blocks.changed = self.forget_all
         self.core = core.FastPath(
             chat=mailbox.state,
@@ -102,6 +105,7 @@ class FastPath:
             delivered_status=Status.DELIVERED,
             collect=None if hooks.collect is None else hooks.collect.begun,
             collect_room=None if hooks.collect is None else hooks.collect.make_room,
+            counted=dispatcher.counted,
         )
         if hooks.collect is not None:
             hooks.collect.share(self.core.collect_into, self.core.collected)
@@ -138,7 +142,7 @@ class FastPath:
 
         From then on `route` handles it, and what is like it.
         """
-        if not self.core.may_learn(source, frame):
+        if not self.core.may_learn(source, frame) or self._is_for_nobody(source, frame):
             return False
         try:
             message = decode(frame, pb.ChatMessage)
@@ -171,6 +175,15 @@ class FastPath:
         )
         self._roster.use(author, recipient)
         return learnt
+
+    def _is_for_nobody(self, source: Destination, frame: Frame) -> bool:
+        """Whether nothing goes to the recipient now, as far as that is told without reading the whole message."""
+        plain = self._plain.read(source, frame) if isinstance(source, User) else None
+        if plain is None:
+            return False
+        recipient = plain[1]
+        is_local = recipient.server_id == self._server_id
+        return not self._dispatcher.is_open(recipient if is_local else recipient.server_id)
 
     def learn_answer(self, envelope: Envelope, payload: bytes) -> None:
         """This MESSAGE_ACK's payload said of an envelope that it was delivered."""

@@ -139,7 +139,7 @@ class Router:
         self.fast_path: FastPath | None = None
         if fast_path:
             self.fast_path = FastPath(
-                server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, keys, hooks
+                server_id, roster, mailbox, self._dispatcher, self._statuses, blocks, keys, self._plain, hooks
             )
             self._dispatcher.fast_path = self.fast_path
 

@@ -31,11 +31,20 @@ static int is_known(FastPath *self, Flow *flow, uint64_t snowflake, const Messag
 }
 
 /* Whether an author has many unanswered messages at a server that does not just say DELIVERED: the dispatcher is to
- * count them. */
+ * count them. 1: so it is. 0: it is not. -1: an error. */
 static int has_many(const FastPath *self, const Flow *flow)
 {
-    return flow->count >= self->limits.of_author && PyUnicode_Check(flow->to->destination) &&
-           PyDict_GET_SIZE(flow->to->in_flight->held) >= self->limits.of_author / 4;
+    if (!PyUnicode_Check(flow->to->destination))
+        return 0;
+    if (flow->count >= self->limits.of_author &&
+        PyDict_GET_SIZE(flow->to->in_flight->held) >= self->limits.of_author / 4)
+        return 1;
+    if (self->counted == NULL || !PyDict_GET_SIZE(self->counted))
+        return 0;
+    PyObject *mine = PyDict_GetItemWithError(self->counted, flow->author);
+    if (mine == NULL || !PyDict_Check(mine))
+        return PyErr_Occurred() ? -1 : 0;
+    return flow->count + PyDict_GET_SIZE(mine) >= self->limits.of_author;
 }
 
 /* 1: it is on its way. 0: not by the fast path. -1: an error. */
@@ -50,9 +59,10 @@ static int take_message(FastPath *self, Party *source, const Frame *frame)
     if (flow == NULL)
         return PyErr_Occurred() ? -1 : 0;
     Party *to = flow->to;
-    if (has_many(self, flow))
-        return 0;
-    int outcome = may_send(self, to);
+    int outcome = has_many(self, flow);
+    if (outcome)
+        return outcome < 0 ? -1 : 0;
+    outcome = may_send(self, to);
     if (outcome <= 0 || self->left <= 0 || self->bytes_left <= 0 || self->produced >= self->limits.most_produced)
         return outcome < 0 ? -1 : 0;
     if (message_key(self->multipliers, &flow->pair, message.snowflake, message.kind, message.text,

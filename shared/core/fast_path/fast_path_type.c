@@ -23,14 +23,16 @@ static PyObject *fast_path_new(PyTypeObject *type, PyObject *arguments, PyObject
 {
     static char *kwlist[] = {"chat", "recent", "delivered", "arm", "multipliers", "most", "most_bytes",
                              "most_unconfirmed", "most_produced", "first_window", "largest", "looked_at",
-                             "of_author", "patience", "delivered_status", "collect", "collect_room", NULL};
-    PyObject *chat, *recent, *delivered, *arm, *multipliers, *collect, *collect_room;
+                             "of_author", "patience", "delivered_status", "collect", "collect_room",
+                             "counted", NULL};
+    PyObject *chat, *recent, *delivered, *arm, *multipliers, *collect, *collect_room, *counted;
     FastPathLimits limits;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OOOLLnLLLnniiOO", kwlist, &ChatStateType, &chat,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OOOLLnLLLnniiOOO!", kwlist, &ChatStateType, &chat,
                                      &RecentMessagesType, &recent, &delivered, &arm, &multipliers, &limits.most,
                                      &limits.most_bytes, &limits.most_unconfirmed, &limits.most_produced,
                                      &limits.first_window, &limits.largest, &limits.looked_at, &limits.of_author,
-                                     &limits.patience, &limits.delivered, &collect, &collect_room))
+                                     &limits.patience, &limits.delivered, &collect, &collect_room, &PyDict_Type,
+                                     &counted))
         return NULL;
     FastPath *self = (FastPath *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -42,6 +44,7 @@ static PyObject *fast_path_new(PyTypeObject *type, PyObject *arguments, PyObject
     self->arm = Py_NewRef(arm);
     self->collect = Py_NewRef(collect);
     self->collect_room = Py_NewRef(collect_room);
+    self->counted = Py_NewRef(counted);
     self->limits = limits;
     self->stored =
         (StoredLookup){.stored_keys = self->chat->stored_keys, .delivered_keys = self->chat->delivered_keys};
@@ -60,6 +63,7 @@ static int fast_path_traverse(FastPath *self, visitproc visit, void *arg)
     Py_VISIT(self->delivered);
     Py_VISIT(self->collect);
     Py_VISIT(self->collect_room);
+    Py_VISIT(self->counted);
     for (const Envelope *envelope = self->oldest; envelope != NULL; envelope = envelope->younger)
         Py_VISIT(envelope->links);
     PyObject *name, *each;
@@ -88,6 +92,7 @@ static int fast_path_clear(FastPath *self)
     }
     Py_CLEAR(self->arm);
     Py_CLEAR(self->delivered);
+    Py_CLEAR(self->counted);
     Py_XSETREF(self->collect, Py_NewRef(Py_None)); /* as above: it is compared once more */
     Py_XSETREF(self->collect_room, Py_NewRef(Py_None));
     return 0;

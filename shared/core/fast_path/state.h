@@ -52,6 +52,7 @@ typedef struct {
     PyObject *delivered, *arm;
     PyObject *collect;       /* hears that `collected` has something; None: nothing is collected */
     PyObject *collect_room;  /* gives another segment, with room for so many bytes, by `collect_into`; or does not */
+    PyObject *counted;       /* author → a dict of unanswered messages elsewhere, of those whose the dispatcher counts */
     FastPathLimits limits;
     MessageKey *multipliers; /* of messages' keys */
     PyObject *parties;       /* destination → Party */
