@@ -34,8 +34,8 @@ OFFSET_BITS: Final = 16
 DAY: Final = 86400.0
 COMMIT: Final = 1 << 20
 """Bytes of chunks that are written in one commit."""
-CHECKPOINT: Final = 8192
-"""Pages of the journal (32 MiB) that go into the file together: a page of lines is changed again and again."""
+CHECKPOINT: Final = 4096
+"""Pages of the journal (16 MiB) that go into the file together: a page of lines is changed again and again."""
 ROWS: Final = 500
 """Rows that one statement inserts."""
 
