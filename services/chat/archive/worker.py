@@ -33,11 +33,11 @@ BLANK: Final = 6 * 3600.0
 """Seconds between two times at which deleted messages are blanked: the words of their days are made again."""
 GATHER: Final = 0.2
 """Seconds for which chunks are gathered, to be projected together, unless somebody asks."""
-BATCH: Final = 4 * 1024 * 1024
+BATCH: Final = 8 * 1024 * 1024
 """Bytes of chunks that are projected together at most, and not gathered any longer."""
 LEAST: Final = 64 * 1024
 """Bytes of them at least."""
-TURN: Final = 0.3
+TURN: Final = 0.4
 """Seconds that projecting some may take while others come: meanwhile nothing is written."""
 LOOK, LOOKS = 64 * 1024 * 1024, 64
 """Bytes that are written at most between two looks at how large the file is, and how full the disk; or, where that
@@ -46,7 +46,7 @@ FREE, FREE_PART = 1024 * 1024 * 1024, 0.05
 """Bytes of the disk that are left to others, or this part of it where that is less: the mailbox is there, too."""
 QUIET: Final = 1.0
 """Seconds without a chunk after which no others come just now."""
-BUSY: Final = 8 * 1024 * 1024
+BUSY: Final = 2 * 1024 * 1024
 """Bytes that wait to be written, beyond which nothing is projected until they are."""
 
 
