@@ -110,14 +110,20 @@ def test_nothing_is_remembered_of_what_counts_no_more(authors):
     assert not authors.windows.of
 
 
-@pytest.mark.parametrize("fast_path", [False, True])
-def test_what_waits_for_another_servers_answers_counts_until_it_has_them(fast_path):
-    node = Node("alpha", fast_path=fast_path)
+def unanswered(node):
+    """Have MOST of Ann's messages on their way to beta until the fast path hands them over; the link."""
     node.connect(ANN)
     link = node.link("beta")
     for number in range(1, MOST + 1):
         node.send(ANN, number, BOB)
-    node.pass_time(0.06)  # the fast path hands over what is not answered
+    node.pass_time(0.06)
+    return link
+
+
+@pytest.mark.parametrize("fast_path", [False, True])
+def test_what_waits_for_another_servers_answers_counts_until_it_has_them(fast_path):
+    node = Node("alpha", fast_path=fast_path)
+    link = unanswered(node)
     assert node.held == [("hold", ANN)]
     assert len(link.snowflakes()) == MOST
     for number in range(1, MOST + 1):
@@ -128,11 +134,7 @@ def test_what_waits_for_another_servers_answers_counts_until_it_has_them(fast_pa
 @pytest.mark.skipif(core is None, reason="the compiled core is not here")
 def test_the_fast_path_takes_no_whole_read_of_who_was_held_a_moment_ago():
     node = Node("alpha", fast_path=True)
-    node.connect(ANN)
-    link = node.link("beta")
-    for number in range(1, MOST + 1):
-        node.send(ANN, number, BOB)
-    node.pass_time(0.06)
+    link = unanswered(node)
     for number in range(1, MOST + 1):
         node.answer("beta", number, (BOB, Status.USER_AWAY), author=ANN)
     assert node.held == [("hold", ANN), ("release", ANN)]
@@ -144,10 +146,6 @@ def test_the_fast_path_takes_no_whole_read_of_who_was_held_a_moment_ago():
 
 def test_what_was_on_a_lost_link_counts_no_more():
     node = Node("alpha", fast_path=False)
-    node.connect(ANN)
-    link = node.link("beta")
-    for number in range(1, MOST + 1):
-        node.send(ANN, number, BOB)
-    node.pass_time(0.06)
+    link = unanswered(node)
     node.unlink("beta", link)
     assert node.held == [("hold", ANN), ("release", ANN)]

@@ -149,9 +149,9 @@ class Shares:
         is_tight = (used + len(chunk)) * STEPS > room * (STEPS - HIGHEST) or self._left_out[0]
         pairs = self._pairs
         for entry in found:
-            _offset, kind, marks, _status, key, pair, data = entry
+            _offset, kind, _marks, _status, key, pair, _data = entry
             if not is_tight and kind == MESSAGE and pair is not None and (known := pairs.get(pair)) is not None:
-                size = _HEAD + len(data) + len(pair) + LINE * (marks & _LINES).bit_count()  # as `weight` does
+                size = weight(entry)
                 held[known] = held.get(known, 0) + size
                 used += size
                 continue
